@@ -1,0 +1,55 @@
+"""The errors that selab raises on purpose, and the exit code each one ends the program with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+EXIT_PASS = 0
+EXIT_FAIL = 1
+EXIT_USAGE = 2
+EXIT_ERROR = 3
+EXIT_INTERRUPTED = 130
+
+
+class SelabError(Exception):
+    """Something went wrong that the user can be told about in three lines.
+
+    `what` happened, as a sentence; the `detail` (one line: a command, an exit code, a path); and what to do next, the `hint`.
+    The detail and the hint may be empty.
+    """
+
+    exit_code = EXIT_ERROR
+
+    def __init__(self, what: str, detail: str = "", hint: str = "") -> None:
+        super().__init__(what, detail, hint)
+        self.what = what
+        self.detail = detail
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return "\n".join(line for line in (self.what, self.detail, self.hint) if line)
+
+
+class InputError(SelabError):
+    """What the user wrote (a file, an option) cannot be used; nothing was changed."""
+
+    exit_code = EXIT_USAGE
+
+
+class Unreachable(SelabError):
+    """The guest could not be talked to: the transport broke, which says nothing about the command."""
+
+
+class CommandFailed(SelabError):
+    """A command ran and ended with an exit code that its caller does not accept."""
+
+    def __init__(self, what: str, argv: Sequence[str], returncode: int, output: str, hint: str = "") -> None:
+        last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "no output")
+        super().__init__(what, f"`{shlex.join(argv)[:160]}` ended with {returncode}: {last}", hint)
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.output = output
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.what, self.argv, self.returncode, self.output, self.hint))

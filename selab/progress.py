@@ -1,0 +1,59 @@
+"""Steps that say what they do, how they ended and how long they took: one source for progress, log and timings."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+log = logging.getLogger("selab")
+
+
+class Listener(Protocol):
+    """Whoever shows progress to a person."""
+
+    def started(self, step: str, depth: int) -> None: ...
+    def noted(self, text: str, depth: int) -> None: ...
+    def ended(self, step: str, depth: int, seconds: float, failed: bool) -> None: ...
+
+
+class Silent:
+    """A listener for programs: shows nothing."""
+
+    def started(self, step: str, depth: int) -> None: ...
+    def noted(self, text: str, depth: int) -> None: ...
+    def ended(self, step: str, depth: int, seconds: float, failed: bool) -> None: ...
+
+
+class Progress:
+    """The steps of one invocation. `timings` holds the seconds of each finished outermost step by its `key`, in order."""
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self.listener: Listener = listener or Silent()
+        self.timings: dict[str, float] = {}
+        self._depth = 0
+
+    @contextmanager
+    def step(self, doing: str, key: str = "") -> Iterator[None]:
+        """Run the block as the step `doing` ("Compiling selab_apache"); with a `key`, its seconds are added to `timings[key]`."""
+        depth, begun, failed = self._depth, time.monotonic(), True
+        self._depth += 1
+        log.info("%s%s", "  " * depth, doing)
+        self.listener.started(doing, depth)
+        try:
+            yield
+            failed = False
+        finally:
+            self._depth = depth
+            seconds = time.monotonic() - begun
+            if key:
+                self.timings[key] = self.timings.get(key, 0.0) + seconds
+            log.info("%s%s: %s after %.2f s", "  " * depth, doing, "failed" if failed else "done", seconds)
+            self.listener.ended(doing, depth, seconds, failed)
+
+    def note(self, text: str) -> None:
+        """Say something worth reading inside the current step ("took the VM that is running")."""
+        log.info("%s%s", "  " * self._depth, text)
+        self.listener.noted(text, self._depth)
