@@ -1,0 +1,70 @@
+"""What every command gets: the project, the consoles, the progress and the log."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from selab.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from selab.project import Project
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+class Context:
+    """Made once per invocation by the top group; each part is made when a command first asks for it."""
+
+    def __init__(self, project_dir: Path | None = None, vagrant_dir: Path | None = None, verbose: bool = False) -> None:
+        self.project_dir = project_dir
+        self.vagrant_dir = vagrant_dir
+        self.verbose = verbose
+
+    @functools.cached_property
+    def project(self) -> Project:
+        from selab.project import find_project
+
+        project = find_project(self.project_dir or Path.cwd(), self.vagrant_dir)
+        self._log_to(project.state / "selab.log")
+        return project
+
+    @functools.cached_property
+    def out(self) -> Console:
+        """Standard output: results only."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    @functools.cached_property
+    def console(self) -> Console:
+        """Standard error: progress, errors and everything else that is not the result."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False)
+
+    @functools.cached_property
+    def progress(self) -> Progress:
+        from selab.report.progress import TerminalListener
+
+        return Progress(TerminalListener(self.console))
+
+    def _log_to(self, path: Path) -> None:
+        logger = logging.getLogger("selab")
+        logger.setLevel(logging.DEBUG)
+        handlers: list[logging.Handler] = [logging.FileHandler(path, encoding="utf-8", delay=True)]
+        if self.verbose:
+            handlers.append(logging.StreamHandler(sys.stderr))
+        for handler in handlers:
+            handler.setFormatter(logging.Formatter(LOG_FORMAT))
+            logger.addHandler(handler)
+
+
+pass_context = click.make_pass_decorator(Context)
