@@ -1,0 +1,42 @@
+"""This machine as a place to run commands in: the same seam as a guest's, so that the policy toolchain is written once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from selab.errors import CommandFailed, Unreachable
+from selab.guest import RUN_TIMEOUT, Completed
+from selab.progress import log
+
+
+class Host:
+    """A Guest that is the machine selab runs on. Unlike in a VM, commands run as the user who started selab."""
+
+    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+        log.debug("host: %s", argv)
+        environment = os.environ | {"LC_ALL": "C"}
+        try:
+            done = subprocess.run(list(argv), input=input, capture_output=True, timeout=timeout, env=environment, check=False)
+        except FileNotFoundError:
+            return Completed(tuple(argv), 127, b"", f"{argv[0]}: not found".encode())
+        except subprocess.TimeoutExpired as error:
+            raise Unreachable(f"`{argv[0]}` did not end within {timeout:.0f} seconds.") from error
+        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+    def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as half:
+            half.write(data)
+        Path(half.name).chmod(mode)
+        Path(half.name).replace(target)
+
+    def get(self, path: str) -> bytes:
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise CommandFailed(f"{path} cannot be read.", ("read", path), error.errno or 1, str(error)) from error

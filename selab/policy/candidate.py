@@ -1,0 +1,97 @@
+"""The stage `policy` of the way through: from the user's module to a policy that is proven to be in force."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selab.errors import InputError
+from selab.guest import Guest
+from selab.policy.base import BasePolicy
+from selab.policy.build import CompiledModule, KernelPolicy, compile_module, link, policy_digest
+from selab.policy.load import PolicyState, flush_cache, load
+from selab.policy.module import PolicyModule
+from selab.policy.toolchain import Toolchain
+from selab.progress import Progress
+
+CACHE_FORMAT = 1
+KEPT = 200
+"""Compiled modules to keep in a project: each is some kilobytes, and an undo in the editor finds its old one."""
+
+
+@dataclass(frozen=True)
+class LoadedPolicy:
+    """What is in force, proven. `loaded` is False where it was already, and only the access vector cache was flushed."""
+
+    digest: str
+    loaded: bool
+    slow_because: str
+    types: frozenset[str]
+
+
+def compiled(module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Path, beside: Sequence[PolicyModule] = ()) -> CompiledModule:
+    """`module` as CIL: out of `kept` where the same sources were compiled against the same base before."""
+    key = hashlib.sha256()
+    for part in (str(CACHE_FORMAT), base.facts.fingerprint, str(tools.on_host), *(each.digest for each in (module, *beside))):
+        key.update(part.encode())
+    path = kept / f"{module.name}-{key.hexdigest()[:20]}.json"
+    try:
+        told = json.loads(path.read_text())
+        return CompiledModule(told["name"], told["cil"], frozenset(told["types"]), told["file_contexts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or cut off by a crash: it is made anew
+    fresh = compile_module(module, base, tools, beside)
+    _keep(fresh, path)
+    return fresh
+
+
+def _keep(fresh: CompiledModule, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_suffix(".half")
+    half.write_text(json.dumps({**fresh.__dict__, "types": sorted(fresh.types)}))
+    half.replace(path)
+    for old in sorted(path.parent.glob("*.json"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def put_in_force(
+    guest: Guest,
+    base: BasePolicy,
+    candidates: Sequence[CompiledModule],
+    tools: Toolchain,
+    state: PolicyState,
+    progress: Progress,
+    *,
+    contexts: Sequence[str] = (),
+    permissive: str = "",
+    dontaudit: bool = True,
+) -> LoadedPolicy:
+    """Have the base policy with `candidates` in force and the access vector cache empty.
+
+    Where `state` says that the same policy is in force, nothing is linked or loaded. Raises InputError where a domain to be made
+    permissive, or a context's type, is declared nowhere.
+    """
+    types = frozenset[str]().union(*(candidate.types for candidate in candidates))
+    digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
+    if state.digest == digest:
+        flush_cache(guest, digest, contexts)
+        return LoadedPolicy(digest, False, "", types)
+    with progress.step("Linking the candidate with the base policy", "link"):
+        policy: KernelPolicy = link(base, candidates, tools, permissive=permissive, dontaudit=dontaudit)
+    if policy.slow_because:
+        progress.note(f"Linked with the whole module store, which takes longer: {policy.slow_because}.")
+    with progress.step("Loading the policy into the guest's kernel", "load"):
+        load(guest, policy, contexts)
+    return LoadedPolicy(digest, True, policy.slow_because, types)
+
+
+def require_type(name: str, candidates: Sequence[CompiledModule], base: BasePolicy) -> None:
+    """Raise InputError unless a candidate or the base policy declares the type `name`."""
+    if any(name in candidate.types for candidate in candidates) or base.declares_type(name):
+        return
+    own = sorted(set().union(*(candidate.types for candidate in candidates)))
+    declared = f"The candidate declares: {', '.join(own)}." if own else "The base policy does not have it."
+    raise InputError(f"No type '{name}' is declared, so nothing can run under it.", declared, "Set `label: {type: ...}` in the scenario.")
