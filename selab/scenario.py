@@ -61,6 +61,7 @@ class Volume(_Part):
 
     `source`: a directory below the scenario's project, whose files are copied into the guest; or nothing for an empty one; `guest_path`
     instead names a directory that the guest has. `label`: `private` (Docker's :Z), `shared` (:z), a type for the directory, or `keep`.
+    By default a copy is labelled `private`, and a directory of the guest keeps its label.
     """
 
     target: Annotated[str, Field(pattern=r"^/[^:\x00-\x1f]*$")]
@@ -68,6 +69,13 @@ class Volume(_Part):
     guest_path: Annotated[str, Field(pattern=r"^/[^:\x00-\x1f]*$")] | None = None
     label: Identifier | Literal["private", "shared", "keep"] = "private"
     read_only: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _guests_own_keep_theirs(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("guest_path") and "label" not in data:
+            return {**data, "label": "keep"}
+        return data
 
     @model_validator(mode="after")
     def _one_source(self) -> Volume:

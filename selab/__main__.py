@@ -1,0 +1,56 @@
+"""The program `selab`: the one place where an error becomes text and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import click
+
+from selab.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, SelabError
+
+
+def main() -> NoReturn:
+    """Run the command line. Exit codes: 0 PASS, 1 FAIL, 2 wrong usage or input, 3 ERROR, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; click uses exit code 1 for its own errors, for Ctrl-C and for a closed pipe, which here means FAIL."""
+    from selab.cli.root import cli
+
+    try:
+        code = cli.main(arguments, prog_name="selab", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except SelabError as error:
+        _say(error.what, error.detail, error.hint)
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return EXIT_USAGE
+    except click.UsageError as error:
+        hint = f"See `{error.ctx.command_path} --help`." if error.ctx else "See `selab --help`."
+        _say(error.format_message(), "", hint)
+        return EXIT_USAGE
+    except click.ClickException as error:
+        _say(error.format_message(), "", "")
+        return EXIT_ERROR
+    except (KeyboardInterrupt, click.Abort):
+        _say("Interrupted.", "", "")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_ERROR
+
+
+def _say(what: str, detail: str, hint: str) -> None:
+    from selab.report.text import plain
+
+    click.secho(f"Error: {plain(what)}", fg="red", bold=True, err=True)
+    for line in (detail, hint):
+        if line:
+            click.echo(f"  {plain(line)}", err=True)
+
+
+if __name__ == "__main__":
+    main()

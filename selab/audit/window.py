@@ -1,0 +1,164 @@
+"""The window: the part of the audit log that belongs to one run, bounded by two marks, or the reasons why it cannot be had."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from selab.errors import SelabError
+from selab.guest import Completed, Guest
+
+READ_TIMEOUT = 180.0
+"""Seconds to wait for the end mark and read the window: one as a rule; a flood of records takes auditd longer to write."""
+MARK_WAIT = 30
+"""Seconds after which a mark that has not arrived never will: auditd flushes its queue within one."""
+MAX_BYTES = 256 * 1024 * 1024
+"""A window larger than this is a flood that no one can read; it is reported as incomplete instead of filling the memory."""
+
+# Prints the kernel's audit status, then where the log stands, then sets the mark.
+_OPEN = r"""
+auditctl -s || exit 3
+log=/var/log/audit/audit.log
+[ -e "$log" ] && stat --format 'log %i %s' "$log"
+auditctl -m "$1" || exit 4
+"""
+# Sets the mark, waits until the log shows it, and prints: the status, the mode, and after a line `window` the log since it was opened.
+# The file that was written to may have been rotated since: its inode tells which one it is, and the newer ones follow it.
+_CLOSE = r"""
+mark=$1 inode=$2 offset=$3 wait=$4 max=$5
+directory=/var/log/audit
+auditctl -m "$mark" || exit 4
+first=$(find "$directory" -maxdepth 1 -inum "$inode" -name 'audit.log*')
+since() {
+  if [ -z "$first" ]; then first=$directory/audit.log; offset=0; echo rotated-away >&2; fi
+  number=${first##*audit.log}; number=${number#.}; number=${number:-0}
+  [ "$(stat --format %s "$first")" -ge "$offset" ] || { echo truncated >&2; offset=0; }
+  tail --bytes="+$((offset + 1))" "$first"
+  while [ "$number" -gt 0 ]; do
+    number=$((number - 1)); next=$directory/audit.log
+    [ "$number" -gt 0 ] && next=$directory/audit.log.$number
+    cat "$next"
+  done
+}
+turns=$((wait * 10))
+while [ "$turns" -gt 0 ]; do
+  since 2>/dev/null | grep -qaF -e "$mark" && break
+  first=$(find "$directory" -maxdepth 1 -inum "$inode" -name 'audit.log*')
+  turns=$((turns - 1)); sleep 0.1
+done
+auditctl -s
+echo "mode $(cat /sys/fs/selinux/enforce)"
+echo window
+since | head --bytes="$max"
+"""
+
+
+@dataclass(frozen=True)
+class AuditStatus:
+    """`auditctl -s`: whether records are made at all, which process takes them (0: none), and how many the kernel has lost since boot."""
+
+    enabled: int
+    pid: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class OpenWindow:
+    """A window that was begun: its token (random, so that no container can forge the mark), and where the log stood."""
+
+    token: str
+    status: AuditStatus
+    inode: int
+    offset: int
+
+    def mark(self, which: str) -> str:
+        return f"selab {self.token} {which}"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The raw lines between the marks. `problems` are the reasons why something may be missing: with one, nobody may say "no denials"."""
+
+    lines: tuple[bytes, ...]
+    problems: tuple[str, ...]
+    enforcing: bool
+
+
+def open_window(guest: Guest) -> OpenWindow:
+    """Set the begin mark; one round trip. Raises SelabError where the guest cannot audit at all."""
+    token = secrets.token_hex(12)
+    done = guest.run(["sh", "-c", _OPEN, "sh", f"selab {token} begin"])
+    done.expect("The guest cannot mark its audit log.", hint="Run `selab doctor`: auditd must run, or no denial can be seen.")
+    status, where = _status(done.text), re.search(r"^log (\d+) (\d+)$", done.text, re.MULTILINE)
+    if status.pid == 0 or where is None:
+        raise SelabError(
+            "The audit daemon does not run in the guest.",
+            "Without it denials are lost.",
+            "Start it: `selab vm ssh -- systemctl start auditd`.",
+        )
+    return OpenWindow(token, status, int(where.group(1)), int(where.group(2)))
+
+
+def close_window(guest: Guest, opened: OpenWindow) -> Window:
+    """Set the end mark, wait until it is in the log, and read everything between the two."""
+    words = [opened.mark("end"), str(opened.inode), str(opened.offset), str(MARK_WAIT), str(MAX_BYTES)]
+    done = guest.run(["sh", "-c", _CLOSE, "sh", *words], timeout=READ_TIMEOUT)
+    if not done.ok:
+        return Window((), (f"the end of the window could not be marked: {_last(done)}",), False)
+    head, _, log = done.stdout.partition(b"\nwindow\n")
+    text = head.decode("utf-8", "replace")
+    lines, problems = _between(log, opened)
+    problems += _doubts(opened, _status(text), done.error_text, len(log))
+    return Window(tuple(lines), tuple(problems), "mode 1" in text)
+
+
+def _last(done: Completed) -> str:
+    return (done.error_text or done.text).strip().rsplit("\n", 1)[-1]
+
+
+def _between(log: bytes, opened: OpenWindow) -> tuple[list[bytes], list[str]]:
+    """The lines of the events between the marks: by serial number, since records of two events may be interleaved."""
+    serials = {which: _serial(log, opened.mark(which)) for which in ("begin", "end")}
+    begin, end = serials["begin"], serials["end"]
+    problems = [f"the mark of the window's {which} is not in the audit log" for which, serial in serials.items() if serial is None]
+    lines = []
+    for line in log.splitlines():
+        found = _STAMP.search(line)
+        serial = int(found.group(1)) if found else None
+        if serial is None or (begin is None or serial > begin) and (end is None or serial < end):
+            lines.append(line)
+    return lines, problems
+
+
+_STAMP = re.compile(rb"\baudit\(\d+\.\d+:(\d+)\)")
+
+
+def _serial(log: bytes, mark: str) -> int | None:
+    """The serial number of the mark: a record of type USER, which only a process with CAP_AUDIT_WRITE in the guest can send."""
+    found = re.search(rb"^(?:node=\S+ )?type=USER msg=audit\(\d+\.\d+:(\d+)\):[^\n]*" + re.escape(mark.encode()), log, re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
+def _doubts(opened: OpenWindow, after: AuditStatus, said: str, size: int) -> list[str]:
+    problems = []
+    if after.lost > opened.status.lost:
+        problems.append(f"the kernel lost {after.lost - opened.status.lost} audit records")
+    if after.pid == 0:
+        problems.append("the audit daemon stopped during the run")
+    elif after.pid != opened.status.pid:
+        problems.append("the audit daemon was restarted during the run")
+    if not opened.status.enabled or not after.enabled:
+        problems.append("auditing is switched off in the guest")
+    if "rotated-away" in said:
+        problems.append("the audit log was rotated away during the run")
+    if "truncated" in said:
+        problems.append("the audit log was truncated during the run")
+    if size >= MAX_BYTES:
+        problems.append(f"the window holds more than {MAX_BYTES >> 20} MiB")
+    return problems
+
+
+def _status(text: str) -> AuditStatus:
+    values = {key: int(value) for key, value in re.findall(r"^(enabled|pid|lost) (\d+)", text, re.MULTILINE)}
+    return AuditStatus(values.get("enabled", 0), values.get("pid", 0), values.get("lost", 0))

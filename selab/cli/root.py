@@ -1,0 +1,55 @@
+"""The top command: options that all commands share, and the commands, each imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import click
+
+from selab import __version__
+from selab.cli.context import Context
+
+COMMANDS = {
+    "run": ("selab.cli.run", "Run a scenario and show what SELinux denied."),
+    "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),
+    "vm": ("selab.cli.vm", "The virtual machine: up, status, suspend, halt, destroy, ssh, console."),
+    "box": ("selab.cli.box", "The boxes that selab builds itself."),
+    "doctor": ("selab.cli.doctor", "Say what is there, what is missing, and what selab will do about it."),
+}
+"""Name, module and help of each command: the help is here so that `selab --help` need not import them all."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called, and not for its name in the help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="selab")
+@click.option("-C", "--project", type=click.Path(path_type=Path, file_okay=False), help="The project's directory, or one below it.")
+@click.option("--vagrant-dir", type=click.Path(path_type=Path, file_okay=False), help="The directory with the Vagrantfile, if not the project's.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the log as well; it is always in .selab/selab.log.")
+@click.pass_context
+def cli(ctx: click.Context, project: Path | None, vagrant_dir: Path | None, verbose: bool) -> None:
+    """A laboratory for SELinux policy.
+
+    Run a container under a candidate policy in a virtual machine, and see exactly what SELinux denied.
+
+    \b
+    Example:  selab run apache --setenforce no
+    """
+    ctx.obj = Context(project, vagrant_dir, verbose)

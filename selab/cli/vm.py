@@ -1,0 +1,151 @@
+"""`selab vm`: the virtual machine by hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import click
+
+from selab.cli.context import Context, pass_context
+from selab.errors import SelabError
+
+
+@click.group()
+def vm() -> None:
+    """Make, stop and look into the project's virtual machine.
+
+    `selab run` does what is needed by itself; these are for the rest.
+
+    \b
+    Example:
+      selab vm up
+      selab vm ssh -- docker ps
+    """
+
+
+@vm.command()
+@pass_context
+def up(context: Context) -> None:
+    """Make the VM if there is none, start it if it is off, and prepare it.
+
+    \b
+    Example:
+      selab vm up
+    """
+    from selab.vm.machine import Machine
+
+    guest = Machine(context.project).ensure(context.progress)
+    guest.close()
+    context.out.print(f"running {guest.address}")
+
+
+@vm.command()
+@pass_context
+def status(context: Context) -> None:
+    """Say in one word how the VM is: `running` means that it answers.
+
+    \b
+    Example:
+      selab vm status
+    """
+    from selab.vm.machine import Machine
+
+    context.out.print(Machine(context.project).status())
+
+
+@vm.command()
+@pass_context
+def suspend(context: Context) -> None:
+    """Freeze the VM as it is; the next run takes it up again in seconds.
+
+    \b
+    Example:
+      selab vm suspend
+    """
+    from selab.vm.machine import Machine
+
+    with context.progress.step("Suspending the VM"):
+        Machine(context.project).suspend(context.progress)
+
+
+@vm.command()
+@pass_context
+def halt(context: Context) -> None:
+    """Shut the VM down.
+
+    \b
+    Example:
+      selab vm halt
+    """
+    from selab.vm.machine import Machine
+
+    with context.progress.step("Shutting the VM down"):
+        Machine(context.project).halt(context.progress)
+
+
+@vm.command()
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@pass_context
+def destroy(context: Context, yes: bool) -> None:
+    """Remove the VM with everything in it. The box stays, so that a new VM needs no download.
+
+    \b
+    Example:
+      selab vm destroy --yes
+    """
+    from selab.vm.machine import Machine
+
+    if not yes:
+        click.confirm(f"Remove the VM of {context.project.root} with everything in it?", abort=True, err=True)
+    with context.progress.step("Removing the VM"):
+        Machine(context.project).destroy(context.progress)
+
+
+@vm.command(context_settings={"ignore_unknown_options": True})
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@pass_context
+def ssh(context: Context, command: tuple[str, ...]) -> None:
+    """Open a shell in the VM, or run COMMAND there as root and end with its exit code.
+
+    \b
+    Example:
+      selab vm ssh
+      selab vm ssh -- ausearch -m avc -ts recent --input-logs
+    """
+    from selab.vm.machine import Machine
+    from selab.vm.ssh import interactive
+
+    machine = Machine(context.project)
+    if not command:
+        program = shutil.which("ssh")
+        if program is None:
+            raise SelabError("There is no ssh client here.", hint="Install openssh-client, or name a command: `selab vm ssh -- id`.")
+        guest = machine.connect()
+        guest.close()
+        os.execv(program, interactive(guest.address))
+    with machine.connect() as guest:
+        done = guest.run(command, input=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(), timeout=3600)
+    sys.stdout.buffer.write(done.stdout)
+    sys.stderr.buffer.write(done.stderr)
+    sys.exit(done.returncode if done.returncode >= 0 else 255)
+
+
+@vm.command()
+@pass_context
+def console(context: Context) -> None:
+    """Attach to the serial console of the VM (libvirt); Ctrl-] detaches.
+
+    \b
+    Example:
+      selab vm console
+    """
+    from selab.vm.libvirt import uri
+    from selab.vm.machine import Machine
+
+    domain = Machine(context.project).files.domain
+    program = shutil.which("virsh")
+    if program is None or not domain:
+        raise SelabError("Only a VM of libvirt has a console here.", hint="Use `selab vm ssh`.")
+    os.execv(program, [program, "-c", uri(), "console", "--force", domain])

@@ -1,0 +1,204 @@
+"""Run a container under its label, and read from the kernel which label its processes really have."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from selab.container.image import Image, ensure_image
+from selab.container.label import ContainerLabel
+from selab.errors import CommandFailed, SelabError
+from selab.guest import Completed, Guest
+from selab.progress import Progress
+from selab.scenario import Scenario, Volume
+
+START_TIMEOUT = 180.0
+"""Seconds for `docker run`: five to eight in an emulated guest, a minute when its disk is cold."""
+REMOVE_TIMEOUT = 120.0
+NO_SUCH_IMAGE = ("No such image", "Unable to find image")
+RUNS = "/var/lib/selab/runs"
+LIVE = "/run/selab/containers"
+"""A file per container that selab has started, and not yet removed; `kept` where it is meant to stay."""
+
+# Removes what an earlier run has left behind (it was killed, or its container was kept), then starts the container. Prints its id, its
+# main process, and after that the distinct labels of its processes as the kernel has them.
+_START = r"""
+name=$1; shift
+mkdir -p /run/selab/containers
+for left in /run/selab/containers/*; do
+  [ -e "$left" ] || continue
+  old=${left##*/}
+  if [ "$old" = "$name" ] || [ "$(cat "$left")" != kept ]; then docker rm -f -v "$old" >/dev/null 2>&1; rm -f "$left"; fi
+done
+echo running >"/run/selab/containers/$name"
+rm -f "/run/selab/cid-$name"
+id=$(docker "$@") || { status=$?; docker rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"; exit $status; }
+set -- $(docker inspect --format '{{.State.Pid}} {{.State.Status}} {{.State.ExitCode}}' "$id")
+echo "id $id"
+echo "pid $1"
+echo "state $2 $3"
+"""
+# The labels of all processes in the container's cgroup; kernels with cgroup v1 have it below a controller.
+_LABELS = r"""
+pid=$1
+group=$(sed -n -e 's/^0:://p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)
+[ -n "$group" ] && [ "$group" != / ] || group=$(sed -n -e 's/^[0-9]*:pids://p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)
+procs=/sys/fs/cgroup$group/cgroup.procs; [ -e "$procs" ] || procs=/sys/fs/cgroup/pids$group/cgroup.procs
+for each in $(cat "$procs" 2>/dev/null) "$pid"; do
+  [ -e "/proc/$each/attr/current" ] && tr -d '\000' <"/proc/$each/attr/current" && echo
+done | sort -u
+cat "/run/selab/labels-$2" 2>/dev/null | sort -u
+"""
+# A container that ends by itself may be gone before anyone looks: this watches its cgroup from before it starts, until it has ended.
+_WATCH = r"""
+name=$1; file=/run/selab/labels-$name; mkdir -p /run/selab
+rm -f "$file" "/run/selab/cid-$name"; : >"$file"
+( turn=0
+  while [ ! -s "/run/selab/cid-$name" ] && [ $turn -lt 2000 ]; do turn=$((turn + 1)); sleep 0.03; done
+  read -r id <"/run/selab/cid-$name" || [ -n "$id" ] || exit
+  seen=0; turn=0
+  while [ $turn -lt 4000 ]; do
+    turn=$((turn + 1)); procs=""
+    for group in "/sys/fs/cgroup/system.slice/docker-$id.scope" "/sys/fs/cgroup/docker/$id" "/sys/fs/cgroup/pids/docker/$id"; do
+      [ -e "$group/cgroup.procs" ] && procs=$(cat "$group/cgroup.procs") && seen=1
+    done
+    for each in $procs; do tr '\000' '\n' <"/proc/$each/attr/current" >>"$file"; done 2>/dev/null
+    [ $seen = 1 ] && [ -z "$procs" ] && break
+    sleep 0.02
+  done ) >/dev/null 2>&1 &
+"""
+_REMOVE = r"""
+docker rm -f -v "$1" >/dev/null; status=$?
+rm -f "/run/selab/containers/$1" "/run/selab/labels-$1" "/run/selab/cid-$1"; rm -rf "/var/lib/selab/runs/$1"
+exit $status
+"""
+
+
+@dataclass
+class Container:
+    """A container that runs, or has run. `labels` are the distinct contexts that its processes were seen to have."""
+
+    name: str
+    id: str
+    pid: int
+    labels: set[str] = field(default_factory=set)
+
+
+def docker_arguments(scenario: Scenario, image: Image, name: str, label: ContainerLabel) -> list[str]:
+    """The words after `docker` that start the scenario's container."""
+    words = ["run", "--detach", "--pull=never", "--name", name, "--hostname", "selab", "--cidfile", f"/run/selab/cid-{name}"]
+    words += ["--security-opt", f"label=type:{label.type}", "--security-opt", f"label=level:{label.level}"]
+    words += [word for port in scenario.ports for word in ("--publish", f"127.0.0.1:{port.guest}:{port.container}")]
+    words += [word for number, volume in enumerate(scenario.volumes) for word in ("--volume", _volume_option(name, number, volume))]
+    words += [f"--cap-add={capability}" for capability in scenario.cap_add]
+    words += [f"--cap-drop={capability}" for capability in scenario.cap_drop]
+    words += [word for key, value in scenario.environment.items() for word in ("--env", f"{key}={value}")]
+    words += ["--user", scenario.user] if scenario.user else []
+    words += ["--read-only"] if scenario.read_only else []
+    return [*words, image.reference, *scenario.command]
+
+
+def _volume_path(name: str, number: int, volume: Volume) -> str:
+    return volume.guest_path or f"{RUNS}/{name}/volume{number}"
+
+
+def _volume_option(name: str, number: int, volume: Volume) -> str:
+    options = {"private": ["Z"], "shared": ["z"]}.get(volume.label, []) + (["ro"] if volume.read_only else [])
+    return ":".join([_volume_path(name, number, volume), volume.target, *([",".join(options)] if options else [])])
+
+
+@contextmanager
+def running(
+    guest: Guest,
+    scenario: Scenario,
+    image: Image,
+    label: ContainerLabel,
+    root: Path,
+    cache: Path,
+    progress: Progress,
+    *,
+    keep: bool = False,
+) -> Iterator[Container]:
+    """The scenario's container, started under `label`; removed after the block unless `keep`."""
+    name = f"selab-{scenario.name}"
+    script = (_WATCH if ends_by_itself(scenario) else "") + _START
+    argv = ["sh", "-c", script, "sh", name, *docker_arguments(scenario, image, name, label)]
+    try:
+        _prepare_volumes(guest, scenario, name, root)
+        done = guest.run(argv, timeout=START_TIMEOUT)
+        if not done.ok and any(words in done.error_text for words in NO_SUCH_IMAGE):
+            ensure_image(guest, image, cache, progress)
+            done = guest.run(argv, timeout=START_TIMEOUT)
+        container = _started(done, name)
+        see_labels(guest, container)
+        yield container
+    finally:
+        if keep:
+            guest.run(["sh", "-c", 'echo kept >"/run/selab/containers/$1"', "sh", name])
+        else:
+            guest.run(["sh", "-c", _REMOVE, "sh", name], timeout=REMOVE_TIMEOUT)
+
+
+def ends_by_itself(scenario: Scenario) -> bool:
+    return any(step.exit for step in scenario.steps)
+
+
+def see_labels(guest: Guest, container: Container) -> None:
+    """Add the labels that the container's processes have now, or had while they were watched."""
+    done = guest.run(["sh", "-c", _LABELS, "sh", str(container.pid), container.name])
+    container.labels |= {line for line in done.text.split() if line.count(":") >= 2}
+
+
+def _started(done: Completed, name: str) -> Container:
+    if not done.ok:
+        raise ContainerRefused(done)
+    said = dict(line.split(maxsplit=1) for line in done.text.splitlines() if " " in line)
+    if not said.get("id") or not said.get("pid", "").isdigit():
+        raise SelabError("Docker did not say what it started.", f"It said: {done.text[:100]!r}", "Run `selab doctor`.")
+    return Container(name, said["id"], int(said["pid"]))
+
+
+class ContainerRefused(CommandFailed):
+    """The container was not started: an outcome of the run, since the candidate may be why."""
+
+    def __init__(self, done: Completed) -> None:
+        super().__init__("The container did not start.", ["docker", "run"], done.returncode, _without_usage(done.error_text))
+
+
+def _without_usage(text: str) -> str:
+    """Docker's message without the advice that it ends with."""
+    return "\n".join(line for line in text.splitlines() if line.strip() and not line.startswith(("Run 'docker", "See 'docker")))
+
+
+def _prepare_volumes(guest: Guest, scenario: Scenario, name: str, root: Path) -> None:
+    """Copy the project's directories into the guest, and label what the scenario wants labelled with a type of its own."""
+    for number, volume in enumerate(scenario.volumes):
+        if volume.guest_path:
+            continue
+        path = _volume_path(name, number, volume)
+        archive = _archive((root / volume.source).resolve() if volume.source else None)
+        make = 'rm -rf "$1" && mkdir -p "$1" && tar -xf - -C "$1" && { [ -z "$2" ] || chcon -R -t "$2" "$1"; }'
+        label = "" if volume.label in ("private", "shared", "keep") else volume.label
+        done = guest.run(["sh", "-c", make, "sh", path, label], input=archive)
+        done.expect(f"The volume for {volume.target} cannot be made.")
+
+
+def _archive(directory: Path | None) -> bytes:
+    """The directory as a tar, links left out: what they point at may lie outside of the project."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for path in sorted(directory.rglob("*")) if directory else []:
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                continue
+            tar.add(path, arcname=str(path.relative_to(directory or path)), recursive=False, filter=_as_root)
+    return out.getvalue()
+
+
+def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    return member

@@ -1,0 +1,129 @@
+"""The scenario's steps, each against the running container, each with its own time limit."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from selab.container.run import Container
+from selab.guest import Completed, Guest
+from selab.scenario import ExecStep, ExitStep, HttpStep, LogStep, Scenario, Step
+
+GRACE = 30.0
+"""Seconds beyond a step's own limit before the connection is given up: an emulated guest is slow to end things."""
+SHOWN = 300
+"""Characters of a command's output that a failed step shows."""
+
+# Asks until the answer is the wanted one, the time is up, or the container has ended. The last line printed is the status; 000: no answer.
+_HTTP = r"""
+url=$1 want=$2 contains=$3 limit=$4 wait=$5 pid=$6
+body=$(mktemp) && trap 'rm -f "$body"' EXIT
+end=$(($(date +%s) + limit))
+while :; do
+  code=$(curl --silent --show-error --noproxy '*' --max-time "$limit" --output "$body" --write-out '%{http_code}' -- "$url" 2>"$body.err")
+  if [ "$code" = "$want" ] && { [ -z "$contains" ] || grep -qF -e "$contains" "$body"; }; then echo "$code"; rm -f "$body.err"; exit 0; fi
+  [ "$wait" = 1 ] && [ -e "/proc/$pid" ] && [ "$(date +%s)" -lt "$end" ] || break
+  sleep 0.2
+done
+cat "$body.err" 2>/dev/null; head -c 300 "$body"; echo; rm -f "$body.err"
+[ -e "/proc/$pid" ] || echo "the container has ended"
+echo "$code"
+exit 1
+"""
+_WAIT_END = r"""
+pid=$1 name=$2 limit=$3
+end=$(($(date +%s) + limit))
+while [ -e "/proc/$pid" ] && [ "$(date +%s)" -lt "$end" ]; do sleep 0.2; done
+[ -e "/proc/$pid" ] && { echo "it still runs after $limit seconds"; exit 1; }
+docker inspect --format '{{.State.ExitCode}}' "$name"
+"""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How a step ended. `detail` says what came instead, where it failed."""
+
+    name: str
+    ok: bool
+    seconds: float
+    detail: str = ""
+
+
+def run_steps(guest: Guest, scenario: Scenario, container: Container) -> Iterator[StepResult]:
+    """Do the steps one after the other; after one that failed the rest is not done."""
+    for step in scenario.steps:
+        begun = time.monotonic()
+        detail = _problem(guest, step, container)
+        yield StepResult(step.title, not detail, time.monotonic() - begun, detail)
+        if detail:
+            return
+
+
+def _problem(guest: Guest, step: Step, container: Container) -> str:
+    """What was wrong, or nothing."""
+    match step.action:
+        case HttpStep() as http:
+            return _http(guest, http, container)
+        case ExecStep() as command:
+            words = ["docker", "exec", container.name, *command.argv] if step.exec else list(command.argv)
+            return _command(_limited(guest, words, command.timeout), command)
+        case LogStep() as log:
+            return _log(guest, log, container)
+        case ExitStep() as end:
+            return _exit(guest, end, container)
+
+
+def _limited(guest: Guest, argv: list[str], seconds: float) -> Completed:
+    return guest.run(["timeout", "--kill-after=5", str(seconds), *argv], timeout=seconds + GRACE)
+
+
+def _http(guest: Guest, http: HttpStep, container: Container) -> str:
+    url = f"http://127.0.0.1:{http.port}{http.path}"
+    words = [url, str(http.status), http.contains, str(int(http.timeout) or 1), "1" if http.wait else "0", str(container.pid)]
+    done = guest.run(["sh", "-c", _HTTP, "sh", *words], timeout=http.timeout * 2 + GRACE)
+    if done.ok:
+        return ""
+    *said, code = done.text.split("\n")[:-1] or ["no answer"]
+    text = " ".join(" ".join(said).split())[:SHOWN]
+    return (
+        f"no answer: {text}" if code == "000" else f"status {code} instead of {http.status}: {text}" if code != str(http.status) else text
+    )
+
+
+def _command(done: Completed, command: ExecStep) -> str:
+    if done.returncode == 124 and command.exit != 124:
+        return f"it did not end within {command.timeout:g} seconds"
+    if done.returncode != command.exit:
+        return f"exit code {done.returncode} instead of {command.exit}: {(done.error_text or done.text).strip()[-SHOWN:]}"
+    if command.contains and command.contains not in done.text:
+        return f"its output does not hold '{command.contains}': {done.text.strip()[-SHOWN:]}"
+    return ""
+
+
+def _log(guest: Guest, log: LogStep, container: Container) -> str:
+    pattern, end = re.compile(log.pattern), time.monotonic() + log.timeout
+    while True:
+        done = guest.run(["docker", "logs", container.name])
+        text = done.text + done.error_text
+        if pattern.search(text):
+            return ""
+        if time.monotonic() > end or not guest.run(["test", "-e", f"/proc/{container.pid}"]).ok:
+            return f"the pattern did not show; the log ends with: {text.strip()[-SHOWN:]}"
+        time.sleep(0.5)
+
+
+def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
+    argv = ["sh", "-c", _WAIT_END, "sh", str(container.pid), container.name, str(int(end.timeout) or 1)]
+    done = guest.run(argv, timeout=end.timeout + GRACE)
+    said = done.text.strip()
+    if not done.ok:
+        return said or done.error_text.strip()
+    return "" if said == str(end.code) else f"exit code {said} instead of {end.code}"
+
+
+def log_tail(guest: Guest, container: Container) -> str:
+    """The last lines of the container's output, for a run that failed."""
+    done = guest.run(["docker", "logs", "--tail", "8", container.name])
+    return (done.text + done.error_text).strip()

@@ -1,0 +1,1 @@
+"""A finished run for people and for machines: text, JSON, JUnit, SARIF, HTML."""

@@ -1,0 +1,146 @@
+"""Every state of the VM has one answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from selab.errors import SelabError, Unreachable
+from selab.progress import Progress
+from selab.vm import machine
+from selab.vm.state import free_port
+
+from .conftest import FakeGuest, Lab
+
+
+def silent(*_: Any, **__: Any) -> None:
+    raise Unreachable("nobody there")
+
+
+def test_a_warm_vm_needs_no_vagrant_and_no_virsh(lab: Lab) -> None:
+    lab.up_before()
+    lab.machine.ensure(Progress())
+    assert lab.calls() == []
+    assert lab.calls("virsh") == []
+
+
+def test_no_vm_is_created_from_the_box_that_was_chosen(lab: Lab) -> None:
+    lab.set_state("not_created")
+    lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", "up", "ssh-config"]
+    told = json.loads(lab.machine.files.parameters.read_text())
+    assert told["urls"] == {"libvirt": (lab.here / "own.box").as_uri()}
+    assert told["accel"] == "qemu"
+    assert told["memory"] == 2048
+    assert "kernel" not in told
+    assert (lab.project.vagrant_dir / "Vagrantfile").read_text().count("SELAB_VM") == 1
+
+
+@pytest.mark.parametrize(("state", "word"), [("paused", "resume"), ("saved", "resume"), ("shutoff", "up"), ("poweroff", "up"), ("aborted", "up")])
+def test_a_vm_that_is_down_is_taken_up_again(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, word: str) -> None:
+    lab.up_before()
+    lab.set_state(state)
+    tries = iter([silent, lambda address, first_contact=False: FakeGuest(address)])
+    monkeypatch.setattr(machine.SshGuest, "connect", lambda *a, **k: next(tries)(*a, **k))
+    lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", word, "ssh-config"]
+
+
+@pytest.mark.parametrize("state", ["running", "inaccessible"])
+def test_a_vm_that_runs_is_waited_for_and_then_explained(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    lab.up_before()
+    lab.set_state(state)
+    monkeypatch.setattr(machine.SshGuest, "connect", silent)
+    monkeypatch.setattr(machine, "ANSWER_LIMIT", 0.2)
+    monkeypatch.setattr(machine, "RETRY", 0.05)
+    with pytest.raises(Unreachable, match="did not answer for 0.2 s"):
+        lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", "ssh-config"]
+
+
+@pytest.mark.parametrize(("state", "says"), [("preparing", "busy"), ("gone_strange", "will not touch")])
+def test_other_states_are_explained_and_nothing_is_done(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, says: str) -> None:
+    lab.up_before()
+    lab.set_state(state)
+    monkeypatch.setattr(machine.SshGuest, "connect", silent)
+    with pytest.raises(SelabError, match=says) as caught:
+        lab.machine.ensure(Progress())
+    assert lab.calls() == ["status"]
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+def test_a_locked_vm_is_explained(lab: Lab) -> None:
+    lab.set_state("shutoff")
+    lab.fail("up", "An action 'up' was attempted on the machine 'default',\nbut another process is already executing an action on the machine.")
+    with pytest.raises(SelabError, match="Another Vagrant process"):
+        lab.machine.ensure(Progress())
+    assert "destroy" not in lab.calls()
+
+
+def test_a_first_creation_that_fails_removes_what_it_made(lab: Lab) -> None:
+    lab.set_state("not_created")
+    lab.fail("up", "==> default: Booting\nThe machine exploded.")
+    with pytest.raises(SelabError, match=r"exit code 1: The machine exploded\."):
+        lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", "up", "destroy"]
+
+
+def test_a_start_that_fails_removes_nothing(lab: Lab) -> None:
+    lab.set_state("shutoff")
+    lab.fail("up", "no")
+    with pytest.raises(SelabError):
+        lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", "up"]
+
+
+def test_the_users_own_vagrantfile_stays(lab: Lab) -> None:
+    lab.set_state("not_created")
+    own = lab.project.vagrant_dir / "Vagrantfile"
+    own.write_text("# mine")
+    lab.machine.ensure(Progress())
+    assert own.read_text() == "# mine"
+    assert not lab.machine.files.parameters.exists()
+
+
+def test_a_port_that_was_taken_meanwhile_is_replaced(lab: Lab) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+        lab.set_state("shutoff")
+        lab.virsh("dumpxml", f"<qemu:arg value='user,id=ssh,hostfwd=tcp:127.0.0.1:{port}-:22'/>")
+        lab.virsh("define", "")
+        lab.machine.files.tell({"port": port, "provider": "libvirt"})
+        lab.machine.ensure(Progress())
+        assert lab.machine.files.told()["port"] != port
+    assert "define" in lab.calls("virsh")
+
+
+def test_a_vm_that_vagrant_forgot_is_taken_back(lab: Lab) -> None:
+    lab.up_before()
+    lab.machine.files.known_hosts.unlink()
+    lab.set_state("not_created")
+    lab.virsh("domuuid", "1234-5678")
+    lab.machine.ensure(Progress())
+    assert (lab.project.vagrant_dir / ".vagrant/machines/default/libvirt/id").read_text() == "1234-5678"
+
+
+def test_destroy_forgets_everything(lab: Lab) -> None:
+    lab.up_before()
+    files = lab.machine.files
+    lab.machine.destroy(Progress())
+    assert files.remembered() is None
+    assert not files.known_hosts.exists() and not files.parameters.exists() and not files.key.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"host": "h"}', '{"host": "h", "port": "x", "user": "u", "key": "/etc/passwd"}'])
+def test_a_broken_state_file_counts_as_none(lab: Lab, text: str) -> None:
+    lab.up_before()
+    (lab.project.state / "guest.json").write_text(text)
+    assert lab.machine.files.address() is None
+    lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", "ssh-config"]

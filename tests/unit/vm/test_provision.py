@@ -1,0 +1,57 @@
+"""Probes first, and only what is missing is applied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selab.errors import CommandFailed, SelabError
+from selab.progress import Progress
+from selab.vm import provision
+from selab.vm.ssh import Address
+
+from .conftest import FakeGuest
+
+
+@pytest.fixture
+def guest() -> FakeGuest:
+    return FakeGuest(Address("127.0.0.1", 22, "root", Path("/k"), Path("/h")))
+
+
+def test_nothing_missing_is_one_round_of_probes_and_the_stamp(guest: FakeGuest) -> None:
+    assert provision.provision(guest, Progress()) == []
+    assert len(guest.ran) == 2
+    assert guest.files[provision.STAMP].decode().strip() == provision.ready_stamp()
+
+
+def test_only_what_is_missing_is_applied(guest: FakeGuest) -> None:
+    wanted, guest.tool = provision.steps("dnf"), "/usr/bin/dnf"
+    guest.probes = ["present"] * len(wanted)
+    guest.probes[1] = guest.probes[3] = "missing"
+    assert provision.provision(guest, Progress()) == [wanted[1].name, wanted[3].name]
+    applied = [argv[2] for argv in guest.ran if argv[2] != provision.PROBES][1:]
+    assert applied == [wanted[1].apply, wanted[3].apply]
+
+
+def test_a_step_that_fails_is_named_and_the_guest_stays_not_ready(guest: FakeGuest) -> None:
+    wanted = provision.steps("apt")
+    guest.probes, guest.code = ["missing", *["present"] * (len(wanted) - 1)], 7
+    with pytest.raises(CommandFailed, match="'Docker'") as caught:
+        provision.provision(guest, Progress())
+    assert caught.value.detail.endswith("ended with 7: it broke")
+    assert guest.files[provision.STAMP] == b"not ready\n"
+    assert not provision.is_ready(guest)
+
+
+@pytest.mark.parametrize("answer", ["", "present", "present maybe", "present present present"])
+def test_an_answer_that_does_not_fit_is_not_guessed_at(answer: str) -> None:
+    with pytest.raises(SelabError, match="cannot be read"):
+        provision.missing(answer, provision.steps("apt")[:2])
+
+
+def test_every_step_has_a_probe_and_an_own_name() -> None:
+    for family in ("apt", "dnf"):
+        names = [step.name for step in provision.steps(family)]
+        assert len(names) == len(set(names))
+        assert all(step.probe.strip() and step.apply.strip() for step in provision.steps(family))

@@ -1,0 +1,51 @@
+"""Quoting happens in one place, and nothing gets through it changed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selab.errors import SelabError
+from selab.vm.ssh import MAX_LINE, command_line, pin_text, pinned_key
+
+WORDS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=30) | st.sampled_from(
+    ["", "-n", "--", "$(id)", "`id`", "a b", "'", '"', "\n", ";", "&&", "|", ">x", "*", "~", "\\", "!!", "{a,b}", "A=1", "\x1b[2J", "é\u202e"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(WORDS, max_size=6))
+def test_each_word_arrives_as_it_was(words: list[str]) -> None:
+    line = command_line(["printf", "%s\\0", *words, "end"], 5, sudo=False)
+    done = subprocess.run([b"sh", b"-c", line], capture_output=True, check=True)
+    assert done.stdout.decode().split("\0")[:-1] == [*words, "end"]
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_bytes_that_are_no_utf8_arrive(shell: str) -> None:
+    word = b"\xff\xfe'".decode("utf-8", "surrogateescape")
+    assert subprocess.run([shell.encode(), b"-c", command_line(["printf", "%s", word], 5, sudo=False)], capture_output=True).stdout == b"\xff\xfe'"
+
+
+def test_sudo_and_the_time_limit_stand_in_front() -> None:
+    assert command_line(["id", "-u"], 5, sudo=True) == b"exec sudo -n -- timeout -k 5 5.0 id -u"
+
+
+@pytest.mark.parametrize("argv", [[], ["a\0b"], ["x" * MAX_LINE]])
+def test_what_no_shell_could_take_is_refused(argv: list[str]) -> None:
+    with pytest.raises(SelabError):
+        command_line(argv, 5, sudo=False)
+
+
+def test_the_host_key_is_kept_in_openssh_format(tmp_path: Path) -> None:
+    public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv root@selab"
+    pin_text(tmp_path / "known_hosts", public)
+    key = pinned_key(tmp_path / "known_hosts")
+    assert key is not None
+    assert key.get_base64() == public.split()[1]
+    (tmp_path / "known_hosts").write_text("garbage")
+    assert pinned_key(tmp_path / "known_hosts") is None
