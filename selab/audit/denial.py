@@ -134,14 +134,16 @@ class Rows:
     """Collects decisions into rows: memory grows with the number of rows, not of records."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str, str], _Row] = {}
+        self._rows: dict[tuple[str, str, str], Row] = {}
 
-    def add(self, avc: AvcDenial) -> None:
+    def add(self, avc: AvcDenial) -> Row:
+        """Take one decision; return the row it went to."""
         key = (avc.source.type, avc.target.type, avc.tclass)
         row = self._rows.get(key)
         if row is None:
-            row = self._rows[key] = _Row()
+            row = self._rows[key] = Row()
         row.add(avc)
+        return row
 
     def denials(self) -> tuple[Denial, ...]:
         """The rows, sorted by source, target and class."""
@@ -156,7 +158,9 @@ def group(denials: Iterable[AvcDenial]) -> tuple[Denial, ...]:
     return rows.denials()
 
 
-class _Row:
+class Row:
+    """A row while it is collected. A repetition adds nothing to it but its count and its serial number."""
+
     __slots__ = ("comm", "count", "detail", "evidence", "exe", "path", "permissions", "permissive", "serials", "userspace")
 
     def __init__(self) -> None:
@@ -169,7 +173,7 @@ class _Row:
         self.serials: list[int] = []
 
     def add(self, avc: AvcDenial) -> None:
-        self.count += 1
+        self.repeat(avc.serial)
         self.permissions.update(avc.permissions)
         self.permissive.add(avc.permissive)
         self.comm = self.comm or avc.comm
@@ -179,8 +183,11 @@ class _Row:
         self.userspace = self.userspace or avc.userspace
         if len(self.evidence) < MAX_EVIDENCE:
             self.evidence[(avc.source, avc.target)] = None
-        if avc.serial is not None and len(self.serials) < MAX_EVIDENCE:
-            self.serials.append(avc.serial)
+
+    def repeat(self, serial: int | None) -> None:
+        self.count += 1
+        if serial is not None and len(self.serials) < MAX_EVIDENCE:
+            self.serials.append(serial)
 
     def denial(self, key: tuple[str, str, str]) -> Denial:
         permissive = False if False in self.permissive else None if None in self.permissive else True

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from selab.audit.assembly import Group, assemble
 from selab.audit.denial import AvcDenial, SelinuxError
 from selab.audit.reading import Ignored, read_record
 from selab.audit.record import Record, parse_line
-
-EVENT_SECONDS = 2.0
-"""An event is over when the log is this much further: auditd's own rule (auditd.conf, end_of_event_timeout)."""
-MAX_OPEN = 512
-"""Events kept open at a time. The kernel interleaves as many as there are processors; beyond this the oldest is taken as it is."""
 
 
 @dataclass(frozen=True)
@@ -66,43 +61,6 @@ def _kind(reading: AvcDenial | SelinuxError | Ignored | None) -> str:
     return reading.kind if isinstance(reading, Ignored) else ""
 
 
-@dataclass
-class _Open:
-    """The events that may still get records, oldest first."""
-
-    events: OrderedDict[tuple[str, str, int], list[Record]] = field(default_factory=OrderedDict)
-
-    def add(self, record: Record) -> Iterator[Event]:
-        """Take one record; yield the events that are over because of it."""
-        if record.serial is None:
-            yield Event((record,))
-            return
-        key = (record.node, record.stamp, record.serial)
-        known = self.events.get(key)
-        if known is not None:
-            known.append(record)
-        else:
-            yield from self._expired(record)
-            self.events[key] = [record]
-        if record.type == "EOE":
-            yield Event(tuple(self.events.pop(key)))
-
-    def _expired(self, record: Record) -> Iterator[Event]:
-        now = record.time
-        while self.events:
-            key, oldest = next(iter(self.events.items()))
-            then = oldest[0].time
-            over = now is not None and then is not None and now - then > EVENT_SECONDS
-            if not over and len(self.events) < MAX_OPEN:
-                return
-            del self.events[key]
-            yield Event(tuple(oldest))
-
-    def rest(self) -> Iterator[Event]:
-        while self.events:
-            yield Event(tuple(self.events.popitem(last=False)[1]))
-
-
 def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
     """The events of a log, each when it is over, in constant memory.
 
@@ -110,22 +68,10 @@ def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
     log. A record that comes later than that makes a second event with the same serial number. Events come in the order in which they
     end, the ones without an end in the order of their first record.
     """
-    opened = _Open()
-    for record in read_records(lines):
-        yield from opened.add(record)
-    yield from opened.rest()
+    for group in assemble(lines):
+        yield event_of(group)
 
 
-def read_records(lines: Iterable[bytes]) -> Iterator[Record]:
-    """The records of a log in its order. A last line without the line end that the others have was being written: it is partial."""
-    ended = False
-    for line in lines:
-        records = parse_line(line)
-        if ended and line[-1:] != b"\n" and records:
-            records = (*records[:-1], _as_partial(records[-1]))
-        ended = line[-1:] == b"\n"
-        yield from records
-
-
-def _as_partial(record: Record) -> Record:
-    return Record(record.type, record.serial, record.stamp, record.text, record.node, partial=True)
+def event_of(group: Group) -> Event:
+    """Read the records of an event that was put together."""
+    return Event(tuple(piece if isinstance(piece, Record) else parse_line(piece.line)[0] for piece in group))

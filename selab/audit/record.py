@@ -14,7 +14,7 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 from selab.audit.fields import parse_fields
 
@@ -159,6 +159,6 @@ def _name(kind: str) -> str:
 
 @functools.cache
 def _names() -> dict[str, str]:
-    lines = (resources.files("selab.audit") / "record_types.txt").read_text(encoding="ascii").splitlines()
+    lines = Path(__file__).with_name("record_types.txt").read_text(encoding="ascii").splitlines()
     pairs = (line.split(" ", 1) for line in lines if not line.startswith("#"))
     return {number: name for number, name in pairs}

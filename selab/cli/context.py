@@ -27,6 +27,7 @@ class Context:
         self.project_dir = project_dir
         self.vagrant_dir = vagrant_dir
         self.verbose = verbose
+        self._shown = False
 
     @functools.cached_property
     def project(self) -> Project:
@@ -59,12 +60,18 @@ class Context:
     def _log_to(self, path: Path) -> None:
         logger = logging.getLogger("selab")
         logger.setLevel(logging.DEBUG)
-        handlers: list[logging.Handler] = [logging.FileHandler(path, encoding="utf-8", delay=True)]
-        if self.verbose:
-            handlers.append(logging.StreamHandler(sys.stderr))
-        for handler in handlers:
-            handler.setFormatter(logging.Formatter(LOG_FORMAT))
-            logger.addHandler(handler)
+        self._add(logging.FileHandler(path, encoding="utf-8", delay=True))
+        self.show_log(self.verbose)
+
+    def show_log(self, wanted: bool) -> None:
+        """Write the log to standard error as well, from here on."""
+        if wanted and not self._shown:
+            self._shown = True
+            self._add(logging.StreamHandler(sys.stderr))
+
+    def _add(self, handler: logging.Handler) -> None:
+        handler.setFormatter(logging.Formatter(LOG_FORMAT))
+        logging.getLogger("selab").addHandler(handler)
 
 
 pass_context = click.make_pass_decorator(Context)

@@ -41,7 +41,9 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="selab")
 @click.option("-C", "--project", type=click.Path(path_type=Path, file_okay=False), help="The project's directory, or one below it.")
-@click.option("--vagrant-dir", type=click.Path(path_type=Path, file_okay=False), help="The directory with the Vagrantfile, if not the project's.")
+@click.option(
+    "--vagrant-dir", type=click.Path(path_type=Path, file_okay=False), help="The directory with the Vagrantfile, if not the project's."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the log as well; it is always in .selab/selab.log.")
 @click.pass_context
 def cli(ctx: click.Context, project: Path | None, vagrant_dir: Path | None, verbose: bool) -> None:

@@ -1,0 +1,88 @@
+"""Whose denial is it: the scenario's, the container runtime's on its behalf, or the rest of the machine's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from selab.audit.context import Context
+from selab.audit.denial import AvcDenial, Denial, SelinuxError, group
+from selab.audit.event import read_events
+
+RUNTIME_DOMAINS = frozenset({"dockerd_t", "docker_t", "container_runtime_t", "container_engine_t", "containerd_t", "podman_t", "conmon_t"})
+"""The domains of container runtimes in the reference policy, container-selinux and their forks."""
+RUNTIME_PROGRAMS = frozenset(
+    {"dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "runc", "crun", "conmon", "docker-proxy"}
+)
+
+
+class Owner(StrEnum):
+    """Whom a denial belongs to."""
+
+    SCENARIO = "scenario"
+    RUNTIME = "runtime"
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What tells this run from everything else: the type and the level of its container, and the types that the candidate declares."""
+
+    type: str
+    level: str
+    types: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """The denials of a window by owner. `scenario` and `errors` decide the verdict."""
+
+    scenario: tuple[Denial, ...]
+    runtime: tuple[Denial, ...]
+    machine: tuple[Denial, ...]
+    errors: tuple[SelinuxError, ...]
+    ignored: dict[str, int]
+
+
+def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
+    """Sort the denials of a window by owner.
+
+    A denial belongs to the scenario when one side of it is the candidate's, as its source or as its target, or has the run's own level:
+    an old container of the same type has another one.
+    """
+    found: dict[Owner, list[AvcDenial]] = {owner: [] for owner in Owner}
+    errors: list[SelinuxError] = []
+    ignored: Counter[str] = Counter()
+    for event in read_events(lines):
+        for avc in event.denials():
+            if avc.granted:
+                ignored["granted"] += 1
+            else:
+                found[owner_of(avc, scope)].append(avc)
+        errors += [error for error in event.selinux_errors() if _concerns(error, scope)]
+    return Attribution(group(found[Owner.SCENARIO]), group(found[Owner.RUNTIME]), group(found[Owner.MACHINE]), tuple(errors), dict(ignored))
+
+
+def owner_of(avc: AvcDenial, scope: Scope) -> Owner:
+    """The owner of one denial."""
+    if _is_own(avc.source, scope) or _is_own(avc.target, scope):
+        return Owner.SCENARIO
+    of_runtime = avc.source.type in RUNTIME_DOMAINS or avc.comm in RUNTIME_PROGRAMS
+    return Owner.RUNTIME if of_runtime else Owner.MACHINE
+
+
+def _is_own(context: Context, scope: Scope) -> bool:
+    """Whether a context is the run's: its level, or a type of the candidate without another container's level."""
+    if ":" in scope.level and context.level.endswith(scope.level):
+        return True
+    if context.type == scope.type:
+        return ":" not in context.level or context.level == scope.level
+    return context.type in scope.types
+
+
+def _concerns(error: SelinuxError, scope: Scope) -> bool:
+    """Whether an error speaks of the run: in one of its contexts, of which one may not be valid."""
+    contexts = (error.scontext, error.tcontext, error.invalid_context)
+    return any(_is_own(Context.parse(text), scope) for text in contexts if text.count(":") >= 2)

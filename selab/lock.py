@@ -1,0 +1,39 @@
+"""One selab at a time on a VM: the second waits, and says for whom."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from selab.errors import SelabError
+from selab.progress import Progress
+from selab.project import Project
+
+WAIT = 1800.0
+"""Seconds to wait for another selab: a box that is built and a VM that boots for the first time take ten minutes."""
+
+
+@contextmanager
+def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = WAIT) -> Iterator[None]:
+    """Hold the project's VM for the block; `doing` is what another selab will say it waits for."""
+    lock, holder = FileLock(project.state / "vm.lock"), project.state / "vm.holder"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        said = holder.read_text() if holder.exists() else "another selab"
+        if wait <= 0:
+            raise SelabError("The VM is in use.", f"By: {said}.", "Wait for it to end, or leave out --no-wait.") from None
+        progress.note(f"Waiting for the VM, which is in use by: {said}.")
+        try:
+            lock.acquire(timeout=wait)
+        except Timeout:
+            raise SelabError("The VM is still in use.", f"By: {said}; waited {wait:.0f} seconds.", "End it, then try again.") from None
+    try:
+        holder.write_text(f"{doing} (process {os.getpid()})")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,70 @@
+"""A run as its user sees it: steps, denials, verdict, times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from selab.audit.denial import Denial
+from selab.experiment import Run
+from selab.report.text import plain
+from selab.verdict import Verdict
+
+COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "yellow"}
+
+
+def show_run(run: Run, out: Console) -> None:
+    """Print the summary of `run`: the verdict comes last, where the eye is."""
+    title = f"[bold]{escape(run.plan.scenario.name)}[/bold]  policy {escape(run.plan.policy)}, {run.plan.mode.value}"
+    out.print(f"{title}  [dim]{escape(run.label.type)}:{run.label.level}[/dim]")
+    for step in run.outcome.steps:
+        sign = "[green]✓[/green]" if step.ok else "[red]✗[/red]"
+        detail = f"  [red]{_safe(step.detail)}[/red]" if step.detail else ""
+        out.print(f"  {sign} {_safe(step.name)} [dim]{step.seconds:.1f} s[/dim]{detail}")
+    if run.outcome.log:
+        out.print("  [dim]the container's last words:[/dim]")
+        for line in run.outcome.log.splitlines():
+            out.print(f"  [dim]│[/dim] {_safe(line)}")
+    _show_denials(run, out)
+    _show_verdict(run, out)
+
+
+def _show_denials(run: Run, out: Console) -> None:
+    if run.attribution.scenario:
+        out.print(denials_table(run.attribution.scenario))
+    elif not run.window.problems:
+        out.print("  No denials.")
+    for error in run.attribution.errors:
+        out.print(f"  [red]SELinux error[/red]: {_safe(error.meaning)}: {_safe(error.text)}")
+    others = [(run.attribution.runtime, "of the container runtime"), (run.attribution.machine, "of the rest of the machine")]
+    said = [f"{len(denials)} {whose}" for denials, whose in others if denials]
+    if said:
+        out.print(f"  [dim]Not counted: {', '.join(said)} (--all shows them).[/dim]")
+
+
+def denials_table(denials: Sequence[Denial]) -> Table:
+    """Unique denials, a row each: source, target and class, permissions, how often, an example."""
+    table = Table(box=None, header_style="bold", pad_edge=True)
+    for name in ("source", "target", "class", "permissions", "count", "comm", "path"):
+        table.add_column(name, justify="right" if name == "count" else "left", overflow="fold")
+    for denial in denials:
+        words = (denial.source, denial.target, denial.tclass, " ".join(denial.permissions))
+        table.add_row(*map(_safe, words), str(denial.count), _safe(denial.comm or ""), _safe(denial.path or ""))
+    return table
+
+
+def _show_verdict(run: Run, out: Console) -> None:
+    stages = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in run.timings.items() if seconds >= 0.05)
+    out.print(f"  [dim]seconds: {stages}[/dim]")
+    colour = COLOURS[run.verdict]
+    out.print(f"[bold {colour}]{run.verdict.value}[/bold {colour}]  {_safe(run.reasons[0])}")
+    for reason in run.reasons[1:]:
+        out.print(f"      {_safe(reason)}")
+
+
+def _safe(text: str) -> str:
+    """Text of records and logs, which a terminal must neither act on nor take for markup."""
+    return escape(plain(text))

@@ -1,0 +1,67 @@
+"""One real VM for all of tests/vm: made when the first test asks for it, destroyed after the last one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from selab import experiment
+from selab.errors import SelabError
+from selab.policy.load import Mode
+from selab.progress import Progress
+from selab.project import Project, find_project
+from selab.vm.machine import Machine
+from selab.vm.ssh import SshGuest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The example project, copied, so that no test leaves anything in the checkout."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("policies", "scenarios", "images"):
+        shutil.copytree(CHECKOUT / name, root / name)
+    for name in ("selab.yaml", "Vagrantfile"):
+        shutil.copy(CHECKOUT / name, root / name)
+    return find_project(root)
+
+
+@pytest.fixture(scope="session")
+def machine(project: Project) -> Iterator[Machine]:
+    machine = Machine(project)
+    try:
+        yield machine
+    finally:
+        if machine.status() != "not_created":
+            machine.destroy(Progress())
+
+
+@pytest.fixture(scope="session")
+def session_guest(machine: Machine) -> SshGuest:
+    try:
+        return machine.ensure(Progress())
+    except SelabError as error:
+        pytest.fail(f"no VM: {error}")
+
+
+@pytest.fixture
+def guest(machine: Machine, session_guest: SshGuest) -> Iterator[SshGuest]:
+    """The guest, reachable, and permissive again after the test."""
+    guest = machine.connect()
+    yield guest
+    guest.close()
+
+
+@pytest.fixture
+def run(project: Project, machine: Machine, session_guest: SshGuest) -> Callable[..., experiment.Run]:
+    """`selab run` as a function: run("apache", policy="none", mode="permissive")."""
+
+    def run(scenario: str, policy: str | None = None, mode: str = "enforcing", **more: object) -> experiment.Run:
+        request = experiment.Request(scenario, policy, Mode(mode), **more)  # type: ignore[arg-type]
+        return experiment.run(project, machine, request, Progress())
+
+    return run
