@@ -31,24 +31,25 @@ class Event:
         return self.records[0].node
 
     @functools.cached_property
-    def _readings(self) -> tuple[AvcDenial | SelinuxError | Ignored | None, ...]:
+    def readings(self) -> tuple[AvcDenial | SelinuxError | Ignored | None, ...]:
+        """What each record says, in their order; None for one that could not be read."""
         return tuple(read_record(record, self.records) for record in self.records)
 
     def denials(self) -> tuple[AvcDenial, ...]:
         """What SELinux denied in this event, the kernel's and object managers' alike; decisions that were granted are not among them."""
-        return tuple(one for one in self._readings if isinstance(one, AvcDenial) and not one.granted)
+        return tuple(one for one in self.readings if isinstance(one, AvcDenial) and not one.granted)
 
     def selinux_errors(self) -> tuple[SelinuxError, ...]:
         """The failures without a denial."""
-        return tuple(one for one in self._readings if isinstance(one, SelinuxError))
+        return tuple(one for one in self.readings if isinstance(one, SelinuxError))
 
     def ignored(self) -> tuple[str, ...]:
         """The kinds of the records that are neither, one entry a record; those that only describe the event are not counted."""
-        return tuple(_kind(one) for one in self._readings if _kind(one))
+        return tuple(_kind(one) for one in self.readings if _kind(one))
 
     def unparsed(self) -> tuple[Record, ...]:
         """Records that could not be read: each may be a denial, so nobody may say "no denials" beside one."""
-        return tuple(record for record, reading in zip(self.records, self._readings, strict=True) if reading is None)
+        return tuple(record for record, reading in zip(self.records, self.readings, strict=True) if reading is None)
 
     def format(self) -> tuple[bytes, ...]:
         """The event as lines of audit.log, without line ends."""

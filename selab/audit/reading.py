@@ -19,15 +19,18 @@ from selab.audit.selinux_error import ERROR_TYPES, read_error
 
 _DECISION = re.compile(r"avc:\s{1,8}(denied|granted)\s{1,8}(?:\{([^{}]*)\}|null\b)", re.ASCII)
 _SUBJECT = re.compile(r"\sscontext=(\S+)\s+tcontext=(\S+)\s+tclass=([\w.-]+)(?:\s+permissive=([01])\b)?", re.ASCII)
-_DETAILS = re.compile(
+DETAILS = (
     "capability|src|dest|laddr|lport|faddr|fport|saddr|daddr|netif|ioctlcmd|nl-msgtype|key_desc|kmod|anonclass|lockdown_reason"
     "|msgtype|interface|member|function"
 )
+"""Fields that tell more of the object than its path, as a regular expression."""
+_DETAILS = re.compile(DETAILS)
 _DESCRIBES = re.compile(
     "SYSCALL|PATH|CWD|EXECVE|PROCTITLE|SOCKADDR|SOCKETCALL|AVC_PATH|MMAP|OBJ_PID|FD_PAIR|IPC|IPC_SET_PERM|BPRM_FCAPS|CAPSET"
     "|MQ_OPEN|MQ_SENDRECV|MQ_NOTIFY|MQ_GETSETATTR|OPENAT2|URINGOP|MAC_TASK_CONTEXTS|MAC_OBJ_CONTEXTS|KERN_MODULE|EOE"
 )
 """Records that say more about an event, and nothing by themselves."""
+_MUST_BE_READ = ERROR_TYPES | {"AVC", "USER_AVC"}
 _MODES = {"0": False, "1": True, None: None}
 
 
@@ -38,10 +41,8 @@ class Ignored:
     kind: str
 
 
-_DESCRIPTION = Ignored("")
 _FOREIGN = Ignored("not an audit record")
 _NOTICE = Ignored("notice")
-_ignored = functools.lru_cache(maxsize=512)(Ignored)
 
 
 def read_record(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxError | Ignored | None:
@@ -49,23 +50,37 @@ def read_record(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxE
     kind = record.type
     if kind == "AVC":
         return _read_avc(record, event)
-    if _DESCRIBES.fullmatch(kind):
-        return _DESCRIPTION
     if kind == "USER_AVC":
         return _read_user_avc(record, event)
     if kind in ERROR_TYPES:
         return read_error(record)
     if not kind:
         return None if record.partial else _FOREIGN
-    return _ignored("apparmor" if kind.startswith("APPARMOR") else kind)
+    return _by_type(kind)
+
+
+@functools.lru_cache(maxsize=512)
+def ignored_kind(record_type: bytes) -> str | None:
+    """The kind of a record whose type alone says that it is ignored; empty where it describes its event; None where it must be read."""
+    reading = _by_type(record_type.decode("ascii"))
+    return None if reading is None else reading.kind
+
+
+@functools.lru_cache(maxsize=512)
+def _by_type(kind: str) -> Ignored | None:
+    if kind in _MUST_BE_READ:
+        return None
+    if _DESCRIBES.fullmatch(kind):
+        return Ignored("")
+    return Ignored("apparmor" if kind.startswith("APPARMOR") else kind)
 
 
 def _read_avc(record: Record, event: Sequence[Record]) -> AvcDenial | Ignored | None:
     if "avc:" in record.text:
         return _decision(record, event)
     if "apparmor=" in record.text:
-        return _ignored("apparmor")
-    return _ignored(f"lsm {record.fields['lsm']}"[:40]) if "lsm" in record.fields else None
+        return Ignored("apparmor")
+    return Ignored(f"lsm {record.fields['lsm']}"[:40]) if "lsm" in record.fields else None
 
 
 def _read_user_avc(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxError | Ignored | None:
@@ -83,7 +98,7 @@ def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
     decision = _DECISION.search(text)
     place = text.rfind(" scontext=")
     subject = _SUBJECT.match(text, place) if place >= 0 else None
-    if decision is None or subject is None or (record.partial and subject[4] is None):
+    if decision is None or subject is None or place < decision.end() or (record.partial and subject[4] is None):
         return None
     try:
         source, target = Context.parse(subject[1]), Context.parse(subject[2])

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from selab.audit.denial import Denial, Rows, SelinuxError
-from selab.audit.event import Event, read_events
+from selab.audit.assembly import Group, RawLine, assemble
+from selab.audit.denial import AvcDenial, Denial, Row, Rows, SelinuxError
+from selab.audit.event import event_of
+from selab.audit.reading import DETAILS, ignored_kind
+from selab.audit.record import Record
 
 MAX_EXAMPLES = 5
 EXAMPLE_LENGTH = 400
 MAX_KINDS = 256
 """Names of ignored kinds to tell apart: a hostile log can invent any number."""
+MAX_KNOWN = 8192
+"""Variants of denials to know at a time (every random MCS pair makes some): about 5 MB."""
+
+_DENIED = b"avc:  denied  { "
+_DETAIL = re.compile(rf"(?:{DETAILS})=".encode("ascii"))
 
 
 @dataclass(frozen=True)
@@ -56,49 +65,61 @@ class _Collector:
         if repeated is None:
             self._read(group)
             return
-        for row, serial in repeated:
+        rows, kinds = repeated
+        for row, serial in rows:
             row.repeat(int(serial))
-        self.records += len(repeated)
-        self.events += bool(repeated)
+        self.records += len(rows)
+        self.events += bool(rows)
+        for kind in kinds:
+            self._ignore(kind)
 
-    def _repeated(self, group: Group) -> list[tuple[Row, bytes]] | None:
-        """The rows that the denials of an event repeat; None where the event has to be read."""
-        repeated = []
+    def _repeated(self, group: Group) -> tuple[list[tuple[Row, bytes]], list[str]] | None:
+        """The rows that an event's denials repeat, and the kinds of its other records; None where the event has to be read."""
+        rows: list[tuple[Row, bytes]] = []
+        kinds: list[str] = []
         for piece in group:
             if not isinstance(piece, RawLine):
                 return None
             if piece.type == b"AVC":
                 row = self.known.get(_variant(piece))
-                if row is None or not _has_all(row, piece.line, len(group) > 1):
+                if row is None or not _has_all(row, piece, group):
                     return None
-                repeated.append((row, piece.serial))
-            elif not describes(piece.type.decode("ascii")):
+                rows.append((row, piece.serial))
+                continue
+            kind = ignored_kind(piece.type)
+            if kind is None:
                 return None
-        return repeated
+            if kind:
+                kinds.append(kind)
+        return rows, kinds
 
     def _read(self, group: Group) -> None:
         event = event_of(group)
         denials = event.denials()
         self.records += len(denials)
         self.events += bool(denials)
-        rows = [self.rows.add(avc) for avc in denials]
-        if len(rows) == 1:
-            self._remember(group, rows[0])
+        for piece, reading in zip(group, event.readings, strict=True):
+            if isinstance(reading, AvcDenial) and not reading.granted:
+                self._remember(piece, self.rows.add(reading))
         self.errors.update(event.selinux_errors())
         for kind in event.ignored():
-            self.ignored[kind if kind in self.ignored or len(self.ignored) < MAX_KINDS else "other"] += 1
+            self._ignore(kind)
         for record in event.unparsed():
             self.unparsed += 1
             if len(self.examples) < MAX_EXAMPLES:
                 self.examples.append(record.format().decode("utf-8")[:EXAMPLE_LENGTH])
 
-    def _remember(self, group: Group, row: Row) -> None:
-        """From now on the line of an event's only denial is known, whatever process, path or time it names."""
-        lines = [piece for piece in group if isinstance(piece, RawLine) and piece.type == b"AVC"]
-        if len(lines) == 1 and lines[0].line.startswith(_DENIED, lines[0].start):
-            if len(self.known) >= MAX_KNOWN:
-                self.known.clear()
-            self.known[_variant(lines[0])] = row
+    def _ignore(self, kind: str) -> None:
+        self.ignored[kind if kind in self.ignored or len(self.ignored) < MAX_KINDS else "other"] += 1
+
+    def _remember(self, piece: RawLine | Record, row: Row) -> None:
+        """From now on such a line is known, whatever process, path or time it names."""
+        if isinstance(piece, RawLine) and piece.line.startswith(_DENIED, piece.start):
+            variant = _variant(piece)
+            if variant[0].count(b"{") == 1:
+                if len(self.known) >= MAX_KNOWN:
+                    self.known.clear()
+                self.known[variant] = row
 
 
 def _variant(piece: RawLine) -> tuple[bytes, bytes]:
@@ -107,14 +128,13 @@ def _variant(piece: RawLine) -> tuple[bytes, bytes]:
     return line[piece.start : line.find(b"}", piece.start)], line[line.rfind(b" scontext=") :]
 
 
-def _has_all(row: Row, line: bytes, with_others: bool) -> bool:
-    """Whether neither the line nor the rest of its event can have an example that the row still lacks."""
-    return bool(
-        (row.comm or not (with_others or b"comm=" in line))
-        and (row.path or not (with_others or b"path=" in line or b"name=" in line))
-        and (row.exe or not with_others)
-        and (row.detail or not _DETAIL.search(line))
-    )
+def _has_all(row: Row, piece: RawLine, group: Group) -> bool:
+    """Whether neither the line nor the rest of its event can give an example that the row still lacks."""
+    lacking = [name for has, name in ((row.comm, b"comm="), (row.exe, b"exe="), (row.path, b"path="), (row.path, b"name=")) if not has]
+    for other in group if lacking else ():
+        if isinstance(other, RawLine) and any(name in other.line for name in lacking):
+            return False
+    return bool(row.detail) or not _DETAIL.search(piece.line, piece.start, piece.line.rfind(b" scontext="))
 
 
 def summarise(lines: Iterable[bytes]) -> Summary:
