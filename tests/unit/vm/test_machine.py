@@ -39,7 +39,9 @@ def test_no_vm_is_created_from_the_box_that_was_chosen(lab: Lab) -> None:
     assert (lab.project.vagrant_dir / "Vagrantfile").read_text().count("SELAB_VM") == 1
 
 
-@pytest.mark.parametrize(("state", "word"), [("paused", "resume"), ("saved", "resume"), ("shutoff", "up"), ("poweroff", "up"), ("aborted", "up")])
+@pytest.mark.parametrize(
+    ("state", "word"), [("paused", "resume"), ("saved", "resume"), ("shutoff", "up"), ("poweroff", "up"), ("aborted", "up")]
+)
 def test_a_vm_that_is_down_is_taken_up_again(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, word: str) -> None:
     lab.up_before()
     lab.set_state(state)
@@ -74,7 +76,9 @@ def test_other_states_are_explained_and_nothing_is_done(lab: Lab, monkeypatch: p
 
 def test_a_locked_vm_is_explained(lab: Lab) -> None:
     lab.set_state("shutoff")
-    lab.fail("up", "An action 'up' was attempted on the machine 'default',\nbut another process is already executing an action on the machine.")
+    lab.fail(
+        "up", "An action 'up' was attempted on the machine 'default',\nbut another process is already executing an action on the machine."
+    )
     with pytest.raises(SelabError, match="Another Vagrant process"):
         lab.machine.ensure(Progress())
     assert "destroy" not in lab.calls()

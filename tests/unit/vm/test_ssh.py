@@ -13,7 +13,29 @@ from selab.errors import SelabError
 from selab.vm.ssh import MAX_LINE, command_line, pin_text, pinned_key
 
 WORDS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=30) | st.sampled_from(
-    ["", "-n", "--", "$(id)", "`id`", "a b", "'", '"', "\n", ";", "&&", "|", ">x", "*", "~", "\\", "!!", "{a,b}", "A=1", "\x1b[2J", "é\u202e"]
+    [
+        "",
+        "-n",
+        "--",
+        "$(id)",
+        "`id`",
+        "a b",
+        "'",
+        '"',
+        "\n",
+        ";",
+        "&&",
+        "|",
+        ">x",
+        "*",
+        "~",
+        "\\",
+        "!!",
+        "{a,b}",
+        "A=1",
+        "\x1b[2J",
+        "é\u202e",
+    ]
 )
 
 
@@ -28,7 +50,10 @@ def test_each_word_arrives_as_it_was(words: list[str]) -> None:
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_bytes_that_are_no_utf8_arrive(shell: str) -> None:
     word = b"\xff\xfe'".decode("utf-8", "surrogateescape")
-    assert subprocess.run([shell.encode(), b"-c", command_line(["printf", "%s", word], 5, sudo=False)], capture_output=True).stdout == b"\xff\xfe'"
+    assert (
+        subprocess.run([shell.encode(), b"-c", command_line(["printf", "%s", word], 5, sudo=False)], capture_output=True).stdout
+        == b"\xff\xfe'"
+    )
 
 
 def test_sudo_and_the_time_limit_stand_in_front() -> None:

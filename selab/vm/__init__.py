@@ -1,0 +1,1 @@
+"""The virtual machine: that it is up, reachable and provisioned."""

@@ -1,0 +1,141 @@
+"""The guest's serial console: the way in when SSH is locked out, and the witness of a boot that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Self
+
+import pexpect
+
+from selab.errors import SelabError, Unreachable
+from selab.vm import libvirt
+
+LOGIN_LIMIT = 60.0
+"""Seconds for a login on the console of an emulated guest, PAM and the shell's start included."""
+RUN_LIMIT = 120.0
+ATTACH_LIMIT = 10.0
+TAIL = 12
+"""Lines of the console that an error shows or the log keeps after a boot that failed."""
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def attach(domain: str) -> pexpect.spawn[str]:
+    """`virsh console`, taking the console over from whoever has it."""
+    command = ["-q", "-c", libvirt.uri(), "console", "--force", domain]
+    try:
+        return pexpect.spawn("virsh", command, encoding="utf-8", codec_errors="replace", dimensions=(50, 200), timeout=ATTACH_LIMIT)
+    except pexpect.ExceptionPexpect as error:
+        raise Unreachable("The guest's console cannot be reached.", str(error).splitlines()[0]) from error
+
+
+class Console:
+    """A root shell on the serial console. A context manager: leaving it logs out, so that the next one finds a login prompt."""
+
+    def __init__(self, domain: str) -> None:
+        self._child = attach(domain)
+
+    def login(self, password: str, user: str = "root") -> None:
+        """Get to a shell prompt, logging in if nobody is. Raises Unreachable."""
+        child = self._child
+        try:
+            for _ in range(6):
+                child.send("\r")
+                found = child.expect([r"login: ?$", r"[Pp]assword: ?$", r"[#$] ?(?:\x1b\[[0-9;?]*[a-zA-Z])*$"], timeout=LOGIN_LIMIT / 4)
+                if found == 0:
+                    child.send(user + "\r")
+                    if child.expect([r"[Pp]assword: ?$", r"[#$] ?$"], timeout=LOGIN_LIMIT) == 0:
+                        child.send(password + "\r")
+                        if child.expect([r"incorrect", r"[#$] ?(?:\x1b\[[0-9;?]*[a-zA-Z])*$"], timeout=LOGIN_LIMIT) == 0:
+                            break
+                    return self._quiet()
+                if found == 2:
+                    return self._quiet()
+        except (pexpect.TIMEOUT, pexpect.EOF) as error:
+            raise Unreachable("Nobody answers on the guest's console.", f"waiting for a prompt for {LOGIN_LIMIT:g} s") from error
+        raise Unreachable("The login on the guest's console was refused.", f"as {user}")
+
+    def run(self, command: str, timeout: float = RUN_LIMIT) -> tuple[int, str]:
+        """Run one shell line that holds nothing of the user's; its exit code and what it wrote (both outputs, no echo)."""
+        token = secrets.token_hex(6)
+        begin, end = f"begin-{token}", f"end-{token}"
+        # The quotes keep the marks out of the terminal's echo of the line itself.
+        self._child.send(f"echo 'begin-''{token}'; {command}; echo 'end-''{token}' $?\r")
+        try:
+            self._child.expect(rf"{begin}\r*\n(?P<text>[\s\S]*?){end} (?P<code>\d+)", timeout=timeout)
+        except (pexpect.TIMEOUT, pexpect.EOF) as error:
+            raise Unreachable("The guest's console stopped answering.", f"waiting for `{command[:120]}`") from error
+        match = self._child.match
+        assert isinstance(match, re.Match)
+        return int(match["code"]), plain(match["text"])
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, pexpect.ExceptionPexpect):
+            self._child.send("exit\r")
+            self._child.expect([r"login: ?$", pexpect.TIMEOUT, pexpect.EOF], timeout=3)
+        self._child.close(force=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _quiet(self) -> None:
+        code, _ = self.run("stty -echo -onlcr; PS1='# '; PROMPT_COMMAND=; unset HISTFILE; dmesg -n 1")
+        if code:
+            raise SelabError("The shell on the guest's console does not behave.", f"its first command ended with {code}")
+
+
+class Recorder:
+    """The last lines that the console showed while the block ran."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=400)
+        self._rest = ""
+
+    def feed(self, text: str) -> None:
+        *lines, self._rest = (self._rest + text).split("\n")
+        self._lines.extend(line for line in (plain(line).strip() for line in lines) if line)
+
+    def tail(self, count: int = TAIL) -> list[str]:
+        return [*self._lines, *([plain(self._rest).strip()] if self._rest.strip() else [])][-count:]
+
+
+@contextlib.contextmanager
+def recording(domain: str) -> Iterator[Recorder]:
+    """Record the console of `domain` as soon as it runs: QEMU keeps nothing for a reader who comes later."""
+    recorder, stop = Recorder(), threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.5):
+            if libvirt.domain_state(domain) != "running":
+                continue
+            with contextlib.suppress(OSError, Unreachable, pexpect.ExceptionPexpect):
+                _read(attach(domain), recorder, stop)
+
+    thread = threading.Thread(target=work, daemon=True, name="console")
+    thread.start()
+    try:
+        yield recorder
+    finally:
+        stop.set()
+        thread.join(libvirt.VIRSH_LIMIT)
+
+
+def _read(child: pexpect.spawn[str], recorder: Recorder, stop: threading.Event) -> None:
+    try:
+        while not stop.is_set():
+            with contextlib.suppress(pexpect.TIMEOUT):
+                recorder.feed(child.read_nonblocking(65536, timeout=0.5))
+    finally:
+        child.close(force=True)
+
+
+def plain(text: str) -> str:
+    """`text` without escape sequences and control characters, which belong to a terminal."""
+    return ESCAPES.sub("", text)

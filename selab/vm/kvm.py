@@ -1,0 +1,97 @@
+"""Does KVM really work here? A /dev/kvm that exists may still hang every guest (nested virtualisation, for one), so it is tried."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from selab.cache import cache_dir
+
+DEVICE = Path("/dev/kvm")
+QEMU = "qemu-system-x86_64"
+KERNEL_LIMIT = 8.0
+"""Seconds for a kernel without a root to panic and exit; under a KVM that works it takes one."""
+SECTOR_LIMIT = 2.0
+"""Seconds for a boot sector to say that it runs: 0.3 where KVM works, 4 where every exit goes through another hypervisor's emulation."""
+SECTOR_EXIT = 33
+SECTOR = bytes.fromhex("baf400b010eef4ebfd").ljust(510, b"\0") + b"\x55\xaa"
+"""`mov dx,0xf4; mov al,16; out dx,al; hlt`: QEMU's isa-debug-exit device then ends with 2 * 16 + 1."""
+
+
+@dataclass(frozen=True)
+class Kvm:
+    """`works`, and the `reason` for the answer as a clause ("the probe kernel hung")."""
+
+    works: bool
+    reason: str
+
+
+def probe(kernel: Path | None = None) -> Kvm:
+    """Whether KVM works, tried with `kernel` or, without one, with a boot sector, which shows less.
+
+    Remembered for this boot of the host, this QEMU and this way of trying.
+    """
+    if not DEVICE.exists():
+        return Kvm(False, f"there is no {DEVICE}")
+    if not os.access(DEVICE, os.R_OK | os.W_OK):
+        return Kvm(False, f"{DEVICE} is not open to this user (the group kvm usually is)")
+    qemu = shutil.which(QEMU)
+    if qemu is None:
+        return Kvm(False, f"{QEMU} is not installed")
+    memory = cache_dir() / "kvm.json"
+    key = _key(qemu, kernel)
+    known = _read(memory)
+    if key not in known:
+        found = _try_kernel(qemu, kernel) if kernel else _try_sector(qemu)
+        known = {**_read(memory), key: asdict(found)}
+        part = memory.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(known))
+        part.replace(memory)
+    return Kvm(bool(known[key]["works"]), str(known[key]["reason"]))
+
+
+def _key(qemu: str, kernel: Path | None) -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    stat = Path(qemu).stat()
+    return hashlib.sha256(f"{boot} {qemu} {stat.st_size} {stat.st_mtime_ns} {kernel is not None} {os.geteuid()}".encode()).hexdigest()[:16]
+
+
+def _read(memory: Path) -> dict[str, dict[str, object]]:
+    try:
+        known = json.loads(memory.read_text())
+        return {key: value for key, value in known.items() if set(value) == {"works", "reason"}}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _run(qemu: str, words: list[str], limit: float) -> int | None:
+    """QEMU's exit code under KVM, or None where it had to be ended."""
+    command = [qemu, "-accel", "kvm", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *words]
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit).returncode
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _try_kernel(qemu: str, kernel: Path) -> Kvm:
+    code = _run(qemu, ["-m", "256", "-cpu", "host", "-kernel", str(kernel), "-append", "panic=-1 quiet"], KERNEL_LIMIT)
+    if code is None:
+        return Kvm(False, f"a kernel that should have exited hung for {KERNEL_LIMIT:g} s under KVM")
+    return Kvm(code == 0, "a kernel booted under KVM" if code == 0 else f"QEMU ended with {code} under KVM")
+
+
+def _try_sector(qemu: str) -> Kvm:
+    with tempfile.NamedTemporaryFile(suffix=".raw") as disk:
+        disk.write(SECTOR)
+        disk.flush()
+        drive = ["-drive", f"file={disk.name},format=raw,if=ide", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+        code = _run(qemu, ["-m", "32", "-cpu", "host", *drive], SECTOR_LIMIT)
+    if code is None:
+        return Kvm(False, f"a boot sector did not answer within {SECTOR_LIMIT:g} s under KVM")
+    return Kvm(code == SECTOR_EXIT, "a boot sector ran under KVM" if code == SECTOR_EXIT else f"QEMU ended with {code} under KVM")

@@ -1,0 +1,101 @@
+"""What a guest needs, probed in one round trip; only what is missing is applied. The steps are data: provision.toml."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.resources
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selab.errors import CommandFailed, SelabError
+from selab.guest import Guest
+from selab.progress import Progress
+
+STAMP = "/var/lib/selab/provisioned"
+"""In the guest: `not ready` while steps are applied, then `ready DIGEST`. A half-made guest is recognised, not trusted."""
+PROBE_LIMIT = 120.0
+"""Seconds for all probes: a tenth of a second each in an emulated guest, more while it still boots."""
+APPLY_LIMIT = 1800.0
+"""Seconds for a step: packages over a slow line, and a policy rebuild in an emulated guest for each package that brings a module."""
+
+PROBES = """have() { for tool; do command -v "$tool" || return 1; done; }
+for probe in "$@"; do
+  if ( eval "$probe" ) >/dev/null 2>&1 </dev/null; then echo present; else echo missing; fi
+done
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """`probe` and `apply` are shell scripts; the probe succeeds where there is nothing to do. A probe may call `have TOOL...`."""
+
+    name: str
+    probe: str
+    apply: str
+
+
+@functools.cache
+def _recipe() -> tuple[dict[str, tuple[Step, ...]], str]:
+    data = importlib.resources.files("selab.vm").joinpath("provision.toml").read_bytes()
+    groups = tomllib.loads(data.decode())
+    return {name: tuple(Step(**step) for step in steps) for name, steps in groups.items()}, hashlib.sha256(data).hexdigest()[:16]
+
+
+def steps(family: str) -> tuple[Step, ...]:
+    """The steps for a package family (`apt`, `dnf`), in their order."""
+    groups, _ = _recipe()
+    return (*groups[family], *groups["every"])
+
+
+def ready_stamp() -> str:
+    """What STAMP holds in a guest that this version of the recipe has finished with."""
+    return f"ready {_recipe()[1]}"
+
+
+def is_ready(guest: Guest) -> bool:
+    """Whether the guest says that it is provisioned: one cheap round trip."""
+    return guest.run(("cat", STAMP)).text.strip() == ready_stamp()
+
+
+def missing(answer: str, wanted: Sequence[Step]) -> list[Step]:
+    """The steps whose probe said `missing`. Raises SelabError where the answer does not fit: then nothing is known."""
+    lines = answer.split()
+    if len(lines) != len(wanted) or set(lines) - {"present", "missing"}:
+        raise SelabError("The guest's answer to the probes cannot be read.", repr(answer[-160:]))
+    return [step for step, line in zip(wanted, lines, strict=True) if line == "missing"]
+
+
+def provision(guest: Guest, progress: Progress) -> list[str]:
+    """Apply what is missing in `guest` and stamp it; the names of the applied steps."""
+    wanted = steps(family_of(guest))
+    todo = _probe(guest, wanted)
+    if todo:
+        guest.put(b"not ready\n", STAMP)
+    for step in todo:
+        with progress.step(step.name):
+            done = guest.run(("sh", "-c", step.apply), timeout=APPLY_LIMIT)
+            done.expect(f"Preparing the guest failed at the step '{step.name}'.", hint="Run again to go on from there.")
+    left = _probe(guest, todo) if todo else []
+    if left:
+        raise SelabError(f"The step '{left[0].name}' ended without an error and without its result.", f"probe: {left[0].probe[:160]}")
+    guest.put(ready_stamp().encode() + b"\n", STAMP)
+    return [step.name for step in todo]
+
+
+def family_of(guest: Guest) -> str:
+    """The guest's package family. Raises SelabError for one that selab cannot prepare."""
+    done = guest.run(("sh", "-c", "for tool in dnf apt-get; do command -v $tool; done"))
+    for family, tool in (("dnf", "dnf"), ("apt", "apt-get")):
+        if any(line.rsplit("/", 1)[-1] == tool for line in done.text.split()):
+            return family
+    raise SelabError("The guest has neither dnf nor apt-get.", "selab prepares CentOS Stream, Fedora-like and Debian guests.")
+
+
+def _probe(guest: Guest, wanted: Sequence[Step]) -> list[Step]:
+    done = guest.run(("sh", "-c", PROBES, "sh", *(step.probe for step in wanted)), timeout=PROBE_LIMIT)
+    try:
+        return missing(done.expect("The guest could not be probed.").text, wanted)
+    except CommandFailed as error:
+        raise SelabError(error.what, error.detail, "`selab vm ssh` shows what is wrong in the guest.") from error

@@ -1,0 +1,129 @@
+"""What selab remembers of a project's VM, in `.selab/`: how to reach it, and what Vagrant was told."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from selab.project import Project
+from selab.vm.ssh import Address
+
+FIRST_PORT = 2222
+"""Vagrant's own first choice; whatever follows it and is free does as well."""
+PORTS = 200
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """How the guest was reached last. `key` is our copy of the private key; `domain` is libvirt's id of the VM, or empty."""
+
+    host: str
+    port: int
+    user: str
+    key: str
+    domain: str = ""
+    provider: str = ""
+
+
+class State:
+    """The files. A file that cannot be read counts as absent: everything in them can be found out again."""
+
+    def __init__(self, project: Project) -> None:
+        self.directory = project.state
+        self._vagrant = project.vagrant_dir / ".vagrant"
+        self.parameters = self.directory / "vm.json"
+        self.known_hosts = self.directory / "known_hosts"
+        self.key = self.directory / "key"
+        self.vagrant_log = self.directory / "vagrant.log"
+        self._guest = self.directory / "guest.json"
+        stem = re.sub(r"[^A-Za-z0-9-]+", "-", project.root.name).strip("-") or "project"
+        digest = hashlib.sha256(f"{project.root} {os.geteuid()}".encode()).hexdigest()[:8]
+        self.name = f"selab-{stem[:32]}-{digest}"
+
+    def address(self) -> Address | None:
+        """Where the guest was reached last, if anything is known."""
+        known = self.remembered()
+        return Address(known.host, known.port, known.user, Path(known.key), self.known_hosts) if known else None
+
+    def remembered(self) -> Remembered | None:
+        data = _read(self._guest)
+        try:
+            known = Remembered(**{field.name: data[field.name] for field in fields(Remembered)})
+            return known if isinstance(known.port, int) and Path(known.key).is_file() else None
+        except (KeyError, TypeError):
+            return None
+
+    def remember(self, known: Remembered) -> None:
+        _write(self._guest, asdict(known))
+
+    def keep_key(self, source: Path) -> Path:
+        """Copy Vagrant's private key, so that the VM can be reached even when `.vagrant` is gone; the copy's path."""
+        if source.resolve() != self.key.resolve():
+            part = self.key.with_suffix(".part")
+            part.touch(mode=0o600)
+            shutil.copyfile(source, part)
+            part.replace(self.key)
+        return self.key
+
+    def told(self) -> dict[str, Any]:
+        """What Vagrant was told at the VM's creation."""
+        return _read(self.parameters)
+
+    def tell(self, parameters: dict[str, Any]) -> None:
+        _write(self.parameters, parameters)
+
+    def forget(self) -> None:
+        """Drop everything about a VM that is gone."""
+        for path in (self._guest, self.known_hosts, self.key, self.parameters):
+            path.unlink(missing_ok=True)
+
+    @property
+    def domain(self) -> str:
+        """libvirt's id of the VM as Vagrant knows it, else the name that it would get; "" for another provider's VM."""
+        for path in sorted(self._vagrant.glob("machines/*/*/id")):
+            return path.read_text().strip() if path.parent.name == "libvirt" else ""
+        return self.domain_name
+
+    @property
+    def domain_name(self) -> str:
+        return f"{self.name}_default"
+
+    def adopt(self, uuid: str) -> None:
+        """Tell Vagrant again of the libvirt domain `uuid`, whose `.vagrant` directory was lost."""
+        machine = self._vagrant / "machines" / "default" / "libvirt"
+        machine.mkdir(parents=True, exist_ok=True)
+        (machine / "id").write_text(uuid)
+        key = machine / "private_key"
+        key.touch(mode=0o600)
+        shutil.copyfile(self.key, key)
+
+
+def free_port(preferred: int = 0) -> int:
+    """A port of the loopback that nobody listens on: `preferred` if it is free."""
+    for port in (*((preferred,) if preferred else ()), *range(FIRST_PORT, FIRST_PORT + PORTS), 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise AssertionError("port 0 is always free")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(data, indent=2) + "\n")
+    part.replace(path)
