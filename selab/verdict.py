@@ -51,26 +51,31 @@ def _denial_failures(expect: Expect, denials: Sequence[Denial]) -> list[str]:
     if expect.denials == "any":
         return []
     patterns = () if expect.denials == "none" else expect.denials
-    unexpected = [denial for denial in denials if not any(covers(pattern, denial) for pattern in patterns)]
     reasons = []
-    if unexpected:
-        count = len(unexpected)
+    if count := sum(len(unexpected(denial, patterns)) for denial in denials):
         reasons.append(f"{count} unexpected denial{'s' if count > 1 else ''}")
     for pattern in patterns:
-        if pattern.as_ == "expect" and not any(covers(pattern, denial, whole=False) for denial in denials):
+        if pattern.as_ == "expect" and not any(covers(pattern, denial, name) for denial in denials for name in denial.permissions):
             reasons.append(f"an expected denial did not come: {describe(pattern)} ({pattern.reason})")
     return reasons
 
 
-def covers(pattern: ExpectedDenial, denial: Denial, *, whole: bool = True) -> bool:
-    """Whether `pattern` speaks of `denial`; `whole`: of all its permissions, otherwise of at least one."""
-    fields = ((pattern.source, denial.source), (pattern.target, denial.target), (pattern.tclass, denial.tclass))
-    if any(wanted and wanted != got for wanted, got in fields) or (pattern.path and pattern.path != denial.path):
+def unexpected(denial: Denial, patterns: Sequence[ExpectedDenial]) -> tuple[str, ...]:
+    """The permissions of `denial` that none of `patterns` speaks of: each is a denial of its own."""
+    return tuple(name for name in denial.permissions if not any(covers(pattern, denial, name) for pattern in patterns))
+
+
+def covers(pattern: ExpectedDenial, denial: Denial, permission: str) -> bool:
+    """Whether `pattern` speaks of the denial of `permission`. A path is compared with the row's example."""
+    fields = (
+        (pattern.source, denial.source),
+        (pattern.target, denial.target),
+        (pattern.tclass, denial.tclass),
+        (pattern.path, denial.path),
+    )
+    if any(wanted and wanted != got for wanted, got in fields):
         return False
-    if not pattern.permissions:
-        return True
-    wanted_permissions, got_permissions = set(pattern.permissions), set(denial.permissions)
-    return got_permissions <= wanted_permissions if whole else bool(got_permissions & wanted_permissions)
+    return not pattern.permissions or permission in pattern.permissions
 
 
 def describe(pattern: ExpectedDenial) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from selab.project import Project
 
+PIPE_WIDTH = 160
+"""Columns where standard output is no terminal: a log or a pager has room."""
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
@@ -42,7 +44,7 @@ class Context:
         """Standard output: results only."""
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
     @functools.cached_property
     def console(self) -> Console:
@@ -70,8 +72,10 @@ class Context:
             self._add(logging.StreamHandler(sys.stderr))
 
     def _add(self, handler: logging.Handler) -> None:
+        """Send selab's log to `handler`, and paramiko's, which would otherwise write to the terminal by itself."""
         handler.setFormatter(logging.Formatter(LOG_FORMAT))
-        logging.getLogger("selab").addHandler(handler)
+        for name in ("selab", "paramiko"):
+            logging.getLogger(name).addHandler(handler)
 
 
 pass_context = click.make_pass_decorator(Context)

@@ -46,13 +46,18 @@ def _show_denials(run: Run, out: Console) -> None:
 
 
 def denials_table(denials: Sequence[Denial]) -> Table:
-    """Unique denials, a row each: source, target and class, permissions, how often, an example."""
-    table = Table(box=None, header_style="bold", pad_edge=True)
-    for name in ("source", "target", "class", "permissions", "count", "comm", "path"):
-        table.add_column(name, justify="right" if name == "count" else "left", overflow="fold")
+    """Unique denials, a row each: source, target and class, permissions, how often, an example of process and path."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("  source", no_wrap=True)
+    table.add_column("target:class", no_wrap=True)
+    table.add_column("permissions", min_width=11)
+    table.add_column("count", justify="right")
+    table.add_column("for example", overflow="fold")
     for denial in denials:
-        words = (denial.source, denial.target, denial.tclass, " ".join(denial.permissions))
-        table.add_row(*map(_safe, words), str(denial.count), _safe(denial.comm or ""), _safe(denial.path or ""))
+        target = "self" if denial.target == denial.source else denial.target
+        example = " ".join(part for part in (denial.comm, denial.path, denial.detail) if part)
+        words = (f"  {denial.source}", f"{target}:{denial.tclass}", " ".join(denial.permissions), str(denial.count), example)
+        table.add_row(*map(_safe, words))
     return table
 
 

@@ -1,0 +1,67 @@
+"""`selab denials`: the denials of any audit log, without a VM."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+import click
+
+from selab.cli.context import Context, pass_context
+from selab.errors import InputError
+
+MAX_LINE = 1024 * 1024
+"""Bytes of a line that are read at a time: auditd's longest record has 8,970, and a file without line ends must not fill the memory."""
+_GZIP = b"\x1f\x8b"
+
+ReadLine = Callable[[int], bytes]
+
+
+@click.command()
+@click.argument("file", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_context
+def denials(context: Context, file: str | None, as_json: bool) -> None:
+    """Summarise the SELinux denials in FILE, or in standard input (`-`).
+
+    Reads audit.log, plain or gzipped, the output of ausearch (also with -i), dmesg and the journal.
+
+    \b
+    Example:
+      selab denials /var/log/audit/audit.log
+      journalctl -k | selab denials --json -
+    """
+    from selab.audit.summary import summarise
+
+    with _log(file) as read_line:
+        summary = summarise(iter(lambda: read_line(MAX_LINE), b""))
+    if as_json:
+        click.echo(json.dumps(summary.to_json(), indent=2))
+    else:
+        from selab.report.denials import show_summary
+
+        show_summary(summary, context.out)
+
+
+@contextmanager
+def _log(file: str | None) -> Iterator[ReadLine]:
+    """The log to read. Raises InputError where it cannot be read, also half-way through."""
+    if file is None and _is_terminal():
+        raise click.UsageError("Which log? Name a FILE, or `-` for standard input.")
+    try:
+        with ExitStack() as opened:
+            stream = sys.stdin.buffer if file is None or file == "-" else opened.enter_context(Path(file).open("rb"))
+            packed = isinstance(stream, BufferedReader) and stream.peek(2)[:2] == _GZIP
+            yield opened.enter_context(gzip.open(stream)).readline if packed else stream.readline
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"The log {file or '-'} cannot be read.", str(error)) from error
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()

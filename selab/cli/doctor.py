@@ -1,0 +1,39 @@
+"""`selab doctor`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+from rich.markup import escape
+
+from selab.cli.context import Context, pass_context
+from selab.errors import EXIT_ERROR, EXIT_PASS
+from selab.report.text import plain
+
+SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "bad": "[red]✗[/red]"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@pass_context
+def doctor(context: Context, as_json: bool) -> int:
+    """Say what is there, what is missing, and what selab will do about it. Changes nothing.
+
+    Exit code: 0 if a run can work, 3 if something is missing that it needs.
+
+    \b
+    Example:  selab doctor
+    """
+    from selab.doctor import State, examine
+
+    findings = []
+    for finding in examine(context.project):
+        findings.append(finding)
+        if not as_json:
+            remedy = f"\n    [dim]{escape(plain(finding.remedy))}[/dim]" if finding.remedy else ""
+            context.out.print(f"{SIGNS[finding.state]} {finding.subject:15} {escape(plain(finding.detail))}{remedy}")
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+    return EXIT_ERROR if any(finding.state is State.BAD for finding in findings) else EXIT_PASS

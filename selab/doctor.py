@@ -1,0 +1,140 @@
+"""What is there, what is missing, and what selab will do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from selab.audit.window import open_window
+from selab.cache import cache_dir
+from selab.container.image import docker_security
+from selab.errors import SelabError
+from selab.guest import Guest
+from selab.policy.base import survey
+from selab.policy.load import policy_state
+from selab.policy.toolchain import TOOLS, missing_on_host
+from selab.project import Project
+from selab.vm import kvm, libvirt
+from selab.vm.machine import Machine
+
+DISK_NEEDED = 8
+"""GiB: the box, Vagrant's copy of it, libvirt's copy, and what the guest writes."""
+VM_TOOLS = {"vagrant": "vagrant", "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "virsh": "libvirt-clients"}
+
+
+class State(StrEnum):
+    """`NOTE`: selab works without it, in another way; `BAD`: it does not."""
+
+    OK = "ok"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `remedy` says what selab or the user will do where it is not as it should be."""
+
+    subject: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def examine(project: Project) -> Iterator[Finding]:
+    """Look at everything, the host first; changes nothing, starts no VM."""
+    yield from _host(project)
+    yield from _vm(Machine(project))
+
+
+def _host(project: Project) -> Iterator[Finding]:
+    yield Finding("host", State.OK, f"{platform.system()} {platform.release()} {platform.machine()}")
+    missing = [package for tool, package in VM_TOOLS.items() if not shutil.which(tool)]
+    yield (
+        Finding("VM tools", State.BAD, f"missing: {' '.join(missing)}", "Run `script/setup`, or install these packages.")
+        if missing
+        else Finding("VM tools", State.OK, " ".join(VM_TOOLS))
+    )
+    lacking = missing_on_host()
+    yield (
+        Finding("policy tools", State.NOTE, f"missing: {' '.join(lacking)}", "Policy is compiled in the guest, which takes longer.")
+        if lacking
+        else Finding("policy tools", State.OK, f"{' '.join(TOOLS)}: policy is compiled on this machine")
+    )
+    probe = kvm.probe()
+    yield (
+        Finding("KVM", State.OK, probe.reason)
+        if probe.works
+        else Finding("KVM", State.NOTE, probe.reason, "The VM's processor is emulated: about ten times slower.")
+    )
+    yield _libvirt()
+    yield from _resources(project)
+
+
+def _libvirt() -> Finding:
+    answer = libvirt.virsh("uri")
+    if answer.returncode == 0:
+        return Finding("libvirt", State.OK, answer.stdout.strip())
+    if answer.returncode == 127:
+        return Finding("libvirt", State.BAD, "virsh is not installed", libvirt.INSTALL)
+    return Finding("libvirt", State.NOTE, f"{libvirt.uri()} does not answer", "selab starts it where no systemd does.")
+
+
+def _resources(project: Project) -> Iterator[Finding]:
+    for what, path in (("cache", cache_dir()), ("project", project.root)):
+        free = shutil.disk_usage(path).free >> 30
+        state = State.OK if free >= DISK_NEEDED else State.BAD
+        yield Finding(f"disk ({what})", state, f"{free} GiB free in {path}", "" if state is State.OK else f"{DISK_NEEDED} GiB are needed.")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    wanted = project.config.vm.memory
+    enough = total > wanted + 512
+    remedy = "" if enough else "Set `vm: {memory: ...}` in selab.yaml."
+    yield Finding("memory", State.OK if enough else State.BAD, f"{total} MiB, of which the VM gets {wanted}", remedy)
+    cpus = os.cpu_count() or 1
+    yield Finding("processors", State.OK if cpus >= project.config.vm.cpus else State.NOTE, f"{cpus}; the VM gets {project.config.vm.cpus}")
+
+
+def _vm(machine: Machine) -> Iterator[Finding]:
+    try:
+        state = machine.status()
+    except SelabError as error:
+        yield Finding("VM", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
+        return
+    if state != "running":
+        remedy = "`selab run` makes one." if state == "not_created" else "`selab run` wakes it."
+        yield Finding("VM", State.NOTE, state, remedy)
+        return
+    yield Finding("VM", State.OK, "running")
+    try:
+        with machine.connect() as guest:
+            yield from guest_findings(guest)
+    except SelabError as error:
+        yield Finding("guest", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
+
+
+def guest_findings(guest: Guest) -> Iterator[Finding]:
+    """What a run needs of the guest itself."""
+    yield _asked("SELinux", lambda: "enforcing" if policy_state(guest).enforcing else "permissive")
+    yield _asked("base policy", lambda: f"{(facts := survey(guest)).selinux_type}, {facts.fingerprint[:16]}, version {facts.policyvers}")
+    yield _asked("audit", lambda: f"auditd is process {(status := open_window(guest).status).pid}, {status.lost} records lost since boot")
+    yield _docker(guest)
+
+
+def _docker(guest: Guest) -> Finding:
+    try:
+        labels = docker_security(guest)
+    except SelabError as error:
+        return Finding("Docker", State.BAD, error.detail or error.what, "`selab vm ssh -- systemctl status docker`")
+    if labels:
+        return Finding("Docker", State.OK, "sets SELinux labels")
+    return Finding("Docker", State.BAD, "ignores labels: selinux-enabled is not set", "Set it in /etc/docker/daemon.json, restart Docker.")
+
+
+def _asked(subject: str, ask: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, State.OK, ask())
+    except SelabError as error:
+        return Finding(subject, State.BAD, f"{error.what} {error.detail}".strip(), error.hint)

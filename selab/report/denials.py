@@ -1,0 +1,70 @@
+"""A log's denials as their reader sees them in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from selab.audit.denial import Denial, SelinuxError
+from selab.audit.reading import NOT_A_RECORD
+from selab.audit.summary import Summary
+from selab.report.text import plain
+
+_OUTCOMES = {True: "permissive", False: "blocked", None: "not said"}
+
+
+def show_summary(summary: Summary, out: Console) -> None:
+    """Print the unique denials, the failures without a denial, what was passed over, and what could not be read."""
+    if summary.denials:
+        out.print(denials_table(summary))
+    elif not summary.unparsed and set(summary.ignored) <= {NOT_A_RECORD}:
+        out.print("There is no audit record in this log.")
+    for line in summary_lines(summary):
+        out.print(line)
+
+
+def denials_table(summary: Summary) -> Table:
+    """The unique denials, one a row, in the policy language's order; nothing in it acts on the terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("source target:class { permissions }", overflow="fold", ratio=3)
+    table.add_column("count", justify="right")
+    table.add_column("outcome")
+    table.add_column("example", overflow="fold", ratio=2)
+    for denial in summary.denials:
+        rule = f"{denial.source} {denial.target}:{denial.tclass} {{ {' '.join(denial.permissions)} }}"
+        outcome = _OUTCOMES[denial.permissive] + (", mixed" if denial.mixed else "")
+        table.add_row(_safe(rule), str(denial.count), outcome, _safe(_example(denial)))
+    return table
+
+
+def summary_lines(summary: Summary) -> Iterator[str]:
+    """The lines below the table, as rich markup."""
+    yield f"{summary.records} denial records in {summary.events} events, {len(summary.denials)} unique"
+    for error, count in summary.selinux_err:
+        yield f"[bold]SELINUX_ERR[/] {_safe(error.kind)} x{count}: {_safe(_subject(error))}"
+        yield f"  {_safe(error.meaning)}"
+    if summary.ignored:
+        yield "ignored: " + ", ".join(f"{_safe(kind)} {count}" for kind, count in summary.ignored.items())
+    if summary.unparsed:
+        yield f"[bold red]{summary.unparsed} records could not be read; each may be a denial:[/]"
+        for example in summary.unparsed_examples:
+            yield f"  {_safe(example)}"
+
+
+def _example(denial: Denial) -> str:
+    who = denial.comm or denial.exe
+    return " ".join(part for part in (who, denial.path, denial.detail) if part)
+
+
+def _subject(error: SelinuxError) -> str:
+    contexts = " -> ".join(part for part in (error.scontext, error.tcontext) if part)
+    invalid = f"invalid context {error.invalid_context}" if error.invalid_context else ""
+    tclass = f"class {error.tclass}" if error.tclass else ""
+    return ", ".join(part for part in (contexts, tclass, invalid) if part) or error.text
+
+
+def _safe(text: str) -> str:
+    return escape(plain(text))

@@ -1,0 +1,49 @@
+"""Whose denial is it."""
+
+from __future__ import annotations
+
+import pytest
+
+from selab.audit.attribution import Owner, Scope, attribute
+
+SCOPE = Scope("web_t", "s0:c1,c2", frozenset({"web_t", "web_data_t"}))
+
+
+def avc(source: str, target: str, comm: str = "x") -> bytes:
+    text = f'type=AVC msg=audit(1.1:5): avc:  denied  {{ read }} for  pid=1 comm="{comm}" '
+    return f"{text}scontext={source} tcontext={target} tclass=file permissive=1".encode()
+
+
+PROCESS = "system_u:system_r:web_t:s0:c1,c2"
+FILE = "system_u:object_r:etc_t:s0"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "comm", "owner"),
+    [
+        (PROCESS, FILE, "x", Owner.SCENARIO),
+        ("system_u:system_r:dockerd_t:s0", PROCESS, "runc", Owner.SCENARIO),
+        ("system_u:system_r:dockerd_t:s0", "system_u:object_r:web_data_t:s0", "dockerd", Owner.SCENARIO),
+        ("system_u:system_r:dockerd_t:s0", "system_u:object_r:container_file_t:s0:c1,c2", "dockerd", Owner.SCENARIO),
+        ("system_u:system_r:dockerd_t:s0", FILE, "dockerd", Owner.RUNTIME),
+        ("system_u:system_r:initrc_t:s0", FILE, "runc", Owner.RUNTIME),
+        ("system_u:system_r:systemd_tmpfiles_t:s0", FILE, "x", Owner.MACHINE),
+        ("system_u:system_r:web_t:s0:c7,c8", FILE, "x", Owner.MACHINE),
+        ("system_u:system_r:container_t:s0:c7,c8", FILE, "x", Owner.MACHINE),
+    ],
+)
+def test_a_denial_has_one_owner(source: str, target: str, comm: str, owner: Owner) -> None:
+    found = attribute([avc(source, target, comm)], SCOPE)
+    assert [name for name in Owner if getattr(found, name.value)] == [owner]
+
+
+def test_an_error_about_the_candidates_label_is_the_runs() -> None:
+    line = (
+        b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=system_u:object_r:web_t:s0:c1,c2 scontext=a:b:c_t:s0"
+    )
+    assert len(attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors) == 1
+
+
+def test_an_error_about_something_else_is_not() -> None:
+    line = b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=a:b:z_t:s0 scontext=a:b:c_t:s0"
+    assert attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors == ()

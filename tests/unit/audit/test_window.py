@@ -1,0 +1,117 @@
+"""The window: whole, or with the reason why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from selab.audit.window import OpenWindow, close_window, open_window
+from selab.errors import SelabError
+from tests.unit.fakes import FakeGuest
+
+STATUS = "enabled 1\nfailure 1\npid 400\nrate_limit 0\nbacklog_limit 8192\nlost {lost}\nbacklog 0\n"
+
+
+def opened(guest: FakeGuest, lost: int = 0) -> OpenWindow:
+    guest.answer("begin", out=STATUS.format(lost=lost) + "log 77 1000\n")
+    return open_window(guest)
+
+
+def user(serial: int, text: str) -> str:
+    return f"type=USER msg=audit(1700000000.100:{serial}): pid=9 uid=0 msg='text={text} exe=\"/usr/sbin/auditctl\" res=success'\n"
+
+
+def avc(serial: int) -> str:
+    return f"type=AVC msg=audit(1700000000.200:{serial}): avc:  denied  {{ read }} for  pid=1 scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0\n"
+
+
+def closing(
+    guest: FakeGuest, window: OpenWindow, log: str, *, lost: int = 0, pid: int = 400, said: str = "", mode: int = 1
+) -> tuple[str, ...]:
+    head = STATUS.format(lost=lost).replace("pid 400", f"pid {pid}")
+    guest.answer(window.mark("end"), out=f"{head}mode {mode}\nwindow\n{log}", err=said)
+    return close_window(guest, window).problems
+
+
+def test_the_window_holds_what_lies_between_the_marks() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = avc(9) + user(10, window.mark("begin")) + avc(12) + avc(11) + user(13, window.mark("end")) + avc(14)
+    guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
+    assert list(close_window(guest, window).lines) == [avc(12).strip().encode(), avc(11).strip().encode()]
+
+
+def test_a_record_of_an_event_before_the_mark_that_was_written_after_it_is_left_out() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = user(10, window.mark("begin")) + avc(9) + user(13, window.mark("end"))
+    guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
+    assert close_window(guest, window).lines == ()
+
+
+def whole(window: OpenWindow) -> str:
+    return user(10, window.mark("begin")) + user(13, window.mark("end"))
+
+
+def test_a_whole_window_has_no_problem() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    assert closing(guest, window, whole(window)) == ()
+
+
+@pytest.mark.parametrize("which", ["begin", "end"])
+def test_a_mark_that_did_not_arrive_is_a_problem(which: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    other = "end" if which == "begin" else "begin"
+    assert closing(guest, window, user(10, window.mark(other))) == (f"the mark of the window's {which} is not in the audit log",)
+
+
+def test_a_mark_is_a_record_of_type_user_only() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    forged = whole(window).replace("type=USER", "type=USER_CMD")
+    assert len(closing(guest, window, forged)) == 2
+
+
+def test_lost_records_are_a_problem() -> None:
+    guest = FakeGuest()
+    window = opened(guest, lost=3)
+    assert closing(guest, window, whole(window), lost=5) == ("the kernel lost 2 audit records",)
+
+
+def test_records_that_were_lost_before_are_none() -> None:
+    guest = FakeGuest()
+    window = opened(guest, lost=3)
+    assert closing(guest, window, whole(window), lost=3) == ()
+
+
+@pytest.mark.parametrize(("pid", "word"), [(0, "stopped"), (401, "restarted")])
+def test_an_audit_daemon_that_went_away_is_a_problem(pid: int, word: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    assert closing(guest, window, whole(window), pid=pid) == (f"the audit daemon {'was ' if pid else ''}{word} during the run",)
+
+
+@pytest.mark.parametrize("said", ["rotated-away", "truncated"])
+def test_a_log_that_was_cut_is_a_problem(said: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    assert len(closing(guest, window, whole(window), said=said)) == 1
+
+
+def test_a_window_that_cannot_be_closed_is_a_problem() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    guest.answer(window.mark("end"), code=4, err="auditctl: cannot send")
+    assert close_window(guest, window).problems == ("the end of the window could not be marked: auditctl: cannot send",)
+
+
+def test_without_an_audit_daemon_there_is_no_window() -> None:
+    guest = FakeGuest()
+    guest.answer("begin", out=STATUS.format(lost=0).replace("pid 400", "pid 0") + "log 77 1000\n")
+    with pytest.raises(SelabError, match="audit daemon does not run"):
+        open_window(guest)
+
+
+def test_each_window_has_a_token_of_its_own() -> None:
+    assert opened(FakeGuest()).token != opened(FakeGuest()).token

@@ -1,0 +1,75 @@
+"""The command line of a container, and what is made of its answers."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selab.container.image import Image
+from selab.container.label import ContainerLabel, random_level
+from selab.container.run import docker_arguments
+from selab.experiment import label_doubts
+from selab.scenario import Scenario
+
+LABEL = ContainerLabel("web_t", "s0:c1,c2")
+
+
+def arguments(**fields: object) -> list[str]:
+    scenario = Scenario.model_validate({"image": "x", **fields})
+    return docker_arguments(scenario, Image("selab/x:1", None), "selab-web", LABEL)
+
+
+def test_the_label_is_given_by_type_and_level() -> None:
+    words = arguments()
+    assert words[words.index("label=type:web_t") - 1] == "--security-opt"
+    assert words[words.index("label=level:s0:c1,c2") - 1] == "--security-opt"
+
+
+def test_nothing_is_pulled_unasked() -> None:
+    assert "--pull=never" in arguments()
+
+
+def test_ports_are_bound_to_the_loopback() -> None:
+    assert "127.0.0.1:8080:80" in arguments(ports=[{"guest": 8080, "container": 80}])
+
+
+def test_the_command_follows_the_image() -> None:
+    assert arguments(command=["sh", "-c", "true"])[-4:] == ["selab/x:1", "sh", "-c", "true"]
+
+
+def test_volumes_carry_their_label() -> None:
+    words = arguments(
+        volumes=[{"target": "/a"}, {"target": "/b", "label": "shared", "read_only": True}, {"guest_path": "/etc", "target": "/c"}]
+    )
+    assert "/var/lib/selab/runs/selab-web/volume0:/a:Z" in words
+    assert "/var/lib/selab/runs/selab-web/volume1:/b:z,ro" in words
+    assert "/etc:/c" in words
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1))
+def test_a_value_of_the_environment_stays_one_word(value: str) -> None:
+    words = arguments(environment={"KEY": value})
+    assert words[words.index("--env") + 1] == f"KEY={value}"
+
+
+def test_a_level_has_two_categories() -> None:
+    low, high = random_level().removeprefix("s0:").split(",")
+    assert 0 <= int(low[1:]) < int(high[1:]) < 1024
+
+
+def test_the_label_that_was_asked_for_leaves_no_doubt() -> None:
+    assert label_doubts(LABEL, frozenset({"system_u:system_r:web_t:s0:c1,c2"})) == []
+
+
+def test_another_type_is_a_doubt() -> None:
+    assert label_doubts(LABEL, frozenset({"system_u:system_r:spc_t:s0"})) == [
+        "a process of the container ran as system_u:system_r:spc_t:s0, not as web_t:s0:c1,c2"
+    ]
+
+
+def test_another_level_is_a_doubt() -> None:
+    assert label_doubts(LABEL, frozenset({"system_u:system_r:web_t:s0"})) != []
+
+
+def test_a_label_that_nobody_saw_is_a_doubt() -> None:
+    assert label_doubts(LABEL, frozenset()) != []
