@@ -60,7 +60,8 @@ class Denial:
 
     `permissions` is the sorted union, `count` the number of records. `permissive`: False where at least one record says that the access was
     really blocked (`mixed` where another says that it was not); True where all say that it was let through; None where that is unknown.
-    `comm`, `path`, `exe` and `detail` are examples, the first ones seen. `evidence` (pairs of full contexts) and `serials` are bounded.
+    `comm`, `path`, `exe` and `detail` are examples, the first ones seen, a whole path before a bare name. `evidence` (pairs of full
+    contexts) and `serials` are bounded.
     """
 
     source: str
@@ -177,7 +178,8 @@ class Row:
         self.permissions.update(avc.permissions)
         self.permissive.add(avc.permissive)
         self.comm = self.comm or avc.comm
-        self.path = self.path or avc.path
+        if avc.path and (not self.path or (avc.path[0] == "/" and self.path[0] != "/")):
+            self.path = avc.path
         self.exe = self.exe or avc.exe
         self.detail = self.detail or avc.detail
         self.userspace = self.userspace or avc.userspace
@@ -186,7 +188,7 @@ class Row:
 
     def repeat(self, serial: int | None) -> None:
         self.count += 1
-        if serial is not None and len(self.serials) < MAX_EVIDENCE:
+        if serial is not None and len(self.serials) < MAX_EVIDENCE and self.serials[-1:] != [serial]:
             self.serials.append(serial)
 
     def denial(self, key: tuple[str, str, str]) -> Denial:

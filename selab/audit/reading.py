@@ -34,6 +34,9 @@ _MUST_BE_READ = ERROR_TYPES | {"AVC", "USER_AVC"}
 _MODES = {"0": False, "1": True, None: None}
 
 
+NOT_A_RECORD = "not an audit record"
+
+
 @dataclass(frozen=True)
 class Ignored:
     """A record that is no denial and no failure of SELinux; `kind` is what it is. Empty for one that only describes its event."""
@@ -41,7 +44,7 @@ class Ignored:
     kind: str
 
 
-_FOREIGN = Ignored("not an audit record")
+_FOREIGN = Ignored(NOT_A_RECORD)
 _NOTICE = Ignored("notice")
 
 

@@ -32,7 +32,8 @@ _JOURNAL = re.compile(r"(?:^|\s)audit(?:\[\d{1,10}\])?: (?P<type>[A-Z][A-Z_0-9]{
 _NUMBERED = re.compile(r"(?:UNKNOWN\[|<audit-)?(\d{1,5})[]>]?", re.ASCII)
 _BARE_TYPE = re.compile(r"(?P<type>[A-Z][A-Z_0-9]{1,39}) (?=avc:|op=|pid=|[a-z]{1,20}=)", re.ASCII)
 _DAEMON = re.compile(r"(?:\S\[\d{1,10}\]: |selinux: )$", re.ASCII)
-_EPOCH = re.compile(r"\d{1,12}(?:\.\d{1,9})?$", re.ASCII)
+_EPOCH = re.compile(r"\d{1,12}(?:\.\d{1,10})?$", re.ASCII)
+_MARKS = re.compile(r"^type=|SELINUX_ERR|\b(?:scontext|tcontext|tclass|permissive)=", re.ASCII)
 _BLANKS = " \t\r\n"
 
 
@@ -54,9 +55,9 @@ class Record:
 
     @property
     def time(self) -> float | None:
-        """Seconds since the epoch. None where the line has no stamp, and for `ausearch -i`: its dates are in a locale's order and in
-        the time zone of wherever it ran, and neither is written down."""
-        return float(self.stamp) if _EPOCH.match(self.stamp) else None
+        """Seconds since the epoch. None where the line has no stamp or zero (Android), and for `ausearch -i`: its dates are in a locale's
+        order and in the time zone of wherever it ran, and neither is written down."""
+        return float(self.stamp) or None if _EPOCH.match(self.stamp) else None
 
     @property
     def interpreted(self) -> bool:
@@ -97,7 +98,7 @@ def _split(text: str) -> tuple[Record, ...]:
     """The records of a line whose only header is not at its start, or which has several."""
     heads = _outside_quotes(text, list(_HEAD.finditer(text)))
     if not heads:
-        return (Record("", None, "", text, partial=True),)
+        return (_headless(text),) if "avc:" in text else (Record("", None, "", text, partial=True),)
     before = text[: heads[0].start()].strip(_BLANKS)
     ends = [head.start() for head in heads[1:]] + [len(text)]
     records = [_record(head, text[head.end() : end]) for head, end in zip(heads, ends, strict=True)]
@@ -142,7 +143,7 @@ def _headless(text: str) -> Record:
     if place >= 0:
         kind = "USER_AVC" if _DAEMON.search(text, max(0, place - 64), place) else "AVC"
         return Record(kind, None, "", text[place:], partial=_is_cut(text[place:]))
-    return Record("", None, "", text, partial=text.startswith("type=") or "SELINUX_ERR" in text)
+    return Record("", None, "", text, partial=_MARKS.search(text) is not None)
 
 
 def _is_cut(text: str) -> bool:

@@ -130,7 +130,11 @@ def _variant(piece: RawLine) -> tuple[bytes, bytes]:
 
 def _has_all(row: Row, piece: RawLine, group: Group) -> bool:
     """Whether neither the line nor the rest of its event can give an example that the row still lacks."""
-    lacking = [name for has, name in ((row.comm, b"comm="), (row.exe, b"exe="), (row.path, b"path="), (row.path, b"name=")) if not has]
+    lacking = [name for has, name in ((row.comm, b"comm="), (row.exe, b"exe=")) if not has]
+    if not row.path:
+        lacking += [b"path=", b"name="]
+    elif row.path[0] != "/":
+        lacking += [b"path=", b"inode="]
     for other in group if lacking else ():
         if isinstance(other, RawLine) and any(name in other.line for name in lacking):
             return False

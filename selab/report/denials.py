@@ -42,16 +42,20 @@ def denials_table(summary: Summary) -> Table:
 
 def summary_lines(summary: Summary) -> Iterator[str]:
     """The lines below the table, as rich markup."""
-    yield f"{summary.records} denial records in {summary.events} events, {len(summary.denials)} unique"
+    yield f"{_counted(summary.records, 'denial record')} in {_counted(summary.events, 'event')}, {len(summary.denials)} unique"
     for error, count in summary.selinux_err:
         yield f"[bold]SELINUX_ERR[/] {_safe(error.kind)} x{count}: {_safe(_subject(error))}"
         yield f"  {_safe(error.meaning)}"
     if summary.ignored:
         yield "ignored: " + ", ".join(f"{_safe(kind)} {count}" for kind, count in summary.ignored.items())
     if summary.unparsed:
-        yield f"[bold red]{summary.unparsed} records could not be read; each may be a denial:[/]"
+        yield f"[bold red]{_counted(summary.unparsed, 'record')} could not be read, and may be a denial:[/]"
         for example in summary.unparsed_examples:
             yield f"  {_safe(example)}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _example(denial: Denial) -> str:

@@ -42,7 +42,7 @@ def test_the_table_shows_the_denial(log: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [("-",), ()])
 def test_standard_input_is_read(arguments: tuple[str, ...]) -> None:
-    assert "1 denial records in 1 events" in run(*arguments, stdin=avc(1)).stdout
+    assert "1 denial record in 1 event" in run(*arguments, stdin=avc(1)).stdout
 
 
 def test_without_a_file_a_terminal_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_without_a_file_a_terminal_is_a_usage_error(monkeypatch: pytest.MonkeyPa
 def test_a_packed_log_is_read(tmp_path: Path) -> None:
     packed = tmp_path / "audit.log.1.gz"
     packed.write_bytes(gzip.compress(avc(1)))
-    assert "1 denial records" in run(str(packed)).stdout
+    assert "1 denial record" in run(str(packed)).stdout
 
 
 @pytest.mark.parametrize("content", [None, gzip.compress(avc(1) * 100)[:40]], ids=["missing", "cut gzip"])
@@ -80,7 +80,7 @@ def test_markup_in_a_log_is_shown_as_it_is() -> None:
 
 
 def test_a_record_that_cannot_be_read_is_shown() -> None:
-    assert "1 records could not be read" in run("-", stdin=avc(1)[:100]).stdout
+    assert "1 record could not be read" in run("-", stdin=avc(1)[:100]).stdout
 
 
 def test_a_log_of_something_else_is_told_apart_from_one_without_denials() -> None:
