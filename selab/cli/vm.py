@@ -115,16 +115,10 @@ def ssh(context: Context, command: tuple[str, ...]) -> None:
       selab vm ssh -- ausearch -m avc -ts recent --input-logs
     """
     from selab.vm.machine import Machine
-    from selab.vm.ssh import interactive
 
     machine = Machine(context.project)
     if not command:
-        program = shutil.which("ssh")
-        if program is None:
-            raise SelabError("There is no ssh client here.", hint="Install openssh-client, or name a command: `selab vm ssh -- id`.")
-        guest = machine.connect()
-        guest.close()
-        os.execv(program, interactive(guest.address))
+        return machine.shell()
     with machine.connect() as guest:
         done = guest.run(command, input=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(), timeout=3600)
     sys.stdout.buffer.write(done.stdout)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import grp
 import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 from selab.errors import SelabError
+from selab.vm import kvm
 
 VIRSH_LIMIT = 20.0
 """Seconds for one question; a busy daemon takes one or two."""
@@ -42,10 +46,13 @@ def virsh(*words: str, limit: float = VIRSH_LIMIT) -> subprocess.CompletedProces
 
 def ensure_daemon() -> None:
     """See to it that a daemon answers: where no systemd runs, root starts virtlogd and libvirtd. Raises SelabError."""
+    bare = os.geteuid() == 0 and not Path("/run/systemd/system").exists()
+    if bare:
+        _open_kvm()
     answer = virsh("uri")
     if answer.returncode == 0:
         return
-    if os.geteuid() == 0 and not Path("/run/systemd/system").exists():
+    if bare:
         _start_daemons()
         deadline = time.monotonic() + START_LIMIT
         while time.monotonic() < deadline:
@@ -65,6 +72,19 @@ def _start_daemons() -> None:
             raise SelabError("libvirt is not installed.", f"there is no {daemon}", INSTALL)
         # Its own session: Ctrl-C in selab's terminal must not end a daemon that other VMs use.
         subprocess.run([path, "-d"], capture_output=True, timeout=DAEMON_LIMIT, start_new_session=True, stdin=subprocess.DEVNULL)
+
+
+def _open_kvm() -> None:
+    """Give /dev/kvm the group and mode that udev would: no udev runs here.
+
+    libvirt's probe opens it as root, but its cache is checked as QEMU's user; as long as these differ, it probes QEMU anew each time
+    that a domain is defined or started, which takes a minute.
+    """
+    with contextlib.suppress(OSError, KeyError):
+        status = kvm.DEVICE.stat()
+        if status.st_gid == 0 and stat.S_IMODE(status.st_mode) == 0o600:
+            os.chown(kvm.DEVICE, -1, grp.getgrnam("kvm").gr_gid)
+            kvm.DEVICE.chmod(0o660)
 
 
 def domain_state(domain: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.resources
 import logging
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ from selab.errors import SelabError, Unreachable
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm import boxes, console, kvm, libvirt, provision
-from selab.vm.ssh import SshGuest, pin_text
+from selab.vm.ssh import SshGuest, interactive, pin_text
 from selab.vm.state import Remembered, State, free_port
 from selab.vm.vagrant import Vagrant
 
@@ -51,7 +53,7 @@ class Machine:
                 guest = self._bring_up(progress)
         with progress.step("Preparing the guest"):
             provision.provision(guest, progress)
-        return guest
+            return self._as_root(guest)
 
     def status(self) -> str:
         """`running` where the guest answers, else Vagrant's word for its state."""
@@ -67,6 +69,14 @@ class Machine:
         if address is None:
             raise Unreachable("There is no VM yet.", hint="`selab vm up` makes one.")
         return SshGuest.connect(address)
+
+    def shell(self) -> None:
+        """An interactive shell in the guest, until the user leaves it."""
+        with self.connect() as guest:
+            address = guest.address
+        if shutil.which("ssh") is None:
+            raise SelabError("There is no ssh client here.", hint="Install openssh-client, or name a command: `selab vm ssh -- id`.")
+        subprocess.run(interactive(address))
 
     def suspend(self, progress: Progress) -> None:
         self._daemon()
@@ -167,6 +177,20 @@ class Machine:
                     )
                     raise _with_console(late, recorder, self.files.directory) from error
             time.sleep(RETRY)
+
+    def _as_root(self, guest: SshGuest) -> SshGuest:
+        """The same guest by a login as root, which saves every command its sudo; remembered. Where root may not log in, `guest`."""
+        known = self.files.remembered()
+        if known is None or known.user == "root":
+            return guest
+        try:
+            root = SshGuest.connect(dataclasses.replace(guest.address, user="root"))
+        except Unreachable as error:
+            log.info("no login as root: %s", error)
+            return guest
+        guest.close()
+        self.files.remember(dataclasses.replace(known, user="root"))
+        return root
 
     def _connect_as_remembered(self) -> SshGuest | None:
         address = self.files.address()

@@ -22,6 +22,9 @@ from selab.errors import SelabError, Unreachable
 from selab.guest import RUN_TIMEOUT, Completed
 
 log = logging.getLogger("selab")
+# paramiko prints a traceback for each connection that the other side closes, which is what a booting guest's does.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
 
 CONNECT_TIMEOUT = 3.0
 """Seconds for the TCP connection: the guest is on this machine or near it."""

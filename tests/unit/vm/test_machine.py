@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 from typing import Any
@@ -45,10 +46,16 @@ def test_no_vm_is_created_from_the_box_that_was_chosen(lab: Lab) -> None:
 def test_a_vm_that_is_down_is_taken_up_again(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, word: str) -> None:
     lab.up_before()
     lab.set_state(state)
-    tries = iter([silent, lambda address, first_contact=False: FakeGuest(address)])
+    tries = itertools.chain([silent], itertools.repeat(lambda address, first_contact=False: FakeGuest(address)))
     monkeypatch.setattr(machine.SshGuest, "connect", lambda *a, **k: next(tries)(*a, **k))
     lab.machine.ensure(Progress())
     assert lab.calls() == ["status", word, "ssh-config"]
+
+
+def test_root_logs_in_once_the_guest_is_prepared(lab: Lab) -> None:
+    lab.up_before()
+    known = lab.machine.files.remembered()
+    assert known is not None and known.user == "root"
 
 
 @pytest.mark.parametrize("state", ["running", "inaccessible"])
