@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from selab.audit.attribution import Attribution, Scope, attribute
+from selab.audit.denial import Denial
 from selab.audit.window import Window, close_window, open_window
 from selab.cache import cache_dir
 from selab.container.image import find_image
@@ -21,7 +22,7 @@ from selab.lock import vm_lock
 from selab.policy.base import BasePolicy, ensure_base, survey
 from selab.policy.build import CompiledModule
 from selab.policy.candidate import LoadedPolicy, compiled, put_in_force, require_type
-from selab.policy.load import Mode, enforcing, policy_state
+from selab.policy.load import Mode, PolicyState, enforcing, policy_state
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.toolchain import Toolchain, choose_toolchain
 from selab.progress import Progress
@@ -80,8 +81,41 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Lab:
+    """All that an attempt works with; nothing of it changes during a run."""
+
+    guest: Guest
+    project: Project
+    wanted: Plan
+    progress: Progress
+    base: BasePolicy
+    tools: Toolchain
+    candidates: list[CompiledModule]
+    label: ContainerLabel
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one way through the guest has shown."""
+
+    loaded: LoadedPolicy
+    outcome: Outcome
+    window: Window
+    attribution: Attribution
+
+    @property
+    def is_riddle(self) -> bool:
+        """Whether the workload failed while nothing was denied: a dontaudit rule may hide why."""
+        quiet = not self.attribution.scenario and not self.attribution.errors
+        return bool(self.outcome.failures) and quiet and not self.window.problems
+
+
+@dataclass(frozen=True)
 class Run:
-    """One execution of a scenario, with its verdict. `timings` are seconds by stage; `started` is UTC."""
+    """One execution of a scenario, with its verdict.
+
+    `timings` are seconds by stage; `started` is UTC; `hidden` are the denials that came only with dontaudit rules off.
+    """
 
     id: str
     plan: Plan
@@ -95,6 +129,8 @@ class Run:
     reasons: tuple[str, ...]
     started: datetime.datetime
     timings: dict[str, float]
+    hidden: tuple[Denial, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def plan(project: Project, request: Request) -> Plan:
@@ -118,32 +154,75 @@ def run(project: Project, machine: Machine, request: Request, progress: Progress
 def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> Run:
     """The same in a guest that is ready."""
     started = datetime.datetime.now(datetime.UTC)
+    lab = _prepare(guest, project, wanted, progress)
+    found = _attempt(lab)
+    hidden: tuple[Denial, ...] = ()
+    notes = list(found.loaded.notes)
+    if found.is_riddle:
+        hidden = _hidden(lab)
+        notes.append("It failed without a denial, so it was run once more with dontaudit rules off.")
+    verdict, reasons = _judge(wanted, found)
+    if hidden:
+        reasons = (*reasons, f"{len([key for denial in hidden for key in denial.keys])} denials are hidden by dontaudit rules")
+    timings = {stage: round(seconds, 3) for stage, seconds in progress.timings.items()}
+    return Run(
+        id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        plan=wanted,
+        label=lab.label,
+        loaded=found.loaded,
+        base_fingerprint=lab.base.facts.fingerprint,
+        outcome=found.outcome,
+        window=found.window,
+        attribution=found.attribution,
+        verdict=verdict,
+        reasons=reasons,
+        started=started,
+        timings=timings,
+        hidden=hidden,
+        notes=tuple(notes),
+    )
+
+
+def _prepare(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> Lab:
+    """Everything of a run that needs no change in the guest: the base policy, the candidate as CIL, the label."""
     with progress.step("Compiling the candidate", "compile"):
         base, tools = _base_policy(guest, project, progress)
         candidates = _candidates(wanted, base, tools, project)
     label = _label(wanted, base)
     require_type(label.type, candidates, base)
+    return Lab(guest, project, wanted, progress, base, tools, candidates, label)
+
+
+def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
+    """One way through the guest: policy in force, window open, workload, window closed. The mode is put back, whatever happens."""
     with contextlib.ExitStack() as undo:
-        with progress.step("Putting the candidate in force", "policy"):
-            state = policy_state(guest)
-            undo.enter_context(enforcing(guest, wanted.mode is not Mode.PERMISSIVE, state.enforcing))
-            permissive = label.type if wanted.mode is Mode.DOMAIN else ""
-            contexts = [label.context]
-            loaded = put_in_force(guest, base, candidates, tools, state, progress, contexts=contexts, permissive=permissive)
-        opened = open_window(guest)
-        outcome = _workload(guest, project, wanted, label, progress)
-        with progress.step("Reading the audit window", "audit"):
-            window = close_window(guest, opened)
-    attribution = attribute(window.lines, Scope(label.type, label.level, loaded.types))
-    verdict, reasons = _judge(wanted, label, outcome, window, attribution)
-    timings = {stage: round(seconds, 3) for stage, seconds in progress.timings.items()}
-    return Run(
-        _run_id(started), wanted, label, loaded, base.facts.fingerprint, outcome, window, attribution, verdict, reasons, started, timings
+        with lab.progress.step("Putting the candidate in force", "policy"):
+            state = policy_state(lab.guest)
+            undo.enter_context(enforcing(lab.guest, lab.wanted.mode is not Mode.PERMISSIVE, state.enforcing))
+            loaded = _in_force(lab, state, dontaudit=dontaudit)
+        opened = open_window(lab.guest)
+        outcome = _workload(lab)
+        with lab.progress.step("Reading the audit window", "audit"):
+            window = close_window(lab.guest, opened)
+    attribution = attribute(window.lines, Scope(lab.label.type, lab.label.level, loaded.types))
+    return Attempt(loaded, outcome, window, attribution)
+
+
+def _in_force(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> LoadedPolicy:
+    permissive = lab.label.type if lab.wanted.mode is Mode.DOMAIN else ""
+    contexts = [lab.label.context]
+    return put_in_force(
+        lab.guest, lab.base, lab.candidates, lab.tools, state, lab.progress, contexts=contexts, permissive=permissive, dontaudit=dontaudit
     )
 
 
-def _run_id(started: datetime.datetime) -> str:
-    return f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+def _hidden(lab: Lab) -> tuple[Denial, ...]:
+    """The denials that dontaudit rules hide: the same once more without these rules, which are then put back."""
+    with lab.progress.step("Running once more with dontaudit rules off", "dontaudit"):
+        try:
+            return _attempt(lab, dontaudit=False).attribution.scenario
+        finally:
+            _in_force(lab, policy_state(lab.guest))
 
 
 def _base_policy(guest: Guest, project: Project, progress: Progress) -> tuple[BasePolicy, Toolchain]:
@@ -161,39 +240,40 @@ def _label(wanted: Plan, base: BasePolicy) -> ContainerLabel:
     return ContainerLabel(wanted.scenario.label.type or own, wanted.scenario.label.level or random_level())
 
 
-def _workload(guest: Guest, project: Project, wanted: Plan, label: ContainerLabel, progress: Progress) -> Outcome:
+def _workload(lab: Lab) -> Outcome:
     """Run the container and its steps; whatever goes wrong from here on is an outcome of the run."""
     outcome = Outcome()
     try:
-        with _container(guest, project, wanted, label, progress) as container:
-            with progress.step("Doing the steps", "steps"):
-                for result in run_steps(guest, wanted.scenario, container):
+        with _container(lab) as container:
+            with lab.progress.step("Doing the steps", "steps"):
+                for result in run_steps(lab.guest, lab.wanted.scenario, container):
                     outcome.steps.append(result)
-            if wanted.beside:
-                wanted.beside()
-            see_labels(guest, container)
+            if lab.wanted.beside:
+                lab.wanted.beside()
+            see_labels(lab.guest, container)
             outcome.labels = frozenset(container.labels)
             if not all(step.ok for step in outcome.steps):
-                outcome.log = log_tail(guest, container)
+                outcome.log = log_tail(lab.guest, container)
     except ContainerRefused as refused:
-        outcome.failures.append(
-            f"the container did not start: {refused.output.strip().splitlines()[-1] if refused.output.strip() else '?'}"
-        )
+        said = refused.output.strip().splitlines() or ["Docker did not say why"]
+        outcome.failures.append(f"the container did not start: {said[-1]}")
         return outcome
     outcome.failures += [f"step '{step.name}' failed: {step.detail}" for step in outcome.steps if not step.ok]
-    outcome.doubts += label_doubts(label, outcome.labels)
+    outcome.doubts += label_doubts(lab.label, outcome.labels)
     return outcome
 
 
 @contextlib.contextmanager
-def _container(guest: Guest, project: Project, wanted: Plan, label: ContainerLabel, progress: Progress) -> Iterator[Container]:
-    image = find_image(project, wanted.scenario.image)
+def _container(lab: Lab) -> Iterator[Container]:
+    image = find_image(lab.project, lab.wanted.scenario.image)
     with contextlib.ExitStack() as stack:
-        with progress.step("Starting the container", "container"):
-            manager = running(guest, wanted.scenario, image, label, project.root, cache_dir(), progress, keep=wanted.keep)
+        with lab.progress.step("Starting the container", "container"):
+            manager = running(
+                lab.guest, lab.wanted.scenario, image, lab.label, lab.project.root, cache_dir(), lab.progress, keep=lab.wanted.keep
+            )
             container = stack.enter_context(manager)
         yield container
-        with progress.step("Removing the container", "remove"):
+        with lab.progress.step("Removing the container", "remove"):
             stack.close()
 
 
@@ -206,11 +286,10 @@ def label_doubts(label: ContainerLabel, seen: frozenset[str]) -> list[str]:
     return [f"a process of the container ran as {other}, not as {label.type}:{label.level}" for other in others]
 
 
-def _judge(
-    wanted: Plan, label: ContainerLabel, outcome: Outcome, window: Window, attribution: Attribution
-) -> tuple[Verdict, tuple[str, ...]]:
-    doubts = [*outcome.doubts, *window.problems]
-    if not window.problems and window.enforcing is not (wanted.mode is not Mode.PERMISSIVE):
-        doubts.append(f"the guest was not {'permissive' if wanted.mode is Mode.PERMISSIVE else 'enforcing'} when the run ended")
-    evidence = Evidence(doubts, outcome.failures, attribution.scenario, attribution.errors)
+def _judge(wanted: Plan, found: Attempt) -> tuple[Verdict, tuple[str, ...]]:
+    doubts = [*found.outcome.doubts, *found.window.problems]
+    permissive = wanted.mode is Mode.PERMISSIVE
+    if not found.window.problems and found.window.enforcing is permissive:
+        doubts.append(f"the guest was not {'permissive' if permissive else 'enforcing'} when the run ended")
+    evidence = Evidence(doubts, found.outcome.failures, found.attribution.scenario, found.attribution.errors)
     return judge(wanted.scenario.expect, evidence)

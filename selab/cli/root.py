@@ -12,6 +12,9 @@ from selab.cli.context import Context
 
 COMMANDS = {
     "run": ("selab.cli.run", "Run a scenario and show what SELinux denied."),
+    "history": ("selab.cli.history", "List the runs of this project."),
+    "show": ("selab.cli.history", "Show a run again."),
+    "diff": ("selab.cli.history", "Show what changed between two runs."),
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),
     "vm": ("selab.cli.vm", "The virtual machine: up, status, suspend, halt, destroy, ssh, console."),
     "box": ("selab.cli.box", "The boxes that selab builds itself."),

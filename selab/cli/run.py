@@ -34,8 +34,8 @@ def run(context: Context, scenario: str, policy: str | None, setenforce: str, ke
                selab run apache --policy selab_apache_full --json
     """
     from selab import experiment
+    from selab.history import History, change_in_words
     from selab.policy.load import Mode
-    from selab.report.json import as_text, run_document
     from selab.report.terminal import show_run
     from selab.vm.machine import Machine
 
@@ -43,8 +43,11 @@ def run(context: Context, scenario: str, policy: str | None, setenforce: str, ke
     machine = Machine(context.project)
     request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), keep, beside=machine.shell if shell else None)
     result = experiment.run(context.project, machine, request, context.progress)
+    history = History.of(context.project)
+    document = history.add(result)
     if as_json:
-        click.echo(as_text(run_document(result)))
+        click.echo(document.as_json())
     else:
-        show_run(result, context.out)
+        before = history.before(history.find(document.run))
+        show_run(document, context.out, change=change_in_words(before.document, document) if before else "")
     return result.verdict.exit_code

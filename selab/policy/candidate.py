@@ -31,6 +31,11 @@ class LoadedPolicy:
     slow_because: str
     types: frozenset[str]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how it came to be in force."""
+        return (f"Linked with the whole module store: {self.slow_because}.",) if self.slow_because else ()
+
 
 def compiled(module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Path, beside: Sequence[PolicyModule] = ()) -> CompiledModule:
     """`module` as CIL: out of `kept` where the same sources were compiled against the same base before."""

@@ -9,43 +9,52 @@ from rich.markup import escape
 from rich.table import Table
 
 from selab.audit.denial import Denial
-from selab.experiment import Run
+from selab.document import DenialEntry, RunDocument
 from selab.report.text import plain
 from selab.verdict import Verdict
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "yellow"}
 
 
-def show_run(run: Run, out: Console) -> None:
-    """Print the summary of `run`: the verdict comes last, where the eye is."""
-    title = f"[bold]{escape(run.plan.scenario.name)}[/bold]  policy {escape(run.plan.policy)}, {run.plan.mode.value}"
-    out.print(f"{title}  [dim]{escape(run.label.type)}:{run.label.level}[/dim]")
-    for step in run.outcome.steps:
+def show_run(run: RunDocument, out: Console, *, change: str = "", everything: bool = False) -> None:
+    """Print the summary of `run`: the verdict comes last, where the eye is. `change` is the line about the run before."""
+    title = f"[bold]{escape(run.scenario)}[/bold]  policy {escape(run.policy)}, {run.mode.value}"
+    out.print(f"{title}  [dim]{escape(run.label.requested)}  run {run.run}[/dim]")
+    for step in run.steps:
         sign = "[green]✓[/green]" if step.ok else "[red]✗[/red]"
         detail = f"  [red]{_safe(step.detail)}[/red]" if step.detail else ""
         out.print(f"  {sign} {_safe(step.name)} [dim]{step.seconds:.1f} s[/dim]{detail}")
-    if run.outcome.log:
+    if run.log:
         out.print("  [dim]the container's last words:[/dim]")
-        for line in run.outcome.log.splitlines():
+        for line in run.log.splitlines():
             out.print(f"  [dim]│[/dim] {_safe(line)}")
-    _show_denials(run, out)
-    _show_verdict(run, out)
+    _show_denials(run, out, everything)
+    for note in run.notes:
+        out.print(f"  [dim]{_safe(note)}[/dim]")
+    _show_verdict(run, out, change)
 
 
-def _show_denials(run: Run, out: Console) -> None:
-    if run.attribution.scenario:
-        out.print(denials_table(run.attribution.scenario))
-    elif not run.window.problems:
+def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
+    if run.denials:
+        out.print(denials_table(run.denials))
+    elif run.verdict is not Verdict.ERROR:
         out.print("  No denials.")
-    for error in run.attribution.errors:
+    if run.hidden:
+        out.print("  [yellow]hidden by dontaudit rules[/yellow], seen in a second run without them:")
+        out.print(denials_table(run.hidden))
+    for error in run.selinux_errors:
         out.print(f"  [red]SELinux error[/red]: {_safe(error.meaning)}: {_safe(error.text)}")
-    others = [(run.attribution.runtime, "of the container runtime"), (run.attribution.machine, "of the rest of the machine")]
-    said = [f"{len(denials)} {whose}" for denials, whose in others if denials]
-    if said:
-        out.print(f"  [dim]Not counted: {', '.join(said)} (--all shows them).[/dim]")
+    others = [(run.runtime, "of the container runtime"), (run.machine, "of the rest of the machine")]
+    for denials, whose in others:
+        if denials and everything:
+            out.print(f"  [dim]{whose}:[/dim]")
+            out.print(denials_table(denials))
+    said = [f"{len([key for denial in denials for key in denial.keys])} {whose}" for denials, whose in others if denials]
+    if said and not everything:
+        out.print(f"  [dim]Not counted: {', '.join(said)} (`selab show {run.run} --all` shows them).[/dim]")
 
 
-def denials_table(denials: Sequence[Denial]) -> Table:
+def denials_table(denials: Sequence[Denial] | Sequence[DenialEntry]) -> Table:
     """Unique denials, a row each: source, target and class, permissions, how often, an example of process and path."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("  source", no_wrap=True)
@@ -61,9 +70,11 @@ def denials_table(denials: Sequence[Denial]) -> Table:
     return table
 
 
-def _show_verdict(run: Run, out: Console) -> None:
+def _show_verdict(run: RunDocument, out: Console, change: str) -> None:
     stages = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in run.timings.items() if seconds >= 0.05)
     out.print(f"  [dim]seconds: {stages}[/dim]")
+    if change:
+        out.print(f"  {_safe(change)}")
     colour = COLOURS[run.verdict]
     out.print(f"[bold {colour}]{run.verdict.value}[/bold {colour}]  {_safe(run.reasons[0])}")
     for reason in run.reasons[1:]:

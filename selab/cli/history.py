@@ -1,0 +1,97 @@
+"""`selab history`, `selab show` and `selab diff`."""
+
+from __future__ import annotations
+
+import difflib
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from selab.cli.context import Context, pass_context
+from selab.report.text import plain
+
+
+@click.command()
+@click.argument("scenario", required=False)
+@click.option("-n", "--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="How many runs.")
+@pass_context
+def history(context: Context, scenario: str | None, limit: int) -> None:
+    """List the runs of this project, the newest first; of SCENARIO only, if one is given.
+
+    \b
+    Example:  selab history apache
+    """
+    from selab.history import History
+    from selab.report.terminal import COLOURS
+
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("run", "started (UTC)", "scenario", "policy", "mode", "denials", "verdict"):
+        table.add_column(name, justify="right" if name == "denials" else "left")
+    for stored in History.of(context.project).latest(limit, scenario):
+        run = stored.document
+        colour = COLOURS[run.verdict]
+        words = (run.run, f"{run.started:%Y-%m-%d %H:%M:%S}", run.scenario, run.policy, run.mode.value, str(len(run.keys)))
+        table.add_row(*map(escape, words), f"[{colour}]{run.verdict.value}[/{colour}]")
+    context.out.print(table if table.row_count else "No runs yet: `selab run SCENARIO` makes the first.")
+
+
+@click.command()
+@click.argument("run", default="last")
+@click.option("--json", "as_json", is_flag=True, help="Print the run's JSON document.")
+@click.option("--all", "everything", is_flag=True, help="Show the denials of the rest of the machine as well.")
+@click.option("--raw", is_flag=True, help="Print the raw records of the run's window.")
+@pass_context
+def show(context: Context, run: str, as_json: bool, everything: bool, raw: bool) -> None:
+    """Show RUN again: its id or the beginning of it, `last`, or `last~N`.
+
+    \b
+    Example:  selab show last~1
+    """
+    from selab.history import History
+    from selab.report.terminal import show_run
+
+    stored = History.of(context.project).find(run)
+    if raw:
+        for line in stored.records:
+            click.echo(plain(line.decode("utf-8", "backslashreplace")))
+    elif as_json:
+        click.echo(stored.document.as_json())
+    else:
+        show_run(stored.document, context.out, everything=everything)
+
+
+@click.command()
+@click.argument("before", required=False)
+@click.argument("after", default="last")
+@pass_context
+def diff(context: Context, before: str | None, after: str) -> None:
+    """Show which denials are gone, new and remaining between two runs, and the change of the policy that did it.
+
+    Without BEFORE: between AFTER (the last run, if not given) and the run of the same scenario before it.
+
+    \b
+    Example:  selab diff last~1 last
+    """
+    from selab.errors import InputError
+    from selab.history import History, change_in_words, compare
+
+    runs = History.of(context.project)
+    new = runs.find(after)
+    old = runs.find(before) if before else runs.before(new)
+    if old is None:
+        raise InputError(f"There is no run of '{new.document.scenario}' before {new.document.run}.", hint="See `selab history`.")
+    out = context.out
+    out.print(f"{old.document.run} {old.document.verdict.value} -> {new.document.run} {new.document.verdict.value}")
+    found = compare(old.document, new.document)
+    for sign, colour, keys in (("-", "green", found.gone), ("+", "red", found.new), (" ", "dim", found.remaining)):
+        for key in keys:
+            target = "self" if key.target == key.source else key.target
+            out.print(f"  [{colour}]{sign} {escape(plain(f'{key.source} {target}:{key.tclass} {key.permission}'))}[/{colour}]")
+    for ending in sorted(old.sources.keys() | new.sources.keys()):
+        was, now = (stored.sources.get(ending, "").splitlines() for stored in (old, new))
+        names = [f"{stored.document.policy}.{ending} {stored.document.run}" for stored in (old, new)]
+        for line in difflib.unified_diff(was, now, names[0], names[1], lineterm=""):
+            colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0], "default")
+            out.print(f"[{colour}]{escape(plain(line.expandtabs()))}[/{colour}]")
+    out.print(change_in_words(old.document, new.document))

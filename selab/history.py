@@ -1,0 +1,168 @@
+"""Runs in SQLite: each one stored once, with everything it was made from; what changed between two of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selab.audit.denial import DenialKey
+from selab.document import RunDocument, document_of
+from selab.errors import InputError, SelabError
+from selab.experiment import Run
+from selab.project import Project
+
+BUSY_TIMEOUT = 30.0
+"""Seconds to wait for another process that writes: it holds the database for milliseconds."""
+VERSION = 1
+_SCHEMA = """
+CREATE TABLE run (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    started TEXT NOT NULL,
+    scenario TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    document TEXT NOT NULL,
+    sources TEXT NOT NULL,
+    scenario_text TEXT NOT NULL,
+    records BLOB NOT NULL
+);
+CREATE INDEX run_by_scenario ON run (scenario, number);
+"""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run out of the history. `sources` are the candidate's files by ending; `records` the raw lines of its window."""
+
+    number: int
+    document: RunDocument
+    sources: dict[str, str]
+    records: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class DenialDiff:
+    """What became of the denials between two runs, sorted by identity."""
+
+    gone: tuple[DenialKey, ...]
+    new: tuple[DenialKey, ...]
+    remaining: tuple[DenialKey, ...]
+
+
+class History:
+    """The runs of a project, in `.selab/history.sqlite`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def of(cls, project: Project) -> History:
+        return cls(project.state / "history.sqlite")
+
+    def add(self, run: Run) -> RunDocument:
+        """Store a run that has just ended, in one transaction; return its document."""
+        document = document_of(run)
+        module = run.plan.module
+        sources = {ending: text.decode("utf-8", "backslashreplace") for ending, text in module.texts.items()} if module else {}
+        row = (
+            document.run,
+            document.started.isoformat(),
+            document.scenario,
+            document.policy,
+            document.mode.value,
+            document.verdict.value,
+            document.model_dump_json(by_alias=True),
+            json.dumps(sources),
+            json.dumps(run.plan.scenario.as_written()),
+            zlib.compress(b"\n".join(run.window.lines)),
+        )
+        columns = "id, started, scenario, policy, mode, verdict, document, sources, scenario_text, records"
+        with self._open() as database, database:
+            database.execute(f"INSERT INTO run ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        return document
+
+    def find(self, name: str, scenario: str | None = None) -> StoredRun:
+        """The run with that id (or the beginning of it), `last`, or `last~N`: the N-th before the last, of `scenario` if one is given."""
+        if back := re.fullmatch(r"last(?:~(\d{1,6}))?", name):
+            where, values = ("WHERE scenario = ?", [scenario]) if scenario else ("", [])
+            rows = self._rows(f"{where} ORDER BY number DESC LIMIT 1 OFFSET ?", [*values, int(back.group(1) or 0)])
+        else:
+            rows = self._rows("WHERE substr(id, 1, length(?)) = ? ORDER BY number LIMIT 2", [name, name])
+        if len(rows) > 1 and rows[0].document.run != name:
+            raise InputError(f"More than one run begins with '{name}'.", hint="See `selab history`.")
+        if not rows:
+            raise InputError(f"There is no run '{name}'.", hint="See `selab history`.")
+        return rows[0]
+
+    def before(self, run: StoredRun) -> StoredRun | None:
+        """The run of the same scenario before `run`."""
+        rows = self._rows("WHERE scenario = ? AND number < ? ORDER BY number DESC LIMIT 1", [run.document.scenario, run.number])
+        return rows[0] if rows else None
+
+    def latest(self, limit: int, scenario: str | None = None) -> list[StoredRun]:
+        """The newest runs, the newest first."""
+        where, values = ("WHERE scenario = ?", [scenario]) if scenario else ("", [])
+        return self._rows(f"{where} ORDER BY number DESC LIMIT ?", [*values, limit])
+
+    def _rows(self, rest: str, values: Sequence[object]) -> list[StoredRun]:
+        if not self.path.exists():
+            return []
+        with self._open() as database:
+            found = database.execute(f"SELECT number, document, sources, records FROM run {rest}", values).fetchall()
+        return [
+            StoredRun(number, RunDocument.model_validate_json(text), json.loads(sources), tuple(zlib.decompress(records).splitlines()))
+            for number, text, sources, records in found
+        ]
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            database = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT)
+            with contextlib.closing(database):
+                self._migrate(database)
+                yield database
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            hint = "Move the file away to begin a new history; nothing else depends on it."
+            raise SelabError("The history cannot be used.", f"{self.path}: {error}", hint) from error
+
+    def _migrate(self, database: sqlite3.Connection) -> None:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            detail = f"{self.path} has version {version}; this selab knows {VERSION}."
+            raise SelabError("The history is of a newer selab.", detail, "Update selab.")
+        if version == VERSION:
+            return
+        database.execute("PRAGMA journal_mode = WAL")
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            if database.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+                for statement in _SCHEMA.strip().split(";\n"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def compare(before: RunDocument, after: RunDocument) -> DenialDiff:
+    """The denials that are gone, new and remaining in `after`."""
+    return DenialDiff(
+        tuple(sorted(before.keys - after.keys)), tuple(sorted(after.keys - before.keys)), tuple(sorted(before.keys & after.keys))
+    )
+
+
+def change_in_words(before: RunDocument, after: RunDocument) -> str:
+    """One line for the summary: "30 denials, the same as in the run before"."""
+    found = compare(before, after)
+    count = len(after.keys)
+    said = f"{count} denial{'' if count == 1 else 's'}"
+    if not found.gone and not found.new:
+        return f"{said}, the same as in the run before"
+    return f"{said}: {len(found.gone)} gone, {len(found.new)} new, {len(found.remaining)} remaining since the run before"

@@ -1,0 +1,273 @@
+"""Root file systems as tar, made from Debian packages on this machine with mmdebstrap: the box's own and those of container images."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selab.errors import CommandFailed, InputError, SelabError
+from selab.host import Host
+from selab.progress import Progress
+
+VERSION = 1
+"""Part of every digest of what is built here: raise it when the same input gives another result."""
+MIRROR = "http://deb.debian.org/debian"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+BUILD_TIMEOUT = 3600.0
+"""Seconds for mmdebstrap: two to three minutes for the box on two idle cores with a near mirror."""
+EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
+"""What dpkg leaves out of every root file system."""
+TOOLS = {"mmdebstrap": "mmdebstrap", "tar": "tar"}
+USER_TOOLS = {"unshare": "util-linux", "newuidmap": "uidmap", "newgidmap": "uidmap"}
+"""What a plain user needs besides: programs, and the Debian package of each."""
+SYSTEM_PATH = "/usr/sbin:/sbin"
+"""Where a plain user's PATH does not look although mke2fs and debugfs are there."""
+APT_OPTIONS = re.compile(r'^(Acquire::(?:http|https|Retries|Check-Valid-Until|Check-Date)(?:::\S+)?) ".+";$')
+CHANGES = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "USER", "WORKDIR", "VOLUME")
+"""The instructions of a Dockerfile that `docker import --change` takes."""
+
+
+# --- what this machine has ------------------------------------------------------------------------------------------------------
+
+
+def tool(name: str) -> str:
+    """The program's path, also where a plain user's PATH does not lead; the bare name where it is missing."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}") or name
+
+
+def missing_tools(tools: Mapping[str, str]) -> list[str]:
+    """The Debian packages that bring the `tools` (program: package) that this machine lacks."""
+    return sorted({package for name, package in tools.items() if not Path(tool(name)).is_absolute()})
+
+
+def can_build_images() -> bool:
+    """Whether this machine can make root file systems."""
+    return not _obstacle({})
+
+
+def require(tools: Mapping[str, str]) -> None:
+    """Raise SelabError unless this machine can make root file systems and has the `tools` besides."""
+    if obstacle := _obstacle(tools):
+        raise obstacle
+
+
+def _obstacle(tools: Mapping[str, str]) -> SelabError | None:
+    plain = os.geteuid() != 0
+    packages = missing_tools({**TOOLS, **(USER_TOOLS if plain else {}), **tools})
+    if not KEYRING.exists():
+        packages.append("debian-archive-keyring")
+    if packages:
+        install = f"apt-get install {' '.join(packages)}"
+        return SelabError("This machine cannot build from packages yet.", f"Missing: {', '.join(packages)}.", f"Run as root: {install}")
+    if plain and not all(_has_subordinates(Path(path)) for path in ("/etc/subuid", "/etc/subgid")):
+        user = getpass.getuser()
+        advice = f"Run as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
+        return SelabError("Building without root needs subordinate user ids.", f"/etc/subuid or /etc/subgid has none for {user}.", advice)
+    return None
+
+
+def _has_subordinates(path: Path) -> bool:
+    """Whether subuid(5) or subgid(5) gives this user 65536 ids or more."""
+    try:
+        entries = [line.split(":") for line in path.read_text().splitlines()]
+    except OSError:
+        return False
+    mine = {getpass.getuser(), str(os.getuid())}
+    return any(len(entry) == 3 and entry[0] in mine and entry[2].isdigit() and int(entry[2]) >= 65536 for entry in entries)
+
+
+def as_root(argv: Sequence[str]) -> list[str]:
+    """`argv`, run as root: as it is where we are, and otherwise in a user namespace that maps us to root and our subordinate ids to the
+    other users."""
+    return list(argv) if os.geteuid() == 0 else ["unshare", "--map-root-user", "--map-auto", *argv]
+
+
+def find_mirror(etc_apt: Path = Path("/etc/apt")) -> str:
+    """The Debian archive that this machine's apt uses (sources.list(5), both forms), or Debian's own."""
+    lists = [etc_apt / "sources.list", *sorted((etc_apt / "sources.list.d").glob("*"))]
+    for path in lists:
+        if path.suffix not in (".list", ".sources") or not path.is_file():
+            continue
+        text = path.read_text(errors="replace")
+        for uri, components in _deb822(text) if path.suffix == ".sources" else _one_line(text):
+            if "main" in components and re.fullmatch(r"(https?|file|copy):/.*/debian/?", uri):
+                return uri.rstrip("/")
+    return MIRROR
+
+
+def _one_line(text: str) -> Iterable[tuple[str, list[str]]]:
+    for line in text.splitlines():
+        words = re.sub(r"\[[^]]*\]", " ", line.partition("#")[0]).split()
+        if len(words) >= 4 and words[0] == "deb":
+            yield words[1], words[3:]
+
+
+def _deb822(text: str) -> Iterable[tuple[str, list[str]]]:
+    lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for stanza in re.split(r"\n\s*\n", lines):
+        unfolded = re.sub(r"\n[ \t]+", " ", stanza)
+        fields = {
+            key.strip().lower(): value.split() for key, colon, value in (one.partition(":") for one in unfolded.splitlines()) if colon
+        }
+        if "deb" in fields.get("types", []) and fields.get("enabled", ["yes"])[0].lower() not in ("no", "false"):
+            yield from ((uri, fields.get("components", [])) for uri in fields.get("uris", []))
+
+
+def apt_options() -> list[str]:
+    """How this machine's apt fetches (proxy, retries, whether it checks dates), as lines of apt.conf(5)."""
+    dump = Host().run(["apt-config", "dump"]).text
+    return [line for line in dump.splitlines() if APT_OPTIONS.match(line)]
+
+
+# --- root file systems ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file to put into a root file system: absolute `path`, octal `mode`; owned by root."""
+
+    path: str
+    data: bytes
+    mode: int = 0o644
+
+
+@dataclass(frozen=True)
+class Rootfs:
+    """What a root file system is made of. `variant` is mmdebstrap's; `early` files are there before the packages, `files` after them
+    (and win over the packages' own); then the shell script `setup` runs inside, as root."""
+
+    suite: str
+    variant: str
+    packages: tuple[str, ...]
+    early: tuple[Entry, ...] = ()
+    files: tuple[Entry, ...] = ()
+    setup: str = ""
+
+
+def build_tar(rootfs: Rootfs, out: Path) -> None:
+    """Make the root file system as the tar `out`, whole or not at all. Raises SelabError."""
+    require({})
+    half = out.with_name(f".half-{out.name}")
+    with tempfile.TemporaryDirectory(prefix="selab-") as work:
+        for name, entries in (("early", rootfs.early), ("files", (*rootfs.files, Entry(SETUP, rootfs.setup.encode())))):
+            _write_overlay(Path(work) / f"{name}.tar", entries)
+        try:
+            _mmdebstrap(_command(rootfs, Path(work), half))
+            half.chmod(0o644)
+            half.replace(out)
+        finally:
+            half.unlink(missing_ok=True)
+
+
+SETUP = "/selab-setup"
+"""Where the setup script lies while it runs."""
+
+
+def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
+    """mmdebstrap's command line. Its directory for work is not /tmp, which may be in memory and smaller than a root file system."""
+    place = ["env", f"TMPDIR={os.environ.get('TMPDIR', '/var/tmp')}"]
+    mode = "root" if os.geteuid() == 0 else "unshare"
+    excluded = [f"--dpkgopt=path-exclude={path}" for path in EXCLUDED]
+    options = [f"--aptopt={line}" for line in apt_options()]
+    hooks = [
+        f"--essential-hook=tar-in {shlex.quote(str(work / 'early.tar'))} /",
+        f"--customize-hook=tar-in {shlex.quote(str(work / 'files.tar'))} /",
+        f'--customize-hook=chroot "$1" sh -e {SETUP}',
+        # What fetches packages here, a proxy's password included, is this machine's and stays here.
+        f'--customize-hook=rm -f "$1{SETUP}" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
+    ]
+    return [
+        *place, "mmdebstrap", f"--mode={mode}", f"--variant={rootfs.variant}", "--format=tar", f"--keyring={KEYRING}",
+        "--dpkgopt=force-unsafe-io", *excluded, *options, f"--include={','.join(rootfs.packages)}", *hooks,
+        rootfs.suite, str(out), find_mirror(),
+    ]  # fmt: skip
+
+
+def _mmdebstrap(command: Sequence[str]) -> None:
+    done = Host().run(command, timeout=BUILD_TIMEOUT)
+    if not done.ok:
+        said = [line for line in done.error_text.splitlines() if line.startswith(("E:", "Err:"))]
+        why = said[0] if said else done.error_text
+        hint = "Look whether the package mirror can be reached; the whole output is in selab's log."
+        raise CommandFailed("The root file system could not be made from packages.", ["mmdebstrap"], done.returncode, why, hint)
+
+
+def _write_overlay(path: Path, entries: Sequence[Entry]) -> None:
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+        for entry in entries:
+            info = tarfile.TarInfo(entry.path.lstrip("/"))
+            info.size, info.mode = len(entry.data), entry.mode
+            info.uname = info.gname = "root"
+            tar.addfile(info, io.BytesIO(entry.data))
+    path.chmod(0o644)
+
+
+# --- container images ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """A directory below images/: `packages`, a `Dockerfile`, and `files/`.
+
+    `changes` are the Dockerfile's lines that say how the image runs, for `docker import --change`. `digest` (sha256, hex) changes with
+    every file of the directory and with how tars are built.
+    """
+
+    name: str
+    directory: Path
+    suite: str
+    packages: tuple[str, ...]
+    files: tuple[Entry, ...]
+    changes: tuple[str, ...]
+    digest: str
+
+
+def read_image(directory: Path) -> ImageSource:
+    """The image that `directory` describes. Raises InputError."""
+    try:
+        packages = tuple((directory / "packages").read_text().split())
+        dockerfile = (directory / "Dockerfile").read_text()
+        files = tuple(_tree(directory / "files"))
+    except OSError as error:
+        raise InputError(
+            f"The image '{directory.name}' cannot be read.", str(error), "An image has a Dockerfile and a list `packages`."
+        ) from error
+    suite, changes = read_dockerfile(dockerfile)
+    listed = [(entry.path, entry.mode, hashlib.sha256(entry.data).hexdigest()) for entry in files]
+    everything = json.dumps([VERSION, directory.name, dockerfile, packages, listed])
+    return ImageSource(directory.name, directory, suite, packages, files, changes, hashlib.sha256(everything.encode()).hexdigest())
+
+
+def read_dockerfile(text: str) -> tuple[str, tuple[str, ...]]:
+    """The Debian suite that the Dockerfile starts from, and its lines that say how the image runs."""
+    kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    lines = [line.strip() for line in re.sub(r"[ \t]*\\[ \t]*\n[ \t]*", " ", kept).splitlines()]
+    words = [(line.partition(" ")[0].upper(), line.partition(" ")[2]) for line in lines if line]
+    suites = [found.group(1) for word, rest in words if word == "FROM" and (found := re.match(r"debian:([a-z]+)(-slim)?( |$)", rest))]
+    if len(suites) != 1:
+        raise InputError("An image of selab starts FROM one debian:SUITE.", "Its Dockerfile does not.", "Write `FROM debian:trixie-slim`.")
+    return suites[0], tuple(f"{word} {rest}" for word, rest in words if word in CHANGES)
+
+
+def _tree(root: Path) -> Iterable[Entry]:
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            yield Entry(f"/{path.relative_to(root)}", path.read_bytes(), mode)
+
+
+def build_image_tar(source: ImageSource, out: Path, progress: Progress) -> None:
+    """Make the image's file system as the tar `out`, for `docker import`. Raises SelabError."""
+    with progress.step(f"Making the image {source.name} from packages"):
+        build_tar(Rootfs(source.suite, "essential", source.packages, files=source.files), out)
