@@ -1,0 +1,131 @@
+"""The boxes in the cache directory: a finished one has its box.json, and got its name only when it was complete."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from selab.cache import cache_dir
+from selab.errors import InputError, SelabError
+from selab.host import Host
+from selab.progress import Progress
+from selab.project import nearest
+from selab.rootfs import as_root
+
+FACTS = "box.json"
+HALF = ".half-"
+LOCK_WAIT = 3600.0
+"""Seconds to wait for another selab's build."""
+REMOVE_TIMEOUT = 300.0
+SHORT = 12
+"""Digits of a digest that a name has."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box on this machine. `name` is what Vagrant calls it; `file` the .box; `kernel`, `initrd` and `cmdline` what libvirt boots,
+    since its disk has no boot loader. `directory` also holds `policy/`: the guest's module store, development headers and contexts."""
+
+    name: str
+    profile: str
+    directory: Path
+    file: Path
+    kernel: Path
+    initrd: Path
+    cmdline: str
+    digest: str
+
+
+def boxes_dir() -> Path:
+    path = cache_dir() / "boxes"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def box_at(directory: Path, profile: str, digest: str, cmdline: str) -> Box:
+    name = f"selab-{profile}-{digest[:SHORT]}"
+    return Box(name, profile, directory, directory / "box.box", directory / "vmlinuz", directory / "initrd.img", cmdline, digest)
+
+
+def directory_of(profile: str, digest: str) -> Path:
+    return boxes_dir() / f"{profile}-{digest[:SHORT]}"
+
+
+def read_box(directory: Path) -> Box | None:
+    """The box in `directory`, or None where there is none, or one that lacks a file."""
+    try:
+        facts = json.loads((directory / FACTS).read_text())
+        box = box_at(directory, facts["profile"], facts["digest"], facts["cmdline"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return box if all(path.is_file() for path in (box.file, box.kernel, box.initrd)) else None
+
+
+def list_boxes() -> list[Box]:
+    """The boxes that were built here, the newest first."""
+    found = sorted(boxes_dir().glob(f"*/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [box for path in found if (box := read_box(path.parent))]
+
+
+def remove_box(name: str) -> None:
+    """Remove a box that was built here. Vagrant's copy, and VMs made from it, stay. Raises InputError where there is no such box."""
+    known = {box.name: box for box in list_boxes()}
+    if name not in known:
+        raise InputError(f"There is no box '{name}' here.", hint=nearest(name, list(known)))
+    half = boxes_dir() / f"{HALF}removed-{known[name].directory.name}"
+    known[name].directory.rename(half)
+    remove_tree(half)
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove `directory` also where files in it belong to our subordinate ids, as a root file system's do."""
+    if directory.exists():
+        Host().run(as_root(["rm", "-rf", "--one-file-system", str(directory)]), timeout=REMOVE_TIMEOUT)
+    if directory.exists():
+        raise SelabError("What an earlier build has left cannot be removed.", str(directory), "Remove it by hand.")
+
+
+@contextmanager
+def building(progress: Progress) -> Iterator[None]:
+    """Be the only one who builds; what a killed build has left is removed first."""
+    lock = FileLock(boxes_dir() / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.note("Waiting for another selab, which is building a box.")
+        try:
+            lock.acquire(timeout=LOCK_WAIT)
+        except Timeout:
+            raise SelabError(
+                "Another selab is still building a box.", f"Waited {LOCK_WAIT:.0f} seconds.", "End it, then try again."
+            ) from None
+    try:
+        for left in boxes_dir().glob(f"{HALF}*"):
+            remove_tree(left)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def half_made(facts: Box) -> Iterator[Path]:
+    """A directory to build in, which takes its place as `facts.directory` when the block ends well, and is removed when not."""
+    half = Path(tempfile.mkdtemp(prefix=HALF, dir=boxes_dir()))
+    try:
+        yield half
+        told = asdict(facts)
+        (half / FACTS).write_text(json.dumps({key: told[key] for key in ("name", "profile", "cmdline", "digest")}, indent=2) + "\n")
+        half.chmod(0o755)
+        if facts.directory.exists():
+            shutil.move(facts.directory, half.with_name(f"{half.name}-replaced"))
+        half.rename(facts.directory)
+    finally:
+        for left in (half, half.with_name(f"{half.name}-replaced")):
+            remove_tree(left)

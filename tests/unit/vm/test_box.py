@@ -1,0 +1,181 @@
+"""The recipe of a box, its digest, and the boxes in the cache: all that needs no packages."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from filelock import FileLock, Timeout
+
+from selab.errors import CommandFailed, InputError, SelabError
+from selab.guest import Completed
+from selab.progress import Progress
+from selab.vm.box import build, build_box, find_box, list_boxes, recipe, remove_box, store
+from selab.vm.box.recipe import Plan
+
+MINIMAL = 'suite = "trixie"\ndisk_gib = 4\ncmdline = "root=/dev/vda"\npackages = ["a"]\n'
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(build, "require", lambda tools: None)
+    return tmp_path / "cache" / "boxes"
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    image = tmp_path / "images" / "httpd"
+    image.mkdir(parents=True)
+    (image / "Dockerfile").write_text("FROM debian:trixie\n")
+    (image / "packages").write_text("apache2\n")
+    return tmp_path / "images"
+
+
+def make(wanted: Plan, half: Path, progress: Progress) -> None:
+    for name in ("box.box", "vmlinuz", "initrd.img"):
+        (half / name).write_text(wanted.digest)
+
+
+def test_the_recipe_that_is_shipped_is_valid(images: Path) -> None:
+    wanted = recipe.plan("debian13", images)
+    paths = {file.path for file in wanted.recipe.file}
+    assert {"/etc/selinux/config", "/etc/docker/daemon.json", "/etc/audit/auditd.conf"} <= paths
+    assert [image.name for image in wanted.images] == ["httpd"]
+    assert "systemctl mask -- " in wanted.recipe.rootfs.setup
+    assert '"' not in wanted.recipe.cmdline
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MINIMAL + 'colour = "red"\n',
+        MINIMAL + '[[file]]\npath = "/x"\ncontent = ""\nowner = "me"\n',
+        MINIMAL + '[[file]]\npath = "x"\ncontent = ""\n',
+        MINIMAL.replace("4", "1"),
+        "suite = ",
+        "",
+    ],
+)
+def test_a_recipe_with_a_mistake_is_refused(text: str) -> None:
+    with pytest.raises(SelabError, match="recipe") as caught:
+        recipe.parse(text)
+    assert len(str(caught.value).splitlines()) <= 3
+
+
+@pytest.mark.parametrize("change", ["trixie", "4", "/dev/vda", '"a"'])
+def test_the_digest_changes_with_the_recipe(change: str) -> None:
+    assert recipe._digest(recipe.parse(MINIMAL), ()) != recipe._digest(
+        recipe.parse(MINIMAL.replace(change, change[:-1] + "9" + change[-1])), ()
+    )
+
+
+def test_the_digest_changes_with_an_image_and_with_the_builder(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = {recipe.plan("debian13", images).digest}
+    (images / "httpd" / "packages").write_text("apache2\ncurl\n")
+    digests.add(recipe.plan("debian13", images).digest)
+    monkeypatch.setattr(recipe, "VERSION", 99)
+    digests.add(recipe.plan("debian13", images).digest)
+    shutil.rmtree(images / "httpd")
+    digests.add(recipe.plan("debian13", images).digest)
+    assert len(digests) == 4
+
+
+def test_an_unknown_profile_is_refused(images: Path) -> None:
+    with pytest.raises(InputError, match="debian13"):
+        find_box("debian12", images)
+
+
+def test_a_box_is_built_once_found_listed_and_removed(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_build", make)
+    assert find_box("debian13", images) is None
+    box = build_box("debian13", images, Progress())
+    monkeypatch.setattr(build, "_build", None)
+    assert build_box("debian13", images, Progress()) == find_box("debian13", images) == box
+    assert list_boxes() == [box]
+    assert box.name == f"selab-debian13-{box.digest[:12]}"
+    assert cache.stat().st_mode & 0o005 == 0o005 and box.directory.stat().st_mode & 0o777 == 0o755
+    remove_box(box.name)
+    assert list_boxes() == []
+    with pytest.raises(InputError):
+        remove_box(box.name)
+
+
+def test_a_box_that_lacks_a_file_is_built_again(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_build", make)
+    build_box("debian13", images, Progress()).kernel.unlink()
+    assert find_box("debian13", images) is None
+    assert build_box("debian13", images, Progress()).kernel.exists()
+    assert not list(cache.glob(".half-*"))
+
+
+def test_a_build_that_fails_leaves_nothing(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(wanted: Plan, half: Path, progress: Progress) -> None:
+        make(wanted, half, progress)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "_build", fail)
+    with pytest.raises(KeyboardInterrupt):
+        build_box("debian13", images, Progress())
+    assert [path.name for path in cache.iterdir()] in ([], [".lock"])
+
+
+def test_what_a_killed_build_left_is_not_a_box_and_is_removed(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = cache / ".half-killed"
+    left.mkdir(parents=True)
+    make(recipe.plan("debian13", images), left, Progress())
+    (left / "box.json").write_text("{}")
+    monkeypatch.setattr(build, "_build", make)
+    assert list_boxes() == []
+    build_box("debian13", images, Progress())
+    assert not left.exists()
+
+
+def test_two_builds_wait_on_each_other(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "LOCK_WAIT", 0.01)
+    with store.building(Progress()), pytest.raises(SelabError, match="still building"), store.building(Progress()):
+        pass
+    with pytest.raises(Timeout), store.building(Progress()):
+        FileLock(cache / ".lock").acquire(timeout=0)
+
+
+def test_a_full_disk_is_told_in_three_lines(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build.shutil, "disk_usage", lambda path: Usage(10 << 30, 9 << 30, 1 << 30))
+    with pytest.raises(SelabError, match=r"1\.0 GiB free, and building needs 6") as caught:
+        build_box("debian13", images, Progress())
+    assert len(str(caught.value).splitlines()) == 3
+
+
+class FakeHost:
+    """Answers setfiles with `said`, and debugfs with `complaint` on standard error."""
+
+    said = b""
+    complaint = b""
+
+    def run(self, argv: list[str], *, input: bytes = b"", timeout: float = 0) -> Completed:
+        return Completed(tuple(argv), 0, self.said, b"debugfs 1.47.0 (5-Feb-2023)\n" + self.complaint)
+
+
+def test_the_labels_are_what_setfiles_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "Host", FakeHost)
+    with pytest.raises(SelabError, match="sshd"):
+        build._labels(tmp_path)
+    said = (
+        b"Would relabel /usr/sbin/sshd from <no context> to system_u:object_r:sshd_exec_t:s0\n"
+        b"Would relabel /a from b from <no context> to system_u:object_r:etc_t:s0\nOther\n"
+    )
+    monkeypatch.setattr(FakeHost, "said", said)
+    assert build._labels(tmp_path)[1] == ("/a from b", "system_u:object_r:etc_t:s0")
+
+
+def test_labels_that_could_not_be_written_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "Host", FakeHost)
+    labels = [('/a"b', "system_u:object_r:etc_t:s0")]
+    build._write_disk(tmp_path, labels, tmp_path / "raw", 1)
+    monkeypatch.setattr(FakeHost, "complaint", b'/a"b: File not found by ext2_lookup\n')
+    with pytest.raises(CommandFailed, match="File not found"):
+        build._write_disk(tmp_path, labels, tmp_path / "raw", 1)
+    assert 'ea_set "/a""b" security.selinux system_u:object_r:etc_t:s0' in (tmp_path / "labels.debugfs").read_text()
