@@ -5,10 +5,10 @@ A line of audit.log's own form is kept as it is, with its type and where its tex
 
 from __future__ import annotations
 
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from selab.audit.record import Record, parse_line
 
@@ -20,33 +20,31 @@ MAX_OPEN = 512
 _RAW = re.compile(rb"type=([A-Z][A-Z_0-9]{1,39}) msg=audit\((([0-9]{1,10}\.[0-9]{3}):(0|[1-9][0-9]{0,18}))\): ")
 
 
-class RawLine(NamedTuple):
-    """A line that holds one record in audit.log's form: its type and serial number, the whole line, and where its text begins."""
-
-    type: bytes
-    serial: bytes
-    line: bytes
-    start: int
-
-
+RawLine = tuple[bytes, bytes, bytes, int]
+"""A line that holds one record in audit.log's form: its type, its serial number, the whole line, and where its text begins."""
 Group = Sequence[RawLine | Record]
 """The records of one event, in the log's order."""
 
 
 class _Open:
-    """The events that may still get records, oldest first, each with the time of its first record."""
+    """The events that may still get records, oldest first, each with the time of its first record. `oldest` is a time that none of them
+    is before: it saves a look at the first one for every new event."""
 
     def __init__(self) -> None:
         self.groups: OrderedDict[bytes, tuple[float | None, list[RawLine | Record]]] = OrderedDict()
+        self.oldest = math.inf
 
-    def add(self, key: bytes, time: float | None, piece: RawLine | Record, last: bool) -> list[Group]:
+    def add(self, key: bytes, time: float | None, piece: RawLine | Record, last: bool) -> Sequence[Group]:
         """Take one record, the `last` of its event or not; return the events that are over because of it."""
         over: list[Group] = []
         known = self.groups.get(key)
         if known is not None:
             known[1].append(piece)
         else:
-            over = self._expired(time)
+            if len(self.groups) >= MAX_OPEN or (time is not None and time - self.oldest > EVENT_SECONDS):
+                over = self._expired(time)
+            if time is not None and time < self.oldest:
+                self.oldest = time
             self.groups[key] = (time, [piece])
         if last:
             over.append(self.groups.pop(key)[1])
@@ -54,10 +52,12 @@ class _Open:
 
     def _expired(self, now: float | None) -> list[Group]:
         over: list[Group] = []
+        self.oldest = math.inf
         while self.groups:
             then = next(iter(self.groups.values()))[0]
             is_over = now is not None and then is not None and now - then > EVENT_SECONDS
             if not is_over and len(self.groups) < MAX_OPEN:
+                self.oldest = math.inf if then is None else then
                 break
             over.append(self.groups.popitem(last=False)[1][1])
         return over
@@ -78,7 +78,7 @@ def assemble(lines: Iterable[bytes]) -> Iterator[Group]:
         raw = _RAW.match(line)
         if raw and not was_cut and line.find(b"audit(", raw.end()) < 0:
             kind, key, stamp, serial = raw.groups()
-            yield from opened.add(key, float(stamp), RawLine(kind, serial, line, raw.end()), kind == b"EOE")
+            yield from opened.add(key, float(stamp), (kind, serial, line, raw.end()), kind == b"EOE")
         else:
             yield from _add_others(opened, line, was_cut)
     yield from opened.rest()

@@ -60,8 +60,8 @@ class Denial:
 
     `permissions` is the sorted union, `count` the number of records. `permissive`: False where at least one record says that the access was
     really blocked (`mixed` where another says that it was not); True where all say that it was let through; None where that is unknown.
-    `comm`, `path`, `exe` and `detail` are examples, the first ones seen, a whole path before a bare name. `evidence` (pairs of full
-    contexts) and `serials` are bounded.
+    `comm`, `path`, `exe` and `detail` are examples, from the first record with each set of permissions, a whole path before a bare name.
+    `evidence` (pairs of full contexts) and `serials` are bounded.
     """
 
     source: str
@@ -160,12 +160,13 @@ def group(denials: Iterable[AvcDenial]) -> tuple[Denial, ...]:
 
 
 class Row:
-    """A row while it is collected. A repetition adds nothing to it but its count and its serial number."""
+    """A row while it is collected. Of a record with permissions and contexts that were seen before, only the count and the serial matter,
+    and once `is_full`, any contexts will do."""
 
     __slots__ = ("comm", "count", "detail", "evidence", "exe", "path", "permissions", "permissive", "serials", "userspace")
 
     def __init__(self) -> None:
-        self.permissions: set[str] = set()
+        self.permissions: set[tuple[str, ...]] = set()
         self.permissive: set[bool | None] = set()
         self.count = 0
         self.comm = self.path = self.exe = self.detail = ""
@@ -173,29 +174,37 @@ class Row:
         self.evidence: dict[tuple[Context, Context], None] = {}
         self.serials: list[int] = []
 
+    @property
+    def is_full(self) -> bool:
+        return len(self.evidence) >= MAX_EVIDENCE
+
     def add(self, avc: AvcDenial) -> None:
         self.repeat(avc.serial)
-        self.permissions.update(avc.permissions)
         self.permissive.add(avc.permissive)
+        self.userspace = self.userspace or avc.userspace
+        if not self.is_full:
+            self.evidence[(avc.source, avc.target)] = None
+        if avc.permissions not in self.permissions:
+            self.permissions.add(avc.permissions)
+            self._take_examples(avc)
+
+    def _take_examples(self, avc: AvcDenial) -> None:
         self.comm = self.comm or avc.comm
-        if avc.path and (not self.path or (avc.path[0] == "/" and self.path[0] != "/")):
-            self.path = avc.path
         self.exe = self.exe or avc.exe
         self.detail = self.detail or avc.detail
-        self.userspace = self.userspace or avc.userspace
-        if len(self.evidence) < MAX_EVIDENCE:
-            self.evidence[(avc.source, avc.target)] = None
+        if avc.path and (not self.path or (avc.path[0] == "/" and self.path[0] != "/")):
+            self.path = avc.path
 
     def repeat(self, serial: int | None) -> None:
         self.count += 1
-        if serial is not None and len(self.serials) < MAX_EVIDENCE and self.serials[-1:] != [serial]:
+        if len(self.serials) < MAX_EVIDENCE and serial is not None and self.serials[-1:] != [serial]:
             self.serials.append(serial)
 
     def denial(self, key: tuple[str, str, str]) -> Denial:
         permissive = False if False in self.permissive else None if None in self.permissive else True
         return Denial(
             *key,
-            permissions=tuple(sorted(self.permissions)),
+            permissions=tuple(sorted(set().union(*self.permissions))),
             count=self.count,
             permissive=permissive,
             mixed={True, False} <= self.permissive,

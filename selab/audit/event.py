@@ -75,4 +75,4 @@ def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
 
 def event_of(group: Group) -> Event:
     """Read the records of an event that was put together."""
-    return Event(tuple(piece if isinstance(piece, Record) else parse_line(piece.line)[0] for piece in group))
+    return Event(tuple(piece if isinstance(piece, Record) else parse_line(piece[2])[0] for piece in group))

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import re
 
+from selab.audit.names import ENCODED_FIELDS
+
 _NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
 _RAW = re.compile(rf"(?:^|[\s'{{\x1d])({_NAME})=(\"[^\"]*\"|'(?={_NAME}=|avc:|\w)|[^\s'\x1d]*)", re.ASCII)
 _INTERPRETED = re.compile(rf"(?:^|[\s'{{])({_NAME})=", re.ASCII)
 _HEX = re.compile(r"(?:[0-9A-F]{2})+", re.ASCII)
 _ARGUMENT = re.compile(r"a\d{1,5}(?:\[\d{1,5}\])?", re.ASCII)
-
-_UNTRUSTED = re.compile(
-    "comm|exe|path|name|cwd|proctitle|cmd|acct|key|data|dev|grp|new_group|watch|dir|srawcon|trawcon|invalid_context"
-    "|cmdline|ocomm|old-disk|new-disk|vm|sw|bus|device"
-)
-"""Fields with an encoded value: linux-audit's field dictionary (specs/fields/field-dictionary.csv, format "encoded"), and the SELinux
-ones from security/selinux/avc.c and ss/services.c. `saddr`, a C structure, is left as it is."""
 
 
 def parse_fields(text: str, record_type: str = "", interpreted: bool = False) -> dict[str, str]:
@@ -48,7 +43,7 @@ def _parse_interpreted(text: str) -> dict[str, str]:
 def _decode(name: str, value: str, record_type: str) -> str:
     if value[:1] == '"' and len(value) > 1:
         return value[1:-1]
-    if _HEX.fullmatch(value) and (_UNTRUSTED.fullmatch(name) or (record_type == "EXECVE" and _ARGUMENT.fullmatch(name))):
+    if _HEX.fullmatch(value) and (name in ENCODED_FIELDS or (record_type == "EXECVE" and _ARGUMENT.fullmatch(name))):
         return _from_hex(name, value)
     return value
 

@@ -14,22 +14,12 @@ from dataclasses import dataclass
 from selab.audit.context import Context
 from selab.audit.denial import AvcDenial, SelinuxError
 from selab.audit.fields import parse_fields
+from selab.audit.names import DESCRIBING_TYPES, DETAIL_FIELDS
 from selab.audit.record import Record
 from selab.audit.selinux_error import ERROR_TYPES, read_error
 
 _DECISION = re.compile(r"avc:\s{1,8}(denied|granted)\s{1,8}(?:\{([^{}]*)\}|null\b)", re.ASCII)
 _SUBJECT = re.compile(r"\sscontext=(\S+)\s+tcontext=(\S+)\s+tclass=([\w.-]+)(?:\s+permissive=([01])\b)?", re.ASCII)
-DETAILS = (
-    "capability|src|dest|laddr|lport|faddr|fport|saddr|daddr|netif|ioctlcmd|nl-msgtype|key_desc|kmod|anonclass|lockdown_reason"
-    "|msgtype|interface|member|function"
-)
-"""Fields that tell more of the object than its path, as a regular expression."""
-_DETAILS = re.compile(DETAILS)
-_DESCRIBES = re.compile(
-    "SYSCALL|PATH|CWD|EXECVE|PROCTITLE|SOCKADDR|SOCKETCALL|AVC_PATH|MMAP|OBJ_PID|FD_PAIR|IPC|IPC_SET_PERM|BPRM_FCAPS|CAPSET"
-    "|MQ_OPEN|MQ_SENDRECV|MQ_NOTIFY|MQ_GETSETATTR|OPENAT2|URINGOP|MAC_TASK_CONTEXTS|MAC_OBJ_CONTEXTS|KERN_MODULE|EOE"
-)
-"""Records that say more about an event, and nothing by themselves."""
 _MUST_BE_READ = ERROR_TYPES | {"AVC", "USER_AVC"}
 _MODES = {"0": False, "1": True, None: None}
 
@@ -73,7 +63,7 @@ def ignored_kind(record_type: bytes) -> str | None:
 def _by_type(kind: str) -> Ignored | None:
     if kind in _MUST_BE_READ:
         return None
-    if _DESCRIBES.fullmatch(kind):
+    if kind in DESCRIBING_TYPES:
         return Ignored("")
     return Ignored("apparmor" if kind.startswith("APPARMOR") else kind)
 
@@ -121,7 +111,7 @@ def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
         path=_path(fields, event),
         pid=_number(fields.get("spid", "") if userspace else fields.get("pid", "") or call.get("pid", "")),
         exe=tail.get("exe", "") if userspace else call.get("exe", ""),
-        detail=" ".join(f"{name}={value}" for name, value in fields.items() if _DETAILS.fullmatch(name)),
+        detail=" ".join(f"{name}={value}" for name, value in fields.items() if name in DETAIL_FIELDS),
         granted=decision[1] == "granted",
         serial=record.serial,
         time=record.time,

@@ -14,9 +14,9 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from selab.audit.fields import parse_fields
+from selab.audit.names import type_names
 
 ENRICHED = "\x1d"
 """What auditd puts before the names it adds with `log_format = ENRICHED` (audit: lib/libaudit.h, AUDIT_INTERP_SEPARATOR)."""
@@ -155,11 +155,4 @@ def _name(kind: str) -> str:
     if kind.isalpha():
         return kind
     numbered = _NUMBERED.fullmatch(kind)
-    return _names().get(numbered[1], f"UNKNOWN[{numbered[1]}]") if numbered else kind
-
-
-@functools.cache
-def _names() -> dict[str, str]:
-    lines = Path(__file__).with_name("record_types.txt").read_text(encoding="ascii").splitlines()
-    pairs = (line.split(" ", 1) for line in lines if not line.startswith("#"))
-    return {number: name for number, name in pairs}
+    return type_names().get(numbered[1], f"UNKNOWN[{numbered[1]}]") if numbered else kind

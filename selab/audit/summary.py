@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from selab.audit.assembly import Group, RawLine, assemble
 from selab.audit.denial import AvcDenial, Denial, Row, Rows, SelinuxError
 from selab.audit.event import event_of
-from selab.audit.reading import DETAILS, ignored_kind
+from selab.audit.reading import ignored_kind
 from selab.audit.record import Record
 
 MAX_EXAMPLES = 5
@@ -18,10 +18,12 @@ EXAMPLE_LENGTH = 400
 MAX_KINDS = 256
 """Names of ignored kinds to tell apart: a hostile log can invent any number."""
 MAX_KNOWN = 8192
-"""Variants of denials to know at a time (every random MCS pair makes some): about 5 MB."""
+"""Variants of denials to know at a time: some MB."""
 
 _DENIED = b"avc:  denied  { "
-_DETAIL = re.compile(rf"(?:{DETAILS})=".encode("ascii"))
+_PART = rb"[!-9;-~]+"
+_CONTEXT = rb"%b:%b:(%b)(?::[!-~]+)?" % (_PART, _PART, _PART)
+_TYPES = re.compile(rb" scontext=%b tcontext=%b tclass=([A-Za-z0-9_]+)(?: permissive=([01]))?\n?\Z" % (_CONTEXT, _CONTEXT))
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class _Collector:
         self.errors: Counter[SelinuxError] = Counter()
         self.ignored: Counter[str] = Counter()
         self.examples: list[str] = []
-        self.known: dict[tuple[bytes, bytes], Row] = {}
+        self.known: dict[tuple[bytes | None, ...], Row] = {}
 
     def add(self, group: Group) -> None:
         repeated = self._repeated(group)
@@ -78,20 +80,30 @@ class _Collector:
         rows: list[tuple[Row, bytes]] = []
         kinds: list[str] = []
         for piece in group:
-            if not isinstance(piece, RawLine):
+            if isinstance(piece, Record):
                 return None
-            if piece.type == b"AVC":
-                row = self.known.get(_variant(piece))
-                if row is None or not _has_all(row, piece, group):
+            kind, serial, line, start = piece
+            if kind == b"AVC":
+                row = self._known_row(line, start)
+                if row is None:
                     return None
-                rows.append((row, piece.serial))
+                rows.append((row, serial))
                 continue
-            kind = ignored_kind(piece.type)
-            if kind is None:
+            ignored = ignored_kind(kind)
+            if ignored is None:
                 return None
-            if kind:
-                kinds.append(kind)
+            if ignored:
+                kinds.append(ignored)
         return rows, kinds
+
+    def _known_row(self, line: bytes, start: int) -> Row | None:
+        permissions, subject = _decisive(line, start)
+        row = self.known.get((permissions, subject))
+        if row is not None:
+            return row
+        types = _TYPES.match(subject)
+        row = self.known.get((permissions, *types.groups())) if types else None
+        return row if row is not None and row.is_full else None
 
     def _read(self, group: Group) -> None:
         event = event_of(group)
@@ -113,32 +125,25 @@ class _Collector:
         self.ignored[kind if kind in self.ignored or len(self.ignored) < MAX_KINDS else "other"] += 1
 
     def _remember(self, piece: RawLine | Record, row: Row) -> None:
-        """From now on such a line is known, whatever process, path or time it names."""
-        if isinstance(piece, RawLine) and piece.line.startswith(_DENIED, piece.start):
-            variant = _variant(piece)
-            if variant[0].count(b"{") == 1:
-                if len(self.known) >= MAX_KNOWN:
-                    self.known.clear()
-                self.known[variant] = row
+        """From now on such a line is known, whatever process, path or time it names; in a full row, whatever users, roles and levels."""
+        if isinstance(piece, Record):
+            return
+        _, _, line, start = piece
+        permissions, subject = _decisive(line, start)
+        if not line.startswith(_DENIED, start) or permissions.count(b"{") != 1:
+            return
+        if len(self.known) >= MAX_KNOWN:
+            self.known.clear()
+        types = _TYPES.match(subject)
+        if types:
+            self.known[(permissions, *types.groups())] = row
+        if not row.is_full or not types:
+            self.known[(permissions, subject)] = row
 
 
-def _variant(piece: RawLine) -> tuple[bytes, bytes]:
+def _decisive(line: bytes, start: int) -> tuple[bytes, bytes]:
     """All of a denial that decides what it is: the permissions before, and the contexts, class and mode after what the process chose."""
-    line = piece.line
-    return line[piece.start : line.find(b"}", piece.start)], line[line.rfind(b" scontext=") :]
-
-
-def _has_all(row: Row, piece: RawLine, group: Group) -> bool:
-    """Whether neither the line nor the rest of its event can give an example that the row still lacks."""
-    lacking = [name for has, name in ((row.comm, b"comm="), (row.exe, b"exe=")) if not has]
-    if not row.path:
-        lacking += [b"path=", b"name="]
-    elif row.path[0] != "/":
-        lacking += [b"path=", b"inode="]
-    for other in group if lacking else ():
-        if isinstance(other, RawLine) and any(name in other.line for name in lacking):
-            return False
-    return bool(row.detail) or not _DETAIL.search(piece.line, piece.start, piece.line.rfind(b" scontext="))
+    return line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
 
 
 def summarise(lines: Iterable[bytes]) -> Summary:

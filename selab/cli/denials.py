@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import sys
 import zlib
@@ -10,11 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from selab.cli.context import Context, pass_context
 from selab.errors import InputError
+
+if TYPE_CHECKING:
+    from gzip import GzipFile
 
 MAX_LINE = 1024 * 1024
 """Bytes of a line that are read at a time: auditd's longest record has 8,970, and a file without line ends must not fill the memory."""
@@ -58,9 +61,15 @@ def _log(file: str | None) -> Iterator[ReadLine]:
         with ExitStack() as opened:
             stream = sys.stdin.buffer if file is None or file == "-" else opened.enter_context(Path(file).open("rb"))
             packed = isinstance(stream, BufferedReader) and stream.peek(2)[:2] == _GZIP
-            yield opened.enter_context(gzip.open(stream)).readline if packed else stream.readline
+            yield opened.enter_context(_unpacked(stream)).readline if packed else stream.readline
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"The log {file or '-'} cannot be read.", str(error)) from error
+
+
+def _unpacked(stream: BinaryIO) -> GzipFile:
+    import gzip
+
+    return gzip.open(stream)
 
 
 def _is_terminal() -> bool:

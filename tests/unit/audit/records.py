@@ -6,6 +6,8 @@ import string
 
 from hypothesis import strategies as st
 
+from selab.audit.denial import MAX_EVIDENCE
+
 SOURCE = "system_u:system_r:container_t:s0:c1,c2"
 TARGET = "system_u:object_r:etc_t:s0"
 
@@ -80,4 +82,8 @@ def logs(draw: st.DrawFn) -> list[bytes]:
     kinds += [syscall(1), syscall(2), path(4), path(4, inode=8), b"type=EOE msg=audit(1700000000.123:2): \n", b"noise\n"]
     kinds += [b"type=CRED_ACQ msg=audit(1700000000.123:9): pid=1 msg='op=x res=success'\n", avc(6)[:90] + b"\n"]
     kinds += [avc(7, time=1700000009.0), avc(1, extra="capability=3 "), syscall(7, time=1700000009.0)]
-    return draw(st.lists(st.one_of(st.sampled_from(kinds), avc_lines(5)), max_size=25))
+    kinds += [avc(8, source=f"{user}:r:container_t{level}") for user, level in (("u", ":s0:c99"), ("u", ""), ("u", ":"), ("", ":s0"))]
+    kinds += [avc(8, source="u:r:container_t:s0", permissive=1), avc(8, source="u:r:container_t:s0").rstrip() + b" trawcon=x\n"]
+    many = [avc(10 + number, source=f"u:r:container_t:s0:c{number}") for number in range(MAX_EVIDENCE)]
+    begin = many if draw(st.booleans()) else []
+    return begin + draw(st.lists(st.one_of(st.sampled_from(kinds), avc_lines(5)), max_size=25))

@@ -126,7 +126,7 @@ def test_a_row_says_when_its_records_differ(said: tuple[int | None, ...], expect
 
 
 def test_a_whole_path_is_a_better_example_than_a_name() -> None:
-    assert row(avc(1).replace(b'path="/etc/passwd"', b'name="passwd"'), avc(2)).path == "/etc/passwd"
+    assert row(avc(1).replace(b'path="/etc/passwd"', b'name="passwd"'), avc(2, permissions="open")).path == "/etc/passwd"
 
 
 def test_a_rows_evidence_is_bounded() -> None:

@@ -15,6 +15,9 @@ from selab.errors import InputError
 from tests.unit.audit.records import avc
 
 
+PACKED = gzip.compress(avc(1) * 100)
+
+
 def run(*arguments: str, stdin: bytes = b"") -> Result:
     return CliRunner().invoke(denials, list(arguments), obj=Context(), input=stdin)
 
@@ -56,7 +59,7 @@ def test_a_packed_log_is_read(tmp_path: Path) -> None:
     assert "1 denial record" in run(str(packed)).stdout
 
 
-@pytest.mark.parametrize("content", [None, gzip.compress(avc(1) * 100)[:40]], ids=["missing", "cut gzip"])
+@pytest.mark.parametrize("content", [None, PACKED[:40], PACKED[:20] + b"xxxx" + PACKED[24:]], ids=["missing", "cut gzip", "broken gzip"])
 def test_a_log_that_cannot_be_read_is_an_input_error(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "x"
     if content is not None:
