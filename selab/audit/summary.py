@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -21,9 +22,7 @@ MAX_KNOWN = 8192
 """Variants of denials to know at a time: some MB."""
 
 _DENIED = b"avc:  denied  { "
-_PART = rb"[!-9;-~]+"
-_CONTEXT = rb"%b:%b:(%b)(?::[!-~]+)?" % (_PART, _PART, _PART)
-_TYPES = re.compile(rb" scontext=%b tcontext=%b tclass=([A-Za-z0-9_]+)(?: permissive=([01]))?\n?\Z" % (_CONTEXT, _CONTEXT))
+_CONTEXT = re.compile(rb"([st]context=)[!-9;-~]+:[!-9;-~]+:([!-9;-~]+)(?::[!-~]+)?\Z")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class _Collector:
         self.errors: Counter[SelinuxError] = Counter()
         self.ignored: Counter[str] = Counter()
         self.examples: list[str] = []
-        self.known: dict[tuple[bytes | None, ...], Row] = {}
+        self.known: dict[tuple[bytes, ...], Row] = {}
 
     def add(self, group: Group) -> None:
         repeated = self._repeated(group)
@@ -101,8 +100,7 @@ class _Collector:
         row = self.known.get((permissions, subject))
         if row is not None:
             return row
-        types = _TYPES.match(subject)
-        row = self.known.get((permissions, *types.groups())) if types else None
+        row = self.known.get(_without_levels(permissions, subject))
         return row if row is not None and row.is_full else None
 
     def _read(self, group: Group) -> None:
@@ -134,16 +132,29 @@ class _Collector:
             return
         if len(self.known) >= MAX_KNOWN:
             self.known.clear()
-        types = _TYPES.match(subject)
-        if types:
-            self.known[(permissions, *types.groups())] = row
-        if not row.is_full or not types:
+        general = _without_levels(permissions, subject)
+        if general:
+            self.known[general] = row
+        if not row.is_full or not general:
             self.known[(permissions, subject)] = row
 
 
 def _decisive(line: bytes, start: int) -> tuple[bytes, bytes]:
     """All of a denial that decides what it is: the permissions before, and the contexts, class and mode after what the process chose."""
     return line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
+
+
+def _without_levels(permissions: bytes, subject: bytes) -> tuple[bytes, ...]:
+    """The same without users, roles and levels; empty, which no row is known by, where the contexts are not as the kernel writes them."""
+    _, source, target, *rest = subject.split(b" ") if subject.count(b" ") > 2 else (b"",) * 3
+    source, target = _type(source), _type(target)
+    return (permissions, source, target, *rest) if source and target else ()
+
+
+@functools.lru_cache(maxsize=4096)
+def _type(field: bytes) -> bytes:
+    found = _CONTEXT.match(field)
+    return found[1] + found[2] if found else b""
 
 
 def summarise(lines: Iterable[bytes]) -> Summary:

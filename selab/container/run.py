@@ -24,8 +24,8 @@ RUNS = "/var/lib/selab/runs"
 LIVE = "/run/selab/containers"
 """A file per container that selab has started, and not yet removed; `kept` where it is meant to stay."""
 
-# Removes what an earlier run has left behind (it was killed, or its container was kept), then starts the container. Prints its id, its
-# main process, and after that the distinct labels of its processes as the kernel has them.
+# Removes what an earlier run has left behind (it was killed, or its container was kept), then starts the container. Prints its id and its
+# main process (0 if it has ended); containerd knows that without the second that a `docker inspect` takes in an emulated guest.
 _START = r"""
 name=$1; shift
 mkdir -p /run/selab/containers
@@ -35,40 +35,45 @@ for left in /run/selab/containers/*; do
   if [ "$old" = "$name" ] || [ "$(cat "$left")" != kept ]; then docker rm -f -v "$old" >/dev/null 2>&1; rm -f "$left"; fi
 done
 echo running >"/run/selab/containers/$name"
-rm -f "/run/selab/cid-$name"
 id=$(docker "$@") || { status=$?; docker rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"; exit $status; }
-set -- $(docker inspect --format '{{.State.Pid}} {{.State.Status}} {{.State.ExitCode}}' "$id")
 echo "id $id"
-echo "pid $1"
-echo "state $2 $3"
+pid=$(cat "/run/containerd/io.containerd.runtime.v2.task/moby/$id/init.pid" 2>/dev/null)
+echo "pid ${pid:-$(docker inspect --format '{{.State.Pid}}' "$id")}"
 """
-# The labels of all processes in the container's cgroup; kernels with cgroup v1 have it below a controller.
+# The labels of all processes in the container's cgroup now, and the one that was seen while it was watched. A container that has ended
+# has process 0; kernels with cgroup v1 have its cgroup below a controller.
 _LABELS = r"""
 pid=$1
 group=$(sed -n -e 's/^0:://p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)
 [ -n "$group" ] && [ "$group" != / ] || group=$(sed -n -e 's/^[0-9]*:pids://p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)
-procs=/sys/fs/cgroup$group/cgroup.procs; [ -e "$procs" ] || procs=/sys/fs/cgroup/pids$group/cgroup.procs
-for each in $(cat "$procs" 2>/dev/null) "$pid"; do
-  [ -e "/proc/$each/attr/current" ] && tr -d '\000' <"/proc/$each/attr/current" && echo
-done | sort -u
-cat "/run/selab/labels-$2" 2>/dev/null | sort -u
+if [ "$pid" != 0 ] && [ -n "$group" ] && [ "$group" != / ]; then
+  procs=/sys/fs/cgroup$group/cgroup.procs; [ -e "$procs" ] || procs=/sys/fs/cgroup/pids$group/cgroup.procs
+  for each in $(cat "$procs" 2>/dev/null); do
+    [ -e "/proc/$each/attr/current" ] && tr -d '\000' <"/proc/$each/attr/current" && echo
+  done | sort -u
+fi
+cat "/run/selab/labels-$2" 2>/dev/null
 """
-# A container that ends by itself may be gone before anyone looks: this watches its cgroup from before it starts, until it has ended.
+# A container may be gone before anyone looks: from before it starts, this watches its cgroup for a process with the wanted context. It
+# says nothing of other contexts, since the runtime's own process is in that cgroup until it becomes the container's.
 _WATCH = r"""
-name=$1; file=/run/selab/labels-$name; mkdir -p /run/selab
-rm -f "$file" "/run/selab/cid-$name"; : >"$file"
-( turn=0
-  while [ ! -s "/run/selab/cid-$name" ] && [ $turn -lt 2000 ]; do turn=$((turn + 1)); sleep 0.03; done
-  read -r id <"/run/selab/cid-$name" || [ -n "$id" ] || exit
-  seen=0; turn=0
-  while [ $turn -lt 4000 ]; do
-    turn=$((turn + 1)); procs=""
+want=$1; shift; name=$1; file=/run/selab/labels-$name; mkdir -p /run/selab
+rm -f "$file" "/run/selab/cid-$name"
+( turn=0; id=""
+  while [ -z "$id" ] && [ $turn -lt 1500 ]; do
+    turn=$((turn + 1)); [ -s "/run/selab/cid-$name" ] && read -r id <"/run/selab/cid-$name"; [ -n "$id" ] || sleep 0.1
+  done
+  turn=0
+  while [ $turn -lt 1500 ]; do
+    turn=$((turn + 1))
     for group in "/sys/fs/cgroup/system.slice/docker-$id.scope" "/sys/fs/cgroup/docker/$id" "/sys/fs/cgroup/pids/docker/$id"; do
-      [ -e "$group/cgroup.procs" ] && procs=$(cat "$group/cgroup.procs") && seen=1
+      [ -e "$group/cgroup.procs" ] || continue
+      while read -r each; do
+        label=""; read -r label <"/proc/$each/attr/current"
+        [ "$label" = "$want" ] && echo "$label" >"$file" && exit
+      done <"$group/cgroup.procs"
     done
-    for each in $procs; do tr '\000' '\n' <"/proc/$each/attr/current" >>"$file"; done 2>/dev/null
-    [ $seen = 1 ] && [ -z "$procs" ] && break
-    sleep 0.02
+    sleep 0.03
   done ) >/dev/null 2>&1 &
 """
 _REMOVE = r"""
@@ -125,8 +130,7 @@ def running(
 ) -> Iterator[Container]:
     """The scenario's container, started under `label`; removed after the block unless `keep`."""
     name = f"selab-{scenario.name}"
-    script = (_WATCH if ends_by_itself(scenario) else "") + _START
-    argv = ["sh", "-c", script, "sh", name, *docker_arguments(scenario, image, name, label)]
+    argv = ["sh", "-c", _WATCH + _START, "sh", label.context, name, *docker_arguments(scenario, image, name, label)]
     try:
         _prepare_volumes(guest, scenario, name, root)
         done = guest.run(argv, timeout=START_TIMEOUT)
@@ -141,10 +145,6 @@ def running(
             guest.run(["sh", "-c", 'echo kept >"/run/selab/containers/$1"', "sh", name])
         else:
             guest.run(["sh", "-c", _REMOVE, "sh", name], timeout=REMOVE_TIMEOUT)
-
-
-def ends_by_itself(scenario: Scenario) -> bool:
-    return any(step.exit for step in scenario.steps)
 
 
 def see_labels(guest: Guest, container: Container) -> None:

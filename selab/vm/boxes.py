@@ -30,7 +30,7 @@ class Profile:
 
     name: str
     family: str
-    cpu: str
+    cpu: tuple[str, ...]
     sums: str
     urls: dict[str, str]
 
@@ -47,14 +47,14 @@ class Choice:
     kernel: str = ""
     initrd: str = ""
     cmdline: str = ""
-    cpu: str = ""
+    cpu: tuple[str, ...] = ()
     why: str = ""
 
 
 @functools.cache
 def profiles() -> dict[str, Profile]:
     data = tomllib.loads(importlib.resources.files("selab.vm").joinpath("profiles.toml").read_text())
-    return {name: Profile(name, **fields) for name, fields in data.items()}
+    return {name: Profile(name, fields["family"], tuple(fields["cpu"]), fields["sums"], fields["urls"]) for name, fields in data.items()}
 
 
 def choose(project: Project, provider: str, progress: Progress) -> Choice:

@@ -6,17 +6,22 @@ import contextlib
 import re
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Self
 
 import pexpect
 
-from selab.errors import SelabError, Unreachable
+from selab.errors import Unreachable
 from selab.vm import libvirt
 
 LOGIN_LIMIT = 60.0
 """Seconds for a login on the console of an emulated guest, PAM and the shell's start included."""
+PROMPT_LIMIT = 4.0
+"""Seconds for a prompt to show after a key; a shell without a recognisable prompt is then asked directly."""
+SHELL_LIMIT = 20.0
+"""Seconds for a login shell to start in an emulated guest and run its first command."""
 RUN_LIMIT = 120.0
 ATTACH_LIMIT = 10.0
 TAIL = 12
@@ -40,24 +45,25 @@ class Console:
         self._child = attach(domain)
 
     def login(self, password: str, user: str = "root") -> None:
-        """Get to a shell prompt, logging in if nobody is. Raises Unreachable."""
-        child = self._child
-        try:
-            for _ in range(6):
-                child.send("\r")
-                found = child.expect([r"login: ?$", r"[Pp]assword: ?$", r"[#$] ?(?:\x1b\[[0-9;?]*[a-zA-Z])*$"], timeout=LOGIN_LIMIT / 4)
-                if found == 0:
-                    child.send(user + "\r")
-                    if child.expect([r"[Pp]assword: ?$", r"[#$] ?$"], timeout=LOGIN_LIMIT) == 0:
-                        child.send(password + "\r")
-                        if child.expect([r"incorrect", r"[#$] ?(?:\x1b\[[0-9;?]*[a-zA-Z])*$"], timeout=LOGIN_LIMIT) == 0:
-                            break
-                    return self._quiet()
-                if found == 2:
-                    return self._quiet()
-        except (pexpect.TIMEOUT, pexpect.EOF) as error:
-            raise Unreachable("Nobody answers on the guest's console.", f"waiting for a prompt for {LOGIN_LIMIT:g} s") from error
-        raise Unreachable("The login on the guest's console was refused.", f"as {user}")
+        """Get to a shell, logging in if nobody is. Raises Unreachable.
+
+        The kernel writes to the same console, in the middle of anything: no pattern here relies on being the last thing shown.
+        """
+        deadline = time.monotonic() + LOGIN_LIMIT
+        while time.monotonic() < deadline:
+            self._child.send("\r")
+            found = self._child.expect([r"(?<!Last )login: ", r"[Pp]assword: ", pexpect.TIMEOUT, pexpect.EOF], timeout=PROMPT_LIMIT)
+            if found == 0:
+                self._child.send(user + "\r")
+                if self._seen(r"[Pp]assword: ", LOGIN_LIMIT):
+                    self._child.send(password + "\r")
+                    if self._seen(r"incorrect", PROMPT_LIMIT):
+                        raise Unreachable("The login on the guest's console was refused.", f"as {user}")
+            if found in (0, 2) and self._is_shell():
+                return
+            if found == 3:
+                break
+        raise Unreachable("Nobody answers on the guest's console.", f"waiting for a shell for {LOGIN_LIMIT:g} s")
 
     def run(self, command: str, timeout: float = RUN_LIMIT) -> tuple[int, str]:
         """Run one shell line that holds nothing of the user's; its exit code and what it wrote (both outputs, no echo)."""
@@ -85,10 +91,15 @@ class Console:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _quiet(self) -> None:
-        code, _ = self.run("stty -echo -onlcr; PS1='# '; PROMPT_COMMAND=; unset HISTFILE; dmesg -n 1")
-        if code:
-            raise SelabError("The shell on the guest's console does not behave.", f"its first command ended with {code}")
+    def _seen(self, pattern: str, limit: float) -> bool:
+        return self._child.expect([pattern, pexpect.TIMEOUT, pexpect.EOF], timeout=limit) == 0
+
+    def _is_shell(self) -> bool:
+        """Whether a shell answers; it is then told to be quiet."""
+        try:
+            return self.run("stty -echo -onlcr; PS1='# '; PROMPT_COMMAND=; unset HISTFILE; dmesg -n 1", SHELL_LIMIT)[0] == 0
+        except Unreachable:
+            return False
 
 
 class Recorder:

@@ -7,6 +7,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from selab.cache import cache_dir
@@ -79,10 +80,11 @@ def check_space(directory: Path) -> None:
 
 def _build(wanted: Plan, half: Path, progress: Progress) -> None:
     root, raw, qcow2 = half / "root", half / "disk.raw", half / "box.img"
-    carried = [(image, _image_tar(image, progress)) for image in wanted.images]
-    with progress.step("Installing the guest's packages"):
+    names = "".join(f", the image {image.name}" for image in wanted.images)
+    with progress.step(f"Installing packages: the guest{names}"), ThreadPoolExecutor(1) as beside:
+        tars = beside.map(_image_tar, wanted.images)
         _unpack(wanted.recipe, root)
-        _carry(carried, root)
+        _carry(list(zip(wanted.images, tars, strict=True)), root)
     with progress.step("Labelling its files"):
         labels = _labels(root)
     with progress.step("Making its disk"):
@@ -96,11 +98,12 @@ def _build(wanted: Plan, half: Path, progress: Progress) -> None:
         qcow2.unlink()
 
 
-def _image_tar(image: ImageSource, progress: Progress) -> Path:
+def _image_tar(image: ImageSource) -> Path:
+    """The image's tar, kept in the cache. Silent, since it runs beside the guest's packages: one mmdebstrap keeps only one CPU busy."""
     tar = cache_dir() / "images" / f"{image.name}-{image.digest[:SHORT]}.tar"
     if not tar.exists():
         tar.parent.mkdir(exist_ok=True)
-        build_image_tar(image, tar, progress)
+        build_image_tar(image, tar, Progress())
     return tar
 
 

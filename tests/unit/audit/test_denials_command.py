@@ -14,7 +14,6 @@ from selab.cli.denials import denials
 from selab.errors import InputError
 from tests.unit.audit.records import avc
 
-
 PACKED = gzip.compress(avc(1) * 100)
 
 
