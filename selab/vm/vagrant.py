@@ -29,7 +29,7 @@ STOP_LIMIT = 300.0
 INTERRUPT_LIMIT = 20.0
 """Seconds for Vagrant to clean up and release its lock after Ctrl-C, before it is told again."""
 
-_STAGE = re.compile(r"^==> \S+: (?P<text>.+)$")
+_STAGE = re.compile(r"^==> \S+: (?P<text>(?! |-|No version|generating|See http|Machine not prov).+)$")
 _PROGRESS = re.compile(r"(?:^|\r)(?:\s*(?:Progress|Uploading|==> \S+: Progress)\b.*|\s*\d+(?:\.\d+)?%?\s*)$")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08|[\x00-\x08\x0b-\x1f]")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,12 +57,16 @@ def guest(machine: Machine, session_guest: SshGuest) -> Iterator[SshGuest]:
     guest.close()
 
 
-@pytest.fixture
-def run(project: Project, machine: Machine, session_guest: SshGuest) -> Callable[..., experiment.Run]:
+@pytest.fixture(scope="session")
+def session_run(project: Project, machine: Machine, session_guest: SshGuest) -> Callable[..., experiment.Run]:
     """`selab run` as a function: run("apache", policy="none", mode="permissive")."""
 
-    def run(scenario: str, policy: str | None = None, mode: str = "enforcing", **more: object) -> experiment.Run:
-        request = experiment.Request(scenario, policy, Mode(mode), **more)  # type: ignore[arg-type]
-        return experiment.run(project, machine, request, Progress())
+    def run(scenario: str, policy: str | None = None, mode: str = "enforcing", **more: Any) -> experiment.Run:
+        return experiment.run(project, machine, experiment.Request(scenario, policy, Mode(mode), **more), Progress())
 
     return run
+
+
+@pytest.fixture
+def run(session_run: Callable[..., experiment.Run]) -> Callable[..., experiment.Run]:
+    return session_run
