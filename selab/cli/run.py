@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from selab.cli.context import Context, pass_context
+
+if TYPE_CHECKING:
+    from selab.document import RunDocument
+
+REPORT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 MODES = {"yes": "enforcing", "no": "permissive", "domain": "domain"}
 
@@ -22,9 +31,11 @@ MODES = {"yes": "enforcing", "no": "permissive", "domain": "domain"}
 @click.option("--keep", is_flag=True, help="Leave the container, until the scenario's next run.")
 @click.option("--shell", is_flag=True, help="Open a shell in the guest beside the container before it is removed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output.")
+@click.option("--junit", type=REPORT, metavar="FILE", help="Write a JUnit report as well.")
+@click.option("--sarif", type=REPORT, metavar="FILE", help="Write a SARIF report as well.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the log as well.")
 @pass_context
-def run(context: Context, scenario: str, policy: str | None, setenforce: str, keep: bool, shell: bool, as_json: bool, verbose: bool) -> int:
+def run(context: Context, /, scenario: str, policy: str | None, setenforce: str, as_json: bool, verbose: bool, **chosen: Any) -> int:
     """Run SCENARIO and show what SELinux denied.
 
     Exit code: 0 PASS, 1 FAIL, 2 wrong usage or input, 3 ERROR, 130 interrupted.
@@ -41,13 +52,31 @@ def run(context: Context, scenario: str, policy: str | None, setenforce: str, ke
 
     context.show_log(verbose)
     machine = Machine(context.project)
-    request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), keep, beside=machine.shell if shell else None)
+    beside = machine.shell if chosen["shell"] else None
+    request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), keep=chosen["keep"], beside=beside)
     result = experiment.run(context.project, machine, request, context.progress)
     history = History.of(context.project)
     document = history.add(result)
+    te = result.plan.module.texts["te"].decode("utf-8", "replace") if result.plan.module else ""
+    _write_reports(document, te, chosen["junit"], chosen["sarif"])
     if as_json:
         click.echo(document.as_json())
     else:
         before = history.before(history.find(document.run))
         show_run(document, context.out, change=change_in_words(before.document, document) if before else "")
     return result.verdict.exit_code
+
+
+def _write_reports(run: RunDocument, te: str, junit_file: Path | None, sarif_file: Path | None) -> None:
+    """Write the reports that were asked for; where GitHub runs this, say the same on standard error, which it reads as well."""
+    from selab.report.github import workflow_commands
+    from selab.report.junit import junit
+    from selab.report.sarif import sarif
+
+    if junit_file:
+        junit_file.write_text(junit(run), encoding="utf-8")
+    if sarif_file:
+        sarif_file.write_text(sarif(run, te), encoding="utf-8")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for command in workflow_commands(run, te):
+            click.echo(command, err=True)

@@ -8,7 +8,7 @@ from selab.report.place import line_of
 from selab.verdict import Verdict
 
 
-def annotations(run: RunDocument, te: str) -> list[str]:
+def workflow_commands(run: RunDocument, te: str) -> list[str]:
     """A command for each denial, or for the reason where the run is an ERROR or failed without one."""
     file = f"policies/{run.policy}.te"
     commands = [_command("error", file, line_of(denial.source, te), "SELinux denial", describe(denial)) for denial in run.denials]

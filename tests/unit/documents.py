@@ -1,0 +1,38 @@
+"""Documents of runs for the tests of history and reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from selab.document import RunDocument
+
+DENIAL = {
+    "source": "web_t",
+    "target": "http_port_t",
+    "class": "tcp_socket",
+    "permissions": ["name_bind"],
+    "count": 1,
+    "permissive": False,
+    "comm": "apache2",
+    "detail": "src=80",
+}
+
+
+def document(**more: Any) -> RunDocument:
+    """A failed run with one failed step and one denial, unless `more` says otherwise."""
+    plain = {
+        "run": "20261123-220000-abcd",
+        "started": "2026-11-23T22:00:00Z",
+        "scenario": "web",
+        "mode": "enforcing",
+        "policy": "web",
+        "digest": "d",
+        "base": "b",
+        "label": {"requested": "system_u:system_r:web_t:s0:c1,c2", "actual": "system_u:system_r:web_t:s0:c1,c2"},
+        "steps": [{"name": "page", "ok": False, "seconds": 1.5, "detail": "no answer"}, {"name": "log", "ok": True, "seconds": 0.1}],
+        "denials": [DENIAL],
+        "verdict": "FAIL",
+        "reasons": ["step 'page' failed: no answer", "1 unexpected denial"],
+        "timings": {"audit": 0.5, "steps": 1.6},
+    }
+    return RunDocument.model_validate(plain | more)

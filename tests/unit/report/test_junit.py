@@ -1,0 +1,45 @@
+"""JUnit XML, against the structure that its readers agree on."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+import xmlschema
+
+from selab.report.junit import junit
+from tests.unit.documents import document
+
+SCHEMA = xmlschema.XMLSchema(str(Path(__file__).parent / "junit.xsd"))
+
+
+def cases(text: str) -> dict[str, list[str]]:
+    return {case.get("name", ""): [child.tag for child in case] for case in ET.fromstring(text).iter("testcase")}
+
+
+@pytest.mark.parametrize("more", [{}, {"verdict": "ERROR", "reasons": ["records lost"]}, {"verdict": "PASS", "denials": [], "steps": []}])
+def test_the_document_is_valid(more: dict[str, object]) -> None:
+    SCHEMA.validate(junit(document(**more)))
+
+
+def test_there_is_a_case_for_each_step_and_one_for_the_denials() -> None:
+    assert cases(junit(document())) == {"page": ["failure"], "log": [], "denials": ["failure"]}
+
+
+def test_a_failed_step_without_a_denial_does_not_fail_the_case_for_the_denials() -> None:
+    text = junit(document(denials=[], reasons=["step 'page' failed: no answer"]))
+    assert cases(text)["denials"] == []
+
+
+def test_an_error_is_an_error() -> None:
+    assert cases(junit(document(verdict="ERROR", reasons=["records lost"])))["denials"] == ["error"]
+
+
+def test_a_pass_fails_nothing() -> None:
+    text = junit(document(verdict="PASS", reasons=["fine"], denials=[], steps=[{"name": "page", "ok": True, "seconds": 1}]))
+    assert cases(text) == {"page": [], "denials": []}
+
+
+def test_control_characters_do_not_make_it_invalid() -> None:
+    ET.fromstring(junit(document(log="\x1b[2J\x00", steps=[{"name": "\x07", "ok": False, "seconds": 1, "detail": "\x01"}])))

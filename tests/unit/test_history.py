@@ -1,0 +1,130 @@
+"""The history: stored once, found again, compared."""
+
+from __future__ import annotations
+
+import datetime
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from selab.audit.attribution import Scope, attribute
+from selab.audit.window import Window
+from selab.container.label import ContainerLabel
+from selab.container.steps import StepResult
+from selab.errors import InputError, SelabError
+from selab.experiment import Outcome, Plan, Run
+from selab.history import History, change_in_words, compare
+from selab.policy.candidate import LoadedPolicy
+from selab.policy.load import Mode
+from selab.policy.module import PolicyModule
+from selab.scenario import Scenario
+from selab.verdict import Verdict
+from tests.unit.documents import DENIAL, document
+
+LINE = (
+    b'type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:web_t:s0:c1,c2 tcontext=u:r:etc_t:s0 tclass=file'
+)
+
+
+def finished(number: int, scenario: str = "web") -> Run:
+    label = ContainerLabel("web_t", "s0:c1,c2")
+    plan = Plan(Scenario(image="x"), PolicyModule("web", Path(), {"te": b"policy_module(web, 1.0)\n"}), Mode.ENFORCING, False, None)
+    plan.scenario._name = scenario
+    outcome = Outcome([StepResult("page", True, 1.0)], [], [], frozenset({label.context}))
+    window = Window((LINE,), (), True)
+    attribution = attribute(window.lines, Scope("web_t", "s0:c1,c2", frozenset()))
+    started = datetime.datetime(2026, 11, 23, 22, 0, number % 60, tzinfo=datetime.UTC)
+    loaded = LoadedPolicy("d", True, "", frozenset())
+    return Run(f"run-{number:04}", plan, label, loaded, "b", outcome, window, attribution, Verdict.FAIL, ("why",), started, {"audit": 0.1})
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path / "history.sqlite")
+
+
+def test_a_run_is_found_again_with_its_policy_and_records(history: History) -> None:
+    document = history.add(finished(1))
+    stored = history.find("run-0001")
+    assert (stored.document, stored.sources, stored.records) == (document, {"te": "policy_module(web, 1.0)\n"}, (LINE,))
+
+
+def test_the_last_run_is_the_newest(history: History) -> None:
+    for number in (1, 2, 3):
+        history.add(finished(number))
+    assert [history.find(name).document.run for name in ("last", "last~1", "last~2")] == ["run-0003", "run-0002", "run-0001"]
+
+
+def test_the_run_before_is_of_the_same_scenario(history: History) -> None:
+    for number, scenario in ((1, "web"), (2, "other"), (3, "web")):
+        history.add(finished(number, scenario))
+    before = history.before(history.find("last"))
+    assert before is not None
+    assert before.document.run == "run-0001"
+
+
+@pytest.mark.parametrize("name", ["last", "run-9", "last~5", "%"])
+def test_a_run_that_is_not_there_is_wrong_input(history: History, name: str) -> None:
+    with pytest.raises(InputError, match="There is no run"):
+        history.find(name)
+
+
+def test_the_beginning_of_two_ids_is_not_enough(history: History) -> None:
+    history.add(finished(1))
+    history.add(finished(2))
+    with pytest.raises(InputError, match="More than one run"):
+        history.find("run-")
+
+
+def test_a_file_that_is_no_database_is_explained(history: History) -> None:
+    history.path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(SelabError, match="history cannot be used"):
+        history.find("last")
+
+
+def test_a_history_of_a_newer_selab_is_left_alone(history: History) -> None:
+    with sqlite3.connect(history.path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(SelabError, match="newer selab"):
+        history.add(finished(1))
+
+
+def _add_many(path: Path, first: int) -> None:
+    for number in range(first, first + 20):
+        History(path).add(finished(number))
+
+
+def test_two_processes_write_at_once(history: History) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_add_many, args=(history.path, first)) for first in (0, 100)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert len(history.latest(1000)) == 40
+
+
+def test_a_write_that_was_cut_off_leaves_what_was_there(history: History) -> None:
+    history.add(finished(1))
+    database = sqlite3.connect(history.path)
+    database.execute("BEGIN")
+    database.execute("DELETE FROM run")
+    database.close()
+    assert history.find("last").document.run == "run-0001"
+
+
+def test_denials_are_compared_by_permission() -> None:
+    before = document(denials=[DENIAL | {"permissions": ["name_bind", "bind"]}])
+    found = compare(before, document(denials=[DENIAL | {"permissions": ["name_bind", "listen"]}]))
+    assert [[key.permission for key in keys] for keys in (found.gone, found.new, found.remaining)] == [["bind"], ["listen"], ["name_bind"]]
+
+
+def test_the_same_denials_are_said_to_be_the_same() -> None:
+    assert change_in_words(document(), document()) == "1 denial, the same as in the run before"
+
+
+def test_what_changed_is_counted() -> None:
+    assert change_in_words(document(), document(denials=[])) == "0 denials: 1 gone, 0 new, 0 remaining since the run before"
