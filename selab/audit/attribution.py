@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from selab.audit.context import Context
 from selab.audit.denial import AvcDenial, Denial, SelinuxError, group
-from selab.audit.event import read_events
+from selab.audit.event import Event, read_events
 
 RUNTIME_DOMAINS = frozenset({"dockerd_t", "docker_t", "container_runtime_t", "container_engine_t", "containerd_t", "podman_t", "conmon_t"})
 """The domains of container runtimes in the reference policy, container-selinux and their forks."""
@@ -61,7 +61,7 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
                 ignored["granted"] += 1
             else:
                 found[owner_of(avc, scope)].append(avc)
-        errors += [error for error in event.selinux_errors() if _concerns(error, scope)]
+        errors += [error for error in event.selinux_errors() if _concerns(error, event, scope)]
     return Attribution(group(found[Owner.SCENARIO]), group(found[Owner.RUNTIME]), group(found[Owner.MACHINE]), tuple(errors), dict(ignored))
 
 
@@ -82,7 +82,7 @@ def _is_own(context: Context, scope: Scope) -> bool:
     return context.type in scope.types
 
 
-def _concerns(error: SelinuxError, scope: Scope) -> bool:
-    """Whether an error speaks of the run: in one of its contexts, of which one may not be valid."""
-    contexts = (error.scontext, error.tcontext, error.invalid_context)
+def _concerns(error: SelinuxError, event: Event, scope: Scope) -> bool:
+    """Whether an error speaks of the run: in one of its contexts, of which one may not be valid, or by the process that caused it."""
+    contexts = [error.scontext, error.tcontext, error.invalid_context, *(record.fields.get("subj", "") for record in event.records)]
     return any(_is_own(Context.parse(text), scope) for text in contexts if text.count(":") >= 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from dataclasses import dataclass
@@ -16,12 +17,25 @@ MARK_WAIT = 30
 MAX_BYTES = 256 * 1024 * 1024
 """A window larger than this is a flood that no one can read; it is reported as incomplete instead of filling the memory."""
 
-# Prints the kernel's audit status, then where the log stands, then sets the mark.
+# Prints the kernel's audit status, then where the log and the journal stand, then sets the mark.
 _OPEN = r"""
 auditctl -s || exit 3
 log=/var/log/audit/audit.log
 [ -e "$log" ] && stat --format 'log %i %s' "$log"
+auditctl -s | grep -q '^pid 0$' && journalctl --lines=1 --show-cursor --quiet --output=cat | sed -n 's/^-- cursor: /cursor /p'
 auditctl -m "$1" || exit 4
+"""
+# The same as _CLOSE from the journal, which takes the kernel's records itself where no audit daemon does.
+_CLOSE_JOURNAL = r"""
+mark=$1 cursor=$2 wait=$3 max=$4
+auditctl -m "$mark" || exit 4
+since() { journalctl _TRANSPORT=audit --after-cursor="$cursor" --quiet --all --output=json; }
+turns=$wait
+while [ "$turns" -gt 0 ]; do since | grep -qaF -e "$mark" && break; turns=$((turns - 1)); sleep 1; done
+auditctl -s
+echo "mode $(cat /sys/fs/selinux/enforce)"
+echo window
+since | head --bytes="$max"
 """
 # Sets the mark, waits until the log shows it, and prints: the status, the mode, and after a line `window` the log since it was opened.
 # The file that was written to may have been rotated since: its inode tells which one it is, and the newer ones follow it.
@@ -65,12 +79,16 @@ class AuditStatus:
 
 @dataclass(frozen=True)
 class OpenWindow:
-    """A window that was begun: its token (random, so that no container can forge the mark), and where the log stood."""
+    """A window that was begun: its token (random, so that no container can forge the mark), and where the log stood.
+
+    With a `cursor` the records come from the journal, since no audit daemon takes them; otherwise from the file with that `inode`.
+    """
 
     token: str
     status: AuditStatus
-    inode: int
-    offset: int
+    inode: int = 0
+    offset: int = 0
+    cursor: str = ""
 
     def mark(self, which: str) -> str:
         return f"selab {self.token} {which}"
@@ -91,26 +109,46 @@ def open_window(guest: Guest) -> OpenWindow:
     done = guest.run(["sh", "-c", _OPEN, "sh", f"selab {token} begin"])
     done.expect("The guest cannot mark its audit log.", hint="Run `selab doctor`: auditd must run, or no denial can be seen.")
     status, where = _status(done.text), re.search(r"^log (\d+) (\d+)$", done.text, re.MULTILINE)
-    if status.pid == 0 or where is None:
-        raise SelabError(
-            "The audit daemon does not run in the guest.",
-            "Without it denials are lost.",
-            "Start it: `selab vm ssh -- systemctl start auditd`.",
-        )
-    return OpenWindow(token, status, int(where.group(1)), int(where.group(2)))
+    if status.pid and where:
+        return OpenWindow(token, status, int(where.group(1)), int(where.group(2)))
+    if cursor := re.search(r"^cursor (\S+)$", done.text, re.MULTILINE):
+        return OpenWindow(token, status, cursor=cursor.group(1))
+    hint = "Start it: `selab vm ssh -- systemctl start auditd`."
+    raise SelabError("Nobody takes audit records in the guest.", "The audit daemon does not run, and the journal has no cursor.", hint)
 
 
 def close_window(guest: Guest, opened: OpenWindow) -> Window:
     """Set the end mark, wait until it is in the log, and read everything between the two."""
-    words = [opened.mark("end"), str(opened.inode), str(opened.offset), str(MARK_WAIT), str(MAX_BYTES)]
-    done = guest.run(["sh", "-c", _CLOSE, "sh", *words], timeout=READ_TIMEOUT)
+    where = [opened.cursor] if opened.cursor else [str(opened.inode), str(opened.offset)]
+    words = [opened.mark("end"), *where, str(MARK_WAIT), str(MAX_BYTES)]
+    done = guest.run(["sh", "-c", _CLOSE_JOURNAL if opened.cursor else _CLOSE, "sh", *words], timeout=READ_TIMEOUT)
     if not done.ok:
         return Window((), (f"the end of the window could not be marked: {_last(done)}",), False)
     head, _, log = done.stdout.partition(b"\nwindow\n")
     text = head.decode("utf-8", "replace")
-    lines, problems = _between(log, opened)
+    lines, problems = _between(raw_from_journal(log) if opened.cursor else log, opened)
     problems += _doubts(opened, _status(text), done.error_text, len(log))
     return Window(tuple(lines), tuple(problems), "mode 1" in text)
+
+
+def raw_from_journal(entries: bytes) -> bytes:
+    """Entries of `journalctl --output=json` with the transport `audit` as lines of audit.log; what is no such entry is left out.
+
+    The fields are those of systemd.journal-fields(7) and journald-audit.c; a message with odd bytes is a list of numbers.
+    """
+    lines = []
+    for line in entries.splitlines():
+        try:
+            entry = json.loads(line)
+            message = entry["MESSAGE"]
+            text = bytes(message) if isinstance(message, list) else str(message).encode("utf-8", "surrogateescape")
+            stamp = int(entry["_SOURCE_REALTIME_TIMESTAMP"])
+            name, serial = str(entry["_AUDIT_TYPE_NAME"]), int(entry["_AUDIT_ID"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        body = text.removeprefix(name.encode() + b" ").replace(b"\n", b" ")
+        lines.append(f"type={name} msg=audit({stamp // 1_000_000}.{stamp // 1000 % 1000:03}:{serial}): ".encode() + body)
+    return b"\n".join(lines)
 
 
 def _last(done: Completed) -> str:
@@ -144,7 +182,7 @@ def _doubts(opened: OpenWindow, after: AuditStatus, said: str, size: int) -> lis
     problems = []
     if after.lost > opened.status.lost:
         problems.append(f"the kernel lost {after.lost - opened.status.lost} audit records")
-    if after.pid == 0:
+    if after.pid == 0 and not opened.cursor:
         problems.append("the audit daemon stopped during the run")
     elif after.pid != opened.status.pid:
         problems.append("the audit daemon was restarted during the run")

@@ -48,15 +48,13 @@ class Machine:
     def ensure(self, progress: Progress) -> SshGuest:
         """A connection to the VM, up and provisioned. Where it is up already, no other process is started for that."""
         guest = self._connect_as_remembered()
-        if guest is not None and provision.is_ready(guest):
-            progress.note(f"the VM is up ({guest.address})")
-            return guest
         if guest is None:
             with progress.step("Starting the VM"):
                 guest = self._bring_up(progress)
-        with progress.step("Preparing the guest"):
-            provision.provision(guest, progress)
-            return self._as_root(guest)
+        if not provision.is_ready(guest):
+            with progress.step("Preparing the guest"):
+                provision.provision(guest, progress)
+        return self._as_root(guest)
 
     def status(self) -> str:
         """`running` where the guest answers, else Vagrant's word for its state."""
@@ -131,7 +129,7 @@ class Machine:
             return self._starting(lambda: self.vagrant.up(progress))
         if state == "running" or (state == "inaccessible" and self._provider() == "libvirt"):
             progress.note("it runs; waiting for it to answer")
-            return self._starting(lambda: None)
+            return self._starting(lambda: None, anew=True)
         if state in BUSY:
             raise SelabError(
                 "The VM is busy.", f"Vagrant says: {state}", "Another process is working on it; wait for that, then run again."
@@ -149,20 +147,21 @@ class Machine:
             self._tell(boxes.choose(self.project, provider, progress), provider, progress)
         self.files.known_hosts.unlink(missing_ok=True)
         try:
-            return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""))
+            return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""), anew=True)
         except SelabError:
             # Half a VM is worth nothing, and it is ours: the state was not_created a moment ago.
             progress.note("removing what was made of the VM")
             self.vagrant.destroy(progress)
             raise
 
-    def _starting(self, start: Callable[[], None]) -> SshGuest:
+    def _starting(self, start: Callable[[], None], *, anew: bool = False) -> SshGuest:
+        """The guest after `start`; `anew` where the login that is remembered may be what does not work."""
         with console.recording(self.files.domain) as recorder:
             try:
                 start()
             except SelabError as error:
                 raise _with_console(error, recorder, self.files.directory) from error
-            self._remember()
+            self._remember(anew)
             return self._await(recorder)
 
     def _await(self, recorder: console.Recorder) -> SshGuest:
@@ -200,18 +199,24 @@ class Machine:
         if address is None or not self.files.known_hosts.exists():
             return None
         try:
-            return SshGuest.connect(address)
+            return SshGuest.connect(address, alive=self._runs)
         except Unreachable as error:
             log.info("not reached as remembered: %s", error)
             return None
 
-    def _remember(self) -> None:
+    def _runs(self) -> bool:
+        """Whether a guest that stays silent can be expected to answer: QEMU accepts connections for one that is paused, too."""
+        return self._provider() != "libvirt" or libvirt.domain_state(self.files.domain) == "running"
+
+    def _remember(self, anew: bool) -> None:
         """Write down how the VM is reached, with its host key from the guest agent, which needs no network, where that can tell it."""
         config = self.vagrant.ssh_config()
         provider = self._provider()
         domain = self.files.domain if provider == "libvirt" else ""
         key = self.files.keep_key(config.key)
-        self.files.remember(Remembered(config.host, config.port, config.user, str(key), domain, provider))
+        known = self.files.remembered()
+        user = known.user if known and known.domain == domain and not anew else config.user
+        self.files.remember(Remembered(config.host, config.port, user, str(key), domain, provider))
         if domain and not self.files.known_hosts.exists():
             told = libvirt.agent_read(domain, HOST_KEY)
             if told:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import logging
 import secrets
+import select
 import shlex
 import socket
 import threading
@@ -28,6 +29,8 @@ logging.getLogger("paramiko").propagate = False
 
 CONNECT_TIMEOUT = 3.0
 """Seconds for the TCP connection: the guest is on this machine or near it."""
+SILENCE = 2.0
+"""Seconds without a banner after which it is worth asking whether the guest runs at all."""
 LOGIN_TIMEOUT = 30.0
 """Seconds for the banner, the key exchange and the login each: an emulated guest under load needs several."""
 KILL_AFTER = 5
@@ -124,8 +127,10 @@ class SshGuest:
         self._turn = threading.BoundedSemaphore(SESSIONS)
 
     @classmethod
-    def connect(cls, address: Address, *, first_contact: bool = False) -> Self:
+    def connect(cls, address: Address, *, first_contact: bool = False, alive: Callable[[], bool] = lambda: True) -> Self:
         """Log in. The host key must be the pinned one; only with `first_contact` is an unknown one recorded.
+
+        `alive` is asked when the other side accepts and then stays silent, and may end the waiting.
 
         Raises Unreachable where nobody answers or the login is refused, SelabError for a changed host key.
         """
@@ -138,6 +143,9 @@ class SshGuest:
             sock = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT)
         except OSError as error:
             raise Unreachable("The guest does not answer.", f"connecting to {address}: {error}") from error
+        if not select.select([sock], [], [], SILENCE)[0] and not alive():
+            sock.close()
+            raise Unreachable("The guest does not answer.", f"{address} accepts connections, but no guest runs behind it")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = _transport(sock, expected)
         try:

@@ -47,3 +47,9 @@ def test_an_error_about_the_candidates_label_is_the_runs() -> None:
 def test_an_error_about_something_else_is_not() -> None:
     line = b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=a:b:z_t:s0 scontext=a:b:c_t:s0"
     assert attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors == ()
+
+
+def test_an_error_that_the_containers_process_caused_is_the_runs() -> None:
+    error = b"type=SELINUX_ERR msg=audit(1.1:6): op=setxattr invalid_context=a:b:z_t:s0"
+    call = b'type=SYSCALL msg=audit(1.1:6): arch=c000003e syscall=188 success=no exit=-22 pid=9 comm="x" subj=' + PROCESS.encode()
+    assert len(attribute([error, call], SCOPE).errors) == 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from selab.audit.window import OpenWindow, close_window, open_window
+from selab.audit.window import OpenWindow, close_window, open_window, raw_from_journal
 from selab.errors import SelabError
 from tests.unit.fakes import FakeGuest
 
@@ -106,10 +108,34 @@ def test_a_window_that_cannot_be_closed_is_a_problem() -> None:
     assert close_window(guest, window).problems == ("the end of the window could not be marked: auditctl: cannot send",)
 
 
-def test_without_an_audit_daemon_there_is_no_window() -> None:
+def test_without_an_audit_daemon_the_journal_is_read() -> None:
+    guest = FakeGuest()
+    status = STATUS.format(lost=0).replace("pid 400", "pid 0")
+    guest.answer("begin", out=status + "log 77 1000\ncursor s=abc;i=1\n")
+    window = open_window(guest)
+    entries = "\n".join(
+        json.dumps(
+            {"MESSAGE": message, "_SOURCE_REALTIME_TIMESTAMP": "1700000000123456", "_AUDIT_TYPE_NAME": name, "_AUDIT_ID": str(serial)}
+        )
+        for serial, name, message in (
+            (10, "USER", f"USER pid=9 uid=0 msg='text={window.mark('begin')} res=success'"),
+            (11, "AVC", "AVC avc:  denied  { read } for  pid=1"),
+            (12, "USER", f"USER pid=9 uid=0 msg='text={window.mark('end')} res=success'"),
+        )
+    )
+    guest.answer(window.mark("end"), out=f"{status}mode 0\nwindow\n{entries}\n")
+    closed = close_window(guest, window)
+    assert (closed.lines, closed.problems) == ((b"type=AVC msg=audit(1700000000.123:11): avc:  denied  { read } for  pid=1",), ())
+
+
+def test_a_journal_entry_that_is_none_is_left_out() -> None:
+    assert raw_from_journal(b'not json\n[]\n{"MESSAGE": "x"}\n') == b""
+
+
+def test_where_nobody_takes_records_there_is_no_window() -> None:
     guest = FakeGuest()
     guest.answer("begin", out=STATUS.format(lost=0).replace("pid 400", "pid 0") + "log 77 1000\n")
-    with pytest.raises(SelabError, match="audit daemon does not run"):
+    with pytest.raises(SelabError, match="Nobody takes audit records"):
         open_window(guest)
 
 

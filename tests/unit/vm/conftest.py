@@ -133,6 +133,6 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("PATH", f"{here / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("SELAB_CACHE", str(here / "cache"))
     monkeypatch.setattr(kvm, "probe", lambda kernel=None: kvm.Kvm(False, "the test says so"))
-    monkeypatch.setattr(machine.SshGuest, "connect", lambda address, first_contact=False: FakeGuest(address))
+    monkeypatch.setattr(machine.SshGuest, "connect", lambda address, **_: FakeGuest(address))
     config = ProjectConfig(vm=VmConfig(source=BoxSource(file=str(here / "own.box"))))
     return Lab(here, Project(root, config, root))

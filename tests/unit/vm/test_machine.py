@@ -46,7 +46,7 @@ def test_no_vm_is_created_from_the_box_that_was_chosen(lab: Lab) -> None:
 def test_a_vm_that_is_down_is_taken_up_again(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, word: str) -> None:
     lab.up_before()
     lab.set_state(state)
-    tries = itertools.chain([silent], itertools.repeat(lambda address, first_contact=False: FakeGuest(address)))
+    tries = itertools.chain([silent], itertools.repeat(lambda address, **_: FakeGuest(address)))
     monkeypatch.setattr(machine.SshGuest, "connect", lambda *a, **k: next(tries)(*a, **k))
     lab.machine.ensure(Progress())
     assert lab.calls() == ["status", word, "ssh-config"]
