@@ -45,7 +45,8 @@ class DenialEntry(_Part):
     """One unique (source type, target type, class) with the union of its permissions; `count` is the number of records.
 
     `permissive` is null where the kernel does not say; `mixed` where some records say so and others not; `comm`, `path`, `exe` and
-    `detail` are examples; `evidence` holds pairs of full contexts, at most ten.
+    `detail` are examples; `separated` where MCS categories keep the two sides apart, which no `allow` rule mends; `evidence` holds pairs
+    of full contexts, at most ten.
     """
 
     source: str
@@ -60,6 +61,7 @@ class DenialEntry(_Part):
     exe: str = ""
     detail: str = ""
     userspace: bool = False
+    separated: bool = False
     evidence: tuple[tuple[str, str], ...] = ()
     serials: tuple[int, ...] = ()
 

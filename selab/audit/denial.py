@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from selab.audit.context import Context
+from selab.audit.context import Context, categories, mcs_separated
 
 MAX_EVIDENCE = 10
 """Pairs of contexts and serial numbers kept with a row: enough to see what differs, however many records there are."""
@@ -83,6 +83,14 @@ class Denial:
     def keys(self) -> tuple[DenialKey, ...]:
         return tuple(DenialKey(self.source, self.target, self.tclass, permission) for permission in self.permissions)
 
+    @property
+    def separated(self) -> bool:
+        """Whether both sides have categories, which keep them apart in each record: an `allow` rule would not help, and must not.
+
+        A source without categories is most often a daemon that the constraints do not bind; its denials are not explained so.
+        """
+        return bool(self.evidence) and all(categories(source.level) and mcs_separated(source, target) for source, target in self.evidence)
+
     def to_json(self) -> dict[str, object]:
         """The row with the keys that `selab run --json` and `selab denials --json` share."""
         return {
@@ -98,6 +106,7 @@ class Denial:
             "exe": self.exe,
             "detail": self.detail,
             "userspace": self.userspace,
+            "separated": self.separated,
             "evidence": [[str(source), str(target)] for source, target in self.evidence],
             "serials": list(self.serials),
         }

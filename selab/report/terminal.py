@@ -64,7 +64,8 @@ def denials_table(denials: Sequence[Denial] | Sequence[DenialEntry]) -> Table:
     table.add_column("for example", overflow="fold")
     for denial in denials:
         target = "self" if denial.target == denial.source else denial.target
-        example = " ".join(part for part in (denial.comm, denial.path, denial.detail) if part)
+        apart = "(kept apart by MCS categories)" if denial.separated else ""
+        example = " ".join(part for part in (denial.comm, denial.path, denial.detail, apart) if part)
         words = (f"  {denial.source}", f"{target}:{denial.tclass}", " ".join(denial.permissions), str(denial.count), example)
         table.add_row(*map(_safe, words))
     return table

@@ -129,8 +129,8 @@ def _carry(images: Sequence[tuple[ImageSource, Path]], root: Path) -> None:
 
 def _labels(root: Path) -> list[tuple[str, str]]:
     """Build the guest's policy with the guest's own tools, and ask them which label each file is to have."""
-    _run(as_root(["chroot", str(root), "/usr/sbin/semodule", "-B", "-n"]), "The guest's policy could not be built.")
-    asked = ["chroot", str(root), "/usr/sbin/setfiles", "-n", "-v", FILE_CONTEXTS, "/"]
+    _run(as_root([tool("chroot"), str(root), "/usr/sbin/semodule", "-B", "-n"]), "The guest's policy could not be built.")
+    asked = [tool("chroot"), str(root), "/usr/sbin/setfiles", "-n", "-v", FILE_CONTEXTS, "/"]
     labels = RELABEL.findall(_run(as_root(asked), "The guest's files could not be labelled.").text)
     if "/usr/sbin/sshd" not in dict(labels):
         raise SelabError(

@@ -1,0 +1,158 @@
+"""How a denial tool lies (docs/trust.md), where it takes a kernel to show that selab does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from selab.document import document_of
+from selab.experiment import Run
+from selab.policy.load import policy_state
+from selab.project import Project
+from selab.verdict import Verdict
+from selab.vm.ssh import SshGuest
+
+Runner = Callable[..., Run]
+
+JOB = """
+image: httpd
+command: [/bin/sh, -c, "{command}"]
+steps:
+  - exit: {{code: {code}}}
+"""
+
+
+@pytest.fixture
+def job(project: Project, run: Runner) -> Callable[..., Run]:
+    """Run a shell command in a container as a scenario of its own: job("true", policy="x")."""
+
+    def job(command: str, code: int = 0, extra: str = "", **more: object) -> Run:
+        (project.scenarios / "job.yaml").write_text(JOB.format(command=command, code=code) + extra)
+        return run("job", **more)
+
+    return job
+
+
+def candidate(project: Project, name: str, rules: str = "") -> None:
+    (project.policies / f"{name}.te").write_text(f"policy_module({name}, 1.0)\ncontainer_domain_template({name})\n{rules}\n")
+
+
+def sh(guest: SshGuest, script: str) -> str:
+    return guest.run(["sh", "-c", script]).expect(f"`{script}` failed").text
+
+
+def test_a_label_that_docker_ignores_is_an_error(run: Runner, guest: SshGuest) -> None:
+    sh(guest, "cp /etc/docker/daemon.json /root/daemon.json && echo '{}' >/etc/docker/daemon.json && systemctl restart docker")
+    try:
+        result = run("apache", mode="permissive")
+    finally:
+        sh(guest, "cp /root/daemon.json /etc/docker/daemon.json && systemctl restart docker")
+    assert result.verdict is Verdict.ERROR
+    assert "not as selab_apache_t" in result.reasons[0]
+
+
+def test_an_audit_daemon_that_stops_in_the_window_is_an_error(job: Callable[..., Run], project: Project, guest: SshGuest) -> None:
+    candidate(project, "stopped")
+    extra = "  - guest: {argv: [sh, -c, 'kill -9 $(pidof auditd); sleep 1']}\n"
+    try:
+        result = job("true", extra=extra, policy="stopped", mode="permissive")
+    finally:
+        sh(guest, "systemctl reset-failed auditd; systemctl restart auditd")
+    assert result.verdict is Verdict.ERROR
+
+
+def test_without_an_audit_daemon_the_journal_tells(run: Runner, guest: SshGuest) -> None:
+    sh(guest, "pkill -x auditd; sleep 1; systemctl start systemd-journald-audit.socket 2>/dev/null; auditctl -e 1")
+    try:
+        result = run("apache", mode="permissive")
+    finally:
+        sh(guest, "systemctl reset-failed auditd; systemctl restart auditd")
+    keys = document_of(result).keys
+    assert result.verdict is Verdict.ERROR or ("selab_apache_t", "http_port_t", "tcp_socket", "name_bind") in keys
+
+
+def test_lost_records_are_an_error(job: Callable[..., Run], project: Project, guest: SshGuest) -> None:
+    candidate(project, "lost")
+    sh(guest, "auditctl -r 2")
+    try:
+        result = job("ls -R /etc >/dev/null; id; ps", policy="lost", mode="permissive")
+    finally:
+        sh(guest, "auditctl -r 0")
+    assert result.verdict is Verdict.ERROR
+
+
+def test_a_log_that_is_rotated_in_the_window_is_read_on(job: Callable[..., Run], project: Project) -> None:
+    candidate(project, "rotated")
+    extra = "  - guest: {argv: [sh, -c, 'kill -USR1 $(pidof auditd); sleep 2']}\n"
+    result = job("true", extra=extra, policy="rotated", mode="permissive")
+    assert (result.window.problems, result.verdict) == ((), Verdict.FAIL)
+
+
+def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -> None:
+    candidate(project, "hidden", "gen_require(`\n\ttype dockerd_t;\n')\ndontaudit hidden_t dockerd_t:fd use;")
+    result = run("apache", policy="hidden")
+    assert (result.verdict, result.attribution.scenario) == (Verdict.FAIL, ())
+    assert ("hidden_t", "dockerd_t", "fd", "use") in {key for denial in result.hidden for key in denial.keys}
+
+
+def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Project) -> None:
+    candidate(project, "invalid")
+    command = "touch /tmp/x; perl -e 'syscall(188, q(/tmp/x), q(security.selinux), qq(a:b:none_t:s0), 15, 0)'"
+    result = job(command, policy="invalid", mode="permissive")
+    assert [error.kind for error in result.attribution.errors] == ["setxattr"]
+
+
+def test_a_policy_that_somebody_else_loaded_is_replaced(run: Runner, guest: SshGuest) -> None:
+    run("apache", mode="permissive")
+    sh(guest, "load_policy")
+    assert policy_state(guest).digest == ""
+    result = run("apache", mode="permissive")
+    assert (result.loaded.loaded, result.verdict) == (True, Verdict.FAIL)
+
+
+@pytest.fixture
+def stranger(guest: SshGuest, run: Runner) -> Iterator[str]:
+    """Another container with the candidate's type and a level of its own, which is denied something all the time."""
+    run("apache", mode="permissive")
+    image = sh(guest, "docker images --format '{{.Repository}}:{{.Tag}}' | grep httpd").strip()
+    options = "--security-opt label=type:selab_apache_t --security-opt label=level:s0:c900,c901"
+    sh(guest, f"docker run --detach --name stranger {options} {image} sh -c 'while :; do cat /proc/1/environ /etc/shadow; sleep 0.2; done'")
+    yield "s0:c900,c901"
+    sh(guest, "docker rm -f stranger")
+
+
+def test_another_container_of_the_same_type_is_not_the_run(stranger: str, run: Runner) -> None:
+    result = run("apache", mode="permissive")
+    levels = {source.level for denial in result.attribution.scenario for source, _ in denial.evidence if source.type == "selab_apache_t"}
+    assert stranger not in levels
+
+
+def test_separation_by_categories_is_told_from_a_missing_rule(job: Callable[..., Run], guest: SshGuest) -> None:
+    sh(guest, "mkdir -p /srv/other && touch /srv/other/file && chcon -R -t container_file_t -l s0:c7,c8 /srv/other")
+    extra = "volumes:\n  - {guest_path: /srv/other, target: /other}\n"
+    result = job("cat /other/file", code=1, extra=extra, policy="none")
+    assert [denial.separated for denial in result.attribution.scenario] == [True]
+
+
+def test_a_container_that_never_started_is_a_fail_with_the_reason(job: Callable[..., Run], project: Project) -> None:
+    candidate(project, "roleless")
+    (project.policies / "roleless.te").write_text("policy_module(roleless, 1.0)\ntype roleless_t;\n")
+    with pytest.raises(Exception, match="label is not valid"):
+        job("true", policy="roleless")
+
+
+def test_the_guest_is_left_as_it_was(guest: SshGuest, run: Runner) -> None:
+    run("apache", policy="selab_apache_full")
+    assert sh(guest, "cat /sys/fs/selinux/enforce; auditctl -s | grep -E '^(enabled|rate_limit)'; docker ps -aq").split() == [
+        "0", "enabled", "1", "rate_limit", "0",
+    ]  # fmt: skip
+
+
+def test_the_mode_is_put_back_when_the_run_breaks_off(run: Runner, project: Project, guest: SshGuest) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run("apache", policy="selab_apache_full", beside=interrupt)
+    assert (policy_state(guest).enforcing, sh(guest, "docker ps -aq")) == (False, "")
