@@ -135,7 +135,7 @@ def test_separation_by_categories_is_told_from_a_missing_rule(job: Callable[...,
     assert [denial.separated for denial in result.attribution.scenario] == [True]
 
 
-def test_a_container_that_never_started_is_a_fail_with_the_reason(job: Callable[..., Run], project: Project) -> None:
+def test_a_label_that_the_policy_does_not_allow_is_refused(job: Callable[..., Run], project: Project) -> None:
     candidate(project, "roleless")
     (project.policies / "roleless.te").write_text("policy_module(roleless, 1.0)\ntype roleless_t;\n")
     with pytest.raises(Exception, match="label is not valid"):
