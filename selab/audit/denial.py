@@ -61,7 +61,9 @@ class Denial:
     `permissions` is the sorted union, `count` the number of records. `permissive`: False where at least one record says that the access was
     really blocked (`mixed` where another says that it was not); True where all say that it was let through; None where that is unknown.
     `comm`, `path`, `exe` and `detail` are examples, from the first record with each set of permissions, a whole path before a bare name.
-    `evidence` (pairs of full contexts) and `serials` are bounded.
+    `evidence` (pairs of full contexts) and `serials` are bounded. `separated`: both sides have categories, which keep them apart in each
+    record: an `allow` rule would not help, and must not. (A source without categories is most often a daemon that the constraints do not
+    bind; its denials are not explained so.)
     """
 
     source: str
@@ -76,20 +78,13 @@ class Denial:
     exe: str
     detail: str
     userspace: bool
+    separated: bool
     evidence: tuple[tuple[Context, Context], ...]
     serials: tuple[int, ...]
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:
         return tuple(DenialKey(self.source, self.target, self.tclass, permission) for permission in self.permissions)
-
-    @property
-    def separated(self) -> bool:
-        """Whether both sides have categories, which keep them apart in each record: an `allow` rule would not help, and must not.
-
-        A source without categories is most often a daemon that the constraints do not bind; its denials are not explained so.
-        """
-        return bool(self.evidence) and all(categories(source.level) and mcs_separated(source, target) for source, target in self.evidence)
 
     def to_json(self) -> dict[str, object]:
         """The row with the keys that `selab run --json` and `selab denials --json` share."""
@@ -170,9 +165,9 @@ def group(denials: Iterable[AvcDenial]) -> tuple[Denial, ...]:
 
 class Row:
     """A row while it is collected. Of a record with permissions and contexts that were seen before, only the count and the serial matter,
-    and once `is_full`, any contexts will do."""
+    and once `is_settled`, any contexts will do."""
 
-    __slots__ = ("comm", "count", "detail", "evidence", "exe", "path", "permissions", "permissive", "serials", "userspace")
+    __slots__ = ("comm", "count", "detail", "evidence", "exe", "path", "permissions", "permissive", "separated", "serials", "userspace")
 
     def __init__(self) -> None:
         self.permissions: set[tuple[str, ...]] = set()
@@ -180,19 +175,21 @@ class Row:
         self.count = 0
         self.comm = self.path = self.exe = self.detail = ""
         self.userspace = False
+        self.separated = True
         self.evidence: dict[tuple[Context, Context], None] = {}
         self.serials: list[int] = []
 
     @property
-    def is_full(self) -> bool:
-        return len(self.evidence) >= MAX_EVIDENCE
+    def is_settled(self) -> bool:
+        return len(self.evidence) >= MAX_EVIDENCE and not self.separated
 
     def add(self, avc: AvcDenial) -> None:
         self.repeat(avc.serial)
         self.permissive.add(avc.permissive)
         self.userspace = self.userspace or avc.userspace
-        if not self.is_full:
+        if len(self.evidence) < MAX_EVIDENCE:
             self.evidence[(avc.source, avc.target)] = None
+        self.separated = self.separated and bool(categories(avc.source.level)) and mcs_separated(avc.source, avc.target)
         if avc.permissions not in self.permissions:
             self.permissions.add(avc.permissions)
             self._take_examples(avc)
@@ -222,6 +219,7 @@ class Row:
             exe=self.exe,
             detail=self.detail,
             userspace=self.userspace,
+            separated=self.separated,
             evidence=tuple(self.evidence),
             serials=tuple(self.serials),
         )

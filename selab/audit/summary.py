@@ -101,7 +101,7 @@ class _Collector:
         if row is not None:
             return row
         row = self.known.get(_without_levels(permissions, subject))
-        return row if row is not None and row.is_full else None
+        return row if row is not None and row.is_settled else None
 
     def _read(self, group: Group) -> None:
         event = event_of(group)
@@ -123,7 +123,7 @@ class _Collector:
         self.ignored[kind if kind in self.ignored or len(self.ignored) < MAX_KINDS else "other"] += 1
 
     def _remember(self, piece: RawLine | Record, row: Row) -> None:
-        """From now on such a line is known, whatever process, path or time it names; in a full row, whatever users, roles and levels."""
+        """From now on such a line is known, whatever process, path or time it names; in a settled row, whatever users, roles and levels."""
         if isinstance(piece, Record):
             return
         _, _, line, start = piece
@@ -135,7 +135,7 @@ class _Collector:
         general = _without_levels(permissions, subject)
         if general:
             self.known[general] = row
-        if not row.is_full or not general:
+        if not row.is_settled or not general:
             self.known[(permissions, subject)] = row
 
 

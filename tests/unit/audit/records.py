@@ -85,5 +85,7 @@ def logs(draw: st.DrawFn) -> list[bytes]:
     kinds += [avc(8, source=f"{user}:r:container_t{level}") for user, level in (("u", ":s0:c99"), ("u", ""), ("u", ":"), ("", ":s0"))]
     kinds += [avc(8, source="u:r:container_t:s0", permissive=1), avc(8, source="u:r:container_t:s0").rstrip() + b" trawcon=x\n"]
     many = [avc(10 + number, source=f"u:r:container_t:s0:c{number}") for number in range(MAX_EVIDENCE)]
+    many += [avc(30 + number, source=f"u:r:a_t:s0:c{number}", target="u:r:b_t:s0:c99") for number in range(MAX_EVIDENCE)]
+    kinds += [avc(50, source="u:r:a_t:s0:c99", target="u:r:b_t:s0:c99"), avc(51, source="u:r:a_t:s0:c98", target="u:r:b_t:s0:c99")]
     begin = many if draw(st.booleans()) else []
     return begin + draw(st.lists(st.one_of(st.sampled_from(kinds), avc_lines(5)), max_size=25))

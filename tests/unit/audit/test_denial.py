@@ -8,6 +8,7 @@ from hypothesis import given
 from selab.audit.context import Context
 from selab.audit.denial import MAX_EVIDENCE, AvcDenial, Denial, DenialKey, group
 from selab.audit.event import Event, read_events
+from selab.audit.summary import summarise
 from tests.unit.audit.records import SOURCE, TARGET, avc, avc_lines
 
 USER_AVC = (
@@ -71,6 +72,26 @@ def test_trap_7_the_candidate_may_be_the_target() -> None:
 def test_trap_12_categories_of_both_sides_are_kept() -> None:
     (pair,) = row(avc(source="u:r:container_t:s0:c1,c2", target="u:r:container_file_t:s0:c3,c4")).evidence
     assert [context.level for context in pair] == ["s0:c1,c2", "s0:c3,c4"]
+
+
+def of_levels(*pairs: tuple[str, str]) -> list[bytes]:
+    return [avc(number, source=f"u:r:container_t:{a}", target=f"u:r:container_file_t:{b}") for number, (a, b) in enumerate(pairs)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([("s0:c1,c2", "s0:c3,c4")], True),
+        ([("s0:c1,c2", "s0:c1,c2")], False),
+        ([("s0", "s0:c3,c4")], False),
+        ([("s0:c1", f"s0:c{number}") for number in range(2, 20)], True),
+        ([*(("s0:c1", f"s0:c{number}") for number in range(2, 20)), ("s0:c1", "s0")], False),
+    ],
+    ids=["another pair", "the same pair", "no categories", "many pairs", "one record of many"],
+)
+def test_trap_12_categories_explain_a_row_only_where_they_explain_each_record(pairs: list[tuple[str, str]], expected: bool) -> None:
+    lines = of_levels(*pairs)
+    assert (row(*lines).separated, summarise(lines).denials[0].separated) == (expected, expected)
 
 
 def test_an_object_managers_denial_is_userspace() -> None:

@@ -46,8 +46,14 @@ def test_eoe_ends_an_event() -> None:
 
 def test_an_event_ends_when_the_log_is_later() -> None:
     later = 1700000000.123 + EVENT_SECONDS + 0.1
-    events = read_events(iter([avc(1), avc(2, time=later)]))
-    assert next(events).serial == 1
+    lines = iter([avc(1), avc(2, time=later), avc(3, time=later)])
+    next(read_events(lines))
+    assert list(lines) == [avc(3, time=later)]
+
+
+def test_records_joined_on_a_raw_line_are_all_read() -> None:
+    joined = avc(1).rstrip() + b" " + avc(2)
+    assert [event.serial for event in read_events([joined])] == [1, 2]
 
 
 def test_the_number_of_open_events_is_bounded() -> None:

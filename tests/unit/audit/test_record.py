@@ -143,6 +143,15 @@ def test_a_cut_message_does_not_hide_the_next_record() -> None:
     assert [record.serial for record in parse_line(line.encode())] == [1, 2]
 
 
+def test_a_cut_message_does_not_hide_the_next_message() -> None:
+    line = "type=USER_AVC msg=audit(1.1:1): msg='avc:  den type=USER_AUTH msg=audit(1.1:2): pid=1 msg='op=x res=success'"
+    assert [record.serial for record in parse_line(line.encode())] == [1, 2]
+
+
+def test_a_record_behind_a_files_name_keeps_its_type() -> None:
+    assert one("/var/log/audit/audit.log:type=SYSCALL msg=audit(1.1:1): comm=x").type == "SYSCALL"
+
+
 def test_trap_16_a_cut_denial_is_kept_and_marked() -> None:
     record = one(b'type=AVC msg=audit(1.1:1): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:a_t:s0 tcontext=u:r:b')
     assert record.partial

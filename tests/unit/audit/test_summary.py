@@ -40,6 +40,11 @@ def test_other_permissions_may_have_the_better_example() -> None:
     assert summarise(lines).denials[0].path == "/etc/passwd"
 
 
+def test_a_denial_behind_a_broken_one_is_read() -> None:
+    lines = [avc(1, permissions=f"a {{ b }} avc:  denied  {{ {permission}") for permission in ("read", "write")]
+    assert summarise(lines) == carefully(lines)
+
+
 def test_a_repetition_in_another_mode_is_read() -> None:
     assert summarise([avc(1, permissive=1), avc(2, permissive=0)]).denials[0].permissive is False
 
