@@ -41,7 +41,7 @@ def test_other_permissions_may_have_the_better_example() -> None:
 
 
 def test_a_denial_behind_a_broken_one_is_read() -> None:
-    lines = [avc(1, permissions=f"a {{ b }} avc:  denied  {{ {permission}") for permission in ("read", "write")]
+    lines = [avc(serial, permissions=f"a {{ b }} avc:  denied  {{ {one}") for serial, one in enumerate(("read", "write"))]
     assert summarise(lines) == carefully(lines)
 
 
