@@ -1,0 +1,164 @@
+"""What a linked policy would decide, without a kernel: libsepol's own decision, asked in this process.
+
+It is the function that audit2why is made of (libsepol, services.c: sepol_compute_av_reason). It decides type enforcement, constraints
+(MCS among them), roles and type bounds, with the booleans as they are in the policy file. It knows nothing of the moment: file labels,
+no-new-privileges, capabilities of the process, or whether the access is tried at all. Only a run proves a policy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from selab.errors import SelabError
+
+TE, CONSTRAINT, RBAC, BOUNDS = 1, 2, 4, 8
+"""Why an access is denied (SEPOL_COMPUTEAV_*, sepol/policydb/services.h)."""
+
+
+class Cause(StrEnum):
+    """What stops an access; `UNKNOWN`: the policy does not have the type, the class or the permission, so it cannot be asked."""
+
+    NONE = "allowed"
+    RULE = "missing rule"
+    CONSTRAINT = "constraint"
+    ROLE = "role"
+    BOUNDS = "type bounds"
+    UNKNOWN = "not decidable"
+
+
+@dataclass(frozen=True)
+class Access:
+    """One thing asked: two whole contexts, a class and one permission."""
+
+    source: str
+    target: str
+    tclass: str
+    permission: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer; `detail` says what could not be asked, where it could not."""
+
+    access: Access
+    cause: Cause
+    detail: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        return self.cause is Cause.NONE
+
+
+class _AvDecision(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("allowed", "decided", "auditallow", "auditdeny", "seqno")]
+
+
+@functools.cache
+def _libsepol() -> ctypes.CDLL:
+    name = ctypes.util.find_library("sepol") or "libsepol.so.2"
+    try:
+        library = ctypes.CDLL(name)
+        for function in ("sepol_set_policydb_from_file", "sepol_context_to_sid", "sepol_compute_av_reason", "sepol_string_to_av_perm"):
+            getattr(library, function)
+        # What it cannot look up is an answer here, and not a message on the terminal.
+        library.sepol_debug(0)
+    except (OSError, AttributeError) as error:
+        raise SelabError("This machine cannot decide accesses by itself.", str(error), "It needs libsepol 3.4 or newer.") from error
+    return library
+
+
+def can_decide() -> bool:
+    """Whether this machine has a libsepol that can be asked."""
+    try:
+        _libsepol()
+    except SelabError:
+        return False
+    return True
+
+
+class Decider:
+    """Answers for one kernel policy. libsepol keeps one policy per process: the Decider made last is the only one that may be asked."""
+
+    _current: Decider | None = None
+
+    def __init__(self, policy: Path) -> None:
+        self._library = _libsepol()
+        libc = ctypes.CDLL(None)
+        libc.fopen.restype = ctypes.c_void_p
+        libc.fclose.argtypes = [ctypes.c_void_p]
+        stream = libc.fopen(str(policy).encode(), b"r")
+        if not stream:
+            raise SelabError("The linked policy cannot be read.", str(policy))
+        try:
+            if self._library.sepol_set_policydb_from_file(ctypes.c_void_p(stream)):
+                raise SelabError(
+                    "The linked policy cannot be read.", str(policy), "It may be of a version that this libsepol does not know."
+                )
+        finally:
+            libc.fclose(stream)
+        self._sids: dict[str, int] = {}
+        self._permissions: dict[tuple[str, str], tuple[int, int] | str] = {}
+        Decider._current = self
+
+    def decide(self, accesses: Sequence[Access]) -> list[Decision]:
+        """The decision for each access, in order."""
+        if Decider._current is not self:
+            raise SelabError("Another policy was linked since; ask that one.")
+        return [self._decide(access) for access in accesses]
+
+    def _decide(self, access: Access) -> Decision:
+        source, target = self._sid(access.source), self._sid(access.target)
+        for sid, context in ((source, access.source), (target, access.target)):
+            if not sid:
+                return Decision(access, Cause.UNKNOWN, f"the policy does not know {context}")
+        asked = self._permission(access.tclass, access.permission)
+        if isinstance(asked, str):
+            return Decision(access, Cause.UNKNOWN, asked)
+        tclass, permission = asked
+        decision, reason = _AvDecision(), ctypes.c_uint(0)
+        failed = self._library.sepol_compute_av_reason(
+            ctypes.c_uint32(source),
+            ctypes.c_uint32(target),
+            ctypes.c_uint16(tclass),
+            ctypes.c_uint32(permission),
+            ctypes.byref(decision),
+            ctypes.byref(reason),
+        )
+        if failed:
+            return Decision(access, Cause.UNKNOWN, "libsepol could not decide it")
+        return Decision(access, Cause.NONE if decision.allowed & permission else _cause(reason.value))
+
+    def _sid(self, context: str) -> int:
+        if context not in self._sids:
+            text, sid = context.encode(), ctypes.c_uint32(0)
+            failed = self._library.sepol_context_to_sid(text, ctypes.c_size_t(len(text)), ctypes.byref(sid))
+            self._sids[context] = 0 if failed else sid.value
+        return self._sids[context]
+
+    def _permission(self, tclass: str, permission: str) -> tuple[int, int] | str:
+        key = (tclass, permission)
+        if key not in self._permissions:
+            self._permissions[key] = self._look_up(tclass, permission)
+        return self._permissions[key]
+
+    def _look_up(self, tclass: str, permission: str) -> tuple[int, int] | str:
+        number, mask = ctypes.c_uint16(0), ctypes.c_uint32(0)
+        if self._library.sepol_string_to_security_class(tclass.encode(), ctypes.byref(number)) or not number.value:
+            return f"the policy has no class {tclass}"
+        if self._library.sepol_string_to_av_perm(number, permission.encode(), ctypes.byref(mask)) or not mask.value:
+            return f"the class {tclass} has no permission {permission}"
+        return number.value, mask.value
+
+
+def _cause(reason: int) -> Cause:
+    """The first hurdle: without a rule nothing else matters, and then a constraint stops what rules allow."""
+    for bit, cause in ((TE, Cause.RULE), (CONSTRAINT, Cause.CONSTRAINT), (RBAC, Cause.ROLE), (BOUNDS, Cause.BOUNDS)):
+        if reason & bit:
+            return cause
+    return Cause.RULE
