@@ -12,9 +12,12 @@ import shlex
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.host import Host
@@ -26,6 +29,7 @@ MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BUILD_TIMEOUT = 3600.0
 """Seconds for mmdebstrap: two to three minutes for the box on two idle cores with a near mirror."""
+REMOVE_TIMEOUT = 300.0
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 """What dpkg leaves out of every root file system."""
 TOOLS = {"mmdebstrap": "mmdebstrap", "tar": "tar"}
@@ -159,15 +163,29 @@ def build_tar(rootfs: Rootfs, out: Path) -> None:
     """Make the root file system as the tar `out`, whole or not at all. Raises SelabError."""
     require({})
     half = out.with_name(f".half-{out.name}")
-    with tempfile.TemporaryDirectory(prefix="selab-") as work:
+    with _workplace() as work:
         for name, entries in (("early", rootfs.early), ("files", (*rootfs.files, Entry(SETUP, rootfs.setup.encode())))):
-            _write_overlay(Path(work) / f"{name}.tar", entries)
+            _write_overlay(work / f"{name}.tar", entries)
         try:
-            _mmdebstrap(_command(rootfs, Path(work), half))
+            _mmdebstrap(_command(rootfs, work, half))
             half.chmod(0o644)
             half.replace(out)
         finally:
             half.unlink(missing_ok=True)
+
+
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """A directory for mmdebstrap to work in, removed whatever happens: interrupted, mmdebstrap itself leaves a root file system behind.
+
+    It is not in /tmp, which may be in memory and smaller than a root file system.
+    """
+    work = Path(tempfile.mkdtemp(prefix="selab-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+    work.chmod(0o755)
+    try:
+        yield work
+    finally:
+        Host().run(as_root(["rm", "-rf", "--one-file-system", str(work)]), timeout=REMOVE_TIMEOUT)
 
 
 SETUP = "/selab-setup"
@@ -175,8 +193,6 @@ SETUP = "/selab-setup"
 
 
 def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
-    """mmdebstrap's command line. Its directory for work is not /tmp, which may be in memory and smaller than a root file system."""
-    place = ["env", f"TMPDIR={os.environ.get('TMPDIR', '/var/tmp')}"]
     mode = "root" if os.geteuid() == 0 else "unshare"
     excluded = [f"--dpkgopt=path-exclude={path}" for path in EXCLUDED]
     options = [f"--aptopt={line}" for line in apt_options()]
@@ -188,7 +204,7 @@ def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
         f'--customize-hook=rm -f "$1{SETUP}" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
     ]
     return [
-        *place, "mmdebstrap", f"--mode={mode}", f"--variant={rootfs.variant}", "--format=tar", f"--keyring={KEYRING}",
+        "env", f"TMPDIR={work}", "mmdebstrap", f"--mode={mode}", f"--variant={rootfs.variant}", "--format=tar", f"--keyring={KEYRING}",
         "--dpkgopt=force-unsafe-io", *excluded, *options, f"--include={','.join(rootfs.packages)}", *hooks,
         rootfs.suite, str(out), find_mirror(),
     ]  # fmt: skip
@@ -268,6 +284,7 @@ def _tree(root: Path) -> Iterable[Entry]:
 
 
 def build_image_tar(source: ImageSource, out: Path, progress: Progress) -> None:
-    """Make the image's file system as the tar `out`, for `docker import`. Raises SelabError."""
-    with progress.step(f"Making the image {source.name} from packages"):
-        build_tar(Rootfs(source.suite, "essential", source.packages, files=source.files), out)
+    """Have the image's file system as the tar `out`, for `docker import`; several may ask at once. Raises SelabError."""
+    with progress.step(f"Making the image {source.name} from packages"), FileLock(out.with_name(f".{out.name}.lock")):
+        if not out.exists():
+            build_tar(Rootfs(source.suite, "essential", source.packages, files=source.files), out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,13 +36,13 @@ class Scope:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The denials of a window by owner. `scenario` and `errors` decide the verdict."""
+    """The denials of a window by owner. `scenario` and `errors` decide the verdict; `unread` are records that nobody could read."""
 
     scenario: tuple[Denial, ...]
     runtime: tuple[Denial, ...]
     machine: tuple[Denial, ...]
     errors: tuple[SelinuxError, ...]
-    ignored: dict[str, int]
+    unread: tuple[str, ...]
 
 
 def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
@@ -54,15 +53,14 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     """
     found: dict[Owner, list[AvcDenial]] = {owner: [] for owner in Owner}
     errors: list[SelinuxError] = []
-    ignored: Counter[str] = Counter()
+    unread: list[str] = []
     for event in read_events(lines):
         for avc in event.denials():
-            if avc.granted:
-                ignored["granted"] += 1
-            else:
-                found[owner_of(avc, scope)].append(avc)
+            found[owner_of(avc, scope)].append(avc)
         errors += [error for error in event.selinux_errors() if _concerns(error, event, scope)]
-    return Attribution(group(found[Owner.SCENARIO]), group(found[Owner.RUNTIME]), group(found[Owner.MACHINE]), tuple(errors), dict(ignored))
+        unread += [record.text for record in event.unparsed()]
+    scenario, runtime, machine = (group(found[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE))
+    return Attribution(scenario, runtime, machine, tuple(errors), tuple(unread))
 
 
 def owner_of(avc: AvcDenial, scope: Scope) -> Owner:

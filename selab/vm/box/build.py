@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 from selab.cache import cache_dir
 from selab.errors import CommandFailed, SelabError
@@ -82,9 +83,14 @@ def _build(wanted: Plan, half: Path, progress: Progress) -> None:
     root, raw, qcow2 = half / "root", half / "disk.raw", half / "box.img"
     names = "".join(f", the image {image.name}" for image in wanted.images)
     with progress.step(f"Installing packages: the guest{names}"), ThreadPoolExecutor(1) as beside:
-        tars = beside.map(_image_tar, wanted.images)
-        _unpack(wanted.recipe, root)
-        _carry(list(zip(wanted.images, tars, strict=True)), root)
+        stop = Event()
+        tars = beside.submit(_image_tars, wanted.images, stop)
+        try:
+            _unpack(wanted.recipe, root)
+        except BaseException:
+            stop.set()
+            raise
+        _carry(list(zip(wanted.images, tars.result(), strict=True)), root)
     with progress.step("Labelling its files"):
         labels = _labels(root)
     with progress.step("Making its disk"):
@@ -98,13 +104,21 @@ def _build(wanted: Plan, half: Path, progress: Progress) -> None:
         qcow2.unlink()
 
 
-def _image_tar(image: ImageSource) -> Path:
-    """The image's tar, kept in the cache. Silent, since it runs beside the guest's packages: one mmdebstrap keeps only one CPU busy."""
-    tar = cache_dir() / "images" / f"{image.name}-{image.digest[:SHORT]}.tar"
-    if not tar.exists():
+def _image_tars(images: Sequence[ImageSource], stop: Event) -> list[Path]:
+    """The images' tars, kept in the cache. Silent, since it runs beside the guest's packages: one mmdebstrap keeps only one CPU busy.
+
+    The first failure ends it: Ctrl-C reaches the program that is running here, and no other may be begun then.
+    """
+    tars = []
+    for image in images:
+        if stop.is_set():
+            break
+        tar = cache_dir() / "images" / f"{image.name}-{image.digest[:SHORT]}.tar"
         tar.parent.mkdir(exist_ok=True)
-        build_image_tar(image, tar, Progress())
-    return tar
+        if not tar.exists():
+            build_image_tar(image, tar, Progress())
+        tars.append(tar)
+    return tars
 
 
 def _unpack(recipe: Recipe, root: Path) -> None:

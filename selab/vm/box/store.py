@@ -17,13 +17,12 @@ from selab.errors import InputError, SelabError
 from selab.host import Host
 from selab.progress import Progress
 from selab.project import nearest
-from selab.rootfs import as_root
+from selab.rootfs import REMOVE_TIMEOUT, as_root
 
 FACTS = "box.json"
 HALF = ".half-"
 LOCK_WAIT = 3600.0
 """Seconds to wait for another selab's build."""
-REMOVE_TIMEOUT = 300.0
 SHORT = 12
 """Digits of a digest that a name has."""
 
@@ -45,7 +44,9 @@ class Box:
 
 def boxes_dir() -> Path:
     path = cache_dir() / "boxes"
-    path.mkdir(exist_ok=True)
+    if not path.exists():
+        path.mkdir(exist_ok=True)
+        path.chmod(0o755)
     return path
 
 
@@ -122,7 +123,8 @@ def half_made(facts: Box) -> Iterator[Path]:
         yield half
         told = asdict(facts)
         (half / FACTS).write_text(json.dumps({key: told[key] for key in ("name", "profile", "cmdline", "digest")}, indent=2) + "\n")
-        half.chmod(0o755)
+        # QEMU may run as another user, which must be able to read these whatever our umask is.
+        Host().run(["chmod", "-R", "u+w,a+rX", str(half)]).expect("The box's files cannot be made readable.")
         if facts.directory.exists():
             shutil.move(facts.directory, half.with_name(f"{half.name}-replaced"))
         half.rename(facts.directory)

@@ -53,3 +53,7 @@ def test_an_error_that_the_containers_process_caused_is_the_runs() -> None:
     error = b"type=SELINUX_ERR msg=audit(1.1:6): op=setxattr invalid_context=a:b:z_t:s0"
     call = b'type=SYSCALL msg=audit(1.1:6): arch=c000003e syscall=188 success=no exit=-22 pid=9 comm="x" subj=' + PROCESS.encode()
     assert len(attribute([error, call], SCOPE).errors) == 1
+
+
+def test_a_denial_that_cannot_be_read_is_not_lost() -> None:
+    assert len(attribute([b"type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 scontext=u:r"], SCOPE).unread) == 1
