@@ -35,7 +35,11 @@ for left in /run/selab/containers/*; do
   if [ "$old" = "$name" ] || [ "$(cat "$left")" != kept ]; then docker rm -f -v "$old" >/dev/null 2>&1; rm -f "$left"; fi
 done
 echo running >"/run/selab/containers/$name"
-id=$(docker "$@") || { status=$?; kill "$watcher"; docker rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"; exit $status; }
+id=$(docker "$@") || {
+  status=$?; kill "$watcher"
+  docker rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"
+  exit $status
+}
 echo "id $id"
 pid=$(cat "/run/containerd/io.containerd.runtime.v2.task/moby/$id/init.pid" 2>/dev/null)
 echo "pid ${pid:-$(docker inspect --format '{{.State.Pid}}' "$id")}"
