@@ -15,6 +15,7 @@ COMMANDS = {
     "history": ("selab.cli.history", "List the runs of this project."),
     "show": ("selab.cli.history", "Show a run again."),
     "diff": ("selab.cli.history", "Show what changed between two runs."),
+    "replay": ("selab.cli.replay", "Say what a candidate would decide about recorded denials, without a VM."),
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),
     "vm": ("selab.cli.vm", "The virtual machine: up, status, suspend, halt, destroy, ssh, console."),
     "box": ("selab.cli.box", "The boxes that selab builds itself."),

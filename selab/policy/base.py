@@ -106,8 +106,18 @@ def ensure_base(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, 
     if not (directory / "base.json").exists():
         with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
             _make(guest, facts, tools, directory)
+    return _read(directory)
+
+
+def known_base(fingerprint: str, cache: Path) -> BasePolicy | None:
+    """The base policy with that fingerprint out of the cache, without a guest."""
+    found = sorted((cache / "bases").glob(f"{fingerprint[:16]}-*-v{FORMAT}/base.json"))
+    return _read(found[-1].parent) if found else None
+
+
+def _read(directory: Path) -> BasePolicy:
     told = json.loads((directory / "base.json").read_text())
-    return BasePolicy(facts, directory, frozenset(told["dangling"]))
+    return BasePolicy(StoreFacts(**told["facts"]), directory, frozenset(told["dangling"]))
 
 
 def _make(guest: Guest, facts: StoreFacts, tools: Toolchain, directory: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from selab import rootfs
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.guest import Completed
+from selab.progress import Progress
 from selab.rootfs import MIRROR, Entry, Rootfs, build_tar, find_mirror, read_dockerfile, read_image
 
 DEB822 = """\
@@ -144,6 +145,29 @@ def test_a_failed_build_leaves_nothing_and_says_why(tmp_path: Path, monkeypatch:
     with pytest.raises(CommandFailed, match="no such package"):
         build_tar(Rootfs("trixie", "essential", ("a",)), tmp_path / "x.tar")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("able")
+def test_an_interrupted_build_leaves_no_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(command: list[str]) -> None:
+        place = next(word for word in command if word.startswith("TMPDIR=")).partition("=")[2]
+        (Path(place) / "mmdebstrap.x").mkdir()
+        raise KeyboardInterrupt
+
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(rootfs, "as_root", list)
+    monkeypatch.setattr(rootfs, "_mmdebstrap", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build_tar(Rootfs("trixie", "essential", ("a",)), tmp_path / "x.tar")
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_an_image_that_another_selab_made_meanwhile_is_taken(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rootfs, "build_tar", None)
+    (tmp_path / "x.tar").write_bytes(b"made")
+    rootfs.build_image_tar(read_image(image), tmp_path / "x.tar", Progress())
+    assert (tmp_path / "x.tar").read_bytes() == b"made"
 
 
 def test_missing_tools_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections import namedtuple
 from pathlib import Path
+from threading import Event
 
 import pytest
 from filelock import FileLock, Timeout
@@ -12,8 +15,9 @@ from filelock import FileLock, Timeout
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.guest import Completed
 from selab.progress import Progress
+from selab.rootfs import ImageSource
 from selab.vm.box import build, build_box, find_box, list_boxes, recipe, remove_box, store
-from selab.vm.box.recipe import Plan
+from selab.vm.box.recipe import Plan, Recipe
 
 MINIMAL = 'suite = "trixie"\ndisk_gib = 4\ncmdline = "root=/dev/vda"\npackages = ["a"]\n'
 Usage = namedtuple("Usage", "total used free")
@@ -104,6 +108,17 @@ def test_a_box_is_built_once_found_listed_and_removed(images: Path, cache: Path,
         remove_box(box.name)
 
 
+def test_others_can_read_a_box_whatever_the_umask_is(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_build", make)
+    before = os.umask(0o077)
+    try:
+        box = build_box("debian13", images, Progress())
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (cache, box.directory)} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in box.directory.iterdir()} == {0o644}
+
+
 def test_a_box_that_lacks_a_file_is_built_again(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_build", make)
     build_box("debian13", images, Progress()).kernel.unlink()
@@ -121,6 +136,42 @@ def test_a_build_that_fails_leaves_nothing(images: Path, cache: Path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         build_box("debian13", images, Progress())
     assert [path.name for path in cache.iterdir()] in ([], [".lock"])
+
+
+def test_an_interrupted_build_begins_no_other_image(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def image_tar(image: ImageSource, out: Path, progress: Progress) -> None:
+        begun.append(image.name)
+        assert stop.wait(10)
+
+    def unpack(recipe: Recipe, root: Path) -> None:
+        while not begun:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    stop = Event()
+    shutil.copytree(images / "httpd", images / "redis")
+    monkeypatch.setattr(build, "Event", lambda: stop)
+    monkeypatch.setattr(build, "build_image_tar", image_tar)
+    monkeypatch.setattr(build, "_unpack", unpack)
+    with pytest.raises(KeyboardInterrupt):
+        build._build(recipe.plan("debian13", images), tmp_path, Progress())
+    assert begun == ["httpd"]
+
+
+def test_an_image_that_fails_ends_the_images(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def fail(image: ImageSource, out: Path, progress: Progress) -> None:
+        begun.append(image.name)
+        raise SelabError("no such package")
+
+    shutil.copytree(images / "httpd", images / "redis")
+    monkeypatch.setattr(build, "build_image_tar", fail)
+    with pytest.raises(SelabError):
+        build._image_tars(recipe.plan("debian13", images).images, Event())
+    assert begun == ["httpd"]
 
 
 def test_what_a_killed_build_left_is_not_a_box_and_is_removed(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,53 @@
+"""`selab replay`."""
+
+from __future__ import annotations
+
+import click
+from rich.markup import escape
+
+from selab.cli.context import Context, pass_context
+from selab.report.text import plain
+
+
+@click.command()
+@click.argument("records", default="last", metavar="[RUN|FILE]")
+@click.option("--policy", metavar="NAME", help="The candidate to ask, instead of the run's own.")
+@click.option("--json", "as_json", is_flag=True, help="Print the decisions as JSON.")
+@pass_context
+def replay(context: Context, records: str, policy: str | None, as_json: bool) -> None:
+    """Say what a candidate, as it is on disk, would decide about the denials of a RUN or an audit log, without a VM.
+
+    It decides rules, constraints (MCS among them), roles and type bounds. Only a run proves a policy.
+
+    \b
+    Examples:  selab replay
+               selab replay last~1 --policy selab_apache_full
+               selab replay audit.log --policy selab_apache
+    """
+    import json
+
+    from selab.rehearsal import records_of, rehearse
+
+    lines, name, domain = records_of(context.project, records, policy)
+    found = rehearse(context.project, lines, name, domain, context.progress)
+    if as_json:
+        rows = [
+            {
+                "source": one.access.source,
+                "target": one.access.target,
+                "class": one.access.tclass,
+                "permission": one.access.permission,
+                "allowed": one.allowed,
+                "cause": one.cause.value,
+                "detail": one.detail,
+            }
+            for one in found.decisions
+        ]
+        click.echo(json.dumps({"schema": 1, "policy": name, "decisions": rows}, indent=2))
+        return
+    for key, decision in sorted(found.causes.items()):
+        target = "self" if key.target == key.source else key.target
+        why = f"{decision.cause.value}{': ' + decision.detail if decision.detail else ''}"
+        context.out.print(f"  {escape(plain(f'{key.source} {target}:{key.tclass} {key.permission}'))}  [dim]{escape(plain(why))}[/dim]")
+    context.out.print(escape(found.in_words()))
+    context.out.print("[dim]Only a run proves a policy: `selab run` it.[/dim]")
