@@ -10,18 +10,22 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from filelock import FileLock
 
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.host import Host
-from selab.progress import Progress
+from selab.progress import Progress, log
 
 VERSION = 1
 """Part of every digest of what is built here: raise it when the same input gives another result."""
@@ -30,6 +34,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BUILD_TIMEOUT = 3600.0
 """Seconds for mmdebstrap: two to three minutes for the box on two idle cores with a near mirror."""
 REMOVE_TIMEOUT = 300.0
+END_TIMEOUT = 60.0
+"""Seconds for an interrupted mmdebstrap to clean up."""
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 """What dpkg leaves out of every root file system."""
 TOOLS = {"mmdebstrap": "mmdebstrap", "tar": "tar"}
@@ -159,15 +165,15 @@ class Rootfs:
     setup: str = ""
 
 
-def build_tar(rootfs: Rootfs, out: Path) -> None:
-    """Make the root file system as the tar `out`, whole or not at all. Raises SelabError."""
+def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
+    """Make the root file system as the tar `out`, whole or not at all; another thread may end it by `stop`. Raises SelabError."""
     require({})
     half = out.with_name(f".half-{out.name}")
     with _workplace() as work:
         for name, entries in (("early", rootfs.early), ("files", (*rootfs.files, Entry(SETUP, rootfs.setup.encode())))):
             _write_overlay(work / f"{name}.tar", entries)
         try:
-            _mmdebstrap(_command(rootfs, work, half))
+            _mmdebstrap(_command(rootfs, work, half), work, stop or Event())
             half.chmod(0o644)
             half.replace(out)
         finally:
@@ -193,7 +199,8 @@ SETUP = "/selab-setup"
 
 
 def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
-    mode = "root" if os.geteuid() == 0 else "unshare"
+    # As root in a mount namespace of its own: what it mounts goes when it goes, however it ends.
+    mode, apart = ("root", ["unshare", "--mount"]) if os.geteuid() == 0 else ("unshare", [])
     excluded = [f"--dpkgopt=path-exclude={path}" for path in EXCLUDED]
     options = [f"--aptopt={line}" for line in apt_options()]
     hooks = [
@@ -204,19 +211,44 @@ def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
         f'--customize-hook=rm -f "$1{SETUP}" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
     ]
     return [
-        "env", f"TMPDIR={work}", "mmdebstrap", f"--mode={mode}", f"--variant={rootfs.variant}", "--format=tar", f"--keyring={KEYRING}",
+        *apart, "mmdebstrap", f"--mode={mode}", f"--variant={rootfs.variant}", "--format=tar", f"--keyring={KEYRING}",
         "--dpkgopt=force-unsafe-io", *excluded, *options, f"--include={','.join(rootfs.packages)}", *hooks,
         rootfs.suite, str(out), find_mirror(),
     ]  # fmt: skip
 
 
-def _mmdebstrap(command: Sequence[str]) -> None:
-    done = Host().run(command, timeout=BUILD_TIMEOUT)
-    if not done.ok:
-        said = [line for line in done.error_text.splitlines() if line.startswith(("E:", "Err:"))]
-        why = said[0] if said else done.error_text
+def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
+    """Run mmdebstrap in a process group of its own: interrupted, it ends its whole group, and needs time to clean up."""
+    log.debug("host: %s", command)
+    said, environment, begun = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
+    with said.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, cwd="/", start_new_session=True
+        )
+        try:
+            while process.poll() is None:
+                if stop.wait(0.2) or time.monotonic() - begun > BUILD_TIMEOUT:
+                    raise SelabError("Making a root file system from packages was ended.", f"After {time.monotonic() - begun:.0f} seconds.")
+        finally:
+            _end(process)
+    if process.returncode:
+        text = said.read_text(errors="replace")
+        log.debug("mmdebstrap: %s", text)
+        why = next((line for line in text.splitlines() if line.startswith(("E:", "Err:"))), text)
         hint = "Look whether the package mirror can be reached; the whole output is in selab's log."
-        raise CommandFailed("The root file system could not be made from packages.", ["mmdebstrap"], done.returncode, why, hint)
+        raise CommandFailed("The root file system could not be made from packages.", ["mmdebstrap"], process.returncode, why, hint)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(END_TIMEOUT)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _write_overlay(path: Path, entries: Sequence[Entry]) -> None:
@@ -283,8 +315,9 @@ def _tree(root: Path) -> Iterable[Entry]:
             yield Entry(f"/{path.relative_to(root)}", path.read_bytes(), mode)
 
 
-def build_image_tar(source: ImageSource, out: Path, progress: Progress) -> None:
-    """Have the image's file system as the tar `out`, for `docker import`; several may ask at once. Raises SelabError."""
+def build_image_tar(source: ImageSource, out: Path, progress: Progress, stop: Event | None = None) -> None:
+    """Have the image's file system as the tar `out`, for `docker import`; several may ask at once, and another thread may end it by
+    `stop`. Raises SelabError."""
     with progress.step(f"Making the image {source.name} from packages"), FileLock(out.with_name(f".{out.name}.lock")):
         if not out.exists():
-            build_tar(Rootfs(source.suite, "essential", source.packages, files=source.files), out)
+            build_tar(Rootfs(source.suite, "essential", source.packages, files=source.files), out, stop)

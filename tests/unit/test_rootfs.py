@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import tarfile
+import os
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Timer
 
 import pytest
 
 from selab import rootfs
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.guest import Completed
+from selab.host import Host
 from selab.progress import Progress
 from selab.rootfs import MIRROR, Entry, Rootfs, build_tar, find_mirror, read_dockerfile, read_image
 
@@ -106,61 +110,98 @@ def test_a_directory_without_a_package_list_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path)
 
 
-class Mmdebstrap:
-    """Stands in for the host: writes the tar that mmdebstrap was asked for, or fails."""
+FAKE = """\
+#!/bin/sh
+mkdir "$TMPDIR/mmdebstrap.root"
+printf '%s\\n' "$@" >"$SEEN/arguments"
+for word; do
+    case $word in
+    --customize-hook=tar-in*) set -- $word; tar -tvf "$2" >"$SEEN/files";;
+    esac
+done
+echo "I: something" >&2
+"""
+"""A mmdebstrap that notes what it was asked for. What it does then is appended."""
+MAKE = 'while read -r word; do case $word in */.half-*) echo tar >"$word";; esac; done <"$SEEN/arguments"\n'
 
-    def __init__(self, fails: bool = False) -> None:
-        self.fails = fails
-        self.overlay: list[tuple[str, int]] = []
+
+class Options:
+    """Answers `apt-config dump`; everything else is run."""
 
     def run(self, argv: list[str], *, input: bytes = b"", timeout: float = 0) -> Completed:
-        if "mmdebstrap" not in argv:
-            return Completed(tuple(argv), 0, b'Acquire::http::Proxy "http://p.test:1";\nAPT::Other "1";\nAcquire::Empty "";\n', b"")
-        assert '--aptopt=Acquire::http::Proxy "http://p.test:1";' in argv
-        assert not [word for word in argv if word.startswith("--aptopt") and "Proxy" not in word]
-        Path(argv[-2]).write_bytes(b"tar")
-        hook = next(word for word in argv if word.startswith("--customize-hook=tar-in"))
-        with tarfile.open(hook.split()[1]) as tar:
-            self.overlay = [(member.name, member.mode) for member in tar]
-        return Completed(tuple(argv), 1 if self.fails else 0, b"", b"I: x\nE: no such package\nI: y\n")
+        if argv[0] != "apt-config":
+            return Host().run(argv, input=input, timeout=timeout)
+        return Completed(tuple(argv), 0, b'Acquire::http::Proxy "http://p.test:1";\nAPT::Other "1";\nAcquire::Empty "";\n', b"")
+
+
+@dataclass
+class Builder:
+    """Directories of a build with a fake mmdebstrap: `out` for the result, `place` to work in, `seen` for what it was asked."""
+
+    out: Path
+    place: Path
+    seen: Path
+    program: Path
+
+    def does(self, what: str) -> None:
+        self.program.write_text(FAKE + what)
+        self.program.chmod(0o755)
+
+    def build(self, stop: Event | None = None) -> None:
+        build_tar(Rootfs("trixie", "essential", ("a",), files=(Entry("/etc/s", b"1", 0o440),)), self.out / "x.tar", stop)
 
 
 @pytest.fixture
-def able(monkeypatch: pytest.MonkeyPatch) -> None:
+def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
+    made = Builder(*(tmp_path / name for name in ("out", "place", "seen", "bin/mmdebstrap")))
+    for directory in (made.out, made.place, made.seen, made.program.parent):
+        directory.mkdir()
     monkeypatch.setattr(rootfs, "_obstacle", lambda tools: None)
-
-
-@pytest.mark.usefixtures("able")
-def test_a_tar_is_made_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Mmdebstrap()
-    monkeypatch.setattr(rootfs, "Host", lambda: host)
-    build_tar(Rootfs("trixie", "essential", ("a",), files=(Entry("/etc/s", b"1", 0o440),)), tmp_path / "x.tar")
-    assert [path.name for path in tmp_path.iterdir()] == ["x.tar"]
-    assert host.overlay[0] == ("etc/s", 0o440)
-
-
-@pytest.mark.usefixtures("able")
-def test_a_failed_build_leaves_nothing_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rootfs, "Host", lambda: Mmdebstrap(fails=True))
-    with pytest.raises(CommandFailed, match="no such package"):
-        build_tar(Rootfs("trixie", "essential", ("a",)), tmp_path / "x.tar")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.usefixtures("able")
-def test_an_interrupted_build_leaves_no_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(command: list[str]) -> None:
-        place = next(word for word in command if word.startswith("TMPDIR=")).partition("=")[2]
-        (Path(place) / "mmdebstrap.x").mkdir()
-        raise KeyboardInterrupt
-
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(rootfs, "Host", Options)
     monkeypatch.setattr(rootfs, "as_root", list)
-    monkeypatch.setattr(rootfs, "_mmdebstrap", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        build_tar(Rootfs("trixie", "essential", ("a",)), tmp_path / "x.tar")
-    assert list((tmp_path / "tmp").iterdir()) == []
+    monkeypatch.setattr(rootfs.os, "geteuid", lambda: 1000)
+    for name, value in (("TMPDIR", str(made.place)), ("SEEN", str(made.seen)), ("PATH", f"{made.program.parent}:{os.environ['PATH']}")):
+        monkeypatch.setenv(name, value)
+    return made
+
+
+def test_a_tar_is_made_whole(builder: Builder) -> None:
+    builder.does(MAKE)
+    builder.build()
+    assert [path.name for path in builder.out.iterdir()] == ["x.tar"]
+    assert list(builder.place.iterdir()) == []
+    asked = (builder.seen / "arguments").read_text().splitlines()
+    assert [word for word in asked if word.startswith("--aptopt")] == ['--aptopt=Acquire::http::Proxy "http://p.test:1";']
+    assert "--mode=unshare" in asked
+    files = (builder.seen / "files").read_text().splitlines()
+    assert files[0].startswith("-r--r----- root/root") and files[0].endswith(" etc/s")
+
+
+def test_a_failed_build_leaves_nothing_and_says_why(builder: Builder) -> None:
+    builder.does(MAKE + 'echo "E: no such package" >&2; echo "I: more" >&2; exit 1')
+    with pytest.raises(CommandFailed, match="no such package"):
+        builder.build()
+    assert [*builder.out.iterdir(), *builder.place.iterdir()] == []
+
+
+def test_a_build_can_be_ended_which_does_not_end_selab(builder: Builder) -> None:
+    # What the real one does when it is interrupted: clean up, which takes a moment, and end its whole process group.
+    builder.does("trap 'sleep 0.3; touch \"$SEEN/cleaned\"; trap - TERM; kill -HUP 0' TERM\nsleep 30 & wait\n")
+    stop = Event()
+    Timer(0.5, stop.set).start()
+    with pytest.raises(SelabError, match="ended"):
+        builder.build(stop)
+    assert (builder.seen / "cleaned").exists()
+    assert [*builder.out.iterdir(), *builder.place.iterdir()] == []
+
+
+def test_a_build_that_does_not_want_to_end_is_killed(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    builder.does("trap '' TERM\nsleep 30\n")
+    monkeypatch.setattr(rootfs, "END_TIMEOUT", 0.2)
+    monkeypatch.setattr(rootfs, "BUILD_TIMEOUT", 0.5)
+    with pytest.raises(subprocess.TimeoutExpired):
+        builder.build()
+    assert list(builder.place.iterdir()) == []
 
 
 def test_an_image_that_another_selab_made_meanwhile_is_taken(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,16 +107,14 @@ def _build(wanted: Plan, half: Path, progress: Progress) -> None:
 def _image_tars(images: Sequence[ImageSource], stop: Event) -> list[Path]:
     """The images' tars, kept in the cache. Silent, since it runs beside the guest's packages: one mmdebstrap keeps only one CPU busy.
 
-    The first failure ends it: Ctrl-C reaches the program that is running here, and no other may be begun then.
+    `stop` ends the one that is being made, as a failure, and so no other is begun.
     """
     tars = []
     for image in images:
-        if stop.is_set():
-            break
         tar = cache_dir() / "images" / f"{image.name}-{image.digest[:SHORT]}.tar"
         tar.parent.mkdir(exist_ok=True)
         if not tar.exists():
-            build_image_tar(image, tar, Progress())
+            build_image_tar(image, tar, Progress(), stop)
         tars.append(tar)
     return tars
 

@@ -141,18 +141,17 @@ def test_a_build_that_fails_leaves_nothing(images: Path, cache: Path, monkeypatc
 def test_an_interrupted_build_begins_no_other_image(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
 
-    def image_tar(image: ImageSource, out: Path, progress: Progress) -> None:
+    def image_tar(image: ImageSource, out: Path, progress: Progress, stop: Event) -> None:
         begun.append(image.name)
         assert stop.wait(10)
+        raise SelabError("ended")
 
     def unpack(recipe: Recipe, root: Path) -> None:
         while not begun:
             time.sleep(0.01)
         raise KeyboardInterrupt
 
-    stop = Event()
     shutil.copytree(images / "httpd", images / "redis")
-    monkeypatch.setattr(build, "Event", lambda: stop)
     monkeypatch.setattr(build, "build_image_tar", image_tar)
     monkeypatch.setattr(build, "_unpack", unpack)
     with pytest.raises(KeyboardInterrupt):
@@ -163,7 +162,7 @@ def test_an_interrupted_build_begins_no_other_image(tmp_path: Path, images: Path
 def test_an_image_that_fails_ends_the_images(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
 
-    def fail(image: ImageSource, out: Path, progress: Progress) -> None:
+    def fail(image: ImageSource, out: Path, progress: Progress, stop: Event) -> None:
         begun.append(image.name)
         raise SelabError("no such package")
 
