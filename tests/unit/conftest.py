@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from selab.host import Host
+from selab.policy.base import BasePolicy, StoreFacts
+from selab.policy.build import CompiledModule
+from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project
 
 
@@ -16,3 +20,43 @@ def project(tmp_path: Path) -> Project:
     for name in ("policies", "scenarios", "images"):
         (tmp_path / name).mkdir()
     return find_project(tmp_path)
+
+
+BASE = """
+(mls true)
+(sid kernel) (sidorder (kernel)) (sidcontext kernel (u r kernel_t ((s0) (s0))))
+(sensitivity s0) (sensitivityorder (s0))
+(category c0) (category c1) (category c2) (category c3) (categoryorder (c0 c1 c2 c3))
+(sensitivitycategory s0 (range c0 c3))
+(class file (read write open)) (class process (transition)) (classorder (file process))
+(user u) (role r) (userrole u r) (userlevel u (s0)) (userrange u ((s0) (s0 (range c0 c3))))
+(typeattribute domain) (typeattribute cil_gen_require)
+(type kernel_t) (type etc_t) (type shared_t) (type base_t) (typeattributeset domain (kernel_t base_t))
+(roletype r kernel_t) (roletype r etc_t) (roletype r shared_t) (roletype r base_t)
+(boolean shiny false)
+(allow domain shared_t (file (read)))
+(mlsconstrain (file (read write)) (dom h1 h2))
+(booleanif (shiny) (true (allow base_t etc_t (file (write)))))
+"""
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> BasePolicy:
+    """Types kernel_t, etc_t, shared_t, base_t; every domain may read shared_t; MCS binds file reads."""
+    directory = tmp_path / "base"
+    (directory / "cil").mkdir(parents=True)
+    (directory / "devel").mkdir()
+    (directory / "cil" / "base.cil").write_text(BASE)
+    (directory / "flat.cil").write_text(BASE)
+    return BasePolicy(StoreFacts("test", 33, True, False, "f" * 64), directory, frozenset({"dangling_t"}))
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Toolchain:
+    return Toolchain(Host(), str(tmp_path / "work"))
+
+
+def module(name: str, cil: str) -> CompiledModule:
+    """A candidate with one domain NAME_t and the CIL statements `cil`."""
+    text = f"(type {name}_t) (roletype r {name}_t) (typeattributeset domain ({name}_t))\n{cil}\n"
+    return CompiledModule(name, text, frozenset({f"{name}_t"}), "")

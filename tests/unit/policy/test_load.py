@@ -1,0 +1,58 @@
+"""Loading: what the guest says decides, and nothing is believed without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from selab.errors import CommandFailed, SelabError
+from selab.policy.build import KernelPolicy
+from selab.policy.load import enforcing, flush_cache, load, policy_state
+from tests.unit.fakes import FakeGuest
+
+
+@pytest.mark.parametrize(
+    ("said", "enforce", "digest"),
+    [("1 7 abc 7\n", True, "abc"), ("0 7 abc 6\n", False, ""), ("0 7\n", False, ""), ("0 7 abc\n", False, "")],
+)
+def test_a_policy_is_known_only_while_the_kernels_counter_stands(said: str, enforce: bool, digest: str) -> None:
+    guest = FakeGuest()
+    guest.answer("/sys/fs/selinux/status", out=said)
+    state = policy_state(guest)
+    assert (state.enforcing, state.policyload, state.digest) == (enforce, 7, digest)
+
+
+def test_a_kernel_without_selinux_is_an_error() -> None:
+    guest = FakeGuest()
+    guest.answer("/sys/fs/selinux/status", out="\n")
+    with pytest.raises(SelabError, match="not enabled"):
+        policy_state(guest)
+
+
+@pytest.mark.parametrize(("code", "sentence"), [(4, "refused the policy"), (5, "was not loaded"), (6, "label is not valid")])
+def test_a_load_that_is_not_proven_is_an_error(code: int, sentence: str) -> None:
+    guest = FakeGuest()
+    guest.answer("/sys/fs/selinux/load", code=code, err="why")
+    with pytest.raises(CommandFailed, match=sentence):
+        load(guest, KernelPolicy(b"x", "digest"))
+
+
+def test_a_cache_that_was_not_flushed_is_an_error() -> None:
+    guest = FakeGuest()
+    guest.answer("commit_pending_bools", code=5)
+    with pytest.raises(CommandFailed, match="not flushed"):
+        flush_cache(guest, "digest")
+
+
+def test_the_mode_is_put_back_after_an_exception() -> None:
+    guest = FakeGuest()
+    guest.answer("/sys/fs/selinux/enforce")
+    with pytest.raises(KeyboardInterrupt), enforcing(guest, wanted=True, now=False):
+        raise KeyboardInterrupt
+    assert [argv[-1] for argv in guest.asked] == ["1", "0"]
+
+
+def test_the_mode_that_is_there_is_not_touched() -> None:
+    guest = FakeGuest()
+    with enforcing(guest, wanted=True, now=True):
+        pass
+    assert guest.asked == []
