@@ -7,6 +7,7 @@ import datetime
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from selab.audit.attribution import Attribution, Scope, attribute
@@ -22,11 +23,13 @@ from selab.lock import vm_lock
 from selab.policy.base import BasePolicy, ensure_base, survey
 from selab.policy.build import CompiledModule
 from selab.policy.candidate import LoadedPolicy, compiled, put_in_force, require_type
+from selab.policy.decide import can_decide
 from selab.policy.load import Mode, PolicyState, enforcing, policy_state
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.toolchain import Toolchain, choose_toolchain
 from selab.progress import Progress
 from selab.project import Project
+from selab.replay import Recorded, replay
 from selab.scenario import Scenario, load_scenario
 from selab.verdict import Evidence, Verdict, judge
 
@@ -44,7 +47,7 @@ class Request:
     """What the user asked for.
 
     `policy` is a name, `none` for the base policy alone, or nothing for the scenario's own; `beside` is called after the steps, while the
-    container still runs.
+    container still runs; `before` are the records of an earlier run, of which a changed candidate is asked first.
     """
 
     scenario: str
@@ -52,6 +55,7 @@ class Request:
     mode: Mode = Mode.ENFORCING
     keep: bool = False
     beside: Callable[[], None] | None = None
+    before: Recorded | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Plan:
     module: PolicyModule | None
     mode: Mode
     keep: bool
-    beside: Callable[[], None] | None
+    beside: Callable[[], None] | None = None
+    before: Recorded | None = None
 
     @property
     def policy(self) -> str:
@@ -139,7 +144,7 @@ def plan(project: Project, request: Request) -> Plan:
     find_image(project, scenario.image)
     name = request.policy or scenario.policy
     module = None if name == NO_POLICY else load_module(project, name)
-    return Plan(scenario, module, request.mode, request.keep, request.beside)
+    return Plan(scenario, module, request.mode, request.keep, request.beside, request.before)
 
 
 def run(project: Project, machine: Machine, request: Request, progress: Progress) -> Run:
@@ -200,6 +205,8 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
             state = policy_state(lab.guest)
             undo.enter_context(enforcing(lab.guest, lab.wanted.mode is not Mode.PERMISSIVE, state.enforcing))
             loaded = _in_force(lab, state, dontaudit=dontaudit)
+            if loaded.loaded and dontaudit:
+                _foretell(lab)
         opened = open_window(lab.guest)
         outcome = _workload(lab)
         with lab.progress.step("Reading the audit window", "audit"):
@@ -214,6 +221,14 @@ def _in_force(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> Loaded
     return put_in_force(
         lab.guest, lab.base, lab.candidates, lab.tools, state, lab.progress, contexts=contexts, permissive=permissive, dontaudit=dontaudit
     )
+
+
+def _foretell(lab: Lab) -> None:
+    """Say what the policy that was linked just now would decide about the denials of the run before."""
+    if lab.wanted.before and lab.tools.on_host and can_decide():
+        found = replay(Path(lab.tools.workdir) / "policy", lab.wanted.before.asked_for(lab.label.type))
+        if found.decisions:
+            lab.progress.note(f"Of the run before, {found.in_words()}.")
 
 
 def _hidden(lab: Lab) -> tuple[Denial, ...]:

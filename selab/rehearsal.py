@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from selab.cache import cache_dir
 from selab.errors import InputError, SelabError
-from selab.experiment import NO_POLICY
-from selab.history import History
+from selab.experiment import NO_POLICY, Plan
+from selab.history import History, StoredRun
 from selab.host import Host
 from selab.policy.base import BasePolicy, known_base
 from selab.policy.build import link
@@ -17,29 +16,30 @@ from selab.policy.module import load_module
 from selab.policy.toolchain import Toolchain, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
-from selab.replay import Replay, accesses, replay
+from selab.replay import Recorded, Replay, replay
 
 
-def records_of(project: Project, name: str, policy: str | None) -> tuple[Sequence[bytes], str, str]:
-    """The raw records of a run or a file, the candidate to ask, and the domain that the records speak of (nothing for a file)."""
+def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorded, str]:
+    """The records of a run or of a file (which speaks of the candidate's own domain), and the candidate to ask."""
     path = Path(name)
     if path.is_file():
         if policy is None:
             raise InputError("A log does not say which candidate to ask.", str(path), "Name one with --policy.")
-        return path.read_bytes().splitlines(), policy, ""
+        return Recorded(path.read_bytes().splitlines(), f"{policy}_t"), policy
     stored = History.of(project).find(name)
     chosen = policy or stored.document.policy
     if chosen == NO_POLICY:
         raise InputError("The run had no candidate.", stored.document.run, "Name one with --policy.")
-    domain = stored.document.label.requested.split(":")[2]
-    return stored.records, chosen, domain
+    return recorded(stored), chosen
 
 
-def rehearse(project: Project, lines: Sequence[bytes], policy: str, domain: str, progress: Progress) -> Replay:
-    """Link the candidate `policy` with the base policy of the project's last run, and ask it.
+def recorded(stored: StoredRun) -> Recorded:
+    """What a run out of the history has recorded."""
+    return Recorded(stored.records, stored.document.label.requested.split(":")[2])
 
-    Where the records speak of another candidate's `domain`, the same is asked for this one's own, NAME_t.
-    """
+
+def rehearse(project: Project, records: Recorded, policy: str, progress: Progress) -> Replay:
+    """Link the candidate `policy` with the base policy of the project's last run, and ask it for its own domain, NAME_t."""
     if lacking := missing_on_host():
         raise SelabError(
             "Replay needs the policy tools on this machine.", f"Missing: {' '.join(lacking)}.", "`script/setup` installs them."
@@ -51,9 +51,7 @@ def rehearse(project: Project, lines: Sequence[bytes], policy: str, domain: str,
         linked = link(base, [compiled(module, base, tools, project.state / "compiled")], tools)
     file = project.state / "replay" / "policy"
     file.write_bytes(linked.binary)
-    own = f"{policy}_t"
-    renamed = (domain, own) if domain and domain != own else ("", "")
-    return replay(file, accesses(lines, renamed))
+    return replay(file, records.asked_for(f"{policy}_t"))
 
 
 def last_base(project: Project) -> BasePolicy:
@@ -63,3 +61,11 @@ def last_base(project: Project) -> BasePolicy:
     if base is None:
         raise SelabError("No base policy is known yet.", "It is read from the guest.", "Run a scenario first: `selab run`.")
     return base
+
+
+def check_compiles(project: Project, wanted: Plan) -> None:
+    """Compile the candidate against the base policy of the last run, if one is known: a mistake shows before any machine is asked."""
+    runs = History.of(project).latest(1)
+    base = known_base(runs[0].document.base, cache_dir()) if runs else None
+    if wanted.module and base and not missing_on_host():
+        compiled(wanted.module, base, Toolchain(Host(), str(project.state / "policy")), project.state / "compiled")

@@ -14,6 +14,18 @@ from selab.policy.decide import Access, Decider, Decision
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """The raw lines of an earlier run's window, and the domain that its container had."""
+
+    lines: Sequence[bytes]
+    domain: str
+
+    def asked_for(self, domain: str) -> list[Access]:
+        """Its accesses, with `domain` in the place of its own."""
+        return accesses(self.lines, (self.domain, domain) if domain != self.domain else ("", ""))
+
+
+@dataclass(frozen=True)
 class Replay:
     """The decision for each distinct access of the records, in their order."""
 

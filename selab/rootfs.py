@@ -34,8 +34,6 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BUILD_TIMEOUT = 3600.0
 """Seconds for mmdebstrap: two to three minutes for the box on two idle cores with a near mirror."""
 REMOVE_TIMEOUT = 300.0
-END_TIMEOUT = 60.0
-"""Seconds for an interrupted mmdebstrap to clean up."""
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 """What dpkg leaves out of every root file system."""
 TOOLS = {"mmdebstrap": "mmdebstrap", "tar": "tar"}
@@ -46,9 +44,6 @@ SYSTEM_PATH = "/usr/sbin:/sbin"
 APT_OPTIONS = re.compile(r'^(Acquire::(?:http|https|Retries|Check-Valid-Until|Check-Date)(?:::\S+)?) ".+";$')
 CHANGES = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "USER", "WORKDIR", "VOLUME")
 """The instructions of a Dockerfile that `docker import --change` takes."""
-
-
-# --- what this machine has ------------------------------------------------------------------------------------------------------
 
 
 def tool(name: str) -> str:
@@ -140,9 +135,6 @@ def apt_options() -> list[str]:
     return [line for line in dump.splitlines() if APT_OPTIONS.match(line)]
 
 
-# --- root file systems ------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Entry:
     """A file to put into a root file system: absolute `path`, octal `mode`; owned by root."""
@@ -182,16 +174,16 @@ def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
 
 @contextmanager
 def _workplace() -> Iterator[Path]:
-    """A directory for mmdebstrap to work in, removed whatever happens: interrupted, mmdebstrap itself leaves a root file system behind.
-
-    It is not in /tmp, which may be in memory and smaller than a root file system.
-    """
+    """A directory for mmdebstrap to work in, removed whatever happens. Not in /tmp, which may be in memory and too small."""
     work = Path(tempfile.mkdtemp(prefix="selab-", dir=os.environ.get("TMPDIR", "/var/tmp")))
     work.chmod(0o755)
     try:
         yield work
     finally:
-        Host().run(as_root(["rm", "-rf", "--one-file-system", str(work)]), timeout=REMOVE_TIMEOUT)
+        remove = as_root(["rm", "-rf", "--one-file-system", str(work)])
+        if not Host().run(remove, timeout=REMOVE_TIMEOUT).ok:
+            time.sleep(1)  # Whoever was killed may have written until now.
+            Host().run(remove, timeout=REMOVE_TIMEOUT)
 
 
 SETUP = "/selab-setup"
@@ -199,8 +191,8 @@ SETUP = "/selab-setup"
 
 
 def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
-    # As root in a mount namespace of its own: what it mounts goes when it goes, however it ends.
-    mode, apart = ("root", ["unshare", "--mount"]) if os.geteuid() == 0 else ("unshare", [])
+    # What it starts and mounts is to go when it goes, however it ends; in its mode `unshare` it sees to that itself.
+    mode, apart = ("root", ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"]) if os.geteuid() == 0 else ("unshare", [])
     excluded = [f"--dpkgopt=path-exclude={path}" for path in EXCLUDED]
     options = [f"--aptopt={line}" for line in apt_options()]
     hooks = [
@@ -218,7 +210,7 @@ def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
 
 
 def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
-    """Run mmdebstrap in a process group of its own: interrupted, it ends its whole group, and needs time to clean up."""
+    """Run mmdebstrap in a process group of its own, since when it fails it ends its whole group, which would be selab."""
     log.debug("host: %s", command)
     said, environment, begun = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
     with said.open("wb") as out:
@@ -230,25 +222,15 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
                 if stop.wait(0.2) or time.monotonic() - begun > BUILD_TIMEOUT:
                     raise SelabError("Making a root file system from packages was ended.", f"After {time.monotonic() - begun:.0f} seconds.")
         finally:
-            _end(process)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     if process.returncode:
         text = said.read_text(errors="replace")
         log.debug("mmdebstrap: %s", text)
         why = next((line for line in text.splitlines() if line.startswith(("E:", "Err:"))), text)
         hint = "Look whether the package mirror can be reached; the whole output is in selab's log."
         raise CommandFailed("The root file system could not be made from packages.", ["mmdebstrap"], process.returncode, why, hint)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(END_TIMEOUT)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _write_overlay(path: Path, entries: Sequence[Entry]) -> None:
@@ -259,9 +241,6 @@ def _write_overlay(path: Path, entries: Sequence[Entry]) -> None:
             info.uname = info.gname = "root"
             tar.addfile(info, io.BytesIO(entry.data))
     path.chmod(0o644)
-
-
-# --- container images ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ def replay(context: Context, records: str, policy: str | None, as_json: bool) ->
 
     from selab.rehearsal import records_of, rehearse
 
-    lines, name, domain = records_of(context.project, records, policy)
-    found = rehearse(context.project, lines, name, domain, context.progress)
+    recorded, name = records_of(context.project, records, policy)
+    found = rehearse(context.project, recorded, name, context.progress)
     if as_json:
         rows = [
             {

@@ -12,6 +12,7 @@ from selab.cli.context import Context
 
 COMMANDS = {
     "run": ("selab.cli.run", "Run a scenario and show what SELinux denied."),
+    "watch": ("selab.cli.watch", "Run a scenario again on each save."),
     "history": ("selab.cli.history", "List the runs of this project."),
     "show": ("selab.cli.history", "Show a run again."),
     "diff": ("selab.cli.history", "Show what changed between two runs."),

@@ -47,23 +47,25 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     from selab import experiment
     from selab.history import History, change_in_words
     from selab.policy.load import Mode
+    from selab.rehearsal import recorded
     from selab.report.terminal import show_run
     from selab.vm.machine import Machine
 
     context.show_log(verbose)
     machine = Machine(context.project)
     beside = machine.shell if chosen["shell"] else None
-    request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), keep=chosen["keep"], beside=beside)
-    result = experiment.run(context.project, machine, request, context.progress)
     history = History.of(context.project)
+    last = history.latest(1, scenario)
+    before = recorded(last[0]) if last else None
+    request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside, before)
+    result = experiment.run(context.project, machine, request, context.progress)
     document = history.add(result)
     te = result.plan.module.texts["te"].decode("utf-8", "replace") if result.plan.module else ""
     _write_reports(document, te, chosen["junit"], chosen["sarif"])
     if as_json:
         click.echo(document.as_json())
     else:
-        before = history.before(history.find(document.run))
-        show_run(document, context.out, change=change_in_words(before.document, document) if before else "")
+        show_run(document, context.out, change=change_in_words(last[0].document, document) if last else "")
     return result.verdict.exit_code
 
 

@@ -1,0 +1,55 @@
+"""`selab watch`."""
+
+from __future__ import annotations
+
+import click
+
+from selab.cli.context import Context, pass_context
+from selab.cli.run import MODES
+
+
+@click.command()
+@click.argument("scenario")
+@click.option("--policy", metavar="NAME|none", help="The candidate, instead of the scenario's.")
+@click.option("--setenforce", type=click.Choice(list(MODES)), default="no", show_default=True, help="As in `selab run`.")
+@pass_context
+def watch(context: Context, scenario: str, policy: str | None, setenforce: str) -> None:
+    """Run SCENARIO again on each save of its policy, its file or its image, until Ctrl-C.
+
+    A save in the middle of a run starts over at once; a policy that does not compile does not touch the VM.
+
+    \b
+    Example:  selab watch apache
+    """
+    from rich.markup import escape
+
+    from selab import experiment
+    from selab.errors import SelabError
+    from selab.history import History, change_in_words
+    from selab.policy.load import Mode
+    from selab.progress import Progress
+    from selab.report.progress import TerminalListener
+    from selab.report.terminal import show_run
+    from selab.report.text import plain
+    from selab.vm.machine import Machine
+    from selab.watch import Watch
+
+    project, history = context.project, History.of(context.project)
+
+    def began() -> None:
+        context.console.clear()
+        context.console.print(f"[bold]selab watch {escape(scenario)}[/bold]  [dim]save to run again, Ctrl-C to end[/dim]")
+
+    def ended(result: experiment.Run | SelabError) -> None:
+        if isinstance(result, SelabError):
+            for line, style in ((result.what, "bold red"), (result.detail, ""), (result.hint, "dim")):
+                if line:
+                    context.out.print(escape(plain(line)), style=style)
+            return
+        document = history.add(result)
+        before = history.before(history.find(document.run))
+        show_run(document, context.out, change=change_in_words(before.document, document) if before else "")
+
+    request = experiment.Request(scenario, policy, Mode(MODES[setenforce]))
+    experiment.plan(project, request)
+    Watch(project, Machine(project), request, lambda: Progress(TerminalListener(context.console)), began, ended).forever()
