@@ -32,7 +32,7 @@ VERSION = 1
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BUILD_TIMEOUT = 3600.0
-"""Seconds for mmdebstrap: two to three minutes for the box on two idle cores with a near mirror."""
+"""Seconds for mmdebstrap: two to four minutes for the box on two cores with a near mirror."""
 REMOVE_TIMEOUT = 300.0
 EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
 """What dpkg leaves out of every root file system."""
@@ -42,6 +42,8 @@ USER_TOOLS = {"unshare": "util-linux", "newuidmap": "uidmap", "newgidmap": "uidm
 SYSTEM_PATH = "/usr/sbin:/sbin"
 """Where a plain user's PATH does not look although mke2fs and debugfs are there."""
 APT_OPTIONS = re.compile(r'^(Acquire::(?:http|https|Retries|Check-Valid-Until|Check-Date)(?:::\S+)?) ".+";$')
+SETUP = "/selab-setup"
+"""Where the setup script lies in a root file system while it runs."""
 CHANGES = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "USER", "WORKDIR", "VOLUME")
 """The instructions of a Dockerfile that `docker import --change` takes."""
 
@@ -186,10 +188,6 @@ def _workplace() -> Iterator[Path]:
             Host().run(remove, timeout=REMOVE_TIMEOUT)
 
 
-SETUP = "/selab-setup"
-"""Where the setup script lies while it runs."""
-
-
 def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
     # What it starts and mounts is to go when it goes, however it ends; in its mode `unshare` it sees to that itself.
     mode, apart = ("root", ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"]) if os.geteuid() == 0 else ("unshare", [])
@@ -212,11 +210,9 @@ def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
 def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
     """Run mmdebstrap in a process group of its own, since when it fails it ends its whole group, which would be selab."""
     log.debug("host: %s", command)
-    said, environment, begun = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
+    said, where, begun = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
     with said.open("wb") as out:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, cwd="/", start_new_session=True
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=where, cwd="/", start_new_session=True)
         try:
             while process.poll() is None:
                 if stop.wait(0.2) or time.monotonic() - begun > BUILD_TIMEOUT:
