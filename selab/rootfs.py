@@ -162,7 +162,10 @@ class Rootfs:
 def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
     """Make the root file system as the tar `out`, whole or not at all; another thread may end it by `stop`. Raises SelabError."""
     require({})
-    half = out.with_name(f".half-{out.name}")
+    for left in out.parent.glob(f".half-*-{out.name}"):
+        left.unlink()
+    # A name of our own: what a killed selab started may be writing still.
+    half = out.with_name(f".half-{os.getpid()}-{out.name}")
     with _workplace() as work:
         for name, entries in (("early", rootfs.early), ("files", (*rootfs.files, Entry(SETUP, rootfs.setup.encode())))):
             _write_overlay(work / f"{name}.tar", entries)
@@ -183,8 +186,7 @@ def _workplace() -> Iterator[Path]:
         yield work
     finally:
         remove = as_root(["rm", "-rf", "--one-file-system", str(work)])
-        if not Host().run(remove, timeout=REMOVE_TIMEOUT).ok:
-            time.sleep(1)  # Whoever was killed may have written until now.
+        if not Host().run(remove, timeout=REMOVE_TIMEOUT).ok:  # whoever was killed may have written until now
             Host().run(remove, timeout=REMOVE_TIMEOUT)
 
 
@@ -291,8 +293,7 @@ def _tree(root: Path) -> Iterable[Entry]:
 
 
 def build_image_tar(source: ImageSource, out: Path, progress: Progress, stop: Event | None = None) -> None:
-    """Have the image's file system as the tar `out`, for `docker import`; several may ask at once, and another thread may end it by
-    `stop`. Raises SelabError."""
+    """Have the image's file system as the tar `out`, for `docker import`, as `build_tar` does; several may ask at once."""
     with progress.step(f"Making the image {source.name} from packages"), FileLock(out.with_name(f".{out.name}.lock")):
         if not out.exists():
             build_tar(Rootfs(source.suite, "essential", source.packages, files=source.files), out, stop)

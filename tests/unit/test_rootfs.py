@@ -167,6 +167,7 @@ def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
 
 def test_a_tar_is_made_whole(builder: Builder) -> None:
     builder.does(MAKE)
+    (builder.out / ".half-1-x.tar").touch()
     builder.build()
     assert [path.name for path in builder.out.iterdir()] == ["x.tar"]
     assert list(builder.place.iterdir()) == []
