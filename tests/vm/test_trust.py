@@ -102,8 +102,8 @@ def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -
 @pytest.mark.slow
 def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Project) -> None:
     candidate(project, "invalid")
-    command = "touch /tmp/x; perl -e 'syscall(188, q(/tmp/x), q(security.selinux), qq(a:b:none_t:s0), 15, 0)'"
-    result = job(command, policy="invalid", mode="permissive")
+    command = "touch /data/x; perl -e 'syscall(188, q(/data/x), q(security.selinux), qq(a:b:none_t:s0), 14, 0)'"
+    result = job(command, extra="volumes:\n  - {target: /data}\n", policy="invalid", mode="permissive")
     assert [error.kind for error in result.attribution.errors] == ["setxattr"]
 
 

@@ -1,0 +1,73 @@
+"""SARIF and GitHub's annotations: valid, and on the right line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from selab.report.github import workflow_commands
+from selab.report.place import line_of
+from selab.report.sarif import sarif
+from tests.unit.documents import DENIAL, document
+
+SCHEMA = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
+TE = "policy_module(web, 1.0)\n\ncontainer_domain_template(web)\n"
+ERROR = {"kind": "setxattr", "meaning": "a context that the policy does not know"}
+
+
+def results(**more: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(sarif(document(**more), TE))["runs"][0]["results"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"verdict": "ERROR", "reasons": ["records lost"]},
+        {"verdict": "PASS", "denials": []},
+        {"hidden": [DENIAL]},
+        {"selinux_errors": [ERROR]},
+    ],
+)
+def test_the_document_is_valid(more: dict[str, Any]) -> None:
+    jsonschema.validate(json.loads(sarif(document(**more), TE)), SCHEMA)
+
+
+def test_a_denial_is_located_where_its_domain_comes_from() -> None:
+    assert results()[0]["locations"][0]["physicalLocation"]["region"]["startLine"] == 3
+
+
+def test_a_hidden_denial_is_a_warning() -> None:
+    assert [(one["ruleId"], one["level"]) for one in results(denials=[], hidden=[DENIAL])] == [("hidden-denial", "warning")]
+
+
+def test_an_error_of_the_run_is_no_success() -> None:
+    run = json.loads(sarif(document(verdict="ERROR", reasons=["records lost"]), TE))["runs"][0]
+    assert run["invocations"][0]["executionSuccessful"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("type web_t;\n", 1), ("# x\ntype web_t, domain;\n", 2), (TE, 3), ("x\nallow web_t self:file read;\n", 2), ("nothing\n", 1)],
+)
+def test_a_domain_is_found_in_the_source(text: str, line: int) -> None:
+    assert line_of("web_t", text) == line
+
+
+def test_an_annotation_is_one_line_at_the_denials_place() -> None:
+    (command,) = workflow_commands(document(denials=[DENIAL | {"path": "/a\n::error::forged"}]), TE)
+    assert command.startswith("::error file=policies/web.te,line=3,title=SELinux denial::web_t http_port_t:tcp_socket")
+    assert "\n" not in command
+
+
+def test_a_run_that_failed_without_a_denial_is_annotated_with_its_reason() -> None:
+    assert workflow_commands(document(denials=[], reasons=["step 'page' failed"]), TE)[0].endswith("::step 'page' failed")
+
+
+def test_a_pass_is_not_annotated() -> None:
+    assert workflow_commands(document(verdict="PASS", denials=[]), TE) == []
