@@ -21,5 +21,8 @@ def cache_dir() -> Path:
         path = platformdirs.site_cache_path("selab")
     else:
         path = platformdirs.user_cache_path("selab")
-    path.mkdir(parents=True, exist_ok=True)
+    if not path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            path.chmod(0o755)
     return path

@@ -102,7 +102,9 @@ def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -
 @pytest.mark.slow
 def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Project) -> None:
     candidate(project, "invalid")
-    command = "touch /data/x; perl -e 'syscall(188, q(/data/x), q(security.selinux), qq(a:b:none_t:s0), 14, 0)'"
+    # perl's syscall takes variables only: it must be able to write to its arguments. 188 is setxattr.
+    call = "my $p=q(/data/x); my $n=q(security.selinux); my $c=q(a:b:none_t:s0); syscall(188, $p, $n, $c, 13, 0)"
+    command = f"touch /data/x; perl -e '{call}'"
     result = job(command, extra="volumes:\n  - {target: /data}\n", policy="invalid", mode="permissive")
     assert [error.kind for error in result.attribution.errors] == ["setxattr"]
 
