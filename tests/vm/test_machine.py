@@ -18,7 +18,6 @@ from selab.progress import Progress
 from selab.vm.machine import Machine
 from selab.vm.ssh import Address, SshGuest, pin_text
 
-pytestmark = pytest.mark.slow
 BIG = 5 * 1024 * 1024
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv"
 
