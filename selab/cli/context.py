@@ -44,14 +44,14 @@ class Context:
         """Standard output: results only."""
         from rich.console import Console
 
-        return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+        return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
     @functools.cached_property
     def console(self) -> Console:
         """Standard error: progress, errors and everything else that is not the result."""
         from rich.console import Console
 
-        return Console(stderr=True, highlight=False)
+        return Console(stderr=True, highlight=False, emoji=False)
 
     @functools.cached_property
     def progress(self) -> Progress:

@@ -43,7 +43,7 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
         out.print("  [yellow]hidden by dontaudit rules[/yellow], seen in a second run without them:")
         out.print(denials_table(run.hidden))
     for error in run.selinux_errors:
-        out.print(f"  [red]SELinux error[/red]: {_safe(error.meaning)}: {_safe(error.text)}")
+        out.print(f"  [red]SELinux error[/red]: {_safe(error.meaning)} [dim]{_safe(error.text)}[/dim]")
     others = [(run.runtime, "of the container runtime"), (run.machine, "of the rest of the machine")]
     for denials, whose in others:
         if denials and everything:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from selab.__main__ import run
+from selab.cli.context import Context
 from selab.cli.root import COMMANDS, cli
 from selab.project import Project
 
@@ -53,3 +54,11 @@ def test_an_escape_sequence_in_an_error_does_not_reach_the_terminal(capsys: pyte
 def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([name, "--help"]) == 0
     assert "Example" in capsys.readouterr().out
+
+
+def test_a_context_is_not_taken_for_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    context = Context()
+    context.out.print("a:b:none_t:s0")
+    context.console.print("a:b:none_t:s0")
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("a:b:none_t:s0\n", "a:b:none_t:s0\n")
