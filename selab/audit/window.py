@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from dataclasses import dataclass
 
+from selab.audit.journal import SUPPRESSED, raw_from_journal
 from selab.errors import SelabError
 from selab.guest import Completed, Guest
 
@@ -22,16 +22,20 @@ _OPEN = r"""
 auditctl -s || exit 3
 log=/var/log/audit/audit.log
 [ -e "$log" ] && stat --format 'log %i %s' "$log"
-auditctl -s | grep -q '^pid 0$' && journalctl --lines=1 --show-cursor --quiet --output=cat | sed -n 's/^-- cursor: /cursor /p'
+if auditctl -s | grep -q '^pid 0$'; then
+  journalctl --lines=1 --show-cursor --quiet --output=cat | sed -n 's/^-- cursor: /cursor /p'
+  echo "ratelimit $(cat /proc/sys/kernel/printk_ratelimit)" && echo 0 >/proc/sys/kernel/printk_ratelimit
+fi
 auditctl -m "$1" || exit 4
 """
-# The same as _CLOSE from the journal, which takes the kernel's records itself where no audit daemon does.
+# The same as _CLOSE from the journal: without an audit daemon the kernel prints its records there, and no longer limits their rate.
 _CLOSE_JOURNAL = r"""
-mark=$1 cursor=$2 wait=$3 max=$4
+mark=$1 cursor=$2 ratelimit=$3 wait=$4 max=$5
 auditctl -m "$mark" || exit 4
-since() { journalctl _TRANSPORT=audit --after-cursor="$cursor" --quiet --all --output=json; }
+since() { journalctl _TRANSPORT=kernel + _TRANSPORT=audit --after-cursor="$cursor" --quiet --all --output=json; }
 turns=$wait
 while [ "$turns" -gt 0 ]; do since | grep -qaF -e "$mark" && break; turns=$((turns - 1)); sleep 1; done
+echo "$ratelimit" >/proc/sys/kernel/printk_ratelimit
 auditctl -s
 echo "mode $(cat /sys/fs/selinux/enforce)"
 echo window
@@ -82,6 +86,7 @@ class OpenWindow:
     """A window that was begun: its token (random, so that no container can forge the mark), and where the log stood.
 
     With a `cursor` the records come from the journal, since no audit daemon takes them; otherwise from the file with that `inode`.
+    `ratelimit` is the kernel's own (sysctl kernel.printk_ratelimit), which is off during a window of the journal.
     """
 
     token: str
@@ -89,6 +94,7 @@ class OpenWindow:
     inode: int = 0
     offset: int = 0
     cursor: str = ""
+    ratelimit: int = 5
 
     def mark(self, which: str) -> str:
         return f"selab {self.token} {which}"
@@ -112,14 +118,15 @@ def open_window(guest: Guest) -> OpenWindow:
     if status.pid and where:
         return OpenWindow(token, status, int(where.group(1)), int(where.group(2)))
     if cursor := re.search(r"^cursor (\S+)$", done.text, re.MULTILINE):
-        return OpenWindow(token, status, cursor=cursor.group(1))
+        limit = re.search(r"^ratelimit (\d+)$", done.text, re.MULTILINE)
+        return OpenWindow(token, status, cursor=cursor.group(1), ratelimit=int(limit.group(1)) if limit else 5)
     hint = "Start it: `selab vm ssh -- systemctl start auditd`."
     raise SelabError("Nobody takes audit records in the guest.", "The audit daemon does not run, and the journal has no cursor.", hint)
 
 
 def close_window(guest: Guest, opened: OpenWindow) -> Window:
     """Set the end mark, wait until it is in the log, and read everything between the two."""
-    where = [opened.cursor] if opened.cursor else [str(opened.inode), str(opened.offset)]
+    where = [opened.cursor, str(opened.ratelimit)] if opened.cursor else [str(opened.inode), str(opened.offset)]
     words = [opened.mark("end"), *where, str(MARK_WAIT), str(MAX_BYTES)]
     done = guest.run(["sh", "-c", _CLOSE_JOURNAL if opened.cursor else _CLOSE, "sh", *words], timeout=READ_TIMEOUT)
     if not done.ok:
@@ -127,28 +134,8 @@ def close_window(guest: Guest, opened: OpenWindow) -> Window:
     head, _, log = done.stdout.partition(b"\nwindow\n")
     text = head.decode("utf-8", "replace")
     lines, problems = _between(raw_from_journal(log) if opened.cursor else log, opened)
-    problems += _doubts(opened, _status(text), done.error_text, len(log))
+    problems += _doubts(opened, _status(text), done.error_text, len(log), SUPPRESSED in log)
     return Window(tuple(lines), tuple(problems), "mode 1" in text)
-
-
-def raw_from_journal(entries: bytes) -> bytes:
-    """Entries of `journalctl --output=json` with the transport `audit` as lines of audit.log; what is no such entry is left out.
-
-    The fields are those of systemd.journal-fields(7) and journald-audit.c; a message with odd bytes is a list of numbers.
-    """
-    lines = []
-    for line in entries.splitlines():
-        try:
-            entry = json.loads(line)
-            message = entry["MESSAGE"]
-            text = bytes(message) if isinstance(message, list) else str(message).encode("utf-8", "surrogateescape")
-            stamp = int(entry["_SOURCE_REALTIME_TIMESTAMP"])
-            name, serial = str(entry["_AUDIT_TYPE_NAME"]), int(entry["_AUDIT_ID"])
-        except (ValueError, KeyError, TypeError):
-            continue
-        body = text.removeprefix(name.encode() + b" ").replace(b"\n", b" ")
-        lines.append(f"type={name} msg=audit({stamp // 1_000_000}.{stamp // 1000 % 1000:03}:{serial}): ".encode() + body)
-    return b"\n".join(lines)
 
 
 def _last(done: Completed) -> str:
@@ -178,7 +165,7 @@ def _serial(log: bytes, mark: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def _doubts(opened: OpenWindow, after: AuditStatus, said: str, size: int) -> list[str]:
+def _doubts(opened: OpenWindow, after: AuditStatus, said: str, size: int, suppressed: bool) -> list[str]:
     problems = []
     if after.lost > opened.status.lost:
         problems.append(f"the kernel lost {after.lost - opened.status.lost} audit records")
@@ -192,6 +179,8 @@ def _doubts(opened: OpenWindow, after: AuditStatus, said: str, size: int) -> lis
         problems.append("the audit log was rotated away during the run")
     if "truncated" in said:
         problems.append("the audit log was truncated during the run")
+    if opened.cursor and suppressed:
+        problems.append("the kernel suppressed audit records instead of printing them")
     if size >= MAX_BYTES:
         problems.append(f"the window holds more than {MAX_BYTES >> 20} MiB")
     return problems

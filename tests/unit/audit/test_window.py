@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from selab.audit.window import OpenWindow, close_window, open_window, raw_from_journal
+from selab.audit.window import OpenWindow, Window, close_window, open_window
 from selab.errors import SelabError
 from tests.unit.fakes import FakeGuest
 
@@ -108,28 +108,32 @@ def test_a_window_that_cannot_be_closed_is_a_problem() -> None:
     assert close_window(guest, window).problems == ("the end of the window could not be marked: auditctl: cannot send",)
 
 
-def test_without_an_audit_daemon_the_journal_is_read() -> None:
+def journal_window(extra: str = "") -> Window:
     guest = FakeGuest()
     status = STATUS.format(lost=0).replace("pid 400", "pid 0")
-    guest.answer("begin", out=status + "log 77 1000\ncursor s=abc;i=1\n")
+    guest.answer("begin", out=status + "log 77 1000\ncursor s=abc;i=1\nratelimit 5\n")
     window = open_window(guest)
-    entries = "\n".join(
-        json.dumps(
-            {"MESSAGE": message, "_SOURCE_REALTIME_TIMESTAMP": "1700000000123456", "_AUDIT_TYPE_NAME": name, "_AUDIT_ID": str(serial)}
-        )
-        for serial, name, message in (
-            (10, "USER", f"USER pid=9 uid=0 msg='text={window.mark('begin')} res=success'"),
-            (11, "AVC", "AVC avc:  denied  { read } for  pid=1"),
-            (12, "USER", f"USER pid=9 uid=0 msg='text={window.mark('end')} res=success'"),
-        )
-    )
+    records = [
+        (1005, 10, f"pid=9 msg='text={window.mark('begin')}'"),
+        (1400, 11, AVC),
+        (1005, 12, f"pid=9 msg='text={window.mark('end')}'"),
+    ]
+    lines = [f"audit: type={kind} audit(1700000000.123:{serial}): {text}" for kind, serial, text in records]
+    entries = "\n".join(json.dumps({"MESSAGE": line, "_TRANSPORT": "kernel"}) for line in [*lines, extra])
     guest.answer(window.mark("end"), out=f"{status}mode 0\nwindow\n{entries}\n")
-    closed = close_window(guest, window)
-    assert (closed.lines, closed.problems) == ((b"type=AVC msg=audit(1700000000.123:11): avc:  denied  { read } for  pid=1",), ())
+    return close_window(guest, window)
 
 
-def test_a_journal_entry_that_is_none_is_left_out() -> None:
-    assert raw_from_journal(b'not json\n[]\n{"MESSAGE": "x"}\n') == b""
+AVC = "avc:  denied  { read } for  pid=1"
+
+
+def test_without_an_audit_daemon_the_journal_is_read() -> None:
+    closed = journal_window()
+    assert (closed.lines, closed.problems) == ((f"type=AVC msg=audit(1700000000.123:11): {AVC}".encode(),), ())
+
+
+def test_records_that_the_kernel_did_not_print_are_a_problem() -> None:
+    assert journal_window("kauditd_printk_skb: 5 callbacks suppressed").problems != ()
 
 
 def test_where_nobody_takes_records_there_is_no_window() -> None:
