@@ -14,7 +14,7 @@ from selab.audit.attribution import Attribution, Scope, attribute
 from selab.audit.denial import Denial
 from selab.audit.window import Window, close_window, open_window
 from selab.cache import cache_dir
-from selab.container.image import find_image
+from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level, runtime_default_type
 from selab.container.run import Container, ContainerRefused, running, see_labels
 from selab.container.steps import StepResult, log_tail, run_steps
@@ -62,12 +62,14 @@ class Request:
 class Plan:
     """What will be run, read and validated before anything is changed."""
 
+    request: Request
     scenario: Scenario
+    image: Image
     module: PolicyModule | None
-    mode: Mode
-    keep: bool
-    beside: Callable[[], None] | None = None
-    before: Recorded | None = None
+
+    @property
+    def mode(self) -> Mode:
+        return self.request.mode
 
     @property
     def policy(self) -> str:
@@ -141,10 +143,10 @@ class Run:
 def plan(project: Project, request: Request) -> Plan:
     """Read and validate everything that the user wrote. Raises InputError; nothing has been changed by then."""
     scenario = load_scenario(project, request.scenario)
-    find_image(project, scenario.image)
+    image = find_image(project, scenario.image)
     name = request.policy or scenario.policy
     module = None if name == NO_POLICY else load_module(project, name)
-    return Plan(scenario, module, request.mode, request.keep, request.beside, request.before)
+    return Plan(request, scenario, image, module)
 
 
 def run(project: Project, machine: Machine, request: Request, progress: Progress) -> Run:
@@ -225,8 +227,9 @@ def _in_force(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> Loaded
 
 def _foretell(lab: Lab) -> None:
     """Say what the policy that was linked just now would decide about the denials of the run before."""
-    if lab.wanted.before and lab.tools.on_host and can_decide():
-        found = replay(Path(lab.tools.workdir) / "policy", lab.wanted.before.asked_for(lab.label.type))
+    before = lab.wanted.request.before
+    if before and lab.tools.on_host and can_decide():
+        found = replay(Path(lab.tools.workdir) / "policy", before.asked_for(lab.label.type))
         if found.decisions:
             lab.progress.note(f"Of the run before, {found.in_words()}.")
 
@@ -263,8 +266,8 @@ def _workload(lab: Lab) -> Outcome:
             with lab.progress.step("Doing the steps", "steps"):
                 for result in run_steps(lab.guest, lab.wanted.scenario, container):
                     outcome.steps.append(result)
-            if lab.wanted.beside:
-                lab.wanted.beside()
+            if lab.wanted.request.beside:
+                lab.wanted.request.beside()
             see_labels(lab.guest, container)
             outcome.labels = frozenset(container.labels)
             if not all(step.ok for step in outcome.steps):
@@ -280,12 +283,10 @@ def _workload(lab: Lab) -> Outcome:
 
 @contextlib.contextmanager
 def _container(lab: Lab) -> Iterator[Container]:
-    image = find_image(lab.project, lab.wanted.scenario.image)
+    wanted, keep = lab.wanted, lab.wanted.request.keep
     with contextlib.ExitStack() as stack:
         with lab.progress.step("Starting the container", "container"):
-            manager = running(
-                lab.guest, lab.wanted.scenario, image, lab.label, lab.project.root, cache_dir(), lab.progress, keep=lab.wanted.keep
-            )
+            manager = running(lab.guest, wanted.scenario, wanted.image, lab.label, lab.project.root, cache_dir(), lab.progress, keep=keep)
             container = stack.enter_context(manager)
         yield container
         with lab.progress.step("Removing the container", "remove"):

@@ -11,13 +11,13 @@ import pytest
 
 from selab.audit.attribution import Scope, attribute
 from selab.audit.window import Window
+from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
-from selab.experiment import Outcome, Plan, Run
+from selab.experiment import Outcome, Plan, Request, Run
 from selab.history import History, change_in_words, compare
 from selab.policy.candidate import LoadedPolicy
-from selab.policy.load import Mode
 from selab.policy.module import PolicyModule
 from selab.scenario import Scenario
 from selab.verdict import Verdict
@@ -30,7 +30,7 @@ LINE = (
 
 def finished(number: int, scenario: str = "web") -> Run:
     label = ContainerLabel("web_t", "s0:c1,c2")
-    plan = Plan(Scenario(image="x"), PolicyModule("web", Path(), {"te": b"policy_module(web, 1.0)\n"}), Mode.ENFORCING, False, None)
+    plan = Plan(Request(scenario), Scenario(image="x"), Image("x", None), PolicyModule("web", Path(), {"te": b"policy_module(web, 1.0)\n"}))
     plan.scenario._name = scenario
     outcome = Outcome([StepResult("page", True, 1.0)], [], [], frozenset({label.context}))
     window = Window((LINE,), (), True)
