@@ -257,6 +257,11 @@ class ImageSource:
     changes: tuple[str, ...]
     digest: str
 
+    @property
+    def tar_name(self) -> str:
+        """What its file system is called, in the cache and in a box."""
+        return f"{self.name}-{self.digest[:12]}.tar"
+
 
 def read_image(directory: Path) -> ImageSource:
     """The image that `directory` describes. Raises InputError."""
@@ -290,6 +295,15 @@ def _tree(root: Path) -> Iterable[Entry]:
         if path.is_file() and not path.is_symlink():
             mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
             yield Entry(f"/{path.relative_to(root)}", path.read_bytes(), mode)
+
+
+def image_tar(source: ImageSource, cache: Path, progress: Progress, stop: Event | None = None) -> Path:
+    """The image's file system as a tar in `cache`, made where it is not there yet."""
+    tar = cache / "images" / source.tar_name
+    if not tar.exists():
+        tar.parent.mkdir(parents=True, exist_ok=True)
+        build_image_tar(source, tar, progress, stop)
+    return tar
 
 
 def build_image_tar(source: ImageSource, out: Path, progress: Progress, stop: Event | None = None) -> None:

@@ -11,7 +11,7 @@ from selab.errors import InputError, SelabError
 from selab.guest import Guest
 from selab.progress import Progress
 from selab.project import Project
-from selab.rootfs import ImageSource, build_image_tar, can_build_images, read_image
+from selab.rootfs import ImageSource, can_build_images, image_tar, read_image
 
 BOX_IMAGES = "/var/lib/selab/images"
 """Where a box that selab built carries the file systems of its images."""
@@ -55,7 +55,7 @@ def ensure_image(guest: Guest, image: Image, cache: Path, progress: Progress) ->
 
 
 def _import_from_box(guest: Guest, image: Image, source: ImageSource) -> bool:
-    path = f"{BOX_IMAGES}/{source.name}-{source.digest[:12]}.tar"
+    path = f"{BOX_IMAGES}/{source.tar_name}"
     if not guest.run(["test", "-s", path]).ok:
         return False
     _import(guest, image, source, path)
@@ -70,12 +70,8 @@ def _import(guest: Guest, image: Image, source: ImageSource, path: str) -> None:
 def _bring(guest: Guest, image: Image, source: ImageSource, cache: Path, progress: Progress) -> None:
     """Make the image where the box does not carry it: on the host from packages, or in the guest by its Dockerfile."""
     if can_build_images():
-        tar = cache / "images" / f"{source.name}-{source.digest[:12]}.tar"
-        if not tar.exists():
-            tar.parent.mkdir(parents=True, exist_ok=True)
-            build_image_tar(source, tar, progress)
-        there = f"{BOX_IMAGES}/{tar.name}"
-        guest.put(tar.read_bytes(), there)
+        there = f"{BOX_IMAGES}/{source.tar_name}"
+        guest.put(image_tar(source, cache, progress).read_bytes(), there)
         _import(guest, image, source, there)
         return
     for path in sorted(source.directory.rglob("*")):

@@ -16,9 +16,9 @@ from selab.errors import CommandFailed, SelabError
 from selab.guest import Completed
 from selab.host import Host
 from selab.progress import Progress
-from selab.rootfs import ImageSource, as_root, build_image_tar, build_tar, require, tool
+from selab.rootfs import ImageSource, as_root, build_tar, image_tar, require, tool
 from selab.vm.box.recipe import Plan, Recipe, plan
-from selab.vm.box.store import SHORT, Box, box_at, building, directory_of, half_made, read_box, remove_tree
+from selab.vm.box.store import Box, box_at, building, directory_of, half_made, read_box, remove_tree
 
 TOOLS = {"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "qemu-img": "qemu-utils", "chroot": "coreutils"}
 DISK_NEEDED = 6 << 30
@@ -109,14 +109,7 @@ def _image_tars(images: Sequence[ImageSource], stop: Event) -> list[Path]:
 
     `stop` ends the one that is being made, as a failure, and so no other is begun.
     """
-    tars = []
-    for image in images:
-        tar = cache_dir() / "images" / f"{image.name}-{image.digest[:SHORT]}.tar"
-        tar.parent.mkdir(exist_ok=True)
-        if not tar.exists():
-            build_image_tar(image, tar, Progress(), stop)
-        tars.append(tar)
-    return tars
+    return [image_tar(image, cache_dir(), Progress(), stop) for image in images]
 
 
 def _unpack(recipe: Recipe, root: Path) -> None:
@@ -134,7 +127,7 @@ def _carry(images: Sequence[tuple[ImageSource, Path]], root: Path) -> None:
     directory = root / IMAGES
     directory.mkdir(parents=True)
     for image, tar in images:
-        there = directory / f"{image.name}-{image.digest[:SHORT]}.tar"
+        there = directory / image.tar_name
         shutil.copyfile(tar, there)
         there.with_suffix(".json").write_text(json.dumps({"changes": image.changes}) + "\n")
 

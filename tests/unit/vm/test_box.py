@@ -12,6 +12,7 @@ from threading import Event
 import pytest
 from filelock import FileLock, Timeout
 
+from selab import rootfs
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.guest import Completed
 from selab.progress import Progress
@@ -152,7 +153,7 @@ def test_an_interrupted_build_begins_no_other_image(tmp_path: Path, images: Path
         raise KeyboardInterrupt
 
     shutil.copytree(images / "httpd", images / "redis")
-    monkeypatch.setattr(build, "build_image_tar", image_tar)
+    monkeypatch.setattr(rootfs, "build_image_tar", image_tar)
     monkeypatch.setattr(build, "_unpack", unpack)
     with pytest.raises(KeyboardInterrupt):
         build._build(recipe.plan("debian13", images), tmp_path, Progress())
@@ -167,7 +168,7 @@ def test_an_image_that_fails_ends_the_images(images: Path, monkeypatch: pytest.M
         raise SelabError("no such package")
 
     shutil.copytree(images / "httpd", images / "redis")
-    monkeypatch.setattr(build, "build_image_tar", fail)
+    monkeypatch.setattr(rootfs, "build_image_tar", fail)
     with pytest.raises(SelabError):
         build._image_tars(recipe.plan("debian13", images).images, Event())
     assert begun == ["httpd"]
