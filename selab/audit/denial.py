@@ -21,6 +21,14 @@ class DenialKey(NamedTuple):
     tclass: str
     permission: str
 
+    def __str__(self) -> str:
+        return f"{self.source} {shown_target(self.source, self.target)}:{self.tclass} {self.permission}"
+
+
+def shown_target(source: str, target: str) -> str:
+    """The target as the policy language writes it: `self` where it is the source."""
+    return "self" if target == source else target
+
 
 @dataclass(frozen=True, slots=True)
 class AvcDenial:

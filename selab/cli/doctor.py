@@ -6,11 +6,10 @@ import dataclasses
 import json
 
 import click
-from rich.markup import escape
 
 from selab.cli.context import Context, pass_context
 from selab.errors import EXIT_ERROR, EXIT_PASS
-from selab.report.text import plain
+from selab.report.markup import safe
 
 SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "bad": "[red]✗[/red]"}
 
@@ -32,8 +31,8 @@ def doctor(context: Context, as_json: bool) -> int:
     for finding in examine(context.project):
         findings.append(finding)
         if not as_json:
-            remedy = f"\n    [dim]{escape(plain(finding.remedy))}[/dim]" if finding.remedy else ""
-            context.out.print(f"{SIGNS[finding.state]} {finding.subject:15} {escape(plain(finding.detail))}{remedy}")
+            remedy = f"\n    [dim]{safe(finding.remedy)}[/dim]" if finding.remedy else ""
+            context.out.print(f"{SIGNS[finding.state]} {finding.subject:15} {safe(finding.detail)}{remedy}")
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
     return EXIT_ERROR if any(finding.state is State.BAD for finding in findings) else EXIT_PASS

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from selab.cli.context import Context, pass_context
+from selab.report.markup import safe
 from selab.report.text import plain
 
 
@@ -86,12 +87,11 @@ def diff(context: Context, before: str | None, after: str) -> None:
     found = compare(old.document, new.document)
     for sign, colour, keys in (("-", "green", found.gone), ("+", "red", found.new), (" ", "dim", found.remaining)):
         for key in keys:
-            target = "self" if key.target == key.source else key.target
-            out.print(f"  [{colour}]{sign} {escape(plain(f'{key.source} {target}:{key.tclass} {key.permission}'))}[/{colour}]")
+            out.print(f"  [{colour}]{sign} {safe(str(key))}[/{colour}]")
     for ending in sorted(old.sources.keys() | new.sources.keys()):
         was, now = (stored.sources.get(ending, "").splitlines() for stored in (old, new))
         names = [f"{stored.document.policy}.{ending} {stored.document.run}" for stored in (old, new)]
         for line in difflib.unified_diff(was, now, names[0], names[1], lineterm=""):
             colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0], "default")
-            out.print(f"[{colour}]{escape(plain(line.expandtabs()))}[/{colour}]")
+            out.print(f"[{colour}]{safe(line.expandtabs())}[/{colour}]")
     out.print(change_in_words(old.document, new.document))

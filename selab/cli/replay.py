@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 
 from selab.cli.context import Context, pass_context
-from selab.report.text import plain
+from selab.report.markup import safe
 
 
 @click.command()
@@ -46,8 +46,7 @@ def replay(context: Context, records: str, policy: str | None, as_json: bool) ->
         click.echo(json.dumps({"schema": 1, "policy": name, "decisions": rows}, indent=2))
         return
     for key, decision in sorted(found.causes.items()):
-        target = "self" if key.target == key.source else key.target
         why = f"{decision.cause.value}{': ' + decision.detail if decision.detail else ''}"
-        context.out.print(f"  {escape(plain(f'{key.source} {target}:{key.tclass} {key.permission}'))}  [dim]{escape(plain(why))}[/dim]")
+        context.out.print(f"  {safe(str(key))}  [dim]{safe(why)}[/dim]")
     context.out.print(escape(found.in_words()))
     context.out.print("[dim]Only a run proves a policy: `selab run` it.[/dim]")

@@ -28,9 +28,9 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     from selab.history import History, change_in_words
     from selab.policy.load import Mode
     from selab.progress import Progress
+    from selab.report.markup import safe
     from selab.report.progress import TerminalListener
     from selab.report.terminal import show_run
-    from selab.report.text import plain
     from selab.vm.machine import Machine
     from selab.watch import Watch
 
@@ -44,7 +44,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
         if isinstance(result, SelabError):
             for line, style in ((result.what, "bold red"), (result.detail, ""), (result.hint, "dim")):
                 if line:
-                    context.out.print(escape(plain(line)), style=style)
+                    context.out.print(safe(line), style=style)
             return
         document = history.add(result)
         before = history.before(history.find(document.run))

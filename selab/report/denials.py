@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from selab.audit.denial import Denial, SelinuxError
 from selab.audit.reading import NOT_A_RECORD
 from selab.audit.summary import Summary
-from selab.report.text import plain
+from selab.report.markup import safe
 
 _OUTCOMES = {True: "permissive", False: "blocked", None: "not said"}
 
@@ -36,7 +35,7 @@ def denials_table(summary: Summary) -> Table:
     for denial in summary.denials:
         rule = f"{denial.source} {denial.target}:{denial.tclass} {{ {' '.join(denial.permissions)} }}"
         outcome = _OUTCOMES[denial.permissive] + (", mixed" if denial.mixed else "")
-        table.add_row(_safe(rule), str(denial.count), outcome, _safe(_example(denial)))
+        table.add_row(safe(rule), str(denial.count), outcome, safe(_example(denial)))
     return table
 
 
@@ -44,14 +43,14 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     """The lines below the table, as rich markup."""
     yield f"{_counted(summary.records, 'denial record')} in {_counted(summary.events, 'event')}, {len(summary.denials)} unique"
     for error, count in summary.selinux_err:
-        yield f"[bold]SELINUX_ERR[/] {_safe(error.kind)} x{count}: {_safe(_subject(error))}"
-        yield f"  {_safe(error.meaning)}"
+        yield f"[bold]SELINUX_ERR[/] {safe(error.kind)} x{count}: {safe(_subject(error))}"
+        yield f"  {safe(error.meaning)}"
     if summary.ignored:
-        yield "ignored: " + ", ".join(f"{_safe(kind)} {count}" for kind, count in summary.ignored.items())
+        yield "ignored: " + ", ".join(f"{safe(kind)} {count}" for kind, count in summary.ignored.items())
     if summary.unparsed:
         yield f"[bold red]{_counted(summary.unparsed, 'record')} could not be read, and may be a denial:[/]"
         for example in summary.unparsed_examples:
-            yield f"  {_safe(example)}"
+            yield f"  {safe(example)}"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -68,7 +67,3 @@ def _subject(error: SelinuxError) -> str:
     invalid = f"invalid context {error.invalid_context}" if error.invalid_context else ""
     tclass = f"class {error.tclass}" if error.tclass else ""
     return ", ".join(part for part in (contexts, tclass, invalid) if part) or error.text
-
-
-def _safe(text: str) -> str:
-    return escape(plain(text))

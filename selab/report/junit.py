@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+from selab.audit.denial import shown_target
 from selab.document import DenialEntry, RunDocument
 from selab.report.text import plain
 from selab.verdict import Verdict
@@ -47,7 +48,7 @@ def _add(case: ET.Element, kind: str, type_name: str, message: str, text: str) -
 
 def describe(denial: DenialEntry) -> str:
     """A denial in one line, as a rule that would allow it is written."""
-    target = "self" if denial.target == denial.source else denial.target
+    target = shown_target(denial.source, denial.target)
     example = " ".join(part for part in (denial.comm, denial.path, denial.detail) if part)
     words = f"{denial.source} {target}:{denial.tclass} {{ {' '.join(denial.permissions)} }} {denial.count} times"
     return plain(f"{words}, for example {example}" if example else words)

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from selab.report.markup import safe
 from selab.report.text import plain
 
 WORTH_SHOWING = 1.0
@@ -23,7 +24,7 @@ class TerminalListener:
     def started(self, step: str, depth: int) -> None:
         self._stack = [*self._stack[:depth], plain(step)]
         if not self._console.is_terminal:
-            self._console.print(f"{'  ' * depth}{escape(plain(step))} ...", soft_wrap=True)
+            self._console.print(f"{'  ' * depth}{safe(step)} ...", soft_wrap=True)
             return
         if self._status is None:
             self._status = self._console.status("")
@@ -31,7 +32,7 @@ class TerminalListener:
         self._status.update(escape(self._stack[-1]))
 
     def noted(self, text: str, depth: int) -> None:
-        self._console.print(f"{'  ' * depth}{escape(plain(text))}", style="dim", soft_wrap=True)
+        self._console.print(f"{'  ' * depth}{safe(text)}", style="dim", soft_wrap=True)
 
     def ended(self, step: str, depth: int, seconds: float, failed: bool) -> None:
         self._stack = self._stack[:depth]
@@ -43,4 +44,4 @@ class TerminalListener:
                 self._status = None
         if failed or (self._console.is_terminal and seconds >= WORTH_SHOWING):
             sign = "[red]✗[/red]" if failed else "[green]✓[/green]"
-            self._console.print(f"{'  ' * depth}{sign} {escape(plain(step))} [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
+            self._console.print(f"{'  ' * depth}{sign} {safe(step)} [dim]{seconds:.1f} s[/dim]", soft_wrap=True)

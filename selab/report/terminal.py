@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from selab.audit.denial import Denial
+from selab.audit.denial import Denial, shown_target
 from selab.document import DenialEntry, RunDocument
-from selab.report.text import plain
+from selab.report.markup import safe
 from selab.verdict import Verdict
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "yellow"}
@@ -22,15 +22,15 @@ def show_run(run: RunDocument, out: Console, *, change: str = "", everything: bo
     out.print(f"{title}  [dim]{escape(run.label.requested)}  run {run.run}[/dim]")
     for step in run.steps:
         sign = "[green]✓[/green]" if step.ok else "[red]✗[/red]"
-        detail = f"  [red]{_safe(step.detail)}[/red]" if step.detail else ""
-        out.print(f"  {sign} {_safe(step.name)} [dim]{step.seconds:.1f} s[/dim]{detail}")
+        detail = f"  [red]{safe(step.detail)}[/red]" if step.detail else ""
+        out.print(f"  {sign} {safe(step.name)} [dim]{step.seconds:.1f} s[/dim]{detail}")
     if run.log:
         out.print("  [dim]the container's last words:[/dim]")
         for line in run.log.splitlines():
-            out.print(f"  [dim]│[/dim] {_safe(line)}")
+            out.print(f"  [dim]│[/dim] {safe(line)}")
     _show_denials(run, out, everything)
     for note in run.notes:
-        out.print(f"  [dim]{_safe(note)}[/dim]")
+        out.print(f"  [dim]{safe(note)}[/dim]")
     _show_verdict(run, out, change)
 
 
@@ -43,7 +43,7 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
         out.print("  [yellow]hidden by dontaudit rules[/yellow], seen in a second run without them:")
         out.print(denials_table(run.hidden))
     for error in run.selinux_errors:
-        out.print(f"  [red]SELinux error[/red]: {_safe(error.meaning)} [dim]{_safe(error.text)}[/dim]")
+        out.print(f"  [red]SELinux error[/red]: {safe(error.meaning)} [dim]{safe(error.text)}[/dim]")
     others = [(run.runtime, "of the container runtime"), (run.machine, "of the rest of the machine")]
     for denials, whose in others:
         if denials and everything:
@@ -63,11 +63,11 @@ def denials_table(denials: Sequence[Denial] | Sequence[DenialEntry]) -> Table:
     table.add_column("count", justify="right")
     table.add_column("for example", overflow="fold")
     for denial in denials:
-        target = "self" if denial.target == denial.source else denial.target
+        target = shown_target(denial.source, denial.target)
         apart = "(kept apart by MCS categories)" if denial.separated else ""
         example = " ".join(part for part in (denial.comm, denial.path, denial.detail, apart) if part)
         words = (f"  {denial.source}", f"{target}:{denial.tclass}", " ".join(denial.permissions), str(denial.count), example)
-        table.add_row(*map(_safe, words))
+        table.add_row(*map(safe, words))
     return table
 
 
@@ -75,13 +75,8 @@ def _show_verdict(run: RunDocument, out: Console, change: str) -> None:
     stages = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in run.timings.items() if seconds >= 0.05)
     out.print(f"  [dim]seconds: {stages}[/dim]")
     if change:
-        out.print(f"  {_safe(change)}")
+        out.print(f"  {safe(change)}")
     colour = COLOURS[run.verdict]
-    out.print(f"[bold {colour}]{run.verdict.value}[/bold {colour}]  {_safe(run.reasons[0])}")
+    out.print(f"[bold {colour}]{run.verdict.value}[/bold {colour}]  {safe(run.reasons[0])}")
     for reason in run.reasons[1:]:
-        out.print(f"      {_safe(reason)}")
-
-
-def _safe(text: str) -> str:
-    """Text of records and logs, which a terminal must neither act on nor take for markup."""
-    return escape(plain(text))
+        out.print(f"      {safe(reason)}")
