@@ -40,12 +40,17 @@ CREATE INDEX run_by_scenario ON run (scenario, number);
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run out of the history. `sources` are the candidate's files by ending; `records` the raw lines of its window."""
+    """A run out of the history. `sources` are the candidate's files by ending; `packed` the raw lines of its window, compressed."""
 
     number: int
     document: RunDocument
     sources: dict[str, str]
-    records: tuple[bytes, ...]
+    packed: bytes
+
+    @property
+    def records(self) -> tuple[bytes, ...]:
+        """The raw lines of the run's window."""
+        return tuple(zlib.decompress(self.packed).splitlines())
 
 
 @dataclass(frozen=True)
@@ -89,11 +94,10 @@ class History:
             database.execute(f"INSERT INTO run ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return document
 
-    def find(self, name: str, scenario: str | None = None) -> StoredRun:
-        """The run with that id (or the beginning of it), `last`, or `last~N`: the N-th before the last, of `scenario` if one is given."""
+    def find(self, name: str) -> StoredRun:
+        """The run with that id (or the beginning of it), `last`, or `last~N`: the N-th before the last."""
         if back := re.fullmatch(r"last(?:~(\d{1,6}))?", name):
-            where, values = ("WHERE scenario = ?", [scenario]) if scenario else ("", [])
-            rows = self._rows(f"{where} ORDER BY number DESC LIMIT 1 OFFSET ?", [*values, int(back.group(1) or 0)])
+            rows = self._rows("ORDER BY number DESC LIMIT 1 OFFSET ?", [int(back.group(1) or 0)])
         else:
             rows = self._rows("WHERE substr(id, 1, length(?)) = ? ORDER BY number LIMIT 2", [name, name])
         if len(rows) > 1 and rows[0].document.run != name:
@@ -118,8 +122,7 @@ class History:
         with self._open() as database:
             found = database.execute(f"SELECT number, document, sources, records FROM run {rest}", values).fetchall()
         return [
-            StoredRun(number, RunDocument.model_validate_json(text), json.loads(sources), tuple(zlib.decompress(records).splitlines()))
-            for number, text, sources, records in found
+            StoredRun(number, RunDocument.model_validate_json(text), json.loads(sources), packed) for number, text, sources, packed in found
         ]
 
     @contextlib.contextmanager

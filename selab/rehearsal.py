@@ -48,24 +48,25 @@ def rehearse(project: Project, records: Recorded, policy: str, progress: Progres
     tools = Toolchain(Host(), str(project.state / "replay"))
     module = load_module(project, policy)
     with progress.step("Compiling and linking the candidate"):
-        linked = link(base, [compiled(module, base, tools, project.state / "compiled")], tools)
-    file = project.state / "replay" / "policy"
-    file.write_bytes(linked.binary)
-    return replay(file, records.asked_for(f"{policy}_t"))
+        link(base, [compiled(module, base, tools, project.state / "compiled")], tools)
+    return replay(Path(tools.workdir) / "policy", records.asked_for(f"{policy}_t"))
 
 
 def last_base(project: Project) -> BasePolicy:
     """The base policy of the project's last run. Raises SelabError where there has been none, or its cache is gone."""
-    runs = History.of(project).latest(1)
-    base = known_base(runs[0].document.base, cache_dir()) if runs else None
+    base = _last_base(project)
     if base is None:
         raise SelabError("No base policy is known yet.", "It is read from the guest.", "Run a scenario first: `selab run`.")
     return base
 
 
+def _last_base(project: Project) -> BasePolicy | None:
+    runs = History.of(project).latest(1)
+    return known_base(runs[0].document.base, cache_dir()) if runs else None
+
+
 def check_compiles(project: Project, wanted: Plan) -> None:
     """Compile the candidate against the base policy of the last run, if one is known: a mistake shows before any machine is asked."""
-    runs = History.of(project).latest(1)
-    base = known_base(runs[0].document.base, cache_dir()) if runs else None
+    base = _last_base(project)
     if wanted.module and base and not missing_on_host():
         compiled(wanted.module, base, Toolchain(Host(), str(project.state / "policy")), project.state / "compiled")

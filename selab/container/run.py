@@ -21,11 +21,10 @@ START_TIMEOUT = 180.0
 REMOVE_TIMEOUT = 120.0
 NO_SUCH_IMAGE = ("No such image", "Unable to find image")
 RUNS = "/var/lib/selab/runs"
-LIVE = "/run/selab/containers"
-"""A file per container that selab has started, and not yet removed; `kept` where it is meant to stay."""
 
-# Removes what an earlier run has left behind (it was killed, or its container was kept), then starts the container. Prints its id and its
-# main process (0 if it has ended); containerd knows that without the second that a `docker inspect` takes in an emulated guest.
+# /run/selab/containers has a file per container that was started and not yet removed; it says `kept` where the container is meant to stay.
+# Removes what an earlier run has left behind (it was killed, or its container was kept), then starts the container. Prints its main
+# process (0 if it has ended); containerd knows that without the second that a `docker inspect` takes in an emulated guest.
 _START = r"""
 name=$1; shift
 mkdir -p /run/selab/containers
@@ -40,7 +39,6 @@ id=$(docker "$@") || {
   docker rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"
   exit $status
 }
-echo "id $id"
 pid=$(cat "/run/containerd/io.containerd.runtime.v2.task/moby/$id/init.pid" 2>/dev/null)
 echo "pid ${pid:-$(docker inspect --format '{{.State.Pid}}' "$id")}"
 """
@@ -93,7 +91,6 @@ class Container:
     """A container that runs, or has run. `labels` are the distinct contexts that its processes were seen to have."""
 
     name: str
-    id: str
     pid: int
     labels: set[str] = field(default_factory=set)
 
@@ -162,9 +159,9 @@ def _started(done: Completed, name: str) -> Container:
     if not done.ok:
         raise ContainerRefused(done)
     said = dict(line.split(maxsplit=1) for line in done.text.splitlines() if " " in line)
-    if not said.get("id") or not said.get("pid", "").isdigit():
+    if not said.get("pid", "").isdigit():
         raise SelabError("Docker did not say what it started.", f"It said: {done.text[:100]!r}", "Run `selab doctor`.")
-    return Container(name, said["id"], int(said["pid"]))
+    return Container(name, int(said["pid"]))
 
 
 class ContainerRefused(CommandFailed):

@@ -43,14 +43,20 @@ def compiled(module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Pat
     for part in (str(CACHE_FORMAT), base.facts.fingerprint, str(tools.on_host), *(each.digest for each in (module, *beside))):
         key.update(part.encode())
     path = kept / f"{module.name}-{key.hexdigest()[:20]}.json"
+    found = _kept(path)
+    if found is None:
+        found = compile_module(module, base, tools, beside)
+        _keep(found, path)
+    return found
+
+
+def _kept(path: Path) -> CompiledModule | None:
+    """What `_keep` has written there; a file that is not there, or was cut off by a crash, is none."""
     try:
         told = json.loads(path.read_text())
         return CompiledModule(told["name"], told["cil"], frozenset(told["types"]), told["file_contexts"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or cut off by a crash: it is made anew
-    fresh = compile_module(module, base, tools, beside)
-    _keep(fresh, path)
-    return fresh
+        return None
 
 
 def _keep(fresh: CompiledModule, path: Path) -> None:
@@ -76,8 +82,8 @@ def put_in_force(
 ) -> LoadedPolicy:
     """Have the base policy with `candidates` in force and the access vector cache empty.
 
-    Where `state` says that the same policy is in force, nothing is linked or loaded. Raises InputError where a domain to be made
-    permissive, or a context's type, is declared nowhere.
+    Where `state` says that the same policy is in force, nothing is linked or loaded. Raises InputError where it cannot be linked, and
+    CommandFailed where one of `contexts` is not valid under it.
     """
     types = frozenset[str]().union(*(candidate.types for candidate in candidates))
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
