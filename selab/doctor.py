@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from selab.audit.window import open_window
+from selab.audit.window import audit_status
 from selab.cache import cache_dir
 from selab.container.image import docker_security
 from selab.errors import SelabError
@@ -119,7 +119,7 @@ def guest_findings(guest: Guest) -> Iterator[Finding]:
     """What a run needs of the guest itself."""
     yield _asked("SELinux", lambda: "enforcing" if policy_state(guest).enforcing else "permissive")
     yield _asked("base policy", lambda: f"{(facts := survey(guest)).selinux_type}, {facts.fingerprint[:16]}, version {facts.policyvers}")
-    yield _asked("audit", lambda: f"auditd is process {(status := open_window(guest).status).pid}, {status.lost} records lost since boot")
+    yield _asked("audit", lambda: f"auditd is process {(status := audit_status(guest)).pid}, {status.lost} records lost since boot")
     yield _docker(guest)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from selab.audit.attribution import Attribution, Scope, attribute
 from selab.audit.denial import Denial
-from selab.audit.window import Window, close_window, open_window
+from selab.audit.window import Window, close_window, open_window, release
 from selab.cache import cache_dir
 from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level, runtime_default_type
@@ -210,6 +210,7 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
             if loaded.loaded and dontaudit:
                 _foretell(lab)
         opened = open_window(lab.guest)
+        undo.callback(release, lab.guest, opened)
         outcome = _workload(lab)
         with lab.progress.step("Reading the audit window", "audit"):
             window = close_window(lab.guest, opened)

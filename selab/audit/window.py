@@ -30,12 +30,11 @@ auditctl -m "$1" || exit 4
 """
 # The same as _CLOSE from the journal: without an audit daemon the kernel prints its records there, and no longer limits their rate.
 _CLOSE_JOURNAL = r"""
-mark=$1 cursor=$2 ratelimit=$3 wait=$4 max=$5
+mark=$1 cursor=$2 wait=$3 max=$4
 auditctl -m "$mark" || exit 4
 since() { journalctl _TRANSPORT=kernel + _TRANSPORT=audit --after-cursor="$cursor" --quiet --all --output=json; }
 turns=$wait
 while [ "$turns" -gt 0 ]; do since | grep -qaF -e "$mark" && break; turns=$((turns - 1)); sleep 1; done
-echo "$ratelimit" >/proc/sys/kernel/printk_ratelimit
 auditctl -s
 echo "mode $(cat /sys/fs/selinux/enforce)"
 echo window
@@ -124,9 +123,21 @@ def open_window(guest: Guest) -> OpenWindow:
     raise SelabError("Nobody takes audit records in the guest.", "The audit daemon does not run, and the journal has no cursor.", hint)
 
 
+def release(guest: Guest, opened: OpenWindow) -> None:
+    """Put back what `open_window` has changed in the guest, whether or not the window was closed: the kernel's rate limit."""
+    if opened.cursor:
+        script = 'echo "$1" >/proc/sys/kernel/printk_ratelimit'
+        guest.run(["sh", "-c", script, "sh", str(opened.ratelimit)]).expect("The kernel's rate limit could not be put back.")
+
+
+def audit_status(guest: Guest) -> AuditStatus:
+    """What the kernel says of auditing; changes nothing."""
+    return _status(guest.run(["auditctl", "-s"]).expect("The guest cannot be asked about auditing.").text)
+
+
 def close_window(guest: Guest, opened: OpenWindow) -> Window:
     """Set the end mark, wait until it is in the log, and read everything between the two."""
-    where = [opened.cursor, str(opened.ratelimit)] if opened.cursor else [str(opened.inode), str(opened.offset)]
+    where = [opened.cursor] if opened.cursor else [str(opened.inode), str(opened.offset)]
     words = [opened.mark("end"), *where, str(MARK_WAIT), str(MAX_BYTES)]
     done = guest.run(["sh", "-c", _CLOSE_JOURNAL if opened.cursor else _CLOSE, "sh", *words], timeout=READ_TIMEOUT)
     if not done.ok:

@@ -70,6 +70,7 @@ def test_without_an_audit_daemon_the_journal_tells(run: Runner, guest: SshGuest)
     finally:
         sh(guest, "systemctl reset-failed auditd; systemctl restart auditd")
     assert (result.window.problems, document_of(result).keys) == ((), told)
+    assert sh(guest, "cat /proc/sys/kernel/printk_ratelimit").strip() != "0"
 
 
 def test_lost_records_are_an_error(job: Callable[..., Run], project: Project, guest: SshGuest) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from selab.audit.window import OpenWindow, Window, close_window, open_window
+from selab.audit.window import AuditStatus, OpenWindow, Window, close_window, open_window, release
 from selab.errors import SelabError
 from tests.unit.fakes import FakeGuest
 
@@ -130,6 +130,19 @@ AVC = "avc:  denied  { read } for  pid=1"
 def test_without_an_audit_daemon_the_journal_is_read() -> None:
     closed = journal_window()
     assert (closed.lines, closed.problems) == ((f"type=AVC msg=audit(1700000000.123:11): {AVC}".encode(),), ())
+
+
+def test_the_rate_limit_is_put_back() -> None:
+    guest = FakeGuest()
+    guest.answer("printk_ratelimit")
+    release(guest, OpenWindow("t", AuditStatus(1, 0, 0), cursor="s=abc", ratelimit=7))
+    assert guest.asked[0][-1] == "7"
+
+
+def test_a_window_of_the_log_has_nothing_to_put_back() -> None:
+    guest = FakeGuest()
+    release(guest, OpenWindow("t", AuditStatus(1, 400, 0), inode=77))
+    assert guest.asked == []
 
 
 def test_records_that_the_kernel_did_not_print_are_a_problem() -> None:
