@@ -26,8 +26,6 @@ DISK_NEEDED = 6 << 30
 STAGE_TIMEOUT = 900.0
 """Seconds for one program of a stage; the longest takes ten here."""
 IMAGES = "var/lib/selab/images"
-POLICY = ("usr/share/selinux/devel", "var/lib/selinux/default/active", "etc/selinux/semanage.conf", "etc/selinux/default/contexts")
-"""What compiling and linking policy on the host needs of the guest."""
 FILE_CONTEXTS = "/etc/selinux/default/contexts/files/file_contexts"
 RELABEL = re.compile(r"^Would relabel (/.*) from .* to (\S+)$", re.MULTILINE)
 """What `setfiles -n -v` says of a file whose label differs."""
@@ -162,16 +160,12 @@ def _write_disk(root: Path, labels: Sequence[tuple[str, str]], raw: Path, gib: i
 
 
 def _take_out(root: Path, half: Path) -> None:
-    """Copy what the host needs: kernel, initrd, and the policy's sources."""
+    """Copy what the host needs: kernel and initrd."""
     for name, pattern in (("vmlinuz", "vmlinuz-*"), ("initrd.img", "initrd.img-*")):
         found = sorted((root / "boot").glob(pattern))
         if not found:
             raise SelabError("The guest has no kernel.", f"There is no boot/{pattern} in it.", "Look into selab's log.")
         shutil.copyfile(found[-1], half / name)
-    for path in POLICY:
-        there = half / "policy" / path
-        there.parent.mkdir(parents=True, exist_ok=True)
-        _run(["cp", "-r", "--no-preserve=mode", "--", str(root / path), str(there)], "The guest's policy could not be copied.")
 
 
 def _pack(half: Path, qcow2: Path, recipe: Recipe) -> None:

@@ -30,7 +30,7 @@ SHORT = 12
 @dataclass(frozen=True)
 class Box:
     """A box on this machine. `name` is what Vagrant calls it; `file` the .box; `kernel`, `initrd` and `cmdline` what libvirt boots,
-    since its disk has no boot loader. `directory` also holds `policy/`: the guest's module store, development headers and contexts."""
+    since its disk has no boot loader. `directory` holds them all."""
 
     name: str
     profile: str
