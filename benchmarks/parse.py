@@ -25,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 GOAL = 40
-REPEATS = 5
+REPEATS = 10
 TARGETS = (
     ("httpd_config_t", "file", "read open getattr", 'path="/etc/apache2/apache2.conf"'),
     ("httpd_log_t", "file", "append open", 'path="/var/log/apache2/error.log"'),

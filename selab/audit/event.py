@@ -65,9 +65,9 @@ def _kind(reading: AvcDenial | SelinuxError | Ignored | None) -> str:
 def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
     """The events of a log, each when it is over, in constant memory.
 
-    An event is over with its EOE record; when an event begins that is more than EVENT_SECONDS later; when MAX_OPEN are open; or with the
-    log. A record that comes later than that makes a second event with the same serial number. Events come in the order in which they
-    end, the ones without an end in the order of their first record.
+    An event is over with its EOE record, when MAX_OPEN younger ones are open, or with the log. A record that comes later than that makes a
+    second event with the same serial number. Events come in the order in which they end, the ones without an end in the order of their
+    first record.
     """
     for group in assemble(lines):
         yield event_of(group)

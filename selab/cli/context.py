@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import functools
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from selab.progress import Progress
-
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from selab.progress import Progress
     from selab.project import Project
 
 PIPE_WIDTH = 160
 """Columns where standard output is no terminal: a log or a pager has room."""
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class Context:
@@ -33,10 +30,12 @@ class Context:
 
     @functools.cached_property
     def project(self) -> Project:
+        from selab.cli.logfile import log_to
         from selab.project import find_project
 
         project = find_project(self.project_dir or Path.cwd(), self.vagrant_dir)
-        self._log_to(project.state / "selab.log")
+        log_to(project.state / "selab.log")
+        self.show_log(self.verbose)
         return project
 
     @functools.cached_property
@@ -55,27 +54,18 @@ class Context:
 
     @functools.cached_property
     def progress(self) -> Progress:
+        from selab.progress import Progress
         from selab.report.progress import TerminalListener
 
         return Progress(TerminalListener(self.console))
 
-    def _log_to(self, path: Path) -> None:
-        logger = logging.getLogger("selab")
-        logger.setLevel(logging.DEBUG)
-        self._add(logging.FileHandler(path, encoding="utf-8", delay=True))
-        self.show_log(self.verbose)
-
     def show_log(self, wanted: bool) -> None:
         """Write the log to standard error as well, from here on."""
         if wanted and not self._shown:
-            self._shown = True
-            self._add(logging.StreamHandler(sys.stderr))
+            from selab.cli.logfile import log_to_terminal
 
-    def _add(self, handler: logging.Handler) -> None:
-        """Send selab's log to `handler`, and paramiko's, which would otherwise write to the terminal by itself."""
-        handler.setFormatter(logging.Formatter(LOG_FORMAT))
-        for name in ("selab", "paramiko"):
-            logging.getLogger(name).addHandler(handler)
+            self._shown = True
+            log_to_terminal()
 
 
 pass_context = click.make_pass_decorator(Context)

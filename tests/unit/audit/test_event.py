@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selab.audit.assembly import EVENT_SECONDS, MAX_OPEN
+from selab.audit.assembly import MAX_OPEN
 from selab.audit.event import Event, read_events
 from selab.audit.record import Record
 from tests.unit.audit.records import avc, logs, path, syscall
@@ -42,13 +42,6 @@ def test_records_without_a_serial_are_events_of_their_own() -> None:
 def test_eoe_ends_an_event() -> None:
     events = read_events([avc(1), b"type=EOE msg=audit(1700000000.123:1): \n", avc(2)])
     assert [record.type for record in next(events).records] == ["AVC", "EOE"]
-
-
-def test_an_event_ends_when_the_log_is_later() -> None:
-    later = 1700000000.123 + EVENT_SECONDS + 0.1
-    lines = iter([avc(1), avc(2, time=later), avc(3, time=later)])
-    next(read_events(lines))
-    assert list(lines) == [avc(3, time=later)]
 
 
 def test_records_joined_on_a_raw_line_are_all_read() -> None:
