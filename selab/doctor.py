@@ -117,8 +117,8 @@ def _vm(machine: Machine) -> Iterator[Finding]:
 
 def guest_findings(guest: Guest) -> Iterator[Finding]:
     """What a run needs of the guest itself."""
-    yield _asked("SELinux", lambda: "enforcing" if policy_state(guest).enforcing else "permissive")
-    yield _asked("base policy", lambda: f"{(facts := survey(guest)).selinux_type}, {facts.fingerprint[:16]}, version {facts.policyvers}")
+    yield _asked("SELinux", lambda: "enforcing" if policy_state().of(guest).enforcing else "permissive")
+    yield _asked("base policy", lambda: "{0.selinux_type}, {0.fingerprint:.16}, version {0.policyvers}".format(survey().of(guest)))
     yield _asked("audit", lambda: f"auditd is process {(status := audit_status(guest)).pid}, {status.lost} records lost since boot")
     yield _docker(guest)
 

@@ -6,8 +6,8 @@ import contextlib
 import datetime
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from selab.audit.attribution import Attribution, Scope, attribute
@@ -18,15 +18,16 @@ from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level, runtime_default_type
 from selab.container.run import Container, ContainerRefused, running, see_labels
 from selab.container.steps import StepResult, log_tail, run_steps
-from selab.guest import Guest
+from selab.guest import Ask, Guest, ask_together
+from selab.host import Host
 from selab.lock import vm_lock
 from selab.policy.base import BasePolicy, ensure_base, survey
 from selab.policy.build import CompiledModule
-from selab.policy.candidate import LoadedPolicy, compiled, put_in_force, require_type
+from selab.policy.candidate import LoadedPolicy, compiled_all, linked, linked_file, put_in_force, require_type
 from selab.policy.decide import can_decide
-from selab.policy.load import Mode, PolicyState, enforcing, policy_state
+from selab.policy.load import Mode, PolicyState, policy_state, set_enforcing
 from selab.policy.module import PolicyModule, load_module
-from selab.policy.toolchain import Toolchain, choose_toolchain
+from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
 from selab.replay import Recorded, replay
@@ -47,7 +48,8 @@ class Request:
     """What the user asked for.
 
     `policy` is a name, `none` for the base policy alone, or nothing for the scenario's own; `beside` is called after the steps, while the
-    container still runs; `before` are the records of an earlier run, of which a changed candidate is asked first.
+    container still runs; `before` are the records of an earlier run, of which a changed candidate is asked first; `base` is the base
+    policy of the run before, with which the candidate is compiled and linked while the VM is being reached.
     """
 
     scenario: str
@@ -56,6 +58,7 @@ class Request:
     keep: bool = False
     beside: Callable[[], None] | None = None
     before: Recorded | None = None
+    base: BasePolicy | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class Lab:
     tools: Toolchain
     candidates: list[CompiledModule]
     label: ContainerLabel
+    state: PolicyState
 
 
 @dataclass(frozen=True)
@@ -152,19 +156,35 @@ def plan(project: Project, request: Request) -> Plan:
 def run(project: Project, machine: Machine, request: Request, progress: Progress) -> Run:
     """Execute a scenario and judge it. Raises SelabError where no run came about."""
     wanted = plan(project, request)
-    with vm_lock(project, f"selab run {wanted.scenario.name}", progress):
+    with vm_lock(project, f"selab run {wanted.scenario.name}", progress), begun(project, wanted):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
         return run_on(guest, project, wanted, progress)
+
+
+@contextlib.contextmanager
+def begun(project: Project, wanted: Plan) -> Iterator[None]:
+    """Compile the candidate, so that a mistake shows before any machine is asked, and link it beside the block. Both are kept, and found
+    again when the guest has said which base policy it has; where it is another one than the run before had, they were for nothing."""
+    base = wanted.request.base
+    if base is None or missing_on_host():
+        yield
+        return
+    tools = Toolchain(Host(), str(project.state / "policy"))
+    candidates = _candidates(wanted, base, tools, project)
+    permissive = _label_type(wanted, base) if wanted.mode is Mode.DOMAIN else ""
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(linked, base, candidates, tools, permissive=permissive)
+        yield
 
 
 def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> Run:
     """The same in a guest that is ready."""
     started = datetime.datetime.now(datetime.UTC)
     lab = _prepare(guest, project, wanted, progress)
-    found = _attempt(lab)
+    found = _attempt(lab, lab.state)
     hidden: tuple[Denial, ...] = ()
-    notes = list(found.loaded.notes)
+    notes = [*found.loaded.notes, *(f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out)]
     if found.is_riddle:
         hidden = _hidden(lab)
         notes.append("It failed without a denial, so it was run once more with dontaudit rules off.")
@@ -193,44 +213,57 @@ def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> 
 def _prepare(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> Lab:
     """Everything of a run that needs no change in the guest: the base policy, the candidate as CIL, the label."""
     with progress.step("Compiling the candidate", "compile"):
-        base, tools = _base_policy(guest, project, progress)
+        names = [module.name for module in wanted.module.all] if wanted.module else []
+        facts, state = ask_together(guest, survey(names), policy_state())
+        tools = choose_toolchain(guest, project.state / "policy")
+        base = ensure_base(guest, facts, tools, cache_dir(), progress)
         candidates = _candidates(wanted, base, tools, project)
-    label = _label(wanted, base)
+    label = ContainerLabel(_label_type(wanted, base), wanted.scenario.label.level or random_level())
     require_type(label.type, candidates, base)
-    return Lab(guest, project, wanted, progress, base, tools, candidates, label)
+    return Lab(guest, project, wanted, progress, base, tools, candidates, label, state)
 
 
-def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
-    """One way through the guest: policy in force, window open, workload, window closed. The mode is put back, whatever happens."""
+def _attempt(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> Attempt:
+    """One way through the guest: window open, policy in force, workload, window closed. The mode is put back, whatever happens.
+
+    The window is opened first: what is denied once between the cache's flush and the mark would be in no window.
+    """
+    wanted = lab.wanted.mode is not Mode.PERMISSIVE
     with contextlib.ExitStack() as undo:
         with lab.progress.step("Putting the candidate in force", "policy"):
-            state = policy_state(lab.guest)
-            undo.enter_context(enforcing(lab.guest, lab.wanted.mode is not Mode.PERMISSIVE, state.enforcing))
-            loaded = _in_force(lab, state, dontaudit=dontaudit)
+            loaded, force = _in_force(lab, state, dontaudit=dontaudit)
+            switch, back = ([], []) if wanted is state.enforcing else ([set_enforcing(wanted)], [set_enforcing(state.enforcing)])
+            mode = undo.enter_context(contextlib.ExitStack())
+            for ask in back:
+                mode.callback(ask.of, lab.guest)
+            answers = ask_together(lab.guest, open_window(), *switch, force)
+            opened = next(answers)
+            undo.callback(release, lab.guest, opened)
+            list(answers)
             if loaded.loaded and dontaudit:
-                _foretell(lab)
-        opened = open_window(lab.guest)
-        undo.callback(release, lab.guest, opened)
+                _foretell(lab, loaded)
         outcome = _workload(lab)
         with lab.progress.step("Reading the audit window", "audit"):
-            window = close_window(lab.guest, opened)
+            window, *others = ask_together(lab.guest, close_window(opened), *back)
+            if len(others) == len(back):
+                mode.pop_all()
     attribution = attribute(window.lines, Scope(lab.label.type, lab.label.level, loaded.types))
     return Attempt(loaded, outcome, window, attribution)
 
 
-def _in_force(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> LoadedPolicy:
+def _in_force(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> tuple[LoadedPolicy, Ask[None]]:
     permissive = lab.label.type if lab.wanted.mode is Mode.DOMAIN else ""
     contexts = [lab.label.context]
     return put_in_force(
-        lab.guest, lab.base, lab.candidates, lab.tools, state, lab.progress, contexts=contexts, permissive=permissive, dontaudit=dontaudit
+        lab.base, lab.candidates, lab.tools, state, lab.progress, contexts=contexts, permissive=permissive, dontaudit=dontaudit
     )
 
 
-def _foretell(lab: Lab) -> None:
+def _foretell(lab: Lab, loaded: LoadedPolicy) -> None:
     """Say what the policy that was linked just now would decide about the denials of the run before."""
     before = lab.wanted.request.before
     if before and lab.tools.on_host and can_decide():
-        found = replay(Path(lab.tools.workdir) / "policy", before.asked_for(lab.label.type))
+        found = replay(linked_file(lab.tools, loaded.digest), before.asked_for(lab.label.type))
         if found.decisions:
             lab.progress.note(f"Of the run before, {found.in_words()}.")
 
@@ -239,24 +272,20 @@ def _hidden(lab: Lab) -> tuple[Denial, ...]:
     """The denials that dontaudit rules hide: the same once more without these rules, which are then put back."""
     with lab.progress.step("Running once more with dontaudit rules off", "dontaudit"):
         try:
-            return _attempt(lab, dontaudit=False).attribution.scenario
+            return _attempt(lab, policy_state().of(lab.guest), dontaudit=False).attribution.scenario
         finally:
-            _in_force(lab, policy_state(lab.guest))
-
-
-def _base_policy(guest: Guest, project: Project, progress: Progress) -> tuple[BasePolicy, Toolchain]:
-    tools = choose_toolchain(guest, project.state / "policy")
-    return ensure_base(guest, survey(guest), tools, cache_dir(), progress), tools
+            _, force = _in_force(lab, policy_state().of(lab.guest))
+            force.of(lab.guest)
 
 
 def _candidates(wanted: Plan, base: BasePolicy, tools: Toolchain, project: Project) -> list[CompiledModule]:
-    return [compiled(wanted.module, base, tools, project.state / "compiled")] if wanted.module else []
+    return compiled_all(wanted.module, base, tools, project.state / "compiled") if wanted.module else []
 
 
-def _label(wanted: Plan, base: BasePolicy) -> ContainerLabel:
+def _label_type(wanted: Plan, base: BasePolicy) -> str:
     """The scenario's type, or the candidate's NAME_t, or the base policy's own for containers."""
     own = f"{wanted.module.name}_t" if wanted.module else runtime_default_type(base.directory / "contexts")
-    return ContainerLabel(wanted.scenario.label.type or own, wanted.scenario.label.level or random_level())
+    return wanted.scenario.label.type or own
 
 
 def _workload(lab: Lab) -> Outcome:

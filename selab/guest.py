@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from selab.errors import CommandFailed
 
@@ -56,3 +57,53 @@ class Guest(Protocol):
 
     def get(self, path: str) -> bytes:
         """The bytes of the file at the absolute `path`. Raises CommandFailed where it cannot be read."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ask(Generic[T]):
+    """A question to a guest: a shell script, its arguments, which no shell parses, and `read`, which makes a value of the answer.
+
+    `read` raises SelabError where the answer says that it failed. At most one of several that are asked together has `input`.
+    """
+
+    script: str
+    read: Callable[[Completed], T]
+    arguments: tuple[str, ...] = ()
+    input: bytes = b""
+    timeout: float = RUN_TIMEOUT
+
+    def of(self, guest: Guest) -> T:
+        return self.read(guest.run(["sh", "-c", self.script, "sh", *self.arguments], input=self.input, timeout=self.timeout))
+
+
+def ask_together(guest: Guest, *asks: Ask[Any]) -> Iterator[Any]:
+    """The answers to `asks`, in order, in one round trip. None runs after one that has failed, which is then the last that answers."""
+    token = secrets.token_hex(12)
+    parts, words = [], [token]
+    for ask in asks:
+        places = " ".join(f'"${{{number}}}"' for number in range(len(words) + 1, len(words) + 1 + len(ask.arguments)))
+        source = "" if ask.input else " </dev/null"
+        parts.append(f"part() {{\n{ask.script}\n}}\n( part {places} ){source}; said=$?")
+        parts.append('printf "%s %s\\n" "$1" "$said"; printf "%s\\n" "$1" >&2; [ "$said" -eq 0 ] || exit 0')
+        words += ask.arguments
+    argv = ["sh", "-c", "\n".join(parts), "sh", *words]
+    whole = guest.run(argv, input=b"".join(ask.input for ask in asks), timeout=sum(ask.timeout for ask in asks))
+    for ask, done in zip(asks, _parts(whole, token.encode(), len(asks)), strict=False):
+        yield ask.read(done)
+
+
+def _parts(whole: Completed, token: bytes, count: int) -> list[Completed]:
+    """What each script said, up to the one that failed. One that the whole ended in gets the whole's exit code."""
+    output, *rests = whole.stdout.split(token)
+    errors = whole.stderr.split(token + b"\n")
+    parts: list[Completed] = []
+    for rest, error in zip(rests, errors, strict=False):
+        status, _, following = rest.partition(b"\n")
+        parts.append(Completed(whole.argv, int(status), output, error))
+        output = following
+    if len(parts) < count and all(part.ok for part in parts):
+        parts.append(Completed(whole.argv, whole.returncode or 1, output, errors[-1]))
+    return parts

@@ -35,11 +35,19 @@ class VmConfig(BaseModel):
     memory: Annotated[int, Field(ge=1024, le=262144)] = 2048
 
 
+class PolicyConfig(BaseModel):
+    """A policy's entry below `policies:` in selab.yaml. `requires` are other policies of the project, compiled and linked with it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    requires: tuple[str, ...] = ()
+
+
 class ProjectConfig(BaseModel):
-    """selab.yaml. Every key may be left out."""
+    """selab.yaml. Every key may be left out; `policies` is by the policy's name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     vm: VmConfig = VmConfig()
+    policies: dict[str, PolicyConfig] = {}
 
 
 @dataclass(frozen=True)

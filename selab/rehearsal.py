@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from selab.cache import cache_dir
 from selab.errors import InputError, SelabError
-from selab.experiment import NO_POLICY, Plan
+from selab.experiment import NO_POLICY, Request
 from selab.history import History, StoredRun
 from selab.host import Host
 from selab.policy.base import BasePolicy, known_base
-from selab.policy.build import link
-from selab.policy.candidate import compiled
+from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.module import load_module
 from selab.policy.toolchain import Toolchain, missing_on_host
 from selab.progress import Progress
@@ -45,11 +45,11 @@ def rehearse(project: Project, records: Recorded, policy: str, progress: Progres
             "Replay needs the policy tools on this machine.", f"Missing: {' '.join(lacking)}.", "`script/setup` installs them."
         )
     base = last_base(project)
-    tools = Toolchain(Host(), str(project.state / "replay"))
+    tools = Toolchain(Host(), str(project.state / "policy"))
     module = load_module(project, policy)
     with progress.step("Compiling and linking the candidate"):
-        link(base, [compiled(module, base, tools, project.state / "compiled")], tools)
-    return replay(Path(tools.workdir) / "policy", records.asked_for(f"{policy}_t"))
+        asked = linked(base, compiled_all(module, base, tools, project.state / "compiled"), tools)
+    return replay(linked_file(tools, asked.digest), records.asked_for(f"{policy}_t"))
 
 
 def last_base(project: Project) -> BasePolicy:
@@ -65,8 +65,7 @@ def _last_base(project: Project) -> BasePolicy | None:
     return known_base(runs[0].document.base, cache_dir()) if runs else None
 
 
-def check_compiles(project: Project, wanted: Plan) -> None:
-    """Compile the candidate against the base policy of the last run, if one is known: a mistake shows before any machine is asked."""
-    base = _last_base(project)
-    if wanted.module and base and not missing_on_host():
-        compiled(wanted.module, base, Toolchain(Host(), str(project.state / "policy")), project.state / "compiled")
+def after_last_run(project: Project, request: Request) -> Request:
+    """`request` with what the project's runs have left behind: the records of the scenario's last one, and the last one's base policy."""
+    last = History.of(project).latest(1, request.scenario)
+    return replace(request, before=recorded(last[0]) if last else None, base=_last_base(project))

@@ -16,7 +16,7 @@ from selab.guest import Guest
 from selab.lock import vm_lock
 from selab.progress import Progress
 from selab.project import Project
-from selab.rehearsal import check_compiles
+from selab.rehearsal import after_last_run
 from selab.scenario import load_scenario
 
 ENDINGS = {".te", ".fc", ".if", ".yaml", ".yml"}
@@ -68,9 +68,9 @@ class Watch:
     def _run(self) -> experiment.Run | SelabError:
         progress = self.progress()
         try:
-            wanted = experiment.plan(self.project, self.request)
-            check_compiles(self.project, wanted)
-            with vm_lock(self.project, f"selab watch {wanted.scenario.name}", progress):
+            wanted = experiment.plan(self.project, after_last_run(self.project, self.request))
+            doing = f"selab watch {wanted.scenario.name}"
+            with experiment.begun(self.project, wanted), vm_lock(self.project, doing, progress):
                 try:
                     return experiment.run_on(self._connected(progress), self.project, wanted, progress)
                 except Unreachable:

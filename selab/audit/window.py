@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 from dataclasses import dataclass
 
 from selab.audit.journal import SUPPRESSED, raw_from_journal
 from selab.errors import SelabError
-from selab.guest import Completed, Guest
+from selab.guest import Ask, Completed, Guest
 
 READ_TIMEOUT = 180.0
 """Seconds to wait for the end mark and read the window: one as a rule; a flood of records takes auditd longer to write."""
@@ -19,13 +20,18 @@ MAX_BYTES = 256 * 1024 * 1024
 
 # Prints the kernel's audit status, then where the log and the journal stand, then sets the mark.
 _OPEN = r"""
-auditctl -s || exit 3
+status=$(auditctl -s) || exit 3
+echo "$status"
 log=/var/log/audit/audit.log
 [ -e "$log" ] && stat --format 'log %i %s' "$log"
-if auditctl -s | grep -q '^pid 0$'; then
+case "
+$status
+" in *"
+pid 0
+"*)
   journalctl --lines=1 --show-cursor --quiet --output=cat | sed -n 's/^-- cursor: /cursor /p'
-  echo "ratelimit $(cat /proc/sys/kernel/printk_ratelimit)" && echo 0 >/proc/sys/kernel/printk_ratelimit
-fi
+  echo "ratelimit $(cat /proc/sys/kernel/printk_ratelimit)" && echo 0 >/proc/sys/kernel/printk_ratelimit ;;
+esac
 auditctl -m "$1" || exit 4
 """
 # The same as _CLOSE from the journal: without an audit daemon the kernel prints its records there, and no longer limits their rate.
@@ -44,30 +50,34 @@ since | head --bytes="$max"
 # The file that was written to may have been rotated since: its inode tells which one it is, and the newer ones follow it.
 _CLOSE = r"""
 mark=$1 inode=$2 offset=$3 wait=$4 max=$5
-directory=/var/log/audit
+directory=/var/log/audit; log=$directory/audit.log; kept=/run/selab/window
+[ -d /run/selab ] || mkdir -p /run/selab
 auditctl -m "$mark" || exit 4
-first=$(find "$directory" -maxdepth 1 -inum "$inode" -name 'audit.log*')
 since() {
-  if [ -z "$first" ]; then first=$directory/audit.log; offset=0; echo rotated-away >&2; fi
+  set -- $(stat --format '%i %s' "$log")
+  if [ "$1" = "$inode" ] && [ "$2" -ge "$offset" ]; then tail --bytes="+$((offset + 1))" "$log"; return; fi
+  first=$(find "$directory" -maxdepth 1 -inum "$inode" -name 'audit.log*')
+  if [ -z "$first" ]; then first=$log; offset=0; echo rotated-away >&2; fi
   number=${first##*audit.log}; number=${number#.}; number=${number:-0}
   [ "$(stat --format %s "$first")" -ge "$offset" ] || { echo truncated >&2; offset=0; }
   tail --bytes="+$((offset + 1))" "$first"
   while [ "$number" -gt 0 ]; do
-    number=$((number - 1)); next=$directory/audit.log
-    [ "$number" -gt 0 ] && next=$directory/audit.log.$number
+    number=$((number - 1)); next=$log
+    [ "$number" -gt 0 ] && next=$log.$number
     cat "$next"
   done
 }
 turns=$((wait * 10))
 while [ "$turns" -gt 0 ]; do
-  since 2>/dev/null | grep -qaF -e "$mark" && break
-  first=$(find "$directory" -maxdepth 1 -inum "$inode" -name 'audit.log*')
+  since 2>"$kept.said" | head --bytes="$max" >"$kept"
+  grep -qaF -e "$mark" "$kept" && break
   turns=$((turns - 1)); sleep 0.1
 done
 auditctl -s
-echo "mode $(cat /sys/fs/selinux/enforce)"
+read -r mode </sys/fs/selinux/enforce; echo "mode $mode"
 echo window
-since | head --bytes="$max"
+[ -s "$kept.said" ] && cat "$kept.said" >&2
+cat "$kept"; : >"$kept"
 """
 
 
@@ -108,10 +118,13 @@ class Window:
     enforcing: bool
 
 
-def open_window(guest: Guest) -> OpenWindow:
-    """Set the begin mark; one round trip. Raises SelabError where the guest cannot audit at all."""
+def open_window() -> Ask[OpenWindow]:
+    """Set the begin mark. The asking raises SelabError where the guest cannot audit at all."""
     token = secrets.token_hex(12)
-    done = guest.run(["sh", "-c", _OPEN, "sh", f"selab {token} begin"])
+    return Ask(_OPEN, functools.partial(_opened, token), (f"selab {token} begin",))
+
+
+def _opened(token: str, done: Completed) -> OpenWindow:
     done.expect("The guest cannot mark its audit log.", hint="Run `selab doctor`: auditd must run, or no denial can be seen.")
     status, where = _status(done.text), re.search(r"^log (\d+) (\d+)$", done.text, re.MULTILINE)
     if status.pid and where:
@@ -135,11 +148,14 @@ def audit_status(guest: Guest) -> AuditStatus:
     return _status(guest.run(["auditctl", "-s"]).expect("The guest cannot be asked about auditing.").text)
 
 
-def close_window(guest: Guest, opened: OpenWindow) -> Window:
+def close_window(opened: OpenWindow) -> Ask[Window]:
     """Set the end mark, wait until it is in the log, and read everything between the two."""
     where = [opened.cursor] if opened.cursor else [str(opened.inode), str(opened.offset)]
-    words = [opened.mark("end"), *where, str(MARK_WAIT), str(MAX_BYTES)]
-    done = guest.run(["sh", "-c", _CLOSE_JOURNAL if opened.cursor else _CLOSE, "sh", *words], timeout=READ_TIMEOUT)
+    words = (opened.mark("end"), *where, str(MARK_WAIT), str(MAX_BYTES))
+    return Ask(_CLOSE_JOURNAL if opened.cursor else _CLOSE, functools.partial(_closed, opened), words, timeout=READ_TIMEOUT)
+
+
+def _closed(opened: OpenWindow, done: Completed) -> Window:
     if not done.ok:
         return Window((), (f"the end of the window could not be marked: {_last(done)}",), False)
     head, _, log = done.stdout.partition(b"\nwindow\n")

@@ -47,7 +47,7 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     from selab import experiment
     from selab.history import History, change_in_words
     from selab.policy.load import Mode
-    from selab.rehearsal import recorded
+    from selab.rehearsal import after_last_run
     from selab.report.terminal import show_run
     from selab.vm.machine import Machine
 
@@ -56,8 +56,7 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     beside = machine.shell if chosen["shell"] else None
     history = History.of(context.project)
     last = history.latest(1, scenario)
-    before = recorded(last[0]) if last else None
-    request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside, before)
+    request = after_last_run(context.project, experiment.Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside))
     result = experiment.run(context.project, machine, request, context.progress)
     document = history.add(result)
     te = result.plan.module.texts["te"].decode("utf-8", "replace") if result.plan.module else ""

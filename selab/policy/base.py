@@ -3,42 +3,62 @@
 from __future__ import annotations
 
 import bz2
+import functools
+import hashlib
 import io
 import json
 import re
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from selab.errors import SelabError
-from selab.guest import Guest
+from selab.guest import Ask, Completed, Guest
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
+from selab.policy.local import local_changes
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 
-FORMAT = 1
+FORMAT = 2
 """Part of every cache key here: raise it when what is kept under it changes its meaning."""
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (about 15 MB): ten in an emulated guest, more over a slow line."""
+_MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
+LOCAL = "zz-local"
+"""What the store's local changes are kept as, beside its modules."""
 RESOLVE_TIMEOUT = 600.0
 """Seconds for secil2tree over the whole store: 3 natively, 20 times that in an emulated guest."""
 
+# Prints the sha256 of every module's CIL and of every local change. They are read again only where something about the files themselves
+# has changed: no file's content can change without its change time.
 _SURVEY = r"""
-type=$(sed -n 's/^SELINUXTYPE=[[:space:]]*//p' /etc/selinux/config | tail -n 1)
+value() {
+  found=
+  while read -r line; do case $line in "$1"=*|"$1"[[:space:]]*=*) found=${line#*=} ;; esac; done <"$2"
+  echo $found
+}
+type=$(value SELINUXTYPE /etc/selinux/config)
 cd "/var/lib/selinux/$type/active" || exit 3
-echo "type $type"
-echo "policyvers $(cat /sys/fs/selinux/policyvers)"
-echo "mls $(cat /sys/fs/selinux/mls)"
-echo "expand $(sed -n 's/^[[:space:]]*expand-check[[:space:]]*=[[:space:]]*//p' /etc/selinux/semanage.conf | tail -n 1)"
-printf 'store '
-{
-  find modules -type f \( -name cil -o -path 'modules/disabled/*' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
-  for local in booleans.local ports.local interfaces.local nodes.local users.local ibpkeys.local ibendports.local; do
-    [ -s "$local" ] && sha256sum "$local"
-  done
-} | sha256sum
+read -r policyvers </sys/fs/selinux/policyvers; read -r mls </sys/fs/selinux/mls
+printf '%s\n' "type $type" "policyvers $policyvers" "mls $mls" "expand $(value expand-check /etc/selinux/semanage.conf)"
+[ -e disable_dontaudit ] && echo "dontaudit off"
+kept=/run/selab/store; seen=
+now=$(stat -c '%n %i %s %.Y %.Z' modules/*/*/cil modules/disabled/* *.local 2>/dev/null | sha256sum)
+[ -e "$kept" ] && read -r seen <"$kept"
+if [ "$seen" != "$now" ]; then
+  mkdir -p /run/selab
+  { echo "$now"
+    find modules -type f \( -name cil -o -path 'modules/disabled/*' \) -print0 | xargs -0 sha256sum
+    for local in *.local; do [ -s "$local" ] && sha256sum "$local"; done
+  } >"$kept.half"
+  mv "$kept.half" "$kept"
+fi
+echo store
+cat "$kept"
 """
 
 _READ = r"""
@@ -49,22 +69,29 @@ cd / && tar -cf - "var/lib/selinux/$1/active/modules" $(ls -d var/lib/selinux/"$
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """What the guest says of its policy store. `fingerprint` changes with every module, its priority, and every local change."""
+    """What the guest says of its policy store. `fingerprint` changes with every module in force and every local change; `dontaudit` is
+    False where `semodule -DB` has switched those rules off. `without` are modules that count as not there."""
 
     selinux_type: str
     policyvers: int
     mls: bool
     expand_check: bool
     fingerprint: str
+    dontaudit: bool = True
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class BasePolicy:
-    """A base policy in the cache: `directory` holds flat.cil, the store's CIL in cil/, the development headers in devel/."""
+    """A base policy in the cache: `directory` holds flat.cil, the store's CIL in cil/, the development headers in devel/.
+
+    `left_out` names local changes of the store (users.local) that a linked policy does not have.
+    """
 
     facts: StoreFacts
     directory: Path
     dangling: frozenset[str]
+    left_out: tuple[str, ...] = ()
 
     @property
     def flat(self) -> Path:
@@ -86,59 +113,118 @@ class BasePolicy:
             return any(line.startswith(statements) for line in lines)
 
 
-def survey(guest: Guest) -> StoreFacts:
-    """Ask the guest which policy store it has; one round trip."""
-    done = guest.run(["sh", "-c", _SURVEY]).expect("The guest's policy store cannot be read.", hint="Run `selab doctor`.")
-    said = dict(line.split(maxsplit=1) for line in done.text.splitlines() if " " in line.strip())
+def survey(without: Collection[str] = ()) -> Ask[StoreFacts]:
+    """Ask the guest which policy store it has; modules with a name in `without` (a candidate that is also installed) are left out."""
+    return Ask(_SURVEY, functools.partial(_facts, tuple(sorted(without))))
+
+
+def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
+    head, _, store = done.expect("The guest's policy store cannot be read.", hint="Run `selab doctor`.").text.partition("\nstore\n")
+    said = dict(line.split(maxsplit=1) for line in head.splitlines() if " " in line.strip())
     try:
         policyvers, mls = int(said["policyvers"]), said["mls"].strip() == "1"
-        selinux_type, fingerprint = said["type"], said["store"].split()[0]
-    except (KeyError, ValueError, IndexError) as error:
+        selinux_type, lines = said["type"], [line.split(maxsplit=1) for line in store.splitlines()[1:]]
+        fingerprint = _fingerprint({path: digest for digest, path in lines}, without)
+    except (KeyError, ValueError) as error:
         raise SelabError(
             "The guest did not say which policy store it has.", f"It said: {done.text[:100]!r}", "Run `selab doctor`."
         ) from error
-    return StoreFacts(selinux_type, policyvers, mls, said.get("expand", "1").strip() == "1", fingerprint)
+    return StoreFacts(
+        selinux_type, policyvers, mls, said.get("expand", "1").strip() == "1", fingerprint, said.get("dontaudit") != "off", without
+    )
+
+
+def _fingerprint(store: dict[str, str], without: Collection[str]) -> str:
+    """Of the modules in force and the local changes: `store` has the digest of each file, by its path in the active store."""
+    if not store:
+        raise ValueError("an empty store")
+    best = _in_force(store, without)
+    parts = [f"{name} {priority} {store[path]}" for name, (priority, path) in sorted(best.items())]
+    parts += [f"{path} {digest}" for path, digest in sorted(store.items()) if path.endswith(".local")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _in_force(paths: Iterable[str], without: Collection[str]) -> dict[str, tuple[int, str]]:
+    """Priority and path of each module that is in force, by name: not named in modules/disabled, and no other priority of it is higher
+    (semanage.conf(5), semodule(8))."""
+    best: dict[str, tuple[int, str]] = {}
+    disabled: set[str] = set(without)
+    for path in paths:
+        if found := _MODULE.fullmatch(path):
+            where, name = found.groups()
+            if where == "disabled":
+                disabled.add(name)
+            elif path.endswith("/cil") and int(where) >= best.get(name, (0, ""))[0]:
+                best[name] = (int(where), path)
+    return {name: found for name, found in best.items() if name not in disabled}
 
 
 def ensure_base(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress) -> BasePolicy:
     """The base policy with the fingerprint of `facts`: from the cache, or read from the guest and flattened with `tools`."""
-    directory = cache / "bases" / f"{facts.fingerprint[:16]}-{facts.policyvers}-v{FORMAT}"
+    directory = _directory(facts.fingerprint, cache)
     if not (directory / "base.json").exists():
         with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
-            _make(guest, facts, tools, directory)
-    return _read(directory)
+            done = guest.run(["sh", "-c", _READ, "sh", facts.selinux_type], timeout=READ_TIMEOUT)
+            keep_base(done.expect("The guest's policy could not be copied.").stdout, facts.selinux_type, tools, cache, facts.without)
+    if not (directory / "base.json").exists():
+        raise SelabError("The guest's policy store changed while it was read.", hint="Run again.")
+    told = json.loads(json.dumps(asdict(facts)))
+    if _told(directory / "facts.json") != told:
+        _write_json(directory / "facts.json", told)
+    return _read(directory, facts)
 
 
 def known_base(fingerprint: str, cache: Path) -> BasePolicy | None:
-    """The base policy with that fingerprint out of the cache, without a guest."""
-    found = sorted((cache / "bases").glob(f"{fingerprint[:16]}-*-v{FORMAT}/base.json"))
-    return _read(found[-1].parent) if found else None
+    """The base policy with that fingerprint out of the cache, without a guest; the facts are those of the last guest that had it."""
+    directory = _directory(fingerprint, cache)
+    told = _told(directory / "facts.json")
+    return _read(directory, StoreFacts(**{**told, "without": tuple(told["without"])})) if told else None
 
 
-def _read(directory: Path) -> BasePolicy:
-    told = json.loads((directory / "base.json").read_text())
-    return BasePolicy(StoreFacts(**told["facts"]), directory, frozenset(told["dangling"]))
-
-
-def _make(guest: Guest, facts: StoreFacts, tools: Toolchain, directory: Path) -> None:
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    half = Path(tempfile.mkdtemp(prefix=".half-", dir=directory.parent))
+def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, without: Collection[str] = ()) -> None:
+    """Flatten the policy in `archive`, a tar of a file system's policy store, headers and contexts, and keep it in the cache."""
+    (cache / "bases").mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / "bases"))
     try:
-        done = guest.run(["sh", "-c", _READ, "sh", facts.selinux_type], timeout=READ_TIMEOUT)
-        done.expect("The guest's policy could not be copied.")
-        modules = _unpack(done.stdout, facts.selinux_type, half)
+        store = _unpack(archive, selinux_type, half)
+        directory = _directory(_fingerprint({path: hashlib.sha256(data).hexdigest() for path, data in store.items()}, without), cache)
+        modules = {name: _decompressed(store[path]) for name, (_, path) in _in_force(store, without).items()}
+        local = local_changes({path: data for path, data in store.items() if path.endswith(".local")})
+        kept = {name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))} | {LOCAL: local.cil}
         (half / "cil").mkdir()
-        kept = dict(without_repeated_roles(sorted(modules.items())))
         for name, cil in kept.items():
             (half / "cil" / f"{name}.cil").write_text(cil)
         (half / "flat.cil").write_text(flatten(_resolve("".join(kept.values()), tools)))
-        dangling = dangling_names(modules.values())
-        (half / "base.json").write_text(json.dumps({"facts": asdict(facts), "dangling": sorted(dangling)}))
+        _write_json(half / "base.json", {"dangling": sorted(dangling_names(modules.values())), "left_out": local.left_out})
         half.chmod(0o755)
         shutil.rmtree(directory, ignore_errors=True)
         half.rename(directory)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _directory(fingerprint: str, cache: Path) -> Path:
+    return cache / "bases" / f"{fingerprint[:16]}-v{FORMAT}"
+
+
+def _read(directory: Path, facts: StoreFacts) -> BasePolicy:
+    told = json.loads((directory / "base.json").read_text())
+    return BasePolicy(facts, directory, frozenset(told["dangling"]), tuple(told["left_out"]))
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """What a JSON file says; nothing where it is not there, or was cut off by a crash."""
+    try:
+        told = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _write_json(path: Path, told: dict[str, Any]) -> None:
+    half = path.with_suffix(".half")
+    half.write_text(json.dumps(told))
+    half.replace(path)
 
 
 def _resolve(cil: str, tools: Toolchain) -> str:
@@ -152,28 +238,21 @@ def _resolve(cil: str, tools: Toolchain) -> str:
     return resolved
 
 
-def _unpack(archive: bytes, selinux_type: str, directory: Path) -> dict[str, str]:
-    """Unpack the headers and contexts into `directory`; return the CIL of each module that is in force.
-
-    A module is in force when it is not named in modules/disabled and no other priority of it is higher (semanage.conf(5), semodule(8)).
-    """
-    in_store = re.compile(rf"var/lib/selinux/{re.escape(selinux_type)}/active/modules/(disabled|\d+)/([^/]+)(?:/cil)?")
-    best: dict[str, tuple[int, bytes]] = {}
-    disabled: set[str] = set()
+def _unpack(archive: bytes, selinux_type: str, directory: Path) -> dict[str, bytes]:
+    """Unpack headers and contexts into `directory`; return the files that say what is in the store, by their path in it."""
+    active = f"var/lib/selinux/{selinux_type}/active/"
+    store: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             if not member.isfile():
                 continue
-            data = _content(tar, member)
-            if found := in_store.fullmatch(member.name):
-                where, name = found.groups()
-                if where == "disabled":
-                    disabled.add(name)
-                elif member.name.endswith("/cil") and int(where) >= best.get(name, (0, b""))[0]:
-                    best[name] = (int(where), data)
+            path = member.name.removeprefix("./").removeprefix(active)
+            if _MODULE.fullmatch(path) or re.fullmatch(r"\w+\.local", path):
+                data = _content(tar, member)
+                store |= {path: data} if data or not path.endswith(".local") else {}
             else:
-                _keep(member.name, data, directory)
-    return {name: _decompressed(data) for name, (_, data) in best.items() if name not in disabled}
+                _keep(path, tar, member, directory)
+    return store
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -181,18 +260,14 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return file.read() if file else b""
 
 
-def _keep(name: str, data: bytes, directory: Path) -> None:
-    """Keep the headers as devel/..., the contexts as contexts/..., local changes as local/NAME."""
-    for pattern, to in (
-        (r"usr/share/selinux/(devel/.*)", ""),
-        (r"etc/selinux/[^/]+/(contexts/.*)", ""),
-        (r".*/active/([^/]+\.local)", "local/"),
-    ):
+def _keep(name: str, tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
+    """Keep the headers as devel/..., the contexts as contexts/...."""
+    for pattern in (r"usr/share/selinux/(devel/.*)", r"etc/selinux/[^/]+/(contexts/.*)"):
         if found := re.fullmatch(pattern, name):
-            path = (directory / (to + found.group(1))).resolve()
+            path = (directory / found.group(1)).resolve()
             if path.is_relative_to(directory.resolve()):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
+                path.write_bytes(_content(tar, member))
             return
 
 

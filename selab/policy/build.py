@@ -28,6 +28,14 @@ rm -f "$2.pp" "$2.cil"
 make -f "$3/include/Makefile" HEADERDIR="$3/include" NAME="$4" AWK=awk "$2.pp" || exit 1
 exec "$5" "$2.pp" "$2.cil"
 """
+# Removes the sources of modules that are no longer compiled there.
+_CLEAR = r"""
+cd "$1" 2>/dev/null || exit 0
+shift
+for file in *.te *.fc *.if; do
+  case " $* " in *" $file "*) ;; *) rm -f "$file" ;; esac
+done
+"""
 _ERROR = re.compile(
     r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s+'?(?P<message>.*?)'? at token '(?P<token>[^']*)'", re.MULTILINE
 )
@@ -59,9 +67,7 @@ def compile_module(module: PolicyModule, base: BasePolicy, tools: Toolchain, bes
     """Compile `module`; `beside` are modules whose interfaces it may call. Raises InputError with the user's own file and line."""
     workdir = f"{tools.workdir}/build/{module.name}"
     headers = str(base.headers) if tools.on_host else "/usr/share/selinux/devel"
-    for each in (module, *beside):
-        for ending in ("te", "fc", "if"):
-            tools.where.put(each.texts.get(ending, b""), f"{workdir}/{each.name}.{ending}")
+    _place((module, *beside), workdir, tools)
     argv = ["sh", "-c", _COMPILE, "sh", workdir, module.name, headers, base.facts.selinux_type, _translator(tools)]
     done = tools.where.run(argv, timeout=COMPILE_TIMEOUT)
     if not done.ok:
@@ -69,6 +75,19 @@ def compile_module(module: PolicyModule, base: BasePolicy, tools: Toolchain, bes
     cil = tools.where.get(f"{workdir}/{module.name}.cil").decode("utf-8")
     contexts = tools.where.run(["cat", f"{workdir}/tmp/{module.name}.mod.fc"]).text
     return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)), contexts)
+
+
+def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> None:
+    """Have these modules' sources in `workdir`, and no others. What is there already is left, or make would expand all interfaces again."""
+    files = {f"{each.name}.{ending}": each.texts.get(ending, b"") for each in modules for ending in ("te", "fc", "if")}
+    there = Path(workdir).glob("*.*") if tools.on_host else ()
+    same = {path.name for path in there if path.name in files and path.read_bytes() == files[path.name]}
+    stale = (
+        'cd "$1" 2>/dev/null || exit 0; shift; for file in *.te *.fc *.if; do case " $* " in *" $file "*) ;; *) rm -f "$file" ;; esac; done'
+    )
+    tools.where.run(["sh", "-c", stale, "sh", workdir, *files]).expect("The build directory cannot be cleared.")
+    for name in files.keys() - same:
+        tools.where.put(files[name], f"{workdir}/{name}")
 
 
 def _translator(tools: Toolchain) -> str:
@@ -139,7 +158,7 @@ def _candidate_cil(candidates: Sequence[CompiledModule], permissive: str) -> str
 def _options(base: BasePolicy, dontaudit: bool) -> list[str]:
     options = ["-m", "-M", "1" if base.facts.mls else "0", "-c", str(base.facts.policyvers)]
     options += [] if base.facts.expand_check else ["-N"]
-    return options + ([] if dontaudit else ["-D"])
+    return options + ([] if dontaudit and base.facts.dontaudit else ["-D"])
 
 
 def _needs_store(base: BasePolicy, candidates: Sequence[CompiledModule]) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError
-from selab.guest import Guest
+from selab.guest import Ask
+from selab.host import Host
 from selab.policy.base import BasePolicy
 from selab.policy.build import CompiledModule, KernelPolicy, compile_module, link, policy_digest
 from selab.policy.load import PolicyState, flush_cache, load
@@ -20,6 +22,10 @@ from selab.progress import Progress
 CACHE_FORMAT = 1
 KEPT = 200
 """Compiled modules to keep in a project: each is some kilobytes, and an undo in the editor finds its old one."""
+KEPT_LINKED = 16
+"""Linked policies to keep in a project: two megabytes each."""
+_LINKING = threading.Lock()
+"""One link at a time: whoever comes second finds the first one's result."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,11 @@ def compiled(module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Pat
     return found
 
 
+def compiled_all(module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Path) -> list[CompiledModule]:
+    """`module` and what it requires, each compiled beside the others, whose interfaces it may call."""
+    return [compiled(each, base, tools, kept, [other for other in module.all if other is not each]) for each in module.all]
+
+
 def _kept(path: Path) -> CompiledModule | None:
     """What `_keep` has written there; a file that is not there, or was cut off by a crash, is none."""
     try:
@@ -60,16 +71,38 @@ def _kept(path: Path) -> CompiledModule | None:
 
 
 def _keep(fresh: CompiledModule, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".half")
-    half.write_text(json.dumps({**fresh.__dict__, "types": sorted(fresh.types)}))
-    half.replace(path)
+    Host().put(json.dumps({**fresh.__dict__, "types": sorted(fresh.types)}).encode(), str(path))
     for old in sorted(path.parent.glob("*.json"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
         old.unlink(missing_ok=True)
 
 
+def linked(
+    base: BasePolicy, candidates: Sequence[CompiledModule], tools: Toolchain, *, permissive: str = "", dontaudit: bool = True
+) -> KernelPolicy:
+    """`candidates` linked with `base`: out of the toolchain's `workdir` where the same was linked there before."""
+    digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
+    binary = linked_file(tools, digest)
+    reason = binary.with_suffix(".why")
+    with _LINKING:
+        if tools.on_host and reason.exists():
+            reason.touch()
+            return KernelPolicy(binary.read_bytes(), digest, reason.read_text())
+        fresh = link(base, candidates, tools, permissive=permissive, dontaudit=dontaudit)
+        if tools.on_host:
+            tools.where.put(fresh.binary, str(binary))
+            tools.where.put(fresh.slow_because.encode(), str(reason))
+            for old in sorted(binary.parent.glob("*.why"), key=lambda each: each.stat().st_mtime)[:-KEPT_LINKED]:
+                old.unlink(missing_ok=True)
+                old.with_suffix("").unlink(missing_ok=True)
+        return fresh
+
+
+def linked_file(tools: Toolchain, digest: str) -> Path:
+    """Where `linked` keeps a policy that was linked on the host."""
+    return Path(tools.workdir) / "linked" / digest
+
+
 def put_in_force(
-    guest: Guest,
     base: BasePolicy,
     candidates: Sequence[CompiledModule],
     tools: Toolchain,
@@ -79,24 +112,21 @@ def put_in_force(
     contexts: Sequence[str] = (),
     permissive: str = "",
     dontaudit: bool = True,
-) -> LoadedPolicy:
-    """Have the base policy with `candidates` in force and the access vector cache empty.
+) -> tuple[LoadedPolicy, Ask[None]]:
+    """The base policy with `candidates`, and what to ask the guest for to have it in force and the access vector cache empty.
 
-    Where `state` says that the same policy is in force, nothing is linked or loaded. Raises InputError where it cannot be linked, and
-    CommandFailed where one of `contexts` is not valid under it.
+    Where `state` says that the same policy is in force, nothing is linked or loaded. Raises InputError where it cannot be linked; the
+    asking raises CommandFailed where one of `contexts` is not valid under it.
     """
     types = frozenset[str]().union(*(candidate.types for candidate in candidates))
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
     if state.digest == digest:
-        flush_cache(guest, digest, contexts)
-        return LoadedPolicy(digest, False, "", types)
+        return LoadedPolicy(digest, False, "", types), flush_cache(state, contexts)
     with progress.step("Linking the candidate with the base policy", "link"):
-        policy: KernelPolicy = link(base, candidates, tools, permissive=permissive, dontaudit=dontaudit)
+        policy = linked(base, candidates, tools, permissive=permissive, dontaudit=dontaudit)
     if policy.slow_because:
         progress.note(f"Linked with the whole module store, which takes longer: {policy.slow_because}.")
-    with progress.step("Loading the policy into the guest's kernel", "load"):
-        load(guest, policy, contexts)
-    return LoadedPolicy(digest, True, policy.slow_because, types)
+    return LoadedPolicy(digest, True, policy.slow_because, types), load(policy, contexts)
 
 
 def require_type(name: str, candidates: Sequence[CompiledModule], base: BasePolicy) -> None:

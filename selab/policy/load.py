@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Completed, Guest
+from selab.guest import Ask, Completed
 from selab.policy.build import KernelPolicy
 
 LOAD_TIMEOUT = 120.0
@@ -40,79 +40,84 @@ class PolicyState:
 # The status page: five 32-bit words (version, sequence, enforcing, policyload, deny_unknown) in the machine's byte order.
 _STATE = r"""
 set -- $(od -An -tu4 -j8 -N8 /sys/fs/selinux/status) || exit 3
-echo "$1 $2 $(cat /run/selab/loaded 2>/dev/null)"
+loaded=; [ -e /run/selab/loaded ] && read -r loaded </run/selab/loaded
+echo "$1 $2 $loaded"
+"""
+_FUNCTIONS = r"""
+policyload() { set -- $(od -An -tu4 -j12 -N4 /sys/fs/selinux/status); count=$1; }
+known() {
+  digest=$1; shift
+  for context; do
+    printf '%s' "$context" >/sys/fs/selinux/context 2>/dev/null || { echo "$context is not a valid context" >&2; exit 6; }
+  done
+  echo "$digest $count" >/run/selab/loaded
+}
 """
 _LOAD = r"""
-digest=$1; shift
-policyload() { od -An -tu4 -j12 -N4 /sys/fs/selinux/status | tr -d ' '; }
-before=$(policyload)
+policyload; before=$count
 mkdir -p /run/selab && rm -f /run/selab/loaded
 dd of=/sys/fs/selinux/load bs=64M iflag=fullblock status=none || exit 4
-after=$(policyload)
-[ "$after" -eq $((before + 1)) ] || { echo "policyload went from $before to $after" >&2; exit 5; }
-for context; do
-  printf '%s' "$context" >/sys/fs/selinux/context 2>/dev/null || { echo "$context is not a valid context" >&2; exit 6; }
-done
-echo "$digest $after" >/run/selab/loaded
+policyload
+[ "$count" -eq $((before + 1)) ] || { echo "policyload went from $before to $count" >&2; exit 5; }
+known "$@"
 """
 # A commit of unchanged booleans makes the kernel flush its access vector cache (security_set_bools -> avc_ss_reset) without a policy
 # load and without a moment in another mode.
 _FLUSH = r"""
-digest=$1; shift
-policyload() { od -An -tu4 -j12 -N4 /sys/fs/selinux/status | tr -d ' '; }
-before=$(policyload)
+policyload; before=$count
+[ "$before" -eq "$1" ] || exit 7
+shift
 printf 1 >/sys/fs/selinux/commit_pending_bools || exit 4
-after=$(policyload)
-[ "$after" -gt "$before" ] || { echo "policyload stayed at $before" >&2; exit 5; }
-for context; do
-  printf '%s' "$context" >/sys/fs/selinux/context 2>/dev/null || { echo "$context is not a valid context" >&2; exit 6; }
-done
-echo "$digest $after" >/run/selab/loaded
+policyload
+[ "$count" -gt "$before" ] || { echo "policyload stayed at $before" >&2; exit 5; }
+known "$@"
+"""
+_MODE = r"""
+printf "$1" >/sys/fs/selinux/enforce || exit
+read -r mode </sys/fs/selinux/enforce && [ "$mode" = "$1" ]
 """
 
 
-def policy_state(guest: Guest) -> PolicyState:
-    """What is in force now; one round trip."""
-    done = guest.run(["sh", "-c", _STATE]).expect("The guest's SELinux state cannot be read.", hint="Run `selab doctor`.")
-    words = done.text.split()
+def policy_state() -> Ask[PolicyState]:
+    """What is in force now."""
+    return Ask(_STATE, _state)
+
+
+def _state(done: Completed) -> PolicyState:
+    words = done.expect("The guest's SELinux state cannot be read.", hint="Run `selab doctor`.").text.split()
     if len(words) < 2:
         raise SelabError("SELinux is not enabled in the guest.", "/sys/fs/selinux/status is empty.", "Run `selab doctor`.")
     digest = words[2] if len(words) == 4 and words[3] == words[1] else ""
     return PolicyState(words[0] == "1", int(words[1]), digest)
 
 
-def load(guest: Guest, policy: KernelPolicy, contexts: Sequence[str] = ()) -> None:
+def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Ask[None]:
     """Load `policy`, which flushes the cache, and prove it: the kernel's counter went up by one, and each of `contexts` is valid."""
-    done = guest.run(["sh", "-c", _LOAD, "sh", policy.digest, *contexts], input=policy.binary, timeout=LOAD_TIMEOUT)
-    _proven(done, "The policy was not loaded.")
+    read = functools.partial(_proven, "The policy was not loaded.")
+    return Ask(_FUNCTIONS + _LOAD, read, (policy.digest, *contexts), policy.binary, LOAD_TIMEOUT)
 
 
-def flush_cache(guest: Guest, digest: str, contexts: Sequence[str] = ()) -> None:
-    """Empty the kernel's access vector cache, so that each denial is logged again; `digest` is the policy's known to be in force."""
-    _proven(guest.run(["sh", "-c", _FLUSH, "sh", digest, *contexts]), "The kernel's access vector cache was not flushed.")
+def flush_cache(state: PolicyState, contexts: Sequence[str] = ()) -> Ask[None]:
+    """Empty the kernel's access vector cache, so that each denial is logged again, while what is in force is still what `state` says."""
+    read = functools.partial(_proven, "The kernel's access vector cache was not flushed.")
+    return Ask(_FUNCTIONS + _FLUSH, read, (str(state.policyload), state.digest, *contexts))
 
 
-def _proven(done: Completed, what: str) -> None:
+def _proven(what: str, done: Completed) -> None:
     if not done.ok:
-        sentence = {4: "The kernel refused the policy.", 6: "The container's label is not valid under this policy."}
+        sentence = {
+            4: "The kernel refused the policy.",
+            6: "The container's label is not valid under this policy.",
+            7: "Somebody else loaded a policy into the guest meanwhile.",
+        }
         hint = "Does the template give the domain a role? container_domain_template does." if done.returncode == 6 else ""
         raise CommandFailed(sentence.get(done.returncode, what), ["load-policy"], done.returncode, done.error_text, hint)
 
 
-@contextmanager
-def enforcing(guest: Guest, wanted: bool, now: bool) -> Iterator[None]:
-    """Have the guest enforcing, or permissive, inside the block, and as it was (`now`) after it."""
-    if wanted == now:
-        yield
-        return
-    try:
-        set_enforcing(guest, wanted)
-        yield
-    finally:
-        set_enforcing(guest, now)
-
-
-def set_enforcing(guest: Guest, wanted: bool) -> None:
+def set_enforcing(wanted: bool) -> Ask[None]:
     """Switch the mode and see that it took."""
-    script = 'printf "$1" >/sys/fs/selinux/enforce && [ "$(cat /sys/fs/selinux/enforce)" = "$1" ]'
-    guest.run(["sh", "-c", script, "sh", "1" if wanted else "0"]).expect("The guest's mode could not be set.")
+    return Ask(_MODE, _mode_is_set, ("1" if wanted else "0",))
+
+
+def _mode_is_set(done: Completed) -> None:
+    done.expect("The guest's mode could not be set.")

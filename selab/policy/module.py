@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError
-from selab.project import Project, nearest
+from selab.project import CONFIG, PolicyConfig, Project, nearest
 
 DECLARED_NAME = re.compile(r"^\s*(?:policy_module\s*\(\s*([\w.-]+)|module\s+([\w.-]+)\s+[\d.]+\s*;)", re.MULTILINE)
 
@@ -17,12 +17,19 @@ DECLARED_NAME = re.compile(r"^\s*(?:policy_module\s*\(\s*([\w.-]+)|module\s+([\w
 class PolicyModule:
     """A policy module's sources.
 
-    `texts` maps the ending (`te`, `fc`, `if`) to the file's bytes, read once, so that all of a run sees the same.
+    `texts` maps the ending (`te`, `fc`, `if`) to the file's bytes, read once, so that all of a run sees the same. `requires` are the other
+    modules of the project that selab.yaml says it needs, those that they need among them, in the order in which they build on another.
     """
 
     name: str
     directory: Path
     texts: dict[str, bytes]
+    requires: tuple[PolicyModule, ...] = ()
+
+    @property
+    def all(self) -> tuple[PolicyModule, ...]:
+        """The modules that it requires, and itself: what is compiled, each beside the others, and linked together."""
+        return (*self.requires, self)
 
     @property
     def te(self) -> Path:
@@ -46,8 +53,11 @@ def policy_names(project: Project) -> list[str]:
     return sorted(path.stem for path in project.policies.glob("*.te"))
 
 
-def load_module(project: Project, name: str) -> PolicyModule:
-    """The policy module `name` of the project. Raises InputError for an unknown one, or one whose name is not its file's."""
+def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> PolicyModule:
+    """The policy module `name` of the project. Raises InputError for an unknown one, or one whose name is not its file's.
+
+    `above` are the modules that led here by requiring it.
+    """
     te = project.policies / f"{name}.te"
     if name not in policy_names(project):
         raise InputError(f"There is no policy '{name}'.", f"Looked in {project.policies}.", nearest(name, policy_names(project)))
@@ -67,4 +77,18 @@ def load_module(project: Project, name: str) -> PolicyModule:
         raise InputError(
             f"The module '{said}' is in a file of another name.", f"{te}:{line}", f"Name the file {said}.te, or the module {name}."
         )
-    return PolicyModule(name, project.policies, texts)
+    return PolicyModule(name, project.policies, texts, _required(project, name, above))
+
+
+def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[PolicyModule, ...]:
+    found: dict[str, PolicyModule] = {}
+    for other in project.config.policies.get(name, PolicyConfig()).requires:
+        if other in (*above, name):
+            chain = " requires ".join((*above, name, other))
+            raise InputError("Two policies require each other.", chain, f"See `policies:` in {project.root / CONFIG}.")
+        try:
+            module = load_module(project, other, above=(*above, name))
+        except InputError as error:
+            raise InputError(f"The policy '{name}' requires '{other}': {error.what}", error.detail, error.hint) from error
+        found |= {each.name: each for each in module.all}
+    return tuple(found.values())

@@ -85,7 +85,7 @@ def test_another_kind_of_workload_runs(run: Runner) -> None:
 
 def test_the_mode_is_put_back(run: Runner, guest: SshGuest) -> None:
     run("apache", policy="selab_apache_full")
-    assert not policy_state(guest).enforcing
+    assert not policy_state().of(guest).enforcing
 
 
 def test_nothing_is_left_in_the_guest(run: Runner, guest: SshGuest) -> None:
@@ -110,11 +110,11 @@ def test_a_warm_run_starts_no_vagrant_and_prints_one_document(
 
 
 def test_a_candidate_that_does_not_compile_changes_nothing(project: Project, guest: SshGuest, capfd: pytest.CaptureFixture[str]) -> None:
-    before = policy_state(guest)
+    before = policy_state().of(guest)
     (project.policies / "broken.te").write_text("policy_module(broken, 1.0)\ncontainer_domain_templat(broken)\n")
     assert selab(["-C", str(project.root), "run", "apache", "--policy", "broken"]) == 2
     assert "broken.te:2" in capfd.readouterr().err
-    assert policy_state(guest) == before
+    assert policy_state().of(guest) == before
 
 
 def test_a_type_that_nobody_declares_is_refused(project: Project, session_guest: SshGuest, capfd: pytest.CaptureFixture[str]) -> None:

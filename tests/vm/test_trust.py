@@ -109,7 +109,7 @@ def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Pr
 def test_a_policy_that_somebody_else_loaded_is_replaced(run: Runner, guest: SshGuest) -> None:
     run("apache", mode="permissive")
     sh(guest, "load_policy")
-    assert policy_state(guest).digest == ""
+    assert policy_state().of(guest).digest == ""
     result = run("apache", mode="permissive")
     assert (result.loaded.loaded, result.verdict) == (True, Verdict.FAIL)
 
@@ -147,7 +147,7 @@ def test_a_label_that_the_policy_does_not_allow_is_refused(job: Callable[..., Ru
 
 def test_the_guest_is_left_as_it_was(guest: SshGuest, run: Runner) -> None:
     run("apache", policy="selab_apache_full")
-    assert not policy_state(guest).enforcing
+    assert not policy_state().of(guest).enforcing
     assert sh(guest, "auditctl -s | grep -E '^(enabled|rate_limit)'; docker ps -aq").split() == ["enabled", "1", "rate_limit", "0"]
 
 
@@ -157,4 +157,4 @@ def test_the_mode_is_put_back_when_the_run_breaks_off(run: Runner, project: Proj
 
     with pytest.raises(KeyboardInterrupt):
         run("apache", policy="selab_apache_full", beside=interrupt)
-    assert (policy_state(guest).enforcing, sh(guest, "docker ps -aq")) == (False, "")
+    assert (policy_state().of(guest).enforcing, sh(guest, "docker ps -aq")) == (False, "")

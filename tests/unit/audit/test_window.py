@@ -15,7 +15,7 @@ STATUS = "enabled 1\nfailure 1\npid 400\nrate_limit 0\nbacklog_limit 8192\nlost 
 
 def opened(guest: FakeGuest, lost: int = 0) -> OpenWindow:
     guest.answer("begin", out=STATUS.format(lost=lost) + "log 77 1000\n")
-    return open_window(guest)
+    return open_window().of(guest)
 
 
 def user(serial: int, text: str) -> str:
@@ -31,7 +31,7 @@ def closing(
 ) -> tuple[str, ...]:
     head = STATUS.format(lost=lost).replace("pid 400", f"pid {pid}")
     guest.answer(window.mark("end"), out=f"{head}mode {mode}\nwindow\n{log}", err=said)
-    return close_window(guest, window).problems
+    return close_window(window).of(guest).problems
 
 
 def test_the_window_holds_what_lies_between_the_marks() -> None:
@@ -39,7 +39,7 @@ def test_the_window_holds_what_lies_between_the_marks() -> None:
     window = opened(guest)
     log = avc(9) + user(10, window.mark("begin")) + avc(12) + avc(11) + user(13, window.mark("end")) + avc(14)
     guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
-    assert list(close_window(guest, window).lines) == [avc(12).strip().encode(), avc(11).strip().encode()]
+    assert list(close_window(window).of(guest).lines) == [avc(12).strip().encode(), avc(11).strip().encode()]
 
 
 def test_a_record_of_an_event_before_the_mark_that_was_written_after_it_is_left_out() -> None:
@@ -47,7 +47,7 @@ def test_a_record_of_an_event_before_the_mark_that_was_written_after_it_is_left_
     window = opened(guest)
     log = user(10, window.mark("begin")) + avc(9) + user(13, window.mark("end"))
     guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
-    assert close_window(guest, window).lines == ()
+    assert close_window(window).of(guest).lines == ()
 
 
 def whole(window: OpenWindow) -> str:
@@ -105,14 +105,14 @@ def test_a_window_that_cannot_be_closed_is_a_problem() -> None:
     guest = FakeGuest()
     window = opened(guest)
     guest.answer(window.mark("end"), code=4, err="auditctl: cannot send")
-    assert close_window(guest, window).problems == ("the end of the window could not be marked: auditctl: cannot send",)
+    assert close_window(window).of(guest).problems == ("the end of the window could not be marked: auditctl: cannot send",)
 
 
 def journal_window(extra: str = "") -> Window:
     guest = FakeGuest()
     status = STATUS.format(lost=0).replace("pid 400", "pid 0")
     guest.answer("begin", out=status + "log 77 1000\ncursor s=abc;i=1\nratelimit 5\n")
-    window = open_window(guest)
+    window = open_window().of(guest)
     records = [
         (1005, 10, f"pid=9 msg='text={window.mark('begin')}'"),
         (1400, 11, AVC),
@@ -121,7 +121,7 @@ def journal_window(extra: str = "") -> Window:
     lines = [f"audit: type={kind} audit(1700000000.123:{serial}): {text}" for kind, serial, text in records]
     entries = "\n".join(json.dumps({"MESSAGE": line, "_TRANSPORT": "kernel"}) for line in [*lines, extra])
     guest.answer(window.mark("end"), out=f"{status}mode 0\nwindow\n{entries}\n")
-    return close_window(guest, window)
+    return close_window(window).of(guest)
 
 
 AVC = "avc:  denied  { read } for  pid=1"
@@ -153,7 +153,7 @@ def test_where_nobody_takes_records_there_is_no_window() -> None:
     guest = FakeGuest()
     guest.answer("begin", out=STATUS.format(lost=0).replace("pid 400", "pid 0") + "log 77 1000\n")
     with pytest.raises(SelabError, match="Nobody takes audit records"):
-        open_window(guest)
+        open_window().of(guest)
 
 
 def test_each_window_has_a_token_of_its_own() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from selab.errors import InputError
 from selab.policy.base import BasePolicy
-from selab.policy.build import compile_module, link, policy_digest
+from selab.policy.build import _place, compile_module, link, policy_digest
 from selab.policy.module import PolicyModule
 from selab.policy.toolchain import Toolchain
 from tests.unit.conftest import module
@@ -21,6 +21,7 @@ def compile_error(base: BasePolicy, output: str) -> InputError:
     guest = FakeGuest()
     guest.answer("make -f", code=1, err=output)
     guest.answer("for pp", out="/pp\n")
+    guest.answer("for file in")
     with pytest.raises(InputError) as caught:
         compile_module(MODULE, base, Toolchain(guest, "/w"))
     return caught.value
@@ -75,3 +76,19 @@ def test_the_digest_tells_policies_apart(base: BasePolicy) -> None:
 def test_the_digest_is_the_linked_policys(base: BasePolicy, tools: Toolchain) -> None:
     web = module("web", "")
     assert link(base, [web], tools, permissive="web_t").digest == policy_digest(base, [web], permissive="web_t")
+
+
+def test_what_another_module_has_left_behind_is_not_compiled(tools: Toolchain) -> None:
+    workdir = Path(tools.workdir) / "build"
+    for name in ("web", "old"):
+        _place([PolicyModule(name, Path("/p"), {"te": b"x"})], str(workdir), tools)
+    assert sorted(path.name for path in workdir.iterdir()) == ["old.fc", "old.if", "old.te"]
+
+
+def test_a_source_that_did_not_change_is_not_written_again(tools: Toolchain) -> None:
+    workdir = Path(tools.workdir) / "build"
+    for text in (b"x", b"y"):
+        _place([PolicyModule("web", Path("/p"), {"te": text, "if": b"z"})], str(workdir), tools)
+    made = {path.name: path.stat().st_ino for path in workdir.iterdir()}
+    _place([PolicyModule("web", Path("/p"), {"te": b"x", "if": b"z"})], str(workdir), tools)
+    assert {name for name, inode in made.items() if (workdir / name).stat().st_ino != inode} == {"web.te"}

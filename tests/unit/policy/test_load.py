@@ -6,7 +6,7 @@ import pytest
 
 from selab.errors import CommandFailed, SelabError
 from selab.policy.build import KernelPolicy
-from selab.policy.load import enforcing, flush_cache, load, policy_state
+from selab.policy.load import PolicyState, flush_cache, load, policy_state, set_enforcing
 from tests.unit.fakes import FakeGuest
 
 
@@ -17,7 +17,7 @@ from tests.unit.fakes import FakeGuest
 def test_a_policy_is_known_only_while_the_kernels_counter_stands(said: str, enforce: bool, digest: str) -> None:
     guest = FakeGuest()
     guest.answer("/sys/fs/selinux/status", out=said)
-    state = policy_state(guest)
+    state = policy_state().of(guest)
     assert (state.enforcing, state.policyload, state.digest) == (enforce, 7, digest)
 
 
@@ -25,7 +25,7 @@ def test_a_kernel_without_selinux_is_an_error() -> None:
     guest = FakeGuest()
     guest.answer("/sys/fs/selinux/status", out="\n")
     with pytest.raises(SelabError, match="not enabled"):
-        policy_state(guest)
+        policy_state().of(guest)
 
 
 @pytest.mark.parametrize(("code", "sentence"), [(4, "refused the policy"), (5, "was not loaded"), (6, "label is not valid")])
@@ -33,26 +33,19 @@ def test_a_load_that_is_not_proven_is_an_error(code: int, sentence: str) -> None
     guest = FakeGuest()
     guest.answer("/sys/fs/selinux/load", code=code, err="why")
     with pytest.raises(CommandFailed, match=sentence):
-        load(guest, KernelPolicy(b"x", "digest"))
+        load(KernelPolicy(b"x", "digest")).of(guest)
 
 
-def test_a_cache_that_was_not_flushed_is_an_error() -> None:
+@pytest.mark.parametrize(("code", "sentence"), [(5, "not flushed"), (7, "Somebody else loaded")])
+def test_a_cache_that_was_not_flushed_is_an_error(code: int, sentence: str) -> None:
     guest = FakeGuest()
-    guest.answer("commit_pending_bools", code=5)
-    with pytest.raises(CommandFailed, match="not flushed"):
-        flush_cache(guest, "digest")
+    guest.answer("commit_pending_bools", code=code)
+    with pytest.raises(CommandFailed, match=sentence):
+        flush_cache(PolicyState(True, 7, "digest")).of(guest)
 
 
-def test_the_mode_is_put_back_after_an_exception() -> None:
+def test_a_mode_that_did_not_take_is_an_error() -> None:
     guest = FakeGuest()
-    guest.answer("/sys/fs/selinux/enforce")
-    with pytest.raises(KeyboardInterrupt), enforcing(guest, wanted=True, now=False):
-        raise KeyboardInterrupt
-    assert [argv[-1] for argv in guest.asked] == ["1", "0"]
-
-
-def test_the_mode_that_is_there_is_not_touched() -> None:
-    guest = FakeGuest()
-    with enforcing(guest, wanted=True, now=True):
-        pass
-    assert guest.asked == []
+    guest.answer("/sys/fs/selinux/enforce", code=1)
+    with pytest.raises(CommandFailed, match="mode could not be set"):
+        set_enforcing(True).of(guest)

@@ -6,7 +6,7 @@ import pytest
 
 from selab.errors import InputError
 from selab.policy.module import load_module
-from selab.project import Project
+from selab.project import Project, find_project
 
 
 def test_a_module_is_read_with_its_contexts_and_interfaces(project: Project) -> None:
@@ -47,3 +47,26 @@ def test_a_path_is_no_policy_name(project: Project) -> None:
     (project.root / "x.te").write_text("policy_module(x, 1.0)\n")
     with pytest.raises(InputError, match="There is no policy"):
         load_module(project, "../x")
+
+
+def requiring(project: Project, text: str) -> Project:
+    for name in ("web", "common", "lib"):
+        (project.policies / f"{name}.te").write_text(f"policy_module({name}, 1.0)\n")
+    (project.root / "selab.yaml").write_text(text)
+    return find_project(project.root)
+
+
+def test_what_a_policy_requires_comes_before_it(project: Project) -> None:
+    text = "policies:\n  web: {requires: [common]}\n  common: {requires: [lib]}\n"
+    assert [each.name for each in load_module(requiring(project, text), "web").all] == ["lib", "common", "web"]
+
+
+def test_policies_that_require_each_other_are_refused(project: Project) -> None:
+    text = "policies:\n  web: {requires: [common]}\n  common: {requires: [web]}\n"
+    with pytest.raises(InputError, match="requires 'common': Two policies require each other"):
+        load_module(requiring(project, text), "web")
+
+
+def test_a_required_policy_that_is_not_there_is_refused(project: Project) -> None:
+    with pytest.raises(InputError, match="requires 'nothing': There is no policy"):
+        load_module(requiring(project, "policies: {web: {requires: [nothing]}}\n"), "web")

@@ -1,0 +1,128 @@
+"""The survey, and a base policy made from a tar of a policy store."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from selab.errors import SelabError
+from selab.policy.base import BasePolicy, StoreFacts, ensure_base, keep_base, known_base, survey
+from selab.policy.toolchain import Toolchain
+from selab.progress import Progress
+from tests.unit.conftest import BASE
+from tests.unit.fakes import FakeGuest
+
+HEAD = "type test\npolicyvers 33\nmls 1\nexpand 0\n"
+STORE = {"modules/100/base/cil": "a", "modules/100/web/cil": "b", "ports.local": "c"}
+
+
+def facts(store: dict[str, str], without: tuple[str, ...] = (), head: str = HEAD) -> StoreFacts:
+    guest = FakeGuest()
+    guest.answer("SELINUXTYPE", out=head + "store\nseen\n" + "".join(f"{digest}  {path}\n" for path, digest in store.items()))
+    return survey(without).of(guest)
+
+
+def test_the_guest_says_what_it_has() -> None:
+    found = facts(STORE)
+    assert (found.selinux_type, found.policyvers, found.mls, found.expand_check, found.dontaudit) == ("test", 33, True, False, True)
+
+
+def test_dontaudit_rules_that_are_switched_off_are_noticed() -> None:
+    assert not facts(STORE, head=HEAD + "dontaudit off\n").dontaudit
+
+
+@pytest.mark.parametrize(
+    "change", [{"modules/100/web/cil": "x"}, {"ports.local": "x"}, {"modules/400/new/cil": "x"}, {"modules/disabled/web": "x"}]
+)
+def test_the_fingerprint_changes_with(change: dict[str, str]) -> None:
+    assert facts(STORE | change).fingerprint != facts(STORE).fingerprint
+
+
+@pytest.mark.parametrize("path", ["modules/50/web/cil", "modules/disabled/other"])
+def test_the_fingerprint_does_not_change_with(path: str) -> None:
+    assert facts(STORE | {path: "x"}).fingerprint == facts(STORE).fingerprint
+
+
+def test_a_module_that_is_installed_and_left_out_is_as_if_it_was_not_installed() -> None:
+    assert facts(STORE | {"modules/400/mine/cil": "x"}, ("mine",)).fingerprint == facts(STORE, ("mine",)).fingerprint
+
+
+@pytest.mark.parametrize("said", ["", "type test\nstore\nseen\n", HEAD + "store\nseen\n"])
+def test_an_answer_without_a_store_is_an_error(said: str) -> None:
+    guest = FakeGuest()
+    guest.answer("SELINUXTYPE", out=said)
+    with pytest.raises(SelabError, match="did not say which policy store"):
+        survey().of(guest)
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return out.getvalue()
+
+
+ACTIVE = "var/lib/selinux/test/active"
+FILES = {
+    f"{ACTIVE}/modules/100/base/cil": bz2.compress(BASE.encode()),
+    f"{ACTIVE}/modules/100/web/cil": b"(type web_t)\n(roletype r web_t)\n",
+    f"{ACTIVE}/modules/400/web/cil": b"(type better_t)\n(roletype r better_t)\n",
+    f"{ACTIVE}/modules/100/off/cil": b"(type off_t)\n",
+    f"{ACTIVE}/modules/disabled/off": b"",
+    f"{ACTIVE}/booleans.local": b"shiny=1\n",
+    "usr/share/selinux/devel/include/web.if": b"x",
+    "etc/selinux/test/contexts/files/file_contexts": b"y",
+}
+
+
+def made(tmp_path: Path, tools: Toolchain) -> BasePolicy:
+    keep_base(archive(FILES), "test", tools, tmp_path)
+    (directory,) = (tmp_path / "bases").iterdir()
+    return BasePolicy(StoreFacts("test", 33, True, False, ""), directory, frozenset())
+
+
+def test_a_higher_priority_is_in_force(tmp_path: Path, tools: Toolchain) -> None:
+    assert made(tmp_path, tools).declares_type("better_t")
+
+
+@pytest.mark.parametrize("name", ["web_t", "off_t"])
+def test_a_lower_priority_and_a_disabled_module_are_not(tmp_path: Path, tools: Toolchain, name: str) -> None:
+    assert not made(tmp_path, tools).declares_type(name)
+
+
+def test_a_local_boolean_is_in_the_flat_base(tmp_path: Path, tools: Toolchain) -> None:
+    assert "(boolean shiny true)" in made(tmp_path, tools).flat.read_text()
+
+
+def test_headers_and_contexts_are_kept(tmp_path: Path, tools: Toolchain) -> None:
+    base = made(tmp_path, tools)
+    assert (base.headers / "include" / "web.if").exists() and (base.directory / "contexts" / "files" / "file_contexts").exists()
+
+
+def test_a_base_that_was_made_from_a_file_system_serves_the_guest_that_has_it(tmp_path: Path, tools: Toolchain) -> None:
+    fingerprint = _fingerprint_of_files()
+    keep_base(archive(FILES), "test", tools, tmp_path)
+    wanted = StoreFacts("test", 33, True, False, fingerprint)
+    assert ensure_base(FakeGuest(), wanted, tools, tmp_path, Progress()).facts == wanted
+
+
+def test_the_facts_of_the_last_guest_are_known_without_it(tmp_path: Path, tools: Toolchain) -> None:
+    wanted = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("a", "b"))
+    keep_base(archive(FILES), "test", tools, tmp_path)
+    ensure_base(FakeGuest(), wanted, tools, tmp_path, Progress())
+    known = known_base(wanted.fingerprint, tmp_path)
+    assert known is not None and known.facts == wanted
+
+
+def _fingerprint_of_files() -> str:
+    import hashlib
+
+    store = {path.removeprefix(f"{ACTIVE}/"): hashlib.sha256(data).hexdigest() for path, data in FILES.items() if path.startswith(ACTIVE)}
+    return facts(store).fingerprint

@@ -1,0 +1,44 @@
+"""From a module to what is in force: nothing is linked twice, and several modules are compiled beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selab.policy import candidate
+from selab.policy.base import BasePolicy
+from selab.policy.build import policy_digest
+from selab.policy.candidate import linked, linked_file, put_in_force
+from selab.policy.load import PolicyState
+from selab.policy.toolchain import Toolchain
+from selab.progress import Progress
+from tests.unit.conftest import module
+
+
+def test_a_policy_is_linked_once(base: BasePolicy, tools: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = linked(base, [module("web", "")], tools)
+    monkeypatch.setattr(candidate, "link", None)
+    assert linked(base, [module("web", "")], tools) == first
+
+
+def test_why_it_took_the_whole_store_is_kept_with_it(base: BasePolicy, tools: Toolchain) -> None:
+    reasons = [linked(base, [module("dangling", "")], tools).slow_because for _ in range(2)]
+    assert reasons[0] == reasons[1] != ""
+
+
+def test_old_linked_policies_go(base: BasePolicy, tools: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidate, "KEPT_LINKED", 1)
+    old, new = (linked(base, [module(name, "")], tools) for name in ("old", "new"))
+    assert [linked_file(tools, policy.digest).exists() for policy in (old, new)] == [False, True]
+
+
+def test_what_is_in_force_is_only_flushed(base: BasePolicy, tools: Toolchain) -> None:
+    state = PolicyState(True, 7, policy_digest(base, [module("web", "")]))
+    loaded, ask = put_in_force(base, [module("web", "")], tools, state, Progress())
+    assert (loaded.loaded, "commit_pending_bools" in ask.script, Path(tools.workdir).exists()) == (False, True, False)
+
+
+def test_what_is_not_in_force_is_loaded(base: BasePolicy, tools: Toolchain) -> None:
+    loaded, ask = put_in_force(base, [module("web", "")], tools, PolicyState(True, 7, "other"), Progress())
+    assert (loaded.loaded, "/sys/fs/selinux/load" in ask.script) == (True, True)
