@@ -24,9 +24,11 @@ from selab.lock import vm_lock
 from selab.policy.base import BasePolicy, ensure_base, survey
 from selab.policy.build import CompiledModule
 from selab.policy.candidate import LoadedPolicy, compiled_all, linked, linked_file, put_in_force, require_type
+from selab.policy.contexts import FileContexts, file_contexts
 from selab.policy.decide import can_decide
 from selab.policy.load import Mode, PolicyState, policy_state, set_enforcing
 from selab.policy.module import PolicyModule, load_module
+from selab.policy.relabel import label_files, restore_labels
 from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
@@ -102,6 +104,7 @@ class Lab:
     tools: Toolchain
     candidates: list[CompiledModule]
     label: ContainerLabel
+    contexts: FileContexts
     state: PolicyState
 
 
@@ -185,6 +188,7 @@ def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> 
     found = _attempt(lab, lab.state)
     hidden: tuple[Denial, ...] = ()
     notes = [*found.loaded.notes, *(f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out)]
+    notes += [f"Nothing in the guest was labelled by '{pattern}', which is too wide for a run." for pattern in lab.contexts.too_wide]
     if found.is_riddle:
         hidden = _hidden(lab)
         notes.append("It failed without a denial, so it was run once more with dontaudit rules off.")
@@ -220,7 +224,8 @@ def _prepare(guest: Guest, project: Project, wanted: Plan, progress: Progress) -
         candidates = _candidates(wanted, base, tools, project)
     label = ContainerLabel(_label_type(wanted, base), wanted.scenario.label.level or random_level())
     require_type(label.type, candidates, base)
-    return Lab(guest, project, wanted, progress, base, tools, candidates, label, state)
+    contexts = file_contexts(base, candidates)
+    return Lab(guest, project, wanted, progress, base, tools, candidates, label, contexts, state)
 
 
 def _attempt(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> Attempt:
@@ -236,10 +241,12 @@ def _attempt(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> Attempt
             mode = undo.enter_context(contextlib.ExitStack())
             for ask in back:
                 mode.callback(ask.of, lab.guest)
-            answers = ask_together(lab.guest, open_window(), *switch, force)
+            answers = ask_together(lab.guest, restore_labels(), open_window(), *switch, force)
+            next(answers)
             opened = next(answers)
             undo.callback(release, lab.guest, opened)
             list(answers)
+            undo.enter_context(_labelled(lab))
             if loaded.loaded and dontaudit:
                 _foretell(lab, loaded)
         outcome = _workload(lab)
@@ -249,6 +256,18 @@ def _attempt(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> Attempt
                 mode.pop_all()
     attribution = attribute(window.lines, Scope(lab.label.type, lab.label.level, loaded.types))
     return Attempt(loaded, outcome, window, attribution)
+
+
+@contextlib.contextmanager
+def _labelled(lab: Lab) -> Iterator[None]:
+    """The guest's files under the candidates' file contexts inside the block."""
+    try:
+        if label_files(lab.guest, lab.contexts):
+            lab.progress.note(f"Labelled what the guest has of {', '.join(lab.contexts.places)}.")
+        yield
+    finally:
+        if lab.contexts.places:
+            restore_labels().of(lab.guest)
 
 
 def _in_force(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> tuple[LoadedPolicy, Ask[None]]:
@@ -316,7 +335,8 @@ def _container(lab: Lab) -> Iterator[Container]:
     wanted, keep = lab.wanted, lab.wanted.request.keep
     with contextlib.ExitStack() as stack:
         with lab.progress.step("Starting the container", "container"):
-            manager = running(lab.guest, wanted.scenario, wanted.image, lab.label, lab.project.root, cache_dir(), lab.progress, keep=keep)
+            where = (lab.project.root, cache_dir(), lab.progress)
+            manager = running(lab.guest, wanted.scenario, wanted.image, lab.label, *where, contexts=lab.contexts, keep=keep)
             container = stack.enter_context(manager)
         yield container
         with lab.progress.step("Removing the container", "remove"):

@@ -32,6 +32,13 @@ def _word(text: str) -> str:
     return _printable(text)
 
 
+def _downward(path: str) -> str:
+    """A path of the container that is appended to one of the guest."""
+    if ".." in path.split("/") or not path.strip("/"):
+        raise ValueError("must name a directory below /, without '..'")
+    return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
+
+
 Text = Annotated[str, AfterValidator(_printable)]
 Word = Annotated[str, AfterValidator(_word)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -60,27 +67,23 @@ class Volume(_Part):
     """A directory of the guest in the container.
 
     `source`: a directory below the scenario's project, whose files are copied into the guest; or nothing for an empty one; `guest_path`
-    instead names a directory that the guest has. `label`: `private` (Docker's :Z), `shared` (:z), a type for the directory, or `keep`.
-    By default a copy is labelled `private`, and a directory of the guest keeps its label.
+    instead names a directory that the guest has. `label`: `private` (Docker's :Z), `shared` (:z), `contexts` (by the file contexts of the
+    base policy and the candidate, as if it lay at `target`), a type for the directory, or `keep`. By default a copy is labelled by the
+    contexts where the candidate's .fc speaks of `target`, otherwise `private`; a directory of the guest keeps its label.
     """
 
-    target: Annotated[str, Field(pattern=r"^/[^:\x00-\x1f]*$")]
+    target: Annotated[str, Field(pattern=r"^/[^:\x00-\x1f]*$"), AfterValidator(_downward)]
     source: Word | None = None
     guest_path: Annotated[str, Field(pattern=r"^/[^:\x00-\x1f]*$")] | None = None
-    label: Identifier | Literal["private", "shared", "keep"] = "private"
+    label: Identifier | Literal["private", "shared", "contexts", "keep"] | None = None
     read_only: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _guests_own_keep_theirs(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("guest_path") and "label" not in data:
-            return {**data, "label": "keep"}
-        return data
 
     @model_validator(mode="after")
     def _one_source(self) -> Volume:
         if self.source and self.guest_path:
             raise ValueError("a volume has either a source or a guest_path")
+        if self.guest_path and self.label == "contexts":
+            raise ValueError("a directory of the guest is labelled by the candidate's .fc, for the path that it has there")
         return self
 
 

@@ -13,6 +13,8 @@ from selab.container.image import Image, ensure_image
 from selab.container.label import ContainerLabel
 from selab.errors import CommandFailed, SelabError
 from selab.guest import Completed, Guest
+from selab.policy.contexts import FileContexts
+from selab.policy.relabel import label_tree
 from selab.progress import Progress
 from selab.scenario import Scenario, Volume
 
@@ -21,6 +23,7 @@ START_TIMEOUT = 180.0
 REMOVE_TIMEOUT = 120.0
 NO_SUCH_IMAGE = ("No such image", "Unable to find image")
 RUNS = "/var/lib/selab/runs"
+NO_CONTEXTS = FileContexts((), "")
 
 # /run/selab/containers has a file per container that was started and not yet removed; it says `kept` where the container is meant to stay.
 # Removes what an earlier run has left behind (it was killed, or its container was kept), then starts the container. Prints its main
@@ -95,12 +98,14 @@ class Container:
     labels: set[str] = field(default_factory=set)
 
 
-def docker_arguments(scenario: Scenario, image: Image, name: str, label: ContainerLabel) -> list[str]:
+def docker_arguments(scenario: Scenario, image: Image, name: str, label: ContainerLabel, contexts: FileContexts = NO_CONTEXTS) -> list[str]:
     """The words after `docker` that start the scenario's container."""
     words = ["run", "--detach", "--pull=never", "--name", name, "--hostname", "selab", "--cidfile", f"/run/selab/cid-{name}"]
     words += ["--security-opt", f"label=type:{label.type}", "--security-opt", f"label=level:{label.level}"]
     words += [word for port in scenario.ports for word in ("--publish", f"127.0.0.1:{port.guest}:{port.container}")]
-    words += [word for number, volume in enumerate(scenario.volumes) for word in ("--volume", _volume_option(name, number, volume))]
+    words += [
+        word for number, volume in enumerate(scenario.volumes) for word in ("--volume", _volume_option(name, number, volume, contexts))
+    ]
     words += [f"--cap-add={capability}" for capability in scenario.cap_add]
     words += [f"--cap-drop={capability}" for capability in scenario.cap_drop]
     words += [word for key, value in scenario.environment.items() for word in ("--env", f"{key}={value}")]
@@ -109,12 +114,26 @@ def docker_arguments(scenario: Scenario, image: Image, name: str, label: Contain
     return [*words, image.reference, *scenario.command]
 
 
+def volume_label(volume: Volume, contexts: FileContexts) -> str:
+    """How a volume is labelled: what the scenario says, or what suits it."""
+    if volume.label:
+        return volume.label
+    if volume.guest_path:
+        return "keep"
+    return "contexts" if contexts.cover(volume.target) else "private"
+
+
+def _volume_root(name: str, number: int) -> str:
+    return f"{RUNS}/{name}/volume{number}"
+
+
 def _volume_path(name: str, number: int, volume: Volume) -> str:
-    return volume.guest_path or f"{RUNS}/{name}/volume{number}"
+    """A copy lies below a directory of its own at the path that it has in the container: file contexts go by that."""
+    return volume.guest_path or _volume_root(name, number) + volume.target
 
 
-def _volume_option(name: str, number: int, volume: Volume) -> str:
-    options = {"private": ["Z"], "shared": ["z"]}.get(volume.label, []) + (["ro"] if volume.read_only else [])
+def _volume_option(name: str, number: int, volume: Volume, contexts: FileContexts) -> str:
+    options = {"private": ["Z"], "shared": ["z"]}.get(volume_label(volume, contexts), []) + (["ro"] if volume.read_only else [])
     return ":".join([_volume_path(name, number, volume), volume.target, *([",".join(options)] if options else [])])
 
 
@@ -128,13 +147,14 @@ def running(
     cache: Path,
     progress: Progress,
     *,
+    contexts: FileContexts = NO_CONTEXTS,
     keep: bool = False,
 ) -> Iterator[Container]:
-    """The scenario's container, started under `label`; removed after the block unless `keep`."""
+    """The scenario's container, started under `label`; removed after the block unless `keep`. `contexts` label its volumes."""
     name = f"selab-{scenario.name}"
-    argv = ["sh", "-c", _WATCH + _START, "sh", label.context, name, *docker_arguments(scenario, image, name, label)]
+    argv = ["sh", "-c", _WATCH + _START, "sh", label.context, name, *docker_arguments(scenario, image, name, label, contexts)]
     try:
-        _prepare_volumes(guest, scenario, name, root)
+        _prepare_volumes(guest, scenario, name, root, contexts)
         done = guest.run(argv, timeout=START_TIMEOUT)
         if not done.ok and any(words in done.error_text for words in NO_SUCH_IMAGE):
             ensure_image(guest, image, cache, progress)
@@ -176,7 +196,7 @@ def _without_usage(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.strip() and not line.startswith(("Run 'docker", "See 'docker")))
 
 
-def _prepare_volumes(guest: Guest, scenario: Scenario, name: str, root: Path) -> None:
+def _prepare_volumes(guest: Guest, scenario: Scenario, name: str, root: Path, contexts: FileContexts) -> None:
     """Copy the project's directories into the guest, and label what the scenario wants labelled with a type of its own."""
     for number, volume in enumerate(scenario.volumes):
         if volume.guest_path:
@@ -184,9 +204,12 @@ def _prepare_volumes(guest: Guest, scenario: Scenario, name: str, root: Path) ->
         path = _volume_path(name, number, volume)
         archive = _archive((root / volume.source).resolve() if volume.source else None)
         make = 'rm -rf "$1" && mkdir -p "$1" && tar -xf - -C "$1" && { [ -z "$2" ] || chcon -R -t "$2" "$1"; }'
-        label = "" if volume.label in ("private", "shared", "keep") else volume.label
-        done = guest.run(["sh", "-c", make, "sh", path, label], input=archive)
+        label = volume_label(volume, contexts)
+        by_docker = label in ("private", "shared", "contexts", "keep")
+        done = guest.run(["sh", "-c", make, "sh", path, "" if by_docker else label], input=archive)
         done.expect(f"The volume for {volume.target} cannot be made.")
+        if label == "contexts":
+            label_tree(guest, contexts, _volume_root(name, number), volume.target)
 
 
 def _archive(directory: Path | None) -> bytes:

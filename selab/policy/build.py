@@ -46,12 +46,11 @@ _INTERFACE = re.compile(r"^\s*(?:interface|template)\(`([\w]+)'", re.MULTILINE)
 
 @dataclass(frozen=True)
 class CompiledModule:
-    """A candidate as CIL. `types` are those it declares, `file_contexts` its .fc after macro expansion (one rule a line)."""
+    """A candidate as CIL, with its file contexts in it. `types` are those it declares."""
 
     name: str
     cil: str
     types: frozenset[str]
-    file_contexts: str
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,7 @@ def compile_module(module: PolicyModule, base: BasePolicy, tools: Toolchain, bes
     if not done.ok:
         raise _compile_error(module, done, base)
     cil = tools.where.get(f"{workdir}/{module.name}.cil").decode("utf-8")
-    contexts = tools.where.run(["cat", f"{workdir}/tmp/{module.name}.mod.fc"]).text
-    return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)), contexts)
+    return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)))
 
 
 def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> None:

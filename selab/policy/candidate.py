@@ -19,7 +19,7 @@ from selab.policy.module import PolicyModule
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 KEPT = 200
 """Compiled modules to keep in a project: each is some kilobytes, and an undo in the editor finds its old one."""
 KEPT_LINKED = 16
@@ -65,7 +65,7 @@ def _kept(path: Path) -> CompiledModule | None:
     """What `_keep` has written there; a file that is not there, or was cut off by a crash, is none."""
     try:
         told = json.loads(path.read_text())
-        return CompiledModule(told["name"], told["cil"], frozenset(told["types"]), told["file_contexts"])
+        return CompiledModule(told["name"], told["cil"], frozenset(told["types"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

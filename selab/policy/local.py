@@ -46,6 +46,8 @@ class LocalChanges:
         return "".join(f"{statement}\n" for statement in self.statements.values())
 
 
+NO_POLICY = frozenset({"file_contexts.local", "seusers.local", "users_extra.local"})
+"""Local changes that are no part of the kernel's policy."""
 _BOOLEAN = re.compile(r"\(boolean (\w+) (?:true|false)\)")
 
 
@@ -55,6 +57,8 @@ def local_changes(files: Mapping[str, bytes]) -> LocalChanges:
     booleans: dict[str, bool] = {}
     left_out = set()
     for name, data in sorted(files.items()):
+        if name in NO_POLICY:
+            continue
         for line in data.decode("utf-8", "replace").splitlines():
             if not line.strip() or line.startswith("#"):
                 continue

@@ -59,4 +59,4 @@ def tools(tmp_path: Path) -> Toolchain:
 def module(name: str, cil: str) -> CompiledModule:
     """A candidate with one domain NAME_t and the CIL statements `cil`."""
     text = f"(type {name}_t) (roletype r {name}_t) (typeattributeset domain ({name}_t))\n{cil}\n"
-    return CompiledModule(name, text, frozenset({f"{name}_t"}), "")
+    return CompiledModule(name, text, frozenset({f"{name}_t"}))

@@ -90,9 +90,16 @@ def test_a_link_does_not_lead_a_volume_out_of_the_project(project: Project) -> N
     assert "outside" in refused(project, "image: httpd\nvolumes:\n  - {source: data, target: /data}\n").what
 
 
-def test_a_directory_of_the_guest_keeps_its_label(project: Project) -> None:
-    write(project, "image: httpd\nvolumes:\n  - {guest_path: /etc, target: /data}\n  - {target: /own}\n")
-    assert [volume.label for volume in load_scenario(project, "web").volumes] == ["keep", "private"]
+@pytest.mark.parametrize("target", ["/../etc", "/data/../../x", "/", "//"])
+def test_a_volumes_target_does_not_lead_elsewhere(project: Project, target: str) -> None:
+    write(project, f"image: httpd\nvolumes:\n  - {{target: {target}}}\n")
+    with pytest.raises(InputError, match="web.yaml"):
+        load_scenario(project, "web")
+
+
+def test_a_volumes_target_is_said_in_one_way(project: Project) -> None:
+    write(project, "image: httpd\nvolumes:\n  - {target: //data/./x/}\n")
+    assert load_scenario(project, "web").volumes[0].target == "/data/x"
 
 
 def test_a_scenario_can_be_written_down_and_read_again(project: Project) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.container.image import Image
 from selab.container.label import ContainerLabel, random_level
-from selab.container.run import docker_arguments
+from selab.container.run import docker_arguments, volume_label
 from selab.experiment import label_doubts
-from selab.scenario import Scenario
+from selab.policy.contexts import FileContexts, FileSpec
+from selab.scenario import Scenario, Volume
 
 LABEL = ContainerLabel("web_t", "s0:c1,c2")
 
@@ -41,9 +43,25 @@ def test_volumes_carry_their_label() -> None:
     words = arguments(
         volumes=[{"target": "/a"}, {"target": "/b", "label": "shared", "read_only": True}, {"guest_path": "/etc", "target": "/c"}]
     )
-    assert "/var/lib/selab/runs/selab-web/volume0:/a:Z" in words
-    assert "/var/lib/selab/runs/selab-web/volume1:/b:z,ro" in words
+    assert "/var/lib/selab/runs/selab-web/volume0/a:/a:Z" in words
+    assert "/var/lib/selab/runs/selab-web/volume1/b:/b:z,ro" in words
     assert "/etc:/c" in words
+
+
+CONTEXTS = FileContexts((FileSpec("/srv/web(/.*)?", "", "u:object_r:web_content_t:s0"),), "")
+
+
+@pytest.mark.parametrize(
+    ("volume", "label"),
+    [
+        ({"target": "/srv/web/static"}, "contexts"),
+        ({"target": "/srv"}, "private"),
+        ({"target": "/srv/web", "label": "shared"}, "shared"),
+        ({"target": "/srv/web", "guest_path": "/etc"}, "keep"),
+    ],
+)
+def test_a_volume_is_labelled_as_the_candidates_contexts_say_unless_the_scenario_does(volume: dict[str, str], label: str) -> None:
+    assert volume_label(Volume.model_validate(volume), CONTEXTS) == label
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1))

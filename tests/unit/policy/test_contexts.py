@@ -1,0 +1,88 @@
+"""File contexts: which line counts, and where something to label may lie."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selab.policy.base import BasePolicy
+from selab.policy.build import CompiledModule
+from selab.policy.contexts import FileContexts, FileSpec, file_contexts
+
+USUAL = """
+/.*\t\tsystem_u:object_r:default_t:s0
+/srv/.*\t\tsystem_u:object_r:var_t:s0
+/srv/web/a\\.sock\t-s\tsystem_u:object_r:sock_t:s0
+"""
+
+
+def merged(base: BasePolicy, text: str, local: str = "") -> FileContexts:
+    files = base.directory / "contexts" / "files"
+    files.mkdir(parents=True)
+    (files / "file_contexts").write_text(USUAL)
+    (files / "file_contexts.local").write_text(local)
+    return file_contexts(base, [CompiledModule("web", text, frozenset())])
+
+
+def filecon(pattern: str, name: str = "web_t", kind: str = "any") -> str:
+    return f'(filecon "{pattern}" {kind} (system_u object_r {name} ((s0) (s0))))\n'
+
+
+def test_a_candidates_line_stands_after_less_specific_ones(base: BasePolicy) -> None:
+    text = merged(base, filecon("/srv/web(/.*)?")).text
+    assert [line.split()[0] for line in text.splitlines()] == ["/.*", "/srv/.*", "/srv/web(/.*)?", "/srv/web/a\\.sock"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"), [("any", "/a/b\tsystem_u:object_r:web_t:s0"), ("socket", "/a/b\t-s\tsystem_u:object_r:web_t:s0")]
+)
+def test_a_line_as_setfiles_reads_it(base: BasePolicy, kind: str, line: str) -> None:
+    assert line in merged(base, filecon("/a/b", kind=kind)).text.splitlines()
+
+
+def test_no_label_at_all_is_none(base: BasePolicy) -> None:
+    assert "/a/b\t<<none>>" in merged(base, '(filecon "/a/b" any ())\n').text.splitlines()
+
+
+def test_a_candidates_line_takes_the_place_of_the_same_one_of_the_base(base: BasePolicy) -> None:
+    assert "var_t" not in merged(base, filecon("/srv/.*")).text
+
+
+def test_what_the_machines_owner_has_set_comes_last(base: BasePolicy) -> None:
+    local = "/srv/web(/.*)?\tu:object_r:mine_t:s0\n"
+    assert merged(base, filecon("/srv/web(/.*)?"), local).text.splitlines()[-1].endswith("mine_t:s0")
+
+
+def test_without_lines_of_a_candidate_there_is_nothing_to_do(base: BasePolicy) -> None:
+    assert merged(base, "(type web_t)\n" + filecon("HOME_DIR/web")) == FileContexts((), "")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "place"),
+    [
+        ("/srv/web(/.*)?", "/srv/web"),
+        ("/opt/x/bin/[^/]*", "/opt/x/bin"),
+        ("/opt/x/a\\.sh", "/opt/x/a.sh"),
+        ("/opt/x/log.*", "/opt/x"),
+    ],
+)
+def test_where_a_pattern_may_match(pattern: str, place: str) -> None:
+    assert FileSpec(pattern, "", "c").place == place
+
+
+def test_a_place_within_another_is_not_looked_through_twice() -> None:
+    specs = tuple(FileSpec(pattern, "", "c") for pattern in ("/srv/web(/.*)?", "/srv/web/log(/.*)?", "/srv/webby/x"))
+    assert FileContexts(specs, "").places == ("/srv/web", "/srv/webby/x")
+
+
+@pytest.mark.parametrize("pattern", ["/.*", "/usr/.*", ".*\\.conf", "/var(/.*)?"])
+def test_a_pattern_that_may_match_anywhere_is_named_and_not_looked_for(pattern: str) -> None:
+    contexts = FileContexts((FileSpec(pattern, "", "c"),), "")
+    assert (contexts.places, contexts.too_wide) == ((), (pattern,))
+
+
+@given(st.text(st.sampled_from("/a.b\\*+?[](){}|^$ -"), max_size=20))
+def test_any_pattern_can_be_looked_at(pattern: str) -> None:
+    spec = FileSpec(pattern, "", "c")
+    assert spec.matches("/srv/web") in (True, False) and isinstance(spec.rank, tuple) and isinstance(spec.place, str)
