@@ -26,7 +26,7 @@ from selab.policy.build import CompiledModule
 from selab.policy.candidate import LoadedPolicy, compiled_all, linked, linked_file, put_in_force, require_type
 from selab.policy.contexts import FileContexts, file_contexts
 from selab.policy.decide import can_decide
-from selab.policy.load import Mode, PolicyState, policy_state, set_enforcing
+from selab.policy.load import Mode, PolicyState, flush_cache, policy_state, set_enforcing
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.relabel import label_files, restore_labels
 from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
@@ -51,7 +51,8 @@ class Request:
 
     `policy` is a name, `none` for the base policy alone, or nothing for the scenario's own; `beside` is called after the steps, while the
     container still runs; `before` are the records of an earlier run, of which a changed candidate is asked first; `base` is the base
-    policy of the run before, with which the candidate is compiled and linked while the VM is being reached.
+    policy of the run before, with which the candidate is compiled and linked while the VM is being reached. `installed`: the candidate is
+    in the guest's module store already, and the policy of the store is what is to be proven.
     """
 
     scenario: str
@@ -61,6 +62,7 @@ class Request:
     beside: Callable[[], None] | None = None
     before: Recorded | None = None
     base: BasePolicy | None = None
+    installed: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> 
     hidden: tuple[Denial, ...] = ()
     notes = [*found.loaded.notes, *(f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out)]
     notes += [f"Nothing in the guest was labelled by '{pattern}', which is too wide for a run." for pattern in lab.contexts.too_wide]
-    if found.is_riddle:
+    if found.is_riddle and not wanted.request.installed:
         hidden = _hidden(lab)
         notes.append("It failed without a denial, so it was run once more with dontaudit rules off.")
     verdict, reasons = _judge(wanted, found)
@@ -217,7 +219,7 @@ def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> 
 def _prepare(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> Lab:
     """Everything of a run that needs no change in the guest: the base policy, the candidate as CIL, the label."""
     with progress.step("Compiling the candidate", "compile"):
-        names = [module.name for module in wanted.module.all] if wanted.module else []
+        names = [module.name for module in wanted.module.all] if wanted.module and not wanted.request.installed else []
         facts, state = ask_together(guest, survey(names), policy_state())
         tools = choose_toolchain(guest, project.state / "policy")
         base = ensure_base(guest, facts, tools, cache_dir(), progress)
@@ -273,6 +275,9 @@ def _labelled(lab: Lab) -> Iterator[None]:
 def _in_force(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> tuple[LoadedPolicy, Ask[None]]:
     permissive = lab.label.type if lab.wanted.mode is Mode.DOMAIN else ""
     contexts = [lab.label.context]
+    if lab.wanted.request.installed:
+        types = frozenset[str]().union(*(candidate.types for candidate in lab.candidates))
+        return LoadedPolicy(lab.base.facts.fingerprint, False, "", types), flush_cache(state, contexts)
     return put_in_force(
         lab.base, lab.candidates, lab.tools, state, lab.progress, contexts=contexts, permissive=permissive, dontaudit=dontaudit
     )

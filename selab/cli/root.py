@@ -17,8 +17,10 @@ COMMANDS = {
     "show": ("selab.cli.history", "Show a run again."),
     "diff": ("selab.cli.history", "Show what changed between two runs."),
     "replay": ("selab.cli.replay", "Say what a candidate would decide about recorded denials, without a VM."),
+    "install": ("selab.cli.install", "Install a policy for good, and prove it by its scenario."),
+    "uninstall": ("selab.cli.install", "Take an installed policy out again."),
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),
-    "vm": ("selab.cli.vm", "The virtual machine: up, status, suspend, halt, destroy, ssh, console."),
+    "vm": ("selab.cli.vm", "The virtual machine: up, status, suspend, halt, reset, destroy, ssh, console."),
     "box": ("selab.cli.box", "The boxes that selab builds itself."),
     "doctor": ("selab.cli.doctor", "Say what is there, what is missing, and what selab will do about it."),
 }

@@ -86,6 +86,24 @@ def halt(context: Context) -> None:
 
 
 @vm.command()
+@pass_context
+def reset(context: Context) -> None:
+    """Reboot the VM as if its power was cut (libvirt): the base policy is back, whatever was loaded.
+
+    \b
+    Example:
+      selab vm reset
+    """
+    from selab.lock import vm_lock
+    from selab.vm.machine import Machine
+
+    machine = Machine(context.project)
+    with vm_lock(context.project, "selab vm reset", context.progress), context.progress.step("Resetting the VM"):
+        machine.reset()
+        machine.wait().close()
+
+
+@vm.command()
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_context
 def destroy(context: Context, yes: bool) -> None:

@@ -75,6 +75,12 @@ def compile_module(module: PolicyModule, base: BasePolicy, tools: Toolchain, bes
     return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)))
 
 
+def package(module: PolicyModule, whole: PolicyModule, base: BasePolicy, tools: Toolchain) -> bytes:
+    """`module`, one of all that make up `whole`, as a policy package (.pp) for `semodule -i`. Raises InputError as `compile_module`."""
+    compile_module(module, base, tools, [each for each in whole.all if each is not module])
+    return tools.where.get(f"{tools.workdir}/build/{module.name}/{module.name}.pp")
+
+
 def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> None:
     """Have these modules' sources in `workdir`, and no others. What is there already is left, or make would expand all interfaces again."""
     files = {f"{each.name}.{ending}": each.texts.get(ending, b"") for each in modules for ending in ("te", "fc", "if")}

@@ -74,7 +74,8 @@ known "$@"
 """
 _MODE = r"""
 printf "$1" >/sys/fs/selinux/enforce || exit
-read -r mode </sys/fs/selinux/enforce && [ "$mode" = "$1" ]
+read -r mode </sys/fs/selinux/enforce  # without a line end, and so never a success
+[ "$mode" = "$1" ]
 """
 
 

@@ -15,6 +15,8 @@ from selab.cache import cache_dir
 from selab.errors import CommandFailed, SelabError
 from selab.guest import Completed
 from selab.host import Host
+from selab.policy.base import keep_base
+from selab.policy.toolchain import Toolchain, missing_on_host
 from selab.progress import Progress
 from selab.rootfs import ImageSource, as_root, build_tar, image_tar, require, tool
 from selab.vm.box.recipe import Plan, Recipe, plan
@@ -26,7 +28,8 @@ DISK_NEEDED = 6 << 30
 STAGE_TIMEOUT = 900.0
 """Seconds for one program of a stage; the longest takes ten here."""
 IMAGES = "var/lib/selab/images"
-FILE_CONTEXTS = "/etc/selinux/default/contexts/files/file_contexts"
+SELINUX_TYPE = "default"
+FILE_CONTEXTS = f"/etc/selinux/{SELINUX_TYPE}/contexts/files/file_contexts"
 RELABEL = re.compile(r"^Would relabel (/.*) from .* to (\S+)$", re.MULTILINE)
 """What `setfiles -n -v` says of a file whose label differs."""
 BOX_VAGRANTFILE = """\
@@ -91,6 +94,9 @@ def _build(wanted: Plan, half: Path, progress: Progress) -> None:
         _carry(list(zip(wanted.images, tars.result(), strict=True)), root)
     with progress.step("Labelling its files"):
         labels = _labels(root)
+    if not missing_on_host():
+        with progress.step("Flattening its policy"):
+            _keep_policy(root, half)
     with progress.step("Making its disk"):
         _take_out(root, half)
         _write_disk(root, labels, raw, wanted.recipe.disk_gib)
@@ -140,6 +146,14 @@ def _labels(root: Path) -> list[tuple[str, str]]:
             "The guest's files could not be labelled.", "setfiles names no label for /usr/sbin/sshd.", "Look into selab's log."
         )
     return labels
+
+
+def _keep_policy(root: Path, half: Path) -> None:
+    """Make the flat base of the guest's policy now: from here its store need not be copied out of a slow guest."""
+    there = [f"var/lib/selinux/{SELINUX_TYPE}/active/modules", "usr/share/selinux/devel", f"etc/selinux/{SELINUX_TYPE}/contexts"]
+    argv = as_root(["tar", "--create", "--file", "-", "--directory", str(root), *there])
+    archive = _run(argv, "The guest's policy could not be read.").stdout
+    keep_base(archive, SELINUX_TYPE, Toolchain(Host(), str(half / "policy")), cache_dir())
 
 
 def _write_disk(root: Path, labels: Sequence[tuple[str, str]], raw: Path, gib: int) -> None:

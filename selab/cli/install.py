@@ -1,0 +1,52 @@
+"""`selab install` and `selab uninstall`."""
+
+from __future__ import annotations
+
+import click
+
+from selab.cli.context import Context, pass_context
+
+
+@click.command()
+@click.argument("policy")
+@click.option("--scenario", help="The scenario that proves it, where the project has more than one with this policy.")
+@pass_context
+def install(context: Context, policy: str, scenario: str | None) -> int:
+    """Install POLICY in the VM's module store, where it outlives a reboot, and run its scenario in enforcing mode.
+
+    The slow way, on purpose: the guest rebuilds its whole policy. Exit code as for `selab run`; it stays installed either way.
+
+    \b
+    Example:
+      selab install selab_apache_full --scenario apache
+    """
+    from selab.history import History, change_in_words
+    from selab.installation import install, scenario_for
+    from selab.report.terminal import show_run
+    from selab.vm.machine import Machine
+
+    project, history = context.project, History.of(context.project)
+    chosen = scenario or scenario_for(project, policy)
+    last = history.latest(1, chosen)
+    result = install(project, Machine(project), policy, chosen, context.progress)
+    document = history.add(result)
+    show_run(document, context.out, change=change_in_words(last[0].document, document) if last else "")
+    context.out.print(f"{policy} is installed; `selab uninstall {policy}` takes it out again.", markup=False)
+    return result.verdict.exit_code
+
+
+@click.command()
+@click.argument("policy")
+@pass_context
+def uninstall(context: Context, policy: str) -> None:
+    """Take POLICY out of the VM's module store again.
+
+    \b
+    Example:
+      selab uninstall selab_apache_full
+    """
+    from selab.installation import uninstall
+    from selab.vm.machine import Machine
+
+    uninstall(context.project, Machine(context.project), policy, context.progress)
+    context.out.print(f"{policy} is no longer installed.", markup=False)
