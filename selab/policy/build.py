@@ -41,7 +41,7 @@ _ERROR = re.compile(
 )
 _OTHER_ERROR = re.compile(r"^(?:.*?/)?(?P<file>[\w.-]+\.(?:te|if|fc)):(?P<line>\d+): *(?:ERROR:? *)?(?P<message>.+)$", re.MULTILINE)
 _TYPE = re.compile(r"^\s*\((?:type|typealias) ([^()\s]+)\)", re.MULTILINE)
-_INTERFACE = re.compile(r"^\s*(?:interface|template)\(`([\w]+)'", re.MULTILINE)
+_INTERFACE = re.compile(r"^\s*(?:interface|template|define)\(`([\w]+)'", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,9 @@ def _interface_hint(text: str, base: BasePolicy) -> str:
 
 
 def interfaces(base: BasePolicy) -> list[str]:
-    """The names of all interfaces and templates in the installed headers."""
-    return sorted({name for path in base.headers.rglob("*.if") for name in _INTERFACE.findall(path.read_text(errors="replace"))})
+    """The names of all interfaces, templates and macros in the installed headers."""
+    files = [path for path in base.headers.rglob("*") if path.suffix in (".if", ".spt")]
+    return sorted({name for path in files for name in _INTERFACE.findall(path.read_text(errors="replace"))})
 
 
 def link(

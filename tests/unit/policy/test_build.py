@@ -92,3 +92,8 @@ def test_a_source_that_did_not_change_is_not_written_again(tools: Toolchain) -> 
     made = {path.name: path.stat().st_ino for path in workdir.iterdir()}
     _place([PolicyModule("web", Path("/p"), {"te": b"x", "if": b"z"})], str(workdir), tools)
     assert {name for name, inode in made.items() if (workdir / name).stat().st_ino != inode} == {"web.te"}
+
+
+def test_a_macro_that_is_there_is_not_called_unknown(base: BasePolicy) -> None:
+    (base.headers / "loadable_module.spt").write_text("define(`files_red_etc',`x')\n")
+    assert compile_error(base, "web.te:2:ERROR 'syntax error' at token 'files_red_etc' on line 3391:").hint == ""

@@ -1,0 +1,178 @@
+"""The loop of edit and try: what a careful person does by hand over an open SSH connection, and selab, alternating, on one VM.
+
+    python benchmarks/loop.py --project DIR [--rounds 5]
+
+DIR is a selab project whose VM is up, with the example's scenario `apache`. Each round changes a rule of the draft, once for each way. By
+hand: copy the sources, `make`, `semodule -i`, `setenforce 0`, `docker run`, the steps, `ausearch`, `docker rm -f`. selab: the same scenario
+over a connection that is open as well (as in `selab watch`), with the change, then without one; and `selab run` as a process of its own,
+which also starts Python and logs in. The container's own time (start, steps, removal) is told apart: it is the same work for everybody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from selab import experiment  # noqa: E402
+from selab.container.image import find_image  # noqa: E402
+from selab.guest import Guest  # noqa: E402
+from selab.history import History  # noqa: E402
+from selab.policy.load import Mode  # noqa: E402
+from selab.progress import Progress  # noqa: E402
+from selab.project import Project, find_project  # noqa: E402
+from selab.rehearsal import after_last_run  # noqa: E402
+from selab.vm.machine import Machine  # noqa: E402
+
+CONTAINER = {"container", "steps", "remove", "image"}
+GOAL, GOAL_CHANGED, GOAL_UNCHANGED = 12, 5.0, 1.5
+PERMISSIONS = (
+    "chown",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setpcap",
+    "net_raw",
+    "sys_nice",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "ipc_lock",
+)
+NAME = "selab_apache"
+Stages = dict[str, float]
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.stages: Stages = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - begun
+
+
+def edit(project: Project, permission: str) -> None:
+    """Change a rule of the draft."""
+    te = project.policies / f"{NAME}.te"
+    text = te.read_text().split("# loop:", 1)[0].rstrip()
+    te.write_text(f"{text}\n# loop:\nallow {NAME}_t self:capability {permission};\n")
+
+
+def by_hand(guest: Guest, project: Project) -> Stages:
+    """Today's way, the best of it: everything over one open connection, nothing done twice."""
+    clock = Clock()
+    since = guest.run(["date", "+%H:%M:%S"]).text.strip()
+    with clock.stage("copy"):
+        guest.put((project.policies / f"{NAME}.te").read_bytes(), f"/root/loop/{NAME}.te")
+    with clock.stage("make"):
+        _sh(guest, f"cd /root/loop && make -f /usr/share/selinux/devel/Makefile {NAME}.pp")
+    with clock.stage("semodule -i"):
+        _sh(guest, f"semodule -i /root/loop/{NAME}.pp")
+    with clock.stage("setenforce"):
+        _sh(guest, "setenforce 0")
+    image = find_image(project, "httpd").reference
+    with clock.stage("container"):
+        _sh(guest, f"docker run -d --name loop --security-opt label=type:{NAME}_t -p 127.0.0.1:8080:80 {image}")
+    with clock.stage("steps"):
+        _sh(guest, "for turn in $(seq 60); do curl -fs http://127.0.0.1:8080/ >/dev/null && break; sleep 0.2; done")
+        _sh(guest, "curl -s http://127.0.0.1:8080/nothing >/dev/null")
+    with clock.stage("ausearch"):
+        _sh(guest, f"ausearch --input-logs -m avc -ts today {since} | grep -c denied")
+    with clock.stage("remove"):
+        _sh(guest, "docker rm -f loop")
+    return clock.stages
+
+
+def _sh(guest: Guest, script: str) -> None:
+    guest.run(["sh", "-c", script], timeout=600).expect(f"`{script}` failed.")
+
+
+def by_selab(guest: Guest, project: Project) -> Stages:
+    """What `selab watch` does for a save."""
+    progress, clock = Progress(), Clock()
+    with clock.stage("all"):
+        request = after_last_run(project, experiment.Request("apache", mode=Mode.PERMISSIVE))
+        wanted = experiment.plan(project, request)
+        with experiment.begun(project, wanted):
+            result = experiment.run_on(guest, project, wanted, progress)
+        History.of(project).add(result)
+    stages = {name: seconds for name, seconds in progress.timings.items() if name not in ("link", "load")}
+    return stages | {"the rest": clock.stages["all"] - sum(stages.values())}
+
+
+def by_process(project: Project) -> Stages:
+    """`selab run`, from the shell's point of view."""
+    clock = Clock()
+    argv = [sys.executable, "-m", "selab", "-C", str(project.root), "run", "apache", "--setenforce", "no"]
+    with clock.stage("all"):
+        subprocess.run(argv, capture_output=True, cwd=ROOT, check=False)
+    timings = History.of(project).latest(1, "apache")[0].document.timings
+    inner = {name: seconds for name, seconds in timings.items() if name in CONTAINER - {"image"}}
+    return inner | {"selab": clock.stages["all"] - sum(inner.values())}
+
+
+def own(stages: Stages) -> float:
+    return sum(seconds for name, seconds in stages.items() if name not in CONTAINER)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--project", type=Path, required=True)
+    options.add_argument("--rounds", type=int, default=5)
+    given = options.parse_args()
+    project = find_project(given.project)
+    guest = Machine(project).ensure(Progress())
+    te = project.policies / f"{NAME}.te"
+    with tempfile.TemporaryDirectory() as kept:
+        shutil.copy(te, kept)
+        try:
+            measure(guest, project, given.rounds)
+        finally:
+            shutil.copy(Path(kept) / te.name, te)
+            guest.run(["semodule", "-r", NAME], timeout=600)
+            guest.run(["docker", "rm", "-f", "loop"])
+
+
+def measure(guest: Guest, project: Project, rounds: int) -> None:
+    """Print each way's stages: the median of all rounds."""
+    found: dict[str, list[Stages]] = {"by hand": [], "selab, changed": [], "selab, unchanged": [], "selab run, changed": []}
+    permissions = iter(PERMISSIONS * rounds)
+    for _ in range(rounds):
+        edit(project, next(permissions))
+        found["by hand"].append(by_hand(guest, project))
+        edit(project, next(permissions))
+        found["selab, changed"].append(by_selab(guest, project))
+        found["selab, unchanged"].append(by_selab(guest, project))
+        edit(project, next(permissions))
+        found["selab run, changed"].append(by_process(project))
+    print(f"{rounds} rounds, medians in seconds; 'own' is the total without the container's own time")
+    for way, all_stages in found.items():
+        median = {name: statistics.median(stages.get(name, 0.0) for stages in all_stages) for name in all_stages[0]}
+        stages = "  ".join(f"{name} {seconds:.2f}" for name, seconds in median.items())
+        total = statistics.median(sum(each.values()) for each in all_stages)
+        print(f"  {way:18}  total {total:6.1f}  own {statistics.median(map(own, all_stages)):6.2f}   {stages}")
+    hand, changed, unchanged, process = (statistics.median(map(own, stages)) for stages in found.values())
+    print(f"  own part: {hand / changed:.1f} x as fast (goal: {GOAL}); {changed:.2f} s (goal: under {GOAL_CHANGED:g})")
+    print(
+        f"  unchanged {unchanged:.2f} s (goal: under {GOAL_UNCHANGED:g}); as a process of its own {process:.2f} s, {hand / process:.1f} x"
+    )
+
+
+if __name__ == "__main__":
+    main()
