@@ -38,8 +38,11 @@ def recorded(stored: StoredRun) -> Recorded:
     return Recorded(stored.records, stored.document.label.requested.split(":")[2])
 
 
-def rehearse(project: Project, records: Recorded, policy: str, progress: Progress) -> Replay:
-    """Link the candidate `policy` with the base policy of the project's last run, and ask it for its own domain, NAME_t."""
+def rehearse(project: Project, records: Recorded, policy: str, progress: Progress, *, names: bool = False) -> Replay:
+    """Link the candidate `policy` with the base policy of the project's last run, and ask it for its own domain, NAME_t.
+
+    `names`: look for the booleans that would allow something by name, which takes seconds.
+    """
     if lacking := missing_on_host():
         raise SelabError(
             "Replay needs the policy tools on this machine.", f"Missing: {' '.join(lacking)}.", "`script/setup` installs them."
@@ -49,7 +52,7 @@ def rehearse(project: Project, records: Recorded, policy: str, progress: Progres
     module = load_module(project, policy)
     with progress.step("Compiling and linking the candidate"):
         asked = linked(base, compiled_all(module, base, tools, project.state / "compiled"), tools)
-    return replay(linked_file(tools, asked.digest), records.asked_for(f"{policy}_t"))
+    return replay(linked_file(tools, asked.digest), records.asked_for(f"{policy}_t"), booleans=True, names=names)
 
 
 def last_base(project: Project) -> BasePolicy:

@@ -10,6 +10,7 @@ from pathlib import Path
 from selab.audit.context import Context
 from selab.audit.denial import DenialKey
 from selab.audit.event import read_events
+from selab.policy.booleans import with_booleans
 from selab.policy.decide import Access, Decider, Decision
 
 
@@ -84,6 +85,8 @@ def _renamed(context: Context, renamed: tuple[str, str]) -> str:
     return str(Context(context.user, context.role, new, context.level) if old and context.type == old else context)
 
 
-def replay(policy: Path, asked: Sequence[Access]) -> Replay:
-    """What the linked policy in the file `policy` decides about each access."""
-    return Replay(tuple(Decider(policy).decide(asked)))
+def replay(policy: Path, asked: Sequence[Access], *, booleans: bool = False, names: bool = False) -> Replay:
+    """What the linked policy in the file `policy` decides about each access; with `booleans`, also whether one stands in its way, and
+    with `names` which one."""
+    decisions = Decider(policy).decide(asked)
+    return Replay(tuple(with_booleans(policy, decisions, names=names) if booleans else decisions))

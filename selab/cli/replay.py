@@ -12,12 +12,13 @@ from selab.report.markup import safe
 @click.command()
 @click.argument("records", default="last", metavar="[RUN|FILE]")
 @click.option("--policy", metavar="NAME", help="The candidate to ask, instead of the run's own.")
+@click.option("--booleans", is_flag=True, help="Look for the boolean that would allow it: some seconds for each.")
 @click.option("--json", "as_json", is_flag=True, help="Print the decisions as JSON.")
 @pass_context
-def replay(context: Context, records: str, policy: str | None, as_json: bool) -> None:
+def replay(context: Context, records: str, policy: str | None, booleans: bool, as_json: bool) -> None:
     """Say what a candidate, as it is on disk, would decide about the denials of a RUN or an audit log, without a VM.
 
-    It decides rules, constraints (MCS among them), roles and type bounds. Only a run proves a policy.
+    It decides rules, booleans, constraints (MCS among them), roles and type bounds. Only a run proves a policy.
 
     \b
     Examples:  selab replay
@@ -29,7 +30,7 @@ def replay(context: Context, records: str, policy: str | None, as_json: bool) ->
     from selab.rehearsal import records_of, rehearse
 
     recorded, name = records_of(context.project, records, policy)
-    found = rehearse(context.project, recorded, name, context.progress)
+    found = rehearse(context.project, recorded, name, context.progress, names=booleans)
     if as_json:
         rows = [
             {

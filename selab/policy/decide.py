@@ -1,8 +1,9 @@
 """What a linked policy would decide, without a kernel: libsepol's own decision, asked in this process.
 
 It is the function that audit2why is made of (libsepol, services.c: sepol_compute_av_reason). It decides type enforcement, constraints
-(MCS among them), roles and type bounds, with the booleans as they are in the policy file. It knows nothing of the moment: file labels,
-no-new-privileges, capabilities of the process, or whether the access is tried at all. Only a run proves a policy.
+(MCS among them), roles and type bounds, with the booleans as they are in the policy file, and tells which boolean would allow it. It knows
+nothing of the moment: file labels, no-new-privileges, capabilities of the process, or whether the access is tried at all. Only a run proves
+a policy.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class Cause(StrEnum):
 
     NONE = "allowed"
     RULE = "missing rule"
+    BOOLEAN = "boolean"
+    MCS = "MCS categories"
     CONSTRAINT = "constraint"
     ROLE = "role"
     BOUNDS = "type bounds"
@@ -44,7 +47,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer; `detail` says what could not be asked, where it could not."""
+    """The answer; `detail` names the booleans that would allow it (`shiny on`), or says what could not be asked."""
 
     access: Access
     cause: Cause
@@ -60,7 +63,8 @@ class _AvDecision(ctypes.Structure):
 
 
 @functools.cache
-def _libsepol() -> ctypes.CDLL:
+def libsepol() -> ctypes.CDLL:
+    """The library, with the functions that older ones keep to themselves. Raises SelabError where it cannot be used."""
     name = ctypes.util.find_library("sepol") or "libsepol.so.2"
     try:
         library = ctypes.CDLL(name)
@@ -76,7 +80,7 @@ def _libsepol() -> ctypes.CDLL:
 def can_decide() -> bool:
     """Whether this machine has a libsepol that can be asked."""
     try:
-        _libsepol()
+        libsepol()
     except SelabError:
         return False
     return True
@@ -88,7 +92,7 @@ class Decider:
     _current: Decider | None = None
 
     def __init__(self, policy: Path) -> None:
-        self._library = _libsepol()
+        self._library = libsepol()
         libc = ctypes.CDLL(None)
         libc.fopen.restype = ctypes.c_void_p
         libc.fclose.argtypes = [ctypes.c_void_p]
@@ -121,6 +125,22 @@ class Decider:
         if isinstance(asked, str):
             return Decision(access, Cause.UNKNOWN, asked)
         tclass, permission = asked
+        decided, reason = self._compute(source, target, tclass, permission)
+        if not decided:
+            return Decision(access, Cause.UNKNOWN, "libsepol could not decide it")
+        if decided.allowed & permission:
+            return Decision(access, Cause.NONE)
+        cause = _cause(reason)
+        return Decision(access, Cause.MCS if cause is Cause.CONSTRAINT and self._is_mcs(access, target, asked) else cause)
+
+    def _is_mcs(self, access: Access, target: int, asked: tuple[int, int]) -> bool:
+        """Whether the categories alone are what the constraint is about: with the target's level the source would be let through."""
+        *names, _ = access.source.split(":", 3)
+        source = self._sid(":".join([*names, *access.target.split(":", 3)[3:]]))
+        decided, _ = self._compute(source, target, *asked) if source else (None, 0)
+        return decided is not None and bool(decided.allowed & asked[1])
+
+    def _compute(self, source: int, target: int, tclass: int, permission: int) -> tuple[_AvDecision | None, int]:
         decision, reason = _AvDecision(), ctypes.c_uint(0)
         failed = self._library.sepol_compute_av_reason(
             ctypes.c_uint32(source),
@@ -130,9 +150,7 @@ class Decider:
             ctypes.byref(decision),
             ctypes.byref(reason),
         )
-        if failed:
-            return Decision(access, Cause.UNKNOWN, "libsepol could not decide it")
-        return Decision(access, Cause.NONE if decision.allowed & permission else _cause(reason.value))
+        return (None, 0) if failed else (decision, reason.value)
 
     def _sid(self, context: str) -> int:
         if context not in self._sids:

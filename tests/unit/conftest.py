@@ -36,6 +36,7 @@ BASE = """
 (boolean shiny false)
 (allow domain shared_t (file (read)))
 (mlsconstrain (file (read write)) (dom h1 h2))
+(constrain (process (transition)) (eq t1 t2))
 (booleanif (shiny) (true (allow base_t etc_t (file (write)))))
 """
 

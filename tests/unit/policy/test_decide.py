@@ -19,7 +19,9 @@ WEB = "u:r:web_t:s0:c0,c1"
 @pytest.fixture
 def decider(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> Decider:
     path = tmp_path / "policy"
-    path.write_bytes(link(base, [module("web", "(allow web_t etc_t (file (open)))")], tools).binary)
+    path.write_bytes(
+        link(base, [module("web", "(allow web_t etc_t (file (open))) (allow web_t base_t (process (transition)))")], tools).binary
+    )
     return Decider(path)
 
 
@@ -29,7 +31,8 @@ def decider(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> Decider:
         ("u:r:etc_t:s0", "file", "open", Cause.NONE),
         ("u:r:etc_t:s0", "file", "read", Cause.RULE),
         ("u:r:shared_t:s0:c0,c1", "file", "read", Cause.NONE),
-        ("u:r:shared_t:s0:c2,c3", "file", "read", Cause.CONSTRAINT),
+        ("u:r:shared_t:s0:c2,c3", "file", "read", Cause.MCS),
+        ("u:r:base_t:s0", "process", "transition", Cause.CONSTRAINT),
         ("u:r:nobody_t:s0", "file", "read", Cause.UNKNOWN),
         ("u:r:etc_t:s0", "socket", "read", Cause.UNKNOWN),
         ("u:r:etc_t:s0", "file", "fly", Cause.UNKNOWN),

@@ -1,0 +1,27 @@
+"""Replay against audit2why: a real policy, the records of a real run, and the same of other domains."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from selab.experiment import Run
+from selab.host import Host
+from selab.policy.candidate import linked_file
+from selab.policy.toolchain import Toolchain
+from selab.project import Project
+from tests.audit2why import differences
+
+
+@pytest.mark.parametrize("policy", ["selab_apache", "selab_apache_full"])
+def test_every_verdict_is_audit2whys(project: Project, run: Callable[..., Run], policy: str) -> None:
+    """The draft's denials, asked of its own policy and of the full one; then the same asked for the base policy's container domain."""
+    records = run("apache", mode="permissive").window.lines
+    asked = run("apache", policy=policy, mode="permissive")
+    linked = linked_file(Toolchain(Host(), str(project.state / "policy")), asked.loaded.digest)
+    denials = [line for line in records if line.startswith(b"type=AVC ")]
+    names = (f"{policy}_t".encode(), b"container_t", b"spc_t")
+    lines = [line.replace(b"selab_apache_t", name) for name in names for line in denials]
+    assert differences(linked, [re.sub(rb":\d+\): ", b":%d): " % place, line, count=1) for place, line in enumerate(lines, 1)]) == []
