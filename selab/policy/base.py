@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from selab.errors import SelabError
 from selab.guest import Ask, Completed, Guest
+from selab.jsonfile import read_json, write_json
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.local import local_changes
 from selab.policy.toolchain import Toolchain
@@ -28,6 +28,7 @@ FORMAT = 2
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (about 15 MB): ten in an emulated guest, more over a slow line."""
 _MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
+FACTS = "facts.json"
 LOCAL = "zz-local"
 """What the store's local changes are kept as, beside its modules."""
 RESOLVE_TIMEOUT = 600.0
@@ -168,17 +169,16 @@ def ensure_base(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, 
             keep_base(done.expect("The guest's policy could not be copied.").stdout, facts.selinux_type, tools, cache, facts.without)
     if not (directory / "base.json").exists():
         raise SelabError("The guest's policy store changed while it was read.", hint="Run again.")
-    told = json.loads(json.dumps(asdict(facts)))
-    if _told(directory / "facts.json") != told:
-        _write_json(directory / "facts.json", told)
+    if _last_facts(directory) != facts:
+        write_json(directory / FACTS, asdict(facts))
     return _read(directory, facts)
 
 
 def known_base(fingerprint: str, cache: Path) -> BasePolicy | None:
     """The base policy with that fingerprint out of the cache, without a guest; the facts are those of the last guest that had it."""
     directory = _directory(fingerprint, cache)
-    told = _told(directory / "facts.json")
-    return _read(directory, StoreFacts(**{**told, "without": tuple(told["without"])})) if told else None
+    facts = _last_facts(directory)
+    return _read(directory, facts) if facts else None
 
 
 def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, without: Collection[str] = ()) -> None:
@@ -195,7 +195,7 @@ def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, 
         for name, cil in kept.items():
             (half / "cil" / f"{name}.cil").write_text(cil)
         (half / "flat.cil").write_text(flatten(_resolve("".join(kept.values()), tools)))
-        _write_json(half / "base.json", {"dangling": sorted(dangling_names(modules.values())), "left_out": local.left_out})
+        write_json(half / "base.json", {"dangling": sorted(dangling_names(modules.values())), "left_out": local.left_out})
         half.chmod(0o755)
         shutil.rmtree(directory, ignore_errors=True)
         half.rename(directory)
@@ -212,19 +212,10 @@ def _read(directory: Path, facts: StoreFacts) -> BasePolicy:
     return BasePolicy(facts, directory, frozenset(told["dangling"]), tuple(told["left_out"]))
 
 
-def _told(path: Path) -> dict[str, Any]:
-    """What a JSON file says; nothing where it is not there, or was cut off by a crash."""
-    try:
-        told = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def _write_json(path: Path, told: dict[str, Any]) -> None:
-    half = path.with_suffix(".half")
-    half.write_text(json.dumps(told))
-    half.replace(path)
+def _last_facts(directory: Path) -> StoreFacts | None:
+    """What the last guest with this base policy has said of itself."""
+    told = read_json(directory / FACTS)
+    return StoreFacts(**{**told, "without": tuple(told["without"])}) if told else None
 
 
 def _resolve(cil: str, tools: Toolchain) -> str:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from selab.cache import cache_dir
+from selab.jsonfile import write_json
 
 DEVICE = Path("/dev/kvm")
 QEMU = "qemu-system-x86_64"
@@ -50,9 +51,7 @@ def probe(kernel: Path | None = None) -> Kvm:
     if key not in known:
         found = _try_kernel(qemu, kernel) if kernel else _try_sector(qemu)
         known = {**_read(memory), key: asdict(found)}
-        part = memory.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(known))
-        part.replace(memory)
+        write_json(memory, known)
     return Kvm(bool(known[key]["works"]), str(known[key]["reason"]))
 
 

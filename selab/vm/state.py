@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from selab.jsonfile import read_json, write_json
 from selab.project import Project
 from selab.vm.ssh import Address
 
@@ -54,7 +54,7 @@ class State:
         return Address(known.host, known.port, known.user, Path(known.key), self.known_hosts) if known else None
 
     def remembered(self) -> Remembered | None:
-        data = _read(self._guest)
+        data = read_json(self._guest)
         try:
             known = Remembered(**{field.name: data[field.name] for field in fields(Remembered)})
             return known if isinstance(known.port, int) and Path(known.key).is_file() else None
@@ -62,7 +62,7 @@ class State:
             return None
 
     def remember(self, known: Remembered) -> None:
-        _write(self._guest, asdict(known))
+        write_json(self._guest, asdict(known))
 
     def keep_key(self, source: Path) -> Path:
         """Copy Vagrant's private key, so that the VM can be reached even when `.vagrant` is gone; the copy's path."""
@@ -75,10 +75,10 @@ class State:
 
     def told(self) -> dict[str, Any]:
         """What Vagrant was told at the VM's creation."""
-        return _read(self.parameters)
+        return read_json(self.parameters)
 
     def tell(self, parameters: dict[str, Any]) -> None:
-        _write(self.parameters, parameters)
+        write_json(self.parameters, parameters)
 
     def forget(self) -> None:
         """Drop everything about a VM that is gone."""
@@ -113,17 +113,3 @@ def free_port(preferred: int = 0) -> int:
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise AssertionError("port 0 is always free")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _write(path: Path, data: dict[str, Any]) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(data, indent=2) + "\n")
-    part.replace(path)

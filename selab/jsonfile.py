@@ -1,0 +1,24 @@
+"""What selab remembers in small JSON files: read as nothing where it is not there or was cut off, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in the file `path`; an empty one where there is none, or something else."""
+    try:
+        data = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write `data` to the file `path`. Of two processes that write at once, one comes last."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(data, indent=2) + "\n")
+    part.replace(path)
