@@ -86,10 +86,7 @@ def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> N
     files = {f"{each.name}.{ending}": each.texts.get(ending, b"") for each in modules for ending in ("te", "fc", "if")}
     there = Path(workdir).glob("*.*") if tools.on_host else ()
     same = {path.name for path in there if path.name in files and path.read_bytes() == files[path.name]}
-    stale = (
-        'cd "$1" 2>/dev/null || exit 0; shift; for file in *.te *.fc *.if; do case " $* " in *" $file "*) ;; *) rm -f "$file" ;; esac; done'
-    )
-    tools.where.run(["sh", "-c", stale, "sh", workdir, *files]).expect("The build directory cannot be cleared.")
+    tools.where.run(["sh", "-c", _CLEAR, "sh", workdir, *files]).expect("The build directory cannot be cleared.")
     for name in files.keys() - same:
         tools.where.put(files[name], f"{workdir}/{name}")
 
