@@ -111,6 +111,11 @@ class History:
         rows = self._rows("WHERE scenario = ? AND number < ? ORDER BY number DESC LIMIT 1", [run.document.scenario, run.number])
         return rows[0] if rows else None
 
+    def change(self, run: RunDocument) -> str:
+        """What `run`, which is stored, changed since the run of the same scenario before it, in one line; nothing for the first."""
+        before = self.before(self.find(run.run))
+        return change_in_words(before.document, run) if before else ""
+
     def latest(self, limit: int, scenario: str | None = None) -> list[StoredRun]:
         """The newest runs, the newest first."""
         where, values = ("WHERE scenario = ?", [scenario]) if scenario else ("", [])

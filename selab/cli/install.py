@@ -20,17 +20,16 @@ def install(context: Context, policy: str, scenario: str | None) -> int:
     Example:
       selab install selab_apache_full --scenario apache
     """
-    from selab.history import History, change_in_words
+    from selab.history import History
     from selab.installation import install, scenario_for
     from selab.report.terminal import show_run
     from selab.vm.machine import Machine
 
     project, history = context.project, History.of(context.project)
     chosen = scenario or scenario_for(project, policy)
-    last = history.latest(1, chosen)
     result = install(project, Machine(project), policy, chosen, context.progress)
     document = history.add(result)
-    show_run(document, context.out, change=change_in_words(last[0].document, document) if last else "")
+    show_run(document, context.out, change=history.change(document))
     context.out.print(f"{policy} is installed; `selab uninstall {policy}` takes it out again.", markup=False)
     return result.verdict.exit_code
 

@@ -45,7 +45,7 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
                selab run apache --policy selab_apache_full --json
     """
     from selab import experiment
-    from selab.history import History, change_in_words
+    from selab.history import History
     from selab.policy.load import Mode
     from selab.rehearsal import after_last_run
     from selab.report.terminal import show_run
@@ -55,7 +55,6 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     machine = Machine(context.project)
     beside = machine.shell if chosen["shell"] else None
     history = History.of(context.project)
-    last = history.latest(1, scenario)
     request = after_last_run(context.project, experiment.Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside))
     result = experiment.run(context.project, machine, request, context.progress)
     document = history.add(result)
@@ -64,7 +63,7 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     if as_json:
         click.echo(document.as_json())
     else:
-        show_run(document, context.out, change=change_in_words(last[0].document, document) if last else "")
+        show_run(document, context.out, change=history.change(document))
     return result.verdict.exit_code
 
 

@@ -25,7 +25,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
 
     from selab import experiment
     from selab.errors import SelabError
-    from selab.history import History, change_in_words
+    from selab.history import History
     from selab.policy.load import Mode
     from selab.progress import Progress
     from selab.report.markup import safe
@@ -47,8 +47,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
                     context.out.print(safe(line), style=style)
             return
         document = history.add(result)
-        before = history.before(history.find(document.run))
-        show_run(document, context.out, change=change_in_words(before.document, document) if before else "")
+        show_run(document, context.out, change=history.change(document))
 
     request = experiment.Request(scenario, policy, Mode(MODES[setenforce]))
     experiment.plan(project, request)
