@@ -23,7 +23,7 @@ from selab.host import Host
 from selab.lock import vm_lock
 from selab.policy.base import BasePolicy, ensure_base, survey
 from selab.policy.build import CompiledModule
-from selab.policy.candidate import LoadedPolicy, compiled_all, linked, linked_file, put_in_force, require_type
+from selab.policy.candidate import LoadedPolicy, compiled_all, declared_types, linked, linked_file, put_in_force, require_type
 from selab.policy.contexts import FileContexts, file_contexts
 from selab.policy.decide import can_decide
 from selab.policy.load import Mode, PolicyState, flush_cache, policy_state, set_enforcing
@@ -276,8 +276,7 @@ def _in_force(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> tuple[
     permissive = lab.label.type if lab.wanted.mode is Mode.DOMAIN else ""
     contexts = [lab.label.context]
     if lab.wanted.request.installed:
-        types = frozenset[str]().union(*(candidate.types for candidate in lab.candidates))
-        return LoadedPolicy(lab.base.facts.fingerprint, False, "", types), flush_cache(state, contexts)
+        return LoadedPolicy(lab.base.facts.fingerprint, False, "", declared_types(lab.candidates)), flush_cache(state, contexts)
     return put_in_force(
         lab.base, lab.candidates, lab.tools, state, lab.progress, contexts=contexts, permissive=permissive, dontaudit=dontaudit
     )

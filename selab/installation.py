@@ -34,7 +34,7 @@ def install(project: Project, machine: Machine, policy: str, scenario: str, prog
     It is compiled with the guest's own tools: a package that a newer compiler has made may be one that the guest cannot read.
     """
     wanted = plan(project, Request(scenario, policy, installed=True))
-    module = load_module(project, policy)
+    module = wanted.module or load_module(project, policy)  # which refuses `none`: the base policy is there already
     with vm_lock(project, f"selab install {policy}", progress):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)

@@ -28,8 +28,9 @@ def assemble(lines: Iterable[bytes]) -> Iterator[Group]:
     opened: dict[bytes, list[RawLine | Record]] = {}
     ended = False
     for line in lines:
-        was_cut = ended and line[-1:] != b"\n"
-        ended = line[-1:] == b"\n"
+        closed = line[-1:] == b"\n"
+        was_cut = ended and not closed
+        ended = closed
         raw = _RAW.match(line)
         if raw and not was_cut and line.find(b"audit(", raw.end()) < 0:
             kind, key, serial = raw.groups()

@@ -205,8 +205,8 @@ def _prepare_volumes(guest: Guest, scenario: Scenario, name: str, root: Path, co
         archive = _archive((root / volume.source).resolve() if volume.source else None)
         make = 'rm -rf "$1" && mkdir -p "$1" && tar -xf - -C "$1" && { [ -z "$2" ] || chcon -R -t "$2" "$1"; }'
         label = volume_label(volume, contexts)
-        by_docker = label in ("private", "shared", "contexts", "keep")
-        done = guest.run(["sh", "-c", make, "sh", path, "" if by_docker else label], input=archive)
+        own_type = "" if label in ("private", "shared", "contexts", "keep") else label
+        done = guest.run(["sh", "-c", make, "sh", path, own_type], input=archive)
         done.expect(f"The volume for {volume.target} cannot be made.")
         if label == "contexts":
             label_tree(guest, contexts, _volume_root(name, number), volume.target)

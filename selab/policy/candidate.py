@@ -118,7 +118,7 @@ def put_in_force(
     Where `state` says that the same policy is in force, nothing is linked or loaded. Raises InputError where it cannot be linked; the
     asking raises CommandFailed where one of `contexts` is not valid under it.
     """
-    types = frozenset[str]().union(*(candidate.types for candidate in candidates))
+    types = declared_types(candidates)
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
     if state.digest == digest:
         return LoadedPolicy(digest, False, "", types), flush_cache(state, contexts)
@@ -129,10 +129,15 @@ def put_in_force(
     return LoadedPolicy(digest, True, policy.slow_because, types), load(policy, contexts)
 
 
+def declared_types(candidates: Sequence[CompiledModule]) -> frozenset[str]:
+    """The types that any of `candidates` declares."""
+    return frozenset[str]().union(*(candidate.types for candidate in candidates))
+
+
 def require_type(name: str, candidates: Sequence[CompiledModule], base: BasePolicy) -> None:
     """Raise InputError unless a candidate or the base policy declares the type `name`."""
-    if any(name in candidate.types for candidate in candidates) or base.declares_type(name):
+    own = sorted(declared_types(candidates))
+    if name in own or base.declares_type(name):
         return
-    own = sorted(set().union(*(candidate.types for candidate in candidates)))
     declared = f"The candidate declares: {', '.join(own)}." if own else "The base policy does not have it."
     raise InputError(f"No type '{name}' is declared, so nothing can run under it.", declared, "Set `label: {type: ...}` in the scenario.")
