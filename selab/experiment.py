@@ -263,12 +263,14 @@ def _attempt(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> Attempt
 @contextlib.contextmanager
 def _labelled(lab: Lab) -> Iterator[None]:
     """The guest's files under the candidates' file contexts inside the block."""
+    labelled = True  # unless it says otherwise: it may break off half-way
     try:
-        if label_files(lab.guest, lab.contexts):
+        labelled = label_files(lab.guest, lab.contexts)
+        if labelled:
             lab.progress.note(f"Labelled what the guest has of {', '.join(lab.contexts.places)}.")
         yield
     finally:
-        if lab.contexts.places:
+        if labelled:
             restore_labels().of(lab.guest)
 
 

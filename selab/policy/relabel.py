@@ -52,7 +52,7 @@ for place; do shift; [ -e "$place" ] && { set -- "$@" "$place"; there=1; }; done
 [ $there = 1 ] || exit 0
 [ -e "$contexts" ] || exit 9
 python3 -c "$save" "$state" "$limit" "$@" || exit 4
-setfiles -F "$contexts" "$@" && echo labelled
+setfiles -F "$contexts" "$@" && echo && echo labelled
 """
 _LABEL_TREE = r"""
 [ -e "$1" ] || exit 9
@@ -78,7 +78,7 @@ def label_files(guest: Guest, contexts: FileContexts) -> bool:
     if not contexts.places:
         return False
     words = (_file(contexts), LABELS, str(MAX_FILES), _SAVE, *contexts.places)
-    return _with_contexts(guest, contexts, Ask(_APPLY, lambda done: done, words, timeout=RELABEL_TIMEOUT)).text.strip() == "labelled"
+    return _with_contexts(guest, contexts, Ask(_APPLY, lambda done: done, words, timeout=RELABEL_TIMEOUT)).text.endswith("\nlabelled\n")
 
 
 def label_tree(guest: Guest, contexts: FileContexts, root: str, path: str) -> None:
