@@ -1,0 +1,99 @@
+"""What interfaces grant, by a real m4 over a small tree of headers."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from selab.errors import InputError, SelabError
+from selab.policy.base import BasePolicy
+from selab.policy.interfaces import Interface, InterfaceTable, interface_table, module_interfaces
+from selab.policy.statements import Grant
+from tests.unit.headers import write_headers
+
+
+@pytest.fixture
+def table(base: BasePolicy) -> InterfaceTable:
+    write_headers(base.headers)
+    return interface_table(base)
+
+
+def known(table: InterfaceTable, name: str) -> Interface:
+    found = table.get(name)
+    assert found is not None
+    return found
+
+
+def test_an_interface_grants_what_its_macros_become(table: InterfaceTable) -> None:
+    assert known(table, "files_read_etc_files").grants == (Grant("allow", "$1", "etc_t", "file", frozenset({"getattr", "open", "read"})),)
+
+
+def test_an_interface_says_where_it_is_and_what_it_is_for(table: InterfaceTable) -> None:
+    found = known(table, "files_read_etc_files")
+    assert (found.file, found.line, found.summary, found.parameters) == ("kernel/files.if", 12, "Read files in /etc.", ("domain",))
+
+
+def test_a_template_declares_and_joins(table: InterfaceTable) -> None:
+    found = known(table, "container_domain_template")
+    assert (found.kind, found.declares, found.attributes) == ("template", (("type", "$1_t"),), (("$1_t", "domain"),))
+
+
+def test_a_tunables_rules_hang_on_it_and_the_class_says_what_is_left(table: InterfaceTable) -> None:
+    grants = known(table, "container_domain_template").grants
+    assert Grant("allow", "$1_t", "self", "process", frozenset({"transition"}), "shiny") in grants
+
+
+def test_what_an_optional_block_requires_is_not_required(table: InterfaceTable) -> None:
+    assert known(table, "container_domain_template").requires == (("attribute", "domain"),)
+
+
+def test_a_deprecated_interface_says_what_to_use(table: InterfaceTable) -> None:
+    assert known(table, "files_read_config").deprecated == "use files_read_etc_files() instead"
+
+
+def test_a_callee_in_use_is_not_deprecated_by_its_caller(table: InterfaceTable) -> None:
+    assert known(table, "files_read_etc_files").deprecated == ""
+
+
+def test_an_optional_parameter_need_not_be_given(table: InterfaceTable) -> None:
+    found = known(table, "files_etc_filetrans")
+    assert (found.required, found.parameters, found.grants[0].result) == (2, ("domain", "type", "name"), "$2 $3")
+
+
+def test_an_interface_that_calls_what_is_not_there_is_broken(table: InterfaceTable) -> None:
+    found = known(table, "files_broken")
+    assert ("files_no_such_interface" in found.broken, found.grants, found.parameters) == (True, (), ("$1",))
+
+
+def test_the_table_is_kept_beside_the_base(table: InterfaceTable, base: BasePolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert list(interface_table(base)) == list(table)
+
+
+@pytest.mark.parametrize("damaged", ["", "{", '{"format": 0}', '{"format": 1, "words": [], "grants": [[]], "interfaces": []}'])
+def test_a_damaged_table_is_made_again(table: InterfaceTable, base: BasePolicy, damaged: str) -> None:
+    (base.directory / "interfaces.json").write_text(damaged)
+    assert interface_table(base).names == table.names
+
+
+def test_a_machine_without_m4_is_told_so(base: BasePolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "m4" else name)
+    with pytest.raises(SelabError, match="Missing: m4"):
+        interface_table(base)
+
+
+def test_an_own_interface_may_call_the_headers(table: InterfaceTable, base: BasePolicy) -> None:
+    text = "interface(`web_read',`\n\tfiles_read_etc_files($2)\n')\n"
+    own = module_interfaces(base, {"web.if": text})
+    assert [(one.name, one.file, one.grants[0].source) for one in own] == [("web_read", "web.if", "$2")]
+
+
+def test_an_own_interface_wins(table: InterfaceTable, base: BasePolicy) -> None:
+    own = module_interfaces(base, {"web.if": "interface(`files_read_etc_files',`')\n"})
+    assert table.with_own(own).get("files_read_etc_files") == own[0]
+
+
+def test_a_quote_that_is_left_open_is_wrong_input(table: InterfaceTable, base: BasePolicy) -> None:
+    with pytest.raises(InputError, match="end of file"):
+        module_interfaces(base, {"web.if": "interface(`web_read',`\n\tallow $1 self:file read;\n"})
