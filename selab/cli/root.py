@@ -17,6 +17,7 @@ COMMANDS = {
     "show": ("selab.cli.history", "Show a run again."),
     "diff": ("selab.cli.history", "Show what changed between two runs."),
     "replay": ("selab.cli.replay", "Say what a candidate would decide about recorded denials, without a VM."),
+    "check": ("selab.cli.check", "Compile, link and lint policies without a VM."),
     "install": ("selab.cli.install", "Install a policy for good, and prove it by its scenario."),
     "uninstall": ("selab.cli.install", "Take an installed policy out again."),
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),

@@ -16,7 +16,8 @@ _LONGEST_COMMENT = 20_000
 
 @dataclass(frozen=True)
 class Heading:
-    """An interface as its file announces it. The first `required` of its `parameters` must be given.
+    """An interface as its file announces it. The first `required` of its `parameters` must be given: the last that its comment does not
+    call optional, if its body uses them.
 
     A parameter that the body uses and no comment names is called as in the body, `$3`.
     """
@@ -40,7 +41,8 @@ def headings(text: str, file: str) -> Iterator[Heading]:
         body = _COMMENT.sub("", text[match.end() : end])
         used = max((int(digit) for digit in _PARAMETER.findall(body)), default=0)
         parameters = (*named, *(f"${number}" for number in range(len(named) + 1, used + 1)))
-        yield Heading(match[2], match[1], file, text.count("\n", 0, at) + 1, summary, parameters, required if named else used)
+        needed = min(required, used) if named else used
+        yield Heading(match[2], match[1], file, text.count("\n", 0, at) + 1, summary, parameters, needed)
 
 
 def _comment_before(text: str, at: int) -> list[str]:

@@ -24,6 +24,7 @@ define(`optional_policy',`optional { $1 }')
 define(`tunable_policy',`if ($1) { $2 }')
 define(`refpolicywarn',`errprint(`Warning: $1
 ')')
+define(`gen_tunable',`bool $1 $2;')
 define(`read_file_perms',`{ getattr open read }')
 define(`all_kernel_class_perms',`class file { getattr open read write }; class process { signal transition };')
 """

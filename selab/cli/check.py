@@ -1,0 +1,35 @@
+"""`selab check`."""
+
+from __future__ import annotations
+
+import click
+
+from selab.cli.context import Context, pass_context
+
+
+@click.command()
+@click.argument("policies", nargs=-1, metavar="[POLICY]...")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON document.")
+@pass_context
+def check(context: Context, policies: tuple[str, ...], as_json: bool) -> int:
+    """Compile, link and lint each POLICY (all, if none is named) without a VM, against the base policy of the last run.
+
+    Exit code 0 without an error among the findings, 1 with one. Only a run proves a policy.
+
+    \b
+    Examples:  selab check
+               selab check selab_apache --json
+    """
+    import json
+    from pathlib import Path
+
+    from selab.errors import EXIT_FAIL, EXIT_PASS
+    from selab.report.review import document, show_review
+    from selab.review import review
+
+    found = review(context.project, policies, context.progress)
+    if as_json:
+        click.echo(json.dumps(document(found, Path.cwd()), indent=2))
+    else:
+        show_review(found, Path.cwd(), context.out)
+    return EXIT_FAIL if found.failed else EXIT_PASS

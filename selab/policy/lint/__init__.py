@@ -1,0 +1,22 @@
+"""Lint: what a policy module's author should know before it runs, from its text alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from selab.policy.lint.calls import calls
+from selab.policy.lint.declarations import declared, required
+from selab.policy.lint.finding import Finding, Severity
+from selab.policy.lint.labels import labels
+from selab.policy.lint.style import order, wildcards
+from selab.policy.lint.view import View, view_of
+
+CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (calls, required, declared, wildcards, order, labels)
+
+__all__ = ["Finding", "Severity", "View", "lint", "view_of"]
+
+
+def lint(seen: View) -> list[Finding]:
+    """All findings about a module's sources, in the order of its files and lines."""
+    found = [finding for check in CHECKS for finding in check(seen)]
+    return sorted(found, key=lambda one: (one.file.suffix != ".te", one.file, one.line))

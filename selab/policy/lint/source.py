@@ -1,0 +1,175 @@
+"""A policy module's text as its author wrote it, before m4: calls, statements and blocks, each with its line.
+
+It never fails: what does not parse is the compiler's to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+_TOKEN = re.compile(r'"[^"\n]*"|(?P<comment>#[^\n]*|\bdnl\b[^\n]*)|[\w$./][\w$./-]*|&&|\|\||[!=]=|\S')
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_CODE = {
+    "optional_policy": (0, 1),
+    "tunable_policy": (1, 2),
+    "gen_require": (0,),
+    "ifdef": (1, 2),
+    "ifndef": (1, 2),
+    "ifelse": (2, 3, 4, 5, 6, 7, 8),
+}
+"""Macros whose arguments of these numbers are policy text themselves."""
+_BRACED = ("require", "optional")
+DEEPEST = 40
+"""Blocks in blocks that are looked into: nobody writes more, and a text of brackets only must not exhaust the stack."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word, a string, a quote or a sign; `line` counts from 1."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Words up to a semicolon, which is left out. `inside` names the blocks around it, the outermost first."""
+
+    words: tuple[Token, ...]
+    inside: tuple[str, ...]
+
+    @property
+    def line(self) -> int:
+        return self.words[0].line
+
+    @property
+    def kind(self) -> str:
+        return self.words[0].text
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a macro. An argument is its words without the quotes around them; `f()` has none."""
+
+    name: str
+    line: int
+    arguments: tuple[tuple[Token, ...], ...]
+    inside: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block by its macro or keyword. `head` is what it hangs on, such as a tunable; `bodies` are its branches."""
+
+    name: str
+    line: int
+    head: tuple[Token, ...]
+    bodies: tuple[tuple[Item, ...], ...]
+    inside: tuple[str, ...]
+
+
+Item = Statement | Call | Block
+
+
+def tokens(text: str) -> list[Token]:
+    """The tokens of `text` without its comments, m4's `dnl` among them."""
+    found: list[Token] = []
+    line, at = 1, 0
+    for match in _TOKEN.finditer(text):
+        line += text.count("\n", at, match.start())
+        at = match.start()
+        if match["comment"] is None:
+            found.append(Token(match[0], line))
+    return found
+
+
+def items(words: Sequence[Token], inside: tuple[str, ...] = ()) -> tuple[Item, ...]:
+    """What the text says, in its order."""
+    found: list[Item] = []
+    at = 0
+    while at < len(words):
+        if words[at].text in "`';{}(),":
+            at += 1
+        else:
+            item, at = _item(words, at, inside)
+            found.append(item)
+    return tuple(found)
+
+
+def walk(found: Iterable[Item]) -> Iterator[Item]:
+    """Every item and those within it, in the order of the text."""
+    for item in found:
+        yield item
+        if isinstance(item, Block):
+            for body in item.bodies:
+                yield from walk(body)
+
+
+def _item(words: Sequence[Token], at: int, inside: tuple[str, ...]) -> tuple[Item, int]:
+    word = words[at]
+    following = words[at + 1].text if at + 1 < len(words) else ""
+    if word.text == "if" and following == "(":
+        (head, *_), end = _arguments(words, at + 2)
+        return _braced(word, head, words, end, inside)
+    if word.text in _BRACED and following == "{":
+        return _braced(word, (), words, at + 1, inside)
+    if following == "(" and _NAME.fullmatch(word.text):
+        arguments, end = _arguments(words, at + 2)
+        return _call(word, arguments, inside), end
+    end = next((number for number in range(at, len(words)) if words[number].text == ";"), len(words))
+    return Statement(tuple(words[at:end]), inside), end + 1
+
+
+def _call(word: Token, arguments: list[tuple[Token, ...]], inside: tuple[str, ...]) -> Item:
+    if word.text not in _CODE:
+        given = tuple(arguments) if len(arguments) > 1 or arguments[0] else ()
+        return Call(word.text, word.line, given, inside)
+    head = tuple(token for number, argument in enumerate(arguments) if number not in _CODE[word.text] for token in argument)
+    code = [argument for number, argument in enumerate(arguments) if number in _CODE[word.text]]
+    return Block(word.text, word.line, head, tuple(_inner(argument, word, inside) for argument in code), inside)
+
+
+def _inner(words: Sequence[Token], around: Token, inside: tuple[str, ...]) -> tuple[Item, ...]:
+    return items(words, (*inside, around.text)) if len(inside) < DEEPEST else ()
+
+
+def _braced(word: Token, head: tuple[Token, ...], words: Sequence[Token], at: int, inside: tuple[str, ...]) -> tuple[Item, int]:
+    """The block that begins at the brace at `at`, with its `else`."""
+    bodies: list[tuple[Item, ...]] = []
+    while at < len(words) and words[at].text == "{":
+        depth, end = 1, at + 1
+        while end < len(words) and depth:
+            depth += {"{": 1, "}": -1}.get(words[end].text, 0)
+            end += 1
+        bodies.append(_inner(words[at + 1 : end - 1 if not depth else end], word, inside))
+        at = end + 1 if end < len(words) and words[end].text == "else" else end
+        if at == end:
+            break
+    return Block(word.text, word.line, head, tuple(bodies), inside), at
+
+
+def _arguments(words: Sequence[Token], at: int) -> tuple[list[tuple[Token, ...]], int]:
+    """The arguments of a call from behind its parenthesis, at least one; and where the text goes on. What is quoted is not split."""
+    arguments: list[list[Token]] = [[]]
+    parentheses = quotes = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        quotes = max(0, quotes + {"`": 1, "'": -1}.get(word.text, 0))
+        if not quotes and not parentheses and word.text in "),":
+            if word.text == ")":
+                break
+            arguments.append([])
+            continue
+        if not quotes:
+            parentheses += {"(": 1, ")": -1}.get(word.text, 0)
+        arguments[-1].append(word)
+    return [_unquoted(argument) for argument in arguments], at
+
+
+def _unquoted(argument: list[Token]) -> tuple[Token, ...]:
+    if len(argument) > 1 and argument[0].text == "`" and argument[-1].text == "'":
+        argument = argument[1:-1]
+    return tuple(argument)
