@@ -15,7 +15,10 @@ def main() -> NoReturn:
     """Run the command line. Exit codes: 0 PASS, 1 FAIL, 2 wrong usage or input, 3 ERROR, 130 interrupted."""
     # Most of what starting makes stays: looking it through for garbage again and again takes a tenth of a short command's time.
     gc.set_threshold(50_000)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # And all of it would be looked through once more at the end, when it goes anyway.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
