@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from selab.audit.attribution import Attribution, Scope, attribute
 from selab.audit.denial import Denial
@@ -16,17 +16,17 @@ from selab.audit.window import Window, close_window, open_window, release
 from selab.cache import cache_dir
 from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level, runtime_default_type
-from selab.container.run import Container, ContainerRefused, running, see_labels
+from selab.container.run import Container, ContainerRefused, running
 from selab.container.steps import StepResult, log_tail, run_steps
 from selab.guest import Ask, Guest, ask_together
 from selab.host import Host
 from selab.lock import vm_lock
-from selab.policy.base import BasePolicy, ensure_base, survey
+from selab.policy.base import BasePolicy, StoreChanged, ensure_base, same_store, survey
 from selab.policy.build import CompiledModule
-from selab.policy.candidate import LoadedPolicy, compiled_all, declared_types, linked, linked_file, put_in_force, require_type
+from selab.policy.candidate import LoadedPolicy, WantedPolicy, compiled_all, linked, linked_file, require_type
 from selab.policy.contexts import FileContexts, file_contexts
 from selab.policy.decide import can_decide
-from selab.policy.load import Mode, PolicyState, flush_cache, policy_state, set_enforcing
+from selab.policy.load import Mode, restore_mode, switch_mode
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.relabel import label_files, restore_labels
 from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
@@ -107,7 +107,10 @@ class Lab:
     candidates: list[CompiledModule]
     label: ContainerLabel
     contexts: FileContexts
-    state: PolicyState
+
+    def policy(self, *, dontaudit: bool = True) -> WantedPolicy:
+        permissive = self.label.type if self.wanted.mode is Mode.DOMAIN else ""
+        return WantedPolicy(self.base, self.candidates, self.tools, permissive, dontaudit, self.wanted.request.installed)
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,12 @@ def begun(project: Project, wanted: Plan) -> Iterator[None]:
 def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> Run:
     """The same in a guest that is ready."""
     started = datetime.datetime.now(datetime.UTC)
-    lab = _prepare(guest, project, wanted, progress)
-    found = _attempt(lab, lab.state)
+    try:
+        lab = _prepare(guest, project, wanted, progress, wanted.request.base)
+        found = _attempt(lab)
+    except StoreChanged:
+        lab = _prepare(guest, project, wanted, progress)
+        found = _attempt(lab)
     hidden: tuple[Denial, ...] = ()
     notes = [*found.loaded.notes, *(f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out)]
     notes += [f"Nothing in the guest was labelled by '{pattern}', which is too wide for a run." for pattern in lab.contexts.too_wide]
@@ -216,45 +223,47 @@ def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> 
     )
 
 
-def _prepare(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> Lab:
-    """Everything of a run that needs no change in the guest: the base policy, the candidate as CIL, the label."""
+def _prepare(guest: Guest, project: Project, wanted: Plan, progress: Progress, expected: BasePolicy | None = None) -> Lab:
+    """Everything of a run that needs no change in the guest: the base policy, the candidate as CIL, the label.
+
+    The base policy is the `expected` one, which is made sure of when the guest is asked for more, or what the guest says.
+    """
     with progress.step("Compiling the candidate", "compile"):
-        names = [module.name for module in wanted.module.all] if wanted.module and not wanted.request.installed else []
-        facts, state = ask_together(guest, survey(names), policy_state())
+        names = sorted(module.name for module in wanted.module.all) if wanted.module and not wanted.request.installed else []
         tools = choose_toolchain(guest, project.state / "policy")
-        base = ensure_base(guest, facts, tools, cache_dir(), progress)
+        if expected and expected.facts.without == tuple(names):
+            base = expected
+        else:
+            base = ensure_base(guest, survey(names).of(guest), tools, cache_dir(), progress)
         candidates = _candidates(wanted, base, tools, project)
     label = ContainerLabel(_label_type(wanted, base), wanted.scenario.label.level or random_level())
     require_type(label.type, candidates, base)
     contexts = file_contexts(base, candidates)
-    return Lab(guest, project, wanted, progress, base, tools, candidates, label, contexts, state)
+    return Lab(guest, project, wanted, progress, base, tools, candidates, label, contexts)
 
 
-def _attempt(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> Attempt:
+def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
     """One way through the guest: window open, policy in force, workload, window closed. The mode is put back, whatever happens.
 
     The window is opened first: what is denied once between the cache's flush and the mark would be in no window.
     """
-    wanted = lab.wanted.mode is not Mode.PERMISSIVE
     with contextlib.ExitStack() as undo:
+        mode = undo.enter_context(contextlib.ExitStack())
+        mode.callback(restore_mode().of, lab.guest)
         with lab.progress.step("Putting the candidate in force", "policy"):
-            loaded, force = _in_force(lab, state, dontaudit=dontaudit)
-            switch, back = ([], []) if wanted is state.enforcing else ([set_enforcing(wanted)], [set_enforcing(state.enforcing)])
-            mode = undo.enter_context(contextlib.ExitStack())
-            for ask in back:
-                mode.callback(ask.of, lab.guest)
-            answers = ask_together(lab.guest, restore_labels(), open_window(), *switch, force)
-            next(answers)
-            opened = next(answers)
+            policy, switch = lab.policy(dontaudit=dontaudit), switch_mode(lab.wanted.mode is not Mode.PERMISSIVE)
+            first = (same_store(lab.base.facts), restore_labels(), open_window(), policy.flushed([lab.label.context]), switch)
+            answers = ask_together(lab.guest, *first)
+            _, _, opened = (next(answers) for _ in range(3))
             undo.callback(release, lab.guest, opened)
-            list(answers)
+            loaded = _in_force(lab, policy, answers, switch)
             undo.enter_context(_labelled(lab))
             if loaded.loaded and dontaudit:
                 _foretell(lab, loaded)
         outcome = _workload(lab)
         with lab.progress.step("Reading the audit window", "audit"):
-            window, *others = ask_together(lab.guest, close_window(opened), *back)
-            if len(others) == len(back):
+            window, *restored = ask_together(lab.guest, close_window(opened), restore_mode())
+            if restored:
                 mode.pop_all()
     attribution = attribute(window.lines, Scope(lab.label.type, lab.label.level, loaded.types))
     return Attempt(loaded, outcome, window, attribution)
@@ -274,14 +283,14 @@ def _labelled(lab: Lab) -> Iterator[None]:
             restore_labels().of(lab.guest)
 
 
-def _in_force(lab: Lab, state: PolicyState, *, dontaudit: bool = True) -> tuple[LoadedPolicy, Ask[None]]:
-    permissive = lab.label.type if lab.wanted.mode is Mode.DOMAIN else ""
-    contexts = [lab.label.context]
-    if lab.wanted.request.installed:
-        return LoadedPolicy(lab.base.facts.fingerprint, False, "", declared_types(lab.candidates)), flush_cache(state, contexts)
-    return put_in_force(
-        lab.base, lab.candidates, lab.tools, state, lab.progress, contexts=contexts, permissive=permissive, dontaudit=dontaudit
-    )
+def _in_force(lab: Lab, policy: WantedPolicy, answers: Iterator[Any], *then: Ask[None]) -> LoadedPolicy:
+    """Take the answers to `policy.flushed()` and `then`; where another policy is in force, load this one, and ask `then` again."""
+    if next(answers):
+        list(answers)
+        return policy.kept()
+    loaded, load = policy.loaded([lab.label.context], lab.progress)
+    list(ask_together(lab.guest, load, *then))
+    return loaded
 
 
 def _foretell(lab: Lab, loaded: LoadedPolicy) -> None:
@@ -297,10 +306,10 @@ def _hidden(lab: Lab) -> tuple[Denial, ...]:
     """The denials that dontaudit rules hide: the same once more without these rules, which are then put back."""
     with lab.progress.step("Running once more with dontaudit rules off", "dontaudit"):
         try:
-            return _attempt(lab, policy_state().of(lab.guest), dontaudit=False).attribution.scenario
+            return _attempt(lab, dontaudit=False).attribution.scenario
         finally:
-            _, force = _in_force(lab, policy_state().of(lab.guest))
-            force.of(lab.guest)
+            policy = lab.policy()
+            _in_force(lab, policy, ask_together(lab.guest, policy.flushed([lab.label.context])))
 
 
 def _candidates(wanted: Plan, base: BasePolicy, tools: Toolchain, project: Project) -> list[CompiledModule]:
@@ -323,10 +332,9 @@ def _workload(lab: Lab) -> Outcome:
                     outcome.steps.append(result)
             if lab.wanted.request.beside:
                 lab.wanted.request.beside()
-            see_labels(lab.guest, container)
-            outcome.labels = frozenset(container.labels)
             if not all(step.ok for step in outcome.steps):
                 outcome.log = log_tail(lab.guest, container)
+        outcome.labels = frozenset(container.labels)
     except ContainerRefused as refused:
         said = refused.output.strip().splitlines() or ["Docker did not say why"]
         outcome.failures.append(f"the container did not start: {said[-1]}")

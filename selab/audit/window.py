@@ -53,6 +53,7 @@ mark=$1 inode=$2 offset=$3 wait=$4 max=$5
 directory=/var/log/audit; log=$directory/audit.log; kept=/run/selab/window
 [ -d /run/selab ] || mkdir -p /run/selab
 auditctl -m "$mark" || exit 4
+auditctl -s  # while the mark is on its way
 since() {
   set -- $(stat --format '%i %s' "$log")
   if [ "$1" = "$inode" ] && [ "$2" -ge "$offset" ]; then tail --bytes="+$((offset + 1))" "$log"; return; fi
@@ -73,7 +74,6 @@ while [ "$turns" -gt 0 ]; do
   grep -qaF -e "$mark" "$kept" && break
   turns=$((turns - 1)); sleep 0.1
 done
-auditctl -s
 read -r mode </sys/fs/selinux/enforce; echo "mode $mode"
 echo window
 [ -s "$kept.said" ] && cat "$kept.said" >&2

@@ -43,24 +43,35 @@ id=$(docker "$@") || {
   exit $status
 }
 pid=$(cat "/run/containerd/io.containerd.runtime.v2.task/moby/$id/init.pid" 2>/dev/null)
-echo "pid ${pid:-$(docker inspect --format '{{.State.Pid}}' "$id")}"
+pid=${pid:-$(docker inspect --format '{{.State.Pid}}' "$id")}
+echo "pid $pid"
+labels "$pid" "$name"
 """
 # The labels of all processes in the container's cgroup now, and the one that was seen while it was watched. A container that has ended
 # has process 0; kernels with cgroup v1 have its cgroup below a controller.
 _LABELS = r"""
-pid=$1
-group=$(sed -n -e 's/^0:://p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)
-[ -n "$group" ] && [ "$group" != / ] || group=$(sed -n -e 's/^[0-9]*:pids://p' "/proc/$pid/cgroup" 2>/dev/null | head -n 1)
-if [ "$pid" != 0 ] && [ -n "$group" ] && [ "$group" != / ]; then
-  procs=/sys/fs/cgroup$group/cgroup.procs; [ -e "$procs" ] || procs=/sys/fs/cgroup/pids$group/cgroup.procs
-  for each in $(cat "$procs" 2>/dev/null); do
-    [ -e "/proc/$each/attr/current" ] && tr -d '\000' <"/proc/$each/attr/current" && echo
-  done | sort -u
-fi
-cat "/run/selab/labels-$2" 2>/dev/null
+labels() {
+  pid=$1 file=/run/selab/labels-$2 group=""
+  if [ "$pid" != 0 ] && [ -e "/proc/$pid/cgroup" ]; then
+    while IFS=: read -r number controllers path; do
+      [ "$path" != / ] || continue
+      case $number,$controllers in 0,|*,pids) group=${group:-$path} ;; esac
+    done <"/proc/$pid/cgroup"
+  fi
+  if [ -n "$group" ]; then
+    procs=/sys/fs/cgroup$group/cgroup.procs; [ -e "$procs" ] || procs=/sys/fs/cgroup/pids$group/cgroup.procs
+    [ ! -e "$procs" ] || while read -r each; do
+      label=""; [ -e "/proc/$each/attr/current" ] && read -r label <"/proc/$each/attr/current"
+      [ -z "$label" ] || echo "label $label"
+    done <"$procs"
+  fi
+  label=""; [ -e "$file" ] && read -r label <"$file"
+  [ -z "$label" ] || echo "label $label"
+}
 """
-# A container may be gone before anyone looks: from before it starts, this watches its cgroup for a process with the wanted context. It
-# says nothing of other contexts, since the runtime's own process is in that cgroup until it becomes the container's.
+# A container may be gone before anyone looks: from before it starts, this watches its cgroup for a process with the wanted context, without
+# a pause once there is a process. It says nothing of other contexts: the runtime's own process is in that cgroup until it becomes the
+# container's.
 _WATCH = r"""
 want=$1; shift; name=$1; file=/run/selab/labels-$name; mkdir -p /run/selab
 rm -f "$file" "/run/selab/cid-$name"
@@ -68,21 +79,23 @@ rm -f "$file" "/run/selab/cid-$name"
   while [ -z "$id" ] && [ $turn -lt 1500 ]; do
     turn=$((turn + 1)); [ -s "/run/selab/cid-$name" ] && read -r id <"/run/selab/cid-$name"; [ -n "$id" ] || sleep 0.1
   done
-  turn=0
+  turn=0 hurry=0
   while [ $turn -lt 1500 ]; do
-    turn=$((turn + 1))
+    there=0
     for group in "/sys/fs/cgroup/system.slice/docker-$id.scope" "/sys/fs/cgroup/docker/$id" "/sys/fs/cgroup/pids/docker/$id"; do
       [ -e "$group/cgroup.procs" ] || continue
+      there=1
       while read -r each; do
         label=""; read -r label <"/proc/$each/attr/current"
         [ "$label" = "$want" ] && echo "$label" >"$file" && exit
       done <"$group/cgroup.procs"
     done
-    sleep 0.03
+    if [ $there = 1 ] && [ $hurry -lt 3000 ]; then hurry=$((hurry + 1)); else turn=$((turn + 1)); sleep 0.03; fi
   done ) >/dev/null 2>&1 &
 watcher=$!
 """
 _REMOVE = r"""
+labels "$2" "$1"
 docker rm -f -v "$1" >/dev/null; status=$?
 rm -f "/run/selab/containers/$1" "/run/selab/labels-$1" "/run/selab/cid-$1"; rm -rf "/var/lib/selab/runs/$1"
 exit $status
@@ -150,9 +163,13 @@ def running(
     contexts: FileContexts = NO_CONTEXTS,
     keep: bool = False,
 ) -> Iterator[Container]:
-    """The scenario's container, started under `label`; removed after the block unless `keep`. `contexts` label its volumes."""
+    """The scenario's container, started under `label`; removed after the block unless `keep`. `contexts` label its volumes.
+
+    Its labels are complete only after the block: they are read once more just before it is removed.
+    """
     name = f"selab-{scenario.name}"
-    argv = ["sh", "-c", _WATCH + _START, "sh", label.context, name, *docker_arguments(scenario, image, name, label, contexts)]
+    argv = ["sh", "-c", _LABELS + _WATCH + _START, "sh", label.context, name, *docker_arguments(scenario, image, name, label, contexts)]
+    container = Container(name, 0)
     try:
         _prepare_volumes(guest, scenario, name, root, contexts)
         done = guest.run(argv, timeout=START_TIMEOUT)
@@ -160,28 +177,33 @@ def running(
             ensure_image(guest, image, cache, progress)
             done = guest.run(argv, timeout=START_TIMEOUT)
         container = _started(done, name)
-        see_labels(guest, container)
         yield container
     finally:
         if keep:
+            see_labels(guest, container)
             guest.run(["sh", "-c", 'echo kept >"/run/selab/containers/$1"', "sh", name])
         else:
-            guest.run(["sh", "-c", _REMOVE, "sh", name], timeout=REMOVE_TIMEOUT)
+            done = guest.run(["sh", "-c", _LABELS + _REMOVE, "sh", name, str(container.pid)], timeout=REMOVE_TIMEOUT)
+            container.labels |= _labels(done)
 
 
 def see_labels(guest: Guest, container: Container) -> None:
     """Add the labels that the container's processes have now, or had while they were watched."""
-    done = guest.run(["sh", "-c", _LABELS, "sh", str(container.pid), container.name])
-    container.labels |= {line for line in done.text.split() if line.count(":") >= 2}
+    done = guest.run(["sh", "-c", _LABELS + 'labels "$@"', "sh", str(container.pid), container.name])
+    container.labels |= _labels(done)
+
+
+def _labels(done: Completed) -> set[str]:
+    return {line.removeprefix("label ") for line in done.text.splitlines() if line.startswith("label ") and line.count(":") >= 2}
 
 
 def _started(done: Completed, name: str) -> Container:
     if not done.ok:
         raise ContainerRefused(done)
-    said = dict(line.split(maxsplit=1) for line in done.text.splitlines() if " " in line)
-    if not said.get("pid", "").isdigit():
+    pid = next((line.removeprefix("pid ") for line in done.text.splitlines() if line.startswith("pid ")), "")
+    if not pid.isdigit():
         raise SelabError("Docker did not say what it started.", f"It said: {done.text[:100]!r}", "Run `selab doctor`.")
-    return Container(name, int(said["pid"]))
+    return Container(name, int(pid), _labels(done))
 
 
 class ContainerRefused(CommandFailed):

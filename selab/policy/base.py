@@ -34,8 +34,19 @@ LOCAL = "zz-local"
 RESOLVE_TIMEOUT = 600.0
 """Seconds for secil2tree over the whole store: 3 natively, 20 times that in an emulated guest."""
 
-# Prints the sha256 of every module's CIL and of every local change. They are read again only where something about the files themselves
-# has changed: no file's content can change without its change time.
+# What the files of the store and its configuration are, without reading them: no file's content can change without its change time.
+_SIGN = r"""
+sign() {
+  read -r policyvers </sys/fs/selinux/policyvers; read -r mls </sys/fs/selinux/mls
+  set -- $({
+    echo "$policyvers $mls"
+    stat -c '%n %i %s %.Y %.Z' /etc/selinux/config /etc/selinux/semanage.conf \
+      disable_dontaudit modules/*/*/cil modules/disabled/* *.local 2>/dev/null
+  } | sha256sum)
+  signature=$1
+}
+"""
+# Prints the sha256 of every module's CIL and of every local change. They are read again only where the signature has changed.
 _SURVEY = r"""
 value() {
   found=
@@ -44,15 +55,15 @@ value() {
 }
 type=$(value SELINUXTYPE /etc/selinux/config)
 cd "/var/lib/selinux/$type/active" || exit 3
-read -r policyvers </sys/fs/selinux/policyvers; read -r mls </sys/fs/selinux/mls
-printf '%s\n' "type $type" "policyvers $policyvers" "mls $mls" "expand $(value expand-check /etc/selinux/semanage.conf)"
+sign
+printf '%s\n' "signature $signature" "type $type" \
+  "policyvers $policyvers" "mls $mls" "expand $(value expand-check /etc/selinux/semanage.conf)"
 [ -e disable_dontaudit ] && echo "dontaudit off"
 kept=/run/selab/store; seen=
-now=$(stat -c '%n %i %s %.Y %.Z' modules/*/*/cil modules/disabled/* *.local 2>/dev/null | sha256sum)
 [ -e "$kept" ] && read -r seen <"$kept"
-if [ "$seen" != "$now" ]; then
+if [ "$seen" != "$signature" ]; then
   mkdir -p /run/selab
-  { echo "$now"
+  { echo "$signature"
     find modules -type f \( -name cil -o -path 'modules/disabled/*' \) -print0 | xargs -0 sha256sum
     for local in *.local; do [ -s "$local" ] && sha256sum "$local"; done
   } >"$kept.half"
@@ -60,6 +71,9 @@ if [ "$seen" != "$now" ]; then
 fi
 echo store
 cat "$kept"
+"""
+_SAME = r"""
+cd "/var/lib/selinux/$1/active" && sign && [ "$signature" = "$2" ] || exit 8
 """
 
 _READ = r"""
@@ -71,7 +85,8 @@ cd / && tar -cf - "var/lib/selinux/$1/active/modules" $(ls -d var/lib/selinux/"$
 @dataclass(frozen=True)
 class StoreFacts:
     """What the guest says of its policy store. `fingerprint` changes with every module in force and every local change; `dontaudit` is
-    False where `semodule -DB` has switched those rules off. `without` are modules that count as not there."""
+    False where `semodule -DB` has switched those rules off. `without` are modules that count as not there. `signature` changes with
+    anything about the store's files and its configuration: while it stands, none of the rest can be another."""
 
     selinux_type: str
     policyvers: int
@@ -80,6 +95,11 @@ class StoreFacts:
     fingerprint: str
     dontaudit: bool = True
     without: tuple[str, ...] = ()
+    signature: str = ""
+
+
+class StoreChanged(SelabError):
+    """The guest's policy store is another than the one that was expected."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +136,17 @@ class BasePolicy:
 
 def survey(without: Collection[str] = ()) -> Ask[StoreFacts]:
     """Ask the guest which policy store it has; modules with a name in `without` (a candidate that is also installed) are left out."""
-    return Ask(_SURVEY, functools.partial(_facts, tuple(sorted(without))))
+    return Ask(_SIGN + _SURVEY, functools.partial(_facts, tuple(sorted(without))))
+
+
+def same_store(facts: StoreFacts) -> Ask[None]:
+    """Ask the guest whether its store is still the one of `facts`. The asking raises StoreChanged where it is not."""
+    return Ask(_SIGN + _SAME, _is_same, (facts.selinux_type, facts.signature))
+
+
+def _is_same(done: Completed) -> None:
+    if not done.ok:
+        raise StoreChanged("The guest's policy store changed.", done.error_text.strip(), "Run again.")
 
 
 def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
@@ -131,7 +161,14 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
             "The guest did not say which policy store it has.", f"It said: {done.text[:100]!r}", "Run `selab doctor`."
         ) from error
     return StoreFacts(
-        selinux_type, policyvers, mls, said.get("expand", "1").strip() == "1", fingerprint, said.get("dontaudit") != "off", without
+        selinux_type,
+        policyvers,
+        mls,
+        said.get("expand", "1").strip() == "1",
+        fingerprint,
+        said.get("dontaudit") != "off",
+        without,
+        said.get("signature", ""),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import threading
@@ -14,7 +15,7 @@ from selab.guest import Ask
 from selab.host import Host
 from selab.policy.base import BasePolicy
 from selab.policy.build import CompiledModule, KernelPolicy, compile_module, link, policy_digest
-from selab.policy.load import PolicyState, flush_cache, load
+from selab.policy.load import ANY, flush_cache, load
 from selab.policy.module import PolicyModule
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
@@ -26,6 +27,49 @@ KEPT_LINKED = 16
 """Linked policies to keep in a project: two megabytes each."""
 _LINKING = threading.Lock()
 """One link at a time: whoever comes second finds the first one's result."""
+
+
+@dataclass(frozen=True)
+class WantedPolicy:
+    """The policy that is to be in force: `base` with `candidates`, linked with `tools`.
+
+    `permissive` names a domain that is to be permissive. `installed`: the candidates are in the guest's store, and what is in force there
+    is what is wanted.
+    """
+
+    base: BasePolicy
+    candidates: Sequence[CompiledModule]
+    tools: Toolchain
+    permissive: str = ""
+    dontaudit: bool = True
+    installed: bool = False
+
+    @functools.cached_property
+    def digest(self) -> str:
+        return policy_digest(self.base, self.candidates, permissive=self.permissive, dontaudit=self.dontaudit)
+
+    def flushed(self, contexts: Sequence[str]) -> Ask[bool]:
+        """Ask for an empty access vector cache, if this policy is in force already; False where it is not."""
+        return flush_cache(ANY if self.installed else self.digest, contexts)
+
+    def loaded(self, contexts: Sequence[str], progress: Progress) -> tuple[LoadedPolicy, Ask[None]]:
+        """Link it, unless that has been done; and what to ask the guest for to have it in force.
+
+        Raises InputError where it cannot be linked; the asking raises CommandFailed where one of `contexts` is not valid under it.
+        """
+        with progress.step("Linking the candidate with the base policy", "link"):
+            policy = linked(self.base, self.candidates, self.tools, permissive=self.permissive, dontaudit=self.dontaudit)
+        if policy.slow_because:
+            progress.note(f"Linked with the whole module store, which takes longer: {policy.slow_because}.")
+        return self._in_force(loaded=True, slow_because=policy.slow_because), load(policy, contexts)
+
+    def kept(self) -> LoadedPolicy:
+        """It is in force since before."""
+        return self._in_force(loaded=False)
+
+    def _in_force(self, *, loaded: bool, slow_because: str = "") -> LoadedPolicy:
+        digest = self.base.facts.fingerprint if self.installed else self.digest
+        return LoadedPolicy(digest, loaded, slow_because, declared_types(self.candidates))
 
 
 @dataclass(frozen=True)
@@ -100,33 +144,6 @@ def linked(
 def linked_file(tools: Toolchain, digest: str) -> Path:
     """Where `linked` keeps a policy that was linked on the host."""
     return Path(tools.workdir) / "linked" / digest
-
-
-def put_in_force(
-    base: BasePolicy,
-    candidates: Sequence[CompiledModule],
-    tools: Toolchain,
-    state: PolicyState,
-    progress: Progress,
-    *,
-    contexts: Sequence[str] = (),
-    permissive: str = "",
-    dontaudit: bool = True,
-) -> tuple[LoadedPolicy, Ask[None]]:
-    """The base policy with `candidates`, and what to ask the guest for to have it in force and the access vector cache empty.
-
-    Where `state` says that the same policy is in force, nothing is linked or loaded. Raises InputError where it cannot be linked; the
-    asking raises CommandFailed where one of `contexts` is not valid under it.
-    """
-    types = declared_types(candidates)
-    digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
-    if state.digest == digest:
-        return LoadedPolicy(digest, False, "", types), flush_cache(state, contexts)
-    with progress.step("Linking the candidate with the base policy", "link"):
-        policy = linked(base, candidates, tools, permissive=permissive, dontaudit=dontaudit)
-    if policy.slow_because:
-        progress.note(f"Linked with the whole module store, which takes longer: {policy.slow_because}.")
-    return LoadedPolicy(digest, True, policy.slow_because, types), load(policy, contexts)
 
 
 def declared_types(candidates: Sequence[CompiledModule]) -> frozenset[str]:

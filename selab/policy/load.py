@@ -23,6 +23,10 @@ class Mode(StrEnum):
     DOMAIN = "domain"
 
 
+ANY = "any"
+"""Instead of a digest: whatever is in force."""
+
+
 @dataclass(frozen=True)
 class PolicyState:
     """What the kernel says of itself.
@@ -61,21 +65,33 @@ policyload
 [ "$count" -eq $((before + 1)) ] || { echo "policyload went from $before to $count" >&2; exit 5; }
 known "$@"
 """
-# A commit of unchanged booleans makes the kernel flush its access vector cache (security_set_bools -> avc_ss_reset) without a policy
-# load and without a moment in another mode.
+# Whether the policy is in force that selab loaded last, and then an empty cache: a commit of unchanged booleans makes
+# the kernel flush its access vector cache (security_set_bools -> avc_ss_reset) without a policy load and without a moment in another mode.
 _FLUSH = r"""
 policyload; before=$count
-[ "$before" -eq "$1" ] || exit 7
-shift
+loaded= at=; [ -e /run/selab/loaded ] && read -r loaded at </run/selab/loaded
+[ "$1" = any ] || { [ "$loaded" = "$1" ] && [ "$at" = "$before" ]; } || exit 7
 printf 1 >/sys/fs/selinux/commit_pending_bools || exit 4
 policyload
-[ "$count" -gt "$before" ] || { echo "policyload stayed at $before" >&2; exit 5; }
+[ "$count" -eq $((before + 1)) ] || { echo "policyload went from $before to $count" >&2; exit 5; }
 known "$@"
 """
-_MODE = r"""
-printf "$1" >/sys/fs/selinux/enforce || exit
-read -r mode </sys/fs/selinux/enforce  # without a line end, and so never a success
-[ "$mode" = "$1" ]
+# /run/selab/mode holds the mode from before a run, until it is put back: a run that was cut off has no other memory of it.
+_SET_MODE = r"""
+mode() { read -r mode </sys/fs/selinux/enforce; }  # which has no line end, so that reading it never is a success
+set_mode() { printf "$1" >/sys/fs/selinux/enforce || exit; mode; [ "$mode" = "$1" ] || exit 1; }
+"""
+_SWITCH = r"""
+mode
+[ "$mode" != "$1" ] || exit 0
+[ -s /run/selab/mode ] || echo "$mode" >/run/selab/mode
+set_mode "$1"
+"""
+_BACK = r"""
+[ -s /run/selab/mode ] || exit 0
+read -r before </run/selab/mode
+set_mode "$before"
+: >/run/selab/mode
 """
 
 
@@ -98,10 +114,18 @@ def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Ask[None]:
     return Ask(_FUNCTIONS + _LOAD, read, (policy.digest, *contexts), policy.binary, LOAD_TIMEOUT)
 
 
-def flush_cache(state: PolicyState, contexts: Sequence[str] = ()) -> Ask[None]:
-    """Empty the kernel's access vector cache, so that each denial is logged again, while what is in force is still what `state` says."""
-    read = functools.partial(_proven, "The kernel's access vector cache was not flushed.")
-    return Ask(_FUNCTIONS + _FLUSH, read, (str(state.policyload), state.digest, *contexts))
+def flush_cache(digest: str, contexts: Sequence[str] = ()) -> Ask[bool]:
+    """Empty the kernel's access vector cache, so that each denial is logged again, if the policy `digest` is in force (or ANY).
+
+    False, and nothing has been changed, where another one is.
+    """
+    return Ask(_FUNCTIONS + _FLUSH, _flushed, (digest, *contexts))
+
+
+def _flushed(done: Completed) -> bool:
+    if done.returncode != 7:
+        _proven("The kernel's access vector cache was not flushed.", done)
+    return done.ok
 
 
 def _proven(what: str, done: Completed) -> None:
@@ -109,15 +133,19 @@ def _proven(what: str, done: Completed) -> None:
         sentence = {
             4: "The kernel refused the policy.",
             6: "The container's label is not valid under this policy.",
-            7: "Somebody else loaded a policy into the guest meanwhile.",
         }
         hint = "Does the template give the domain a role? container_domain_template does." if done.returncode == 6 else ""
         raise CommandFailed(sentence.get(done.returncode, what), ["load-policy"], done.returncode, done.error_text, hint)
 
 
-def set_enforcing(wanted: bool) -> Ask[None]:
-    """Switch the mode and see that it took."""
-    return Ask(_MODE, _mode_is_set, ("1" if wanted else "0",))
+def switch_mode(enforcing: bool) -> Ask[None]:
+    """Switch the mode, see that it took, and remember in the guest what it was."""
+    return Ask(_SET_MODE + _SWITCH, _mode_is_set, ("1" if enforcing else "0",))
+
+
+def restore_mode() -> Ask[None]:
+    """The mode from before `switch_mode`, also of a run that was cut off. Does nothing where it was not switched."""
+    return Ask(_SET_MODE + _BACK, _mode_is_set)
 
 
 def _mode_is_set(done: Completed) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import bz2
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from selab.errors import SelabError
-from selab.policy.base import BasePolicy, StoreFacts, ensure_base, keep_base, known_base, survey
+from selab.policy.base import BasePolicy, StoreChanged, StoreFacts, ensure_base, keep_base, known_base, same_store, survey
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from tests.unit.conftest import BASE
@@ -49,6 +50,13 @@ def test_the_fingerprint_does_not_change_with(path: str) -> None:
 
 def test_a_module_that_is_installed_and_left_out_is_as_if_it_was_not_installed() -> None:
     assert facts(STORE | {"modules/400/mine/cil": "x"}, ("mine",)).fingerprint == facts(STORE, ("mine",)).fingerprint
+
+
+def test_a_store_that_changed_is_not_the_same() -> None:
+    guest = FakeGuest()
+    guest.answer("exit 8", "test", "abc", code=8)
+    with pytest.raises(StoreChanged):
+        same_store(replace(facts(STORE), signature="abc")).of(guest)
 
 
 @pytest.mark.parametrize("said", ["", "type test\nstore\nseen\n", HEAD + "store\nseen\n"])

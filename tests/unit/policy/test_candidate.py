@@ -8,9 +8,8 @@ import pytest
 
 from selab.policy import candidate
 from selab.policy.base import BasePolicy
-from selab.policy.build import policy_digest
-from selab.policy.candidate import linked, linked_file, put_in_force
-from selab.policy.load import PolicyState
+from selab.policy.candidate import WantedPolicy, linked, linked_file
+from selab.policy.load import ANY
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from tests.unit.conftest import module
@@ -33,12 +32,15 @@ def test_old_linked_policies_go(base: BasePolicy, tools: Toolchain, monkeypatch:
     assert [linked_file(tools, policy.digest).exists() for policy in (old, new)] == [False, True]
 
 
-def test_what_is_in_force_is_only_flushed(base: BasePolicy, tools: Toolchain) -> None:
-    state = PolicyState(True, 7, policy_digest(base, [module("web", "")]))
-    loaded, ask = put_in_force(base, [module("web", "")], tools, state, Progress())
-    assert (loaded.loaded, "commit_pending_bools" in ask.script, Path(tools.workdir).exists()) == (False, True, False)
+def test_what_may_be_in_force_is_asked_for_without_linking_it(base: BasePolicy, tools: Toolchain) -> None:
+    policy = WantedPolicy(base, [module("web", "")], tools)
+    assert (policy.digest in policy.flushed([]).arguments, Path(tools.workdir).exists()) == (True, False)
 
 
 def test_what_is_not_in_force_is_loaded(base: BasePolicy, tools: Toolchain) -> None:
-    loaded, ask = put_in_force(base, [module("web", "")], tools, PolicyState(True, 7, "other"), Progress())
+    loaded, ask = WantedPolicy(base, [module("web", "")], tools).loaded([], Progress())
     assert (loaded.loaded, "/sys/fs/selinux/load" in ask.script) == (True, True)
+
+
+def test_of_what_is_installed_whatever_is_in_force_is_flushed(base: BasePolicy, tools: Toolchain) -> None:
+    assert WantedPolicy(base, [], tools, installed=True).flushed([]).arguments == (ANY,)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from selab.errors import CommandFailed, SelabError
+from selab.guest import Ask
 from selab.policy.build import KernelPolicy
-from selab.policy.load import PolicyState, flush_cache, load, policy_state, set_enforcing
+from selab.policy.load import flush_cache, load, policy_state, restore_mode, switch_mode
 from tests.unit.fakes import FakeGuest
 
 
@@ -36,16 +37,23 @@ def test_a_load_that_is_not_proven_is_an_error(code: int, sentence: str) -> None
         load(KernelPolicy(b"x", "digest")).of(guest)
 
 
-@pytest.mark.parametrize(("code", "sentence"), [(5, "not flushed"), (7, "Somebody else loaded")])
-def test_a_cache_that_was_not_flushed_is_an_error(code: int, sentence: str) -> None:
+def test_a_cache_that_was_not_flushed_is_an_error() -> None:
+    guest = FakeGuest()
+    guest.answer("commit_pending_bools", code=5)
+    with pytest.raises(CommandFailed, match="not flushed"):
+        flush_cache("digest").of(guest)
+
+
+@pytest.mark.parametrize(("code", "flushed"), [(0, True), (7, False)])
+def test_a_cache_is_flushed_only_where_the_policy_is_in_force(code: int, flushed: bool) -> None:
     guest = FakeGuest()
     guest.answer("commit_pending_bools", code=code)
-    with pytest.raises(CommandFailed, match=sentence):
-        flush_cache(PolicyState(True, 7, "digest")).of(guest)
+    assert flush_cache("digest").of(guest) is flushed
 
 
-def test_a_mode_that_did_not_take_is_an_error() -> None:
+@pytest.mark.parametrize("ask", [switch_mode(True), restore_mode()])
+def test_a_mode_that_did_not_take_is_an_error(ask: Ask[None]) -> None:
     guest = FakeGuest()
     guest.answer("/sys/fs/selinux/enforce", code=1)
     with pytest.raises(CommandFailed, match="mode could not be set"):
-        set_enforcing(True).of(guest)
+        ask.of(guest)
