@@ -18,6 +18,8 @@ COMMANDS = {
     "diff": ("selab.cli.history", "Show what changed between two runs."),
     "replay": ("selab.cli.replay", "Say what a candidate would decide about recorded denials, without a VM."),
     "check": ("selab.cli.check", "Compile, link and lint policies without a VM."),
+    "explain": ("selab.cli.advice", "Say of each denial what was asked, what stopped it, and what to do."),
+    "suggest": ("selab.cli.advice", "Suggest the rules that a run's denials ask for."),
     "install": ("selab.cli.install", "Install a policy for good, and prove it by its scenario."),
     "uninstall": ("selab.cli.install", "Take an installed policy out again."),
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),

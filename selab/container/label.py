@@ -34,13 +34,23 @@ def random_level() -> str:
 
 def runtime_default_type(contexts: Path) -> str:
     """The type that the base policy gives to containers: `process` of the file lxc_contexts (selinux_lxc_contexts_path(3))."""
-    try:
-        text = (contexts / "lxc_contexts").read_text(errors="replace")
-    except OSError:
-        text = ""
-    found = re.search(r'^\s*process\s*=\s*"[^:"]+:[^:"]+:([^:"]+)', text, re.MULTILINE)
-    if found is None:
+    found = _runtime_type(contexts, "process")
+    if not found:
         raise SelabError(
             "The guest's policy has no domain for containers.", "lxc_contexts has no process line.", "Name a type in the scenario."
         )
-    return found.group(1)
+    return found
+
+
+def runtime_file_type(contexts: Path) -> str:
+    """The type that container runtimes give to a container's files and to volumes with `:z`; nothing where the policy names none."""
+    return _runtime_type(contexts, "file")
+
+
+def _runtime_type(contexts: Path, what: str) -> str:
+    try:
+        text = (contexts / "lxc_contexts").read_text(errors="replace")
+    except OSError:
+        return ""
+    found = re.search(rf'^\s*{what}\s*=\s*"[^:"]+:[^:"]+:([^:"]+)', text, re.MULTILINE)
+    return found[1] if found else ""

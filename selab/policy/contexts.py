@@ -108,6 +108,13 @@ def file_contexts(base: BasePolicy, candidates: Sequence[CompiledModule]) -> Fil
     return FileContexts(own, "".join(f"{spec}\n" for spec in [*ordered, *local.values()]))
 
 
+def base_specs(base: BasePolicy) -> tuple[FileSpec, ...]:
+    """The file contexts of the guest itself, in the order in which the last match counts; those of homes left out."""
+    files = base.directory / "contexts" / "files"
+    ordered = sorted(_specs(_lines(files / "file_contexts")), key=lambda spec: spec.rank)
+    return (*ordered, *_specs(_lines(files / "file_contexts.local")))
+
+
 def _lines(path: Path) -> list[str]:
     return path.read_text(errors="surrogateescape").splitlines() if path.exists() else []
 

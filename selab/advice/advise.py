@@ -1,0 +1,222 @@
+"""Advice for denials, from the policy in force."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from selab.advice.expert import Expert
+from selab.advice.interfaces import Asked, interfaces_for
+from selab.advice.need import Need, braced
+from selab.advice.remedy import Kind, Remedy
+from selab.policy.decide import Cause
+from selab.policy.risk import Level
+
+GENEROUS = 8
+"""Permissions beyond what was asked from which on an interface is no better than the rule itself."""
+PORT = "port_type"
+_PORT_NUMBER = re.compile(r"\b(?:src|dest)=(\d+)")
+_NO_NEW_PRIVILEGES = ("nnp_transition", "nosuid_transition")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A place in the container that the scenario mounts."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known of the run beside its denials: the container's domain, its volumes, the type that container runtimes give to files,
+    the domains of which this machine cannot see the files by path (a container's paths are its own), and whether all steps went well
+    although the accesses were denied."""
+
+    domain: str = ""
+    volumes: tuple[Volume, ...] = ()
+    volume_type: str = ""
+    works_without: bool = False
+
+
+@dataclass(frozen=True)
+class Advice:
+    """For one row of denials: what stopped it, and the remedies, the best first. `allowed_now`: the candidate has been mended since."""
+
+    need: Need
+    stopped: str
+    cause: Cause
+    remedies: tuple[Remedy, ...]
+
+    @property
+    def allowed_now(self) -> bool:
+        return self.cause is Cause.NONE
+
+    @property
+    def best(self) -> Remedy | None:
+        return self.remedies[0] if self.remedies else None
+
+    @property
+    def in_a_line(self) -> str:
+        """The remedy to begin with, or why there is none."""
+        if self.allowed_now:
+            return "allowed by the policy as it is on disk now"
+        return self.best.in_words if self.best else self.stopped
+
+
+def advise(needs: Sequence[Need], expert: Expert, causes: Mapping[int, Cause], situation: Situation = Situation()) -> list[Advice]:
+    """Advice for each need; `causes` has what libsepol says stops it, by the need's number."""
+    asked: dict[tuple[str, str, str], frozenset[str]] = {}
+    for need in needs:
+        key = (need.source, need.target, need.tclass)
+        asked[key] = asked.get(key, frozenset()) | need.permissions
+    return [_advice(need, expert, causes.get(need.number, Cause.RULE), situation, asked) for need in needs]
+
+
+def _advice(need: Need, expert: Expert, cause: Cause, situation: Situation, asked: Asked) -> Advice:
+    if cause is Cause.NONE:
+        return Advice(need, "nothing any more", cause, ())
+    if need.separated or cause is Cause.MCS:
+        return Advice(
+            need, "MCS separation: the categories of the two differ, and no allow rule helps", Cause.MCS, tuple(_apart(need, situation))
+        )
+    if set(need.permissions) & set(_NO_NEW_PRIVILEGES):
+        return Advice(need, "no-new-privileges: the process may not gain rights by a transition", cause, tuple(_nnp(need)))
+    remedies = sorted(_remedies(need, expert, cause, situation, asked), key=_order)
+    return Advice(need, _stopped(need, cause, expert, remedies), cause, tuple(remedies))
+
+
+def _order(remedy: Remedy) -> tuple[int, int, int]:
+    """By kind; but what opens a way out, or far more than was asked, comes after the rule itself."""
+    kinds = list(Kind)
+    place = kinds.index(remedy.kind)
+    if remedy.kind is Kind.INTERFACE and remedy.excess > GENEROUS:
+        place = kinds.index(Kind.RULE)
+    if remedy.kind is Kind.LEAVE:
+        place = -1 if remedy.risk.level is Level.HIGH else place
+    return place, int(remedy.risk.level), remedy.excess
+
+
+def _stopped(need: Need, cause: Cause, expert: Expert, remedies: Sequence[Remedy]) -> str:
+    hidden = "; a dontaudit rule hides it" if need.hidden else ""
+    if remedies and remedies[0].kind is Kind.RELABEL:
+        return f"a label: {remedies[0].why}{hidden}"
+    if cause is Cause.CONSTRAINT:
+        return f"a constraint of the policy, which no allow rule lifts{hidden}"
+    if cause is Cause.ROLE:
+        return f"the role: it may not have the new domain{hidden}"
+    if cause is Cause.BOUNDS:
+        return f"a type bound: the domain may do no more than the one that it is bounded by{hidden}"
+    if cause is Cause.UNKNOWN:
+        unknown = [name for name in (need.source, need.target) if expert.index.resolve(name) not in expert.index.types]
+        return f"it cannot be told: the policy has no {' and no '.join(unknown) or f'such permission of {need.tclass}'}{hidden}"
+    if any(remedy.kind is Kind.BOOLEAN for remedy in remedies):
+        return f"a boolean that is not set for it{hidden}"
+    return f"a missing rule{hidden}"
+
+
+def _apart(need: Need, situation: Situation) -> Iterator[Remedy]:
+    volume = _volume_of(need, situation)
+    if volume:
+        yield Remedy(Kind.RELABEL, f"label: private  (the volume {volume.target})", "the volume has another container's categories")
+    yield Remedy(Kind.LEAVE, "Leave it denied", "it belongs to another container, or shared data needs `label: shared`")
+
+
+def _nnp(need: Need) -> Iterator[Remedy]:
+    rule = f"allow {need.source} {need.target}:{need.tclass} {braced(need.permissions)};"
+    yield Remedy(Kind.RULE, rule, "or start the container without no-new-privileges", requires=(("type", need.target),))
+
+
+def _remedies(need: Need, expert: Expert, cause: Cause, situation: Situation, asked: Asked) -> Iterator[Remedy]:
+    yield from _labels(need, expert, situation)
+    if cause in (Cause.RULE, Cause.BOOLEAN):
+        yield from _booleans(need, expert)
+        yield from _by_interface(need, expert, asked)
+        yield _rule(need, expert)
+    yield _leave(need, expert, situation)
+
+
+def _by_interface(need: Need, expert: Expert, asked: Asked) -> Iterator[Remedy]:
+    """Nothing dangerous is offered where the rule itself is not: an interface of higher risk than the rule only widens it."""
+    limit = expert.risk(need.source, need.target, need.tclass, need.permissions).level
+    yield from (remedy for remedy in interfaces_for(need, expert, asked) if remedy.risk.level <= limit)
+
+
+def _labels(need: Need, expert: Expert, situation: Situation) -> Iterator[Remedy]:
+    """A volume that is labelled otherwise than containers may use, a file that is labelled otherwise than its path says, a port."""
+    if volume := _volume_of(need, situation):
+        could = expert.index.permissions(need.source, situation.volume_type, need.tclass)
+        if situation.volume_type != need.target and need.permissions <= could:
+            why = f"{need.path or volume.target} is labelled {need.target}; as {situation.volume_type} it would be allowed"
+            yield Remedy(Kind.RELABEL, f"label: private  (the volume {volume.target})", why)
+    elif need.path.startswith("/") and need.source != situation.domain and need.target in expert.members("file_type"):
+        expected = expert.file_type(need.path)
+        if expected not in ("", need.target) and need.permissions <= expert.index.permissions(need.source, expected, need.tclass):
+            why = f"{need.path} is labelled {need.target}; the file contexts say {expected}"
+            yield Remedy(Kind.RELABEL, f"restorecon -v {need.path}", why)
+    yield from _port(need, expert)
+
+
+def _port(need: Need, expert: Expert) -> Iterator[Remedy]:
+    """A port of another type, where the domain may use ports of a type that is named like it."""
+    number = _PORT_NUMBER.search(need.detail)
+    if need.target not in expert.members(PORT) or not number or not need.permissions <= {"name_bind", "name_connect"}:
+        return
+    stem = need.source.removesuffix("_t").rsplit("_", 1)[-1].removesuffix("d")
+    for one in sorted(expert.members(PORT)):
+        if one.startswith(stem) and need.permissions <= expert.index.permissions(need.source, one, need.tclass):
+            protocol = need.tclass.split("_", 1)[0]
+            why = f"port {number[1]} is labelled {need.target}; {need.source} may use {one}"
+            yield Remedy(Kind.RELABEL, f"semanage port -a -t {one} -p {protocol} {number[1]}", why)
+            return
+
+
+def _volume_of(need: Need, situation: Situation) -> Volume | None:
+    if need.source != situation.domain:
+        return None
+    inside = (one for one in situation.volumes if need.path == one.target or need.path.startswith(f"{one.target}/"))
+    return next(inside, None)
+
+
+def _booleans(need: Need, expert: Expert) -> Iterator[Remedy]:
+    """Conditions under which rules of the policy allow all of it."""
+    conditions = expert.index.conditional(need.source, need.target, need.tclass)
+    always = expert.index.permissions(need.source, need.target, need.tclass)
+    left = need.permissions - always
+    for condition in sorted({one for found in conditions.values() for one in found}):
+        if left and all(condition in conditions.get(permission, ()) for permission in left):
+            off = condition.startswith("not ")
+            name = condition.removeprefix("not ")
+            risk = expert.risk(need.source, need.target, need.tclass, need.permissions)
+            if " " in name:
+                yield Remedy(Kind.BOOLEAN, f"set booleans so that: {condition}", "the policy has a rule for it", risk)
+            else:
+                yield Remedy(Kind.BOOLEAN, f"setsebool -P {name} {'off' if off else 'on'}", "the policy has a rule for it", risk)
+
+
+def _rule(need: Need, expert: Expert) -> Remedy:
+    own = {name for part in expert.index.candidates for name in part.types}
+    requires = tuple(("type", name) for name in dict.fromkeys((need.source, need.target)) if name not in own)
+    target = "self" if need.target == need.source else need.target
+    text = f"allow {need.source} {target}:{need.tclass} {braced(need.permissions)};"
+    risk = expert.risk(need.source, need.target, need.tclass, need.permissions)
+    return Remedy(Kind.RULE, text, risk=risk, requires=requires)
+
+
+def _leave(need: Need, expert: Expert, situation: Situation) -> Remedy:
+    """To leave it is the best where allowing it is dangerous."""
+    target = "self" if need.target == need.source else need.target
+    text = f"dontaudit {need.source} {target}:{need.tclass} {braced(need.permissions)};"
+    risk = expert.risk(need.source, need.target, need.tclass, need.permissions)
+    why = "the steps went well without it" if situation.works_without else "if the workload can do without it"
+    return Remedy(Kind.LEAVE, text, why, risk)
+
+
+def applicable(advice: Iterable[Advice], *, risky: bool = False) -> list[tuple[Advice, Remedy]]:
+    """For each the best remedy that is a line of policy, without those of high risk unless `risky`."""
+    chosen = []
+    for one in advice:
+        found = next((remedy for remedy in one.remedies if remedy.is_policy and (risky or not remedy.is_risky)), None)
+        if found and (one.best is None or one.best.kind not in (Kind.RELABEL, Kind.BOOLEAN)):
+            chosen.append((one, found))
+    return chosen

@@ -1,0 +1,104 @@
+"""The interfaces that would grant what a denial asked for, and how much more each of them grants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from selab.advice.expert import Expert
+from selab.advice.need import Need
+from selab.advice.remedy import Kind, Remedy
+from selab.policy.interfaces import Interface
+from selab.policy.risk import LOW, Risk
+from selab.policy.statements import Grant
+
+SHOWN = 3
+"""Interfaces that are worth reading about for one denial."""
+_PARAMETER = re.compile(r"\$[1-9]")
+Asked = Mapping[tuple[str, str, str], frozenset[str]]
+"""What all denials ask for: permissions by source, target and class."""
+Binding = tuple[tuple[str, str], ...]
+"""Parameters (`$1`) and the types that they are called with."""
+
+
+def interfaces_for(need: Need, expert: Expert, asked: Asked) -> list[Remedy]:
+    """Calls that grant all of `need`, those that grant least beyond what is `asked` first."""
+    found = [
+        (_excess(interface, dict(binding), expert, asked), _breadth(interface, dict(binding), expert), interface.name, interface, binding)
+        for (interface, binding), granted in _covering(need, expert)
+        if need.permissions <= granted
+    ]
+    best = sorted(found, key=lambda one: one[:3])[:SHOWN]
+    remedies = [_remedy(interface, dict(binding), excess, expert) for excess, *_, interface, binding in best]
+    return sorted(remedies, key=lambda one: (one.risk.level, one.excess))
+
+
+def _covering(need: Need, expert: Expert) -> Iterable[tuple[tuple[Interface, Binding], frozenset[str]]]:
+    """Interfaces with the parameters that make them speak of the two types, and which of the permissions each then grants."""
+    found: dict[tuple[str, Binding], tuple[Interface, frozenset[str]]] = {}
+    for interface, grant in expert.granting.get(need.tclass, ()):
+        if grant.permissions.isdisjoint(need.permissions):
+            continue
+        binding = _binding(grant, need, expert)
+        if binding is not None and len(binding) == len(interface.parameters[: interface.required]):
+            _, before = found.get((interface.name, binding), (interface, frozenset()))
+            found[(interface.name, binding)] = interface, before | grant.permissions
+    return [((interface, binding), granted) for (_, binding), (interface, granted) in found.items()]
+
+
+def _binding(grant: Grant, need: Need, expert: Expert) -> Binding | None:
+    """The parameters with which `grant` is about the need's two types; None where it never is. The source must be a parameter."""
+    if not _PARAMETER.fullmatch(grant.source) or need.source in _all(grant.source_except, expert):
+        return None
+    bound = {grant.source: need.source}
+    if grant.target == "self":
+        return tuple(bound.items()) if need.source == need.target else None
+    if _PARAMETER.fullmatch(grant.target):
+        if bound.setdefault(grant.target, need.target) != need.target:
+            return None
+        return tuple(sorted(bound.items()))
+    if need.target not in expert.members(grant.target) or need.target in _all(grant.target_except, expert):
+        return None
+    return tuple(bound.items())
+
+
+def _all(names: Iterable[str], expert: Expert) -> frozenset[str]:
+    return frozenset[str]().union(*(expert.members(name) for name in names))
+
+
+def _called(interface: Interface, binding: Mapping[str, str]) -> Iterator[Grant]:
+    """Its allow rules with the parameters put in."""
+    for grant in interface.grants:
+        if grant.kind == "allow" and not grant.condition:
+            source, target = binding.get(grant.source, grant.source), binding.get(grant.target, grant.target)
+            yield replace(grant, source=source, target=source if target == "self" else target)
+
+
+def _excess(interface: Interface, binding: Mapping[str, str], expert: Expert, asked: Asked) -> int:
+    """Permissions between two types that it grants, without those that are asked for or allowed already."""
+    new = 0
+    for grant in _called(interface, binding):
+        for target in expert.members(grant.target) - _all(grant.target_except, expert):
+            allowed = expert.index.permissions(grant.source, target, grant.tclass)
+            new += len(grant.permissions - allowed - asked.get((grant.source, target, grant.tclass), frozenset()))
+    for member, attribute in interface.attributes:
+        if (name := binding.get(member, member)) not in expert.index.members(attribute):
+            new += sum(len(rule.permissions) * len(expert.members(rule.target)) for rule in expert.index.written_for(attribute))
+            new += bool(name)
+    return new
+
+
+def _breadth(interface: Interface, binding: Mapping[str, str], expert: Expert) -> int:
+    """How many types it speaks of: of two that add the same, the one that names what was denied is the better."""
+    return sum(len(expert.members(grant.target)) for grant in _called(interface, binding))
+
+
+def _remedy(interface: Interface, binding: Mapping[str, str], excess: int, expert: Expert) -> Remedy:
+    grants = _called(interface, binding)
+    risk: Risk = max(
+        (expert.risk(one.source, one.target, one.tclass, one.permissions) for one in grants), key=lambda one: one.level, default=LOW
+    )
+    arguments = ", ".join(name for _, name in sorted(binding.items()))
+    layer = interface.file.split("/", 1)[0] if "/" in interface.file else ""
+    return Remedy(Kind.INTERFACE, f"{interface.name}({arguments})", interface.summary, risk, excess, layer=layer)

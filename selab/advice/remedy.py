@@ -1,0 +1,48 @@
+"""What can be done about a denial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from selab.policy.risk import LOW, Level, Risk
+
+
+class Kind(StrEnum):
+    """The kinds of remedies, the best first: a label that is wrong is put right before anything is allowed."""
+
+    RELABEL = "relabel"
+    BOOLEAN = "boolean"
+    INTERFACE = "interface"
+    RULE = "rule"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """`text` is what to write or to do: a rule, a call, a command, a line of the scenario; `requires` the names that a rule needs of
+    others, (kind, name). `excess` counts the permissions between two types that come with it beyond what was asked."""
+
+    kind: Kind
+    text: str
+    why: str = ""
+    risk: Risk = LOW
+    excess: int = 0
+    requires: tuple[tuple[str, str], ...] = ()
+    layer: str = ""
+
+    @property
+    def is_policy(self) -> bool:
+        """Whether it is a line of a .te that grants something."""
+        return self.kind in (Kind.INTERFACE, Kind.RULE)
+
+    @property
+    def is_risky(self) -> bool:
+        return self.risk.level is Level.HIGH
+
+    @property
+    def in_words(self) -> str:
+        more = f", with {self.excess} permissions more than asked" if self.excess else ""
+        danger = f"; risk {self.risk.level}: {self.risk.reason}" if self.risk.level is not Level.LOW else ""
+        why = f" ({self.why})" if self.why else ""
+        return f"{self.text}{why}{more}{danger}"

@@ -1,0 +1,76 @@
+"""`selab explain` and `selab suggest`."""
+
+from __future__ import annotations
+
+import click
+
+from selab.cli.context import Context, pass_context
+from selab.report.markup import safe
+
+
+@click.command()
+@click.argument("name", default="last", metavar="[RUN]")
+@click.argument("number", type=int, required=False, metavar="[N]")
+@click.option("--json", "as_json", is_flag=True, help="Print the advice as JSON.")
+@pass_context
+def explain(context: Context, name: str, number: int | None, as_json: bool) -> None:
+    """Say of each denial of a RUN, or of the N-th, what was asked, what stopped it, and what could be done, the best first.
+
+    Asks the candidate as it is on disk, the base policy's rules and booleans, and the interfaces of its headers. Changes nothing.
+
+    \b
+    Examples:  selab explain
+               selab explain last~1 3
+    """
+    import json
+
+    from selab.counsel import counsel, numbered
+    from selab.history import History
+    from selab.report.advice import document, show_advice
+
+    found = list(numbered(counsel(context.project, History.of(context.project).find(name), context.progress), number))
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "advice": document(found)}, indent=2))
+    else:
+        show_advice(found, context.out)
+
+
+@click.command()
+@click.argument("name", default="last", metavar="[RUN]")
+@click.option(
+    "--apply", "apply_", is_flag=True, help="Write the rules into the policy's .te, between markers; the old file is kept as .te.bak."
+)
+@click.option("--diff", "as_diff", is_flag=True, help="Print what --apply would change.")
+@click.option("--allow-risky", is_flag=True, help="Also what leads out of the container or to root.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rules and what is left for a person as JSON.")
+@pass_context
+def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risky: bool, as_json: bool) -> None:
+    """Suggest the rules that a RUN's denials ask for, each with the denial that asked for it.
+
+    Denials that a label or a boolean would mend, and rules of high risk, are left for a person and named.
+
+    \b
+    Examples:  selab suggest
+               selab suggest last --apply
+    """
+    import difflib
+    import json
+
+    from selab.counsel import apply, suggestion
+    from selab.history import History
+
+    found = suggestion(context.project, History.of(context.project).find(name), context.progress, risky=allow_risky)
+    if as_json:
+        left = [{"denial": str(one.need), "advice": one.in_a_line} for one in found.left]
+        click.echo(json.dumps({"schema": 1, "policy": found.te.name, "rules": found.text, "left": left}, indent=2))
+    elif as_diff:
+        lines = (found.before.splitlines(keepends=True), found.after.splitlines(keepends=True))
+        click.echo("".join(difflib.unified_diff(*lines, found.te.name, found.te.name)), nl=False)
+    elif not apply_:
+        click.echo(found.text or "# Nothing to add.")
+    for one in () if as_json else found.left:
+        context.out.print(f"[yellow]left to you[/yellow]: {safe(str(one.need))}: {safe(one.in_a_line)}", soft_wrap=True)
+    if apply_:
+        backup = apply(found)
+        said = f"{found.te.name} is written; the old one is {backup.name}." if backup else f"{found.te.name} has it all already."
+        context.progress.note(said)

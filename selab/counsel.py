@@ -1,0 +1,145 @@
+"""Advice about the project's own runs, or about any log: what is recorded, asked of the candidate as it is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selab.advice.advise import Advice, Situation, Volume, advise, applicable
+from selab.advice.block import block, written_into
+from selab.advice.expert import Expert
+from selab.advice.need import Need
+from selab.audit.denial import Denial
+from selab.container.label import runtime_file_type
+from selab.document import DenialEntry
+from selab.errors import InputError, SelabError
+from selab.experiment import NO_POLICY
+from selab.history import StoredRun
+from selab.host import Host
+from selab.policy.base import BasePolicy
+from selab.policy.build import CompiledModule
+from selab.policy.candidate import compiled_all, linked, linked_file
+from selab.policy.decide import Access, Cause, Decider
+from selab.policy.load import Mode
+from selab.policy.module import load_module
+from selab.policy.toolchain import Toolchain, missing_on_host
+from selab.progress import Progress
+from selab.project import Project
+from selab.rehearsal import last_base
+from selab.scenario import load_scenario
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The candidate as it is on disk, compiled and linked with the base policy of the project's last run."""
+
+    base: BasePolicy
+    modules: list[CompiledModule]
+    linked: Path
+
+
+def candidate_of(project: Project, policy: str, progress: Progress, base: BasePolicy | None = None) -> Candidate:
+    """Compile and link the candidate `policy` (or none). Raises SelabError where this machine lacks the tools."""
+    if lacking := missing_on_host():
+        raise SelabError(
+            "Advice needs the policy tools on this machine.", f"Missing: {' '.join(lacking)}.", "`script/setup` installs them."
+        )
+    base = base or last_base(project)
+    tools = Toolchain(Host(), str(project.state / "policy"))
+    with progress.step("Compiling and linking the candidate", "link"):
+        modules = [] if policy == NO_POLICY else compiled_all(load_module(project, policy), base, tools, project.state / "compiled")
+        return Candidate(base, modules, linked_file(tools, linked(base, modules, tools).digest))
+
+
+def counsel(project: Project, stored: StoredRun, progress: Progress, candidate: Candidate | None = None) -> list[Advice]:
+    """Advice for each row of the run's denials, then of the hidden ones, in the order in which the summary shows them."""
+    run = stored.document
+    candidate = candidate or candidate_of(project, run.policy, progress)
+    hidden = [(denial, True) for denial in run.hidden]
+    needs = [_need(number, *row) for number, row in enumerate([*((denial, False) for denial in run.denials), *hidden], 1)]
+    domain = run.label.requested.split(":")[2]
+    with progress.step("Asking the policy and its interfaces", "advice"):
+        works = run.mode is Mode.ENFORCING and all(step.ok for step in run.steps)
+        situation = Situation(domain, _volumes(project, run.scenario), runtime_file_type(candidate.base.directory / "contexts"), works)
+        return advise(needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs), situation)
+
+
+def advice_on(denials: Sequence[Denial], candidate: Candidate, progress: Progress) -> list[Advice]:
+    """Advice for the denials of a log, which need no run of selab's to be its own."""
+    needs = [_need(number, denial) for number, denial in enumerate(denials, 1)]
+    with progress.step("Asking the policy and its interfaces", "advice"):
+        return advise(needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs))
+
+
+def _need(number: int, denial: Denial | DenialEntry, hidden: bool = False) -> Need:
+    contexts = tuple((str(source), str(target)) for source, target in denial.evidence)
+    asked = (denial.source, denial.target, denial.tclass, frozenset(denial.permissions))
+    return Need(number, *asked, denial.comm, denial.path, denial.detail, denial.separated, hidden, contexts)
+
+
+def causes_of(policy: Path, needs: Sequence[Need]) -> dict[int, Cause]:
+    """What stops each need, by libsepol: the first thing that stops any of its permissions between any of its contexts."""
+    decider, found = Decider(policy), {}
+    for need in needs:
+        asked = [Access(*pair, need.tclass, permission) for pair in need.contexts for permission in sorted(need.permissions)]
+        causes = [decision.cause for decision in decider.decide(asked) if not decision.allowed]
+        if asked:
+            found[need.number] = next(iter(causes), Cause.NONE)
+    return found
+
+
+def _volumes(project: Project, scenario: str) -> tuple[Volume, ...]:
+    """What the scenario mounts; nothing where it is gone since."""
+    try:
+        return tuple(Volume(volume.target) for volume in load_scenario(project, scenario).volumes)
+    except InputError:
+        return ()
+
+
+def numbered(advice: Sequence[Advice], number: int | None) -> Iterator[Advice]:
+    """The one with that number, or all. Raises InputError where there is none."""
+    if number is not None and not 1 <= number <= len(advice):
+        raise InputError(f"The run has no denial {number}.", f"It has {len(advice)}.", "`selab explain` shows all.")
+    yield from (one for one in advice if number in (None, one.need.number))
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Rules for the candidate in the file `te`: `text` alone, and the file `before` and `after`; `left` are denials for a person."""
+
+    te: Path
+    text: str
+    before: str
+    after: str
+    left: tuple[Advice, ...]
+
+
+def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky: bool = False) -> Suggestion:
+    """What the run's denials ask for. Raises InputError where the run had no candidate, or its .te cannot be extended."""
+    policy = stored.document.policy
+    if policy == NO_POLICY:
+        raise InputError("The run had no candidate to write rules for.", stored.document.run, "Run it with --policy NAME.")
+    te = project.policies / f"{policy}.te"
+    advice = counsel(project, stored, progress)
+    chosen = applicable(advice, risky=risky)
+    before = te.read_bytes().decode("utf-8", "surrogateescape")
+    mended = {one.need.number for one, _ in chosen}
+    left = tuple(one for one in advice if one.need.number not in mended and not one.allowed_now)
+    return Suggestion(te, block(chosen), before, written_into(before, chosen), left)
+
+
+def apply(found: Suggestion) -> Path | None:
+    """Write the .te; the old one is kept beside it. None where there is nothing to change."""
+    if found.after == found.before:
+        return None
+    backup = _free(found.te)
+    backup.write_bytes(found.before.encode("utf-8", "surrogateescape"))
+    Host().put(found.after.encode("utf-8", "surrogateescape"), str(found.te), mode=found.te.stat().st_mode & 0o777)
+    return backup
+
+
+def _free(te: Path) -> Path:
+    """A name beside `te` that nothing has yet: an earlier backup is somebody's only copy."""
+    names = (te.with_name(f"{te.name}.bak{number or ''}") for number in range(10_000))
+    return next(path for path in names if not path.exists())

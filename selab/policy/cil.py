@@ -1,0 +1,100 @@
+"""CIL as data: S-expressions, the expressions in them, and an access rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from selab.errors import SelabError
+
+Node = str | list["Node"]
+"""An S-expression: a word, or a list of them. A string in quotes keeps its quotes."""
+
+OPERATORS = frozenset({"and", "or", "xor", "not", "all", "eq", "neq"})
+"""The words that begin an expression (secilc's CIL reference, "Expressions"); any other list is the union of what is in it."""
+
+_TOKEN = re.compile(r'"[^"]*"|;[^\n]*|[()]|[^\s();"]+')
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An access rule with its names as written: types, attributes, `self`. `condition` is its boolean expression in words, or empty.
+
+    An extended rule (allowx) has one permission: its expression of ioctl numbers, as CIL writes it.
+    """
+
+    kind: str
+    source: str
+    target: str
+    tclass: str
+    permissions: frozenset[str]
+    condition: str = ""
+
+
+def statements(text: str) -> list[Node]:
+    """The S-expressions in `text`. Raises SelabError where its parentheses do not match."""
+    stack: list[list[Node]] = [[]]
+    for token in _TOKEN.findall(text):
+        if token == "(":
+            stack.append([])
+        elif token == ")":
+            done = stack.pop()
+            if not stack:
+                raise SelabError("The CIL cannot be read.", "A parenthesis is closed that was not opened.")
+            stack[-1].append(done)
+        elif not token.startswith(";"):
+            stack[-1].append(token)
+    if len(stack) > 1:
+        raise SelabError("The CIL cannot be read.", "A parenthesis is not closed.")
+    return stack[0]
+
+
+def text_of(node: Node) -> str:
+    """The S-expression as CIL writes it."""
+    return node if isinstance(node, str) else f"({' '.join(map(text_of, node))})"
+
+
+def holds(expression: Node, member: Callable[[str], bool]) -> bool:
+    """Whether a thing is in the set that `expression` describes; `member` says whether it is what a name stands for."""
+    if isinstance(expression, str):
+        return member(expression)
+    match expression:
+        case ["and", *parts]:
+            return all(holds(part, member) for part in parts)
+        case ["xor", left, right]:
+            return holds(left, member) != holds(right, member)
+        case ["not", part]:
+            return not holds(part, member)
+        case ["all"]:
+            return True
+        case ["or", *parts]:
+            return any(holds(part, member) for part in parts)
+        case _:
+            return any(holds(part, member) for part in expression)
+
+
+def names_in(expression: Node) -> frozenset[str]:
+    """The names in an expression, without its operators."""
+    if isinstance(expression, str):
+        return frozenset({expression})
+    parts = expression[1:] if expression and expression[0] in OPERATORS else expression
+    return frozenset[str]().union(*map(names_in, parts))
+
+
+def in_words(expression: Node) -> str:
+    """An expression of booleans as a reader says it: "httpd_enable_cgi and not (httpd_use_nfs or httpd_use_cifs)"."""
+    if isinstance(expression, str):
+        return expression
+    if len(expression) == 1:
+        return in_words(expression[0])
+    head, *parts = expression
+    if head == "not":
+        return f"not {_within(parts[0])}"
+    sign = {"eq": "==", "neq": "!="}.get(str(head), str(head))
+    return f" {sign} ".join(map(_within, parts))
+
+
+def _within(expression: Node) -> str:
+    said = in_words(expression)
+    return f"({said})" if " " in said and not said.startswith("not ") else said

@@ -1,0 +1,79 @@
+"""The block of suggested rules in a .te: found again, added to, and nothing else touched."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selab.advice.advise import Advice
+from selab.advice.block import BEGIN, END, block, written_into
+from selab.advice.need import Need
+from selab.advice.remedy import Kind, Remedy
+from selab.errors import InputError
+from selab.policy.decide import Cause
+from tests.unit.advice.conftest import need
+
+TE = "policy_module(app, 1.0)\n"
+
+
+def chosen(text: str, kind: Kind = Kind.RULE, wanted: Need | None = None, **more: object) -> tuple[Advice, Remedy]:
+    remedy = Remedy(kind, text, **more)  # type: ignore[arg-type]
+    return Advice(wanted or need("app_t", "etc_t", "file", "read"), "", Cause.RULE, (remedy,)), remedy
+
+
+RULE = chosen("allow app_t etc_t:file read;", requires=(("type", "etc_t"),))
+
+
+def test_own_rules_come_first_then_others_then_the_kernel_layer_then_the_rest() -> None:
+    call, kernel = chosen("other(app_t)", Kind.INTERFACE), chosen("files(app_t)", Kind.INTERFACE, layer="kernel")
+    lines = block([call, kernel, RULE, chosen("allow app_t self:process fork;")]).splitlines()
+    assert [line for line in lines if line.startswith(("allow", "files", "other"))] == [
+        "allow app_t self:process fork;",
+        "allow app_t etc_t:file read;",
+        "files(app_t)",
+        "other(app_t)",
+    ]
+
+
+def test_names_of_others_are_required() -> None:
+    assert block([RULE]).startswith("gen_require(`\n\ttype etc_t;\n')\n")
+
+
+def test_each_line_says_what_asked_for_it() -> None:
+    wanted = need("app_t", "etc_t", "file", "read", comm="cat", path="/etc/hosts")
+    assert "# app_t etc_t:file read (cat /etc/hosts)\nfiles(app_t)" in block([chosen("files(app_t)", Kind.INTERFACE, wanted)])
+
+
+@given(st.text())
+def test_a_name_out_of_a_record_stays_in_its_comment(path: str) -> None:
+    wanted = need("app_t", "etc_t", "file", "read", comm="cat", path=path)
+    (comment, rule) = block([chosen("files(app_t)", Kind.INTERFACE, wanted)]).split("\n")
+    assert comment.startswith("# ") and not {"`", "'"} & set(comment) and rule == "files(app_t)"
+
+
+def test_the_rest_of_the_file_stays_byte_for_byte() -> None:
+    first = written_into(TE, [RULE])
+    text = first.replace(TE, "# mine\n" + TE) + "# below\n"
+    written = written_into(text, [RULE, chosen("allow app_t self:process fork;")])
+    assert written.startswith("# mine\n" + TE) and written.endswith(END + "\n# below\n")
+
+
+def test_the_same_again_changes_nothing() -> None:
+    once = written_into(TE, [RULE])
+    assert written_into(once, [RULE]) == once
+
+
+def test_what_an_earlier_run_asked_for_is_kept() -> None:
+    written = written_into(written_into(TE, [RULE]), [chosen("files(app_t)", Kind.INTERFACE)])
+    assert ("allow app_t etc_t:file read;" in written, "files(app_t)" in written, written.count(BEGIN)) == (True, True, 1)
+
+
+def test_without_anything_to_add_the_file_is_as_it_was() -> None:
+    assert written_into(TE, []) == TE
+
+
+@pytest.mark.parametrize("text", [f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{END}\n{BEGIN}\n{END}\n"])
+def test_broken_markers_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="markers"):
+        written_into(text, [RULE])
