@@ -69,7 +69,9 @@ class Clock:
 
 
 def edit(project: Project, permission: str) -> None:
-    """Change a rule of the draft."""
+    """Change a rule of the draft; what was linked for the same text before is forgotten."""
+    shutil.rmtree(project.state / "policy" / "linked", ignore_errors=True)
+    shutil.rmtree(project.state / "compiled", ignore_errors=True)
     te = project.policies / f"{NAME}.te"
     text = te.read_text().split("# loop:", 1)[0].rstrip()
     te.write_text(f"{text}\n# loop:\nallow {NAME}_t self:capability {permission};\n")

@@ -52,11 +52,13 @@ class ProjectConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Project:
-    """A project's directories. `vagrant_dir` holds the Vagrantfile; it is `root` unless the user points elsewhere."""
+    """A project's directories. `vagrant_dir` holds the Vagrantfile; it is `root` unless the user points elsewhere. `drafts` is a directory
+    of selab's own from which the policies are taken instead, while it works on them."""
 
     root: Path
     config: ProjectConfig
     vagrant_dir: Path
+    drafts: Path | None = None
 
     @property
     def state(self) -> Path:
@@ -67,7 +69,7 @@ class Project:
 
     @property
     def policies(self) -> Path:
-        return self.root / "policies"
+        return self.drafts or self.root / "policies"
 
     @property
     def scenarios(self) -> Path:

@@ -91,7 +91,8 @@ def _excess(interface: Interface, binding: Mapping[str, str], expert: Expert, as
 
 def _breadth(interface: Interface, binding: Mapping[str, str], expert: Expert) -> int:
     """How many types it speaks of: of two that add the same, the one that names what was denied is the better."""
-    return sum(len(expert.members(grant.target)) for grant in _called(interface, binding))
+    targets = [grant.target for grant in _called(interface, binding)]
+    return sum(len(expert.members(target)) + (target in expert.index.attributes) for target in targets)
 
 
 def _remedy(interface: Interface, binding: Mapping[str, str], excess: int, expert: Expert) -> Remedy:

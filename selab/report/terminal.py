@@ -31,6 +31,8 @@ def show_run(run: RunDocument, out: Console, *, change: str = "", everything: bo
     _show_denials(run, out, everything)
     for note in run.notes:
         out.print(f"  [dim]{safe(note)}[/dim]")
+    if run.denials:
+        out.print("  [dim]`selab explain` says what stopped each, and what to do; `selab suggest` has the rules.[/dim]")
     _show_verdict(run, out, change)
 
 

@@ -1,0 +1,36 @@
+"""`selab audit`."""
+
+from __future__ import annotations
+
+import click
+
+from selab.cli.context import Context, pass_context
+
+
+@click.command()
+@click.argument("policy")
+@click.option("--against", default="", metavar="REV|FILE", help="Another version of its .te: a file, or a revision of git.")
+@click.option("--fail-on", type=click.Choice(["low", "medium", "high"]), help="Exit code 1 where something added is of that risk or more.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as one JSON document.")
+@pass_context
+def audit(context: Context, policy: str, against: str, fail_on: str | None, as_json: bool) -> int:
+    """Say what POLICY adds to the base policy: types, rules with their risk, and what its domains can reach. Needs no VM.
+
+    \b
+    Examples:  selab audit selab_apache_full
+               selab audit selab_apache --against HEAD --fail-on high
+    """
+    import json
+
+    from selab.errors import EXIT_FAIL, EXIT_PASS
+    from selab.inspection import inspect
+    from selab.policy.risk import Level
+    from selab.report.inspection import document, show_inspection
+
+    found = inspect(context.project, policy, context.progress, against)
+    if as_json:
+        click.echo(json.dumps(document(found), indent=2))
+    else:
+        show_inspection(found, context.out, against)
+    reached = fail_on is not None and found.additions and found.worst >= Level[fail_on.upper()]
+    return EXIT_FAIL if reached else EXIT_PASS

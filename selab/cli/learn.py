@@ -1,0 +1,52 @@
+"""`selab learn`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from selab.cli.context import Context, pass_context
+from selab.report.markup import safe
+
+
+@click.command()
+@click.argument("scenario")
+@click.option("--policy", metavar="NAME", help="The candidate, instead of the scenario's.")
+@click.option("--rounds", type=click.IntRange(1, 50), default=6, show_default=True, help="Runs at most.")
+@click.option("--apply", "apply_", is_flag=True, help="Write the policy's .te without asking; the old file is kept as .te.bak.")
+@click.option("--allow-risky", is_flag=True, help="Also add what leads out of the container or to root.")
+@pass_context
+def learn(context: Context, scenario: str, policy: str | None, rounds: int, apply_: bool, allow_risky: bool) -> int:
+    """Run SCENARIO permissively, add the rules that are missing, and run it in enforcing mode, until it passes or a person has to decide.
+
+    Works on a copy: the .te itself is written only at the end. Exit code 0 where the last run passed in enforcing mode without a denial.
+
+    \b
+    Example:  selab learn apache --apply
+    """
+    import difflib
+
+    from selab.errors import EXIT_FAIL, EXIT_PASS
+    from selab.learn import learn, write
+    from selab.report.advice import show_advice
+    from selab.vm.machine import Machine
+
+    project = context.project
+    found = learn(project, Machine(project), scenario, policy, context.progress, rounds=rounds, risky=allow_risky)
+    for number, run in enumerate(found.runs, 1):
+        context.out.print(f"round {number}  {run.mode.value:10}  {run.verdict.value:5}  {safe(run.reasons[0])}  [dim]run {run.run}[/dim]")
+    name = f"{found.policy}.te"
+    lines = (found.before.splitlines(keepends=True), found.after.splitlines(keepends=True))
+    for line in difflib.unified_diff(*lines, name, name):
+        context.out.print(safe(line.rstrip("\n")), soft_wrap=True)
+    if found.left:
+        context.out.print("[yellow]Left to you:[/yellow]")
+        show_advice(found.left, context.out)
+    changed = found.after != found.before
+    if changed and (apply_ or (sys.stdin.isatty() and click.confirm(f"Write {name}?"))):
+        backup = write(project, found)
+        context.out.print(f"{name} is written; the old one is {backup.name if backup else name}.", markup=False)
+    elif changed:
+        context.out.print(f"{name} is as it was; --apply writes it.", markup=False)
+    return EXIT_PASS if found.passed else EXIT_FAIL

@@ -1,0 +1,111 @@
+"""From a draft to a policy that passes: run, add what was denied and is not dangerous, ask the candidate, run in enforcing mode, again.
+
+All of it happens to a copy of the policies: the user's own file is written only at the end, by whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from selab import experiment
+from selab.advice.advise import Advice
+from selab.counsel import Suggestion, apply, suggestion
+from selab.document import RunDocument
+from selab.errors import InputError
+from selab.experiment import Machine, Request
+from selab.history import History
+from selab.policy.load import Mode
+from selab.progress import Progress
+from selab.project import Project
+from selab.rehearsal import after_last_run, recorded, rehearse
+from selab.verdict import Verdict
+
+ROUNDS = 6
+Run = Callable[[Project, Request], experiment.Run]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What has been learned: the run of each round, the policy before and after, and the denials that are left for a person."""
+
+    policy: str
+    runs: tuple[RunDocument, ...]
+    before: str
+    after: str
+    left: tuple[Advice, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the last run was in enforcing mode, and nothing was denied."""
+        last = self.runs[-1]
+        return last.mode is Mode.ENFORCING and last.verdict is Verdict.PASS and not last.keys
+
+
+def learn(
+    project: Project, machine: Machine, scenario: str, policy: str | None, progress: Progress, *, rounds: int = ROUNDS, risky: bool = False
+) -> Lesson:
+    """Learn the policy of a scenario in at most `rounds` runs, each of which is in the history.
+
+    Raises InputError where the scenario has no candidate, or where what was added cannot be linked.
+    """
+
+    def run(drafting: Project, request: Request) -> experiment.Run:
+        return experiment.run(drafting, machine, after_last_run(drafting, request), progress)
+
+    return lesson(project, scenario, policy, progress, run, rounds=rounds, risky=risky)
+
+
+def lesson(
+    project: Project, scenario: str, policy: str | None, progress: Progress, run: Run, *, rounds: int = ROUNDS, risky: bool = False
+) -> Lesson:
+    """The same with another way to run."""
+    module = experiment.plan(project, Request(scenario, policy)).module
+    if module is None:
+        raise InputError("There is no candidate to learn for.", f"The scenario '{scenario}' has none.", "Name one with --policy.")
+    drafting = _drafts(project, scenario)
+    te, history = drafting.policies / f"{module.name}.te", History.of(project)
+    runs: list[RunDocument] = []
+    left: tuple[Advice, ...] = ()
+    mode = Mode.PERMISSIVE
+    for number in range(1, rounds + 1):
+        with progress.step(f"Round {number}: {mode.value}"):
+            runs.append(history.add(run(drafting, Request(scenario, module.name, mode))))
+            stored = history.find(runs[-1].run)
+            found = suggestion(drafting, stored, progress, risky=risky)
+            left, grew = found.left, found.after != found.before
+            if grew:
+                te.write_bytes(found.after.encode("utf-8", "surrogateescape"))
+                progress.note(f"Of this round, {rehearse(drafting, recorded(stored), module.name, progress).in_words()}.")
+        if runs[-1].verdict is Verdict.ERROR or (mode is Mode.ENFORCING and not grew):
+            break
+        mode = Mode.ENFORCING
+    return Lesson(module.name, tuple(runs), _text(module.te), _text(te), left)
+
+
+def write(project: Project, learned: Lesson) -> Path | None:
+    """Write the user's .te, and keep the old one beside it. Raises InputError where it was changed in the meantime."""
+    te = project.policies / f"{learned.policy}.te"
+    if _text(te) != learned.before:
+        raise InputError("The policy was changed while selab learned.", str(te), f"What it learned is below {project.state / 'drafts'}.")
+    return apply(Suggestion(te, "", learned.before, learned.after, learned.left))
+
+
+def _drafts(project: Project, scenario: str) -> Project:
+    """The project with a fresh copy of its policies to work on."""
+    drafts = project.state / "drafts" / scenario
+    shutil.rmtree(drafts, ignore_errors=True)
+    drafts.mkdir(parents=True)
+    for path in _sources(project):
+        shutil.copy(path, drafts / path.name)
+    return replace(project, drafts=drafts)
+
+
+def _sources(project: Project) -> Sequence[Path]:
+    return [path for ending in ("te", "fc", "if") for path in project.policies.glob(f"*.{ending}")]
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
