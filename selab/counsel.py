@@ -1,4 +1,4 @@
-"""Advice about the project's own runs, or about any log: what is recorded, asked of the candidate as it is on disk."""
+"""Advice about the project's own runs: what is recorded, asked of the candidate as it is on disk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from selab.advice.advise import Advice, Situation, Volume, advise, applicable
 from selab.advice.block import block, written_into
 from selab.advice.expert import Expert
 from selab.advice.need import Need
-from selab.audit.denial import Denial
 from selab.container.label import runtime_file_type
 from selab.document import DenialEntry
 from selab.errors import InputError, SelabError
@@ -65,17 +64,9 @@ def counsel(project: Project, stored: StoredRun, progress: Progress, candidate: 
         return advise(needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs), situation)
 
 
-def advice_on(denials: Sequence[Denial], candidate: Candidate, progress: Progress) -> list[Advice]:
-    """Advice for the denials of a log, which need no run of selab's to be its own."""
-    needs = [_need(number, denial) for number, denial in enumerate(denials, 1)]
-    with progress.step("Asking the policy and its interfaces", "advice"):
-        return advise(needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs))
-
-
-def _need(number: int, denial: Denial | DenialEntry, hidden: bool = False) -> Need:
-    contexts = tuple((str(source), str(target)) for source, target in denial.evidence)
+def _need(number: int, denial: DenialEntry, hidden: bool = False) -> Need:
     asked = (denial.source, denial.target, denial.tclass, frozenset(denial.permissions))
-    return Need(number, *asked, denial.comm, denial.path, denial.detail, denial.separated, hidden, contexts)
+    return Need(number, *asked, denial.comm, denial.path, denial.detail, denial.separated, hidden, denial.evidence)
 
 
 def causes_of(policy: Path, needs: Sequence[Need]) -> dict[int, Cause]:

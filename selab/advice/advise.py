@@ -29,9 +29,8 @@ class Volume:
 
 @dataclass(frozen=True)
 class Situation:
-    """What is known of the run beside its denials: the container's domain, its volumes, the type that container runtimes give to files,
-    the domains of which this machine cannot see the files by path (a container's paths are its own), and whether all steps went well
-    although the accesses were denied."""
+    """What is known of the run beside its denials: the container's domain, whose paths are its own and not the machine's; its volumes; the
+    type that container runtimes give to files; and whether all steps went well although the accesses were denied."""
 
     domain: str = ""
     volumes: tuple[Volume, ...] = ()
