@@ -39,7 +39,7 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
     name = f"{found.policy}.te"
     lines = (found.before.splitlines(keepends=True), found.after.splitlines(keepends=True))
     for line in difflib.unified_diff(*lines, name, name):
-        context.out.print(safe(line.rstrip("\n")), soft_wrap=True)
+        context.out.print(safe(line.rstrip("\n").expandtabs()), soft_wrap=True)
     if found.left:
         context.out.print("[yellow]Left to you:[/yellow]")
         show_advice(found.left, context.out)
