@@ -46,8 +46,7 @@ def inspect(project: Project, policy: str, progress: Progress, against: str = ""
         index = PolicyIndex.of(candidate.base, candidate.modules)
         before = granted(_index_of(project, other, candidate.base)) if other else frozenset()
         removed = together(before - granted(index))
-        types = tuple(sorted(name for part in index.candidates for name in part.types))
-        return Inspection(policy, types, tuple(additions(index, before)), tuple(reaches(index)), tuple(removed))
+        return Inspection(policy, tuple(sorted(index.own_types)), tuple(additions(index, before)), tuple(reaches(index)), tuple(removed))
 
 
 def _index_of(project: Project, module: PolicyModule, base: BasePolicy) -> PolicyIndex:

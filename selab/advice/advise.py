@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from selab.advice.expert import Expert
 from selab.advice.interfaces import Asked, interfaces_for
-from selab.advice.need import Need, braced
+from selab.advice.need import Need
 from selab.advice.remedy import Kind, Remedy
 from selab.policy.decide import Cause
-from selab.policy.risk import Level
+from selab.policy.risk import Level, Risk, risk_of
 
 GENEROUS = 8
 """Permissions beyond what was asked from which on an interface is no better than the rule itself."""
@@ -122,23 +122,18 @@ def _apart(need: Need, situation: Situation) -> Iterator[Remedy]:
 
 
 def _nnp(need: Need) -> Iterator[Remedy]:
-    rule = f"allow {need.source} {need.target}:{need.tclass} {braced(need.permissions)};"
-    yield Remedy(Kind.RULE, rule, "or start the container without no-new-privileges", requires=(("type", need.target),))
+    yield Remedy(Kind.RULE, f"allow {need};", "or start the container without no-new-privileges", requires=(("type", need.target),))
 
 
 def _remedies(need: Need, expert: Expert, cause: Cause, situation: Situation, asked: Asked) -> Iterator[Remedy]:
+    """Of the interfaces none is offered that is more dangerous than the rule itself, which it only widens."""
+    risk = risk_of(expert.index, need.source, need.target, need.tclass, need.permissions)
     yield from _labels(need, expert, situation)
     if cause in (Cause.RULE, Cause.BOOLEAN):
-        yield from _booleans(need, expert)
-        yield from _by_interface(need, expert, asked)
-        yield _rule(need, expert)
-    yield _leave(need, expert, situation)
-
-
-def _by_interface(need: Need, expert: Expert, asked: Asked) -> Iterator[Remedy]:
-    """Nothing dangerous is offered where the rule itself is not: an interface of higher risk than the rule only widens it."""
-    limit = expert.risk(need.source, need.target, need.tclass, need.permissions).level
-    yield from (remedy for remedy in interfaces_for(need, expert, asked) if remedy.risk.level <= limit)
+        yield from _booleans(need, expert, risk)
+        yield from (remedy for remedy in interfaces_for(need, expert, asked) if remedy.risk.level <= risk.level)
+        yield _rule(need, expert, risk)
+    yield _leave(need, situation, risk)
 
 
 def _labels(need: Need, expert: Expert, situation: Situation) -> Iterator[Remedy]:
@@ -148,7 +143,7 @@ def _labels(need: Need, expert: Expert, situation: Situation) -> Iterator[Remedy
         if situation.volume_type != need.target and need.permissions <= could:
             why = f"{need.path or volume.target} is labelled {need.target}; as {situation.volume_type} it would be allowed"
             yield Remedy(Kind.RELABEL, f"label: private  (the volume {volume.target})", why)
-    elif need.path.startswith("/") and need.source != situation.domain and need.target in expert.members("file_type"):
+    elif need.path.startswith("/") and need.source != situation.domain and need.target in expert.index.members("file_type"):
         expected = expert.file_type(need.path)
         if expected not in ("", need.target) and need.permissions <= expert.index.permissions(need.source, expected, need.tclass):
             why = f"{need.path} is labelled {need.target}; the file contexts say {expected}"
@@ -159,10 +154,10 @@ def _labels(need: Need, expert: Expert, situation: Situation) -> Iterator[Remedy
 def _port(need: Need, expert: Expert) -> Iterator[Remedy]:
     """A port of another type, where the domain may use ports of a type that is named like it."""
     number = _PORT_NUMBER.search(need.detail)
-    if need.target not in expert.members(PORT) or not number or not need.permissions <= {"name_bind", "name_connect"}:
+    if need.target not in expert.index.members(PORT) or not number or not need.permissions <= {"name_bind", "name_connect"}:
         return
     stem = need.source.removesuffix("_t").rsplit("_", 1)[-1].removesuffix("d")
-    for one in sorted(expert.members(PORT)):
+    for one in sorted(expert.index.members(PORT)):
         if one.startswith(stem) and need.permissions <= expert.index.permissions(need.source, one, need.tclass):
             protocol = need.tclass.split("_", 1)[0]
             why = f"port {number[1]} is labelled {need.target}; {need.source} may use {one}"
@@ -177,38 +172,27 @@ def _volume_of(need: Need, situation: Situation) -> Volume | None:
     return next(inside, None)
 
 
-def _booleans(need: Need, expert: Expert) -> Iterator[Remedy]:
+def _booleans(need: Need, expert: Expert, risk: Risk) -> Iterator[Remedy]:
     """Conditions under which rules of the policy allow all of it."""
     conditions = expert.index.conditional(need.source, need.target, need.tclass)
-    always = expert.index.permissions(need.source, need.target, need.tclass)
-    left = need.permissions - always
+    left = need.permissions - expert.index.permissions(need.source, need.target, need.tclass)
     for condition in sorted({one for found in conditions.values() for one in found}):
         if left and all(condition in conditions.get(permission, ()) for permission in left):
-            off = condition.startswith("not ")
             name = condition.removeprefix("not ")
-            risk = expert.risk(need.source, need.target, need.tclass, need.permissions)
-            if " " in name:
-                yield Remedy(Kind.BOOLEAN, f"set booleans so that: {condition}", "the policy has a rule for it", risk)
-            else:
-                yield Remedy(Kind.BOOLEAN, f"setsebool -P {name} {'off' if off else 'on'}", "the policy has a rule for it", risk)
+            single = f"setsebool -P {name} {'on' if name == condition else 'off'}"
+            text = f"set booleans so that: {condition}" if " " in name else single
+            yield Remedy(Kind.BOOLEAN, text, "the policy has a rule for it", risk)
 
 
-def _rule(need: Need, expert: Expert) -> Remedy:
-    own = {name for part in expert.index.candidates for name in part.types}
-    requires = tuple(("type", name) for name in dict.fromkeys((need.source, need.target)) if name not in own)
-    target = "self" if need.target == need.source else need.target
-    text = f"allow {need.source} {target}:{need.tclass} {braced(need.permissions)};"
-    risk = expert.risk(need.source, need.target, need.tclass, need.permissions)
-    return Remedy(Kind.RULE, text, risk=risk, requires=requires)
+def _rule(need: Need, expert: Expert, risk: Risk) -> Remedy:
+    foreign = dict.fromkeys(name for name in (need.source, need.target) if name not in expert.index.own_types)
+    return Remedy(Kind.RULE, f"allow {need};", risk=risk, requires=tuple(("type", name) for name in foreign))
 
 
-def _leave(need: Need, expert: Expert, situation: Situation) -> Remedy:
+def _leave(need: Need, situation: Situation, risk: Risk) -> Remedy:
     """To leave it is the best where allowing it is dangerous."""
-    target = "self" if need.target == need.source else need.target
-    text = f"dontaudit {need.source} {target}:{need.tclass} {braced(need.permissions)};"
-    risk = expert.risk(need.source, need.target, need.tclass, need.permissions)
     why = "the steps went well without it" if situation.works_without else "if the workload can do without it"
-    return Remedy(Kind.LEAVE, text, why, risk)
+    return Remedy(Kind.LEAVE, f"dontaudit {need};", why, risk)
 
 
 def applicable(advice: Iterable[Advice], *, risky: bool = False) -> list[tuple[Advice, Remedy]]:

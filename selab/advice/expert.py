@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selab.policy.base import BasePolicy
@@ -11,11 +11,7 @@ from selab.policy.build import CompiledModule
 from selab.policy.contexts import FileSpec, base_specs
 from selab.policy.index import PolicyIndex
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table
-from selab.policy.risk import LOW, Risk, risk_of
 from selab.policy.statements import Grant
-
-ASKED_AT_MOST = 60
-"""Members of an attribute that are looked at for the risk of a rule about it: some attributes have thousands."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +47,7 @@ class Expert:
         known = {"type": self.index.types, "attribute": self.index.attributes}
         return all("$" in name or kind not in known or self.index.resolve(name) in known[kind] for kind, name in interface.requires)
 
-    def members(self, name: str) -> frozenset[str]:
-        """The types that a name in a rule stands for."""
-        return self.index.types if name == "*" else self.index.members(name)
-
     def file_type(self, path: str) -> str:
         """The type that the file contexts give to `path`, of whatever kind it is; nothing where they say nothing."""
         found = next((spec for spec in reversed(self.specs) if spec.matches(path)), None)
         return found.context.split(":")[2] if found and found.context.count(":") >= 2 else ""
-
-    def risk(self, source: str, target: str, tclass: str, permissions: frozenset[str]) -> Risk:
-        """The risk of a rule; of one about an attribute, that of its members."""
-        asked: Iterator[str] = iter((target,))
-        if target in self.index.attributes:
-            asked = iter(sorted(self.members(target))[:ASKED_AT_MOST])
-        found = (risk_of(self.index, source, one, tclass, permissions) for one in asked)
-        return max(found, key=lambda risk: risk.level, default=LOW)

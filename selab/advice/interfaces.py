@@ -10,7 +10,7 @@ from selab.advice.expert import Expert
 from selab.advice.need import Need
 from selab.advice.remedy import Kind, Remedy
 from selab.policy.interfaces import Interface
-from selab.policy.risk import LOW, Risk
+from selab.policy.risk import LOW, Risk, risk_of
 from selab.policy.statements import Grant
 
 SHOWN = 3
@@ -41,7 +41,7 @@ def _covering(need: Need, expert: Expert) -> Iterable[tuple[tuple[Interface, Bin
         if grant.permissions.isdisjoint(need.permissions):
             continue
         binding = _binding(grant, need, expert)
-        if binding is not None and len(binding) == len(interface.parameters[: interface.required]):
+        if binding is not None and len(binding) == interface.required:
             _, before = found.get((interface.name, binding), (interface, frozenset()))
             found[(interface.name, binding)] = interface, before | grant.permissions
     return [((interface, binding), granted) for (_, binding), (interface, granted) in found.items()]
@@ -58,13 +58,13 @@ def _binding(grant: Grant, need: Need, expert: Expert) -> Binding | None:
         if bound.setdefault(grant.target, need.target) != need.target:
             return None
         return tuple(sorted(bound.items()))
-    if need.target not in expert.members(grant.target) or need.target in _all(grant.target_except, expert):
+    if need.target not in expert.index.members(grant.target) or need.target in _all(grant.target_except, expert):
         return None
     return tuple(bound.items())
 
 
 def _all(names: Iterable[str], expert: Expert) -> frozenset[str]:
-    return frozenset[str]().union(*(expert.members(name) for name in names))
+    return frozenset[str]().union(*(expert.index.members(name) for name in names))
 
 
 def _called(interface: Interface, binding: Mapping[str, str]) -> Iterator[Grant]:
@@ -79,27 +79,25 @@ def _excess(interface: Interface, binding: Mapping[str, str], expert: Expert, as
     """Permissions between two types that it grants, without those that are asked for or allowed already."""
     new = 0
     for grant in _called(interface, binding):
-        for target in expert.members(grant.target) - _all(grant.target_except, expert):
+        for target in expert.index.members(grant.target) - _all(grant.target_except, expert):
             allowed = expert.index.permissions(grant.source, target, grant.tclass)
             new += len(grant.permissions - allowed - asked.get((grant.source, target, grant.tclass), frozenset()))
     for member, attribute in interface.attributes:
-        if (name := binding.get(member, member)) not in expert.index.members(attribute):
-            new += sum(len(rule.permissions) * len(expert.members(rule.target)) for rule in expert.index.written_for(attribute))
-            new += bool(name)
+        if binding.get(member, member) not in expert.index.members(attribute):
+            new += 1 + sum(len(rule.permissions) * len(expert.index.members(rule.target)) for rule in expert.index.written_for(attribute))
     return new
 
 
 def _breadth(interface: Interface, binding: Mapping[str, str], expert: Expert) -> int:
     """How many types it speaks of: of two that add the same, the one that names what was denied is the better."""
     targets = [grant.target for grant in _called(interface, binding)]
-    return sum(len(expert.members(target)) + (target in expert.index.attributes) for target in targets)
+    return sum(len(expert.index.members(target)) + (target in expert.index.attributes) for target in targets)
 
 
 def _remedy(interface: Interface, binding: Mapping[str, str], excess: int, expert: Expert) -> Remedy:
     grants = _called(interface, binding)
-    risk: Risk = max(
-        (expert.risk(one.source, one.target, one.tclass, one.permissions) for one in grants), key=lambda one: one.level, default=LOW
-    )
+    risks = (risk_of(expert.index, one.source, one.target, one.tclass, one.permissions) for one in grants)
+    risk: Risk = max(risks, key=lambda one: one.level, default=LOW)
     arguments = ", ".join(name for _, name in sorted(binding.items()))
     layer = interface.file.split("/", 1)[0] if "/" in interface.file else ""
     return Remedy(Kind.INTERFACE, f"{interface.name}({arguments})", interface.summary, risk, excess, layer=layer)

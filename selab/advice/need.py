@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from selab.audit.denial import shown_target
+from selab.policy.statements import braced
 
 _FILES = {"file": "file", "dir": "directory", "lnk_file": "symbolic link", "sock_file": "socket file", "fifo_file": "pipe"}
 _FILES |= {"chr_file": "character device", "blk_file": "block device", "fd": "open file"}
@@ -106,8 +107,3 @@ class Need:
             return "itself" if self.tclass == "process" else f"its own {kind}"
         what = f"the {kind} {self.path or self.detail}".rstrip()
         return f"{what}, which is labelled {self.target}" if self.path or self.detail else f"a {kind} of {self.target}"
-
-
-def braced(permissions: frozenset[str]) -> str:
-    """Permissions as the policy language writes them: one bare, several in braces."""
-    return next(iter(permissions)) if len(permissions) == 1 else f"{{ {' '.join(sorted(permissions))} }}"

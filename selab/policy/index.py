@@ -11,10 +11,9 @@ from selab.policy.build import CompiledModule
 from selab.policy.cil import Node, Rule, holds, names_in
 from selab.policy.declarations import Declarations, read_candidates, read_flat
 
-__all__ = ["PolicyIndex", "Rule"]
-
 ALLOW = frozenset({"allow"})
 SELF = "self"
+EVERYTHING = "*"
 
 
 class PolicyIndex:
@@ -42,6 +41,11 @@ class PolicyIndex:
         declared = _base_declarations(base.flat)
         return cls(declared, read_candidates([each.cil for each in candidates], declared))
 
+    @functools.cached_property
+    def own_types(self) -> frozenset[str]:
+        """The types that the candidates declare."""
+        return frozenset[str]().union(*(part.types for part in self.candidates))
+
     def resolve(self, name: str) -> str:
         """The type that an alias stands for; any other name as it is."""
         return self._aliases.get(name, name)
@@ -58,7 +62,9 @@ class PolicyIndex:
         return self._sets.around(set(names))
 
     def members(self, attribute: str) -> frozenset[str]:
-        """The types in an attribute; of a type or an alias, the type itself; of a name that the policy lacks, none."""
+        """The types in an attribute, all for `*`; of a type or an alias, the type itself; of a name that the policy lacks, none."""
+        if attribute == EVERYTHING:
+            return self.types
         attribute = self.resolve(attribute)
         if attribute not in self._members:
             found = {each for each in self.types if self._sets.holds(attribute, {each}, {})}
@@ -68,11 +74,6 @@ class PolicyIndex:
     def rules_of(self, name: str, kinds: Collection[str] = ALLOW) -> list[Rule]:
         """The rules whose source is the type, or an attribute that it is in."""
         return [rule for each in self._standing_for(name) for rule in self._by_source.get(each, ()) if rule.kind in kinds]
-
-    def rules_on(self, name: str, kinds: Collection[str] = ALLOW) -> list[Rule]:
-        """The rules whose target covers the type, those on `self` of which it is the source included."""
-        found = [rule for each in self._standing_for(name) for rule in self._by_target.get(each, ()) if rule.kind in kinds]
-        return found + [rule for rule in self.rules_of(name, kinds) if rule.target == SELF]
 
     def written_for(self, name: str, kinds: Collection[str] = ALLOW) -> list[Rule]:
         """The rules whose source is written as `name`: what membership of an attribute grants by itself."""

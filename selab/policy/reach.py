@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from selab.policy.cil import Rule
-from selab.policy.index import PolicyIndex
+from selab.policy.index import SELF, PolicyIndex
 from selab.policy.risk import Level, Risk, risk_of
+from selab.policy.statements import braced
 
 WRITES = frozenset({"write", "append", "create", "unlink", "rename", "setattr", "add_name", "remove_name", "link"})
 _FILES = frozenset({"file", "dir", "lnk_file", "sock_file", "fifo_file", "chr_file", "blk_file"})
@@ -19,6 +20,8 @@ _ASKED = {
     "connects to": (frozenset({"tcp_socket", "udp_socket", "sctp_socket"}), frozenset({"name_connect"})),
 }
 DOMAIN = "domain"
+GENERATED = "_typeattr_"
+"""In the names of attributes that the compiler makes of the sets in a rule (libsepol, module_to_cil.c)."""
 
 
 @dataclass(frozen=True, order=True)
@@ -32,8 +35,7 @@ class Access:
     condition: str = ""
 
     def __str__(self) -> str:
-        words = self.permissions[0] if len(self.permissions) == 1 else f"{{ {' '.join(self.permissions)} }}"
-        return f"{self.source} {self.target}:{self.tclass} {words}{f' if {self.condition}' if self.condition else ''}"
+        return f"{self.source} {self.target}:{self.tclass} {braced(self.permissions)}{f' if {self.condition}' if self.condition else ''}"
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,11 @@ def granted(index: PolicyIndex) -> frozenset[Access]:
 
 def additions(index: PolicyIndex, beside: frozenset[Access] = frozenset()) -> list[Addition]:
     """What the candidates' own rules grant and `beside` does not have, the most dangerous first."""
-    judged = [Addition(one, _risk(one, index)) for one in together(granted(index) - beside)]
-    permissive = {Access(name, "self", "process", ("permissive",)) for part in index.candidates for name in part.permissive}
+    judged = [
+        Addition(one, risk_of(index, one.source, one.source if one.target == SELF else one.target, one.tclass, one.permissions))
+        for one in together(granted(index) - beside)
+    ]
+    permissive = {Access(name, SELF, "process", ("permissive",)) for part in index.candidates for name in part.permissive}
     judged += [Addition(one, Risk(Level.HIGH, "nothing is denied to a permissive domain")) for one in permissive]
     return sorted(judged, key=lambda one: (-one.risk.level, one.access))
 
@@ -86,38 +91,31 @@ def _pairs(rule: Rule, index: PolicyIndex) -> Iterator[tuple[str, str]]:
     """The rule for each type that a generated set stands for; an attribute with a name of its own is told by that."""
     for source in _named(rule.source, index):
         for target in _named(rule.target, index):
-            yield source, "self" if target == source else target
+            yield source, SELF if target == source else target
 
 
 def _named(name: str, index: PolicyIndex) -> list[str]:
-    return sorted(index.members(name)) if "_typeattr_" in name else [index.resolve(name)]
-
-
-def _risk(access: Access, index: PolicyIndex) -> Risk:
-    target = access.source if access.target == "self" else access.target
-    asked = sorted(index.members(target)) if target in index.attributes else [target]
-    found = (risk_of(index, access.source, one, access.tclass, access.permissions) for one in asked)
-    return max(found, key=lambda risk: risk.level, default=Risk(Level.LOW))
+    return sorted(index.members(name)) if GENERATED in name else [index.resolve(name)]
 
 
 def reaches(index: PolicyIndex) -> list[Reach]:
     """What each domain that the candidates declare can reach."""
-    domains = sorted(name for part in index.candidates for name in part.types if DOMAIN in index.attributes_of(name))
-    return [_reach(name, index) for name in domains]
-
-
-def _reach(domain: str, index: PolicyIndex) -> Reach:
     own_rules = {id(rule) for part in index.candidates for rule in part.rules}
+    return [_reach(name, index, own_rules) for name in sorted(index.own_types & index.members(DOMAIN))]
+
+
+def _reach(domain: str, index: PolicyIndex, own_rules: set[int]) -> Reach:
+    every = index.rules_of(domain)
     own: dict[str, tuple[str, ...]] = {}
     inherited: dict[str, int] = {}
     for said, (classes, permissions) in _ASKED.items():
-        rules = [rule for rule in index.rules_of(domain) if rule.tclass in classes and not permissions.isdisjoint(rule.permissions)]
+        rules = [rule for rule in every if rule.tclass in classes and not permissions.isdisjoint(rule.permissions)]
         mine = {name for rule in rules if id(rule) in own_rules for name in _named(rule.target, index)}
         theirs = frozenset[str]().union(*(index.members(rule.target) for rule in rules if id(rule) not in own_rules))
-        own[said] = tuple(_with_ports(name, index) for name in sorted(mine))
+        own |= {said: tuple(_with_ports(name, index) for name in sorted(mine))} if mine else {}
         inherited[said] = len(theirs)
-    attributes = tuple(sorted(name for name in index.attributes_of(domain) if "_typeattr_" not in name))
-    return Reach(domain, attributes, {said: names for said, names in own.items() if names}, inherited)
+    attributes = tuple(sorted(name for name in index.attributes_of(domain) if GENERATED not in name))
+    return Reach(domain, attributes, own, inherited)
 
 
 def _with_ports(name: str, index: PolicyIndex) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -49,35 +49,38 @@ class RiskRule:
     attributes: frozenset[str] = frozenset()
     own: bool | None = None
 
-    def matches(self, source: str, target: str, target_attributes: Collection[str], tclass: str, permission: str) -> bool:
-        if tclass not in self.classes or not self.permissions & {permission, EVERY}:
-            return False
+    def matches(self, index: PolicyIndex, source: str, target: str) -> bool:
         if self.own is not None and self.own is not (source == target):
             return False
         anywhere = not self.targets and not self.attributes
-        return anywhere or target in self.targets or not self.attributes.isdisjoint(target_attributes)
+        return anywhere or target in self.targets or any(target in index.members(name) for name in self.attributes)
 
 
 LOW = Risk(Level.LOW)
 
 
 def risk_of(index: PolicyIndex, source: str, target: str, tclass: str, permissions: Iterable[str]) -> Risk:
-    """The worst that one of `permissions` between two types may lead to, by the attributes that the policy gives the target.
+    """The worst that one of `permissions` may lead to, by the attributes that the policy gives the target.
 
-    The files of a candidate's own types are its own affair.
+    `target` is a type, or an attribute or `*`, which are as dangerous as their worst member. The files of a candidate's own types are its
+    own affair.
     """
-    if source != target and tclass != "process" and any(index.resolve(target) in part.types for part in index.candidates):
+    members = index.members(target) or {target}
+    rules = [_rules(tclass, permission) for permission in permissions]
+    found = (_risk(index, source, member, tclass, each) for each in rules if each for member in members)
+    return max(found, key=lambda risk: risk.level, default=LOW)
+
+
+def _risk(index: PolicyIndex, source: str, target: str, tclass: str, rules: Iterable[RiskRule]) -> Risk:
+    if source != target and tclass != "process" and target in index.own_types:
         return LOW
-    known = index.attributes_of(target)
-    found = (_row(source, index.resolve(target), known, tclass, permission) for permission in permissions)
-    return max((risk for risk in found if risk), key=lambda risk: risk.level, default=LOW)
+    return next((Risk(rule.level, rule.reason) for rule in rules if rule.matches(index, source, target)), LOW)
 
 
-def _row(source: str, target: str, attributes: frozenset[str], tclass: str, permission: str) -> Risk | None:
-    return next(
-        (Risk(rule.level, rule.reason) for rule in _table() if rule.matches(source, target, attributes, tclass, permission)),
-        None,
-    )
+@functools.cache
+def _rules(tclass: str, permission: str) -> tuple[RiskRule, ...]:
+    """The rows about a permission, in the order of the table."""
+    return tuple(rule for rule in _table() if tclass in rule.classes and rule.permissions & {permission, EVERY})
 
 
 @functools.cache

@@ -6,7 +6,7 @@ The language is checkpolicy's (policy_parse.y and policy_scan.l), without what o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 _TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|[\w$./][\w$./-]*|&&|\|\||[!=]=|\S')
@@ -68,6 +68,11 @@ def parse(text: str, permissions: Permissions) -> Statements:
     return Statements(
         _united(reader.grants), *(tuple(dict.fromkeys(names)) for names in (reader.attributes, reader.declares, reader.requires))
     )
+
+
+def braced(permissions: Collection[str]) -> str:
+    """Permissions as the policy language writes them: one bare, several in braces, sorted."""
+    return " ".join(permissions) if len(permissions) == 1 else f"{{ {' '.join(sorted(permissions))} }}"
 
 
 def _united(grants: list[Grant]) -> tuple[Grant, ...]:

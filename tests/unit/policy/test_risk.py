@@ -58,3 +58,14 @@ def test_the_risk_of(target: str, tclass: str, permission: str, level: Level) ->
 def test_the_worst_permission_counts_and_says_why() -> None:
     found = risk_of(PolicyIndex(read_flat(BASE)), "app_t", "app_t", "capability", ["setuid", "net_admin", "sys_admin"])
     assert (found.level, "container" in found.reason) == (Level.HIGH, True)
+
+
+def test_a_rule_about_an_attribute_is_as_dangerous_as_its_worst_member() -> None:
+    harmless = [f"a{number}_t" for number in range(100)]
+    types = "".join(f"(type {name})\n" for name in [*harmless, "shadow_t"])
+    text = f"(typeattribute many)\n{types}(typeattributeset many ({' '.join(harmless)} shadow_t))\n"
+    assert risk_of(PolicyIndex(read_flat(text)), "app_t", "many", "file", ["read"]).level is Level.HIGH
+
+
+def test_a_rule_about_every_type_is_as_dangerous_as_the_worst() -> None:
+    assert risk_of(PolicyIndex(read_flat(BASE)), "app_t", "*", "file", ["read"]).level is Level.HIGH
