@@ -18,10 +18,9 @@ Chosen = Sequence[tuple[Advice, Remedy]]
 
 def block(chosen: Chosen) -> str:
     """The chosen remedies as policy text: what others declare, own rules, other rules, the kernel layer's interfaces, all others."""
-    parts = [_requirements(remedy for _, remedy in chosen)]
-    for place in range(4):
-        parts += sorted(_line(advice, remedy) for advice, remedy in _merged(chosen) if _place(remedy) == place)
-    return "\n".join(part for part in parts if part)
+    first = {remedy.text: (advice, remedy) for advice, remedy in reversed(chosen)}
+    entries = sorted((_place(remedy), _line(advice, remedy)) for advice, remedy in first.values())
+    return "\n".join([*_requirements(remedy for _, remedy in chosen), *(line for _, line in entries)])
 
 
 def written_into(text: str, chosen: Chosen) -> str:
@@ -35,37 +34,15 @@ def written_into(text: str, chosen: Chosen) -> str:
             "The markers of `selab suggest` in the policy are broken.", "One begin and one end belong together.", "Remove them."
         )
     before = _BLOCK.search(text)
-    kept = _inside(before[0]) if before else ""
-    fresh = _without(block(chosen), kept)
-    body = "\n".join(part for part in (kept, fresh) if part)
-    if not body or (before and not fresh):
+    kept = before[0].split("\n")[1:-2] if before else []
+    fresh = block([(advice, remedy) for advice, remedy in chosen if remedy.text not in kept])
+    if not fresh:
         return text
-    written = f"{BEGIN}\n{body}\n{END}\n"
+    written = "\n".join([BEGIN, *kept, fresh, END, ""])
     if before:
         return text[: before.start()] + written + text[before.end() :]
     gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
     return text + gap + written
-
-
-def _inside(found: str) -> str:
-    return "\n".join(found.splitlines()[1:-1])
-
-
-def _without(fresh: str, kept: str) -> str:
-    """The entries of `fresh` that `kept` does not have: an entry is its comment with the line below."""
-    known = set(kept.splitlines())
-    entries = re.findall(r"(?:^# .*\n)?^(?:gen_require\(`\n(?:.*\n)*?'\)|[^#\n].*)", fresh, re.MULTILINE)
-    return "\n".join(
-        entry for entry in entries if entry.splitlines()[-1] not in known or entry.startswith("gen_require") and entry not in kept
-    )
-
-
-def _merged(chosen: Chosen) -> Chosen:
-    """Each line once, with the first denial that asked for it."""
-    found: dict[str, tuple[Advice, Remedy]] = {}
-    for advice, remedy in chosen:
-        found.setdefault(remedy.text, (advice, remedy))
-    return list(found.values())
 
 
 def _place(remedy: Remedy) -> int:
@@ -86,8 +63,6 @@ def _harmless(text: str) -> str:
     return "".join(character if character.isprintable() and character not in "`'" else "?" for character in text)
 
 
-def _requirements(remedies: Iterable[Remedy]) -> str:
+def _requirements(remedies: Iterable[Remedy]) -> list[str]:
     names = sorted({pair for remedy in remedies for pair in remedy.requires})
-    if not names:
-        return ""
-    return "gen_require(`\n" + "".join(f"\t{kind} {name};\n" for kind, name in names) + "')"
+    return ["gen_require(`", *(f"\t{kind} {name};" for kind, name in names), "')"] if names else []

@@ -64,6 +64,12 @@ def test_the_same_again_changes_nothing() -> None:
     assert written_into(once, [RULE]) == once
 
 
+def test_less_than_is_there_already_changes_nothing() -> None:
+    other = chosen("allow app_t home_t:file read;", requires=(("type", "home_t"),))
+    both = written_into(TE, [RULE, other])
+    assert written_into(both, [other]) == both
+
+
 def test_what_an_earlier_run_asked_for_is_kept() -> None:
     written = written_into(written_into(TE, [RULE]), [chosen("files(app_t)", Kind.INTERFACE)])
     assert ("allow app_t etc_t:file read;" in written, "files(app_t)" in written, written.count(BEGIN)) == (True, True, 1)
