@@ -12,59 +12,31 @@ from selab.advice.expert import Expert
 from selab.advice.need import Need
 from selab.container.label import runtime_file_type
 from selab.document import DenialEntry
-from selab.errors import InputError, SelabError
+from selab.errors import InputError
 from selab.experiment import NO_POLICY
 from selab.history import StoredRun
 from selab.host import Host
-from selab.policy.base import BasePolicy
-from selab.policy.build import CompiledModule
-from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.decide import Access, Cause, Decider
 from selab.policy.load import Mode
-from selab.policy.module import load_module
-from selab.policy.toolchain import Toolchain, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
-from selab.rehearsal import last_base
+from selab.rehearsal import candidate_of
 from selab.scenario import load_scenario
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """The candidate as it is on disk, compiled and linked with the base policy of the project's last run."""
-
-    base: BasePolicy
-    modules: list[CompiledModule]
-    linked: Path
-
-
-def candidate_of(project: Project, policy: str, progress: Progress, base: BasePolicy | None = None) -> Candidate:
-    """Compile and link the candidate `policy` (or none). Raises SelabError where this machine lacks the tools."""
-    if lacking := missing_on_host():
-        raise SelabError(
-            "Advice needs the policy tools on this machine.", f"Missing: {' '.join(lacking)}.", "`script/setup` installs them."
-        )
-    base = base or last_base(project)
-    tools = Toolchain(Host(), str(project.state / "policy"))
-    with progress.step("Compiling and linking the candidate", "link"):
-        modules = [] if policy == NO_POLICY else compiled_all(load_module(project, policy), base, tools, project.state / "compiled")
-        return Candidate(base, modules, linked_file(tools, linked(base, modules, tools).digest))
-
-
-def counsel(project: Project, stored: StoredRun, progress: Progress, candidate: Candidate | None = None) -> list[Advice]:
+def counsel(project: Project, stored: StoredRun, progress: Progress) -> list[Advice]:
     """Advice for each row of the run's denials, then of the hidden ones, in the order in which the summary shows them."""
     run = stored.document
-    candidate = candidate or candidate_of(project, run.policy, progress)
-    hidden = [(denial, True) for denial in run.hidden]
-    needs = [_need(number, *row) for number, row in enumerate([*((denial, False) for denial in run.denials), *hidden], 1)]
+    candidate = candidate_of(project, run.policy, progress, "Advice")
+    needs = [_need(number, denial, number > len(run.denials)) for number, denial in enumerate((*run.denials, *run.hidden), 1)]
     domain = run.label.requested.split(":")[2]
-    with progress.step("Asking the policy and its interfaces", "advice"):
+    with progress.step("Asking the policy and its interfaces"):
         works = run.mode is Mode.ENFORCING and all(step.ok for step in run.steps)
         situation = Situation(domain, _volumes(project, run.scenario), runtime_file_type(candidate.base.directory / "contexts"), works)
         return advise(needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs), situation)
 
 
-def _need(number: int, denial: DenialEntry, hidden: bool = False) -> Need:
+def _need(number: int, denial: DenialEntry, hidden: bool) -> Need:
     asked = (denial.source, denial.target, denial.tclass, frozenset(denial.permissions))
     return Need(number, *asked, denial.comm, denial.path, denial.detail, denial.separated, hidden, denial.evidence)
 
@@ -114,19 +86,29 @@ def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky
     te = project.policies / f"{policy}.te"
     advice = counsel(project, stored, progress)
     chosen = applicable(advice, risky=risky)
-    before = te.read_bytes().decode("utf-8", "surrogateescape")
+    before = source(te)
     mended = {one.need.number for one, _ in chosen}
     left = tuple(one for one in advice if one.need.number not in mended and not one.allowed_now)
     return Suggestion(te, block(chosen), before, written_into(before, chosen), left)
 
 
-def apply(found: Suggestion) -> Path | None:
-    """Write the .te; the old one is kept beside it. None where there is nothing to change."""
-    if found.after == found.before:
+def source(te: Path) -> str:
+    """A policy's text, of which every byte can be written back."""
+    return te.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def rewrite(te: Path, before: str, after: str, hint: str = "Ask again.") -> Path | None:
+    """Write `after` in the place of `before`, which is kept beside it. None where there is nothing to change.
+
+    Raises InputError where the file was changed in the meantime.
+    """
+    if source(te) != before:
+        raise InputError("The policy was changed in the meantime.", str(te), hint)
+    if after == before:
         return None
-    backup = _free(found.te)
-    backup.write_bytes(found.before.encode("utf-8", "surrogateescape"))
-    Host().put(found.after.encode("utf-8", "surrogateescape"), str(found.te), mode=found.te.stat().st_mode & 0o777)
+    backup = _free(te)
+    backup.write_bytes(before.encode("utf-8", "surrogateescape"))
+    Host().put(after.encode("utf-8", "surrogateescape"), str(te), mode=te.stat().st_mode & 0o777)
     return backup
 
 

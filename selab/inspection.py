@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selab.counsel import candidate_of
 from selab.errors import InputError
 from selab.host import Host
 from selab.policy.base import BasePolicy
@@ -17,6 +16,7 @@ from selab.policy.risk import Level
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from selab.project import Project
+from selab.rehearsal import candidate_of
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def inspect(project: Project, policy: str, progress: Progress, against: str = ""
     """
     module = load_module(project, policy)
     other = _version(project, module, against) if against else None
-    candidate = candidate_of(project, policy, progress)
-    with progress.step("Reading what it adds", "audit"):
+    candidate = candidate_of(project, policy, progress, "An audit")
+    with progress.step("Reading what it adds"):
         index = PolicyIndex.of(candidate.base, candidate.modules)
         before = granted(_index_of(project, other, candidate.base)) if other else frozenset()
         removed = together(before - granted(index))

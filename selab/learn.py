@@ -6,13 +6,12 @@ All of it happens to a copy of the policies: the user's own file is written only
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selab import experiment
 from selab.advice.advise import Advice
-from selab.counsel import Suggestion, apply, suggestion
+from selab.counsel import rewrite, source, suggestion
 from selab.document import RunDocument
 from selab.errors import InputError
 from selab.experiment import Machine, Request
@@ -24,7 +23,6 @@ from selab.rehearsal import after_last_run, recorded, rehearse
 from selab.verdict import Verdict
 
 ROUNDS = 6
-Run = Callable[[Project, Request], experiment.Run]
 
 
 @dataclass(frozen=True)
@@ -51,28 +49,18 @@ def learn(
 
     Raises InputError where the scenario has no candidate, or where what was added cannot be linked.
     """
-
-    def run(drafting: Project, request: Request) -> experiment.Run:
-        return experiment.run(drafting, machine, after_last_run(drafting, request), progress)
-
-    return lesson(project, scenario, policy, progress, run, rounds=rounds, risky=risky)
-
-
-def lesson(
-    project: Project, scenario: str, policy: str | None, progress: Progress, run: Run, *, rounds: int = ROUNDS, risky: bool = False
-) -> Lesson:
-    """The same with another way to run."""
     module = experiment.plan(project, Request(scenario, policy)).module
     if module is None:
         raise InputError("There is no candidate to learn for.", f"The scenario '{scenario}' has none.", "Name one with --policy.")
-    drafting = _drafts(project, scenario)
-    te, history = drafting.policies / f"{module.name}.te", History.of(project)
+    drafting, before, history = _drafts(project, scenario), source(module.te), History.of(project)
+    te = drafting.policies / module.te.name
     runs: list[RunDocument] = []
     left: tuple[Advice, ...] = ()
     mode = Mode.PERMISSIVE
     for number in range(1, rounds + 1):
         with progress.step(f"Round {number}: {mode.value}"):
-            runs.append(history.add(run(drafting, Request(scenario, module.name, mode))))
+            request = after_last_run(drafting, Request(scenario, module.name, mode))
+            runs.append(history.add(experiment.run(drafting, machine, request, Progress(progress.listener))))
             stored = history.find(runs[-1].run)
             found = suggestion(drafting, stored, progress, risky=risky)
             left, grew = found.left, found.after != found.before
@@ -82,15 +70,13 @@ def lesson(
         if runs[-1].verdict is Verdict.ERROR or (mode is Mode.ENFORCING and not grew):
             break
         mode = Mode.ENFORCING
-    return Lesson(module.name, tuple(runs), _text(module.te), _text(te), left)
+    return Lesson(module.name, tuple(runs), before, source(te), left)
 
 
 def write(project: Project, learned: Lesson) -> Path | None:
     """Write the user's .te, and keep the old one beside it. Raises InputError where it was changed in the meantime."""
     te = project.policies / f"{learned.policy}.te"
-    if _text(te) != learned.before:
-        raise InputError("The policy was changed while selab learned.", str(te), f"What it learned is below {project.state / 'drafts'}.")
-    return apply(Suggestion(te, "", learned.before, learned.after, learned.left))
+    return rewrite(te, learned.before, learned.after, f"What selab learned is below {project.state / 'drafts'}.")
 
 
 def _drafts(project: Project, scenario: str) -> Project:
@@ -98,14 +84,6 @@ def _drafts(project: Project, scenario: str) -> Project:
     drafts = project.state / "drafts" / scenario
     shutil.rmtree(drafts, ignore_errors=True)
     drafts.mkdir(parents=True)
-    for path in _sources(project):
+    for path in (path for ending in ("te", "fc", "if") for path in project.policies.glob(f"*.{ending}")):
         shutil.copy(path, drafts / path.name)
     return replace(project, drafts=drafts)
-
-
-def _sources(project: Project) -> Sequence[Path]:
-    return [path for ending in ("te", "fc", "if") for path in project.policies.glob(f"*.{ending}")]
-
-
-def _text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "surrogateescape")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selab.cache import cache_dir
 from selab.errors import InputError, SelabError
 from selab.experiment import NO_POLICY, Request
 from selab.history import History, StoredRun
-from selab.host import Host
 from selab.policy.base import BasePolicy, known_base
+from selab.policy.build import CompiledModule
 from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.module import load_module
-from selab.policy.toolchain import Toolchain, missing_on_host
+from selab.policy.toolchain import host_toolchain
 from selab.progress import Progress
 from selab.project import Project
 from selab.replay import Recorded, Replay, replay
@@ -43,16 +43,27 @@ def rehearse(project: Project, records: Recorded, policy: str, progress: Progres
 
     `names`: look for the booleans that would allow something by name, which takes seconds.
     """
-    if lacking := missing_on_host():
-        raise SelabError(
-            "Replay needs the policy tools on this machine.", f"Missing: {' '.join(lacking)}.", "`script/setup` installs them."
-        )
+    asked = candidate_of(project, policy, progress, "Replay")
+    return replay(asked.linked, records.asked_for(f"{policy}_t"), booleans=True, names=names)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate as it is on disk, compiled and linked with the base policy of the project's last run."""
+
+    base: BasePolicy
+    modules: list[CompiledModule]
+    linked: Path
+
+
+def candidate_of(project: Project, policy: str, progress: Progress, doing: str) -> Candidate:
+    """Compile and link the candidate `policy` (or none) for `doing`. Raises SelabError where this machine lacks the tools."""
+    tools = host_toolchain(project.state / "policy", doing)
     base = last_base(project)
-    tools = Toolchain(Host(), str(project.state / "policy"))
-    module = load_module(project, policy)
+    module = None if policy == NO_POLICY else load_module(project, policy)
     with progress.step("Compiling and linking the candidate"):
-        asked = linked(base, compiled_all(module, base, tools, project.state / "compiled"), tools)
-    return replay(linked_file(tools, asked.digest), records.asked_for(f"{policy}_t"), booleans=True, names=names)
+        modules = compiled_all(module, base, tools, project.state / "compiled") if module else []
+        return Candidate(base, modules, linked_file(tools, linked(base, modules, tools).digest))
 
 
 def last_base(project: Project) -> BasePolicy:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from selab.errors import InputError, SelabError
-from selab.host import Host
+from selab.errors import InputError
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all, linked
 from selab.policy.interfaces import InterfaceTable, interface_table, module_interfaces
@@ -15,10 +14,10 @@ from selab.policy.lint.finding import of_error
 from selab.policy.lint.names import Vocabulary, vocabulary
 from selab.policy.lint.selint import installed, selint
 from selab.policy.lint.view import text_of
-from selab.policy.module import PolicyModule, load_module, policy_names
-from selab.policy.toolchain import Toolchain, missing_on_host
+from selab.policy.module import PolicyModule, load_module, policy_names, require_policy
+from selab.policy.toolchain import Toolchain, host_toolchain
 from selab.progress import Progress
-from selab.project import Project, nearest
+from selab.project import Project
 from selab.rehearsal import last_base
 
 
@@ -43,26 +42,23 @@ def review(project: Project, names: Sequence[str], progress: Progress) -> Review
 
     Raises InputError for a policy that there is none of, and SelabError where no base policy is known or the policy tools are missing.
     """
-    known = policy_names(project)
     for name in names:
-        if name not in known:
-            raise InputError(f"There is no policy '{name}'.", f"Looked in {project.policies}.", nearest(name, known))
-    if lacking := missing_on_host():
-        raise SelabError(
-            "A check needs the policy tools on this machine.", f"Missing: {' '.join(lacking)}.", "`script/setup` installs them."
-        )
+        require_policy(project, name)
+    tools = host_toolchain(project.state / "policy", "A check")
     base = last_base(project)
-    with progress.step("Reading what the interfaces of the base policy grant", "interfaces"):
+    with progress.step("Reading what the interfaces of the base policy grant"):
         table, of_base = interface_table(base), vocabulary(base)
     found = {}
-    for name in dict.fromkeys(names or known):
-        with progress.step(f"Checking {name}", "check"):
-            found[name] = tuple(_policy(project, name, base, table, of_base))
+    for name in dict.fromkeys(names or policy_names(project)):
+        with progress.step(f"Checking {name}"):
+            found[name] = tuple(_policy(project, name, base, tools, table, of_base))
     remarks = () if installed() else ("SELint is not installed, so its findings are not among these (Debian's package is `selint`).",)
     return Review(found, remarks)
 
 
-def _policy(project: Project, name: str, base: BasePolicy, table: InterfaceTable, of_base: Vocabulary) -> Iterator[Finding]:
+def _policy(
+    project: Project, name: str, base: BasePolicy, tools: Toolchain, table: InterfaceTable, of_base: Vocabulary
+) -> Iterator[Finding]:
     """What the compiler says comes first, unless the lint says the same line's mistake better."""
     file = project.policies / f"{name}.te"
     try:
@@ -73,16 +69,15 @@ def _policy(project: Project, name: str, base: BasePolicy, table: InterfaceTable
         return
     linted = lint(view_of(module, base, of_base, table, own))
     wrong = {(one.file, one.line) for one in linted if one.severity is Severity.ERROR}
-    stopped = list(_built(project, module, base))
+    stopped = list(_built(project, module, base, tools))
     yield from (one for one in stopped if (one.file, one.line) not in wrong)
     yield from linted
     if installed() and not stopped:
         yield from selint(module, base)
 
 
-def _built(project: Project, module: PolicyModule, base: BasePolicy) -> Iterator[Finding]:
+def _built(project: Project, module: PolicyModule, base: BasePolicy, tools: Toolchain) -> Iterator[Finding]:
     """The mistake that stops the module from being compiled or linked, if there is one."""
-    tools = Toolchain(Host(), str(project.state / "policy"))
     stage = "compile"
     try:
         candidates = compiled_all(module, base, tools, project.state / "compiled")

@@ -56,7 +56,7 @@ def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risk
     import difflib
     import json
 
-    from selab.counsel import apply, suggestion
+    from selab.counsel import rewrite, suggestion
     from selab.history import History
 
     found = suggestion(context.project, History.of(context.project).find(name), context.progress, risky=allow_risky)
@@ -71,6 +71,6 @@ def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risk
     for one in () if as_json else found.left:
         context.out.print(f"[yellow]left to you[/yellow]: {safe(str(one.need))}: {safe(one.in_a_line)}", soft_wrap=True)
     if apply_:
-        backup = apply(found)
+        backup = rewrite(found.te, found.before, found.after)
         said = f"{found.te.name} is written; the old one is {backup.name}." if backup else f"{found.te.name} has it all already."
         context.progress.note(said)

@@ -53,14 +53,19 @@ def policy_names(project: Project) -> list[str]:
     return sorted(path.stem for path in project.policies.glob("*.te"))
 
 
+def require_policy(project: Project, name: str) -> None:
+    """Raise InputError, with the nearest names, unless the project has the policy `name`."""
+    if name not in (known := policy_names(project)):
+        raise InputError(f"There is no policy '{name}'.", f"Looked in {project.policies}.", nearest(name, known))
+
+
 def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> PolicyModule:
     """The policy module `name` of the project. Raises InputError for an unknown one, or one whose name is not its file's.
 
     `above` are the modules that led here by requiring it.
     """
+    require_policy(project, name)
     te = project.policies / f"{name}.te"
-    if name not in policy_names(project):
-        raise InputError(f"There is no policy '{name}'.", f"Looked in {project.policies}.", nearest(name, policy_names(project)))
     try:
         texts = {ending: path.read_bytes() for ending in ("te", "fc", "if") if (path := te.with_suffix(f".{ending}")).exists()}
     except OSError as error:

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from selab.errors import SelabError
 from selab.guest import Guest
 from selab.host import Host
 
@@ -39,6 +40,14 @@ def missing_on_host() -> list[str]:
     """The programs that this machine lacks to compile and link policy itself."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     return missing if any(Path(path).exists() for path in PP) else [*missing, "pp"]
+
+
+def host_toolchain(workdir: Path, doing: str) -> Toolchain:
+    """The host's toolchain with `workdir`, for what has no guest to go to. Raises SelabError where the host lacks a tool."""
+    if lacking := missing_on_host():
+        what = f"{doing} needs the policy tools on this machine."
+        raise SelabError(what, f"Missing: {' '.join(lacking)}.", "`script/setup` installs them.")
+    return Toolchain(Host(), str(workdir))
 
 
 def choose_toolchain(guest: Guest, workdir: Path) -> Toolchain:

@@ -10,6 +10,7 @@ import pytest
 from selab import review as reviewing
 from selab.__main__ import run
 from selab.errors import InputError
+from selab.policy import toolchain
 from selab.policy.base import BasePolicy
 from selab.progress import Progress
 from selab.project import Project
@@ -25,7 +26,7 @@ def prepared(project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
     write_headers(base.headers)
     (project.policies / "web.te").write_text(GOOD)
     monkeypatch.setattr(reviewing, "last_base", lambda _: base)
-    monkeypatch.setattr(reviewing, "missing_on_host", list)
+    monkeypatch.setattr(toolchain, "missing_on_host", list)
     monkeypatch.setattr(reviewing, "compiled_all", lambda *_: [])
     monkeypatch.setattr(reviewing, "linked", lambda *_: None)
     monkeypatch.setattr(reviewing, "installed", lambda: False)
@@ -115,7 +116,7 @@ def test_the_command_prints_one_document(prepared: Project, capsys: pytest.Captu
 def test_a_project_without_a_run_is_told_to_make_one(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reviewing, "missing_on_host", list)
+    monkeypatch.setattr(toolchain, "missing_on_host", list)
     (project.policies / "web.te").write_text(GOOD)
     assert run(["-C", str(project.root), "check"]) == 3
     assert "selab run" in capsys.readouterr().err
