@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from selab.policy.base import BasePolicy
 from selab.policy.build import CompiledModule
-from selab.policy.contexts import FileSpec, base_specs
+from selab.policy.contexts import FileSpec, specs_with
 from selab.policy.index import PolicyIndex
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table
 from selab.policy.statements import Grant
@@ -25,7 +25,7 @@ class Expert:
     @classmethod
     def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule]) -> Expert:
         """Raises SelabError where the interfaces are not known yet and this machine cannot expand them."""
-        return cls(PolicyIndex.of(base, candidates), interface_table(base), base_specs(base))
+        return cls(PolicyIndex.of(base, candidates), interface_table(base), tuple(specs_with(base)))
 
     @functools.cached_property
     def granting(self) -> dict[str, list[tuple[Interface, Grant]]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 import click
 from rich.markup import escape
 from rich.table import Table
@@ -76,6 +74,7 @@ def diff(context: Context, before: str | None, after: str) -> None:
     """
     from selab.errors import InputError
     from selab.history import History, change_in_words, compare
+    from selab.report.difference import show_difference
 
     runs = History.of(context.project)
     new = runs.find(after)
@@ -89,9 +88,7 @@ def diff(context: Context, before: str | None, after: str) -> None:
         for key in keys:
             out.print(f"  [{colour}]{sign} {safe(str(key))}[/{colour}]")
     for ending in sorted(old.sources.keys() | new.sources.keys()):
-        was, now = (stored.sources.get(ending, "").splitlines() for stored in (old, new))
-        names = [f"{stored.document.policy}.{ending} {stored.document.run}" for stored in (old, new)]
-        for line in difflib.unified_diff(was, now, names[0], names[1], lineterm=""):
-            colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[0], "default")
-            out.print(f"[{colour}]{safe(line.expandtabs())}[/{colour}]")
+        was, now = (stored.sources.get(ending, "") for stored in (old, new))
+        names = (f"{stored.document.policy}.{ending} {stored.document.run}" for stored in (old, new))
+        show_difference(was, now, (next(names), next(names)), out)
     out.print(change_in_words(old.document, new.document))

@@ -25,11 +25,10 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
     \b
     Example:  selab learn apache --apply
     """
-    import difflib
-
     from selab.errors import EXIT_FAIL, EXIT_PASS
     from selab.learn import learn, write
     from selab.report.advice import show_advice
+    from selab.report.difference import show_difference
     from selab.vm.machine import Machine
 
     project = context.project
@@ -37,9 +36,7 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
     for number, run in enumerate(found.runs, 1):
         context.out.print(f"round {number}  {run.mode.value:10}  {run.verdict.value:5}  {safe(run.reasons[0])}  [dim]run {run.run}[/dim]")
     name = f"{found.policy}.te"
-    lines = (found.before.splitlines(keepends=True), found.after.splitlines(keepends=True))
-    for line in difflib.unified_diff(*lines, name, name):
-        context.out.print(safe(line.rstrip("\n").expandtabs()), soft_wrap=True)
+    show_difference(found.before, found.after, (name, name), context.out)
     if found.left:
         context.out.print("[yellow]Left to you:[/yellow]")
         show_advice(found.left, context.out)

@@ -94,6 +94,10 @@ rm -f "$file" "/run/selab/cid-$name"
   done ) >/dev/null 2>&1 &
 watcher=$!
 """
+_KEEP = r"""
+labels "$2" "$1"
+echo kept >"/run/selab/containers/$1"
+"""
 _REMOVE = r"""
 labels "$2" "$1"
 docker rm -f -v "$1" >/dev/null; status=$?
@@ -179,18 +183,8 @@ def running(
         container = _started(done, name)
         yield container
     finally:
-        if keep:
-            see_labels(guest, container)
-            guest.run(["sh", "-c", 'echo kept >"/run/selab/containers/$1"', "sh", name])
-        else:
-            done = guest.run(["sh", "-c", _LABELS + _REMOVE, "sh", name, str(container.pid)], timeout=REMOVE_TIMEOUT)
-            container.labels |= _labels(done)
-
-
-def see_labels(guest: Guest, container: Container) -> None:
-    """Add the labels that the container's processes have now, or had while they were watched."""
-    done = guest.run(["sh", "-c", _LABELS + 'labels "$@"', "sh", str(container.pid), container.name])
-    container.labels |= _labels(done)
+        end = _KEEP if keep else _REMOVE
+        container.labels |= _labels(guest.run(["sh", "-c", _LABELS + end, "sh", name, str(container.pid)], timeout=REMOVE_TIMEOUT))
 
 
 def _labels(done: Completed) -> set[str]:

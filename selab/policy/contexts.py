@@ -100,19 +100,17 @@ def file_contexts(base: BasePolicy, candidates: Sequence[CompiledModule]) -> Fil
     own = tuple(spec for candidate in candidates for spec in _filecons(candidate.cil))
     if not own:
         return FileContexts((), "")
+    return FileContexts(own, "".join(f"{spec}\n" for spec in specs_with(base, own)))
+
+
+def specs_with(base: BasePolicy, own: Iterable[FileSpec] = ()) -> list[FileSpec]:
+    """The guest's file contexts with `own`, in the order in which the last match counts; those of homes left out."""
     files = base.directory / "contexts" / "files"
     theirs = {(spec.pattern, spec.kind): spec for spec in _specs(_lines(files / "file_contexts"))}
     together = theirs | {(spec.pattern, spec.kind): spec for spec in own}
     local = {(spec.pattern, spec.kind): spec for spec in _specs(_lines(files / "file_contexts.local"))}
     ordered = sorted((spec for key, spec in together.items() if key not in local), key=lambda spec: spec.rank)
-    return FileContexts(own, "".join(f"{spec}\n" for spec in [*ordered, *local.values()]))
-
-
-def base_specs(base: BasePolicy) -> tuple[FileSpec, ...]:
-    """The file contexts of the guest itself, in the order in which the last match counts; those of homes left out."""
-    files = base.directory / "contexts" / "files"
-    ordered = sorted(_specs(_lines(files / "file_contexts")), key=lambda spec: spec.rank)
-    return (*ordered, *_specs(_lines(files / "file_contexts.local")))
+    return [*ordered, *local.values()]
 
 
 def _lines(path: Path) -> list[str]:

@@ -16,17 +16,12 @@ REQUIREMENT = "cil_gen_require"
 
 _RULE = re.compile(r"\((allow|dontaudit|auditallow|neverallow) (\S+) (\S+) \((\S+) \(([^()]+)\)\)\)")
 _WORDS = re.compile(r"\([^()\";]+\)")
-_CLASSES = frozenset({"class", "common", "classcommon"})
-_LEFT_OUT = frozenset({"roletype", "roleattributeset"})
-"""Statements that say nothing of types' rights, and are in every module."""
 
 
 @dataclass
 class Declarations:
-    """What some CIL says. `memberships` holds the expressions of each attribute, which are one union; `ports` the ranges of each type.
-
-    `others` are statements that have no place here, as they are read. A base policy's, which are many, are not kept.
-    """
+    """What some CIL says of types' rights. `memberships` holds the expressions of each attribute, which are one union; `ports` the ranges
+    of each type."""
 
     types: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
@@ -38,7 +33,6 @@ class Declarations:
     rules: list[Rule] = field(default_factory=list)
     permissive: set[str] = field(default_factory=set)
     ports: dict[str, list[str]] = field(default_factory=dict)
-    others: list[Node] = field(default_factory=list)
 
     @property
     def names(self) -> set[str]:
@@ -62,7 +56,6 @@ def read_flat(text: str) -> Declarations:
     nodes += statements("\n".join(rest))
     into.classes = _classes(nodes)
     _Reader(into, into.classes, None).read(nodes)
-    into.others.clear()
     return into
 
 
@@ -107,6 +100,11 @@ def _declared(nodes: Iterable[Node]) -> set[str]:
     alone = Declarations()
     _Reader(alone, {}, set()).read(node for node in nodes if node[:1] != ["optional"])
     return alone.names
+
+
+def _span(number: Node) -> str:
+    """A port, or a range of ports: `80`, `1024-32767`."""
+    return number if isinstance(number, str) else "-".join(map(str, number))
 
 
 class _Reader:
@@ -159,16 +157,8 @@ class _Reader:
                 into.booleans[name] = value == "true"
             case ["typepermissive", str(name)]:
                 into.permissive.add(name)
-            case _:
-                self._other(node)
-
-    def _other(self, node: Node) -> None:
-        match node:
             case ["portcon", str(protocol), number, [_, _, str(name), *_]]:
-                said = number if isinstance(number, str) else "-".join(map(str, number))
-                self._into.ports.setdefault(name, []).append(f"{protocol} {said}")
-            case [str(head), *_] if head not in _LEFT_OUT:
-                self._into.others.append(node)
+                into.ports.setdefault(name, []).append(f"{protocol} {_span(number)}")
 
     def _permissions(self, tclass: str, written: list[Node]) -> frozenset[str]:
         words = written[0] if len(written) == 1 else written

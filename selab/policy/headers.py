@@ -14,10 +14,11 @@ _COMMENT = re.compile(r"#.*")
 _LONGEST_COMMENT = 20_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Heading:
-    """An interface as its file announces it. The first `required` of its `parameters` must be given: the last that its comment does not
-    call optional, if its body uses them.
+    """An interface or template as its file announces it. `kind` is `interface` or `template`; `file` is relative to the headers' include
+    directory, or the name of the user's own file. The first `required` of its `parameters` must be given: up to the last that its comment
+    does not call optional, if its body uses them.
 
     A parameter that the body uses and no comment names is called as in the body, `$3`.
     """

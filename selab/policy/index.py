@@ -107,11 +107,6 @@ class PolicyIndex:
             same if rule.target == SELF else self.resolve(rule.target) in on
         )
 
-    @property
-    def classes(self) -> Mapping[str, frozenset[str]]:
-        """All permissions of each class, those of its common included."""
-        return self.base.classes
-
     def ports(self, name: str) -> tuple[str, ...]:
         """The ports of a type by the policy's portcon statements: `tcp 80`, `udp 1024-32767`."""
         parts = (self.base, *self.candidates)

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,22 +41,14 @@ expanded: tmp/all_interfaces.conf calls.m4
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Heading):
     """An interface or template, called with all its parameters.
 
-    `kind` is `interface` or `template`; `file` is relative to the headers' include directory, or the name of the user's own file.
-    The first `required` of the `parameters` must be given. `deprecated` is what its warning says to do (`use foo() instead`), nothing
-    where it is in use. `attributes` are the memberships that it gives, as in ("$1", "domain"); `declares` and `requires` are (kind, name).
-    `broken` says why it could not be read, and then it seems to grant nothing.
+    `deprecated` is what its warning says to do (`use foo() instead`), nothing where it is in use. `attributes` are the memberships that it
+    gives, as in ("$1", "domain"); `declares` and `requires` are (kind, name). `broken` says why it could not be read, and then it seems to
+    grant nothing.
     """
 
-    name: str
-    kind: str
-    file: str
-    line: int
-    summary: str
-    parameters: tuple[str, ...]
-    required: int
     deprecated: str = ""
     grants: tuple[Grant, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
@@ -129,20 +121,15 @@ def _interface(told: Heading, body: str, permissions: Permissions, deprecated: s
         said = parse(body, permissions)
     except NotAStatement as error:
         broken = str(error)
+    heading: dict[str, Any] = {each.name: getattr(told, each.name) for each in fields(Heading)}
     return Interface(
-        told.name,
-        told.kind,
-        told.file,
-        told.line,
-        told.summary,
-        told.parameters,
-        told.required,
-        deprecated,
-        said.grants,
-        said.attributes,
-        said.declares,
-        said.requires,
-        broken,
+        **heading,
+        deprecated=deprecated,
+        grants=said.grants,
+        attributes=said.attributes,
+        declares=said.declares,
+        requires=said.requires,
+        broken=broken,
     )
 
 

@@ -201,22 +201,23 @@ class _Reader:
         for tclass in classes.names:
             self._grant(kind, source, target, tclass, condition, result=result)
 
+    def _classes(self) -> _Set:
+        """The classes of a transition that may leave them out, and is about processes then."""
+        if self.peek() != ":":
+            return _Set(("process",))
+        self.take()
+        return self.set()
+
     def range_transition(self) -> None:
         source, target = self.set(), self.set()
-        classes = _Set(("process",))
-        if self.peek() == ":":
-            self.take()
-            classes = self.set()
+        classes = self._classes()
         result = "".join(self._until(";"))
         for tclass in classes.names:
             self._grant("range_transition", source, target, tclass, "", result=result)
 
     def role_transition(self) -> None:
         source, target = self.set(), self.set()
-        classes = _Set(("process",))
-        if self.peek() == ":":
-            self.take()
-            classes = self.set()
+        classes = self._classes()
         result = self.name()
         self.take(";")
         for tclass in classes.names:
