@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +14,11 @@ from selab.advice.expert import Expert
 from selab.advice.need import Need
 from selab.container.label import runtime_file_type
 from selab.document import DenialEntry
-from selab.errors import InputError
+from selab.errors import InputError, SelabError
 from selab.experiment import NO_POLICY
 from selab.history import StoredRun
 from selab.host import Host
+from selab.policy.base import BasePolicy
 from selab.policy.decide import Access, Cause, Decider
 from selab.policy.load import Mode
 from selab.progress import Progress
@@ -34,6 +37,33 @@ def counsel(project: Project, stored: StoredRun, progress: Progress) -> list[Adv
         works = run.mode is Mode.ENFORCING and all(step.ok for step in run.steps)
         situation = Situation(domain, _volumes(project, run.scenario), runtime_file_type(candidate.base.directory / "contexts"), works)
         return advise(needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs), situation)
+
+
+class Study:
+    """What advice has to know of a base policy, read in a thread while a run waits for its container: it takes a second."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+
+    def begin(self, base: BasePolicy) -> None:
+        self._thread = threading.Thread(target=_study, args=(base,), daemon=True)
+        self._thread.start()
+
+    def advice(self, project: Project, stored: StoredRun) -> list[Advice]:
+        """Advice for a run's summary: none where there are no denials, or this machine cannot give any."""
+        if not stored.document.denials and not stored.document.hidden:
+            return []
+        if self._thread:
+            self._thread.join()
+        try:
+            return counsel(project, stored, Progress())
+        except SelabError:
+            return []
+
+
+def _study(base: BasePolicy) -> None:
+    with contextlib.suppress(SelabError):
+        Expert.of(base, [])
 
 
 def _need(number: int, denial: DenialEntry, hidden: bool) -> Need:

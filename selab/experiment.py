@@ -15,7 +15,7 @@ from selab.audit.denial import Denial
 from selab.audit.window import Window, close_window, open_window, release
 from selab.cache import cache_dir
 from selab.container.image import Image, find_image
-from selab.container.label import ContainerLabel, random_level, runtime_default_type
+from selab.container.label import ContainerLabel, random_level, runtime_default_type, runtime_file_type
 from selab.container.run import Container, ContainerRefused, running
 from selab.container.steps import StepResult, log_tail, run_steps
 from selab.guest import Ask, Guest, ask_together
@@ -49,10 +49,11 @@ class Machine(Protocol):
 class Request:
     """What the user asked for.
 
-    `policy` is a name, `none` for the base policy alone, or nothing for the scenario's own; `beside` is called after the steps, while the
-    container still runs; `before` are the records of an earlier run, of which a changed candidate is asked first; `base` is the base
-    policy of the run before, with which the candidate is compiled and linked while the VM is being reached. `installed`: the candidate is
-    in the guest's module store already, and the policy of the store is what is to be proven.
+    `policy` is a name, `none` for the base policy alone, or nothing for the scenario's own. `beside` is called after the steps, while the
+    container still runs; `meanwhile` before them, with the base policy, and is not to take long. `before` are the records of an earlier
+    run, of which a changed candidate is asked first; `base` is the base policy of the run before, with which the candidate is compiled
+    and linked while the VM is being reached. `installed`: the candidate is in the guest's module store already, and the policy of the
+    store is what is to be proven.
     """
 
     scenario: str
@@ -60,6 +61,7 @@ class Request:
     mode: Mode = Mode.ENFORCING
     keep: bool = False
     beside: Callable[[], None] | None = None
+    meanwhile: Callable[[BasePolicy], None] | None = None
     before: Recorded | None = None
     base: BasePolicy | None = None
     installed: bool = False
@@ -327,6 +329,8 @@ def _workload(lab: Lab) -> Outcome:
     outcome = Outcome()
     try:
         with _container(lab) as container:
+            if lab.wanted.request.meanwhile:
+                lab.wanted.request.meanwhile(lab.base)
             with lab.progress.step("Doing the steps", "steps"):
                 for result in run_steps(lab.guest, lab.wanted.scenario, container):
                     outcome.steps.append(result)
@@ -350,8 +354,9 @@ def _container(lab: Lab) -> Iterator[Container]:
     with contextlib.ExitStack() as stack:
         with lab.progress.step("Starting the container", "container"):
             where = (lab.project.root, cache_dir(), lab.progress)
-            manager = running(lab.guest, wanted.scenario, wanted.image, lab.label, *where, contexts=lab.contexts, keep=keep)
-            container = stack.enter_context(manager)
+            own = runtime_file_type(lab.base.directory / "contexts")
+            workload = (wanted.scenario, wanted.image, lab.label)
+            container = stack.enter_context(running(lab.guest, *workload, *where, contexts=lab.contexts, volume_type=own, keep=keep))
         yield container
         with lab.progress.step("Removing the container", "remove"):
             stack.close()

@@ -17,6 +17,8 @@ GENEROUS = 8
 """Permissions beyond what was asked from which on an interface is no better than the rule itself."""
 PORT = "port_type"
 _PORT_NUMBER = re.compile(r"\b(?:src|dest)=(\d+)")
+# What the reference policy's domain_transition_pattern hides by dontaudit in every transition: none of them stops one.
+_HIDDEN_ON_PURPOSE = frozenset({"noatsecure", "rlimitinh", "siginh"})
 _NO_NEW_PRIVILEGES = ("nnp_transition", "nosuid_transition")
 
 
@@ -81,6 +83,9 @@ def _advice(need: Need, expert: Expert, cause: Cause, situation: Situation, aske
         )
     if set(need.permissions) & set(_NO_NEW_PRIVILEGES):
         return Advice(need, "no-new-privileges: the process may not gain rights by a transition", cause, tuple(_nnp(need)))
+    if need.hidden and need.tclass == "process" and need.permissions <= _HIDDEN_ON_PURPOSE:
+        leave = Remedy(Kind.LEAVE, "Leave it denied", "every transition asks for it, none needs it")
+        return Advice(need, "a dontaudit rule, on purpose", cause, (leave,))
     remedies = sorted(_remedies(need, expert, cause, situation, asked), key=_order)
     return Advice(need, _stopped(need, cause, expert, remedies), cause, tuple(remedies))
 

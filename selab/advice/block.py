@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from selab.advice.advise import Advice
 from selab.advice.remedy import Kind, Remedy
@@ -16,11 +16,14 @@ _MARK = re.compile(r"^# selab suggest: (begin|end)", re.MULTILINE)
 Chosen = Sequence[tuple[Advice, Remedy]]
 
 
-def block(chosen: Chosen) -> str:
-    """The chosen remedies as policy text: what others declare, own rules, other rules, the kernel layer's interfaces, all others."""
+def block(chosen: Chosen, required: Collection[str] = ()) -> str:
+    """The chosen remedies as policy text: what others declare, own rules, other rules, the kernel layer's interfaces, all others.
+
+    `required` are lines of what is declared for them already.
+    """
     first = {remedy.text: (advice, remedy) for advice, remedy in reversed(chosen)}
     entries = sorted((_place(remedy), _line(advice, remedy)) for advice, remedy in first.values())
-    return "\n".join([*_requirements(remedy for _, remedy in chosen), *(line for _, line in entries)])
+    return "\n".join([*_requirements((remedy for _, remedy in chosen), required), *(line for _, line in entries)])
 
 
 def written_into(text: str, chosen: Chosen) -> str:
@@ -35,7 +38,7 @@ def written_into(text: str, chosen: Chosen) -> str:
         )
     before = _BLOCK.search(text)
     kept = before[0].split("\n")[1:-2] if before else []
-    fresh = block([(advice, remedy) for advice, remedy in chosen if remedy.text not in kept])
+    fresh = block([(advice, remedy) for advice, remedy in chosen if remedy.text not in kept], kept)
     if not fresh:
         return text
     written = "\n".join([BEGIN, *kept, fresh, END, ""])
@@ -63,6 +66,6 @@ def _harmless(text: str) -> str:
     return "".join(character if character.isprintable() and character not in "`'" else "?" for character in text)
 
 
-def _requirements(remedies: Iterable[Remedy]) -> list[str]:
-    names = sorted({pair for remedy in remedies for pair in remedy.requires})
-    return ["gen_require(`", *(f"\t{kind} {name};" for kind, name in names), "')"] if names else []
+def _requirements(remedies: Iterable[Remedy], required: Collection[str]) -> list[str]:
+    lines = sorted({f"\t{kind} {name};" for remedy in remedies for kind, name in remedy.requires} - {*required})
+    return ["gen_require(`", *lines, "')"] if lines else []

@@ -49,7 +49,7 @@ def _covering(need: Need, expert: Expert) -> Iterable[tuple[tuple[Interface, Bin
 
 def _binding(grant: Grant, need: Need, expert: Expert) -> Binding | None:
     """The parameters with which `grant` is about the need's two types; None where it never is. The source must be a parameter."""
-    if not _PARAMETER.fullmatch(grant.source) or need.source in _all(grant.source_except, expert):
+    if not _PARAMETER.fullmatch(grant.source) or _any_stands_for(grant.source_except, need.source, expert):
         return None
     bound = {grant.source: need.source}
     if grant.target == "self":
@@ -58,9 +58,13 @@ def _binding(grant: Grant, need: Need, expert: Expert) -> Binding | None:
         if bound.setdefault(grant.target, need.target) != need.target:
             return None
         return tuple(sorted(bound.items()))
-    if need.target not in expert.index.members(grant.target) or need.target in _all(grant.target_except, expert):
+    if not expert.index.stands_for(grant.target, need.target) or _any_stands_for(grant.target_except, need.target, expert):
         return None
     return tuple(bound.items())
+
+
+def _any_stands_for(names: Iterable[str], one: str, expert: Expert) -> bool:
+    return any(expert.index.stands_for(name, one) for name in names)
 
 
 def _all(names: Iterable[str], expert: Expert) -> frozenset[str]:

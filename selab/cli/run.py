@@ -45,6 +45,7 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
                selab run apache --policy selab_apache_full --json
     """
     from selab import experiment
+    from selab.counsel import Study
     from selab.history import History
     from selab.policy.load import Mode
     from selab.rehearsal import after_last_run
@@ -55,7 +56,9 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     machine = Machine(context.project)
     beside = machine.shell if chosen["shell"] else None
     history = History.of(context.project)
-    request = after_last_run(context.project, experiment.Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside))
+    study = Study()
+    wanted = experiment.Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside, None if as_json else study.begin)
+    request = after_last_run(context.project, wanted)
     result = experiment.run(context.project, machine, request, context.progress)
     document = history.add(result)
     te = result.plan.module.texts["te"].decode("utf-8", "replace") if result.plan.module else ""
@@ -63,7 +66,8 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     if as_json:
         click.echo(document.as_json())
     else:
-        show_run(document, context.out, change=history.change(document))
+        advice = study.advice(context.project, history.find(document.run))
+        show_run(document, context.out, change=history.change(document), advice=advice)
     return result.verdict.exit_code
 
 

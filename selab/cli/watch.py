@@ -24,6 +24,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     from rich.markup import escape
 
     from selab import experiment
+    from selab.counsel import Study
     from selab.errors import SelabError
     from selab.history import History
     from selab.policy.load import Mode
@@ -47,8 +48,10 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
                     context.out.print(safe(line), style=style)
             return
         document = history.add(result)
-        show_run(document, context.out, change=history.change(document))
+        advice = study.advice(project, history.find(document.run))
+        show_run(document, context.out, change=history.change(document), advice=advice)
 
-    request = experiment.Request(scenario, policy, Mode(MODES[setenforce]))
+    study = Study()
+    request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), meanwhile=study.begin)
     experiment.plan(project, request)
     Watch(project, Machine(project), request, lambda: Progress(TerminalListener(context.console)), began, ended).forever()

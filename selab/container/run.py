@@ -165,9 +165,11 @@ def running(
     progress: Progress,
     *,
     contexts: FileContexts = NO_CONTEXTS,
+    volume_type: str = "",
     keep: bool = False,
 ) -> Iterator[Container]:
-    """The scenario's container, started under `label`; removed after the block unless `keep`. `contexts` label its volumes.
+    """The scenario's container, started under `label`; removed after the block unless `keep`. `contexts` label its volumes, or they are of
+    `volume_type`, the runtime's own type for them, from before the runtime gives them their categories: it may not relabel any type.
 
     Its labels are complete only after the block: they are read once more just before it is removed.
     """
@@ -175,7 +177,7 @@ def running(
     argv = ["sh", "-c", _LABELS + _WATCH + _START, "sh", label.context, name, *docker_arguments(scenario, image, name, label, contexts)]
     container = Container(name, 0)
     try:
-        _prepare_volumes(guest, scenario, name, root, contexts)
+        _prepare_volumes(guest, scenario, name, root, contexts, volume_type)
         done = guest.run(argv, timeout=START_TIMEOUT)
         if not done.ok and any(words in done.error_text for words in NO_SUCH_IMAGE):
             ensure_image(guest, image, cache, progress)
@@ -212,8 +214,8 @@ def _without_usage(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.strip() and not line.startswith(("Run 'docker", "See 'docker")))
 
 
-def _prepare_volumes(guest: Guest, scenario: Scenario, name: str, root: Path, contexts: FileContexts) -> None:
-    """Copy the project's directories into the guest, and label what the scenario wants labelled with a type of its own."""
+def _prepare_volumes(guest: Guest, scenario: Scenario, name: str, root: Path, contexts: FileContexts, volume_type: str) -> None:
+    """Copy the project's directories into the guest, and label them."""
     for number, volume in enumerate(scenario.volumes):
         if volume.guest_path:
             continue
@@ -221,7 +223,7 @@ def _prepare_volumes(guest: Guest, scenario: Scenario, name: str, root: Path, co
         archive = _archive((root / volume.source).resolve() if volume.source else None)
         make = 'rm -rf "$1" && mkdir -p "$1" && tar -xf - -C "$1" && { [ -z "$2" ] || chcon -R -t "$2" "$1"; }'
         label = volume_label(volume, contexts)
-        own_type = "" if label in ("private", "shared", "contexts", "keep") else label
+        own_type = {"private": volume_type, "shared": volume_type, "contexts": "", "keep": ""}.get(label, label)
         done = guest.run(["sh", "-c", make, "sh", path, own_type], input=archive)
         done.expect(f"The volume for {volume.target} cannot be made.")
         if label == "contexts":

@@ -55,23 +55,24 @@ def text_of(node: Node) -> str:
     return node if isinstance(node, str) else f"({' '.join(map(text_of, node))})"
 
 
-def holds(expression: Node, member: Callable[[str], bool]) -> bool:
-    """Whether a thing is in the set that `expression` describes; `member` says whether it is what a name stands for."""
+def members(expression: Node, everything: frozenset[str], named: Callable[[str], frozenset[str]]) -> frozenset[str]:
+    """The set that `expression` describes, out of `everything`; `named` has the set that a name stands for."""
     if isinstance(expression, str):
-        return member(expression)
-    match expression:
-        case ["and", *parts]:
-            return all(holds(part, member) for part in parts)
-        case ["xor", left, right]:
-            return holds(left, member) != holds(right, member)
-        case ["not", part]:
-            return not holds(part, member)
-        case ["all"]:
-            return True
-        case ["or", *parts]:
-            return any(holds(part, member) for part in parts)
+        return named(expression)
+    head = expression[0] if expression and isinstance(expression[0], str) else ""
+    parts = expression[1:] if head in OPERATORS else expression
+    sets = [members(part, everything, named) for part in parts]
+    match head:
+        case "and":
+            return everything.intersection(*sets)
+        case "xor":
+            return sets[0] ^ sets[1]
+        case "not":
+            return everything - sets[0]
+        case "all":
+            return everything
         case _:
-            return any(holds(part, member) for part in expression)
+            return frozenset[str]().union(*sets)
 
 
 def names_in(expression: Node) -> frozenset[str]:

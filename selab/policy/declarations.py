@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from selab.policy.cil import Node, Rule, holds, in_words, names_in, statements, text_of
+from selab.policy.cil import Node, Rule, in_words, members, names_in, statements, text_of
 
 RULES = frozenset({"allow", "dontaudit", "auditallow", "neverallow"})
 EXTENDED = frozenset({"allowx", "dontauditx", "auditallowx", "neverallowx"})
@@ -163,7 +163,8 @@ class _Reader:
     def _permissions(self, tclass: str, written: list[Node]) -> frozenset[str]:
         words = written[0] if len(written) == 1 else written
         if isinstance(words, list) and words[:1] and words[0] in ("and", "or", "xor", "not", "all"):
-            return frozenset(each for each in self._classes.get(tclass, ()) if holds(words, each.__eq__))
+            known = frozenset(self._classes.get(tclass, ()))
+            return members(words, known, lambda name: frozenset({name}) & known)
         return names_in(words)
 
     def _in_force(self, inside: Sequence[Node]) -> bool:

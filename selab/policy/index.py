@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from selab.policy.base import BasePolicy
 from selab.policy.build import CompiledModule
-from selab.policy.cil import Node, Rule, holds, names_in
+from selab.policy.cil import Node, Rule, members, names_in
 from selab.policy.declarations import Declarations, read_candidates, read_flat
 
 ALLOW = frozenset({"allow"})
 SELF = "self"
 EVERYTHING = "*"
+NEW = "?"
+"""A type that nobody has declared yet."""
 
 
 class PolicyIndex:
@@ -31,9 +34,7 @@ class PolicyIndex:
         self.attributes: frozenset[str] = frozenset().union(*(part.attributes for part in parts))
         self._aliases = {alias: actual for part in parts for alias, actual in part.aliases.items()}
         self._sets = _Sets(self.attributes, self._aliases, parts)
-        self._attributes_of: dict[str, frozenset[str]] = {}
-        self._members: dict[str, frozenset[str]] = {}
-        self._granted: dict[str, dict[tuple[str, str], set[str]]] = {}
+        self._granted: dict[str, dict[str, dict[str, set[str]]]] = {}
 
     @classmethod
     def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule] = ()) -> PolicyIndex:
@@ -52,24 +53,22 @@ class PolicyIndex:
 
     def attributes_of(self, name: str) -> frozenset[str]:
         """Every attribute that the type is a member of, generated ones included; none for a name that is no type."""
-        name = self.resolve(name)
-        if name not in self._attributes_of:
-            self._attributes_of[name] = self._sets.around({name}) if name in self.types else frozenset()
-        return self._attributes_of[name]
+        return self._attributes_of.get(self.resolve(name), frozenset())
 
     def attributes_for_new_type(self, names: Iterable[str]) -> frozenset[str]:
         """Every attribute that a new type would be a member of which is made a member of the attributes `names`."""
-        return self._sets.around(set(names))
+        return frozenset(self._sets.expanded(frozenset({NEW}), dict.fromkeys(names, frozenset({NEW}))))
 
     def members(self, attribute: str) -> frozenset[str]:
         """The types in an attribute, all for `*`; of a type or an alias, the type itself; of a name that the policy lacks, none."""
         if attribute == EVERYTHING:
             return self.types
         attribute = self.resolve(attribute)
-        if attribute not in self._members:
-            found = {each for each in self.types if self._sets.holds(attribute, {each}, {})}
-            self._members[attribute] = frozenset(found)
-        return self._members[attribute]
+        return frozenset({attribute}) & self.types or self._members.get(attribute, frozenset())
+
+    def stands_for(self, written: str, name: str) -> bool:
+        """Whether `written` in a rule (a type, an alias, an attribute, `*`) speaks of the type `name`."""
+        return written == EVERYTHING or self.resolve(written) in self._standing_for(name)
 
     def rules_of(self, name: str, kinds: Collection[str] = ALLOW) -> list[Rule]:
         """The rules whose source is the type, or an attribute that it is in."""
@@ -83,12 +82,15 @@ class PolicyIndex:
         """What unconditional allow rules grant between two types."""
         source, target = self.resolve(source), self.resolve(target)
         if source not in self._granted:
-            granted = self._granted[source] = {}
+            granted: dict[str, dict[str, set[str]]] = {}
+            self._granted[source] = granted
             for rule in self.rules_of(source):
                 if not rule.condition:
-                    granted.setdefault((self.resolve(rule.target), rule.tclass), set()).update(rule.permissions)
-        names = self._standing_for(target) + ([SELF] if source == target else [])
-        return frozenset().union(*(self._granted[source].get((name, tclass), ()) for name in names))
+                    written = granted.setdefault(rule.tclass, {})
+                    written.setdefault(self.resolve(rule.target), set()).update(rule.permissions)
+        written = self._granted[source].get(tclass, {})
+        names = {*self._standing_for(target), *([SELF] if source == target else [])}
+        return frozenset[str]().union(*(written[name] for name in written.keys() & names))
 
     def conditional(self, source: str, target: str, tclass: str) -> Mapping[str, tuple[str, ...]]:
         """The conditions under which allow rules grant each permission between two types."""
@@ -113,6 +115,18 @@ class PolicyIndex:
         return tuple(
             port for part in parts for written, ports in part.ports.items() if self.resolve(written) == self.resolve(name) for port in ports
         )
+
+    @functools.cached_property
+    def _members(self) -> dict[str, frozenset[str]]:
+        return self._sets.expanded(self.types)
+
+    @functools.cached_property
+    def _attributes_of(self) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for attribute, types in self._members.items():
+            for name in types:
+                found.setdefault(name, set()).add(attribute)
+        return {name: frozenset(attributes) for name, attributes in found.items()}
 
     def _standing_for(self, name: str) -> list[str]:
         name = self.resolve(name)
@@ -139,7 +153,7 @@ class PolicyIndex:
 
 
 class _Sets:
-    """Membership of attributes, decided for one type at a time: no attribute is ever expanded to be asked about."""
+    """What attributes are made of."""
 
     def __init__(self, attributes: frozenset[str], aliases: Mapping[str, str], parts: Iterable[Declarations]) -> None:
         self._attributes = attributes
@@ -150,7 +164,6 @@ class _Sets:
             for attribute, expressions in part.memberships.items():
                 for expression in expressions:
                     self._add(attribute, expression)
-        self._nested = {attribute: listed & attributes for attribute, listed in self._listed.items()}
 
     def _add(self, attribute: str, expression: Node) -> None:
         """A plain list of names, which nearly all expressions are, is looked up and not walked."""
@@ -161,27 +174,24 @@ class _Sets:
         else:
             self._expressions.setdefault(attribute, []).append(expression)
 
-    def around(self, seeds: set[str]) -> frozenset[str]:
-        """The attributes of what is each of `seeds`: a type, or a type that nobody has declared yet in some attributes."""
-        known: dict[str, bool] = {}
-        return frozenset(attribute for attribute in self._attributes if self.holds(attribute, seeds, known))
+    def expanded(self, types: frozenset[str], also: Mapping[str, frozenset[str]] = MappingProxyType({})) -> dict[str, frozenset[str]]:
+        """The members of each attribute that has any out of `types`; `also` has some that are declared nowhere."""
+        known: dict[str, frozenset[str]] = {}
 
-    def holds(self, name: str, seeds: set[str], known: dict[str, bool]) -> bool:
-        """Whether `name` stands for a set with `seeds` in it; `known` keeps the answers for the same seeds."""
-        name = self._aliases.get(name, name)
-        if name in seeds:
-            return True
-        if name not in self._attributes:
-            return False
-        if name not in known:
-            # An attribute in terms of itself is an error to the linker; it must not be an endless loop here.
-            known[name] = False
-            known[name] = (
-                not seeds.isdisjoint(self._listed.get(name, ()))
-                or any(self.holds(each, seeds, known) for each in self._nested.get(name, ()))
-                or any(holds(each, lambda part: self.holds(part, seeds, known)) for each in self._expressions.get(name, ()))
-            )
-        return known[name]
+        def named(name: str) -> frozenset[str]:
+            name = self._aliases.get(name, name)
+            if name not in self._attributes:
+                return frozenset({name}) & types
+            if name not in known:
+                # An attribute in terms of itself is an error to the linker; it must not be an endless loop here.
+                known[name] = frozenset()
+                listed = self._listed.get(name, set())
+                nested = map(named, listed & self._attributes)
+                expressions = (members(each, types, named) for each in self._expressions.get(name, ()))
+                known[name] = (types & listed).union(also.get(name, ()), *nested, *expressions)
+            return known[name]
+
+        return {attribute: found for attribute in self._attributes if (found := named(attribute))}
 
 
 @functools.lru_cache(maxsize=2)

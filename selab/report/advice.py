@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
@@ -35,6 +35,28 @@ def _show_remedy(remedy: Remedy, out: Console) -> None:
     out.print(f"   {remedy.kind.value:9} {safe(remedy.text)}", soft_wrap=True)
     if said:
         out.print(f"             [dim]{said}[/dim]", soft_wrap=True)
+
+
+def show_in_brief(advice: Sequence[Advice], out: Console) -> None:
+    """Each denial's best remedy in a line, one line for all that share it."""
+    numbers: dict[str, list[int]] = {}
+    for one in advice:
+        numbers.setdefault(_in_brief(one), []).append(one.need.number)
+    width = max((len(_listed(each)) for each in numbers.values()), default=0)
+    for line, each in numbers.items():
+        out.print(f"  [dim]{_listed(each):>{width}}[/dim]  {safe(line)}", soft_wrap=True)
+
+
+def _in_brief(one: Advice) -> str:
+    """A rule that says what the denial says is not said again."""
+    best = one.best
+    if one.allowed_now or best is None or best.kind is not Kind.RULE:
+        return one.in_a_line
+    return "a rule for it" if best.risk.level is Level.LOW else f"a rule for it; risk {best.risk.level}: {best.risk.reason}"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return " ".join(map(str, numbers))
 
 
 def document(advice: Iterable[Advice]) -> list[dict[str, object]]:

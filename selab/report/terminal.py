@@ -8,16 +8,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from selab.advice.advise import Advice
 from selab.audit.denial import Denial, shown_target
 from selab.document import DenialEntry, RunDocument
+from selab.report.advice import show_in_brief
 from selab.report.markup import safe
 from selab.verdict import Verdict
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "yellow"}
 
 
-def show_run(run: RunDocument, out: Console, *, change: str = "", everything: bool = False) -> None:
-    """Print the summary of `run`: the verdict comes last, where the eye is. `change` is the line about the run before."""
+def show_run(run: RunDocument, out: Console, *, change: str = "", advice: Sequence[Advice] = (), everything: bool = False) -> None:
+    """Print the summary of `run`: the verdict comes last, where the eye is. `change` is the line about the run before, `advice` what is
+    known of its denials."""
     title = f"[bold]{escape(run.scenario)}[/bold]  policy {escape(run.policy)}, {run.mode.value}"
     out.print(f"{title}  [dim]{escape(run.label.requested)}  run {run.run}[/dim]")
     for step in run.steps:
@@ -31,24 +34,27 @@ def show_run(run: RunDocument, out: Console, *, change: str = "", everything: bo
     _show_denials(run, out, everything)
     for note in run.notes:
         out.print(f"  [dim]{safe(note)}[/dim]")
+    show_in_brief(advice, out)
     if run.denials:
         out.print("  [dim]`selab explain` says what stopped each, and what to do; `selab suggest` has the rules.[/dim]")
     _show_verdict(run, out, change)
 
 
 def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
+    """Those of the runtime as well where no process of the container was ever seen: they may be why."""
     if run.denials:
-        out.print(denials_table(run.denials))
+        out.print(denials_table(run.denials, first=1))
     elif run.verdict is not Verdict.ERROR:
-        out.print("  No denials.")
+        out.print("  No denials of the container.")
     if run.hidden:
         out.print("  [yellow]hidden by dontaudit rules[/yellow], seen in a second run without them:")
-        out.print(denials_table(run.hidden))
+        out.print(denials_table(run.hidden, first=len(run.denials) + 1))
     for error in run.selinux_errors:
         out.print(f"  [red]SELinux error[/red]: {safe(error.meaning)} [dim]{safe(error.text)}[/dim]")
     others = [(run.runtime, "of the container runtime"), (run.machine, "of the rest of the machine")]
-    for denials, whose in others:
-        if denials and everything:
+    shown = others if everything else others[:1] if not run.label.actual else []
+    for denials, whose in shown:
+        if denials:
             out.print(f"  [dim]{whose}:[/dim]")
             out.print(denials_table(denials))
     said = [f"{len([key for denial in denials for key in denial.keys])} {whose}" for denials, whose in others if denials]
@@ -56,19 +62,28 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
         out.print(f"  [dim]Not counted: {', '.join(said)} (`selab show {run.run} --all` shows them).[/dim]")
 
 
-def denials_table(denials: Sequence[Denial] | Sequence[DenialEntry]) -> Table:
-    """Unique denials, a row each: source, target and class, permissions, how often, an example of process and path."""
+def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) -> Table:
+    """Unique denials, a row each: source, target and class, permissions, how often, an example of process and path. They are counted
+    from `first`, by which `selab explain` knows them, unless it is 0."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("  source", no_wrap=True)
+    table.add_column("", justify="right", style="dim", min_width=3 if first else 0)
+    table.add_column("source", no_wrap=True)
     table.add_column("target:class", no_wrap=True)
     table.add_column("permissions", min_width=11)
     table.add_column("count", justify="right")
     table.add_column("for example", overflow="fold")
-    for denial in denials:
+    for number, denial in enumerate(denials, first):
         target = shown_target(denial.source, denial.target)
         apart = "(kept apart by MCS categories)" if denial.separated else ""
         example = " ".join(part for part in (denial.comm, denial.path, denial.detail, apart) if part)
-        words = (f"  {denial.source}", f"{target}:{denial.tclass}", " ".join(denial.permissions), str(denial.count), example)
+        words = (
+            str(number) if first else "",
+            denial.source,
+            f"{target}:{denial.tclass}",
+            " ".join(denial.permissions),
+            str(denial.count),
+            example,
+        )
         table.add_row(*map(safe, words))
     return table
 

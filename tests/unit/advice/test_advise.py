@@ -105,3 +105,8 @@ def test_what_a_label_would_mend_is_left_to_a_person(expert: Expert) -> None:
 def test_a_denial_in_words() -> None:
     said = need("app_t", "shadow_t", "file", "read", comm="cat", path="/etc/shadow").in_words
     assert said == "cat (app_t) asked to read the file /etc/shadow, which is labelled shadow_t"
+
+
+def test_what_every_transition_is_denied_on_purpose_is_left_denied(expert: Expert) -> None:
+    wanted = Need(1, "web_t", "app_t", "process", frozenset({"noatsecure", "siginh"}), hidden=True)
+    assert [remedy.kind for remedy in only(wanted, expert).remedies] == [Kind.LEAVE]

@@ -75,6 +75,11 @@ def test_what_an_earlier_run_asked_for_is_kept() -> None:
     assert ("allow app_t etc_t:file read;" in written, "files(app_t)" in written, written.count(BEGIN)) == (True, True, 1)
 
 
+def test_what_is_declared_already_is_not_declared_again() -> None:
+    more = chosen("allow app_t etc_t:dir search;", requires=(("type", "etc_t"),))
+    assert written_into(written_into(TE, [RULE]), [RULE, more]).count("type etc_t;") == 1
+
+
 def test_without_anything_to_add_the_file_is_as_it_was() -> None:
     assert written_into(TE, []) == TE
 

@@ -1,0 +1,53 @@
+"""A run's summary on the terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from selab.advice.advise import Advice
+from selab.advice.need import Need
+from selab.advice.remedy import Kind, Remedy
+from selab.policy.decide import Cause
+from selab.policy.risk import Level, Risk
+from selab.report.terminal import show_run
+from tests.unit.documents import DENIAL, document
+
+
+def shown(advice: list[Advice] | None = None, **more: Any) -> str:
+    out = Console(file=io.StringIO(), width=160, emoji=False, highlight=False)
+    show_run(document(**more), out, advice=advice or [])
+    return out.file.getvalue()  # type: ignore[attr-defined]
+
+
+def advice(number: int, remedy: Remedy) -> Advice:
+    return Advice(Need(number, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"})), "a missing rule", Cause.RULE, (remedy,))
+
+
+def test_denials_are_counted_as_explain_knows_them() -> None:
+    lines = shown(hidden=[DENIAL]).splitlines()
+    assert [line.split()[0] for line in lines if "http_port_t:tcp_socket" in line] == ["1", "2"]
+
+
+def test_each_denial_has_its_best_remedy_in_a_line() -> None:
+    assert "  1  corenet_bind(web_t)\n" in shown([advice(1, Remedy(Kind.INTERFACE, "corenet_bind(web_t)"))])
+
+
+def test_denials_with_the_same_remedy_share_its_line() -> None:
+    rules = [advice(number, Remedy(Kind.RULE, f"allow {number};")) for number in (1, 2)]
+    assert "  1 2  a rule for it\n" in shown(rules)
+
+
+def test_a_rule_of_risk_says_which() -> None:
+    assert "risk high: it is root" in shown([advice(1, Remedy(Kind.RULE, "allow x;", risk=Risk(Level.HIGH, "it is root")))])
+
+
+def test_the_runtimes_denials_are_shown_where_no_process_was_seen() -> None:
+    nobody = {"requested": "system_u:system_r:web_t:s0", "actual": ""}
+    assert "var_lib_t" in shown(label=nobody, denials=[], runtime=[{**DENIAL, "target": "var_lib_t"}])
+
+
+def test_the_runtimes_denials_are_only_counted_otherwise() -> None:
+    assert "var_lib_t" not in shown(runtime=[{**DENIAL, "target": "var_lib_t"}])
