@@ -14,10 +14,10 @@ from selab.advice.expert import Expert
 from selab.advice.need import Need
 from selab.container.label import runtime_file_type
 from selab.document import DenialEntry
+from selab.draft import source
 from selab.errors import InputError, SelabError
 from selab.experiment import NO_POLICY
 from selab.history import StoredRun
-from selab.host import Host
 from selab.policy.base import BasePolicy
 from selab.policy.decide import Access, Cause, Decider
 from selab.policy.load import Mode
@@ -120,29 +120,3 @@ def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky
     mended = {one.need.number for one, _ in chosen}
     left = tuple(one for one in advice if one.need.number not in mended and not one.allowed_now)
     return Suggestion(te, block(chosen), before, written_into(before, chosen), left)
-
-
-def source(te: Path) -> str:
-    """A policy's text, of which every byte can be written back."""
-    return te.read_bytes().decode("utf-8", "surrogateescape")
-
-
-def rewrite(te: Path, before: str, after: str, hint: str = "Ask again.") -> Path | None:
-    """Write `after` in the place of `before`, which is kept beside it. None where there is nothing to change.
-
-    Raises InputError where the file was changed in the meantime.
-    """
-    if source(te) != before:
-        raise InputError("The policy was changed in the meantime.", str(te), hint)
-    if after == before:
-        return None
-    backup = _free(te)
-    backup.write_bytes(before.encode("utf-8", "surrogateescape"))
-    Host().put(after.encode("utf-8", "surrogateescape"), str(te), mode=te.stat().st_mode & 0o777)
-    return backup
-
-
-def _free(te: Path) -> Path:
-    """A name beside `te` that nothing has yet: an earlier backup is somebody's only copy."""
-    names = (te.with_name(f"{te.name}.bak{number or ''}") for number in range(10_000))
-    return next(path for path in names if not path.exists())

@@ -5,14 +5,13 @@ All of it happens to a copy of the policies: the user's own file is written only
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 from selab import experiment
 from selab.advice.advise import Advice
-from selab.counsel import rewrite, source, suggestion
+from selab.counsel import suggestion
 from selab.document import RunDocument
+from selab.draft import drafts, put_source, source
 from selab.errors import InputError
 from selab.experiment import Machine, Request
 from selab.history import History
@@ -52,7 +51,7 @@ def learn(
     module = experiment.plan(project, Request(scenario, policy)).module
     if module is None:
         raise InputError("There is no candidate to learn for.", f"The scenario '{scenario}' has none.", "Name one with --policy.")
-    drafting, before, history = _drafts(project, scenario), source(module.te), History.of(project)
+    drafting, before, history = drafts(project, scenario), source(module.te), History.of(project)
     te = drafting.policies / module.te.name
     runs: list[RunDocument] = []
     left: tuple[Advice, ...] = ()
@@ -65,25 +64,9 @@ def learn(
             found = suggestion(drafting, stored, progress, risky=risky)
             left, grew = found.left, found.after != found.before
             if grew:
-                te.write_bytes(found.after.encode("utf-8", "surrogateescape"))
+                put_source(te, found.after)
                 progress.note(f"Of this round, {rehearse(drafting, recorded(stored), module.name, progress).in_words()}.")
         if runs[-1].verdict is Verdict.ERROR or (mode is Mode.ENFORCING and not grew):
             break
         mode = Mode.ENFORCING
     return Lesson(module.name, tuple(runs), before, source(te), left)
-
-
-def write(project: Project, learned: Lesson) -> Path | None:
-    """Write the user's .te, and keep the old one beside it. Raises InputError where it was changed in the meantime."""
-    te = project.policies / f"{learned.policy}.te"
-    return rewrite(te, learned.before, learned.after, f"What selab learned is below {project.state / 'drafts'}.")
-
-
-def _drafts(project: Project, scenario: str) -> Project:
-    """The project with a fresh copy of its policies to work on."""
-    drafts = project.state / "drafts" / scenario
-    shutil.rmtree(drafts, ignore_errors=True)
-    drafts.mkdir(parents=True)
-    for path in (path for ending in ("te", "fc", "if") for path in project.policies.glob(f"*.{ending}")):
-        shutil.copy(path, drafts / path.name)
-    return replace(project, drafts=drafts)

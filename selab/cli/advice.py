@@ -56,7 +56,8 @@ def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risk
     import difflib
     import json
 
-    from selab.counsel import rewrite, suggestion
+    from selab.counsel import suggestion
+    from selab.draft import rewrite
     from selab.history import History
 
     found = suggestion(context.project, History.of(context.project).find(name), context.progress, risky=allow_risky)

@@ -25,8 +25,9 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
     \b
     Example:  selab learn apache --apply
     """
+    from selab.draft import write
     from selab.errors import EXIT_FAIL, EXIT_PASS
-    from selab.learn import learn, write
+    from selab.learn import learn
     from selab.report.advice import show_advice
     from selab.report.difference import show_difference
     from selab.vm.machine import Machine
@@ -42,7 +43,7 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
         show_advice(found.left, context.out)
     changed = found.after != found.before
     if changed and (apply_ or (sys.stdin.isatty() and click.confirm(f"Write {name}?"))):
-        backup = write(project, found)
+        backup = write(project, found.policy, found.before, found.after)
         context.out.print(f"{name} is written; the old one is {backup.name if backup else name}.", markup=False)
     elif changed:
         context.out.print(f"{name} is as it was; --apply writes it.", markup=False)

@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": ("selab.cli.advice", "Say of each denial what was asked, what stopped it, and what to do."),
     "suggest": ("selab.cli.advice", "Suggest the rules that a run's denials ask for."),
     "learn": ("selab.cli.learn", "Run, add the rules that are missing, and run again, until it passes."),
+    "minimise": ("selab.cli.minimise", "Make a policy that passes as small as it can be."),
     "audit": ("selab.cli.audit", "Say what a policy adds to the base policy, and what it may lead to."),
     "install": ("selab.cli.install", "Install a policy for good, and prove it by its scenario."),
     "uninstall": ("selab.cli.install", "Take an installed policy out again."),

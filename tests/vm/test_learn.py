@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from selab.learn import Lesson, learn, write
+from selab.draft import write
+from selab.learn import Lesson, learn
 from selab.policy.load import Mode
 from selab.progress import Progress
 from selab.project import Project
@@ -44,6 +45,6 @@ def test_the_users_file_is_as_it_was(learned: Lesson, project: Project, draft: b
 
 
 def test_it_is_written_when_it_is_asked_for_and_the_old_one_is_kept(learned: Lesson, project: Project, draft: bytes) -> None:
-    backup = write(project, learned)
+    backup = write(project, learned.policy, learned.before, learned.after)
     assert backup is not None
     assert (backup.read_bytes(), (project.policies / "selab_apache.te").read_text()) == (draft, learned.after)

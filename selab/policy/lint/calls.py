@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from selab.policy.interfaces import Interface
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import substituted
-from selab.policy.lint.source import Call
 from selab.policy.lint.view import View, closest
+from selab.policy.source import Call
 
 _BUILD_CONDITIONS = {"ifdef", "ifndef", "ifelse"}
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from selab.policy.lint.finding import Finding, Severity
-from selab.policy.lint.source import Block, Call, Item, Statement
 from selab.policy.lint.view import View
+from selab.policy.source import Block, Call, Item, Statement
 
 KERNEL_LAYER = "kernel/"
 

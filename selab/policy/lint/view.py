@@ -12,8 +12,8 @@ from selab.policy.build import interfaces
 from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import Names, Vocabulary, names
-from selab.policy.lint.source import Call, Item, Statement, Token, items, tokens, walk
 from selab.policy.module import PolicyModule
+from selab.policy.source import Call, Item, Statement, Token, items, tokens, walk
 
 _BUILTINS = frozenset({"define", "undefine", "pushdef", "popdef", "divert", "undivert", "changequote", "changecom", "errprint", "format"})
 """Macros of m4 itself that a policy may call."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selab.policy.lint.source import Block, Call, Statement, items, tokens, walk
+from selab.policy.source import Block, Call, Statement, items, tokens, walk
 
 WORDS = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 PIECES = st.sampled_from(

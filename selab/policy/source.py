@@ -27,10 +27,15 @@ DEEPEST = 40
 
 @dataclass(frozen=True)
 class Token:
-    """A word, a string, a quote or a sign; `line` counts from 1."""
+    """A word, a string, a quote or a sign; `line` counts from 1, `start` is its place in the text."""
 
     text: str
     line: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
 
 
 @dataclass(frozen=True)
@@ -81,21 +86,25 @@ def tokens(text: str) -> list[Token]:
         line += text.count("\n", at, match.start())
         at = match.start()
         if match["comment"] is None:
-            found.append(Token(match[0], line))
+            found.append(Token(match[0], line, match.start()))
     return found
 
 
 def items(words: Sequence[Token], inside: tuple[str, ...] = ()) -> tuple[Item, ...]:
     """What the text says, in its order."""
-    found: list[Item] = []
+    return tuple(item for item, _, _ in placed(words, inside))
+
+
+def placed(words: Sequence[Token], inside: tuple[str, ...] = ()) -> Iterator[tuple[Item, int, int]]:
+    """The same with the place where each begins in the text, and the one behind its end."""
     at = 0
     while at < len(words):
         if words[at].text in "`';{}(),":
             at += 1
         else:
+            start = words[at].start
             item, at = _item(words, at, inside)
-            found.append(item)
-    return tuple(found)
+            yield item, start, words[min(at, len(words)) - 1].end
 
 
 def walk(found: Iterable[Item]) -> Iterator[Item]:
