@@ -62,10 +62,10 @@ def minimise(project: Project, machine: Machine, scenario: str, policy: str | No
     if module is None:
         raise InputError("There is no candidate to make smaller.", f"The scenario '{scenario}' has none.", "Name one with --policy.")
     before = source(module.te)
-    lab = _Lab(drafts(project, scenario), machine, scenario, module.name, progress, runs)
-    search = _Search(lab, before)
-    if not lab.passes(before):
-        last, hint = lab.runs[-1], f"`selab learn {scenario}` makes one that does."
+    bench = Bench(drafts(project, scenario), machine, scenario, module.name, progress, runs)
+    search = Search(bench, before)
+    if not bench.passes(before):
+        last, hint = bench.runs[-1], f"`selab learn {scenario}` makes one that does."
         raise InputError("Only a policy that passes in enforcing mode can be made smaller.", f"{last.verdict}: {last.reasons[0]}", hint)
     try:
         search.go()
@@ -75,11 +75,11 @@ def minimise(project: Project, machine: Machine, scenario: str, policy: str | No
     kept = [part for part in search.parts if part not in search.gone]
     needed = tuple((part.text, search.reasons.get(part, "nobody has tried without it")) for part in kept)
     removed = tuple(part.text for part in search.gone)
-    return Minimum(module.name, before, search.proven, removed, needed, tuple(lab.runs), lab.questions, complete)
+    return Minimum(module.name, before, search.proven, removed, needed, tuple(bench.runs), bench.questions, complete)
 
 
 @dataclass
-class _Lab:
+class Bench:
     """Where texts are tried: in the VM, within a budget of runs, or by asking libsepol, as often as one likes."""
 
     project: Project
@@ -116,14 +116,14 @@ class _Lab:
 
 
 @dataclass
-class _Search:
+class Search:
     """The state of a search: the text that was `proven` last and what is `gone` from it.
 
     `asked` are the accesses that the workload tries and the whole policy grants. Of those that are `hidden` by dontaudit rules nobody knows
     whether it needs them. `reasons` say what a part is needed for.
     """
 
-    lab: _Lab
+    bench: Bench
     before: str
     proven: str = ""
     gone: tuple[Unit, ...] = ()
@@ -137,13 +137,13 @@ class _Search:
 
     def go(self) -> None:
         """Take away what can go. Raises OutOfRuns; what was proven by then is proven."""
-        self._note(self.lab.run(self._text(self.parts), Mode.PERMISSIVE))
+        self._note(self.bench.run(self._text(self.parts), Mode.PERMISSIVE))
         while True:
-            with self.lab.progress.step("Asking which parts are needed"):
+            with self.bench.progress.step("Asking which parts are needed"):
                 kept = reduce(self.parts, self._suffices)
             if self._proves(self._but(kept)):
                 break
-            if not self._note(self.lab.runs[-1]):
+            if not self._note(self.bench.runs[-1]):
                 self._by_runs(kept, self._but(kept))
                 break
         self._without_what_is_hidden()
@@ -159,7 +159,7 @@ class _Search:
     def _proves(self, gone: tuple[Unit, ...]) -> bool:
         """Whether a run passes without these parts. What is proven already is not proven again."""
         if gone != self.gone:
-            if not self.lab.passes(self._text(gone)):
+            if not self.bench.passes(self._text(gone)):
                 return False
             self.proven, self.gone = self._text(gone), gone
         return True
@@ -168,7 +168,7 @@ class _Search:
         """Take into account what `run` was denied and the whole policy grants; whether that is anything new."""
         tried = {denial: _accesses(denial) for denial in (*run.denials, *run.hidden)}
         fresh = {access for accesses in tried.values() for access in accesses} - self.asked.keys()
-        granted = {one.access for one in self.lab.ask(self.before, sorted(fresh, key=str)).decisions if one.allowed} if fresh else set()
+        granted = {one.access for one in self.bench.ask(self.before, sorted(fresh, key=str)).decisions if one.allowed} if fresh else set()
         self.asked |= dict.fromkeys(sorted(granted, key=str))
         self.hidden |= dict.fromkeys(access for denial in run.hidden for access in tried[denial] if access in granted)
         return bool(granted)
@@ -176,7 +176,7 @@ class _Search:
     def _suffices(self, left: Sequence[Unit], chunk: Sequence[Unit]) -> bool:
         """Whether these parts grant all that is asked for. What is lacking without a part by itself is what that part is needed for."""
         try:
-            lacking = sorted(self.lab.ask(self._text(self._but(left)), self.asked).denied)
+            lacking = sorted(self.bench.ask(self._text(self._but(left)), self.asked).denied)
         except InputError:  # the rest does not compile, or cannot be linked, without it
             self._explain(chunk, "the policy does not compile without it")
             return False
@@ -195,7 +195,7 @@ class _Search:
         def passes(left: Sequence[Unit], chunk: Sequence[Unit]) -> bool:
             passed = self._proves(self._but([*certain, *left]))
             if not passed:
-                self._explain(chunk, f"without it: {self.lab.runs[-1].reasons[0]}")
+                self._explain(chunk, f"without it: {self.bench.runs[-1].reasons[0]}")
             return passed
 
         reduce(doubtful, passes)
@@ -204,7 +204,7 @@ class _Search:
         """Of the parts that are there only for accesses that a dontaudit rule hides, those that can go."""
         known = [access for access in self.asked if access not in self.hidden]
         left = self._but(self.gone)
-        doubtful = [part for part in left if self.hidden and not self.lab.ask(self._text((*self.gone, part)), known).denied]
+        doubtful = [part for part in left if self.hidden and not self.bench.ask(self._text((*self.gone, part)), known).denied]
         self._by_runs([part for part in left if part not in doubtful], doubtful)
 
     def _narrow(self) -> None:
@@ -213,7 +213,7 @@ class _Search:
         for access in self.asked:
             needed.setdefault(access.tclass, set()).add(access.permission)
         text = narrowed(self.proven, needed)
-        if text != self.proven and not self.lab.ask(text, self.asked).denied and self.lab.passes(text):
+        if text != self.proven and not self.bench.ask(text, self.asked).denied and self.bench.passes(text):
             self.proven = text
 
 

@@ -1,4 +1,4 @@
-"""From the draft of the example to a policy that passes, on the real VM; one lesson for all tests."""
+"""From the draft of the example to a policy that passes, and to the smallest one, on the real VM; one lesson for all tests."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from selab.draft import write
+from selab.draft import put_source, write
 from selab.learn import Lesson, learn
+from selab.minimise import Minimum, minimise
 from selab.policy.load import Mode
 from selab.progress import Progress
 from selab.project import Project
+from selab.verdict import Verdict
 from selab.vm.machine import Machine
 from selab.vm.ssh import SshGuest
 
@@ -48,3 +50,22 @@ def test_it_is_written_when_it_is_asked_for_and_the_old_one_is_kept(learned: Les
     backup = write(project, learned.policy, learned.before, learned.after)
     assert backup is not None
     assert (backup.read_bytes(), (project.policies / "selab_apache.te").read_text()) == (draft, learned.after)
+
+
+@pytest.fixture(scope="module")
+def smallest(project: Project, machine: Machine, learned: Lesson, draft: bytes) -> Minimum:
+    put_source(project.policies / "selab_apache.te", learned.after + "\ndev_read_sysfs(selab_apache_t)\n")
+    return minimise(project, machine, "apache", None, Progress())
+
+
+def test_what_the_workload_does_not_need_goes(smallest: Minimum) -> None:
+    assert "dev_read_sysfs(selab_apache_t)" in smallest.removed
+
+
+def test_the_smallest_policy_has_passed_in_enforcing_mode(smallest: Minimum) -> None:
+    last = next(run for run in reversed(smallest.runs) if run.verdict is Verdict.PASS)
+    assert (last.mode, last.keys, smallest.complete) == (Mode.ENFORCING, frozenset(), True)
+
+
+def test_each_part_that_is_left_has_a_reason(smallest: Minimum) -> None:
+    assert all(reason != "nobody has tried without it" for _, reason in smallest.needed)
