@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from selab import experiment
+from selab.audit.denial import shown_target
 from selab.document import DenialEntry, RunDocument
 from selab.draft import drafts, put_source, source
 from selab.errors import InputError
@@ -180,7 +181,7 @@ class Search:
         except InputError:  # the rest does not compile, or cannot be linked, without it
             self._explain(chunk, "the policy does not compile without it")
             return False
-        said = [f"{key.source} {key.target}:{key.tclass} {key.permission}" for key in lacking[:SHOWN]]
+        said = [f"{key.source} {shown_target(key.source, key.target)}:{key.tclass} {key.permission}" for key in lacking[:SHOWN]]
         said += [f"and {len(lacking) - SHOWN} more"] if len(lacking) > SHOWN else []
         self._explain(chunk, ", ".join(said))
         return not lacking

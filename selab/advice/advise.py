@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from selab.advice.booleans import booleans_for
 from selab.advice.expert import Expert
 from selab.advice.interfaces import Asked, interfaces_for
 from selab.advice.need import Need
@@ -16,6 +17,8 @@ from selab.policy.risk import Level, Risk, risk_of
 GENEROUS = 8
 """Permissions beyond what was asked from which on an interface is no better than the rule itself."""
 PORT = "port_type"
+UNLABELED = "unlabeled_t"
+"""What the kernel takes a file for whose label is missing or unknown (initial SID `unlabeled`)."""
 _PORT_NUMBER = re.compile(r"\b(?:src|dest)=(\d+)")
 # What the reference policy's domain_transition_pattern hides by dontaudit in every transition: none of them stops one.
 _HIDDEN_ON_PURPOSE = frozenset({"noatsecure", "rlimitinh", "siginh"})
@@ -91,13 +94,16 @@ def _advice(need: Need, expert: Expert, cause: Cause, situation: Situation, aske
 
 
 def _order(remedy: Remedy) -> tuple[int, int, int]:
-    """By kind; but what opens a way out, or far more than was asked, comes after the rule itself."""
+    """By kind; but far more than was asked comes after the rule itself, and what opens a way out after leaving it denied, unless the policy
+    has it for this domain."""
     kinds = list(Kind)
     place = kinds.index(remedy.kind)
     if remedy.kind is Kind.INTERFACE and remedy.excess > GENEROUS:
         place = kinds.index(Kind.RULE)
     if remedy.kind is Kind.LEAVE:
         place = -1 if remedy.risk.level is Level.HIGH else place
+    if remedy.meant and remedy.risk.level is Level.HIGH:
+        place = -2
     return place, int(remedy.risk.level), remedy.excess
 
 
@@ -133,27 +139,34 @@ def _nnp(need: Need) -> Iterator[Remedy]:
 def _remedies(need: Need, expert: Expert, cause: Cause, situation: Situation, asked: Asked) -> Iterator[Remedy]:
     """Of the interfaces none is offered that is more dangerous than the rule itself, which it only widens."""
     risk = risk_of(expert.index, need.source, need.target, need.tclass, need.permissions)
+    booleans = booleans_for(need, expert, risk) if cause in (Cause.RULE, Cause.BOOLEAN) else []
     yield from _labels(need, expert, situation)
+    if not (booleans and "name_connect" in need.permissions):  # a port of others has the type that it should have
+        yield from _port(need, expert)
+    yield from booleans
     if cause in (Cause.RULE, Cause.BOOLEAN):
-        yield from _booleans(need, expert, risk)
         yield from (remedy for remedy in interfaces_for(need, expert, asked) if remedy.risk.level <= risk.level)
         yield _rule(need, expert, risk)
     yield _leave(need, situation, risk)
 
 
 def _labels(need: Need, expert: Expert, situation: Situation) -> Iterator[Remedy]:
-    """A volume that is labelled otherwise than containers may use, a file that is labelled otherwise than its path says, a port."""
+    """A volume that is labelled otherwise than containers may use, or a file that is labelled otherwise than its path says."""
     if volume := _volume_of(need, situation):
         could = expert.index.permissions(need.source, situation.volume_type, need.tclass)
         if situation.volume_type != need.target and need.permissions <= could:
             why = f"{need.path or volume.target} is labelled {need.target}; as {situation.volume_type} it would be allowed"
             yield Remedy(Kind.RELABEL, f"label: private  (the volume {volume.target})", why)
-    elif need.path.startswith("/") and need.source != situation.domain and need.target in expert.index.members("file_type"):
+    elif need.path.startswith("/") and need.source != situation.domain and _can_be_relabelled(need.target, expert):
         expected = expert.file_type(need.path)
         if expected not in ("", need.target) and need.permissions <= expert.index.permissions(need.source, expected, need.tclass):
             why = f"{need.path} is labelled {need.target}; the file contexts say {expected}"
             yield Remedy(Kind.RELABEL, f"restorecon -v {need.path}", why)
-    yield from _port(need, expert)
+
+
+def _can_be_relabelled(name: str, expert: Expert) -> bool:
+    """Whether a file of this type has a label of its own: in noxattrfs are the types of whole file systems that keep none."""
+    return name == UNLABELED or name in expert.index.members("file_type") - expert.index.members("noxattrfs")
 
 
 def _port(need: Need, expert: Expert) -> Iterator[Remedy]:
@@ -175,18 +188,6 @@ def _volume_of(need: Need, situation: Situation) -> Volume | None:
         return None
     inside = (one for one in situation.volumes if need.path == one.target or need.path.startswith(f"{one.target}/"))
     return next(inside, None)
-
-
-def _booleans(need: Need, expert: Expert, risk: Risk) -> Iterator[Remedy]:
-    """Conditions under which rules of the policy allow all of it."""
-    conditions = expert.index.conditional(need.source, need.target, need.tclass)
-    left = need.permissions - expert.index.permissions(need.source, need.target, need.tclass)
-    for condition in sorted({one for found in conditions.values() for one in found}):
-        if left and all(condition in conditions.get(permission, ()) for permission in left):
-            name = condition.removeprefix("not ")
-            single = f"setsebool -P {name} {'on' if name == condition else 'off'}"
-            text = f"set booleans so that: {condition}" if " " in name else single
-            yield Remedy(Kind.BOOLEAN, text, "the policy has a rule for it", risk)
 
 
 def _rule(need: Need, expert: Expert, risk: Risk) -> Remedy:

@@ -21,7 +21,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True)
 class Remedy:
     """`text` is what to write or to do: a rule, a call, a command, a line of the scenario; `requires` the names that a rule needs of
-    others, (kind, name). `excess` counts the permissions between two types that come with it beyond what was asked."""
+    others, (kind, name). `excess` counts the permissions between two types that come with it beyond what was asked. `meant`: the policy has
+    it for this very domain."""
 
     kind: Kind
     text: str
@@ -30,6 +31,7 @@ class Remedy:
     excess: int = 0
     requires: tuple[tuple[str, str], ...] = ()
     layer: str = ""
+    meant: bool = False
 
     @property
     def is_policy(self) -> bool:

@@ -110,3 +110,18 @@ def test_a_denial_in_words() -> None:
 def test_what_every_transition_is_denied_on_purpose_is_left_denied(expert: Expert) -> None:
     wanted = Need(1, "web_t", "app_t", "process", frozenset({"noatsecure", "siginh"}), hidden=True)
     assert [remedy.kind for remedy in only(wanted, expert).remedies] == [Kind.LEAVE]
+
+
+def test_a_file_without_a_label_is_to_be_relabelled(expert: Expert) -> None:
+    best = only(need("web_t", "unlabeled_t", "file", "read", path="/srv/www/index.html"), expert).best
+    assert best is not None and best.text == "restorecon -v /srv/www/index.html"
+
+
+def test_a_file_system_without_labels_is_not_relabelled(expert: Expert) -> None:
+    found = only(need("web_t", "nfs_t", "file", "read", path="/srv/www/index.html"), expert)
+    assert Kind.RELABEL not in [remedy.kind for remedy in found.remedies]
+
+
+def test_a_port_of_others_keeps_its_type_where_a_boolean_allows_it(expert: Expert) -> None:
+    found = only(need("web_t", "other_port_t", "tcp_socket", "name_connect", detail="dest=81"), expert)
+    assert found.best is not None and found.best.kind is Kind.BOOLEAN
