@@ -85,7 +85,7 @@ def causes_of(policy: Path, needs: Sequence[Need]) -> dict[int, Cause]:
 def _volumes(project: Project, scenario: str) -> tuple[Volume, ...]:
     """What the scenario mounts; nothing where it is gone since."""
     try:
-        return tuple(Volume(volume.target) for volume in load_scenario(project, scenario).volumes)
+        return tuple(Volume(volume.target, volume.guest_path or "") for volume in load_scenario(project, scenario).volumes)
     except InputError:
         return ()
 
@@ -117,6 +117,6 @@ def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky
     advice = counsel(project, stored, progress)
     chosen = applicable(advice, risky=risky)
     before = source(te)
-    mended = {one.need.number for one, _ in chosen}
-    left = tuple(one for one in advice if one.need.number not in mended and not one.allowed_now)
+    mended = {one.need.key for one, _ in chosen}.union(*(remedy.covers for _, remedy in chosen))
+    left = tuple(one for one in advice if one.need.key not in mended and not one.allowed_now)
     return Suggestion(te, block(chosen), before, written_into(before, chosen), left)

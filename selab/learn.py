@@ -62,7 +62,8 @@ def learn(
             runs.append(history.add(experiment.run(drafting, machine, request, Progress(progress.listener))))
             stored = history.find(runs[-1].run)
             found = suggestion(drafting, stored, progress, risky=risky)
-            left, grew = found.left, found.after != found.before
+            passed = runs[-1].verdict is Verdict.PASS
+            left, grew = found.left if passed else found.left or left, found.after != found.before
             if grew:
                 put_source(te, found.after)
                 progress.note(f"Of this round, {rehearse(drafting, recorded(stored), module.name, progress).in_words()}.")

@@ -27,9 +27,10 @@ _NO_NEW_PRIVILEGES = ("nnp_transition", "nosuid_transition")
 
 @dataclass(frozen=True)
 class Volume:
-    """A place in the container that the scenario mounts."""
+    """A place in the container that the scenario mounts; `guest_path` is what of the machine it is, where it is not a copy."""
 
     target: str
+    guest_path: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ def advise(needs: Sequence[Need], expert: Expert, causes: Mapping[int, Cause], s
     """Advice for each need; `causes` has what libsepol says stops it, by the need's number."""
     asked: dict[tuple[str, str, str], frozenset[str]] = {}
     for need in needs:
-        key = (need.source, need.target, need.tclass)
-        asked[key] = asked.get(key, frozenset()) | need.permissions
+        asked[need.key] = asked.get(need.key, frozenset()) | need.permissions
     return [_advice(need, expert, causes.get(need.number, Cause.RULE), situation, asked) for need in needs]
 
 
@@ -127,7 +127,7 @@ def _stopped(need: Need, cause: Cause, expert: Expert, remedies: Sequence[Remedy
 
 def _apart(need: Need, situation: Situation) -> Iterator[Remedy]:
     volume = _volume_of(need, situation)
-    if volume:
+    if volume and not volume.guest_path:
         yield Remedy(Kind.RELABEL, f"label: private  (the volume {volume.target})", "the volume has another container's categories")
     yield Remedy(Kind.LEAVE, "Leave it denied", "it belongs to another container, or shared data needs `label: shared`")
 
@@ -152,16 +152,25 @@ def _remedies(need: Need, expert: Expert, cause: Cause, situation: Situation, as
 
 def _labels(need: Need, expert: Expert, situation: Situation) -> Iterator[Remedy]:
     """A volume that is labelled otherwise than containers may use, or a file that is labelled otherwise than its path says."""
-    if volume := _volume_of(need, situation):
+    volume = _volume_of(need, situation)
+    if volume and volume.guest_path:
+        yield from _restored(need, volume.guest_path + need.path.removeprefix(volume.target), expert)
+    elif volume:
         could = expert.index.permissions(need.source, situation.volume_type, need.tclass)
         if situation.volume_type != need.target and need.permissions <= could:
             why = f"{need.path or volume.target} is labelled {need.target}; as {situation.volume_type} it would be allowed"
             yield Remedy(Kind.RELABEL, f"label: private  (the volume {volume.target})", why)
-    elif need.path.startswith("/") and need.source != situation.domain and _can_be_relabelled(need.target, expert):
-        expected = expert.file_type(need.path)
-        if expected not in ("", need.target) and need.permissions <= expert.index.permissions(need.source, expected, need.tclass):
-            why = f"{need.path} is labelled {need.target}; the file contexts say {expected}"
-            yield Remedy(Kind.RELABEL, f"restorecon -v {need.path}", why)
+    elif need.path.startswith("/") and need.source != situation.domain:
+        yield from _restored(need, need.path, expert)
+
+
+def _restored(need: Need, path: str, expert: Expert) -> Iterator[Remedy]:
+    """The label that the file contexts give to a file of the machine, if it has another one and would be allowed with it."""
+    expected = expert.file_type(path)
+    if not _can_be_relabelled(need.target, expert) or expected in ("", need.target):
+        return
+    if need.permissions <= expert.index.permissions(need.source, expected, need.tclass):
+        yield Remedy(Kind.RELABEL, f"restorecon -v {path}", f"{path} is labelled {need.target}; the file contexts say {expected}")
 
 
 def _can_be_relabelled(name: str, expert: Expert) -> bool:
@@ -202,10 +211,21 @@ def _leave(need: Need, situation: Situation, risk: Risk) -> Remedy:
 
 
 def applicable(advice: Iterable[Advice], *, risky: bool = False) -> list[tuple[Advice, Remedy]]:
-    """For each the best remedy that is a line of policy, without those of high risk unless `risky`."""
+    """For each the best remedy that is a line of policy, without those of high risk unless `risky`, and without those that another of the
+    chosen lines makes needless."""
     chosen = []
     for one in advice:
         found = next((remedy for remedy in one.remedies if remedy.is_policy and (risky or not remedy.is_risky)), None)
         if found and (one.best is None or one.best.kind not in (Kind.RELABEL, Kind.BOOLEAN)):
             chosen.append((one, found))
-    return chosen
+    return _without_needless(chosen)
+
+
+def _without_needless(chosen: list[tuple[Advice, Remedy]]) -> list[tuple[Advice, Remedy]]:
+    """An interface that covers most is asked first whether it covers others; one that is needless itself covers nothing."""
+    needless: set[int] = set()
+    for number, (_, remedy) in sorted(enumerate(chosen), key=lambda pair: -len(pair[1][1].covers)):
+        if number not in needless:
+            others = ((other, one.need) for other, (one, theirs) in enumerate(chosen) if other != number and theirs.text != remedy.text)
+            needless |= {other for other, need in others if need.key in remedy.covers}
+    return [each for number, each in enumerate(chosen) if number not in needless]

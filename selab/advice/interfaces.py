@@ -30,7 +30,7 @@ def interfaces_for(need: Need, expert: Expert, asked: Asked) -> list[Remedy]:
         if need.permissions <= granted
     ]
     best = sorted(found, key=lambda one: one[:3])[:SHOWN]
-    remedies = [_remedy(interface, dict(binding), excess, expert) for excess, *_, interface, binding in best]
+    remedies = [_remedy(interface, dict(binding), excess, expert, asked) for excess, *_, interface, binding in best]
     return sorted(remedies, key=lambda one: (one.risk.level, one.excess))
 
 
@@ -98,10 +98,22 @@ def _breadth(interface: Interface, binding: Mapping[str, str], expert: Expert) -
     return sum(len(expert.index.members(target)) + (target in expert.index.attributes) for target in targets)
 
 
-def _remedy(interface: Interface, binding: Mapping[str, str], excess: int, expert: Expert) -> Remedy:
-    grants = _called(interface, binding)
+def _remedy(interface: Interface, binding: Mapping[str, str], excess: int, expert: Expert, asked: Asked) -> Remedy:
+    grants = list(_called(interface, binding))
     risks = (risk_of(expert.index, one.source, one.target, one.tclass, one.permissions) for one in grants)
     risk: Risk = max(risks, key=lambda one: one.level, default=LOW)
     arguments = ", ".join(name for _, name in sorted(binding.items()))
     layer = interface.file.split("/", 1)[0] if "/" in interface.file else ""
-    return Remedy(Kind.INTERFACE, f"{interface.name}({arguments})", interface.summary, risk, excess, layer=layer)
+    covers = frozenset(key for key, permissions in asked.items() if permissions <= _granted(grants, key, expert))
+    return Remedy(Kind.INTERFACE, f"{interface.name}({arguments})", interface.summary, risk, excess, layer=layer, covers=covers)
+
+
+def _granted(grants: Iterable[Grant], key: tuple[str, str, str], expert: Expert) -> frozenset[str]:
+    """What of one source, target and class the rules grant."""
+    source, target, tclass = key
+    found = frozenset[str]()
+    for one in grants:
+        on_target = expert.index.stands_for(one.target, target) and not _any_stands_for(one.target_except, target, expert)
+        if one.source == source and one.tclass == tclass and on_target:
+            found |= one.permissions
+    return found

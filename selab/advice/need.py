@@ -92,6 +92,11 @@ class Need:
         return f"{self.source} {shown_target(self.source, self.target)}:{self.tclass} {braced(self.permissions)}"
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """Source, target and class."""
+        return self.source, self.target, self.tclass
+
+    @property
     def in_words(self) -> str:
         """`apache2 (web_t) asked to read the file /etc/shadow, which is labelled shadow_t`."""
         who = f"{self.comm} ({self.source})" if self.comm else self.source

@@ -22,7 +22,8 @@ class Kind(StrEnum):
 class Remedy:
     """`text` is what to write or to do: a rule, a call, a command, a line of the scenario; `requires` the names that a rule needs of
     others, (kind, name). `excess` counts the permissions between two types that come with it beyond what was asked. `meant`: the policy has
-    it for this very domain."""
+    it for this very domain. `covers` are the denials, by source, target and class, that an interface mends besides the one that it is for.
+    """
 
     kind: Kind
     text: str
@@ -32,6 +33,7 @@ class Remedy:
     requires: tuple[tuple[str, str], ...] = ()
     layer: str = ""
     meant: bool = False
+    covers: frozenset[tuple[str, str, str]] = frozenset()
 
     @property
     def is_policy(self) -> bool:
@@ -44,7 +46,7 @@ class Remedy:
 
     @property
     def in_words(self) -> str:
-        more = f", with {self.excess} permissions more than asked" if self.excess else ""
+        more = f", with {self.excess} permission{'s' * (self.excess > 1)} more than asked" if self.excess else ""
         danger = f"; risk {self.risk.level}: {self.risk.reason}" if self.risk.level is not Level.LOW else ""
         why = f" ({self.why})" if self.why else ""
         return f"{self.text}{why}{more}{danger}"

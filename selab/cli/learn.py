@@ -39,7 +39,7 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
     name = f"{found.policy}.te"
     show_difference(found.before, found.after, (name, name), context.out)
     if found.left:
-        context.out.print("[yellow]Left to you:[/yellow]")
+        context.out.print("[yellow]Left to you[/yellow]: may the container have this?")
         show_advice(found.left, context.out)
     changed = found.after != found.before
     if changed and (apply_ or (sys.stdin.isatty() and click.confirm(f"Write {name}?"))):

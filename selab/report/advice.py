@@ -28,7 +28,7 @@ def show_advice(advice: Iterable[Advice], out: Console) -> None:
 
 
 def _show_remedy(remedy: Remedy, out: Console) -> None:
-    more = f"{remedy.excess} permissions more than asked" if remedy.excess else ""
+    more = f"{remedy.excess} permission{'s' * (remedy.excess > 1)} more than asked" if remedy.excess else ""
     level = remedy.risk.level
     danger = "" if remedy.kind is Kind.LEAVE or level is Level.LOW else f"[{COLOURS[level]}]risk {level}[/]: {safe(remedy.risk.reason)}"
     said = "; ".join(part for part in (safe(remedy.why), more, danger) if part)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from selab.advice.advise import Advice, Situation, Volume, advise, applicable
 from selab.advice.expert import Expert
 from selab.advice.need import Need
-from selab.advice.remedy import Kind
+from selab.advice.remedy import Kind, Remedy
 from selab.policy.decide import Cause
 from selab.policy.risk import Level
 from tests.unit.advice.conftest import need
@@ -125,3 +127,24 @@ def test_a_file_system_without_labels_is_not_relabelled(expert: Expert) -> None:
 def test_a_port_of_others_keeps_its_type_where_a_boolean_allows_it(expert: Expert) -> None:
     found = only(need("web_t", "other_port_t", "tcp_socket", "name_connect", detail="dest=81"), expert)
     assert found.best is not None and found.best.kind is Kind.BOOLEAN
+
+
+@pytest.mark.parametrize(("target", "advised"), [("etc_t", []), ("home_t", ["restorecon -v /srv/www/x"])])
+def test_a_directory_of_the_machine_is_never_made_a_containers_own(target: str, advised: list[str], expert: Expert) -> None:
+    machine = Situation("web_t", (Volume("/machine", "/srv/www" if target == "home_t" else "/srv"),), "volume_t")
+    found = only(need("web_t", target, "file", "read", path="/machine/x"), expert, situation=machine)
+    assert [remedy.text for remedy in found.remedies if remedy.kind is Kind.RELABEL] == advised
+
+
+def test_what_another_line_grants_already_is_not_suggested(expert: Expert) -> None:
+    wanted = [need("app_t", "etc_t", "file", "read"), need("app_t", "home_t", "file", "read", number=2)]
+    advice = advise(wanted, expert, {}, RUN)
+    wide = Remedy(Kind.INTERFACE, "read_both(app_t)", covers=frozenset(one.key for one in wanted))
+    found = applicable([replace(advice[0], remedies=(wide,)), advice[1]])
+    assert [remedy.text for _, remedy in found] == ["read_both(app_t)"]
+
+
+def test_an_interface_says_what_else_it_grants_that_was_asked_for(expert: Expert) -> None:
+    wanted = [need("app_t", "etc_t", "file", "read"), need("app_t", "home_t", "file", "read", number=2)]
+    everything = next(one for one in advise(wanted, expert, {}, RUN)[0].remedies if one.text == "read_etc(app_t)")
+    assert everything.covers == {("app_t", "etc_t", "file")}
