@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.advice.advise import Advice, Situation, Volume, advise, applicable
-from selab.advice.block import block, written_into
+from selab.advice.block import block, cil, written_into
 from selab.advice.expert import Expert
 from selab.advice.need import Need
 from selab.container.label import runtime_file_type
@@ -99,9 +99,12 @@ def numbered(advice: Sequence[Advice], number: int | None) -> Iterator[Advice]:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Rules for the candidate in the file `te`: `text` alone, and the file `before` and `after`; `left` are denials for a person."""
+    """Rules for the candidate in the file `te`: `text` alone, and the file `before` and `after`; `left` are denials for a person.
 
-    te: Path
+    For a domain out of a block of CIL there is only the `text`, and no file.
+    """
+
+    te: Path | None
     text: str
     before: str
     after: str
@@ -110,13 +113,15 @@ class Suggestion:
 
 def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky: bool = False) -> Suggestion:
     """What the run's denials ask for. Raises InputError where the run had no candidate, or its .te cannot be extended."""
-    policy = stored.document.policy
-    if policy == NO_POLICY:
+    policy, domain = stored.document.policy, stored.document.label.requested.split(":")[2]
+    if policy == NO_POLICY and "." not in domain:
         raise InputError("The run had no candidate to write rules for.", stored.document.run, "Run it with --policy NAME.")
-    te = project.policies / f"{policy}.te"
     advice = counsel(project, stored, progress)
     chosen = applicable(advice, risky=risky)
-    before = source(te)
     mended = {one.need.key for one, _ in chosen}.union(*(remedy.covers for _, remedy in chosen))
     left = tuple(one for one in advice if one.need.key not in mended and not one.allowed_now)
+    if "." in domain:
+        return Suggestion(None, cil(chosen), "", "", left)
+    te = project.policies / f"{policy}.te"
+    before = source(te)
     return Suggestion(te, block(chosen), before, written_into(before, chosen), left)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from selab.advice.advise import Advice
+from selab.advice.need import Need
 from selab.advice.remedy import Kind, Remedy
 from selab.errors import InputError
 
@@ -24,6 +25,17 @@ def block(chosen: Chosen, required: Collection[str] = ()) -> str:
     first = {remedy.text: (advice, remedy) for advice, remedy in reversed(chosen)}
     entries = sorted((_place(remedy), _line(advice, remedy)) for advice, remedy in first.values())
     return "\n".join([*_requirements((remedy for _, remedy in chosen), required), *(line for _, line in entries)])
+
+
+def cil(chosen: Chosen) -> str:
+    """The same for a domain that CIL's blocks have named (`web.process`, as udica makes them): rules in CIL, which has no interfaces."""
+    wanted = dict.fromkeys((advice.need, f"; {_asked(advice.need)}") for advice, _ in chosen)
+    return "\n".join(f"{comment}\n{_cil_rule(need)}" for need, comment in wanted)
+
+
+def _cil_rule(need: Need) -> str:
+    target = "self" if need.target == need.source else need.target
+    return f"(allow {need.source} {target} ({need.tclass} ({' '.join(sorted(need.permissions))})))"
 
 
 def written_into(text: str, chosen: Chosen) -> str:
@@ -55,10 +67,12 @@ def _place(remedy: Remedy) -> int:
 
 
 def _line(advice: Advice, remedy: Remedy) -> str:
-    need = advice.need
+    return f"# {_asked(advice.need)}\n{remedy.text}"
+
+
+def _asked(need: Need) -> str:
     example = " ".join(part for part in (need.comm, need.path or need.detail) if part)
-    asked = " ".join(f"{need} {f'({example})' if example else ''}".split())
-    return f"# {_harmless(asked)}\n{remedy.text}"
+    return _harmless(" ".join(f"{need} {f'({example})' if example else ''}".split()))
 
 
 def _harmless(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from selab.cli.context import Context, pass_context
+from selab.errors import InputError
 from selab.report.markup import safe
 
 
@@ -61,17 +62,20 @@ def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risk
     from selab.history import History
 
     found = suggestion(context.project, History.of(context.project).find(name), context.progress, risky=allow_risky)
+    if found.te is None and (apply_ or as_diff):
+        raise InputError("The domain is named by a block of CIL.", "selab writes into .te files only.", "`selab suggest` prints the rules.")
+    file = found.te.name if found.te else ""
     if as_json:
         left = [{"denial": str(one.need), "advice": one.in_a_line} for one in found.left]
-        click.echo(json.dumps({"schema": 1, "policy": found.te.name, "rules": found.text, "left": left}, indent=2))
+        click.echo(json.dumps({"schema": 1, "policy": file, "rules": found.text, "left": left}, indent=2))
     elif as_diff:
         lines = (found.before.splitlines(keepends=True), found.after.splitlines(keepends=True))
-        click.echo("".join(difflib.unified_diff(*lines, found.te.name, found.te.name)), nl=False)
+        click.echo("".join(difflib.unified_diff(*lines, file, file)), nl=False)
     elif not apply_:
         click.echo(found.text or "# Nothing to add.")
     for one in () if as_json else found.left:
         context.out.print(f"[yellow]left to you[/yellow]: {safe(str(one.need))}: {safe(one.in_a_line)}", soft_wrap=True)
-    if apply_:
+    if apply_ and found.te:
         backup = rewrite(found.te, found.before, found.after)
-        said = f"{found.te.name} is written; the old one is {backup.name}." if backup else f"{found.te.name} has it all already."
+        said = f"{file} is written; the old one is {backup.name}." if backup else f"{file} has it all already."
         context.progress.note(said)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.advice.advise import Advice
-from selab.advice.block import BEGIN, END, block, written_into
+from selab.advice.block import BEGIN, END, block, cil, written_into
 from selab.advice.need import Need
 from selab.advice.remedy import Kind, Remedy
 from selab.errors import InputError
@@ -88,3 +88,15 @@ def test_without_anything_to_add_the_file_is_as_it_was() -> None:
 def test_broken_markers_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="markers"):
         written_into(text, [RULE])
+
+
+def test_a_domain_out_of_a_block_of_cil_gets_rules_in_cil() -> None:
+    asked = need("web.process", "etc_t", "file", "read", "open", comm="cat", path="/etc/hosts")
+    assert cil([chosen("read_etc(web.process)", Kind.INTERFACE, asked)]) == (
+        "; web.process etc_t:file { open read } (cat /etc/hosts)\n(allow web.process etc_t (file (open read)))"
+    )
+
+
+def test_cil_says_self_for_its_own() -> None:
+    own = need("web.process", "web.process", "capability", "setuid")
+    assert "(allow web.process self (capability (setuid)))" in cil([chosen("x", Kind.RULE, own)])
