@@ -27,13 +27,15 @@ def explain(context: Context, name: str, number: int | None, as_json: bool) -> N
 
     from selab.counsel import counsel, numbered
     from selab.history import History
-    from selab.report.advice import document, show_advice
+    from selab.report.advice import document, show_advice, show_errors
 
-    found = list(numbered(counsel(context.project, History.of(context.project).find(name), context.progress), number))
+    stored = History.of(context.project).find(name)
+    found = list(numbered(counsel(context.project, stored, context.progress), number))
     if as_json:
         click.echo(json.dumps({"schema": 1, "advice": document(found)}, indent=2))
     else:
         show_advice(found, context.out)
+        show_errors(stored.document.selinux_errors if number is None else (), context.out)
 
 
 @click.command()

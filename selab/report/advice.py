@@ -8,6 +8,8 @@ from rich.console import Console
 
 from selab.advice.advise import Advice
 from selab.advice.remedy import Kind, Remedy
+from selab.advice.selinux_error import remedy_of
+from selab.document import SelinuxErrorEntry
 from selab.policy.risk import Level
 from selab.report.markup import safe
 
@@ -35,6 +37,14 @@ def _show_remedy(remedy: Remedy, out: Console) -> None:
     out.print(f"   {remedy.kind.value:9} {safe(remedy.text)}", soft_wrap=True)
     if said:
         out.print(f"             [dim]{said}[/dim]", soft_wrap=True)
+
+
+def show_errors(errors: Iterable[SelinuxErrorEntry], out: Console) -> None:
+    """What SELinux reported without a denial: what it means, and what could be done."""
+    for error in errors:
+        out.print(f"[red]SELinux error[/red]: {safe(error.meaning)}", soft_wrap=True)
+        remedy = remedy_of(error.kind, error.source, error.target, error.invalid_context)
+        out.print(f"   {safe(remedy)}", soft_wrap=True)
 
 
 def show_in_brief(advice: Sequence[Advice], out: Console) -> None:

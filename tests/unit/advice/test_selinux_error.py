@@ -1,0 +1,29 @@
+"""What is said to failures without a denial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selab.advice.selinux_error import UNKNOWN, remedy_of
+from selab.audit.event import read_events
+
+CORPUS = Path(__file__).parents[2] / "corpus"
+
+
+def test_a_role_that_lacks_the_type_gets_it() -> None:
+    assert remedy_of("security_compute_sid", "", "", "u:system_r:web_t:s0").startswith("role system_r types web_t;")
+
+
+def test_a_bounded_transition_names_both_domains() -> None:
+    said = remedy_of("security_bounded_transition", "u:r:init_t:s0", "u:r:web_t:s0", "")
+    assert said.startswith("allow init_t web_t:process2 nnp_transition;")
+
+
+@pytest.mark.parametrize("name", ["selinux_err", "bounded_transition_event", "bounds_err", "setxattr_invalid_context"])
+def test_every_recorded_failure_has_an_answer(name: str) -> None:
+    events = read_events((CORPUS / f"{name}.log").read_bytes().splitlines())
+    errors = [error for event in events for error in event.selinux_errors()]
+    said = [remedy_of(error.kind, error.scontext, error.tcontext, error.invalid_context) for error in errors]
+    assert said and UNKNOWN not in said
