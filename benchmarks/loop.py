@@ -113,7 +113,7 @@ def by_selab(guest: Guest, project: Project) -> Stages:
         request = after_last_run(project, experiment.Request("apache", mode=Mode.PERMISSIVE))
         wanted = experiment.plan(project, request)
         with experiment.begun(project, wanted):
-            result = experiment.run_on(guest, project, wanted, progress)
+            result = experiment.run_on(guest, Machine(project), project, wanted, progress)
         History.of(project).add(result)
     stages = {name: seconds for name, seconds in progress.timings.items() if name not in ("link", "load")}
     return stages | {"the rest": clock.stages["all"] - sum(stages.values())}

@@ -21,15 +21,18 @@ from selab.container.steps import StepResult, log_tail, run_steps
 from selab.guest import Ask, Guest, ask_together
 from selab.host import Host
 from selab.lock import vm_lock
+from selab.lockout import Rescuer, see_login, undone
 from selab.policy.base import BasePolicy, StoreChanged, ensure_base, same_store, survey
 from selab.policy.build import CompiledModule
 from selab.policy.candidate import LoadedPolicy, WantedPolicy, compiled_all, linked, linked_file, require_type
 from selab.policy.contexts import FileContexts, file_contexts
 from selab.policy.decide import can_decide
-from selab.policy.load import Mode, restore_mode, switch_mode
+from selab.policy.guard import renewed, restore_mode, switch_mode
+from selab.policy.load import ANY, Mode, load_base
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.relabel import label_files, restore_labels
 from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
+from selab.policy.trespass import beyond_its_own
 from selab.progress import Progress
 from selab.project import Project
 from selab.replay import Recorded, replay
@@ -39,7 +42,7 @@ from selab.verdict import Evidence, Verdict, judge
 NO_POLICY = "none"
 
 
-class Machine(Protocol):
+class Machine(Rescuer, Protocol):
     """Whatever can have a guest ready: a VM, or a host that the user names."""
 
     def ensure(self, progress: Progress) -> Guest: ...
@@ -101,6 +104,7 @@ class Lab:
     """All that an attempt works with; nothing of it changes during a run."""
 
     guest: Guest
+    machine: Machine
     project: Project
     wanted: Plan
     progress: Progress
@@ -169,7 +173,7 @@ def run(project: Project, machine: Machine, request: Request, progress: Progress
     with vm_lock(project, f"selab run {wanted.scenario.name}", progress), begun(project, wanted):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
-        return run_on(guest, project, wanted, progress)
+        return run_on(guest, machine, project, wanted, progress)
 
 
 @contextlib.contextmanager
@@ -188,14 +192,19 @@ def begun(project: Project, wanted: Plan) -> Iterator[None]:
         yield
 
 
-def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> Run:
-    """The same in a guest that is ready."""
+def run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, progress: Progress) -> Run:
+    """The same in a guest of `machine` that is ready. Raises LockedOut where the guest had to be brought back from outside."""
+    with undone(machine, wanted.policy, wanted.mode, progress):
+        return _run_on(guest, machine, project, wanted, progress)
+
+
+def _run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, progress: Progress) -> Run:
     started = datetime.datetime.now(datetime.UTC)
     try:
-        lab = _prepare(guest, project, wanted, progress, wanted.request.base)
+        lab = _prepare(guest, machine, project, wanted, progress, wanted.request.base)
         found = _attempt(lab)
     except StoreChanged:
-        lab = _prepare(guest, project, wanted, progress)
+        lab = _prepare(guest, machine, project, wanted, progress)
         found = _attempt(lab)
     hidden: tuple[Denial, ...] = ()
     notes = [*found.loaded.notes, *(f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out)]
@@ -225,7 +234,7 @@ def run_on(guest: Guest, project: Project, wanted: Plan, progress: Progress) -> 
     )
 
 
-def _prepare(guest: Guest, project: Project, wanted: Plan, progress: Progress, expected: BasePolicy | None = None) -> Lab:
+def _prepare(guest: Guest, machine: Machine, project: Project, wanted: Plan, progress: Progress, expected: BasePolicy | None = None) -> Lab:
     """Everything of a run that needs no change in the guest: the base policy, the candidate as CIL, the label.
 
     The base policy is the `expected` one, which is made sure of when the guest is asked for more, or what the guest says.
@@ -241,7 +250,7 @@ def _prepare(guest: Guest, project: Project, wanted: Plan, progress: Progress, e
     label = ContainerLabel(_label_type(wanted, base), wanted.scenario.label.level or random_level())
     require_type(label.type, candidates, base)
     contexts = file_contexts(base, candidates)
-    return Lab(guest, project, wanted, progress, base, tools, candidates, label, contexts)
+    return Lab(guest, machine, project, wanted, progress, base, tools, candidates, label, contexts)
 
 
 def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
@@ -249,20 +258,30 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
 
     The window is opened first: what is denied once between the cache's flush and the mark would be in no window.
     """
+    enforcing, reach = lab.wanted.mode is not Mode.PERMISSIVE, beyond_its_own(lab.candidates)
     with contextlib.ExitStack() as undo:
+        if reach:
+            undo.callback(load_base().of, lab.guest)  # what logs in under it would have a label that no other policy knows
         mode = undo.enter_context(contextlib.ExitStack())
         mode.callback(restore_mode().of, lab.guest)
         with lab.progress.step("Putting the candidate in force", "policy"):
-            policy, switch = lab.policy(dontaudit=dontaudit), switch_mode(lab.wanted.mode is not Mode.PERMISSIVE)
-            first = (same_store(lab.base.facts), restore_labels(), open_window(), policy.flushed([lab.label.context]), switch)
-            answers = ask_together(lab.guest, *first)
+            policy = lab.policy(dontaudit=dontaudit)
+            switch = switch_mode(enforcing, ANY if policy.installed else policy.digest)
+            late = enforcing and bool(lab.contexts.places)  # while the guest enforces, setfiles may not read what it is to apply
+            first = (same_store(lab.base.facts), restore_labels(), open_window(), policy.flushed([lab.label.context]))
+            answers = ask_together(lab.guest, *first, *(() if late else (switch,)))
             _, _, opened = (next(answers) for _ in range(3))
             undo.callback(release, lab.guest, opened)
-            loaded = _in_force(lab, policy, answers, switch)
-            undo.enter_context(_labelled(lab))
+            loaded = _in_force(lab, policy, answers, *(() if late else (switch,)))
+            labelled = undo.enter_context(_labelled(lab))
+            if late:
+                switch.of(lab.guest)
+            if enforcing and (reach or labelled):
+                see_login(lab.machine, lab.wanted.policy, reach or f"what it labels in {lab.contexts.places[0]}", lab.progress)
             if loaded.loaded and dontaudit:
                 _foretell(lab, loaded)
-        outcome = _workload(lab)
+        with renewed(lab.guest) if enforcing else contextlib.nullcontext():
+            outcome = _workload(lab)
         with lab.progress.step("Reading the audit window", "audit"):
             window, *restored = ask_together(lab.guest, close_window(opened), restore_mode())
             if restored:
@@ -272,14 +291,14 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
 
 
 @contextlib.contextmanager
-def _labelled(lab: Lab) -> Iterator[None]:
-    """The guest's files under the candidates' file contexts inside the block."""
+def _labelled(lab: Lab) -> Iterator[bool]:
+    """The guest's files under the candidates' file contexts inside the block, and whether there were any."""
     labelled = True  # unless it says otherwise: it may break off half-way
     try:
         labelled = label_files(lab.guest, lab.contexts)
         if labelled:
             lab.progress.note(f"Labelled what the guest has of {', '.join(lab.contexts.places)}.")
-        yield
+        yield labelled
     finally:
         if labelled:
             restore_labels().of(lab.guest)

@@ -44,7 +44,7 @@ def install(project: Project, machine: Machine, policy: str, scenario: str, prog
         with progress.step("Installing: the guest rebuilds its whole policy", "install"):
             store.install(guest, packages)
             store.relabel(guest, places)
-        return run_on(guest, project, wanted, progress)
+        return run_on(guest, machine, project, wanted, progress)
 
 
 def uninstall(project: Project, machine: Machine, policy: str, progress: Progress) -> None:

@@ -14,6 +14,7 @@ from selab.errors import SelabError, Unreachable
 from selab.experiment import Machine, Request
 from selab.guest import Guest
 from selab.lock import vm_lock
+from selab.lockout import LockedOut
 from selab.progress import Progress
 from selab.project import Project
 from selab.rehearsal import after_last_run
@@ -72,12 +73,18 @@ class Watch:
             doing = f"selab watch {wanted.scenario.name}"
             with experiment.begun(self.project, wanted), vm_lock(self.project, doing, progress):
                 try:
-                    return experiment.run_on(self._connected(progress), self.project, wanted, progress)
+                    return self._run_on(wanted, progress)
                 except Unreachable:
                     self._guest = None
-                    return experiment.run_on(self._connected(progress), self.project, wanted, progress)
+                    return self._run_on(wanted, progress)
+        except LockedOut as error:
+            self._guest = None
+            return error
         except SelabError as error:
             return error
+
+    def _run_on(self, wanted: experiment.Plan, progress: Progress) -> experiment.Run:
+        return experiment.run_on(self._connected(progress), self.machine, self.project, wanted, progress)
 
     def _connected(self, progress: Progress) -> Guest:
         if self._guest is None:

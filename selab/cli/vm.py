@@ -104,6 +104,25 @@ def reset(context: Context) -> None:
 
 
 @vm.command()
+@pass_context
+def rescue(context: Context) -> None:
+    """Give the guest its base policy back where a candidate locks everybody out: by SSH, the serial console, or a reset.
+
+    `selab run` does so by itself. Does nothing where a new login works and nothing is left of a run.
+
+    \b
+    Example:
+      selab vm rescue
+    """
+    from selab.lock import vm_lock
+    from selab.vm.machine import Machine
+
+    with vm_lock(context.project, "selab vm rescue", context.progress), context.progress.step("Looking whether the guest obeys"):
+        said = Machine(context.project).rescue(context.progress)
+    context.out.print(said or "Nothing is wrong: a new login works, and the guest is in its own mode.")
+
+
+@vm.command()
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @pass_context
 def destroy(context: Context, yes: bool) -> None:

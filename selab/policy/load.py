@@ -70,28 +70,11 @@ known "$@"
 _FLUSH = r"""
 policyload; before=$count
 loaded= at=; [ -e /run/selab/loaded ] && read -r loaded at </run/selab/loaded
-[ "$1" = any ] || { [ "$loaded" = "$1" ] && [ "$at" = "$before" ]; } || exit 7
+[ "$1" = any ] || { [ "$loaded" = "$1" ] && [ "$at" = "$before" ]; } || { : >/run/selab/loaded; exit 7; }
 printf 1 >/sys/fs/selinux/commit_pending_bools || exit 4
 policyload
 [ "$count" -eq $((before + 1)) ] || { echo "policyload went from $before to $count" >&2; exit 5; }
 known "$@"
-"""
-# /run/selab/mode holds the mode from before a run, until it is put back: a run that was cut off has no other memory of it.
-_SET_MODE = r"""
-mode() { read -r mode </sys/fs/selinux/enforce; }  # which has no line end, so that reading it never is a success
-set_mode() { printf "$1" >/sys/fs/selinux/enforce || exit; mode; [ "$mode" = "$1" ] || exit 1; }
-"""
-_SWITCH = r"""
-mode
-[ "$mode" != "$1" ] || exit 0
-[ -s /run/selab/mode ] || echo "$mode" >/run/selab/mode
-set_mode "$1"
-"""
-_BACK = r"""
-[ -s /run/selab/mode ] || exit 0
-read -r before </run/selab/mode
-set_mode "$before"
-: >/run/selab/mode
 """
 
 
@@ -112,6 +95,11 @@ def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Ask[None]:
     """Load `policy`, which flushes the cache, and prove it: the kernel's counter went up by one, and each of `contexts` is valid."""
     read = functools.partial(_proven, "The policy was not loaded.")
     return Ask(_FUNCTIONS + _LOAD, read, (policy.digest, *contexts), policy.binary, LOAD_TIMEOUT)
+
+
+def load_base() -> Ask[None]:
+    """Load what the next boot would load, in place of a candidate."""
+    return Ask("rm -f /run/selab/loaded; load_policy", functools.partial(_proven, "The base policy was not loaded."), timeout=LOAD_TIMEOUT)
 
 
 def flush_cache(digest: str, contexts: Sequence[str] = ()) -> Ask[bool]:
@@ -136,17 +124,3 @@ def _proven(what: str, done: Completed) -> None:
         }
         hint = "Does the template give the domain a role? container_domain_template does." if done.returncode == 6 else ""
         raise CommandFailed(sentence.get(done.returncode, what), ["load-policy"], done.returncode, done.error_text, hint)
-
-
-def switch_mode(enforcing: bool) -> Ask[None]:
-    """Switch the mode, see that it took, and remember in the guest what it was."""
-    return Ask(_SET_MODE + _SWITCH, _mode_is_set, ("1" if enforcing else "0",))
-
-
-def restore_mode() -> Ask[None]:
-    """The mode from before `switch_mode`, also of a run that was cut off. Does nothing where it was not switched."""
-    return Ask(_SET_MODE + _BACK, _mode_is_set)
-
-
-def _mode_is_set(done: Completed) -> None:
-    done.expect("The guest's mode could not be set.")

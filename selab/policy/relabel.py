@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
+
 from selab.errors import SelabError
 from selab.guest import Ask, Completed, Guest
 from selab.policy.contexts import FileContexts
@@ -35,16 +38,6 @@ with open(state + ".half", "w", errors="surrogateescape") as out:
     out.flush(); os.fsync(out.fileno())
 os.replace(state + ".half", state)
 """
-_RESTORE = r"""
-import json, os, sys
-for path, label in json.load(open(sys.argv[1], errors="surrogateescape")).items():
-    try:
-        if os.getxattr(path, "security.selinux", follow_symlinks=False).decode() != label:
-            os.setxattr(path, "security.selinux", label.encode(), follow_symlinks=False)
-    except FileNotFoundError:
-        pass
-os.unlink(sys.argv[1])
-"""
 _APPLY = r"""
 contexts=$1 state=$2 limit=$3 save=$4; shift 4
 there=0
@@ -66,7 +59,12 @@ python3 -c "$2" "$1"
 
 def restore_labels() -> Ask[None]:
     """Put back every label that `label_files` has changed, now or in a run that was cut off. Does nothing where there is none."""
-    return Ask(_UNDO, _restored, (LABELS, _RESTORE), timeout=RELABEL_TIMEOUT)
+    return Ask(_UNDO, _restored, (LABELS, _restore()), timeout=RELABEL_TIMEOUT)
+
+
+@functools.cache
+def _restore() -> str:
+    return importlib.resources.files("selab.policy").joinpath("restore_labels.py").read_text()
 
 
 def _restored(done: Completed) -> None:

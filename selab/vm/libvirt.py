@@ -71,7 +71,8 @@ def _start_daemons() -> None:
         if path is None:
             raise SelabError("libvirt is not installed.", f"there is no {daemon}", INSTALL)
         # Its own session: Ctrl-C in selab's terminal must not end a daemon that other VMs use.
-        subprocess.run([path, "-d"], capture_output=True, timeout=DAEMON_LIMIT, start_new_session=True, stdin=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the caller asks it for an answer
+            subprocess.run([path, "-d"], capture_output=True, timeout=DAEMON_LIMIT, start_new_session=True, stdin=subprocess.DEVNULL)
 
 
 def _open_kvm() -> None:

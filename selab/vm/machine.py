@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.resources
 import logging
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -16,8 +18,8 @@ from typing import Any
 from selab.errors import SelabError, Unreachable
 from selab.progress import Progress
 from selab.project import Project
-from selab.vm import boxes, console, kvm, libvirt, provision
-from selab.vm.ssh import SshGuest, interactive, pin_text
+from selab.vm import boxes, console, keys, kvm, libvirt, provision, rescue
+from selab.vm.ssh import LOGIN_TIMEOUT, SshGuest, interactive, pin_text
 from selab.vm.state import Remembered, State, free_port
 from selab.vm.vagrant import Vagrant
 
@@ -25,11 +27,20 @@ log = logging.getLogger("selab")
 
 ANSWER_LIMIT = 240.0
 """Seconds until a VM that runs must answer: an emulated boot takes 60 to 70 here; a slower host gets three times that."""
+PATIENCE = 15.0
+"""Seconds that a VM which runs, and answered once, is given before the serial console is asked what is wrong."""
 RETRY = 0.5
 """Seconds between two tries to connect: QEMU accepts at once and closes again until the guest's sshd is there."""
 EMULATED = "mitigations=off tsc=reliable clocksource=tsc"
 """For a kernel on an emulated CPU, which has no side channels to close and a time stamp counter that Linux distrusts without a reason:
 the clock it would take instead leaves the emulation for each reading."""
+ADD_KEY = """
+key=$(cat)
+for user in root "${SUDO_USER:-vagrant}"; do
+  home=$(getent passwd "$user" | cut -d: -f6); [ -n "$home" ] || continue
+  umask 077; mkdir -p "$home/.ssh"; echo "$key" >>"$home/.ssh/authorized_keys"; chown -R "$user:" "$home/.ssh"
+done
+"""
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 OFF = {"poweroff", "shutoff", "shut off", "aborted", "stopped", "crashed", "shutdown"}
@@ -53,7 +64,9 @@ class Machine:
                 guest = self._bring_up(progress)
         if not provision.is_ready(guest):
             with progress.step("Preparing the guest"):
+                guest = self._with_own_key(guest, progress)
                 provision.provision(guest, progress)
+        self._own_password(guest)
         return self._as_root(guest)
 
     def status(self) -> str:
@@ -64,12 +77,12 @@ class Machine:
         guest.close()
         return "running"
 
-    def connect(self) -> SshGuest:
-        """A connection to the VM as it was reached last; starts nothing. Raises Unreachable."""
+    def connect(self, limit: float = LOGIN_TIMEOUT) -> SshGuest:
+        """A connection to the VM as it was reached last; starts nothing. Raises Unreachable where a step takes over `limit` seconds."""
         address = self.files.address()
         if address is None:
             raise Unreachable("There is no VM yet.", hint="`selab vm up` makes one.")
-        return SshGuest.connect(address)
+        return SshGuest.connect(address, limit=limit)
 
     def shell(self) -> None:
         """An interactive shell in the guest, until the user leaves it."""
@@ -102,6 +115,21 @@ class Machine:
         if done.returncode:
             raise SelabError("The VM could not be reset.", f"`virsh reset {domain}`: {done.stderr.strip()}", "Try `selab vm halt`.")
 
+    def rescue(self, progress: Progress) -> str:
+        """See whether a new login works and the guest is in order, and where not, give it its base policy back: by SSH, through the serial
+        console, or by a reset. What was done, or nothing where nothing was wrong. Raises Unreachable where nothing helps."""
+        if self.files.domain and libvirt.domain_state(self.files.domain) not in ("running", ""):
+            return ""  # somebody has stopped it: no policy can
+        return rescue.rescue(rescue.Ways(self._new_login, self._rebooted, self.files.domain, self.files.password()), progress)
+
+    def try_login(self) -> None:
+        """Log in anew, as the next selab would, and run something. Raises SelabError where that does not work."""
+        with self._new_login() as guest:
+            guest.run(("true",), timeout=rescue.CHECK_LIMIT).expect("A new login can run nothing.")
+
+    def _new_login(self) -> SshGuest:
+        return self.connect(rescue.LOGIN_LIMIT)
+
     def wait(self) -> SshGuest:
         """A connection to a VM that is on its way up. Raises SelabError with what the console shows when it does not come."""
         with console.recording(self.files.domain) as recorder:
@@ -129,7 +157,7 @@ class Machine:
             return self._starting(lambda: self.vagrant.up(progress))
         if state == "running" or (state == "inaccessible" and self._provider() == "libvirt"):
             progress.note("it runs; waiting for it to answer")
-            return self._starting(lambda: None, anew=True)
+            return self._found_running(progress)
         if state in BUSY:
             raise SelabError(
                 "The VM is busy.", f"Vagrant says: {state}", "Another process is working on it; wait for that, then run again."
@@ -164,19 +192,64 @@ class Machine:
             self._remember(anew)
             return self._await(recorder)
 
-    def _await(self, recorder: console.Recorder) -> SshGuest:
+    def _found_running(self, progress: Progress) -> SshGuest:
+        """The guest of a VM that runs and did not answer: it boots, or a policy has locked SSH out, or nothing in it obeys any more."""
+        known = self.files.known_hosts.exists()
+        self._remember(anew=True)
+        if known and self.files.domain:
+            with contextlib.suppress(Unreachable):
+                return self._await(console.Recorder(), PATIENCE)
+            try:
+                rescue.by_console(self.files.domain, self.files.password())
+                progress.note("it had locked SSH out: the base policy was given back through the serial console")
+            except Unreachable as error:
+                log.info("no way in by the console: %s", error)
+        try:
+            return self.wait()
+        except Unreachable as error:
+            if not known:
+                raise
+            progress.note("it does not obey any more: resetting it")
+            try:
+                return self._rebooted()
+            except SelabError as again:
+                raise error from again
+
+    def _rebooted(self) -> SshGuest:
+        self.reset()
+        return self.wait()
+
+    def _with_own_key(self, guest: SshGuest, progress: Progress) -> SshGuest:
+        """The same guest by a key that nobody else has, where it was reached by Vagrant's well-known one (`insert_key = false`)."""
+        if not keys.is_well_known(self.files.key):
+            return guest
+        progress.note("a key of its own, instead of Vagrant's well-known one")
+        private, public = keys.new_key()
+        guest.run(("sh", "-c", ADD_KEY), input=public.encode() + b"\n").expect("The VM's own key could not be set.")
+        guest.close()
+        self.files.replace_key(private, self._provider())
+        return self.connect()
+
+    def _own_password(self, guest: SshGuest) -> None:
+        """Give root a random password, for the serial console alone, and keep it; once per VM."""
+        if not self.files.password():
+            password = secrets.token_urlsafe(24)
+            done = guest.run(("chpasswd",), input=f"root:{password}\n".encode())
+            done.expect("The password of the serial console could not be set.")
+            self.files.keep_password(password)
+
+    def _await(self, recorder: console.Recorder, limit: float = 0.0) -> SshGuest:
+        limit = limit or ANSWER_LIMIT
         address = self.files.address()
         if address is None:
             raise Unreachable("It is not known how to reach the VM.", str(self.files.directory))
-        deadline = time.monotonic() + ANSWER_LIMIT
+        deadline = time.monotonic() + limit
         while True:
             try:
-                return SshGuest.connect(address, first_contact=True)
+                return SshGuest.connect(address, first_contact=True, limit=min(limit, LOGIN_TIMEOUT))
             except Unreachable as error:
                 if time.monotonic() > deadline:
-                    late = Unreachable(
-                        f"The VM runs but did not answer for {ANSWER_LIMIT:g} s.", error.detail, "`selab vm console` shows it."
-                    )
+                    late = Unreachable(f"The VM runs but did not answer for {limit:g} s.", error.detail, "`selab vm console` shows it.")
                     raise _with_console(late, recorder, self.files.directory) from error
             time.sleep(RETRY)
 
@@ -213,14 +286,26 @@ class Machine:
         config = self.vagrant.ssh_config()
         provider = self._provider()
         domain = self.files.domain if provider == "libvirt" else ""
-        key = self.files.keep_key(config.key)
+        login = self.files.keep_key(config.key)
         known = self.files.remembered()
         user = known.user if known and known.domain == domain and not anew else config.user
-        self.files.remember(Remembered(config.host, config.port, user, str(key), domain, provider))
+        self.files.remember(Remembered(config.host, config.port, user, str(login), domain, provider))
         if domain and not self.files.known_hosts.exists():
             told = libvirt.agent_read(domain, HOST_KEY)
-            if told:
-                pin_text(self.files.known_hosts, told.decode("ascii", "replace"))
+            key = told.decode("ascii", "replace") if told else self._key_on_console(domain)
+            if key:
+                pin_text(self.files.known_hosts, key)
+
+    def _key_on_console(self, domain: str) -> str:
+        """The guest's host key as root reads it on the serial console, or nothing: then the one of the first contact counts."""
+        try:
+            with console.Console(domain) as shell:
+                shell.login(self.files.password() or rescue.FIRST_PASSWORD)
+                code, said = shell.run(f"cat {HOST_KEY}")
+            return said.strip() if code == 0 and said.startswith("ssh-") else ""
+        except Unreachable as error:
+            log.info("the host key is taken from the network, at the first contact: %s", error)
+            return ""
 
     # --- what Vagrant is told -----------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ import functools
 import hashlib
 import importlib.resources
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from selab.errors import CommandFailed, SelabError
 from selab.guest import Guest
@@ -29,18 +29,32 @@ done
 
 @dataclass(frozen=True)
 class Step:
-    """`probe` and `apply` are shell scripts; the probe succeeds where there is nothing to do. A probe may call `have TOOL...`."""
+    """`probe` and `apply` are shell scripts; the probe succeeds where there is nothing to do. A probe may call `have TOOL...`.
+
+    `files` are selab's own that the guest must have as they are, by their path there; they are put there before `apply`.
+    """
 
     name: str
     probe: str
     apply: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @functools.cache
 def _recipe() -> tuple[dict[str, tuple[Step, ...]], str]:
     data = importlib.resources.files("selab.vm").joinpath("provision.toml").read_bytes()
-    groups = tomllib.loads(data.decode())
-    return {name: tuple(Step(**step) for step in steps) for name, steps in groups.items()}, hashlib.sha256(data).hexdigest()[:16]
+    groups = {name: tuple(_step(**step) for step in steps) for name, steps in tomllib.loads(data.decode()).items()}
+    whole = hashlib.sha256(data)
+    for text in (text for steps in groups.values() for step in steps for text in step.files.values()):
+        whole.update(text)
+    return groups, whole.hexdigest()[:16]
+
+
+def _step(name: str, probe: str, apply: str, files: Mapping[str, str] | None = None) -> Step:
+    """A step of the recipe, where `files` names each file's source in selab. A guest with another version of one is not ready."""
+    texts = {path: importlib.resources.files("selab").joinpath(source).read_bytes() for path, source in (files or {}).items()}
+    sums = "".join(f"echo '{hashlib.sha256(text).hexdigest()}  {path}' | sha256sum --status -c - && " for path, text in texts.items())
+    return Step(name, sums + probe, apply, texts)
 
 
 def steps(family: str) -> tuple[Step, ...]:
@@ -75,6 +89,8 @@ def provision(guest: Guest, progress: Progress) -> list[str]:
         guest.put(b"not ready\n", STAMP)
     for step in todo:
         with progress.step(step.name):
+            for path, text in step.files.items():
+                guest.put(text, path, mode=0o755)
             done = guest.run(("sh", "-c", step.apply), timeout=APPLY_LIMIT)
             done.expect(f"Preparing the guest failed at the step '{step.name}'.", hint="Run again to go on from there.")
     left = _probe(guest, todo) if todo else []

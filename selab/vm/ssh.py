@@ -39,6 +39,10 @@ ANSWER_GRACE = 15.0
 """Seconds beyond a command's own limit until the guest itself counts as hung."""
 KEEPALIVE = 15
 """Seconds between keepalives: a cut connection is noticed, and a firewall between does not forget it."""
+SILENT = 10.0
+"""Seconds without a word from a command after which it is worth asking whether the guest still starts commands at all."""
+PROBE_LIMIT = 20.0
+"""Seconds for the answer to that: a tenth of one in an emulated guest, several under load."""
 SESSIONS = 8
 """Commands at a time; sshd's MaxSessions is 10 unless its administrator changed it."""
 MAX_LINE = 120 * 1024
@@ -127,10 +131,13 @@ class SshGuest:
         self._turn = threading.BoundedSemaphore(SESSIONS)
 
     @classmethod
-    def connect(cls, address: Address, *, first_contact: bool = False, alive: Callable[[], bool] = lambda: True) -> Self:
+    def connect(
+        cls, address: Address, *, first_contact: bool = False, alive: Callable[[], bool] = lambda: True, limit: float = LOGIN_TIMEOUT
+    ) -> Self:
         """Log in. The host key must be the pinned one; only with `first_contact` is an unknown one recorded.
 
-        `alive` is asked when the other side accepts and then stays silent, and may end the waiting.
+        `alive` is asked when the other side accepts and then stays silent, and may end the waiting, which takes at most `limit` seconds
+        for each step of the login.
 
         Raises Unreachable where nobody answers or the login is refused, SelabError for a changed host key.
         """
@@ -147,14 +154,16 @@ class SshGuest:
             sock.close()
             raise Unreachable("The guest does not answer.", f"{address} accepts connections, but no guest runs behind it")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = _transport(sock, expected)
+        transport = _transport(sock, expected, limit)
         try:
-            transport.start_client(timeout=LOGIN_TIMEOUT)
+            transport.start_client(timeout=limit)
             _check_host_key(transport, expected, address)
             transport.auth_publickey(address.user, paramiko.PKey.from_path(address.key))
             transport.set_keepalive(KEEPALIVE)
         except BaseException as error:
             transport.close()
+            if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) and expected is not None and "host key" in str(error):
+                raise _changed(address, f"no {expected.get_name()} key", expected) from error
             if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
                 raise Unreachable("Logging in to the guest failed.", f"{address}: {error or type(error).__name__}") from error
             raise
@@ -162,9 +171,10 @@ class SshGuest:
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
         line = command_line(argv, timeout, sudo=self._sudo)
-        begun = time.monotonic()
-        with self._turn, self._channel(argv) as channel:
-            stdout, stderr, returncode = _converse(channel, line, input, begun + timeout + KILL_AFTER + ANSWER_GRACE, argv)
+        with self._turned(argv, timeout), self._channel(argv) as channel:
+            begun = time.monotonic()
+            talk = _Talk(channel, begun + timeout + KILL_AFTER + ANSWER_GRACE, self._probe)
+            stdout, stderr, returncode = talk.converse(line, input, argv)
         if returncode in (124, 137, SIGNALLED) and time.monotonic() - begun >= timeout:
             raise Unreachable("A command in the guest took too long and was ended.", f"`{shlex.join(argv)[:160]}` after {timeout:g} s")
         if returncode == SIGNALLED and not self._transport.is_active():
@@ -187,6 +197,35 @@ class SshGuest:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _probe(self) -> None:
+        """Raise TimeoutError where the guest no longer runs commands; the connection is then of no use to anybody, and is closed."""
+        # A guest that takes nothing any more also holds up whoever sends to it, which nothing else limits.
+        limit = threading.Timer(PROBE_LIMIT, self._transport.packetizer.close)
+        limit.start()
+        try:
+            channel = self._transport.open_session(timeout=PROBE_LIMIT)
+            with contextlib.closing(channel):
+                channel.settimeout(PROBE_LIMIT)
+                channel.exec_command("exec true")
+                if channel.status_event.wait(PROBE_LIMIT) and channel.recv_exit_status() == 0:
+                    return
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            log.info("the guest does not run `true`: %s", error)
+        finally:
+            limit.cancel()
+        self.close()
+        raise TimeoutError
+
+    @contextlib.contextmanager
+    def _turned(self, argv: Sequence[str], timeout: float) -> Iterator[None]:
+        """One of the sessions that a guest takes at a time."""
+        if not self._turn.acquire(timeout=timeout + ANSWER_GRACE):
+            raise Unreachable("The guest is busy with other commands.", f"`{shlex.join(argv)[:160]}` waited {timeout:g} s for its turn")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
     @contextlib.contextmanager
     def _channel(self, argv: Sequence[str]) -> Iterator[paramiko.Channel]:
         try:
@@ -205,10 +244,10 @@ def _absolute(path: str) -> str:
     return path
 
 
-def _transport(sock: socket.socket, expected: paramiko.PKey | None) -> paramiko.Transport:
+def _transport(sock: socket.socket, expected: paramiko.PKey | None, limit: float) -> paramiko.Transport:
     transport = paramiko.Transport(sock, default_window_size=WINDOW)
     transport.daemon = True
-    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = LOGIN_TIMEOUT
+    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = limit
     options = transport.get_security_options()
     options.ciphers = tuple(name for name in CIPHERS if name in options.ciphers)
     options.kex = tuple(name for name in KEX if name in options.kex)
@@ -223,55 +262,78 @@ def _check_host_key(transport: paramiko.Transport, expected: paramiko.PKey | Non
     if expected is None:
         pin(address.known_hosts, seen)
     elif seen.asbytes() != expected.asbytes():
-        raise SelabError(
-            "The guest shows another host key than at its first contact.",
-            f"{address} has {seen.fingerprint}, {address.known_hosts} says {expected.fingerprint}",
-            "Something else listens on that port, or the VM was made anew by hand: then delete that file.",
-        )
+        raise _changed(address, seen.fingerprint, expected)
 
 
-def _converse(channel: paramiko.Channel, line: bytes, data: bytes, deadline: float, argv: Sequence[str]) -> tuple[bytes, bytes, int]:
-    """Run `line`, feed it `data`, and read both outputs at the same time, or whichever is not read would block the command."""
-    try:
-        channel.settimeout(_left(deadline))
-        channel.exec_command(line)  # bytes: an argument may be no UTF-8
-        if not data:
-            channel.shutdown_write()
-        with ThreadPoolExecutor(2) as pool:
+def _changed(address: Address, seen: str, expected: paramiko.PKey) -> SelabError:
+    return SelabError(
+        "The guest shows another host key than at its first contact.",
+        f"{address} has {seen}, {address.known_hosts} says {expected.fingerprint}",
+        "Something else listens on that port, or the VM was made anew by hand: then delete that file.",
+    )
+
+
+class _Talk:
+    """One command's conversation on its channel, until `deadline`. `probe` raises TimeoutError where the guest is found to be stuck."""
+
+    def __init__(self, channel: paramiko.Channel, deadline: float, probe: Callable[[], None]) -> None:
+        self._channel, self._deadline, self._probe = channel, deadline, probe
+
+    def converse(self, line: bytes, data: bytes, argv: Sequence[str]) -> tuple[bytes, bytes, int]:
+        """Run `line`, feed it `data`, and read both outputs at the same time, or whichever is not read would block the command."""
+        channel = self._channel
+        try:
+            channel.settimeout(self._left())
+            channel.exec_command(line)  # bytes: an argument may be no UTF-8
+            if not data:
+                channel.shutdown_write()
+            with ThreadPoolExecutor(2) as pool:
+                try:
+                    errors = pool.submit(self._drain, channel.recv_stderr, lambda: None)
+                    if data:
+                        pool.submit(self._feed, data)
+                    output = self._drain(channel.recv, self._probe)
+                    while not channel.status_event.wait(min(SILENT, self._left())):
+                        self._still_there(self._probe)
+                    return output, errors.result(self._left()), channel.recv_exit_status()
+                finally:
+                    channel.close()
+        except TimeoutError as error:
+            raise Unreachable("The guest stopped answering.", f"waiting for `{shlex.join(argv)[:160]}`") from error
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise Unreachable("The connection to the guest broke.", f"during `{shlex.join(argv)[:160]}`: {error}") from error
+
+    def _left(self) -> float:
+        return max(0.1, self._deadline - time.monotonic())
+
+    def _drain(self, receive: Callable[[int], bytes], probe: Callable[[], None]) -> bytes:
+        """Everything up to end-of-file."""
+        chunks: list[bytes] = []
+        while True:
+            self._channel.settimeout(min(SILENT, self._left()))
             try:
-                errors = pool.submit(_drain, channel, channel.recv_stderr, deadline)
-                if data:
-                    pool.submit(_feed, channel, data)
-                output = _drain(channel, channel.recv, deadline)
-                if not channel.status_event.wait(_left(deadline)):
-                    raise TimeoutError
-                return output, errors.result(_left(deadline)), channel.recv_exit_status()
-            finally:
-                channel.close()
-    except TimeoutError as error:
-        raise Unreachable("The guest stopped answering.", f"waiting for `{shlex.join(argv)[:160]}`") from error
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise Unreachable("The connection to the guest broke.", f"during `{shlex.join(argv)[:160]}`: {error}") from error
+                chunk = receive(CHUNK)
+            except TimeoutError:
+                self._still_there(probe)
+                continue
+            if not chunk:
+                return b"".join(chunks)
+            chunks.append(chunk)
 
+    def _feed(self, data: bytes) -> None:
+        """Send all of `data`, then end-of-file. A command may end without reading everything: no error."""
+        rest = memoryview(data)
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            while rest and time.monotonic() < self._deadline:
+                with contextlib.suppress(TimeoutError):  # the other side takes its time: the reading thread judges that
+                    rest = rest[self._channel.send(bytes(rest[:CHUNK])) :]
+            self._channel.shutdown_write()
 
-def _left(deadline: float) -> float:
-    return max(0.1, deadline - time.monotonic())
-
-
-def _drain(channel: paramiko.Channel, receive: Callable[[int], bytes], deadline: float) -> bytes:
-    """Everything up to end-of-file."""
-    chunks: list[bytes] = []
-    while chunk := receive(CHUNK):
-        chunks.append(chunk)
-        channel.settimeout(_left(deadline))
-    return b"".join(chunks)
-
-
-def _feed(channel: paramiko.Channel, data: bytes) -> None:
-    """Send all of `data`, then end-of-file. A command may end without reading everything: no error."""
-    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-        channel.sendall(data)
-        channel.shutdown_write()
+    def _still_there(self, probe: Callable[[], None]) -> None:
+        """Raise TimeoutError where there is no point in waiting on."""
+        if time.monotonic() >= self._deadline:
+            raise TimeoutError
+        probe()
 
 
 def interactive(address: Address) -> list[str]:
@@ -284,6 +346,8 @@ def interactive(address: Address) -> list[str]:
         "StrictHostKeyChecking": "yes",
         "PasswordAuthentication": "no",
         "ForwardAgent": "no",
+        "ConnectTimeout": f"{LOGIN_TIMEOUT:g}",
+        "ServerAliveInterval": str(KEEPALIVE),
         "LogLevel": "ERROR",
     }
     words = ["ssh", "-F", "none", "-i", str(address.key), "-p", str(address.port)]

@@ -42,6 +42,7 @@ class State:
         self.parameters = self.directory / "vm.json"
         self.known_hosts = self.directory / "known_hosts"
         self.key = self.directory / "key"
+        self._console = self.directory / "console"
         self.vagrant_log = self.directory / "vagrant.log"
         self._guest = self.directory / "guest.json"
         stem = re.sub(r"[^A-Za-z0-9-]+", "-", project.root.name).strip("-") or "project"
@@ -73,6 +74,25 @@ class State:
             part.replace(self.key)
         return self.key
 
+    def replace_key(self, private: str, provider: str) -> None:
+        """Keep another private key as the VM's, here and where Vagrant looks for its own."""
+        machine = self._vagrant / "machines" / "default" / provider
+        for path in (self.key, *((machine / "private_key",) if machine.is_dir() else ())):
+            part = path.with_suffix(".part")
+            part.touch(mode=0o600)
+            part.write_text(private)
+            part.replace(path)
+
+    def password(self) -> str:
+        """Root's password on the serial console, or nothing where selab has not set one yet."""
+        return self._console.read_text().strip() if self._console.is_file() else ""
+
+    def keep_password(self, password: str) -> None:
+        part = self._console.with_suffix(".part")
+        part.touch(mode=0o600)
+        part.write_text(password + "\n")
+        part.replace(self._console)
+
     def told(self) -> dict[str, Any]:
         """What Vagrant was told at the VM's creation."""
         return read_json(self.parameters)
@@ -82,7 +102,7 @@ class State:
 
     def forget(self) -> None:
         """Drop everything about a VM that is gone."""
-        for path in (self._guest, self.known_hosts, self.key, self.parameters):
+        for path in (self._guest, self.known_hosts, self.key, self._console, self.parameters):
             path.unlink(missing_ok=True)
 
     @property

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Ask
 from selab.policy.build import KernelPolicy
-from selab.policy.load import flush_cache, load, policy_state, restore_mode, switch_mode
+from selab.policy.load import flush_cache, load, policy_state
 from tests.unit.fakes import FakeGuest
 
 
@@ -49,11 +48,3 @@ def test_a_cache_is_flushed_only_where_the_policy_is_in_force(code: int, flushed
     guest = FakeGuest()
     guest.answer("commit_pending_bools", code=code)
     assert flush_cache("digest").of(guest) is flushed
-
-
-@pytest.mark.parametrize("ask", [switch_mode(True), restore_mode()])
-def test_a_mode_that_did_not_take_is_an_error(ask: Ask[None]) -> None:
-    guest = FakeGuest()
-    guest.answer("/sys/fs/selinux/enforce", code=1)
-    with pytest.raises(CommandFailed, match="mode could not be set"):
-        ask.of(guest)

@@ -65,6 +65,7 @@ def test_a_vm_that_runs_is_waited_for_and_then_explained(lab: Lab, monkeypatch: 
     monkeypatch.setattr(machine.SshGuest, "connect", silent)
     monkeypatch.setattr(machine, "ANSWER_LIMIT", 0.2)
     monkeypatch.setattr(machine, "RETRY", 0.05)
+    monkeypatch.setattr(machine, "PATIENCE", 0.1)
     with pytest.raises(Unreachable, match="did not answer for 0.2 s"):
         lab.machine.ensure(Progress())
     assert lab.calls() == ["status", "ssh-config"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selab.errors import SelabError
+from selab.vm import ssh
 from selab.vm.ssh import MAX_LINE, command_line, pin_text, pinned_key
 
 WORDS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=30) | st.sampled_from(
@@ -74,3 +77,41 @@ def test_the_host_key_is_kept_in_openssh_format(tmp_path: Path) -> None:
     assert key.get_base64() == public.split()[1]
     (tmp_path / "known_hosts").write_text("garbage")
     assert pinned_key(tmp_path / "known_hosts") is None
+
+
+class Channel:
+    """A channel on which `silences` time-outs come before each of `chunks`."""
+
+    def __init__(self, silences: int, *chunks: bytes) -> None:
+        self.said = [*[None] * silences, *chunks, b""]
+
+    def settimeout(self, seconds: float) -> None: ...
+    def recv(self, size: int) -> bytes:
+        chunk = self.said.pop(0)
+        if chunk is None:
+            raise TimeoutError
+        return chunk
+
+
+def drained(channel: Channel, probe: Callable[[], None], seconds: float = 60) -> bytes:
+    talk = ssh._Talk(channel, time.monotonic() + seconds, probe)  # type: ignore[arg-type]
+    return talk._drain(channel.recv, probe)
+
+
+def test_a_silent_command_is_waited_for_while_the_guest_answers() -> None:
+    probes: list[None] = []
+    assert drained(Channel(3, b"at last"), lambda: probes.append(None)) == b"at last"
+    assert len(probes) == 3
+
+
+def test_a_guest_that_is_stuck_ends_the_waiting() -> None:
+    def stuck() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        drained(Channel(3, b"never"), stuck)
+
+
+def test_a_command_that_is_silent_beyond_its_limit_is_not_asked_about() -> None:
+    with pytest.raises(TimeoutError):
+        drained(Channel(3, b"never"), lambda: pytest.fail("asked"), seconds=-1)

@@ -1,0 +1,144 @@
+"""Candidates that lock everybody out, for real: noticed, undone, told as an error, and the next run works without a word."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from selab.experiment import Run
+from selab.lockout import LockedOut
+from selab.policy import guard
+from selab.policy.load import policy_state
+from selab.progress import Progress
+from selab.project import Project
+from selab.verdict import Verdict
+from selab.vm.machine import Machine
+
+Runner = Callable[..., Run]
+
+NOTICED = 60.0
+"""Seconds in which an emulated guest must be back: to load the candidate, to notice, and to undo it through the console."""
+CHILD_LIMIT = 300.0
+JOB = "image: httpd\ncommand: [/bin/sh, -c, 'sleep 5']\nsteps:\n  - exit: {code: 0}\n"
+TYPES = "gen_require(`\n\ttype sshd_t, sshd_exec_t, init_t, initrc_t, unconfined_t;\n\tattribute file_type;\n\trole system_r;\n')\n"
+
+
+def bare(*types: str) -> str:
+    """Take all rights from `types`: a bounded domain may do no more than its parent, and these may do nothing."""
+    return "".join(f"type bare_{each};\ntypebounds bare_{each} {each};\n" for each in types)
+
+
+CANDIDATES = {
+    "moved": "type_transition sshd_t sshd_exec_t:process moved_bare_t;",
+    "cut": bare("sshd_t"),
+    "shellless": bare("unconfined_t"),
+    "paralysed": bare("init_t", "sshd_t", "unconfined_t"),
+    "guardless": bare("initrc_t", "sshd_t", "unconfined_t"),
+    "mislabelled": "typeattribute mislabelled_bare_t file_type;",
+}
+KILLED = """
+import os, signal, sys
+from selab.vm.machine import Machine
+Machine.try_login = Machine.rescue = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from selab.__main__ import run
+sys.exit(run(sys.argv[1:]))
+"""
+"""selab, killed at the moment when the candidate is in force."""
+
+
+@pytest.fixture
+def bad(project: Project, machine: Machine, run: Runner) -> Iterator[Callable[[str], None]]:
+    """Write a candidate of CANDIDATES; afterwards the next run must work."""
+
+    def write(name: str) -> None:
+        (project.scenarios / "job.yaml").write_text(JOB)
+        (project.policies / f"{name}.te").write_text(
+            f"policy_module({name}, 1.0)\n{TYPES}type {name}_t;\ntype {name}_bare_t;\nrole system_r types {name}_t;\n{CANDIDATES[name]}\n"
+        )
+
+    yield write
+    assert run("apache", policy="selab_apache_full").verdict is Verdict.PASS
+
+
+def locked_out(run: Runner, name: str) -> tuple[LockedOut, float]:
+    begun = time.monotonic()
+    with pytest.raises(LockedOut) as caught:
+        run("job", policy=name)
+    return caught.value, time.monotonic() - begun
+
+
+def is_back(machine: Machine) -> bool:
+    """Whether the guest is as it was before a candidate: permissive by itself, and nothing of selab's loaded."""
+    with machine.connect() as guest:
+        state = policy_state().of(guest)
+    return (state.enforcing, state.home, state.digest) == (False, False, "")
+
+
+def test_sessions_in_a_domain_without_rights(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
+    bad("moved")
+    error, _ = locked_out(run, "moved")
+    assert "log in to the guest" in error.what and "typetransition" in error.detail
+    assert is_back(machine)
+
+
+def test_a_connection_that_is_cut_is_mended_through_the_console(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
+    run("apache", policy="selab_apache_full")
+    bad("cut")
+    error, seconds = locked_out(run, "cut")
+    assert "through the serial console" in error.hint
+    assert seconds < NOTICED
+    assert is_back(machine)
+
+
+def test_where_root_may_do_nothing_the_guard_does_it(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
+    bad("shellless")
+    error, _ = locked_out(run, "shellless")
+    assert "by the guard" in error.hint
+    assert is_back(machine)
+
+
+def test_where_nothing_else_helps_the_vm_is_reset(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
+    bad("guardless")
+    error, _ = locked_out(run, "guardless")
+    assert "by a reset" in error.hint
+    assert is_back(machine)
+
+
+def test_files_that_sshd_may_not_read(bad: Callable[[str], None], project: Project, machine: Machine, run: Runner) -> None:
+    bad("mislabelled")
+    (project.policies / "mislabelled.fc").write_text("/root/\\.ssh(/.*)?\tgen_context(system_u:object_r:mislabelled_bare_t,s0)\n")
+    with machine.connect() as guest:
+        before = guest.run(["ls", "-Z", "/root/.ssh/authorized_keys"]).text
+    error, _ = locked_out(run, "mislabelled")
+    assert "/root/.ssh" in error.detail
+    with machine.connect() as guest:
+        assert guest.run(["ls", "-Z", "/root/.ssh/authorized_keys"]).text == before
+
+
+@pytest.mark.parametrize("name", ["cut", "paralysed"])
+def test_the_guard_acts_when_the_host_dies(bad: Callable[[str], None], project: Project, machine: Machine, name: str) -> None:
+    bad(name)
+    words = [sys.executable, "-c", KILLED, "-C", str(project.root), "run", "job", "--policy", name]
+    done = subprocess.run(words, env={**os.environ}, capture_output=True, timeout=CHILD_LIMIT, check=False)
+    assert done.returncode == -9, done.stderr.decode()[-500:]
+    with pytest.raises(Exception, match=r"guest|login"):
+        machine.try_login()
+    deadline = time.monotonic() + guard.LIMIT + 30
+    while True:
+        try:
+            machine.try_login()
+            break
+        except Exception:
+            assert time.monotonic() < deadline, "the guard did nothing"
+            time.sleep(2)
+    assert is_back(machine)
+
+
+def test_rescue_by_hand_says_that_nothing_is_wrong(machine: Machine, run: Runner) -> None:
+    run("apache", policy="selab_apache_full")
+    assert machine.rescue(Progress()) == ""
