@@ -47,6 +47,26 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return EXIT_ERROR
+    except OSError as error:
+        return _refused_by_system(error)
+
+
+def _refused_by_system(error: OSError) -> int:
+    """What the operating system refuses anywhere (a full disk, a directory of somebody else's), as an error like the others."""
+    import errno
+    import logging
+
+    logging.getLogger("selab").error("the system refused something", exc_info=error)
+    sentences = {
+        errno.ENOSPC: ("There is no space left on the disk.", "Make room, then run again: what was half written is not used."),
+        errno.EDQUOT: ("Your quota of the disk is used up.", "Make room, then run again: what was half written is not used."),
+        errno.EFBIG: ("A file may not grow any more.", "See `ulimit -f`; what was half written is not used."),
+        errno.EROFS: ("The disk cannot be written to.", "The project and the cache (SELAB_CACHE) must be."),
+        errno.EACCES: ("selab may not use a file.", "Whose is it? selab was perhaps run as root before."),
+    }
+    what, hint = sentences.get(error.errno or 0, ("The system refused something.", "The log in .selab/selab.log has more."))
+    _say(what, str(error), hint)
+    return EXIT_ERROR
 
 
 def _say(what: str, detail: str, hint: str) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from selab import __version__
 from selab.audit.denial import Denial, DenialKey
 from selab.experiment import Run
+from selab.jsonfile import to_json
 from selab.policy.load import Mode
 from selab.verdict import Verdict
 
@@ -113,7 +114,7 @@ class RunDocument(_Part):
     timings: dict[str, float]
 
     def as_json(self) -> str:
-        return self.model_dump_json(by_alias=True, indent=2)
+        return to_json(self.model_dump(mode="json", by_alias=True))
 
     @property
     def keys(self) -> frozenset[DenialKey]:

@@ -394,6 +394,8 @@ def _judge(wanted: Plan, found: Attempt) -> tuple[Verdict, tuple[str, ...]]:
     doubts = [*found.outcome.doubts, *found.window.problems]
     if unread := found.attribution.unread:
         doubts.append(f"{len(unread)} records of the window could not be read, the first: {unread[0][:80]}")
+    if claimed := found.attribution.claimed:
+        doubts.append(f"{len(claimed)} records may be the container's own words, the first: {claimed[0][:80]}")
     permissive = wanted.mode is Mode.PERMISSIVE
     if not found.window.problems and found.window.enforcing is permissive:
         doubts.append(f"the guest was not {'permissive' if permissive else 'enforcing'} when the run ended")

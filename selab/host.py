@@ -30,10 +30,15 @@ class Host:
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as half:
-            half.write(data)
-        Path(half.name).chmod(mode)
-        Path(half.name).replace(target)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        half = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            half.chmod(mode)
+            half.replace(target)
+        finally:
+            half.unlink(missing_ok=True)
 
     def get(self, path: str) -> bytes:
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -18,22 +20,35 @@ WAIT = 1800.0
 
 @contextmanager
 def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = WAIT) -> Iterator[None]:
-    """Hold the project's VM for the block; `doing` is what another selab will say it waits for."""
+    """Hold the project's VM for the block; `doing` is what another selab will say it waits for. Raises SelabError after `wait` seconds.
+
+    The lock goes with its process, however that ends; what says who has it stays behind then, and is only read by whoever must wait.
+    """
     lock, holder = FileLock(project.state / "vm.lock"), project.state / "vm.holder"
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        said = holder.read_text() if holder.exists() else "another selab"
+        said = _said(holder)
         if wait <= 0:
             raise SelabError("The VM is in use.", f"By: {said}.", "Wait for it to end, or leave out --no-wait.") from None
         progress.note(f"Waiting for the VM, which is in use by: {said}.")
         try:
             lock.acquire(timeout=wait)
         except Timeout:
-            raise SelabError("The VM is still in use.", f"By: {said}; waited {wait:.0f} seconds.", "End it, then try again.") from None
+            raise SelabError(
+                "The VM is still in use.", f"By: {_said(holder)}; waited {wait:g} seconds.", "End it, then try again."
+            ) from None
     try:
-        holder.write_text(f"{doing} (process {os.getpid()})")
+        holder.write_text(f"`{doing}`, process {os.getpid()}, since {datetime.datetime.now():%H:%M:%S}")
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _said(holder: Path) -> str:
+    """Who has it. Between taking the lock and saying so there is a moment."""
+    try:
+        return holder.read_text().strip() or "another selab"
+    except (OSError, ValueError):
+        return "another selab"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,15 +14,21 @@ from selab.errors import InputError
 from selab.yamlfile import load
 
 CONFIG = "selab.yaml"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""A scenario's or image's name: it becomes a file's name, a container's name and part of a tag."""
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+"""A policy's name, and what a policy may declare: part of a command line and of make's rules."""
+
+PolicyName = Annotated[str, Field(pattern=f"^{IDENTIFIER.pattern}$")]
 
 
 class BoxSource(BaseModel):
     """A box of the user's own: by `url` with its `sha256` (hex), or by `file`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    url: str = ""
+    url: Annotated[str, Field(pattern="^((https?|file)://[!-~]+)?$")] = ""
     sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
-    file: str = ""
+    file: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
 
 
 class VmConfig(BaseModel):
@@ -39,7 +46,7 @@ class PolicyConfig(BaseModel):
     """A policy's entry below `policies:` in selab.yaml. `requires` are other policies of the project, compiled and linked with it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    requires: tuple[str, ...] = ()
+    requires: tuple[PolicyName, ...] = ()
 
 
 class ProjectConfig(BaseModel):
@@ -47,7 +54,7 @@ class ProjectConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     vm: VmConfig = VmConfig()
-    policies: dict[str, PolicyConfig] = {}
+    policies: dict[PolicyName, PolicyConfig] = {}
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,17 @@ def find_project(start: Path, vagrant_dir: Path | None = None) -> Project:
             config = load(root / CONFIG, ProjectConfig)
             return Project(root, config, (vagrant_dir or root).resolve())
     raise InputError(f"There is no {CONFIG} in {start} or above it.", hint="Go to a selab project, or name one with --project.")
+
+
+def inside(directory: Path, path: Path, what: str) -> Path:
+    """`path` with its links followed. Raises InputError where that leads out of `directory`: nobody has named what is there."""
+    try:
+        found, root = path.resolve(), directory.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{what} cannot be found.", f"{path}: {error}") from error
+    if not found.is_relative_to(root):
+        raise InputError(f"{what} lies outside of {root}.", f"{path} is {found}", "Copy it there; links and '..' are not followed out.")
+    return found
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -20,12 +20,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Literal
 
 from filelock import FileLock
 
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.host import Host
 from selab.progress import Progress, log
+from selab.project import inside
 
 VERSION = 1
 """Part of every digest of what is built here: raise it when the same input gives another result."""
@@ -44,6 +46,8 @@ SYSTEM_PATH = "/usr/sbin:/sbin"
 APT_OPTIONS = re.compile(r'^(Acquire::(?:http|https|Retries|Check-Valid-Until|Check-Date)(?:::\S+)?) ".+";$')
 SETUP = "/selab-setup"
 """Where the setup script lies in a root file system while it runs."""
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+"""A package's name (Debian Policy 5.6.7). apt takes much else besides: files, whose scripts would run here, and patterns."""
 CHANGES = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "USER", "WORKDIR", "VOLUME")
 """The instructions of a Dockerfile that `docker import --change` takes."""
 
@@ -149,7 +153,11 @@ class Entry:
 @dataclass(frozen=True)
 class Rootfs:
     """What a root file system is made of. `variant` is mmdebstrap's; `early` files are there before the packages, `files` after them
-    (and win over the packages' own); then the shell script `setup` runs inside, as root."""
+    (and win over the packages' own); then the shell script `setup` runs inside, as root. All these are selab's own.
+
+    `overlay` is a user's: it is added to the finished tar, so that nothing on this machine executes it, reads it as its configuration
+    (apt does that with what lies in the root file system) or follows the packages' links with it.
+    """
 
     suite: str
     variant: str
@@ -157,6 +165,7 @@ class Rootfs:
     early: tuple[Entry, ...] = ()
     files: tuple[Entry, ...] = ()
     setup: str = ""
+    overlay: tuple[Entry, ...] = ()
 
 
 def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
@@ -168,9 +177,12 @@ def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
     half = out.with_name(f".half-{os.getpid()}-{out.name}")
     with _workplace() as work:
         for name, entries in (("early", rootfs.early), ("files", (*rootfs.files, Entry(SETUP, rootfs.setup.encode())))):
-            _write_overlay(work / f"{name}.tar", entries)
+            _add(work / f"{name}.tar", entries, "w")
+            (work / f"{name}.tar").chmod(0o644)
         try:
             _mmdebstrap(_command(rootfs, work, half), work, stop or Event())
+            if rootfs.overlay:
+                _add(half, rootfs.overlay, "a")
             half.chmod(0o644)
             half.replace(out)
         finally:
@@ -231,14 +243,14 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
         raise CommandFailed("The root file system could not be made from packages.", ["mmdebstrap"], process.returncode, why, hint)
 
 
-def _write_overlay(path: Path, entries: Sequence[Entry]) -> None:
-    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+def _add(path: Path, entries: Sequence[Entry], mode: Literal["a", "w"]) -> None:
+    """Add `entries` to the tar `path`; of two with one name the later counts."""
+    with tarfile.open(path, mode, format=tarfile.GNU_FORMAT) as tar:
         for entry in entries:
             info = tarfile.TarInfo(entry.path.lstrip("/"))
             info.size, info.mode = len(entry.data), entry.mode
             info.uname = info.gname = "root"
             tar.addfile(info, io.BytesIO(entry.data))
-    path.chmod(0o644)
 
 
 @dataclass(frozen=True)
@@ -265,14 +277,17 @@ class ImageSource:
 
 def read_image(directory: Path) -> ImageSource:
     """The image that `directory` describes. Raises InputError."""
+    whose = f"The image '{directory.name}'"
     try:
-        packages = tuple((directory / "packages").read_text().split())
-        dockerfile = (directory / "Dockerfile").read_text()
-        files = tuple(_tree(directory / "files"))
-    except OSError as error:
+        packages = tuple(inside(directory, directory / "packages", whose).read_text().split())
+        dockerfile = inside(directory, directory / "Dockerfile", whose).read_text()
+        files = tuple(_tree(inside(directory, directory / "files", whose)))
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"The image '{directory.name}' cannot be read.", str(error), "An image has a Dockerfile and a list `packages`."
         ) from error
+    if strange := [name for name in packages if not PACKAGE.fullmatch(name)]:
+        raise InputError(f"'{strange[0][:80]}' is not the name of a package.", str(directory / "packages"), "Write one name a line.")
     suite, changes = read_dockerfile(dockerfile)
     listed = [(entry.path, entry.mode, hashlib.sha256(entry.data).hexdigest()) for entry in files]
     everything = json.dumps([VERSION, directory.name, dockerfile, packages, listed])
@@ -300,14 +315,25 @@ def _tree(root: Path) -> Iterable[Entry]:
 def image_tar(source: ImageSource, cache: Path, progress: Progress, stop: Event | None = None) -> Path:
     """The image's file system as a tar in `cache`, made where it is not there yet."""
     tar = cache / "images" / source.tar_name
-    if not tar.exists():
+    if not _is_whole(tar):
+        tar.unlink(missing_ok=True)
         tar.parent.mkdir(parents=True, exist_ok=True)
         build_image_tar(source, tar, progress, stop)
     return tar
+
+
+def _is_whole(tar: Path) -> bool:
+    """Whether the file ends as a tar does: with two blocks of zeros."""
+    try:
+        with tar.open("rb") as file:
+            file.seek(-2 * tarfile.BLOCKSIZE, os.SEEK_END)
+            return file.read() == bytes(2 * tarfile.BLOCKSIZE)
+    except OSError:
+        return False
 
 
 def build_image_tar(source: ImageSource, out: Path, progress: Progress, stop: Event | None = None) -> None:
     """Have the image's file system as the tar `out`, for `docker import`, as `build_tar` does; several may ask at once."""
     with progress.step(f"Making the image {source.name} from packages"), FileLock(out.with_name(f".{out.name}.lock")):
         if not out.exists():
-            build_tar(Rootfs(source.suite, "essential", source.packages, files=source.files), out, stop)
+            build_tar(Rootfs(source.suite, "essential", source.packages, overlay=source.files), out, stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,17 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from selab.errors import InputError
-from selab.project import Project, nearest
+from selab.project import IDENTIFIER, NAME, Project, inside, nearest
 from selab.yamlfile import load
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""A scenario's, image's or policy's name: it becomes a file's name, a container's name and part of a tag."""
 STEP_TIMEOUT = 60.0
 """Seconds a step may take unless it says otherwise: Apache needs about ten of them in an emulated guest."""
 
 
 def _printable(text: str) -> str:
-    if any(ord(char) < 32 and char not in "\n\t" for char in text) or "\x7f" in text:
+    if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" for char in text):
         raise ValueError("must not hold control characters")
     return text
 
@@ -32,6 +31,19 @@ def _word(text: str) -> str:
     return _printable(text)
 
 
+def _line(text: str) -> str:
+    if "\n" in text:
+        raise ValueError("must be one line")
+    return _printable(text)
+
+
+def _reference(text: str) -> str:
+    """An image's name below images/, or one that Docker can pull (github.com/distribution/reference has the whole grammar)."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,254}", text) or ".." in text:
+        raise ValueError("must be an image's name, or a reference such as registry/name:tag")
+    return text
+
+
 def _downward(path: str) -> str:
     """A path of the container that is appended to one of the guest."""
     if ".." in path.split("/") or not path.strip("/"):
@@ -41,8 +53,11 @@ def _downward(path: str) -> str:
 
 Text = Annotated[str, AfterValidator(_printable)]
 Word = Annotated[str, AfterValidator(_word)]
+Line = Annotated[str, AfterValidator(_line)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,127}$")]
+Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER.pattern}$")]
+Reference = Annotated[str, AfterValidator(_reference)]
+GuestPath = Annotated[str, Field(pattern=r"^/[^:]*$"), AfterValidator(_line)]
 
 
 class _Part(BaseModel):
@@ -72,9 +87,9 @@ class Volume(_Part):
     contexts where the candidate's .fc speaks of `target`, otherwise `private`; a directory of the guest keeps its label.
     """
 
-    target: Annotated[str, Field(pattern=r"^/[^:\x00-\x1f]*$"), AfterValidator(_downward)]
+    target: Annotated[GuestPath, AfterValidator(_downward)]
     source: Word | None = None
-    guest_path: Annotated[str, Field(pattern=r"^/[^:\x00-\x1f]*$")] | None = None
+    guest_path: GuestPath | None = None
     label: Identifier | Literal["private", "shared", "contexts", "keep"] | None = None
     read_only: bool = False
 
@@ -93,7 +108,7 @@ class HttpStep(_Part):
     port: Annotated[int, Field(ge=1, le=65535)]
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
     status: Annotated[int, Field(ge=100, le=599)] = 200
-    contains: Text = ""
+    contains: Line = ""
     wait: bool = False
     timeout: Seconds = STEP_TIMEOUT
 
@@ -190,7 +205,7 @@ class Scenario(_Part):
 
     description: Text = ""
     policy: Identifier = "none"
-    image: Word
+    image: Reference
     label: Label = Label()
     command: tuple[Text, ...] = ()
     ports: tuple[Port, ...] = ()
@@ -231,6 +246,7 @@ def load_scenario(project: Project, name: str) -> Scenario:
         raise InputError(f"There is no scenario '{name}'.", f"Looked in {project.scenarios}.", nearest(name, scenario_names(project)))
     if not NAME.fullmatch(path.stem):
         raise InputError(f"'{path.stem}' cannot be a scenario's name.", str(path), "Use letters, digits, '_', '.' and '-'.")
+    inside(project.root, path, f"The scenario '{name}'")
     scenario = load(path, Scenario)
     scenario._name = path.stem
     _refuse_paths_outside(project, scenario, path)
@@ -241,8 +257,6 @@ def _refuse_paths_outside(project: Project, scenario: Scenario, path: Path) -> N
     for volume in scenario.volumes:
         if volume.source is None:
             continue
-        source = (project.root / volume.source).resolve()
-        if not source.is_relative_to(project.root):
-            raise InputError(f"The volume '{volume.source}' lies outside of the project.", f"{path}: {source}")
+        source = inside(project.root, project.root / volume.source, f"{path.name}: the volume '{volume.source}'")
         if not source.is_dir():
             raise InputError(f"The volume '{volume.source}' is not a directory.", f"{path}: {source}")

@@ -14,68 +14,101 @@ from selab.errors import InputError
 MAX_BYTES = 256 * 1024
 """Nobody writes a larger file by hand; a larger one is a mistake or an attack."""
 MAX_DEPTH = 20
+MAX_SHOWN = 200
+"""Characters of a key that an error shows."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class _Refused(yaml.YAMLError):
+    """Valid YAML that selab does not take. `mark` is where, `what` a sentence after the file's name, `hint` what to do."""
+
+    def __init__(self, what: str, mark: Any, hint: str = "") -> None:
+        super().__init__(what)
+        self.what, self.mark, self.hint = what, mark, hint
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which `yes`, `no`, `on` and dates are words, as in YAML 1.2: `setenforce: no` means what it says."""
+    """Safe YAML in which `yes`, `no`, `on` and dates are words, as in YAML 1.2: `setenforce: no` means what it says.
+
+    Refused is what makes a small file large or a reader blind: aliases, deep nesting, tags and repeated keys.
+    """
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _Refused("uses a YAML alias", event.start_mark, "Write the value out.")
+        if getattr(event, "tag", None) is not None:
+            raise _Refused("uses a YAML tag", event.start_mark, "Leave the `!...` out.")
+        if self._depth == MAX_DEPTH:
+            raise _Refused("is nested too deeply", event.start_mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _Refused("has a key that is no word", key.start_mark)
+            if key.value in seen:
+                raise _Refused(f"has the key '{key.value[:MAX_SHOWN]}' twice", key.start_mark)
+            seen.add(key.value)
+        return node
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+_Loader.yaml_implicit_resolvers = {}
+for _name, _pattern in {
+    "null": r"~|null|",
+    "bool": r"true|false",
+    "int": r"-?(?:0|[1-9][0-9]{0,17})",
+    "float": r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}",
+}.items():
+    # Only these: YAML 1.1, which PyYAML reads otherwise, has dates, and base 60, in which `80:80` is 4880.
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"(?:{_pattern})\Z"), None)
 
 
 def load(path: Path, model: type[Model]) -> Model:
     """Read `path` into `model`. Raises InputError, with the line, for whatever is wrong with it."""
     try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be read.", f"{path}: {error.strerror}") from error
-    if len(text) > MAX_BYTES:
-        raise InputError(f"{path.name} is too large to be written by hand.", f"{path} has {len(text)} bytes; the limit is {MAX_BYTES}.")
-    try:
-        loader = _Loader(text.decode("utf-8"))
+        text = _text(path)
+        loader = _Loader(text)
         root = loader.get_single_node()
-        if root is not None:
-            _refuse_traps(root, path)
         data = {} if root is None else loader.construct_document(root)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is not UTF-8 text.", f"{path}: byte {error.start}") from error
+    except _Refused as error:
+        raise InputError(f"{path.name} {error.what}.", f"{path}:{error.mark.line + 1}", error.hint) from error
+    except yaml.reader.ReaderError as error:
+        detail = f"{path}:{text.count(chr(10), 0, error.position) + 1}: {error.reason}"
+        raise InputError(f"{path.name} is not valid YAML.", detail) from error
     except yaml.YAMLError as error:
         raise InputError(f"{path.name} is not valid YAML.", _yaml_detail(error, path)) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path.name} is not valid YAML.", f"{path}: {error}") from error
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise InputError(*_explained(error, root, path)) from error
 
 
-def _refuse_traps(node: yaml.Node, path: Path) -> None:
-    """Refuse what makes a small file large or a reader blind: aliases, deep nesting and repeated keys."""
-    seen: set[int] = set()
-    stack = [(node, 1)]
-    while stack:
-        current, depth = stack.pop()
-        where = f"{path}:{current.start_mark.line + 1}"
-        if id(current) in seen:
-            raise InputError(f"{path.name} uses a YAML alias.", where, "Write the value out.")
-        seen.add(id(current))
-        if depth > MAX_DEPTH:
-            raise InputError(f"{path.name} is nested too deeply.", where)
-        if isinstance(current, yaml.MappingNode):
-            keys: set[str] = set()
-            for key, value in current.value:
-                if key.value in keys:
-                    raise InputError(f"{path.name} has the key '{key.value}' twice.", f"{path}:{key.start_mark.line + 1}")
-                keys.add(str(key.value))
-                stack.append((value, depth + 1))
-        elif isinstance(current, yaml.SequenceNode):
-            stack += [(value, depth + 1) for value in current.value]
+def _text(path: Path) -> str:
+    """The file's text. What is no file (a pipe, a device) is not opened, and no more is read than anyone writes by hand."""
+    try:
+        if not path.is_file():
+            raise InputError(f"{path.name} is not a file.", str(path))
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read.", f"{path}: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{path.name} is too large to be written by hand.", f"{path} has more than {MAX_BYTES} bytes.")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path.name} is not UTF-8 text.", f"{path}:{line}") from error
 
 
 def _yaml_detail(error: yaml.YAMLError, path: Path) -> str:
@@ -91,7 +124,7 @@ def _explained(error: ValidationError, root: yaml.Node | None, path: Path) -> tu
     where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-")) or "the file"
     message = {"extra_forbidden": "there is no such key", "missing": "is required"}.get(first["type"], first["msg"].lower())
     more = f"{len(errors) - 1} more after this one." if len(errors) > 1 else ""
-    return f"{path.name} is not valid: {where}: {message}.", f"{path}:{_line_of(root, first['loc'])}", more
+    return f"{path.name} is not valid: {where[:MAX_SHOWN]}: {message}.", f"{path}:{_line_of(root, first['loc'])}", more
 
 
 def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int:

@@ -9,12 +9,16 @@ from enum import StrEnum
 from selab.audit.context import Context
 from selab.audit.denial import AvcDenial, Denial, SelinuxError, group
 from selab.audit.event import Event, read_events
+from selab.audit.record import Record, parse_line
 
 RUNTIME_DOMAINS = frozenset({"dockerd_t", "docker_t", "container_runtime_t", "container_engine_t", "containerd_t", "podman_t", "conmon_t"})
 """The domains of container runtimes in the reference policy, container-selinux and their forks."""
 RUNTIME_PROGRAMS = frozenset(
     {"dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "runc", "crun", "conmon", "docker-proxy"}
 )
+
+CLAIMS = frozenset({"USER_AVC", "USER_SELINUX_ERR"})
+"""Records in which a process, and not the kernel, says that something was denied."""
 
 
 class Owner(StrEnum):
@@ -36,13 +40,18 @@ class Scope:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The denials of a window by owner. `scenario` and `errors` decide the verdict; `unread` are records that nobody could read."""
+    """The denials of a window by owner. `scenario` and `errors` decide the verdict; `unread` are records that nobody could read.
+
+    `claimed` are records of denials that the run's own processes may have sent: whoever has CAP_AUDIT_WRITE can, a container by default,
+    and the kernel puts such text into the log as it is (kernel/audit.c: audit_receive_msg).
+    """
 
     scenario: tuple[Denial, ...]
     runtime: tuple[Denial, ...]
     machine: tuple[Denial, ...]
     errors: tuple[SelinuxError, ...]
     unread: tuple[str, ...]
+    claimed: tuple[str, ...] = ()
 
 
 def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
@@ -54,13 +63,16 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     found: dict[Owner, list[AvcDenial]] = {owner: [] for owner in Owner}
     errors: list[SelinuxError] = []
     unread: list[str] = []
+    lines = tuple(lines)
+    claimed = [line.decode("utf-8", "backslashreplace") for line in lines if line.count(b"audit(") > 1 and len(parse_line(line)) > 1]
     for event in read_events(lines):
+        claimed += [record.text for record in event.records if record.type in CLAIMS and _is_sent_by_own(record, scope)]
         for avc in event.denials():
             found[owner_of(avc, scope)].append(avc)
         errors += [error for error in event.selinux_errors() if _concerns(error, event, scope)]
         unread += [record.text for record in event.unparsed()]
     scenario, runtime, machine = (group(found[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE))
-    return Attribution(scenario, runtime, machine, tuple(errors), tuple(unread))
+    return Attribution(scenario, runtime, machine, tuple(errors), tuple(unread), tuple(claimed))
 
 
 def owner_of(avc: AvcDenial, scope: Scope) -> Owner:
@@ -69,6 +81,12 @@ def owner_of(avc: AvcDenial, scope: Scope) -> Owner:
         return Owner.SCENARIO
     of_runtime = avc.source.type in RUNTIME_DOMAINS or avc.comm in RUNTIME_PROGRAMS
     return Owner.RUNTIME if of_runtime else Owner.MACHINE
+
+
+def _is_sent_by_own(record: Record, scope: Scope) -> bool:
+    """Whether the sender of a record, whose context the kernel writes before its text, is one of the run's processes."""
+    subject = record.fields.get("subj", "")
+    return subject.count(":") >= 2 and _is_own(Context.parse(subject), scope)
 
 
 def _is_own(context: Context, scope: Scope) -> bool:

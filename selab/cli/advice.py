@@ -7,6 +7,7 @@ import click
 from selab.cli.context import Context, pass_context
 from selab.errors import InputError
 from selab.report.markup import safe
+from selab.report.text import plain_lines
 
 
 @click.command()
@@ -23,16 +24,15 @@ def explain(context: Context, name: str, number: int | None, as_json: bool) -> N
     Examples:  selab explain
                selab explain last~1 3
     """
-    import json
-
     from selab.counsel import counsel, numbered
     from selab.history import History
+    from selab.jsonfile import to_json
     from selab.report.advice import document, show_advice, show_errors
 
     stored = History.of(context.project).find(name)
     found = list(numbered(counsel(context.project, stored, context.progress), number))
     if as_json:
-        click.echo(json.dumps({"schema": 1, "advice": document(found)}, indent=2))
+        click.echo(to_json({"schema": 1, "advice": document(found)}))
     else:
         show_advice(found, context.out)
         show_errors(stored.document.selinux_errors if number is None else (), context.out)
@@ -57,11 +57,11 @@ def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risk
                selab suggest last --apply
     """
     import difflib
-    import json
 
     from selab.counsel import suggestion
     from selab.draft import rewrite
     from selab.history import History
+    from selab.jsonfile import to_json
 
     found = suggestion(context.project, History.of(context.project).find(name), context.progress, risky=allow_risky)
     if found.te is None and (apply_ or as_diff):
@@ -69,12 +69,12 @@ def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risk
     file = found.te.name if found.te else ""
     if as_json:
         left = [{"denial": str(one.need), "advice": one.in_a_line} for one in found.left]
-        click.echo(json.dumps({"schema": 1, "policy": file, "rules": found.text, "left": left}, indent=2))
+        click.echo(to_json({"schema": 1, "policy": file, "rules": found.text, "left": left}))
     elif as_diff:
         lines = (found.before.splitlines(keepends=True), found.after.splitlines(keepends=True))
-        click.echo("".join(difflib.unified_diff(*lines, file, file)), nl=False)
+        click.echo(plain_lines("".join(difflib.unified_diff(*lines, file, file))), nl=False)
     elif not apply_:
-        click.echo(found.text or "# Nothing to add.")
+        click.echo(plain_lines(found.text) or "# Nothing to add.")
     for one in () if as_json else found.left:
         context.out.print(f"[yellow]left to you[/yellow]: {safe(str(one.need))}: {safe(one.in_a_line)}", soft_wrap=True)
     if apply_ and found.te:

@@ -20,16 +20,15 @@ def audit(context: Context, policy: str, against: str, fail_on: str | None, as_j
     Examples:  selab audit selab_apache_full
                selab audit selab_apache --against HEAD --fail-on high
     """
-    import json
-
     from selab.errors import EXIT_FAIL, EXIT_PASS
     from selab.inspection import inspect
+    from selab.jsonfile import to_json
     from selab.policy.risk import Level
     from selab.report.inspection import document, show_inspection
 
     found = inspect(context.project, policy, context.progress, against)
     if as_json:
-        click.echo(json.dumps(document(found), indent=2))
+        click.echo(to_json(document(found)))
     else:
         show_inspection(found, context.out, against)
     reached = fail_on is not None and found.additions and found.worst >= Level[fail_on.upper()]

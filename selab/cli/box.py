@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from selab.cli.context import Context, pass_context
+from selab.report.markup import safe
 
 
 @click.group()
@@ -32,7 +33,7 @@ def build(context: Context, profile: str) -> None:
     from selab.vm.box import build_box
 
     made = build_box(profile, context.project.images, context.progress)
-    context.out.print(f"{made.name} {made.file}")
+    context.out.print(safe(f"{made.name} {made.file}"))
 
 
 @box.command("list")
@@ -47,7 +48,7 @@ def list_(context: Context) -> None:
     from selab.vm.box import list_boxes
 
     for made in list_boxes():
-        context.out.print(f"{made.name} {made.file.stat().st_size / 2**20:.0f} MiB {made.directory}")
+        context.out.print(safe(f"{made.name} {made.file.stat().st_size / 2**20:.0f} MiB {made.directory}"))
 
 
 @box.command()
@@ -63,4 +64,4 @@ def remove(context: Context, name: str) -> None:
     from selab.vm.box import remove_box
 
     remove_box(name)
-    context.console.print(f"removed {name}")
+    context.console.print(safe(f"removed {name}"))

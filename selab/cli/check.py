@@ -20,16 +20,16 @@ def check(context: Context, policies: tuple[str, ...], as_json: bool) -> int:
     Examples:  selab check
                selab check selab_apache --json
     """
-    import json
     from pathlib import Path
 
     from selab.errors import EXIT_FAIL, EXIT_PASS
+    from selab.jsonfile import to_json
     from selab.report.review import document, show_review
     from selab.review import review
 
     found = review(context.project, policies, context.progress)
     if as_json:
-        click.echo(json.dumps(document(found, Path.cwd()), indent=2))
+        click.echo(to_json(document(found, Path.cwd())))
     else:
         show_review(found, Path.cwd(), context.out)
     return EXIT_FAIL if found.failed else EXIT_PASS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import click
 
 from selab.cli.context import Context, pass_context
 from selab.errors import InputError
+from selab.jsonfile import to_json
 
 if TYPE_CHECKING:
     from gzip import GzipFile
@@ -45,7 +45,7 @@ def denials(context: Context, file: str | None, as_json: bool) -> None:
     with _log(file) as read_line:
         summary = summarise(iter(lambda: read_line(MAX_LINE), b""))
     if as_json:
-        click.echo(json.dumps(summary.to_json(), indent=2))
+        click.echo(to_json(summary.to_json()))
     else:
         from selab.report.denials import show_summary
 

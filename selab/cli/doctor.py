@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import click
 
 from selab.cli.context import Context, pass_context
 from selab.errors import EXIT_ERROR, EXIT_PASS
+from selab.jsonfile import to_json
 from selab.report.markup import safe
 
 SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "bad": "[red]✗[/red]"}
@@ -34,5 +34,5 @@ def doctor(context: Context, as_json: bool) -> int:
             remedy = f"\n    [dim]{safe(finding.remedy)}[/dim]" if finding.remedy else ""
             context.out.print(f"{SIGNS[finding.state]} {finding.subject:15} {safe(finding.detail)}{remedy}")
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+        click.echo(to_json([dataclasses.asdict(finding) for finding in findings]))
     return EXIT_ERROR if any(finding.state is State.BAD for finding in findings) else EXIT_PASS

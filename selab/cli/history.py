@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 from selab.cli.context import Context, pass_context
@@ -31,7 +30,7 @@ def history(context: Context, scenario: str | None, limit: int) -> None:
         run = stored.document
         colour = COLOURS[run.verdict]
         words = (run.run, f"{run.started:%Y-%m-%d %H:%M:%S}", run.scenario, run.policy, run.mode.value, str(len(run.keys)))
-        table.add_row(*map(escape, words), f"[{colour}]{run.verdict.value}[/{colour}]")
+        table.add_row(*map(safe, words), f"[{colour}]{run.verdict.value}[/{colour}]")
     context.out.print(table if table.row_count else "No runs yet: `selab run SCENARIO` makes the first.")
 
 
@@ -82,7 +81,7 @@ def diff(context: Context, before: str | None, after: str) -> None:
     if old is None:
         raise InputError(f"There is no run of '{new.document.scenario}' before {new.document.run}.", hint="See `selab history`.")
     out = context.out
-    out.print(f"{old.document.run} {old.document.verdict.value} -> {new.document.run} {new.document.verdict.value}")
+    out.print(f"{safe(old.document.run)} {old.document.verdict.value} -> {safe(new.document.run)} {new.document.verdict.value}")
     found = compare(old.document, new.document)
     for sign, colour, keys in (("-", "green", found.gone), ("+", "red", found.new), (" ", "dim", found.remaining)):
         for key in keys:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from selab.cli.context import Context, pass_context
+from selab.report.markup import safe
 
 
 @click.command()
@@ -30,7 +31,7 @@ def install(context: Context, policy: str, scenario: str | None) -> int:
     result = install(project, Machine(project), policy, chosen, context.progress)
     document = history.add(result)
     show_run(document, context.out, change=history.change(document))
-    context.out.print(f"{policy} is installed; `selab uninstall {policy}` takes it out again.", markup=False)
+    context.out.print(safe(f"{policy} is installed; `selab uninstall {policy}` takes it out again."))
     return result.verdict.exit_code
 
 
@@ -48,4 +49,4 @@ def uninstall(context: Context, policy: str) -> None:
     from selab.vm.machine import Machine
 
     uninstall(context.project, Machine(context.project), policy, context.progress)
-    context.out.print(f"{policy} is no longer installed.", markup=False)
+    context.out.print(safe(f"{policy} is no longer installed."))

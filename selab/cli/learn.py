@@ -35,7 +35,7 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
     project = context.project
     found = learn(project, Machine(project), scenario, policy, context.progress, rounds=rounds, risky=allow_risky)
     for number, run in enumerate(found.runs, 1):
-        context.out.print(f"round {number}  {run.mode.value:10}  {run.verdict.value:5}  {safe(run.reasons[0])}  [dim]run {run.run}[/dim]")
+        context.out.print(f"round {number}  {run.mode.value:10}  {run.verdict.value:5}  {safe(run.reasons[0])}  [dim]{safe(run.run)}[/dim]")
     name = f"{found.policy}.te"
     show_difference(found.before, found.after, (name, name), context.out)
     if found.left:

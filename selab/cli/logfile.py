@@ -6,6 +6,8 @@ import logging
 import sys
 from pathlib import Path
 
+from selab.report.text import plain_lines
+
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LOGGERS = ("selab", "paramiko")
 """paramiko's too, which would otherwise write to the terminal by itself."""
@@ -14,6 +16,7 @@ LOGGERS = ("selab", "paramiko")
 def log_to(path: Path) -> None:
     """Write selab's log to the file `path`, which is made with the first line."""
     logging.getLogger("selab").setLevel(logging.DEBUG)
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is not what the user asked for
     _add(logging.FileHandler(path, encoding="utf-8", delay=True))
 
 
@@ -21,7 +24,14 @@ def log_to_terminal() -> None:
     _add(logging.StreamHandler(sys.stderr))
 
 
+class _Plain(logging.Formatter):
+    """What programs and guests have said is in the log as well, and a log is read on a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return plain_lines(super().format(record))
+
+
 def _add(handler: logging.Handler) -> None:
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    handler.setFormatter(_Plain(LOG_FORMAT))
     for name in LOGGERS:
         logging.getLogger(name).addHandler(handler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from rich.markup import escape
 
 from selab.cli.context import Context, pass_context
 from selab.report.markup import safe
@@ -25,8 +24,7 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
                selab replay last~1 --policy selab_apache_full
                selab replay audit.log --policy selab_apache
     """
-    import json
-
+    from selab.jsonfile import to_json
     from selab.rehearsal import records_of, rehearse
 
     recorded, name = records_of(context.project, records, policy)
@@ -44,10 +42,10 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
             }
             for one in found.decisions
         ]
-        click.echo(json.dumps({"schema": 1, "policy": name, "decisions": rows}, indent=2))
+        click.echo(to_json({"schema": 1, "policy": name, "decisions": rows}))
         return
     for key, decision in sorted(found.causes.items()):
         why = f"{decision.cause.value}{': ' + decision.detail if decision.detail else ''}"
         context.out.print(f"  {safe(str(key))}  [dim]{safe(why)}[/dim]")
-    context.out.print(escape(found.in_words()))
+    context.out.print(safe(found.in_words()))
     context.out.print("[dim]Only a run proves a policy: `selab run` it.[/dim]")

@@ -10,6 +10,7 @@ import click
 
 from selab.cli.context import Context, pass_context
 from selab.errors import SelabError
+from selab.report.markup import safe
 
 
 @click.group()
@@ -38,7 +39,7 @@ def up(context: Context) -> None:
 
     guest = Machine(context.project).ensure(context.progress)
     guest.close()
-    context.out.print(f"running {guest.address}")
+    context.out.print(safe(f"running {guest.address}"))
 
 
 @vm.command()
@@ -52,7 +53,7 @@ def status(context: Context) -> None:
     """
     from selab.vm.machine import Machine
 
-    context.out.print(Machine(context.project).status())
+    context.out.print(safe(Machine(context.project).status()))
 
 
 @vm.command()

@@ -21,8 +21,6 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     \b
     Example:  selab watch apache
     """
-    from rich.markup import escape
-
     from selab import experiment
     from selab.counsel import Study
     from selab.errors import SelabError
@@ -39,7 +37,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
 
     def began() -> None:
         context.console.clear()
-        context.console.print(f"[bold]selab watch {escape(scenario)}[/bold]  [dim]save to run again, Ctrl-C to end[/dim]")
+        context.console.print(f"[bold]selab watch {safe(scenario)}[/bold]  [dim]save to run again, Ctrl-C to end[/dim]")
 
     def ended(result: experiment.Run | SelabError) -> None:
         if isinstance(result, SelabError):

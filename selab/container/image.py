@@ -10,7 +10,7 @@ from pathlib import Path
 from selab.errors import InputError, SelabError
 from selab.guest import Guest
 from selab.progress import Progress
-from selab.project import Project
+from selab.project import NAME, Project, inside
 from selab.rootfs import ImageSource, can_build_images, image_tar, read_image
 
 BOX_IMAGES = "/var/lib/selab/images"
@@ -32,7 +32,8 @@ class Image:
 def find_image(project: Project, name: str) -> Image:
     """The image a scenario names: a directory below images/, or else a reference that Docker can pull."""
     directory = project.images / name
-    if directory.is_dir():
+    if NAME.fullmatch(name) and directory.is_dir():
+        inside(project.root, directory, f"The image '{name}'")
         source = read_image(directory)
         return Image(f"selab/{name.lower()}:{source.digest[:12]}", source)
     if "/" not in name and ":" not in name:

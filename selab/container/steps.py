@@ -22,7 +22,7 @@ url=$1 want=$2 contains=$3 limit=$4 wait=$5 pid=$6
 body=$(mktemp) && trap 'rm -f "$body"' EXIT
 end=$(($(date +%s) + limit))
 while :; do
-  code=$(curl --silent --show-error --noproxy '*' --max-time "$limit" --output "$body" --write-out '%{http_code}' -- "$url" 2>"$body.err")
+  code=$(curl -sSg --noproxy '*' --max-time "$limit" --output "$body" --write-out '%{http_code}' -- "$url" 2>"$body.err")
   if [ "$code" = "$want" ] && { [ -z "$contains" ] || grep -qF -e "$contains" "$body"; }; then echo "$code"; rm -f "$body.err"; exit 0; fi
   [ "$wait" = 1 ] && [ -e "/proc/$pid" ] && [ "$(date +%s)" -lt "$end" ] || break
   sleep 0.2

@@ -28,6 +28,7 @@ FORMAT = 2
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (about 15 MB): ten in an emulated guest, more over a slow line."""
 _MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
+_TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FACTS = "facts.json"
 LOCAL = "zz-local"
 """What the store's local changes are kept as, beside its modules."""
@@ -156,6 +157,8 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
         policyvers, mls = int(said["policyvers"]), said["mls"].strip() == "1"
         selinux_type, lines = said["type"], [line.split(maxsplit=1) for line in store.splitlines()[1:]]
         fingerprint = _fingerprint({path: digest for digest, path in lines}, without)
+        if not _TYPE_NAME.fullmatch(selinux_type):
+            raise ValueError("a name that make would expand")
     except (KeyError, ValueError) as error:
         raise SelabError(
             "The guest did not say which policy store it has.", f"It said: {done.text[:100]!r}", "Run `selab doctor`."
@@ -200,11 +203,11 @@ def _in_force(paths: Iterable[str], without: Collection[str]) -> dict[str, tuple
 def ensure_base(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress) -> BasePolicy:
     """The base policy with the fingerprint of `facts`: from the cache, or read from the guest and flattened with `tools`."""
     directory = _directory(facts.fingerprint, cache)
-    if not (directory / "base.json").exists():
+    if not _is_whole(directory):
         with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
             done = guest.run(["sh", "-c", _READ, "sh", facts.selinux_type], timeout=READ_TIMEOUT)
             keep_base(done.expect("The guest's policy could not be copied.").stdout, facts.selinux_type, tools, cache, facts.without)
-    if not (directory / "base.json").exists():
+    if not _is_whole(directory):
         raise SelabError("The guest's policy store changed while it was read.", hint="Run again.")
     if _last_facts(directory) != facts:
         write_json(directory / FACTS, asdict(facts))
@@ -215,7 +218,7 @@ def known_base(fingerprint: str, cache: Path) -> BasePolicy | None:
     """The base policy with that fingerprint out of the cache, without a guest; the facts are those of the last guest that had it."""
     directory = _directory(fingerprint, cache)
     facts = _last_facts(directory)
-    return _read(directory, facts) if facts else None
+    return _read(directory, facts) if facts and _is_whole(directory) else None
 
 
 def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, without: Collection[str] = ()) -> None:
@@ -232,7 +235,8 @@ def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, 
         for name, cil in kept.items():
             (half / "cil" / f"{name}.cil").write_text(cil)
         (half / "flat.cil").write_text(flatten(_resolve("".join(kept.values()), tools)))
-        write_json(half / "base.json", {"dangling": sorted(dangling_names(modules.values())), "left_out": local.left_out})
+        told = {"dangling": sorted(dangling_names(modules.values())), "left_out": local.left_out, "sizes": _sizes(half)}
+        write_json(half / "base.json", told)
         half.chmod(0o755)
         shutil.rmtree(directory, ignore_errors=True)
         half.rename(directory)
@@ -252,18 +256,30 @@ def _read(directory: Path, facts: StoreFacts) -> BasePolicy:
 def _last_facts(directory: Path) -> StoreFacts | None:
     """What the last guest with this base policy has said of itself."""
     told = read_json(directory / FACTS)
-    return StoreFacts(**{**told, "without": tuple(told["without"])}) if told else None
+    try:
+        return StoreFacts(**{**told, "without": tuple(told["without"])})
+    except (KeyError, TypeError):
+        return None
+
+
+def _sizes(directory: Path) -> dict[str, int]:
+    """The bytes of each file that a policy is linked with."""
+    return {path.relative_to(directory).as_posix(): path.stat().st_size for path in (directory / "flat.cil", *directory.glob("cil/*"))}
+
+
+def _is_whole(directory: Path) -> bool:
+    """Whether a base policy is kept in `directory`, and its files have the sizes that they were written with."""
+    told = read_json(directory / "base.json")
+    return {"dangling", "left_out"} <= told.keys() and (directory / "flat.cil").exists() and told.get("sizes") == _sizes(directory)
 
 
 def _resolve(cil: str, tools: Toolchain) -> str:
     """What secil2tree makes of the whole store's CIL."""
-    source, tree = f"{tools.workdir}/store.cil", f"{tools.workdir}/resolved.cil"
+    source = f"{tools.workdir}/store.cil"
     tools.where.put(cil.encode(), source)
-    done = tools.where.run(["secil2tree", "-o", tree, source], timeout=RESOLVE_TIMEOUT)
-    done.expect("The base policy cannot be resolved.")
-    resolved = tools.where.get(tree).decode()
-    tools.where.run(["rm", "-f", source, tree])
-    return resolved
+    done = tools.where.run(["secil2tree", source], timeout=RESOLVE_TIMEOUT)
+    tools.where.run(["rm", "-f", source])
+    return done.expect("The base policy cannot be resolved.").stdout.decode()
 
 
 def _unpack(archive: bytes, selinux_type: str, directory: Path) -> dict[str, bytes]:

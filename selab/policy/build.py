@@ -13,7 +13,7 @@ from selab.errors import InputError, SelabError
 from selab.guest import Completed
 from selab.policy.base import BasePolicy
 from selab.policy.module import PolicyModule
-from selab.policy.toolchain import GUEST_WORKDIR, PP, Toolchain
+from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
 
 COMPILE_TIMEOUT = 300.0
 """Seconds for `make`: under one natively, five in an emulated guest; loops in macros never end."""
@@ -22,11 +22,15 @@ LINK_TIMEOUT = 600.0
 RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
 """CIL statements that need what the flat base has lost."""
 
+# What a full disk has cut off on the way is not believed the next time: make goes by the time of a file only, and not all of these programs
+# look whether their last bytes were written. So a result comes through a pipe where it can.
 _COMPILE = r"""
 cd "$1" || exit 3
-rm -f "$2.pp" "$2.cil"
-make -f "$3/include/Makefile" HEADERDIR="$3/include" NAME="$4" AWK=awk "$2.pp" || exit 1
-exec "$5" "$2.pp" "$2.cil"
+rm -f "$2.pp"
+[ ! -e tmp/all_interfaces.conf ] || [ "$(tail -n 1 tmp/all_interfaces.conf)" = divert ] || rm -f tmp/all_interfaces.conf
+make -f "$3/include/Makefile" HEADERDIR="$3/include" NAME="$4" AWK=awk M4="$6" "$2.pp" >&2 ||
+  { rm -f "tmp/$2.mod" "tmp/$2.mod.fc"; exit 1; }
+exec "$5" "$2.pp"
 """
 # Removes the sources of modules that are no longer compiled there.
 _CLEAR = r"""
@@ -67,11 +71,11 @@ def compile_module(module: PolicyModule, base: BasePolicy, tools: Toolchain, bes
     workdir = f"{tools.workdir}/build/{module.name}"
     headers = str(base.headers) if tools.on_host else "/usr/share/selinux/devel"
     _place((module, *beside), workdir, tools)
-    argv = ["sh", "-c", _COMPILE, "sh", workdir, module.name, headers, base.facts.selinux_type, _translator(tools)]
+    argv = ["sh", "-c", _COMPILE, "sh", workdir, module.name, headers, base.facts.selinux_type, _translator(tools), M4]
     done = tools.where.run(argv, timeout=COMPILE_TIMEOUT)
     if not done.ok:
         raise _compile_error(module, done, base)
-    cil = tools.where.get(f"{workdir}/{module.name}.cil").decode("utf-8")
+    cil = done.stdout.decode("utf-8")
     return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)))
 
 
@@ -143,7 +147,7 @@ def link(
     if not done.ok:
         raise _link_error(candidates, done)
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
-    return KernelPolicy(tools.where.get(f"{tools.workdir}/policy"), digest, why)
+    return KernelPolicy(done.stdout if tools.on_host else tools.where.get(_output(tools)), digest, why)
 
 
 def policy_digest(base: BasePolicy, candidates: Sequence[CompiledModule], *, permissive: str = "", dontaudit: bool = True) -> str:
@@ -176,8 +180,13 @@ def _secilc(base: BasePolicy, mine: str, options: list[str], tools: Toolchain, w
     candidate = f"{tools.workdir}/candidate.cil"
     tools.where.put(mine.encode(), candidate)
     sources = _base_sources(base, tools, whole)
-    output = ["-o", f"{tools.workdir}/policy", "-f", "/dev/null"]
+    output = ["-o", _output(tools), "-f", "/dev/null"]
     return tools.where.run(["secilc", *options, *output, *sources, candidate], timeout=LINK_TIMEOUT)
+
+
+def _output(tools: Toolchain) -> str:
+    """Where secilc writes to. It does not look whether its last bytes found room on the disk."""
+    return "/dev/stdout" if tools.on_host else f"{tools.workdir}/policy"
 
 
 def _base_sources(base: BasePolicy, tools: Toolchain, whole: bool) -> list[str]:

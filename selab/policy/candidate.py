@@ -13,6 +13,7 @@ from pathlib import Path
 from selab.errors import InputError
 from selab.guest import Ask
 from selab.host import Host
+from selab.jsonfile import read_json
 from selab.policy.base import BasePolicy
 from selab.policy.build import CompiledModule, KernelPolicy, compile_module, link, policy_digest
 from selab.policy.load import ANY, flush_cache, load
@@ -20,7 +21,7 @@ from selab.policy.module import PolicyModule
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 KEPT = 200
 """Compiled modules to keep in a project: each is some kilobytes, and an undo in the editor finds its old one."""
 KEPT_LINKED = 16
@@ -107,15 +108,17 @@ def compiled_all(module: PolicyModule, base: BasePolicy, tools: Toolchain, kept:
 
 def _kept(path: Path) -> CompiledModule | None:
     """What `_keep` has written there; a file that is not there, or was cut off by a crash, is none."""
+    told = read_json(path)
     try:
-        told = json.loads(path.read_text())
-        return CompiledModule(told["name"], told["cil"], frozenset(told["types"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = hashlib.sha256(told["cil"].encode()).hexdigest() == told["digest"]
+        return CompiledModule(told["name"], told["cil"], frozenset(told["types"])) if whole else None
+    except (KeyError, TypeError, AttributeError):
         return None
 
 
 def _keep(fresh: CompiledModule, path: Path) -> None:
-    Host().put(json.dumps({**fresh.__dict__, "types": sorted(fresh.types)}).encode(), str(path))
+    digest = hashlib.sha256(fresh.cil.encode()).hexdigest()
+    Host().put(json.dumps({**fresh.__dict__, "types": sorted(fresh.types), "digest": digest}).encode(), str(path))
     for old in sorted(path.parent.glob("*.json"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
         old.unlink(missing_ok=True)
 
@@ -128,17 +131,30 @@ def linked(
     binary = linked_file(tools, digest)
     reason = binary.with_suffix(".why")
     with _LINKING:
-        if tools.on_host and reason.exists():
+        if tools.on_host and (kept := _kept_policy(binary, reason, digest)):
             reason.touch()
-            return KernelPolicy(binary.read_bytes(), digest, reason.read_text())
+            return kept
         fresh = link(base, candidates, tools, permissive=permissive, dontaudit=dontaudit)
         if tools.on_host:
             tools.where.put(fresh.binary, str(binary))
-            tools.where.put(fresh.slow_because.encode(), str(reason))
+            told = {"slow_because": fresh.slow_because, "sha256": hashlib.sha256(fresh.binary).hexdigest()}
+            tools.where.put(json.dumps(told).encode(), str(reason))
             for old in sorted(binary.parent.glob("*.why"), key=lambda each: each.stat().st_mtime)[:-KEPT_LINKED]:
                 old.unlink(missing_ok=True)
                 old.with_suffix("").unlink(missing_ok=True)
         return fresh
+
+
+def _kept_policy(binary: Path, reason: Path, digest: str) -> KernelPolicy | None:
+    """What `linked` has kept, as it was when it was linked."""
+    told = read_json(reason)
+    try:
+        data = binary.read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(data).hexdigest() != told.get("sha256"):
+        return None
+    return KernelPolicy(data, digest, str(told.get("slow_because", "")))
 
 
 def linked_file(tools: Toolchain, digest: str) -> Path:

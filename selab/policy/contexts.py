@@ -50,6 +50,11 @@ class FileSpec:
         return self.stem.rsplit("/", 1)[0]
 
     @property
+    def is_deep(self) -> bool:
+        """Whether its place is one to search for files: an absolute path, which no program reads as an option, and not too wide."""
+        return self.place.startswith("/") and self.place.count("/") >= SHALLOW
+
+    @property
     def _literal(self) -> str:
         found = _LITERAL.match(self.pattern)
         return found[0] if found else ""
@@ -82,13 +87,13 @@ class FileContexts:
     @property
     def places(self) -> tuple[str, ...]:
         """Where in a file system something may lie that a candidate labels, none within another."""
-        found = sorted({spec.place for spec in self.own if spec.place.count("/") >= SHALLOW})
+        found = sorted({spec.place for spec in self.own if spec.is_deep})
         return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
 
     @property
     def too_wide(self) -> tuple[str, ...]:
         """The candidates' patterns that are not looked for, since they may match anywhere."""
-        return tuple(spec.pattern for spec in self.own if spec.place.count("/") < SHALLOW)
+        return tuple(spec.pattern for spec in self.own if not spec.is_deep)
 
     def cover(self, directory: str) -> bool:
         """Whether a candidate has a line for `directory` or for what lies in it."""

@@ -21,6 +21,7 @@ from selab.host import Host
 from selab.policy.base import BasePolicy
 from selab.policy.headers import Heading, headings
 from selab.policy.statements import Grant, NotAStatement, Permissions, Statements, parse
+from selab.policy.toolchain import M4
 
 FORMAT = 1
 """Raise it when what is kept beside the base changes its meaning."""
@@ -152,7 +153,7 @@ def _run_m4(base: BasePolicy, told: list[Heading], texts: Mapping[str, str]) -> 
         (workdir / "calls.m4").write_text(_calls(told))
         (workdir / "selab.mk").write_text(_RULE)
         argv = ["make", "-C", name, "-f", f"{include}/Makefile", "-f", "selab.mk", f"HEADERDIR={include}"]
-        done = Host().run([*argv, f"NAME={base.facts.selinux_type}", "AWK=awk", "expanded"], timeout=EXPAND_TIMEOUT)
+        done = Host().run([*argv, f"NAME={base.facts.selinux_type}", "AWK=awk", f"M4={M4}", "expanded"], timeout=EXPAND_TIMEOUT)
         if found := _BROKEN_MACROS.search(done.error_text):
             raise InputError("m4 cannot read the interfaces.", found[1], "Look for a quote ` or ' that is not closed.")
         done.expect("The interfaces of the policy headers cannot be expanded.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError
-from selab.project import CONFIG, PolicyConfig, Project, nearest
+from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project, inside, nearest
 
 DECLARED_NAME = re.compile(r"^\s*(?:policy_module\s*\(\s*([\w.-]+)|module\s+([\w.-]+)\s+[\d.]+\s*;)", re.MULTILINE)
 
@@ -66,8 +66,13 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
     """
     require_policy(project, name)
     te = project.policies / f"{name}.te"
+    if not IDENTIFIER.fullmatch(name):
+        raise InputError(f"'{name}' cannot be a policy's name.", str(te), "Use letters, digits, '_', '.' and '-', a letter first.")
+    files = {ending: path for ending in ("te", "fc", "if") if (path := te.with_name(f"{name}.{ending}")).exists()}
     try:
-        texts = {ending: path.read_bytes() for ending in ("te", "fc", "if") if (path := te.with_suffix(f".{ending}")).exists()}
+        texts = {
+            ending: inside(project.drafts or project.root, path, f"The policy '{name}'").read_bytes() for ending, path in files.items()
+        }
     except OSError as error:
         raise InputError(f"The policy '{name}' cannot be read.", str(error)) from error
     if b"\0" in b"".join(texts.values()):

@@ -21,6 +21,11 @@ TOOLS = {
 """The programs that compile a module and link a policy, and the Debian package of each."""
 PP = ("/usr/libexec/selinux/hll/pp", "/usr/lib/selinux/hll/pp")
 """policycoreutils' translator from .pp to CIL; no distribution has it in PATH."""
+M4 = "m4 " + " ".join(
+    f"-U {builtin}" for builtin in ("builtin", "debugfile", "esyscmd", "include", "maketemp", "mkstemp", "sinclude", "syscmd", "undivert")
+)
+"""The macro processor without what runs commands, reads other files or writes them: a policy's text is a stranger's, and no policy headers
+use these."""
 GUEST_WORKDIR = "/var/lib/selab"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from selab.document import RunDocument
 from selab.report.junit import describe
 from selab.report.place import line_of
+from selab.report.text import plain
 from selab.verdict import Verdict
 
 
@@ -18,14 +19,15 @@ def workflow_commands(run: RunDocument, te: str) -> list[str]:
 
 
 def _command(level: str, file: str, line: int, title: str, text: str) -> str:
-    """One command. Data and properties are escaped as GitHub's own toolkit does it (its core package, command.ts)."""
-    data = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """One command, of one line. Data and properties are escaped as GitHub's own toolkit does it (its core package, command.ts)."""
+    data = plain(text).replace("%", "%25")
     properties = {"file": file, "line": str(line), "title": title}
     escaped = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     return f"::{level} {escaped}::{data}"
 
 
 def _property(text: str) -> str:
-    for char, code in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), (":", "%3A"), (",", "%2C")):
+    text = plain(text)
+    for char, code in (("%", "%25"), (":", "%3A"), (",", "%2C")):
         text = text.replace(char, code)
     return text

@@ -12,7 +12,7 @@ from selab.verdict import Verdict
 
 def junit(run: RunDocument) -> str:
     """The document, with times in seconds. An ERROR of the run is an `error` of the case for the denials, which nobody could then see."""
-    suite = ET.Element("testsuite", name=f"selab.{run.scenario}", timestamp=f"{run.started:%Y-%m-%dT%H:%M:%S}", hostname="guest")
+    suite = ET.Element("testsuite", name=plain(f"selab.{run.scenario}"), timestamp=f"{run.started:%Y-%m-%dT%H:%M:%S}", hostname="guest")
     for step in run.steps:
         case = _case(suite, run, step.name, step.seconds)
         if not step.ok:
@@ -38,7 +38,7 @@ def junit(run: RunDocument) -> str:
 
 def _case(suite: ET.Element, run: RunDocument, name: str, seconds: float) -> ET.Element:
     classname = f"selab.{run.scenario}.{run.policy}.{run.mode.value}"
-    return ET.SubElement(suite, "testcase", classname=classname, name=plain(name), time=f"{seconds:.3f}")
+    return ET.SubElement(suite, "testcase", classname=plain(classname), name=plain(name), time=f"{seconds:.3f}")
 
 
 def _add(case: ET.Element, kind: str, type_name: str, message: str, text: str) -> None:

@@ -8,5 +8,6 @@ from selab.report.text import plain
 
 
 def safe(text: str) -> str:
-    """`text` as something that a terminal neither acts on nor takes for markup."""
-    return escape(plain(text))
+    """`text` as something that a terminal neither acts on nor takes for markup, nor makes something else of the markup after it."""
+    said = plain(text)
+    return escape(f"{said[:-1]}\\x5c" if said.endswith("\\") else said)

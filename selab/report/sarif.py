@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from selab import __version__
 from selab.document import DenialEntry, RunDocument
 from selab.report.junit import describe
 from selab.report.place import line_of
+from selab.report.text import plain
 from selab.verdict import Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -21,11 +23,11 @@ RULES = {
 
 def sarif(run: RunDocument, te: str) -> str:
     """The document; `te` is the candidate's source, to which the locations refer."""
-    uri = f"policies/{run.policy}.te"
+    uri = quote(plain(f"policies/{run.policy}.te"))
     results = [_result("denial", "error", describe(denial), denial, uri, te) for denial in run.denials]
     results += [_result("hidden-denial", "warning", describe(denial), denial, uri, te) for denial in run.hidden]
     results += [
-        {"ruleId": "selinux-error", "level": "error", "message": {"text": error.meaning}, "locations": [_location(uri, 1)]}
+        {"ruleId": "selinux-error", "level": "error", "message": {"text": plain(error.meaning)}, "locations": [_location(uri, 1)]}
         for error in run.selinux_errors
     ]
     tool = {
@@ -37,7 +39,7 @@ def sarif(run: RunDocument, te: str) -> str:
         "executionSuccessful": run.verdict is not Verdict.ERROR,
         "startTimeUtc": f"{run.started:%Y-%m-%dT%H:%M:%SZ}",
         "toolExecutionNotifications": [
-            {"level": "error", "message": {"text": reason}} for reason in (run.reasons if run.verdict is Verdict.ERROR else ())
+            {"level": "error", "message": {"text": plain(reason)}} for reason in (run.reasons if run.verdict is Verdict.ERROR else ())
         ],
     }
     document = {
@@ -55,7 +57,7 @@ def _result(rule: str, level: str, text: str, denial: DenialEntry, uri: str, te:
         "level": level,
         "message": {"text": text},
         "locations": [_location(uri, line_of(own, te))],
-        "partialFingerprints": {"denial/v1": f"{denial.source} {denial.target} {denial.tclass} {' '.join(denial.permissions)}"},
+        "partialFingerprints": {"denial/v1": plain(f"{denial.source} {denial.target} {denial.tclass} {' '.join(denial.permissions)}")},
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from selab.advice.advise import Advice
@@ -21,8 +20,8 @@ COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "yellow"}
 def show_run(run: RunDocument, out: Console, *, change: str = "", advice: Sequence[Advice] = (), everything: bool = False) -> None:
     """Print the summary of `run`: the verdict comes last, where the eye is. `change` is the line about the run before, `advice` what is
     known of its denials."""
-    title = f"[bold]{escape(run.scenario)}[/bold]  policy {escape(run.policy)}, {run.mode.value}"
-    out.print(f"{title}  [dim]{escape(run.label.requested)}  run {run.run}[/dim]")
+    title = f"[bold]{safe(run.scenario)}[/bold]  policy {safe(run.policy)}, {run.mode.value}"
+    out.print(f"{title}  [dim]{safe(run.label.requested)}  run {safe(run.run)}[/dim]")
     for step in run.steps:
         sign = "[green]✓[/green]" if step.ok else "[red]✗[/red]"
         detail = f"  [red]{safe(step.detail)}[/red]" if step.detail else ""
@@ -59,7 +58,7 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
             out.print(denials_table(denials))
     said = [f"{len([key for denial in denials for key in denial.keys])} {whose}" for denials, whose in others if denials]
     if said and not everything:
-        out.print(f"  [dim]Not counted: {', '.join(said)} (`selab show {run.run} --all` shows them).[/dim]")
+        out.print(f"  [dim]Not counted: {', '.join(said)} (`selab show {safe(run.run)} --all` shows them).[/dim]")
 
 
 def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) -> Table:
@@ -89,7 +88,7 @@ def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) ->
 
 
 def _show_verdict(run: RunDocument, out: Console, change: str) -> None:
-    stages = "  ".join(f"{stage} {seconds:.1f}" for stage, seconds in run.timings.items() if seconds >= 0.05)
+    stages = "  ".join(f"{safe(stage)} {seconds:.1f}" for stage, seconds in run.timings.items() if seconds >= 0.05)
     out.print(f"  [dim]seconds: {stages}[/dim]")
     if change:
         out.print(f"  {safe(change)}")

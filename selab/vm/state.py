@@ -14,7 +14,7 @@ from typing import Any
 
 from selab.jsonfile import read_json, write_json
 from selab.project import Project
-from selab.vm.ssh import Address
+from selab.vm.ssh import Address, pinned_key
 
 FIRST_PORT = 2222
 """Vagrant's own first choice; whatever follows it and is free does as well."""
@@ -48,6 +48,15 @@ class State:
         stem = re.sub(r"[^A-Za-z0-9-]+", "-", project.root.name).strip("-") or "project"
         digest = hashlib.sha256(f"{project.root} {os.geteuid()}".encode()).hexdigest()[:8]
         self.name = f"selab-{stem[:32]}-{digest}"
+        self._told_before = self.directory / "vm.kept.json"
+        self._mend()
+
+    def _mend(self) -> None:
+        """Take away what is damaged and would be believed: Vagrant reads `parameters`, and a pin that is none would not be made anew."""
+        if self.known_hosts.exists() and pinned_key(self.known_hosts) is None:
+            self.known_hosts.unlink()
+        if not read_json(self.parameters) and (kept := read_json(self._told_before)):
+            write_json(self.parameters, kept)
 
     def address(self) -> Address | None:
         """Where the guest was reached last, if anything is known."""
@@ -55,15 +64,26 @@ class State:
         return Address(known.host, known.port, known.user, Path(known.key), self.known_hosts) if known else None
 
     def remembered(self) -> Remembered | None:
+        """Nothing where it was written by another machine or for another directory: then it speaks of another project's VM."""
         data = read_json(self._guest)
         try:
             known = Remembered(**{field.name: data[field.name] for field in fields(Remembered)})
-            return known if isinstance(known.port, int) and Path(known.key).is_file() else None
-        except (KeyError, TypeError):
+        except KeyError:
             return None
+        right = isinstance(known.port, int) and all(
+            isinstance(data[field.name], str) for field in fields(Remembered) if field.name != "port"
+        )
+        return known if right and data.get("written_for") == self._place and _is_key(Path(known.key)) else None
 
     def remember(self, known: Remembered) -> None:
-        write_json(self._guest, asdict(known))
+        write_json(self._guest, {**asdict(known), "written_for": self._place})
+
+    @property
+    def _place(self) -> str:
+        """This project on this machine (machine-id(5))."""
+        with contextlib.suppress(OSError):
+            return f"{self.name} on {Path('/etc/machine-id').read_text().strip()}"
+        return f"{self.name} on {socket.gethostname()}"
 
     def keep_key(self, source: Path) -> Path:
         """Copy Vagrant's private key, so that the VM can be reached even when `.vagrant` is gone; the copy's path."""
@@ -99,10 +119,11 @@ class State:
 
     def tell(self, parameters: dict[str, Any]) -> None:
         write_json(self.parameters, parameters)
+        write_json(self._told_before, parameters)
 
     def forget(self) -> None:
         """Drop everything about a VM that is gone."""
-        for path in (self._guest, self.known_hosts, self.key, self._console, self.parameters):
+        for path in (self._guest, self.known_hosts, self.key, self._console, self.parameters, self._told_before):
             path.unlink(missing_ok=True)
 
     @property
@@ -124,6 +145,15 @@ class State:
         key = machine / "private_key"
         key.touch(mode=0o600)
         shutil.copyfile(self.key, key)
+
+
+def _is_key(path: Path) -> bool:
+    """Whether a private key's file is there, and ends as one does."""
+    try:
+        text = path.read_text().strip()
+    except (OSError, ValueError):
+        return False
+    return text.startswith("-----BEGIN ") and text.endswith("-----")
 
 
 def free_port(preferred: int = 0) -> int:

@@ -57,3 +57,10 @@ class Broken:
 def test_one_that_was_ended_in_the_middle_has_the_whole_commands_exit_code(place: int) -> None:
     answers = list(ask_together(Broken(), said("echo one"), said("echo two"), said("echo three")))
     assert [done.returncode for done in answers][place] == (0, 137)[place]
+
+
+def test_a_log_of_what_was_executed_does_not_end_an_answer() -> None:
+    argv = """tr '\\0' '\\n' </proc/$$/cmdline | sed 's/.*/type=EXECVE a="&"/'"""
+    first, second = ask_together(Host(), said(argv), said("echo two"))
+    assert b'type=EXECVE a="sh"' in first.stdout
+    assert second.stdout == b"two\n"

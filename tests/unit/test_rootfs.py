@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_an_image_is_read(image: Path) -> None:
 def test_the_digest_changes_with_every_file(image: Path, name: str) -> None:
     before = read_image(image).digest
     path = image / name
-    path.write_text((path.read_text() if path.exists() else "") + "\nx\n")
+    path.write_text((path.read_text() if path.exists() else "") + "\nxz\n")
     assert read_image(image).digest != before
 
 
@@ -103,6 +104,46 @@ def test_the_digest_changes_with_the_mode_and_with_the_builder(image: Path, monk
     assert changed != before
     monkeypatch.setattr(rootfs, "VERSION", 99)
     assert read_image(image).digest not in (before, changed)
+
+
+@pytest.mark.parametrize("name", ["./evil.deb", "/tmp/evil.deb", "-o=x", "?narrow(x)", "~n.", "a,b", "$(id)", "pkg=1", "x/sid", "a;b"])
+def test_what_is_not_a_packages_name_is_refused(image: Path, name: str) -> None:
+    (image / "packages").write_text(f"apache2\n{name}\n")
+    with pytest.raises(InputError, match="is not the name of a package"):
+        read_image(image)
+
+
+@pytest.mark.parametrize("name", ["packages", "Dockerfile", "files"])
+def test_an_image_is_not_read_from_outside_of_its_directory(image: Path, tmp_path: Path, name: str) -> None:
+    (image / name).rename(tmp_path / "elsewhere")
+    (image / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="outside"):
+        read_image(image)
+
+
+def test_links_in_an_images_files_are_left_out(image: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("swordfish")
+    (image / "files" / "directory").symlink_to(tmp_path / "secret")
+    (image / "files" / "file").symlink_to(tmp_path / "secret" / "key")
+    assert [entry.path for entry in read_image(image).files] == ["/etc/x.conf"]
+
+
+def test_an_images_files_are_added_to_the_finished_tar_and_are_never_in_a_file_system_here(builder: Builder) -> None:
+    builder.does('while read -r word; do case $word in */.half-*) tar -cf "$word" -C / etc/hostname;; esac; done <"$SEEN/arguments"\n')
+    overlay = (Entry("/etc/apt/apt.conf.d/99x", b'APT::Update::Pre-Invoke {"touch made";};'), Entry("/var/run/x", b"x"))
+    build_tar(Rootfs("trixie", "essential", ("a",), overlay=overlay), builder.out / "x.tar")
+    assert "apt.conf.d" not in (builder.seen / "files").read_text()
+    with tarfile.open(builder.out / "x.tar") as tar:
+        assert tar.getnames() == ["etc/hostname", "etc/apt/apt.conf.d/99x", "var/run/x"]
+
+
+def test_an_image_has_nothing_but_an_overlay(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Rootfs] = []
+    monkeypatch.setattr(rootfs, "build_tar", lambda what, out, stop: seen.append(what))
+    source = read_image(image)
+    rootfs.build_image_tar(source, tmp_path / "x.tar", Progress())
+    assert seen == [Rootfs("trixie", "essential", ("apache2", "curl"), overlay=source.files)]
 
 
 def test_a_directory_without_a_package_list_is_refused(tmp_path: Path) -> None:

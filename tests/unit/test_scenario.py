@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from selab.errors import InputError
@@ -43,8 +45,15 @@ def test_an_unknown_scenario_is_answered_with_the_nearest_name(project: Project)
         ("image: httpd\nsteps:\n  - log: {pattern: '['}\n", 3, "regular expression"),
         ("image: httpd\nlabel: {type: 'a b'}\n", 2, "pattern"),
         ("image: httpd\nlabel: {level: 's0:x'}\n", 2, "pattern"),
-        ("image: --privileged\n", 1, "does not begin with '-'"),
-        ('image: "a\\nb"\n', 1, "one line"),
+        ("image: --privileged\n", 1, "an image's name"),
+        ('image: "a\\nb"\n', 1, "an image's name"),
+        ("image: ../../etc\n", 1, "an image's name"),
+        ("image: x\nuser: --privileged\n", 2, "does not begin with '-'"),
+        ('image: x\nuser: "a\\nb"\n', 2, "one line"),
+        ('image: x\ncommand: ["a\\x9bb"]\n', 2, "control characters"),
+        ('image: x\ncommand: ["\\ud800"]\n', 2, "control characters"),
+        ('image: x\nenvironment: {A: "\\0"}\n', 2, "control characters"),
+        ('image: x\nsteps:\n  - http: {port: 80, contains: "a\\nb"}\n', 3, "one line"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(project: Project, text: str, line: int, word: str) -> None:
@@ -54,26 +63,48 @@ def test_a_mistake_is_named_with_its_line(project: Project, text: str, line: int
 
 
 @pytest.mark.parametrize(
-    ("text", "word"),
+    ("text", "line", "word"),
     [
-        ("image: [", "not valid YAML"),
-        ("image: a\nimage: b\n", "twice"),
-        ("a: &x 1\nimage: *x\n", "alias"),
-        ("image: " + "[" * 30 + "]" * 30, "nested too deeply"),
-        ("image: " + "[" * 3000 + "]" * 3000, "not valid YAML"),
-        ("image: !!python/object/apply:os.system [id]\n", "not valid YAML"),
-        ("image: \x01\n", "not valid YAML"),
-        ("#" * 300_000, "too large"),
+        ("image: [", 1, "not valid YAML"),
+        ("image: a\nimage: b\n", 2, "twice"),
+        ("image: a\n? [b]\n: c\n", 2, "no word"),
+        ("a: &x 1\nimage: *x\n", 2, "alias"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n", 2, "alias"),
+        ("image: x\ncommand:\n  " + "[" * 30 + "]" * 30, 3, "nested too deeply"),
+        ("image: " + "[" * 3000 + "]" * 3000, 1, "nested too deeply"),
+        ("image: x\n" + "- " * 3000, 2, "not valid YAML"),
+        ("image: !!python/object/apply:os.system [id]\n", 1, "tag"),
+        ("image: x\nread_only: !!bool maybe\n", 2, "tag"),
+        ("image: x\ndescription: \x01\n", 2, "not valid YAML"),
     ],
 )
-def test_a_file_that_is_no_scenario_is_refused(project: Project, text: str, word: str) -> None:
-    assert word in refused(project, text).what
+def test_a_file_that_is_no_scenario_is_refused_with_its_line(project: Project, text: str, line: int, word: str) -> None:
+    error = refused(project, text)
+    assert word in error.what
+    assert f"web.yaml:{line}" in error.detail
+
+
+def test_a_file_that_nobody_wrote_by_hand_is_refused(project: Project) -> None:
+    assert "too large" in refused(project, "#" * 300_000).what
+
+
+def test_what_is_no_file_is_not_opened(project: Project) -> None:
+    os.mkfifo(project.scenarios / "web.yaml")
+    with pytest.raises(InputError, match="is not a file"):
+        load_scenario(project, "web")
+
+
+@pytest.mark.parametrize("text", ["80:80", "1:59:59.5", "0x10", "1e9", "2026-11-24", "1_000", ".inf", "<<"])
+def test_what_only_yaml_1_1_takes_for_a_number_is_a_word(project: Project, text: str) -> None:
+    write(project, f"image: x\ncommand: [{text}]\n")
+    assert load_scenario(project, "web").command == (text,)
 
 
 def test_a_file_that_is_not_text_is_refused(project: Project) -> None:
-    (project.scenarios / "web.yaml").write_bytes(b"image: \xff\xfe")
-    with pytest.raises(InputError, match="not UTF-8"):
+    (project.scenarios / "web.yaml").write_bytes(b"image: x\ndescription: \xff\xfe")
+    with pytest.raises(InputError, match="not UTF-8") as caught:
         load_scenario(project, "web")
+    assert caught.value.detail.endswith("web.yaml:2")
 
 
 def test_yes_and_no_are_words(project: Project) -> None:
@@ -85,9 +116,27 @@ def test_a_volume_outside_of_the_project_is_refused(project: Project) -> None:
     assert "outside" in refused(project, "image: httpd\nvolumes:\n  - {source: ../.., target: /data}\n").what
 
 
-def test_a_link_does_not_lead_a_volume_out_of_the_project(project: Project) -> None:
+@pytest.mark.parametrize("source", ["data", "data/ssh", "/etc", "a/../../..", "loop"])
+def test_nothing_leads_a_volume_out_of_the_project(project: Project, source: str) -> None:
     (project.root / "data").symlink_to("/etc")
-    assert "outside" in refused(project, "image: httpd\nvolumes:\n  - {source: data, target: /data}\n").what
+    (project.root / "a").mkdir()
+    (project.root / "loop").symlink_to("loop")
+    assert "the volume" in refused(project, f"image: httpd\nvolumes:\n  - {{source: {source}, target: /data}}\n").what
+
+
+def test_a_link_within_the_project_is_followed(project: Project) -> None:
+    (project.root / "data").mkdir()
+    (project.root / "here").symlink_to("data")
+    write(project, "image: httpd\nvolumes:\n  - {source: here, target: /data}\n")
+    assert load_scenario(project, "web").volumes[0].source == "here"
+
+
+def test_a_scenario_is_not_read_from_outside_of_the_project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "web.yaml"
+    elsewhere.write_text("image: httpd\n")
+    (project.scenarios / "web.yaml").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="outside"):
+        load_scenario(project, "web")
 
 
 @pytest.mark.parametrize("target", ["/../etc", "/data/../../x", "/", "//"])

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from selab.cache import cache_dir
 from selab.errors import InputError, SelabError
 from selab.host import Host
+from selab.jsonfile import write_json
 from selab.progress import Progress
 from selab.project import nearest
 from selab.rootfs import REMOVE_TIMEOUT, as_root
@@ -66,7 +68,13 @@ def read_box(directory: Path) -> Box | None:
         box = box_at(directory, facts["profile"], facts["digest"], facts["cmdline"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return box if all(path.is_file() for path in (box.file, box.kernel, box.initrd)) else None
+    sizes = facts.get("sizes") or {}
+    return box if all(_has_size(path, sizes.get(path.name)) for path in (box.file, box.kernel, box.initrd)) else None
+
+
+def _has_size(path: Path, size: int | None) -> bool:
+    """Whether the file is there, and whole. Boxes of selab 0.1.0 did not write down their sizes."""
+    return path.is_file() and size in (None, path.stat().st_size)
 
 
 def list_boxes() -> list[Box]:
@@ -121,8 +129,9 @@ def half_made(facts: Box) -> Iterator[Path]:
     half = Path(tempfile.mkdtemp(prefix=HALF, dir=boxes_dir()))
     try:
         yield half
-        told = asdict(facts)
-        (half / FACTS).write_text(json.dumps({key: told[key] for key in ("name", "profile", "cmdline", "digest")}, indent=2) + "\n")
+        told: dict[str, Any] = {key: asdict(facts)[key] for key in ("name", "profile", "cmdline", "digest")}
+        told["sizes"] = {path.name: path.stat().st_size for path in half.iterdir() if path.is_file()}
+        write_json(half / FACTS, told)
         # QEMU may run as another user, which must be able to read these whatever our umask is.
         Host().run(["chmod", "-R", "u+w,a+rX", str(half)]).expect("The box's files cannot be made readable.")
         if facts.directory.exists():

@@ -57,3 +57,27 @@ def test_an_error_that_the_containers_process_caused_is_the_runs() -> None:
 
 def test_a_denial_that_cannot_be_read_is_not_lost() -> None:
     assert len(attribute([b"type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 scontext=u:r"], SCOPE).unread) == 1
+
+
+def sent(kind: str, subject: str, text: str) -> bytes:
+    """A record that a process has sent: the kernel writes who it is, and then its text as it came."""
+    return f"type={kind} msg=audit(1700000000.123:7): pid=9 uid=0 auid=0 ses=1 subj={subject} msg='{text}'".encode()
+
+
+CLAIM = f"avc:  denied  {{ write }} for  pid=1 scontext={PROCESS} tcontext={FILE} tclass=file permissive=0"
+DBUS = "system_u:system_r:system_dbusd_t:s0"
+
+
+@pytest.mark.parametrize(
+    ("line", "doubtful"),
+    [
+        (sent("USER_AVC", PROCESS, CLAIM), True),
+        (sent("USER_AVC", DBUS, CLAIM), False),
+        (sent("USER_AVC", DBUS, f"{CLAIM} subj={PROCESS}"), False),
+        (sent("USER_AVC", PROCESS, f"{CLAIM} subj={DBUS}"), True),
+        (sent("USER", PROCESS, f"x' type=AVC msg=audit(1700000000.123:8): {CLAIM} '"), True),
+        (sent("USER_LOGIN", PROCESS, "op=login acct=root"), False),
+    ],
+)
+def test_a_denial_that_the_container_may_have_written_itself_is_a_doubt(line: bytes, doubtful: bool) -> None:
+    assert bool(attribute([line], SCOPE).claimed) is doubtful

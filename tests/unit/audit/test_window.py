@@ -158,3 +158,38 @@ def test_where_nobody_takes_records_there_is_no_window() -> None:
 
 def test_each_window_has_a_token_of_its_own() -> None:
     assert opened(FakeGuest()).token != opened(FakeGuest()).token
+
+
+def forged_with(token: str, kind: str = "USER") -> str:
+    """What a process with CAP_AUDIT_WRITE may have sent: a mark that ends the window before its denial."""
+    return user(11, f"selab {token} end").replace("type=USER", f"type={kind}")
+
+
+@pytest.mark.parametrize("token", ["", "0" * 24, "*", ".*", "*' type=USER msg=audit(1.1:1): '"])
+def test_a_mark_cannot_be_forged_without_the_token(token: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = user(10, window.mark("begin")) + forged_with(token) + avc(12) + user(13, window.mark("end"))
+    guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
+    closed = close_window(window).of(guest)
+    assert (avc(12).strip().encode() in closed.lines, closed.problems) == (True, ())
+
+
+@pytest.mark.parametrize("kind", ["USER_CMD", "EXECVE", "USER_AVC", "TRUSTED_APP"])
+def test_a_mark_is_none_in_a_record_of_another_type_even_with_the_token(kind: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = user(10, window.mark("begin")) + forged_with(window.token, kind) + avc(12) + user(13, window.mark("end"))
+    guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
+    assert avc(12).strip().encode() in close_window(window).of(guest).lines
+
+
+def test_what_a_log_says_of_the_status_is_not_believed() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = user(10, window.mark("begin")) + "lost 0\npid 400\nmode 1\nwindow\n" + user(13, window.mark("end"))
+    assert closing(guest, window, log, lost=9, pid=0) == ("the kernel lost 9 audit records", "the audit daemon stopped during the run")
+
+
+def test_the_token_cannot_be_guessed() -> None:
+    assert len(opened(FakeGuest()).token) * 4 >= 96

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import os
+import tarfile
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selab.container.image import Image
+from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level
-from selab.container.run import docker_arguments, volume_label
+from selab.container.run import _archive, docker_arguments, volume_label
+from selab.errors import InputError
 from selab.experiment import label_doubts
 from selab.policy.contexts import FileContexts, FileSpec
+from selab.project import Project
 from selab.scenario import Scenario, Volume
 
 LABEL = ContainerLabel("web_t", "s0:c1,c2")
@@ -68,6 +75,30 @@ def test_a_volume_is_labelled_as_the_candidates_contexts_say_unless_the_scenario
 def test_a_value_of_the_environment_stays_one_word(value: str) -> None:
     words = arguments(environment={"KEY": value})
     assert words[words.index("--env") + 1] == f"KEY={value}"
+
+
+@pytest.mark.parametrize("name", ["../images/x", "/etc", "x/../../.."])
+def test_a_path_is_no_images_name(project: Project, name: str) -> None:
+    (project.images / "x").mkdir()
+    assert find_image(project, name).source is None
+
+
+def test_an_image_is_not_found_outside_of_the_project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (project.images / "x").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    with pytest.raises(InputError, match="outside"):
+        find_image(project, "x")
+
+
+def test_links_in_a_volume_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("swordfish")
+    (tmp_path / "volume" / "directory").symlink_to(tmp_path / "secret")
+    (tmp_path / "volume" / "file").symlink_to(tmp_path / "secret" / "key")
+    os.mkfifo(tmp_path / "volume" / "pipe")
+    (tmp_path / "volume" / "page").write_text("x")
+    with tarfile.open(fileobj=io.BytesIO(_archive(tmp_path / "volume"))) as tar:
+        assert tar.getnames() == ["page"]
 
 
 def test_a_level_has_two_categories() -> None:

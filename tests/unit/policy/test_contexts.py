@@ -86,3 +86,9 @@ def test_a_pattern_that_may_match_anywhere_is_named_and_not_looked_for(pattern: 
 def test_any_pattern_can_be_looked_at(pattern: str) -> None:
     spec = FileSpec(pattern, "", "c")
     assert spec.matches("/srv/web") in (True, False) and isinstance(spec.rank, tuple) and isinstance(spec.place, str)
+
+
+@pytest.mark.parametrize("pattern", ["-r/etc/web(/.*)?", "--help/x/y", "a/b/c", "../../x/y"])
+def test_a_path_that_a_program_could_take_for_an_option_is_not_looked_for(pattern: str) -> None:
+    own = FileContexts((FileSpec(pattern, "", "u:object_r:web_t:s0"),), "")
+    assert (own.places, own.too_wide) == ((), (pattern,))

@@ -15,6 +15,7 @@ from selab.project import BoxSource, Project, ProjectConfig, VmConfig
 from selab.vm import kvm, machine, provision
 from selab.vm.ssh import Address, pin_text
 
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv"
 VAGRANT = """#!{python}
 import os, pathlib, sys
 here = pathlib.Path({here!r})
@@ -115,7 +116,7 @@ class Lab:
         self.set_state("running")
         guest = self.machine.ensure(machine.Progress())
         assert isinstance(guest, FakeGuest)
-        pin_text(self.machine.files.known_hosts, "ssh-ed25519 AAAA")
+        pin_text(self.machine.files.known_hosts, HOST_KEY)
         (self.here / "calls").unlink()
 
 
@@ -128,7 +129,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
         program = here / "bin" / name
         program.write_text(text.format(python=sys.executable, here=str(here)))
         program.chmod(0o755)
-    (here / "private key").write_text("key")
+    (here / "private key").write_text("-----BEGIN KEY-----\nx\n-----END KEY-----\n")
     (here / "own.box").write_text("box")
     monkeypatch.setenv("PATH", f"{here / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("SELAB_CACHE", str(here / "cache"))

@@ -1,0 +1,232 @@
+"""Every field of what a user or a stranger wrote: refused before anything is asked of the guest, or one word of a command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from selab import experiment
+from selab.errors import InputError, SelabError
+from selab.experiment import Request, plan, run_on
+from selab.progress import Progress
+from selab.project import Project, ProjectConfig, find_project
+from selab.scenario import Scenario, _downward
+from selab.vm.ssh import command_line
+from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
+
+ATTACKS = [
+    "; touch made", "$(touch made)", "`touch made`", "a b", "a\tb", "'", '"', "\\", "a\nb", "a\r\nb", "\0", "a\0b", "\x1b[2J", "\x9b2J",
+    "*", "?", "[a-z]", "{a,b}", "~", "~root", "!!", "#x", "%s%n", "&", "|", "<", ">", "(", ")", "a=b", "$HOME", "${IFS}", "--privileged",
+    "-v", "--", "-", "-v/:/host", "--security-opt=label=disable", "..", "../..", "/etc", "a/../../..", "x:ro", "x,y", ":", "ü", "日本語",
+    "\ud800", "\u202e", "\u2028", "", " ", "none", "keep", "0", "1e9", "s0:c1,c2 --privileged", "label=disable", "x\n--privileged",
+]  # fmt: skip
+HOSTILE = st.one_of(st.sampled_from(ATTACKS), st.text(max_size=12), st.tuples(st.sampled_from(ATTACKS), st.text(max_size=4)).map("".join))
+FINE = "mark"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a scenario: `of` gives the scenario's part with a value in it, `fine` a value that passes."""
+
+    of: Callable[[str], dict[str, Any]]
+    fine: str = FINE
+    becomes: Callable[[str], str] = str
+
+
+def step(kind: str, **more: Any) -> dict[str, Any]:
+    return {"steps": [{kind: more}]}
+
+
+def denial(**more: Any) -> dict[str, Any]:
+    return {"expect": {"denials": [{"reason": "because", **more}]}}
+
+
+FIELDS = {
+    "description": Field(lambda text: {"description": text}),
+    "policy": Field(lambda text: {"policy": text}, "none"),
+    "image": Field(lambda text: {"image": text}, "registry.test/mark:1"),
+    "label.type": Field(lambda text: {"label": {"type": text, "level": "s0:c1,c2"}}, "web_t"),
+    "label.level": Field(lambda text: {"label": {"level": text}}, "s0:c1,c2"),
+    "command": Field(lambda text: {"command": ["run", text]}),
+    "volumes.target": Field(lambda text: {"volumes": [{"target": text}]}, "/mark", _downward),
+    "volumes.source": Field(lambda text: {"volumes": [{"target": "/data", "source": text}]}, "data"),
+    "volumes.guest_path": Field(lambda text: {"volumes": [{"target": "/data", "guest_path": text}]}, "/mark"),
+    "volumes.label": Field(lambda text: {"volumes": [{"target": "/data", "label": text}]}, "mark_t"),
+    "cap_add": Field(lambda text: {"cap_add": [text]}),
+    "cap_drop": Field(lambda text: {"cap_drop": [text]}),
+    "user": Field(lambda text: {"user": text}),
+    "environment, value": Field(lambda text: {"environment": {"KEY": text}}),
+    "environment, key": Field(lambda text: {"environment": {text: "value"}}),
+    "step.name": Field(lambda text: {"steps": [{"name": text, "guest": {"argv": ["true"]}}]}),
+    "http.path": Field(lambda text: step("http", port=80, path=text), "/mark"),
+    "http.contains": Field(lambda text: step("http", port=80, contains=text)),
+    "exec.argv": Field(lambda text: step("exec", argv=[text, "x"])),
+    "exec.contains": Field(lambda text: step("exec", argv=["x"], contains=text)),
+    "guest.argv": Field(lambda text: step("guest", argv=["x", text])),
+    "guest.argv, the program": Field(lambda text: step("guest", argv=[text])),
+    "log.pattern": Field(lambda text: step("log", pattern=text, timeout=0.001)),
+    "denial.source": Field(lambda text: denial(source=text)),
+    "denial.target": Field(lambda text: denial(target=text)),
+    "denial.class": Field(lambda text: denial(**{"class": text})),
+    "denial.permissions": Field(lambda text: denial(permissions=[text])),
+    "denial.path": Field(lambda text: denial(path=text)),
+    "denial.reason": Field(lambda text: denial(reason=text)),
+    "denial.as": Field(lambda text: denial(**{"as": text}), "tolerate"),
+    "denials": Field(lambda text: {"expect": {"denials": text}}, "none"),
+}
+"""Every field that holds text, by a name for it."""
+HERE = {"description", "policy", "step.name", "exec.contains", "log.pattern", "denials"} | {
+    name for name in FIELDS if name.startswith("denial.")
+}
+"""Fields that no command needs: they are compared or shown on this machine."""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = tmp_path_factory.mktemp("project")
+    (root / "selab.yaml").write_text("")
+    for name in ("policies", "scenarios", "images", "data"):
+        (root / name).mkdir()
+    keep_base(root / "cache")
+    return find_project(root)
+
+
+@pytest.fixture(autouse=True)
+def nothing_at_random(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELAB_CACHE", str(lab.root / "cache"))
+    monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
+    monkeypatch.setattr(experiment, "random_level", lambda: "s0:c1,c2")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+
+def asked(lab: Project, field: Field, value: str) -> list[tuple[str, ...]] | None:
+    """All the commands of a run with `value` in `field`; None where it was refused, and nothing asked."""
+    (lab.scenarios / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1", **field.of(value)}))
+    guest = ObedientGuest()
+    try:
+        wanted = plan(lab, Request("web"))
+    except InputError as error:
+        assert error.what
+        return None
+    try:
+        run_on(guest, StandingMachine(guest), lab, wanted, Progress())
+    except InputError:
+        assert len(guest.asked) <= 1  # which policy the guest has
+        return None
+    return guest.asked
+
+
+def paths() -> set[str]:
+    """The dotted names of all fields in a scenario's JSON schema that may hold text."""
+    schema = Scenario.model_json_schema(by_alias=True)
+
+    def walk(node: dict[str, Any], above: str) -> set[str]:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        found = {above} if node.get("type") == "string" else set()
+        for part in (*node.get("anyOf", ()), *node.get("prefixItems", ()), *(node[k] for k in ("items",) if isinstance(node.get(k), dict))):
+            found |= walk(part, above)
+        if isinstance(node.get("additionalProperties"), dict):
+            found |= walk(node["additionalProperties"], above)
+        for name, part in node.get("properties", {}).items():
+            found |= walk(part, f"{above}.{name}".lstrip("."))
+        return found
+
+    return walk(schema, "")
+
+
+def test_no_field_that_holds_text_is_forgotten() -> None:
+    known = {
+        "steps.name": "step.name",
+        "expect.denials": "denials",
+        "environment": "environment, value",
+        **{f"steps.{name}": name for name in ("http.path", "http.contains", "exec.argv", "exec.contains", "guest.argv", "log.pattern")},
+        "steps.guest.contains": "exec.contains",
+        **{f"expect.denials.{name}": f"denial.{name}" for name in ("source", "target", "class", "permissions", "path", "as", "reason")},
+    }
+    assert {known.get(path, path) for path in paths()} <= set(FIELDS)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_with_a_plain_value_leads_to_a_run(lab: Project, name: str) -> None:
+    assert asked(lab, FIELDS[name], FIELDS[name].fine) is not None
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@given(value=HOSTILE)
+@example(value="$(touch made)")
+@example(value="--privileged")
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_field_is_refused_or_is_one_word_and_never_a_scripts_text(lab: Project, name: str, value: str) -> None:
+    field = FIELDS[name]
+    found = asked(lab, field, value)
+    if found is None or (name == "volumes.label" and value in ("keep", "private", "shared", "contexts")):
+        return
+    if name in HERE:
+        assert {word for argv in found for word in argv} <= {word for fine in (field.fine, "") for word in _words(lab, field, fine)}
+    elif name == "user" and not value:
+        assert "--user" not in [word for argv in found for word in argv]
+    else:
+        expected = [word if _is_script(word) else word.replace(field.fine, field.becomes(value)) for word in _words(lab, field, field.fine)]
+        assert [word for argv in found for word in argv] == expected
+
+
+def _words(lab: Project, field: Field, value: str) -> list[str]:
+    return [word for argv in asked(lab, field, value) or () for word in argv]
+
+
+def _is_script(word: str) -> bool:
+    """Whether a word is a shell's: then no part of it may be a field's."""
+    return "\n" in word and any(sign in word for sign in ("$1", "$@", "exit"))
+
+
+@given(st.lists(HOSTILE, max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_a_shell_gives_back_the_words_of_the_quoted_line(words: list[str]) -> None:
+    argv = ["printf", r"%s\0", *words]
+    try:
+        line = command_line(argv, 20, sudo=False)
+    except (SelabError, UnicodeEncodeError):
+        assert any("\0" in word or any("\ud800" <= char <= "\udfff" for char in word) for word in words)
+        return
+    said = subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout
+    assert said.split(b"\0")[:-1] == [word.encode("utf-8", "surrogateescape") for word in words or [""]]
+
+
+CONFIG = {
+    "requires": lambda text: {"policies": {"web": {"requires": [text]}}},
+    "policies": lambda text: {"policies": {text: {}}},
+    "url": lambda text: {"vm": {"source": {"url": text, "sha256": "0" * 64}}},
+    "sha256": lambda text: {"vm": {"source": {"url": "https://x.test/b", "sha256": text}}},
+    "file": lambda text: {"vm": {"source": {"file": text}}},
+    "box": lambda text: {"vm": {"box": text}},
+    "provider": lambda text: {"vm": {"provider": text}},
+}
+
+
+@pytest.mark.parametrize("name", CONFIG)
+@given(value=HOSTILE)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_field_of_the_project_is_refused_or_is_no_option_and_one_line(tmp_path: Path, name: str, value: str) -> None:
+    (tmp_path / "selab.yaml").write_text(json.dumps(CONFIG[name](value)))
+    try:
+        config = find_project(tmp_path).config
+    except InputError:
+        return
+    said = [text for text in _strings(config) if text == value]
+    assert all(text.isprintable() or name == "file" for text in said)
+    assert all("\n" not in text and "\0" not in text for text in said)
+    assert name in ("file", "box", "provider") or not any(text.startswith("-") for text in said)
+
+
+def _strings(config: ProjectConfig) -> list[str]:
+    data = config.model_dump(mode="json")
+    policies = [text for name, one in data["policies"].items() for text in (name, *one["requires"])]
+    return [*policies, *(text for text in (data["vm"]["source"] or {}).values()), data["vm"]["box"], data["vm"]["provider"]]
