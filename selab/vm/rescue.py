@@ -24,6 +24,8 @@ UNDO_LIMIT = 120.0
 """Seconds to load the base policy, put labels back and start services: five in an emulated guest, more for many labels."""
 PATIENCE = 20.0
 """Seconds for a new login to work after the base policy is back: sshd may have to be started again."""
+BOOTED = 120.0
+"""Seconds for Docker to run after sshd does, at a start: 30 in an emulated guest."""
 RETRY = 1.0
 
 # The mode is what it is to be, no candidate is left in force that would have been called off, and the services run that a run needs.
@@ -54,16 +56,16 @@ def rescue(ways: Ways, progress: Progress) -> str:
     if not wrong:
         return ""
     progress.note(f"{wrong.rstrip('.')}: giving the base policy back")
-    tries: tuple[tuple[str, Callable[[], None]], ...] = (
-        *((("by SSH", lambda: _by_ssh(ways.login)),) if obeys else ()),
-        ("through the serial console", lambda: by_console(ways.domain, ways.password)),
-        ("by the guard in it", lambda: None),  # which it has as long as it takes to find that the console does not obey either
-        ("by a reset of the VM", lambda: ways.reset().close()),
+    tries: tuple[tuple[str, Callable[[], None], float], ...] = (
+        *((("by SSH", lambda: _by_ssh(ways.login), PATIENCE),) if obeys else ()),
+        ("through the serial console", lambda: by_console(ways.domain, ways.password), PATIENCE),
+        ("by the guard in it", lambda: None, PATIENCE),  # which it has as long as it takes to find that the console does not obey either
+        ("by a reset of the VM", lambda: ways.reset().close(), BOOTED),
     )
-    for name, undo in tries:
+    for name, undo, patience in tries:
         try:
             undo()
-            wrong = _soon(ways.login)
+            wrong = _soon(ways.login, patience)
         except SelabError as error:
             wrong = f"{error.what} {error.detail}".strip()
         if not wrong:
@@ -101,8 +103,8 @@ def _by_ssh(login: Callable[[], SshGuest]) -> None:
         guest.run(("sh", "-c", _UNDO), timeout=UNDO_LIMIT).expect("The base policy could not be loaded by SSH.")
 
 
-def _soon(login: Callable[[], SshGuest]) -> str:
-    deadline = time.monotonic() + PATIENCE
+def _soon(login: Callable[[], SshGuest], patience: float) -> str:
+    deadline = time.monotonic() + patience
     while wrong := trouble(login)[0]:
         if time.monotonic() > deadline:
             return wrong
