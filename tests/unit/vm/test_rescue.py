@@ -57,6 +57,7 @@ class World:
 def said(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(rescue, "by_console", world.console)
     monkeypatch.setattr(rescue, "PATIENCE", 0.0)
+    monkeypatch.setattr(rescue, "BOOTED", 0.0)
     return rescue.rescue(rescue.Ways(world.login, world.reset, "domain", "secret"), Progress())
 
 
