@@ -173,7 +173,8 @@ def run(project: Project, machine: Machine, request: Request, progress: Progress
     with vm_lock(project, f"selab run {wanted.scenario.name}", progress), begun(project, wanted):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
-        return run_on(guest, machine, project, wanted, progress)
+        with contextlib.closing(guest):
+            return run_on(guest, machine, project, wanted, progress)
 
 
 @contextlib.contextmanager

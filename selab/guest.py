@@ -59,6 +59,9 @@ class Guest(Protocol):
     def get(self, path: str) -> bytes:
         """The bytes of the file at the absolute `path`. Raises CommandFailed where it cannot be read."""
 
+    def close(self) -> None:
+        """Give back whatever the connection holds. Nothing can be asked after that."""
+
 
 T = TypeVar("T")
 

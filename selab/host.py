@@ -45,3 +45,6 @@ class Host:
             return Path(path).read_bytes()
         except OSError as error:
             raise CommandFailed(f"{path} cannot be read.", ("read", path), error.errno or 1, str(error)) from error
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -18,6 +18,7 @@ class FakeGuest:
         self.asked: list[tuple[str, ...]] = []
         self.inputs: list[bytes] = []
         self.files: dict[str, bytes] = {}
+        self.closed = False
 
     def answer(self, *words: str, code: int = 0, out: str = "", err: str = "") -> None:
         """Let a command that has all of `words` in its arguments end with `code`, `out` and `err`."""
@@ -32,6 +33,9 @@ class FakeGuest:
                 code, out, err = rule(argv)
                 return Completed(tuple(argv), code, out.encode(), err.encode())
         raise AssertionError(f"the fake guest was not told how to answer {argv!r}")
+
+    def close(self) -> None:
+        self.closed = True
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
         self.files[path] = data

@@ -40,6 +40,7 @@ class ObedientGuest:
         self.asked: list[tuple[str, ...]] = []
         self.before = before
         self.marks: list[str] = []
+        self.closed = False
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
         self.asked.append(tuple(argv))
@@ -54,6 +55,9 @@ class ObedientGuest:
             out += f"{self._answer(part, words)}{token} 0\n"
             err += f"{token}\n"
         return Completed(tuple(argv), 0, out.encode(), err.encode())
+
+    def close(self) -> None:
+        self.closed = True
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
         self.asked.append(("put", path))

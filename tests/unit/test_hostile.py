@@ -230,3 +230,10 @@ def _strings(config: ProjectConfig) -> list[str]:
     data = config.model_dump(mode="json")
     policies = [text for name, one in data["policies"].items() for text in (name, *one["requires"])]
     return [*policies, *(text for text in (data["vm"]["source"] or {}).values()), data["vm"]["box"], data["vm"]["provider"]]
+
+
+def test_a_run_leaves_no_connection_behind(lab: Project) -> None:
+    (lab.scenarios / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1"}))
+    guest = ObedientGuest()
+    experiment.run(lab, StandingMachine(guest), Request("web"), Progress())
+    assert guest.closed

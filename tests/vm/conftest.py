@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,14 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def project() -> Project:
-    return find_project(Path("/tmp/l6"))
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The example project, copied, so that no test leaves anything in the checkout."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("policies", "scenarios", "images"):
+        shutil.copytree(CHECKOUT / name, root / name)
+    for name in ("selab.yaml", "Vagrantfile"):
+        shutil.copy(CHECKOUT / name, root / name)
+    return find_project(root)
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +37,8 @@ def machine(project: Project) -> Iterator[Machine]:
     try:
         yield machine
     finally:
-        pass
+        if machine.status() != "not_created":
+            machine.destroy(Progress())
 
 
 @pytest.fixture(scope="session")
