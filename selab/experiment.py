@@ -7,7 +7,7 @@ import datetime
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from selab.audit.attribution import Attribution, Scope, attribute
@@ -17,11 +17,12 @@ from selab.cache import cache_dir
 from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level, runtime_default_type, runtime_file_type
 from selab.container.run import Container, ContainerRefused, running
-from selab.container.steps import StepResult, log_tail, run_steps
+from selab.container.steps import log_tail, run_steps
 from selab.guest import Ask, Guest, ask_together
 from selab.host import Host
 from selab.lock import vm_lock
 from selab.lockout import Rescuer, see_login, undone
+from selab.outcome import Outcome
 from selab.policy.base import BasePolicy, StoreChanged, ensure_base, same_store, survey
 from selab.policy.build import CompiledModule
 from selab.policy.candidate import LoadedPolicy, WantedPolicy, compiled_all, linked, linked_file, require_type
@@ -86,17 +87,6 @@ class Plan:
     @property
     def policy(self) -> str:
         return self.module.name if self.module else NO_POLICY
-
-
-@dataclass
-class Outcome:
-    """What became of the workload, filled in as it goes. `failures` and `doubts` become the verdict's reasons."""
-
-    steps: list[StepResult] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
-    labels: frozenset[str] = frozenset()
-    log: str = ""
 
 
 @dataclass(frozen=True)
@@ -363,8 +353,7 @@ def _workload(lab: Lab) -> Outcome:
         said = refused.output.strip().splitlines() or ["Docker did not say why"]
         outcome.failures.append(f"the container did not start: {said[-1]}")
         return outcome
-    outcome.failures += [f"step '{step.name}' failed: {step.detail}" for step in outcome.steps if not step.ok]
-    outcome.doubts += label_doubts(lab.label, outcome.labels)
+    outcome.conclude(lab.label)
     return outcome
 
 
@@ -380,15 +369,6 @@ def _container(lab: Lab) -> Iterator[Container]:
         yield container
         with lab.progress.step("Removing the container", "remove"):
             stack.close()
-
-
-def label_doubts(label: ContainerLabel, seen: frozenset[str]) -> list[str]:
-    """Why the processes may not have run under the label that was asked for: by type and level, as the kernel gave them."""
-    if not seen:
-        return ["the container ended before the label of its processes could be read from the kernel"]
-    wanted = (label.type, label.level)
-    others = sorted(context for context in seen if tuple(context.split(":", 3)[2:]) != wanted)
-    return [f"a process of the container ran as {other}, not as {label.type}:{label.level}" for other in others]
 
 
 def _judge(wanted: Plan, found: Attempt) -> tuple[Verdict, tuple[str, ...]]:

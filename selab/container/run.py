@@ -22,6 +22,7 @@ START_TIMEOUT = 180.0
 """Seconds for `docker run`: five to eight in an emulated guest, a minute when its disk is cold."""
 REMOVE_TIMEOUT = 120.0
 NO_SUCH_IMAGE = ("No such image", "Unable to find image")
+NO_DAEMON = "Cannot connect to the Docker daemon"
 RUNS = "/var/lib/selab/runs"
 NO_CONTEXTS = FileContexts((), "")
 
@@ -179,6 +180,10 @@ def running(
     try:
         _prepare_volumes(guest, scenario, name, root, contexts, volume_type)
         done = guest.run(argv, timeout=START_TIMEOUT)
+        if not done.ok and NO_DAEMON in done.error_text:
+            with progress.step("Starting Docker, which somebody has stopped"):
+                guest.run(["systemctl", "start", "docker"], timeout=START_TIMEOUT)
+            done = guest.run(argv, timeout=START_TIMEOUT)
         if not done.ok and any(words in done.error_text for words in NO_SUCH_IMAGE):
             ensure_image(guest, image, cache, progress)
             done = guest.run(argv, timeout=START_TIMEOUT)
@@ -194,6 +199,8 @@ def _labels(done: Completed) -> set[str]:
 
 
 def _started(done: Completed, name: str) -> Container:
+    if NO_DAEMON in done.error_text:
+        raise SelabError("Docker does not answer in the guest.", _without_usage(done.error_text), "Run `selab doctor`.")
     if not done.ok:
         raise ContainerRefused(done)
     pid = next((line.removeprefix("pid ") for line in done.text.splitlines() if line.startswith("pid ")), "")

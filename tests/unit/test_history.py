@@ -15,8 +15,9 @@ from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
-from selab.experiment import Outcome, Plan, Request, Run
+from selab.experiment import Plan, Request, Run
 from selab.history import History, change_in_words, compare
+from selab.outcome import Outcome
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.module import PolicyModule
 from selab.scenario import Scenario

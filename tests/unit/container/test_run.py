@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level
-from selab.container.run import _archive, docker_arguments, volume_label
-from selab.errors import InputError
-from selab.experiment import label_doubts
+from selab.container.run import ContainerRefused, _archive, docker_arguments, running, volume_label
+from selab.container.steps import StepResult
+from selab.errors import InputError, SelabError
+from selab.outcome import Outcome, label_doubts
 from selab.policy.contexts import FileContexts, FileSpec
+from selab.progress import Progress
 from selab.project import Project
 from selab.scenario import Scenario, Volume
+from tests.unit.fakes import FakeGuest
 
 LABEL = ContainerLabel("web_t", "s0:c1,c2")
 
@@ -122,3 +125,35 @@ def test_another_level_is_a_doubt() -> None:
 
 def test_a_label_that_nobody_saw_is_a_doubt() -> None:
     assert label_doubts(LABEL, frozenset()) != []
+
+
+NO_DAEMON = (125, "", "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?.")
+
+
+def started(tmp_path: Path, *answers: tuple[int, str, str]) -> FakeGuest:
+    """A container's start, to which Docker says `answers` one after the other."""
+    guest, said = FakeGuest(), iter(answers)
+    guest.rules.append((('docker "$@"',), lambda argv: next(said)))
+    guest.answer("systemctl", "start", "docker")
+    guest.answer("docker rm")
+    scenario = Scenario.model_validate({"image": "x"})
+    with running(guest, scenario, Image("x", None), LABEL, tmp_path, tmp_path, Progress()):
+        pass
+    return guest
+
+
+def test_docker_is_started_where_somebody_has_stopped_it(tmp_path: Path) -> None:
+    guest = started(tmp_path, NO_DAEMON, (0, "pid 7\n", ""))
+    assert any("systemctl" in argv for argv in guest.asked)
+
+
+def test_docker_that_does_not_come_back_is_no_failure_of_the_workload(tmp_path: Path) -> None:
+    with pytest.raises(SelabError, match="Docker does not answer") as caught:
+        started(tmp_path, NO_DAEMON, NO_DAEMON)
+    assert not isinstance(caught.value, ContainerRefused)
+
+
+def test_docker_that_stops_answering_is_a_doubt() -> None:
+    outcome = Outcome(labels=frozenset({LABEL.context}), steps=[StepResult("get", False, 0.1, "Cannot connect to the Docker daemon at x")])
+    outcome.conclude(LABEL)
+    assert outcome.doubts == ["Docker stopped answering at the step 'get'"]
