@@ -9,7 +9,7 @@ from selab.cache import cache_dir
 from selab.errors import InputError, SelabError
 from selab.experiment import NO_POLICY, Request
 from selab.history import History, StoredRun
-from selab.policy.base import BasePolicy, known_base
+from selab.policy.base import BasePolicy, known_base, newest_base
 from selab.policy.build import CompiledModule
 from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.module import load_module
@@ -59,16 +59,19 @@ class Candidate:
 def candidate_of(project: Project, policy: str, progress: Progress, doing: str) -> Candidate:
     """Compile and link the candidate `policy` (or none) for `doing`. Raises SelabError where this machine lacks the tools."""
     tools = host_toolchain(project.state / "policy", doing)
-    base = last_base(project)
+    base = last_base(project, progress)
     module = None if policy == NO_POLICY else load_module(project, policy)
     with progress.step("Compiling and linking the candidate"):
         modules = compiled_all(module, base, tools, project.state / "compiled") if module else []
         return Candidate(base, modules, linked_file(tools, linked(base, modules, tools).digest))
 
 
-def last_base(project: Project) -> BasePolicy:
-    """The base policy of the project's last run. Raises SelabError where there has been none, or its cache is gone."""
+def last_base(project: Project, progress: Progress) -> BasePolicy:
+    """The base policy of the project's last run, or else of the last run of any project, which it says. Raises SelabError where there is
+    none."""
     base = _last_base(project)
+    if base is None and (base := newest_base(cache_dir())):
+        progress.note("This project has had no run yet: the base policy is that of another project's last guest.")
     if base is None:
         raise SelabError("No base policy is known yet.", "It is read from the guest.", "Run a scenario first: `selab run`.")
     return base

@@ -11,6 +11,7 @@ from selab import __version__
 from selab.cli.context import Context
 
 COMMANDS = {
+    "init": ("selab.cli.init", "Make a directory a project that works."),
     "run": ("selab.cli.run", "Run a scenario and show what SELinux denied."),
     "watch": ("selab.cli.watch", "Run a scenario again on each save."),
     "history": ("selab.cli.history", "List the runs of this project."),
@@ -28,6 +29,7 @@ COMMANDS = {
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),
     "vm": ("selab.cli.vm", "The virtual machine: up, status, suspend, halt, reset, destroy, ssh, console."),
     "box": ("selab.cli.box", "The boxes that selab builds itself."),
+    "schema": ("selab.cli.init", "Print the JSON Schema of what you write, for editors."),
     "doctor": ("selab.cli.doctor", "Say what is there, what is missing, and what selab will do about it."),
 }
 """Name, module and help of each command: the help is here so that `selab --help` need not import them all."""

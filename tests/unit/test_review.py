@@ -25,7 +25,7 @@ def prepared(project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
     """A project with one policy `web`, whose last run had `base`; whatever is compiled and linked is accepted."""
     write_headers(base.headers)
     (project.policies / "web.te").write_text(GOOD)
-    monkeypatch.setattr(reviewing, "last_base", lambda _: base)
+    monkeypatch.setattr(reviewing, "last_base", lambda *_: base)
     monkeypatch.setattr(toolchain, "missing_on_host", list)
     monkeypatch.setattr(reviewing, "compiled_all", lambda *_: [])
     monkeypatch.setattr(reviewing, "linked", lambda *_: None)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from selab.errors import SelabError
-from selab.policy.base import BasePolicy, StoreChanged, StoreFacts, ensure_base, keep_base, known_base, same_store, survey
+from selab.policy.base import BasePolicy, StoreChanged, StoreFacts, ensure_base, keep_base, known_base, newest_base, same_store, survey
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from tests.unit.conftest import BASE
@@ -134,3 +134,17 @@ def _fingerprint_of_files() -> str:
 
     store = {path.removeprefix(f"{ACTIVE}/"): hashlib.sha256(data).hexdigest() for path, data in FILES.items() if path.startswith(ACTIVE)}
     return facts(store).fingerprint
+
+
+@pytest.mark.parametrize(("without", "found"), [((), True), (("web",), False)])
+def test_another_projects_base_serves_unless_it_lacks_a_module(
+    without: tuple[str, ...], found: bool, tmp_path: Path, tools: Toolchain
+) -> None:
+    wanted = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=without)
+    keep_base(archive(FILES), "test", tools, tmp_path)
+    ensure_base(FakeGuest(), wanted, tools, tmp_path, Progress())
+    assert (newest_base(tmp_path) is not None) is found
+
+
+def test_an_empty_cache_has_no_base(tmp_path: Path) -> None:
+    assert newest_base(tmp_path) is None

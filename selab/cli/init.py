@@ -1,0 +1,41 @@
+"""`selab init` and `selab schema`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from selab.cli.context import Context, pass_context
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
+@pass_context
+def init(context: Context, directory: Path) -> None:
+    """Make DIRECTORY (this one, if none is given) a project that works: Apache in a container, with a draft of its policy.
+
+    Overwrites nothing: where one of its files is there already, it writes none.
+
+    \b
+    Example:  selab init lab
+    """
+    from selab.initial import init
+    from selab.report.markup import safe
+
+    for name in init(directory):
+        context.out.print(safe(str(directory / name)))
+    context.console.print("Go there, then: `selab run apache --setenforce no`", markup=False)
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["project", "scenario"]))
+def schema(kind: str) -> None:
+    """Print the JSON Schema of selab.yaml (`project`) or of a scenario, for editors that check YAML.
+
+    \b
+    Example:  selab schema scenario
+    """
+    from selab.schema import schema
+
+    click.echo(schema(kind), nl=False)

@@ -1,0 +1,18 @@
+"""JSON Schemas of what users write, generated from the models that read it."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel
+
+from selab.project import ProjectConfig
+from selab.scenario import Scenario
+
+MODELS: dict[str, type[BaseModel]] = {"project": ProjectConfig, "scenario": Scenario}
+
+
+def schema(kind: str) -> str:
+    """The schema of `project` (selab.yaml) or `scenario`, as JSON Schema 2020-12."""
+    made = MODELS[kind].model_json_schema(by_alias=True)
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2) + "\n"
