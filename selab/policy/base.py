@@ -222,10 +222,10 @@ def known_base(fingerprint: str, cache: Path) -> BasePolicy | None:
 
 
 def newest_base(cache: Path) -> BasePolicy | None:
-    """The base policy that a guest of any project has had last, out of the cache; one that stands for an uninstalled module is none."""
+    """The base policy that a guest of any project has had last, out of the cache."""
     there = sorted((cache / "bases").glob(f"*-v{FORMAT}/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True)
     known = ((path.parent, _last_facts(path.parent)) for path in there)
-    return next((_read(place, facts) for place, facts in known if facts and not facts.without and _is_whole(place)), None)
+    return next((_read(place, facts) for place, facts in known if facts and _is_whole(place)), None)
 
 
 def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, without: Collection[str] = ()) -> None:
