@@ -90,6 +90,7 @@ def test_a_connection_that_is_cut_is_mended_through_the_console(bad: Callable[[s
     assert is_back(machine)
 
 
+@pytest.mark.slow
 def test_where_root_may_do_nothing_the_guard_does_it(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
     bad("shellless")
     error = locked_out(run, "shellless")
@@ -97,6 +98,7 @@ def test_where_root_may_do_nothing_the_guard_does_it(bad: Callable[[str], None],
     assert is_back(machine)
 
 
+@pytest.mark.slow
 def test_where_nothing_else_helps_the_vm_is_reset(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
     bad("guardless")
     error = locked_out(run, "guardless")
@@ -115,6 +117,7 @@ def test_files_that_sshd_may_not_read(bad: Callable[[str], None], project: Proje
         assert guest.run(["ls", "-Z", "/root/.ssh/authorized_keys"]).text == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cut", "paralysed"])
 def test_the_guard_acts_when_the_host_dies(bad: Callable[[str], None], project: Project, machine: Machine, name: str) -> None:
     bad(name)
