@@ -20,7 +20,8 @@ WAIT = 1800.0
 
 @contextmanager
 def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = WAIT) -> Iterator[None]:
-    """Hold the project's VM for the block; `doing` is what another selab will say it waits for. Raises SelabError after `wait` seconds.
+    """Hold the project's VM for the block; `doing` is what another selab will say it waits for. Raises SelabError after `wait` seconds, or
+    at once where the project does not wait.
 
     The lock goes with its process, however that ends; what says who has it stays behind then, and is only read by whoever must wait.
     """
@@ -29,7 +30,7 @@ def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = W
         lock.acquire(timeout=0)
     except Timeout:
         said = _said(holder)
-        if wait <= 0:
+        if not project.waits:
             raise SelabError("The VM is in use.", f"By: {said}.", "Wait for it to end, or leave out --no-wait.") from None
         progress.note(f"Waiting for the VM, which is in use by: {said}.")
         try:

@@ -60,12 +60,13 @@ class ProjectConfig(BaseModel):
 @dataclass(frozen=True)
 class Project:
     """A project's directories. `vagrant_dir` holds the Vagrantfile; it is `root` unless the user points elsewhere. `drafts` is a directory
-    of selab's own from which the policies are taken instead, while it works on them."""
+    of selab's own from which the policies are taken instead, while it works on them. `waits`: for a VM that another selab uses."""
 
     root: Path
     config: ProjectConfig
     vagrant_dir: Path
     drafts: Path | None = None
+    waits: bool = True
 
     @property
     def state(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 from pathlib import Path
@@ -22,10 +23,11 @@ PIPE_WIDTH = 160
 class Context:
     """Made once per invocation by the top group; each part is made when a command first asks for it."""
 
-    def __init__(self, project_dir: Path | None = None, vagrant_dir: Path | None = None, verbose: bool = False) -> None:
+    def __init__(self, project_dir: Path | None = None, vagrant_dir: Path | None = None, verbose: bool = False, waits: bool = True) -> None:
         self.project_dir = project_dir
         self.vagrant_dir = vagrant_dir
         self.verbose = verbose
+        self.waits = waits
         self._shown = False
 
     @functools.cached_property
@@ -33,7 +35,7 @@ class Context:
         from selab.cli.logfile import log_to
         from selab.project import find_project
 
-        project = find_project(self.project_dir or Path.cwd(), self.vagrant_dir)
+        project = dataclasses.replace(find_project(self.project_dir or Path.cwd(), self.vagrant_dir), waits=self.waits)
         log_to(project.state / "selab.log")
         self.show_log(self.verbose)
         return project

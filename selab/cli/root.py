@@ -59,9 +59,10 @@ class LazyGroup(click.Group):
 @click.option(
     "--vagrant-dir", type=click.Path(path_type=Path, file_okay=False), help="The directory with the Vagrantfile, if not the project's."
 )
+@click.option("--no-wait", is_flag=True, help="Do not wait for a VM that another selab uses: say by whom, and end with 3.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the log as well; it is always in .selab/selab.log.")
 @click.pass_context
-def cli(ctx: click.Context, project: Path | None, vagrant_dir: Path | None, verbose: bool) -> None:
+def cli(ctx: click.Context, project: Path | None, vagrant_dir: Path | None, no_wait: bool, verbose: bool) -> None:
     """A laboratory for SELinux policy.
 
     Run a container under a candidate policy in a virtual machine, and see exactly what SELinux denied.
@@ -69,4 +70,4 @@ def cli(ctx: click.Context, project: Path | None, vagrant_dir: Path | None, verb
     \b
     Example:  selab run apache --setenforce no
     """
-    ctx.obj = Context(project, vagrant_dir, verbose)
+    ctx.obj = Context(project, vagrant_dir, verbose, not no_wait)

@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import AbstractContextManager
 
 import click
 
 from selab.cli.context import Context, pass_context
 from selab.errors import SelabError
 from selab.report.markup import safe
+
+
+def _alone(context: Context, doing: str) -> AbstractContextManager[None]:
+    """The VM for this command alone: another selab's run is not taken away from it."""
+    from selab.lock import vm_lock
+
+    return vm_lock(context.project, f"selab vm {doing}", context.progress)
 
 
 @click.group()
@@ -37,8 +45,9 @@ def up(context: Context) -> None:
     """
     from selab.vm.machine import Machine
 
-    guest = Machine(context.project).ensure(context.progress)
-    guest.close()
+    with _alone(context, "up"):
+        guest = Machine(context.project).ensure(context.progress)
+        guest.close()
     context.out.print(safe(f"running {guest.address}"))
 
 
@@ -67,7 +76,7 @@ def suspend(context: Context) -> None:
     """
     from selab.vm.machine import Machine
 
-    with context.progress.step("Suspending the VM"):
+    with _alone(context, "suspend"), context.progress.step("Suspending the VM"):
         Machine(context.project).suspend(context.progress)
 
 
@@ -82,7 +91,7 @@ def halt(context: Context) -> None:
     """
     from selab.vm.machine import Machine
 
-    with context.progress.step("Shutting the VM down"):
+    with _alone(context, "halt"), context.progress.step("Shutting the VM down"):
         Machine(context.project).halt(context.progress)
 
 
@@ -95,11 +104,10 @@ def reset(context: Context) -> None:
     Example:
       selab vm reset
     """
-    from selab.lock import vm_lock
     from selab.vm.machine import Machine
 
     machine = Machine(context.project)
-    with vm_lock(context.project, "selab vm reset", context.progress), context.progress.step("Resetting the VM"):
+    with _alone(context, "reset"), context.progress.step("Resetting the VM"):
         machine.reset()
         machine.wait().close()
 
@@ -115,10 +123,9 @@ def rescue(context: Context) -> None:
     Example:
       selab vm rescue
     """
-    from selab.lock import vm_lock
     from selab.vm.machine import Machine
 
-    with vm_lock(context.project, "selab vm rescue", context.progress), context.progress.step("Looking whether the guest obeys"):
+    with _alone(context, "rescue"), context.progress.step("Looking whether the guest obeys"):
         said = Machine(context.project).rescue(context.progress)
     context.out.print(said or "Nothing is wrong: a new login works, and the guest is in its own mode.")
 
@@ -137,7 +144,7 @@ def destroy(context: Context, yes: bool) -> None:
 
     if not yes:
         click.confirm(f"Remove the VM of {context.project.root} with everything in it?", abort=True, err=True)
-    with context.progress.step("Removing the VM"):
+    with _alone(context, "destroy"), context.progress.step("Removing the VM"):
         Machine(context.project).destroy(context.progress)
 
 
