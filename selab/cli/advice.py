@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from selab.cli.complete import runs
 from selab.cli.context import Context, pass_context
 from selab.errors import InputError
 from selab.report.markup import safe
@@ -11,7 +12,7 @@ from selab.report.text import plain_lines
 
 
 @click.command()
-@click.argument("name", default="last", metavar="[RUN]")
+@click.argument("name", default="last", metavar="[RUN]", shell_complete=runs)
 @click.argument("number", type=int, required=False, metavar="[N]")
 @click.option("--json", "as_json", is_flag=True, help="Print the advice as JSON.")
 @pass_context
@@ -39,7 +40,7 @@ def explain(context: Context, name: str, number: int | None, as_json: bool) -> N
 
 
 @click.command()
-@click.argument("name", default="last", metavar="[RUN]")
+@click.argument("name", default="last", metavar="[RUN]", shell_complete=runs)
 @click.option(
     "--apply", "apply_", is_flag=True, help="Write the rules into the policy's .te, between markers; the old file is kept as .te.bak."
 )

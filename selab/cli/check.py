@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from selab.cli.complete import policies
 from selab.cli.context import Context, pass_context
 
 
 @click.command()
-@click.argument("policies", nargs=-1, metavar="[POLICY]...")
+@click.argument("policies", nargs=-1, metavar="[POLICY]...", shell_complete=policies)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON document.")
 @pass_context
 def check(context: Context, policies: tuple[str, ...], as_json: bool) -> int:

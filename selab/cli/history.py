@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 from rich.table import Table
 
+from selab.cli.complete import runs, scenarios
 from selab.cli.context import Context, pass_context
 from selab.report.markup import safe
 from selab.report.text import plain
 
 
 @click.command()
-@click.argument("scenario", required=False)
+@click.argument("scenario", required=False, shell_complete=scenarios)
 @click.option("-n", "--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="How many runs.")
 @pass_context
 def history(context: Context, scenario: str | None, limit: int) -> None:
@@ -60,8 +61,8 @@ def show(context: Context, run: str, as_json: bool, everything: bool, raw: bool)
 
 
 @click.command()
-@click.argument("before", required=False)
-@click.argument("after", default="last")
+@click.argument("before", required=False, shell_complete=runs)
+@click.argument("after", default="last", shell_complete=runs)
 @pass_context
 def diff(context: Context, before: str | None, after: str) -> None:
     """Show which denials are gone, new and remaining between two runs, and the change of the policy that did it.

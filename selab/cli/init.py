@@ -1,4 +1,4 @@
-"""`selab init` and `selab schema`."""
+"""`selab init`, `selab schema` and `selab completion`."""
 
 from __future__ import annotations
 
@@ -39,3 +39,20 @@ def schema(kind: str) -> None:
     from selab.schema import schema
 
     click.echo(schema(kind), nl=False)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, options, and the names of scenarios, policies and runs.
+
+    \b
+    Example:  eval "$(selab completion bash)"
+    """
+    from click.shell_completion import get_completion_class
+
+    from selab.cli.root import cli
+
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(cli, {}, "selab", "_SELAB_COMPLETE").source())

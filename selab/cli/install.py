@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from selab.cli.complete import policies
 from selab.cli.context import Context, pass_context
 from selab.report.markup import safe
 
 
 @click.command()
-@click.argument("policy")
+@click.argument("policy", shell_complete=policies)
 @click.option("--scenario", help="The scenario that proves it, where the project has more than one with this policy.")
 @pass_context
 def install(context: Context, policy: str, scenario: str | None) -> int:
@@ -36,7 +37,7 @@ def install(context: Context, policy: str, scenario: str | None) -> int:
 
 
 @click.command()
-@click.argument("policy")
+@click.argument("policy", shell_complete=policies)
 @pass_context
 def uninstall(context: Context, policy: str) -> None:
     """Take POLICY out of the VM's module store again.

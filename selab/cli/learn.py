@@ -6,13 +6,14 @@ import sys
 
 import click
 
+from selab.cli.complete import policies, scenarios
 from selab.cli.context import Context, pass_context
 from selab.report.markup import safe
 
 
 @click.command()
-@click.argument("scenario")
-@click.option("--policy", metavar="NAME", help="The candidate, instead of the scenario's.")
+@click.argument("scenario", shell_complete=scenarios)
+@click.option("--policy", metavar="NAME", shell_complete=policies, help="The candidate, instead of the scenario's.")
 @click.option("--rounds", type=click.IntRange(1, 50), default=6, show_default=True, help="Runs at most.")
 @click.option("--apply", "apply_", is_flag=True, help="Write the policy's .te without asking; the old file is kept as .te.bak.")
 @click.option("--allow-risky", is_flag=True, help="Also add what leads out of the container or to root.")

@@ -6,13 +6,14 @@ import sys
 
 import click
 
+from selab.cli.complete import policies, scenarios
 from selab.cli.context import Context, pass_context
 from selab.report.markup import safe
 
 
 @click.command()
-@click.argument("scenario")
-@click.option("--policy", metavar="NAME", help="The candidate, instead of the scenario's.")
+@click.argument("scenario", shell_complete=scenarios)
+@click.option("--policy", metavar="NAME", shell_complete=policies, help="The candidate, instead of the scenario's.")
 @click.option("--runs", type=click.IntRange(2, 1000), default=20, show_default=True, help="Runs at most.")
 @click.option("--apply", "apply_", is_flag=True, help="Write the policy's .te without asking; the old file is kept as .te.bak.")
 @pass_context

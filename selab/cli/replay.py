@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from selab.cli.complete import policies, runs
 from selab.cli.context import Context, pass_context
 from selab.report.markup import safe
 
 
 @click.command()
-@click.argument("records", default="last", metavar="[RUN|FILE]")
-@click.option("--policy", metavar="NAME", help="The candidate to ask, instead of the run's own.")
+@click.argument("records", default="last", metavar="[RUN|FILE]", shell_complete=runs)
+@click.option("--policy", metavar="NAME", shell_complete=policies, help="The candidate to ask, instead of the run's own.")
 @click.option("--booleans", is_flag=True, help="Look for the boolean that would allow it: some seconds for each.")
 @click.option("--json", "as_json", is_flag=True, help="Print the decisions as JSON.")
 @pass_context

@@ -30,6 +30,7 @@ COMMANDS = {
     "vm": ("selab.cli.vm", "The virtual machine: up, status, suspend, halt, reset, destroy, ssh, console."),
     "box": ("selab.cli.box", "The boxes that selab builds itself."),
     "schema": ("selab.cli.init", "Print the JSON Schema of what you write, for editors."),
+    "completion": ("selab.cli.init", "Print the completion for bash, zsh or fish."),
     "doctor": ("selab.cli.doctor", "Say what is there, what is missing, and what selab will do about it."),
 }
 """Name, module and help of each command: the help is here so that `selab --help` need not import them all."""

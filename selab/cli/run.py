@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from selab.cli.complete import policies, scenarios
 from selab.cli.context import Context, pass_context
 
 if TYPE_CHECKING:
@@ -19,8 +20,13 @@ MODES = {"yes": "enforcing", "no": "permissive", "domain": "domain"}
 
 
 @click.command()
-@click.argument("scenario")
-@click.option("--policy", metavar="NAME|none", help="The candidate, instead of the scenario's; none: the base policy's container domain.")
+@click.argument("scenario", shell_complete=scenarios)
+@click.option(
+    "--policy",
+    metavar="NAME|none",
+    shell_complete=policies,
+    help="The candidate, instead of the scenario's; none: the base policy's container domain.",
+)
 @click.option(
     "--setenforce",
     type=click.Choice(list(MODES)),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from selab.cli.complete import policies, scenarios
 from selab.cli.context import Context, pass_context
 from selab.cli.run import MODES
 
 
 @click.command()
-@click.argument("scenario")
-@click.option("--policy", metavar="NAME|none", help="The candidate, instead of the scenario's.")
+@click.argument("scenario", shell_complete=scenarios)
+@click.option("--policy", metavar="NAME|none", shell_complete=policies, help="The candidate, instead of the scenario's.")
 @click.option("--setenforce", type=click.Choice(list(MODES)), default="no", show_default=True, help="As in `selab run`.")
 @pass_context
 def watch(context: Context, scenario: str, policy: str | None, setenforce: str) -> None:

@@ -1,0 +1,45 @@
+"""Names for the shell's completion: scenarios, policies and runs of the project that the user is in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from selab.project import Project
+
+RUNS = 20
+"""Runs that are offered: the newest ones, as `selab history` lists them."""
+
+
+def scenarios(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from selab.scenario import scenario_names
+
+    return _beginning(incomplete, context, scenario_names)
+
+
+def policies(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from selab.policy.module import policy_names
+
+    return _beginning(incomplete, context, policy_names)
+
+
+def runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    from selab.history import History
+
+    return _beginning(incomplete, context, lambda project: ["last", *(run.document.run for run in History.of(project).latest(RUNS))])
+
+
+def _beginning(incomplete: str, context: click.Context, names: Callable[[Project], Iterable[str]]) -> list[str]:
+    """None where there is no project: a shell has no use for an error."""
+    from selab.errors import SelabError
+    from selab.project import find_project
+
+    try:
+        project = find_project(context.find_root().params.get("project") or Path.cwd())
+        return [name for name in names(project) if name.startswith(incomplete)]
+    except SelabError:
+        return []
