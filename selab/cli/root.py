@@ -17,6 +17,7 @@ COMMANDS = {
     "history": ("selab.cli.history", "List the runs of this project."),
     "show": ("selab.cli.history", "Show a run again."),
     "diff": ("selab.cli.history", "Show what changed between two runs."),
+    "report": ("selab.cli.report", "Write a page about runs for a reviewer."),
     "replay": ("selab.cli.replay", "Say what a candidate would decide about recorded denials, without a VM."),
     "check": ("selab.cli.check", "Compile, link and lint policies without a VM."),
     "explain": ("selab.cli.advice", "Say of each denial what was asked, what stopped it, and what to do."),

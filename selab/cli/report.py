@@ -1,0 +1,47 @@
+"""`selab report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from selab.cli.complete import runs as run_names
+from selab.cli.context import Context, pass_context
+from selab.report.markup import safe
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[RUN]...", shell_complete=run_names)
+@click.option("--html", "file", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="The page to write.")
+@click.option("--force", is_flag=True, help="Also write over a file that is no page of selab's.")
+@pass_context
+def report(context: Context, names: tuple[str, ...], file: Path, force: bool) -> None:
+    """Write one page about each RUN (or the last one), which a reviewer opens in a browser: nothing else is needed to read it.
+
+    \b
+    Examples:  selab report --html review.html
+               selab report last~1 last --html review.html
+    """
+    from selab.counsel import Study
+    from selab.errors import InputError
+    from selab.history import History
+    from selab.host import Host
+    from selab.report.html import MARKER, PageRun, page
+
+    if file.exists() and not force and MARKER not in file.read_text(errors="replace")[:200]:
+        raise InputError("There is a file that selab has not written.", str(file), "Name another one, or say --force.")
+    history, study = History.of(context.project), Study()
+    stored = sorted({one.document.run: one for one in map(history.find, names or ("last",))}.values(), key=lambda one: one.number)
+    with context.progress.step("Asking for advice"):
+        made = [
+            PageRun(
+                one.document,
+                one.sources.get("te", ""),
+                tuple(line.decode("utf-8", "backslashreplace") for line in one.records),
+                tuple(study.advice(context.project, one)),
+            )
+            for one in stored
+        ]
+    Host().put(page(made).encode("utf-8", "backslashreplace"), str(file.resolve()))
+    context.out.print(safe(f"{file} is written: {len(made)} run{'s' * (len(made) > 1)}."))

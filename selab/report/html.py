@@ -1,0 +1,133 @@
+"""Runs as one page for a reviewer: self-contained, readable without JavaScript, and nothing of a record in it is more than text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from selab import __version__
+from selab.advice.advise import Advice
+from selab.audit.denial import DenialKey, shown_target
+from selab.document import DenialEntry, RunDocument
+from selab.report.text import plain, plain_lines
+
+MARKER = "<!-- made by selab report -->"
+"""By which a page is known again that may be written over."""
+ROW, GAP, WIDTH = 26, 10, 900
+BAR, CHART = 44, 120
+
+
+@dataclass(frozen=True)
+class PageRun:
+    """A run with what a page shows of it: the candidate's source, the raw records, and advice by the denial's number, where it is known."""
+
+    document: RunDocument
+    te: str = ""
+    records: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
+
+
+def page(runs: Sequence[PageRun]) -> str:
+    """The page for `runs`, the oldest first."""
+    from jinja2 import Environment
+
+    style, script = _text("page.css"), _text("page.js")
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"plain": lambda text: plain(str(text)), "plain_lines": lambda text: plain_lines(str(text))}
+    template = environment.from_string(_text("page.html.j2"))
+    shown = [_shown(run) for run in runs]
+    policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    return template.render(
+        runs=shown,
+        style=style,
+        script=script,
+        policy=policy,
+        marker=MARKER,
+        version=__version__,
+        chart=_chart([run.document for run in runs]),
+    )
+
+
+def _text(name: str) -> str:
+    return importlib.resources.files("selab.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _shown(run: PageRun) -> dict[str, Any]:
+    document = run.document
+    advice = {one.need.number: one for one in run.advice}
+    denials = [(*pair, False) for pair in enumerate(document.denials, 1)]
+    denials += [(*pair, True) for pair in enumerate(document.hidden, len(document.denials) + 1)]
+    return {
+        "document": document,
+        "rows": [_row(number, denial, hidden, advice.get(number)) for number, denial, hidden in denials],
+        "picture": _picture([*document.denials, *document.hidden]),
+        "lines": _lines(run.te, document),
+        "records": run.records,
+    }
+
+
+def _row(number: int, denial: DenialEntry, hidden: bool, advice: Advice | None) -> dict[str, Any]:
+    return {
+        "number": number,
+        "source": denial.source,
+        "target": f"{shown_target(denial.source, denial.target)}:{denial.tclass}",
+        "permissions": " ".join(denial.permissions),
+        "count": denial.count,
+        "example": " ".join(part for part in (denial.comm, denial.path, denial.detail) if part),
+        "hidden": hidden,
+        "advice": advice,
+    }
+
+
+def _lines(te: str, document: RunDocument) -> list[tuple[int, str, bool]]:
+    """The policy's lines, and whether each names a type that something was denied on, or stands between selab's markers."""
+    targets = {denial.target for denial in (*document.denials, *document.hidden)} - {document.label.requested.split(":")[2]}
+    inside, found = False, []
+    for number, line in enumerate(te.splitlines(), 1):
+        inside = (inside or line.startswith("# selab suggest: begin")) and not line.startswith("# selab suggest: end")
+        found.append((number, line, inside or any(target in line for target in targets)))
+    return found
+
+
+def _picture(denials: Sequence[DenialEntry]) -> dict[str, Any]:
+    """Who was denied what on what: sources on the left, targets on the right, a curve between for each pair, as wide as what was denied."""
+    sources = sorted({denial.source for denial in denials})
+    targets = sorted({f"{shown_target(denial.source, denial.target)}:{denial.tclass}" for denial in denials})
+    height = max(len(sources), len(targets), 1) * (ROW + GAP)
+    left = {name: int((at + 0.5) * height / len(sources)) for at, name in enumerate(sources)}
+    right = {name: int((at + 0.5) * height / len(targets)) for at, name in enumerate(targets)}
+    curves = []
+    for denial in denials:
+        target = f"{shown_target(denial.source, denial.target)}:{denial.tclass}"
+        here, there, middle = left[denial.source], right[target], WIDTH // 2
+        path = f"M230 {here} C{middle} {here} {middle} {there} {WIDTH - 300} {there}"
+        title = f"{denial.source} {target} {' '.join(denial.permissions)}"
+        curves.append({"path": path, "width": min(10, 1 + len(denial.permissions)), "title": title})
+    return {"left": left, "right": right, "curves": curves, "height": height, "width": WIDTH}
+
+
+def _chart(runs: Sequence[RunDocument]) -> dict[str, Any]:
+    """Denials of each run as bars: those that the run before had as well, and new ones."""
+    most = max((len(run.keys) for run in runs), default=0) or 1
+    bars: list[dict[str, Any]] = []
+    before: frozenset[DenialKey] = frozenset()
+    for at, run in enumerate(runs):
+        new = len(run.keys - before) if at else 0
+        old = len(run.keys) - new
+        scale = CHART / most
+        bars.append(
+            {
+                "x": at * (BAR + GAP), "old": round(old * scale), "new": round(new * scale), "count": len(run.keys),
+                "verdict": run.verdict.value, "mode": run.mode.value, "run": run.run, "gone": len(before - run.keys),
+            }
+        )  # fmt: skip
+        before = run.keys
+    return {"bars": bars, "height": CHART, "bar": BAR, "width": max(1, len(runs)) * (BAR + GAP)}

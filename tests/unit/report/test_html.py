@@ -1,0 +1,77 @@
+"""The page for a reviewer."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from selab.cli.root import cli
+from selab.report.html import MARKER, PageRun, page
+from tests.unit.documents import DENIAL, document
+
+HOSTILE = "<script>alert(1)</script>\x1b[31m\"'`"
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_what_others_have_said_is_text() -> None:
+    hostile = {**DENIAL, "comm": HOSTILE, "path": HOSTILE, "source": HOSTILE, "target": HOSTILE}
+    made = Tags(page([PageRun(document(denials=[hostile], reasons=[HOSTILE], scenario=HOSTILE), te=HOSTILE, records=(HOSTILE,))]))
+    assert (made.tags.count("script"), "\x1b" in made.text) == (1, False)
+
+
+def test_only_its_own_script_and_style_may_run() -> None:
+    made = page([PageRun(document())])
+    for tag in ("script", "style"):
+        inside = re.search(rf"<{tag}>(.*?)</{tag}>", made, re.DOTALL)
+        assert inside and base64.b64encode(hashlib.sha256(inside[1].encode()).digest()).decode() in made.split("<title>")[0]
+
+
+def test_it_loads_nothing() -> None:
+    assert not re.search(r"(src|href)=\"(?!#)", page([PageRun(document())]))
+
+
+def test_every_heading_of_a_table_has_a_scope() -> None:
+    assert not re.search(r"<th(?! scope=)", page([PageRun(document()), PageRun(document(run="b"))]).replace("<thead", ""))
+
+
+def test_the_line_that_names_what_was_denied_is_marked() -> None:
+    made = page([PageRun(document(), te="policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n")])
+    assert re.findall(r'class="matters"><span class="no">(\d+)<', made) == ["2"]
+
+
+def test_of_several_runs_the_newest_comes_first_and_all_are_compared() -> None:
+    made = page([PageRun(document(run="one")), PageRun(document(run="two", denials=[]))])
+    assert made.index('id="run2"') < made.index('id="run1"') and "Denials from run to run" in made
+
+
+def test_a_file_of_somebody_elses_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "selab.yaml").write_text("")
+    (tmp_path / "mine.html").write_text("mine")
+    done = CliRunner().invoke(cli, ["-C", str(tmp_path), "report", "--html", str(tmp_path / "mine.html")])
+    assert "has not written" in str(getattr(done.exception, "what", "")) and (tmp_path / "mine.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_it_is_known_again(count: int) -> None:
+    assert MARKER in page([PageRun(document(run=str(number))) for number in range(count)])[:200]
