@@ -66,7 +66,10 @@ def hurt(machine: Machine, script: str) -> Callable[[], None]:
     return work
 
 
-@pytest.mark.parametrize("name", SEEN)
+SLOW = ("a policy loaded by hand", "auditd stopped")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SEEN])
 def test_what_was_not_seen_is_no_pass(name: str, machine: Machine, run: Runner) -> None:
     assert run("apache", policy=FULL, beside=hurt(machine, SEEN[name])).verdict is not Verdict.PASS
 

@@ -76,6 +76,7 @@ def is_back(machine: Machine) -> bool:
     return (state.enforcing, left.strip(), state.digest) == (False, "", "")
 
 
+@pytest.mark.slow
 def test_sessions_in_a_domain_without_rights(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
     bad("moved")
     error = locked_out(run, "moved")
