@@ -20,6 +20,11 @@ from selab.vm.ssh import SshGuest
 CHECKOUT = Path(__file__).parents[2]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What breaks connections and machines comes last: the others share one of each."""
+    items.sort(key=lambda item: "faults" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The example project, copied, so that no test leaves anything in the checkout."""
