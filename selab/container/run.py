@@ -23,6 +23,8 @@ START_TIMEOUT = 180.0
 REMOVE_TIMEOUT = 120.0
 NO_SUCH_IMAGE = ("No such image", "Unable to find image")
 NO_DAEMON = "Cannot connect to the Docker daemon"
+IN_THE_WAY = ("is already in use by container", "port is already allocated")
+"""A run that was cut off may still have been starting its container when the next one looked for what it has left."""
 RUNS = "/var/lib/selab/runs"
 NO_CONTEXTS = FileContexts((), "")
 
@@ -183,6 +185,9 @@ def running(
         if not done.ok and NO_DAEMON in done.error_text:
             with progress.step("Starting Docker, which somebody has stopped"):
                 guest.run(["systemctl", "start", "docker"], timeout=START_TIMEOUT)
+            done = guest.run(argv, timeout=START_TIMEOUT)
+        if not done.ok and any(words in done.error_text for words in IN_THE_WAY):
+            guest.run(["docker", "rm", "-f", "-v", name], timeout=REMOVE_TIMEOUT)
             done = guest.run(argv, timeout=START_TIMEOUT)
         if not done.ok and any(words in done.error_text for words in NO_SUCH_IMAGE):
             ensure_image(guest, image, cache, progress)

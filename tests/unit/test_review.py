@@ -113,9 +113,10 @@ def test_the_command_prints_one_document(prepared: Project, capsys: pytest.Captu
     )
 
 
-def test_a_project_without_a_run_is_told_to_make_one(
-    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_where_no_project_has_had_a_run_one_is_asked_for(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(toolchain, "missing_on_host", list)
     (project.policies / "web.te").write_text(GOOD)
     assert run(["-C", str(project.root), "check"]) == 3

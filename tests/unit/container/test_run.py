@@ -147,6 +147,12 @@ def test_docker_is_started_where_somebody_has_stopped_it(tmp_path: Path) -> None
     assert any("systemctl" in argv for argv in guest.asked)
 
 
+def test_a_container_that_a_run_before_was_still_starting_is_removed(tmp_path: Path) -> None:
+    conflict = (125, "", 'docker: Conflict. The container name "/selab-" is already in use by container "abc".')
+    guest = started(tmp_path, conflict, (0, "pid 7\n", ""))
+    assert ("docker", "rm", "-f", "-v", "selab-") in guest.asked
+
+
 def test_docker_that_does_not_come_back_is_no_failure_of_the_workload(tmp_path: Path) -> None:
     with pytest.raises(SelabError, match="Docker does not answer") as caught:
         started(tmp_path, NO_DAEMON, NO_DAEMON)
