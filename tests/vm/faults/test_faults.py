@@ -96,6 +96,7 @@ def test_selab_killed_in_the_middle(seconds: float, project: Project) -> None:
     assert child.wait(KILL_LIMIT) in (-signal.SIGKILL, 0)
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_ends_it_and_leaves_nothing(project: Project, machine: Machine) -> None:
     child = subprocess.Popen([sys.executable, "-m", "selab", "-C", str(project.root), "run", "apache", "--policy", FULL])
     time.sleep(4)
