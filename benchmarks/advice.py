@@ -23,7 +23,7 @@ from selab.draft import put_source
 from selab.errors import InputError
 from selab.history import History, StoredRun
 from selab.policy.cil import Rule
-from selab.policy.index import EVERYTHING, SELF, PolicyIndex
+from selab.policy.index import SELF, PolicyIndex
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.rehearsal import candidate_of, recorded
@@ -95,20 +95,16 @@ def granted(before: PolicyIndex, after: PolicyIndex) -> Granted:
     """What `after` grants and `before` does not."""
     old = {rule for part in before.candidates for rule in part.rules}
     fresh = [rule for part in after.candidates for rule in part.rules if rule not in old]
-    found = {one for rule in fresh for source_ in _types(rule.source, after) for one in _pairs(rule, source_, after)}
+    found = {one for rule in fresh for source_ in after.members(rule.source) for one in _pairs(rule, source_, after)}
     for name in after.own_types:
         for attribute in after.attributes_of(name) - before.attributes_of(name):
             found |= {one for rule in after.written_for(attribute) for one in _pairs(rule, name, after)}
     return frozenset(one for one in found if one[3] not in before.permissions(*one[:3]))
 
 
-def _types(name: str, index: PolicyIndex) -> frozenset[str]:
-    return index.types if name == EVERYTHING else index.members(name)
-
-
 def _pairs(rule: Rule, source_: str, index: PolicyIndex) -> Iterator[tuple[str, str, str, str]]:
     if rule.kind == "allow" and not rule.condition:
-        targets = {source_} if rule.target == SELF else _types(rule.target, index)
+        targets = {source_} if rule.target == SELF else index.members(rule.target)
         yield from ((source_, target, rule.tclass, permission) for target in targets for permission in rule.permissions)
 
 

@@ -32,10 +32,11 @@ def counsel(project: Project, stored: StoredRun, progress: Progress) -> list[Adv
     run = stored.document
     candidate = candidate_of(project, run.policy, progress, "Advice")
     needs = [_need(number, denial, number > len(run.denials)) for number, denial in enumerate((*run.denials, *run.hidden), 1)]
-    domain = run.label.requested.split(":")[2]
     with progress.step("Asking the policy and its interfaces"):
         works = run.mode is Mode.ENFORCING and all(step.ok for step in run.steps)
-        situation = Situation(domain, _volumes(project, run.scenario), runtime_file_type(candidate.base.directory / "contexts"), works)
+        situation = Situation(
+            run.label.type, _volumes(project, run.scenario), runtime_file_type(candidate.base.directory / "contexts"), works
+        )
         return advise(needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs), situation)
 
 
@@ -113,7 +114,7 @@ class Suggestion:
 
 def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky: bool = False) -> Suggestion:
     """What the run's denials ask for. Raises InputError where the run had no candidate, or its .te cannot be extended."""
-    policy, domain = stored.document.policy, stored.document.label.requested.split(":")[2]
+    policy, domain = stored.document.policy, stored.document.label.type
     if policy == NO_POLICY and "." not in domain:
         raise InputError("The run had no candidate to write rules for.", stored.document.run, "Run it with --policy NAME.")
     advice = counsel(project, stored, progress)

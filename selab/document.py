@@ -32,6 +32,11 @@ class LabelEntry(_Part):
     requested: str
     actual: str
 
+    @property
+    def type(self) -> str:
+        """The type that was asked for."""
+        return self.requested.split(":")[2]
+
 
 class StepEntry(_Part):
     """A step, in order. `detail` says what came instead, where it failed."""

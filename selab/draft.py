@@ -1,4 +1,4 @@
-"""The user's policies: a copy to work on, and the one way in which selab writes them, which loses nothing."""
+"""The user's policies: a copy to work on and to run, and the one way in which selab writes them, which loses nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from selab import experiment
+from selab.document import RunDocument
 from selab.errors import InputError
+from selab.experiment import Machine, Request
+from selab.history import History
 from selab.host import Host
+from selab.policy.module import PolicyModule
+from selab.progress import Progress
 from selab.project import Project
+from selab.rehearsal import after_last_run
 
 
 def drafts(project: Project, scenario: str) -> Project:
@@ -23,6 +30,20 @@ def drafts(project: Project, scenario: str) -> Project:
 
 def _drafts(project: Project) -> Path:
     return project.state / "drafts"
+
+
+def candidate(project: Project, scenario: str, policy: str | None, doing: str) -> PolicyModule:
+    """The candidate of a scenario, or `policy`. Raises InputError where it has none for `doing`, or what experiment.plan raises."""
+    module = experiment.plan(project, Request(scenario, policy)).module
+    if module is None:
+        raise InputError(f"There is no candidate to {doing}.", f"The scenario '{scenario}' has none.", "Name one with --policy.")
+    return module
+
+
+def run_and_keep(project: Project, machine: Machine, request: Request, progress: Progress) -> RunDocument:
+    """Run `request` with what the runs before have left behind, timed by itself, and keep it in the history."""
+    result = experiment.run(project, machine, after_last_run(project, request), Progress(progress.listener))
+    return History.of(project).add(result)
 
 
 def source(te: Path) -> str:

@@ -259,11 +259,12 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
             policy = lab.policy(dontaudit=dontaudit)
             switch = switch_mode(enforcing, ANY if policy.installed else policy.digest)
             late = enforcing and bool(lab.contexts.places)  # while the guest enforces, setfiles may not read what it is to apply
+            at_once = () if late else (switch,)
             first = (same_store(lab.base.facts), restore_labels(), open_window(), policy.flushed([lab.label.context]))
-            answers = ask_together(lab.guest, *first, *(() if late else (switch,)))
+            answers = ask_together(lab.guest, *first, *at_once)
             _, _, opened = (next(answers) for _ in range(3))
             undo.callback(release, lab.guest, opened)
-            loaded = _in_force(lab, policy, answers, *(() if late else (switch,)))
+            loaded = _in_force(lab, policy, answers, *at_once)
             labelled = undo.enter_context(_labelled(lab))
             if late:
                 switch.of(lab.guest)

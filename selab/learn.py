@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selab import experiment
 from selab.advice.advise import Advice
 from selab.counsel import suggestion
 from selab.document import RunDocument
-from selab.draft import drafts, put_source, source
-from selab.errors import InputError
+from selab.draft import candidate, drafts, put_source, run_and_keep, source
 from selab.experiment import Machine, Request
 from selab.history import History
 from selab.policy.load import Mode
 from selab.progress import Progress
 from selab.project import Project
-from selab.rehearsal import after_last_run, recorded, rehearse
+from selab.rehearsal import recorded, rehearse
 from selab.verdict import Verdict
 
 ROUNDS = 6
@@ -48,9 +46,7 @@ def learn(
 
     Raises InputError where the scenario has no candidate, or where what was added cannot be linked.
     """
-    module = experiment.plan(project, Request(scenario, policy)).module
-    if module is None:
-        raise InputError("There is no candidate to learn for.", f"The scenario '{scenario}' has none.", "Name one with --policy.")
+    module = candidate(project, scenario, policy, "learn for")
     drafting, before, history = drafts(project, scenario), source(module.te), History.of(project)
     te = drafting.policies / module.te.name
     runs: list[RunDocument] = []
@@ -58,12 +54,11 @@ def learn(
     mode = Mode.PERMISSIVE
     for number in range(1, rounds + 1):
         with progress.step(f"Round {number}: {mode.value}"):
-            request = after_last_run(drafting, Request(scenario, module.name, mode))
-            runs.append(history.add(experiment.run(drafting, machine, request, Progress(progress.listener))))
+            runs.append(run_and_keep(drafting, machine, Request(scenario, module.name, mode), progress))
             stored = history.find(runs[-1].run)
             found = suggestion(drafting, stored, progress, risky=risky)
-            passed = runs[-1].verdict is Verdict.PASS
-            left, grew = found.left if passed else found.left or left, found.after != found.before
+            left = found.left or (() if runs[-1].verdict is Verdict.PASS else left)
+            grew = found.after != found.before
             if grew:
                 put_source(te, found.after)
                 progress.note(f"Of this round, {rehearse(drafting, recorded(stored), module.name, progress).in_words()}.")

@@ -10,20 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from selab import experiment
 from selab.audit.denial import shown_target
 from selab.document import DenialEntry, RunDocument
-from selab.draft import drafts, put_source, source
+from selab.draft import candidate, drafts, put_source, run_and_keep, source
 from selab.errors import InputError
 from selab.experiment import Machine, Request
-from selab.history import History
 from selab.policy.decide import Access
 from selab.policy.load import Mode
 from selab.policy.units import Unit, narrowed, units, without
 from selab.progress import Progress
 from selab.project import Project
 from selab.reduce import reduce
-from selab.rehearsal import after_last_run, candidate_of
+from selab.rehearsal import candidate_of
 from selab.replay import Replay, replay
 from selab.verdict import Verdict
 
@@ -59,9 +57,7 @@ def minimise(project: Project, machine: Machine, scenario: str, policy: str | No
 
     Raises InputError where the scenario has no candidate, or does not pass with it in enforcing mode.
     """
-    module = experiment.plan(project, Request(scenario, policy)).module
-    if module is None:
-        raise InputError("There is no candidate to make smaller.", f"The scenario '{scenario}' has none.", "Name one with --policy.")
+    module = candidate(project, scenario, policy, "make smaller")
     before = source(module.te)
     bench = Bench(drafts(project, scenario), machine, scenario, module.name, progress, runs)
     search = Search(bench, before)
@@ -98,9 +94,7 @@ class Bench:
             raise OutOfRuns
         self._write(te)
         with self.progress.step(f"Run {len(self.runs) + 1}: {mode.value}"):
-            request = after_last_run(self.project, Request(self.scenario, self.policy, mode))
-            result = experiment.run(self.project, self.machine, request, Progress(self.progress.listener))
-        self.runs.append(History.of(self.project).add(result))
+            self.runs.append(run_and_keep(self.project, self.machine, Request(self.scenario, self.policy, mode), self.progress))
         return self.runs[-1]
 
     def passes(self, te: str) -> bool:
@@ -121,7 +115,7 @@ class Search:
     """The state of a search: the text that was `proven` last and what is `gone` from it.
 
     `asked` are the accesses that the workload tries and the whole policy grants. Of those that are `hidden` by dontaudit rules nobody knows
-    whether it needs them. `reasons` say what a part is needed for.
+    whether it needs them. `reasons` say what a part is needed for; `lacking`, what parts that do not suffice lack.
     """
 
     bench: Bench
@@ -131,6 +125,7 @@ class Search:
     asked: dict[Access, None] = field(default_factory=dict)
     hidden: dict[Access, None] = field(default_factory=dict)
     reasons: dict[Unit, str] = field(default_factory=dict)
+    lacking: dict[tuple[Unit, ...], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.proven = self.before
@@ -175,16 +170,25 @@ class Search:
         return bool(granted)
 
     def _suffices(self, left: Sequence[Unit], chunk: Sequence[Unit]) -> bool:
-        """Whether these parts grant all that is asked for. What is lacking without a part by itself is what that part is needed for."""
+        """Whether these parts grant all that is asked for. What is lacking without a part by itself is what that part is needed for.
+
+        Parts that did not suffice are not asked about again: what is asked for only grows.
+        """
+        kept = tuple(left)
+        if kept not in self.lacking and (said := self._lacking(kept)):
+            self.lacking[kept] = said
+        self._explain(chunk, self.lacking.get(kept, ""))
+        return kept not in self.lacking
+
+    def _lacking(self, left: Sequence[Unit]) -> str:
+        """What these parts do not grant of what is asked for, in words; nothing where they suffice."""
         try:
-            lacking = sorted(self.bench.ask(self._text(self._but(left)), self.asked).denied)
-        except InputError:  # the rest does not compile, or cannot be linked, without it
-            self._explain(chunk, "the policy does not compile without it")
-            return False
-        said = [f"{key.source} {shown_target(key.source, key.target)}:{key.tclass} {key.permission}" for key in lacking[:SHOWN]]
-        said += [f"and {len(lacking) - SHOWN} more"] if len(lacking) > SHOWN else []
-        self._explain(chunk, ", ".join(said))
-        return not lacking
+            denied = sorted(self.bench.ask(self._text(self._but(left)), self.asked).denied)
+        except InputError:
+            return "the policy does not compile without it"
+        said = [f"{key.source} {shown_target(key.source, key.target)}:{key.tclass} {key.permission}" for key in denied[:SHOWN]]
+        said += [f"and {len(denied) - SHOWN} more"] if len(denied) > SHOWN else []
+        return ", ".join(said)
 
     def _explain(self, chunk: Sequence[Unit], reason: str) -> None:
         if len(chunk) == 1 and reason:

@@ -35,7 +35,7 @@ def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorde
 
 def recorded(stored: StoredRun) -> Recorded:
     """What a run out of the history has recorded."""
-    return Recorded(stored.records, stored.document.label.requested.split(":")[2])
+    return Recorded(stored.records, stored.document.label.type)
 
 
 def rehearse(project: Project, records: Recorded, policy: str, progress: Progress, *, names: bool = False) -> Replay:

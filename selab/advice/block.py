@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from selab.advice.advise import Advice
 from selab.advice.need import Need
 from selab.advice.remedy import Kind, Remedy
+from selab.audit.denial import shown_target
 from selab.errors import InputError
 
 BEGIN = "# selab suggest: begin (what stands here is kept, and added to)"
@@ -29,13 +30,11 @@ def block(chosen: Chosen, required: Collection[str] = ()) -> str:
 
 def cil(chosen: Chosen) -> str:
     """The same for a domain that CIL's blocks have named (`web.process`, as udica makes them): rules in CIL, which has no interfaces."""
-    wanted = dict.fromkeys((advice.need, f"; {_asked(advice.need)}") for advice, _ in chosen)
-    return "\n".join(f"{comment}\n{_cil_rule(need)}" for need, comment in wanted)
+    return "\n".join(f"; {_asked(need)}\n{_cil_rule(need)}" for need in dict.fromkeys(advice.need for advice, _ in chosen))
 
 
 def _cil_rule(need: Need) -> str:
-    target = "self" if need.target == need.source else need.target
-    return f"(allow {need.source} {target} ({need.tclass} ({' '.join(sorted(need.permissions))})))"
+    return f"(allow {need.source} {shown_target(need.source, need.target)} ({need.tclass} ({' '.join(sorted(need.permissions))})))"
 
 
 def written_into(text: str, chosen: Chosen) -> str:

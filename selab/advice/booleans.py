@@ -12,7 +12,6 @@ from selab.policy.risk import Risk
 
 SHORT = 3
 """Letters of a word that may be in any name by accident."""
-MANY = 99
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,13 @@ def booleans_for(need: Need, expert: Expert, risk: Risk) -> list[Remedy]:
     fitting = {one for found in conditions.values() for one in found if left and all(one in conditions.get(name, ()) for name in left)}
     switches = [Switch.of(condition, expert.index.base.booleans) for condition in sorted(fitting)]
 
-    def order(switch: Switch) -> tuple[int, bool, int]:
-        return len(switch.changes) or MANY, not switch.is_named_for(need.source), _breadth(need.source, switch.condition, expert)
+    def order(switch: Switch) -> tuple[bool, int, bool, int]:
+        return (
+            not switch.changes,
+            len(switch.changes),
+            not switch.is_named_for(need.source),
+            _breadth(need.source, switch.condition, expert),
+        )
 
     ways: dict[str, Switch] = {}
     for switch in sorted(switches, key=order):

@@ -46,7 +46,16 @@ class Remedy:
 
     @property
     def in_words(self) -> str:
-        more = f", with {self.excess} permission{'s' * (self.excess > 1)} more than asked" if self.excess else ""
-        danger = f"; risk {self.risk.level}: {self.risk.reason}" if self.risk.level is not Level.LOW else ""
         why = f" ({self.why})" if self.why else ""
-        return f"{self.text}{why}{more}{danger}"
+        more = f", with {self.more}" if self.more else ""
+        return f"{self.text}{why}{more}{self.danger}"
+
+    @property
+    def more(self) -> str:
+        """How much comes with it, or nothing."""
+        return f"{self.excess} permission{'s' * (self.excess > 1)} more than asked" if self.excess else ""
+
+    @property
+    def danger(self) -> str:
+        """What it may lead to, to be put behind it, or nothing."""
+        return "" if self.risk.level is Level.LOW else f"; risk {self.risk.level}: {self.risk.reason}"

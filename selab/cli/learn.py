@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from selab.cli.complete import policies, scenarios
 from selab.cli.context import Context, pass_context
-from selab.report.markup import safe
+from selab.cli.drafted import offer, show_runs
 
 
 @click.command()
@@ -26,7 +24,6 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
     \b
     Example:  selab learn apache --apply
     """
-    from selab.draft import write
     from selab.errors import EXIT_FAIL, EXIT_PASS
     from selab.learn import learn
     from selab.report.advice import show_advice
@@ -35,17 +32,11 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
 
     project = context.project
     found = learn(project, Machine(project), scenario, policy, context.progress, rounds=rounds, risky=allow_risky)
-    for number, run in enumerate(found.runs, 1):
-        context.out.print(f"round {number}  {run.mode.value:10}  {run.verdict.value:5}  {safe(run.reasons[0])}  [dim]{safe(run.run)}[/dim]")
+    show_runs("round", found.runs, context)
     name = f"{found.policy}.te"
     show_difference(found.before, found.after, (name, name), context.out)
     if found.left:
         context.out.print("[yellow]Left to you[/yellow]: may the container have this?")
         show_advice(found.left, context.out)
-    changed = found.after != found.before
-    if changed and (apply_ or (sys.stdin.isatty() and click.confirm(f"Write {name}?"))):
-        backup = write(project, found.policy, found.before, found.after)
-        context.out.print(f"{name} is written; the old one is {backup.name if backup else name}.", markup=False)
-    elif changed:
-        context.out.print(f"{name} is as it was; --apply writes it.", markup=False)
+    offer(context, found.policy, found.before, found.after, apply=apply_)
     return EXIT_PASS if found.passed else EXIT_FAIL

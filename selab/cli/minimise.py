@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from selab.cli.complete import policies, scenarios
 from selab.cli.context import Context, pass_context
+from selab.cli.drafted import offer, show_runs
 from selab.report.markup import safe
 
 
@@ -26,7 +25,6 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     \b
     Example:  selab minimise apache
     """
-    from selab.draft import write
     from selab.errors import EXIT_FAIL, EXIT_PASS
     from selab.minimise import minimise
     from selab.report.difference import show_difference
@@ -34,8 +32,7 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
 
     project, out = context.project, context.out
     found = minimise(project, Machine(project), scenario, policy, context.progress, runs=runs)
-    for number, run in enumerate(found.runs, 1):
-        out.print(f"run {number}  {run.mode.value:10}  {run.verdict.value:5}  {safe(run.reasons[0])}  [dim]run {run.run}[/dim]")
+    show_runs("run", found.runs, context)
     name = f"{found.policy}.te"
     show_difference(found.before, found.after, (name, name), out)
     for text, reason in found.needed:
@@ -44,9 +41,5 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     out.print(f"{len(found.removed)} of {parts} parts removed; {asked}.", markup=False)
     if not found.complete:
         out.print("[yellow]The runs were spent before everything was tried[/yellow]; --runs gives more.")
-    if found.after != found.before and (apply_ or (sys.stdin.isatty() and click.confirm(f"Write {name}?"))):
-        backup = write(project, found.policy, found.before, found.after)
-        out.print(f"{name} is written; the old one is {backup.name if backup else name}.", markup=False)
-    elif found.after != found.before:
-        out.print(f"{name} is as it was; --apply writes it.", markup=False)
+    offer(context, found.policy, found.before, found.after, apply=apply_)
     return EXIT_PASS if found.complete else EXIT_FAIL

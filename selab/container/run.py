@@ -182,21 +182,24 @@ def running(
     try:
         _prepare_volumes(guest, scenario, name, root, contexts, volume_type)
         done = guest.run(argv, timeout=START_TIMEOUT)
-        if not done.ok and NO_DAEMON in done.error_text:
-            with progress.step("Starting Docker, which somebody has stopped"):
-                guest.run(["systemctl", "start", "docker"], timeout=START_TIMEOUT)
-            done = guest.run(argv, timeout=START_TIMEOUT)
-        if not done.ok and any(words in done.error_text for words in IN_THE_WAY):
-            guest.run(["docker", "rm", "-f", "-v", name], timeout=REMOVE_TIMEOUT)
-            done = guest.run(argv, timeout=START_TIMEOUT)
-        if not done.ok and any(words in done.error_text for words in NO_SUCH_IMAGE):
-            ensure_image(guest, image, cache, progress)
-            done = guest.run(argv, timeout=START_TIMEOUT)
+        for signs, mend in (
+            ((NO_DAEMON,), lambda: _start_docker(guest, progress)),
+            (IN_THE_WAY, lambda: guest.run(["docker", "rm", "-f", "-v", name], timeout=REMOVE_TIMEOUT)),
+            (NO_SUCH_IMAGE, lambda: ensure_image(guest, image, cache, progress)),
+        ):
+            if not done.ok and any(words in done.error_text for words in signs):
+                mend()
+                done = guest.run(argv, timeout=START_TIMEOUT)
         container = _started(done, name)
         yield container
     finally:
         end = _KEEP if keep else _REMOVE
         container.labels |= _labels(guest.run(["sh", "-c", _LABELS + end, "sh", name, str(container.pid)], timeout=REMOVE_TIMEOUT))
+
+
+def _start_docker(guest: Guest, progress: Progress) -> None:
+    with progress.step("Starting Docker, which somebody has stopped"):
+        guest.run(["systemctl", "start", "docker"], timeout=START_TIMEOUT)
 
 
 def _labels(done: Completed) -> set[str]:

@@ -6,14 +6,14 @@ import bz2
 import functools
 import hashlib
 import io
-import json
 import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from selab.errors import SelabError
 from selab.guest import Ask, Completed, Guest
@@ -203,29 +203,32 @@ def _in_force(paths: Iterable[str], without: Collection[str]) -> dict[str, tuple
 def ensure_base(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress) -> BasePolicy:
     """The base policy with the fingerprint of `facts`: from the cache, or read from the guest and flattened with `tools`."""
     directory = _directory(facts.fingerprint, cache)
-    if not _is_whole(directory):
+    told = _told(directory)
+    if not told:
         with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
             done = guest.run(["sh", "-c", _READ, "sh", facts.selinux_type], timeout=READ_TIMEOUT)
             keep_base(done.expect("The guest's policy could not be copied.").stdout, facts.selinux_type, tools, cache, facts.without)
-    if not _is_whole(directory):
+        told = _told(directory)
+    if not told:
         raise SelabError("The guest's policy store changed while it was read.", hint="Run again.")
     if _last_facts(directory) != facts:
         write_json(directory / FACTS, asdict(facts))
-    return _read(directory, facts)
+    return _base(directory, facts, told)
 
 
 def known_base(fingerprint: str, cache: Path) -> BasePolicy | None:
     """The base policy with that fingerprint out of the cache, without a guest; the facts are those of the last guest that had it."""
     directory = _directory(fingerprint, cache)
     facts = _last_facts(directory)
-    return _read(directory, facts) if facts and _is_whole(directory) else None
+    told = _told(directory)
+    return _base(directory, facts, told) if facts and told else None
 
 
 def newest_base(cache: Path) -> BasePolicy | None:
     """The base policy that a guest of any project has had last, out of the cache."""
     there = sorted((cache / "bases").glob(f"*-v{FORMAT}/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    known = ((path.parent, _last_facts(path.parent)) for path in there)
-    return next((_read(place, facts) for place, facts in known if facts and _is_whole(place)), None)
+    known = ((path.parent, _last_facts(path.parent), _told(path.parent)) for path in there)
+    return next((_base(place, facts, told) for place, facts, told in known if facts and told), None)
 
 
 def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, without: Collection[str] = ()) -> None:
@@ -255,8 +258,7 @@ def _directory(fingerprint: str, cache: Path) -> Path:
     return cache / "bases" / f"{fingerprint[:16]}-v{FORMAT}"
 
 
-def _read(directory: Path, facts: StoreFacts) -> BasePolicy:
-    told = json.loads((directory / "base.json").read_text())
+def _base(directory: Path, facts: StoreFacts, told: Mapping[str, Any]) -> BasePolicy:
     return BasePolicy(facts, directory, frozenset(told["dangling"]), tuple(told["left_out"]))
 
 
@@ -274,10 +276,11 @@ def _sizes(directory: Path) -> dict[str, int]:
     return {path.relative_to(directory).as_posix(): path.stat().st_size for path in (directory / "flat.cil", *directory.glob("cil/*"))}
 
 
-def _is_whole(directory: Path) -> bool:
-    """Whether a base policy is kept in `directory`, and its files have the sizes that they were written with."""
+def _told(directory: Path) -> dict[str, Any]:
+    """What is written beside a base policy; nothing where there is none, or its files have not the sizes that they were written with."""
     told = read_json(directory / "base.json")
-    return {"dangling", "left_out"} <= told.keys() and (directory / "flat.cil").exists() and told.get("sizes") == _sizes(directory)
+    whole = {"dangling", "left_out"} <= told.keys() and (directory / "flat.cil").exists() and told.get("sizes") == _sizes(directory)
+    return told if whole else {}
 
 
 def _resolve(cil: str, tools: Toolchain) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from selab.policy.base import BasePolicy
 from selab.policy.build import CompiledModule
@@ -15,8 +14,6 @@ from selab.policy.declarations import Declarations, read_candidates, read_flat
 ALLOW = frozenset({"allow"})
 SELF = "self"
 EVERYTHING = "*"
-NEW = "?"
-"""A type that nobody has declared yet."""
 
 
 class PolicyIndex:
@@ -54,10 +51,6 @@ class PolicyIndex:
     def attributes_of(self, name: str) -> frozenset[str]:
         """Every attribute that the type is a member of, generated ones included; none for a name that is no type."""
         return self._attributes_of.get(self.resolve(name), frozenset())
-
-    def attributes_for_new_type(self, names: Iterable[str]) -> frozenset[str]:
-        """Every attribute that a new type would be a member of which is made a member of the attributes `names`."""
-        return frozenset(self._sets.expanded(frozenset({NEW}), dict.fromkeys(names, frozenset({NEW}))))
 
     def members(self, attribute: str) -> frozenset[str]:
         """The types in an attribute, all for `*`; of a type or an alias, the type itself; of a name that the policy lacks, none."""
@@ -136,10 +129,6 @@ class PolicyIndex:
     def _by_source(self) -> dict[str, list[Rule]]:
         return self._grouped((self.resolve(rule.source), rule) for rule in self._rules())
 
-    @functools.cached_property
-    def _by_target(self) -> dict[str, list[Rule]]:
-        return self._grouped((self.resolve(rule.target), rule) for rule in self._rules())
-
     def _rules(self) -> Iterator[Rule]:
         for part in (self.base, *self.candidates):
             yield from part.rules
@@ -174,8 +163,8 @@ class _Sets:
         else:
             self._expressions.setdefault(attribute, []).append(expression)
 
-    def expanded(self, types: frozenset[str], also: Mapping[str, frozenset[str]] = MappingProxyType({})) -> dict[str, frozenset[str]]:
-        """The members of each attribute that has any out of `types`; `also` has some that are declared nowhere."""
+    def expanded(self, types: frozenset[str]) -> dict[str, frozenset[str]]:
+        """The members of each attribute that has any out of `types`."""
         known: dict[str, frozenset[str]] = {}
 
         def named(name: str) -> frozenset[str]:
@@ -188,7 +177,7 @@ class _Sets:
                 listed = self._listed.get(name, set())
                 nested = map(named, listed & self._attributes)
                 expressions = (members(each, types, named) for each in self._expressions.get(name, ()))
-                known[name] = (types & listed).union(also.get(name, ()), *nested, *expressions)
+                known[name] = (types & listed).union(*nested, *expressions)
             return known[name]
 
         return {attribute: found for attribute in self._attributes if (found := named(attribute))}

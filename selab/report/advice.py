@@ -30,10 +30,9 @@ def show_advice(advice: Iterable[Advice], out: Console) -> None:
 
 
 def _show_remedy(remedy: Remedy, out: Console) -> None:
-    more = f"{remedy.excess} permission{'s' * (remedy.excess > 1)} more than asked" if remedy.excess else ""
     level = remedy.risk.level
     danger = "" if remedy.kind is Kind.LEAVE or level is Level.LOW else f"[{COLOURS[level]}]risk {level}[/]: {safe(remedy.risk.reason)}"
-    said = "; ".join(part for part in (safe(remedy.why), more, danger) if part)
+    said = "; ".join(part for part in (safe(remedy.why), remedy.more, danger) if part)
     out.print(f"   {remedy.kind.value:9} {safe(remedy.text)}", soft_wrap=True)
     if said:
         out.print(f"             [dim]{said}[/dim]", soft_wrap=True)
@@ -62,7 +61,7 @@ def _in_brief(one: Advice) -> str:
     best = one.best
     if one.allowed_now or best is None or best.kind is not Kind.RULE:
         return one.in_a_line
-    return "a rule for it" if best.risk.level is Level.LOW else f"a rule for it; risk {best.risk.level}: {best.risk.reason}"
+    return f"a rule for it{best.danger}"
 
 
 def _listed(numbers: Sequence[int]) -> str:

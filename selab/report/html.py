@@ -11,8 +11,9 @@ from typing import Any
 
 from selab import __version__
 from selab.advice.advise import Advice
-from selab.audit.denial import DenialKey, shown_target
+from selab.audit.denial import shown_target
 from selab.document import DenialEntry, RunDocument
+from selab.history import compare
 from selab.report.text import plain, plain_lines
 
 MARKER = "<!-- made by selab report -->"
@@ -78,7 +79,7 @@ def _row(number: int, denial: DenialEntry, hidden: bool, advice: Advice | None) 
     return {
         "number": number,
         "source": denial.source,
-        "target": f"{shown_target(denial.source, denial.target)}:{denial.tclass}",
+        "target": _target(denial),
         "permissions": " ".join(denial.permissions),
         "count": denial.count,
         "example": " ".join(part for part in (denial.comm, denial.path, denial.detail) if part),
@@ -87,9 +88,13 @@ def _row(number: int, denial: DenialEntry, hidden: bool, advice: Advice | None) 
     }
 
 
+def _target(denial: DenialEntry) -> str:
+    return f"{shown_target(denial.source, denial.target)}:{denial.tclass}"
+
+
 def _lines(te: str, document: RunDocument) -> list[tuple[int, str, bool]]:
     """The policy's lines, and whether each names a type that something was denied on, or stands between selab's markers."""
-    targets = {denial.target for denial in (*document.denials, *document.hidden)} - {document.label.requested.split(":")[2]}
+    targets = {denial.target for denial in (*document.denials, *document.hidden)} - {document.label.type}
     inside, found = False, []
     for number, line in enumerate(te.splitlines(), 1):
         inside = (inside or line.startswith("# selab suggest: begin")) and not line.startswith("# selab suggest: end")
@@ -100,13 +105,13 @@ def _lines(te: str, document: RunDocument) -> list[tuple[int, str, bool]]:
 def _picture(denials: Sequence[DenialEntry]) -> dict[str, Any]:
     """Who was denied what on what: sources on the left, targets on the right, a curve between for each pair, as wide as what was denied."""
     sources = sorted({denial.source for denial in denials})
-    targets = sorted({f"{shown_target(denial.source, denial.target)}:{denial.tclass}" for denial in denials})
+    targets = sorted({_target(denial) for denial in denials})
     height = max(len(sources), len(targets), 1) * (ROW + GAP)
     left = {name: int((at + 0.5) * height / len(sources)) for at, name in enumerate(sources)}
     right = {name: int((at + 0.5) * height / len(targets)) for at, name in enumerate(targets)}
     curves = []
     for denial in denials:
-        target = f"{shown_target(denial.source, denial.target)}:{denial.tclass}"
+        target = _target(denial)
         here, there, middle = left[denial.source], right[target], WIDTH // 2
         path = f"M230 {here} C{middle} {here} {middle} {there} {WIDTH - 300} {there}"
         title = f"{denial.source} {target} {' '.join(denial.permissions)}"
@@ -118,16 +123,15 @@ def _chart(runs: Sequence[RunDocument]) -> dict[str, Any]:
     """Denials of each run as bars: those that the run before had as well, and new ones."""
     most = max((len(run.keys) for run in runs), default=0) or 1
     bars: list[dict[str, Any]] = []
-    before: frozenset[DenialKey] = frozenset()
     for at, run in enumerate(runs):
-        new = len(run.keys - before) if at else 0
+        changed = compare(runs[at - 1], run) if at else None
+        new, gone = (len(changed.new), len(changed.gone)) if changed else (0, 0)
         old = len(run.keys) - new
         scale = CHART / most
         bars.append(
             {
-                "x": at * (BAR + GAP), "old": round(old * scale), "new": round(new * scale), "count": len(run.keys),
-                "verdict": run.verdict.value, "mode": run.mode.value, "run": run.run, "gone": len(before - run.keys),
+                "x": at * (BAR + GAP), "old": round(old * scale), "fresh": round(new * scale), "count": len(run.keys), "new": new,
+                "verdict": run.verdict.value, "mode": run.mode.value, "run": run.run, "gone": gone,
             }
         )  # fmt: skip
-        before = run.keys
     return {"bars": bars, "height": CHART, "bar": BAR, "width": max(1, len(runs)) * (BAR + GAP)}

@@ -80,6 +80,19 @@ def test_what_is_hidden_is_kept_only_where_a_run_needs_it() -> None:
     assert left(FakeBench({"two"}, silent={"four"}, hidden={"four", "one"})) == ("two", "four")
 
 
+def test_what_did_not_suffice_is_not_asked_about_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, lacking = FakeBench({"two"}, late={"three"}), []
+    ask = bench.ask
+
+    def noting(te: str, asked: Iterable[Access]) -> Replay:
+        found = ask(te, asked)
+        lacking.extend([te] if found.denied else [])
+        return found
+
+    monkeypatch.setattr(bench, "ask", noting)
+    assert left(bench) == ("two", "three") and len(lacking) == len(set(lacking))
+
+
 def test_where_all_is_needed_the_text_is_as_it_was() -> None:
     search = Search(FakeBench(NAMES), TE)  # type: ignore[arg-type]
     search.go()
