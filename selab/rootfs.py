@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Literal
 
 from filelock import FileLock
 
@@ -29,7 +28,7 @@ from selab.host import Host
 from selab.progress import Progress, log
 from selab.project import inside
 
-VERSION = 1
+VERSION = 2
 """Part of every digest of what is built here: raise it when the same input gives another result."""
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -155,7 +154,7 @@ class Rootfs:
     """What a root file system is made of. `variant` is mmdebstrap's; `early` files are there before the packages, `files` after them
     (and win over the packages' own); then the shell script `setup` runs inside, as root. All these are selab's own.
 
-    `overlay` is a user's: it is added to the finished tar, so that nothing on this machine executes it, reads it as its configuration
+    `overlay` is a user's: it is put into the finished tar, so that nothing on this machine executes it, reads it as its configuration
     (apt does that with what lies in the root file system) or follows the packages' links with it.
     """
 
@@ -177,12 +176,12 @@ def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
     half = out.with_name(f".half-{os.getpid()}-{out.name}")
     with _workplace() as work:
         for name, entries in (("early", rootfs.early), ("files", (*rootfs.files, Entry(SETUP, rootfs.setup.encode())))):
-            _add(work / f"{name}.tar", entries, "w")
+            _pack(work / f"{name}.tar", entries)
             (work / f"{name}.tar").chmod(0o644)
         try:
             _mmdebstrap(_command(rootfs, work, half), work, stop or Event())
             if rootfs.overlay:
-                _add(half, rootfs.overlay, "a")
+                _lay_over(half, rootfs.overlay)
             half.chmod(0o644)
             half.replace(out)
         finally:
@@ -243,14 +242,35 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
         raise CommandFailed("The root file system could not be made from packages.", ["mmdebstrap"], process.returncode, why, hint)
 
 
-def _add(path: Path, entries: Sequence[Entry], mode: Literal["a", "w"]) -> None:
-    """Add `entries` to the tar `path`; of two with one name the later counts."""
-    with tarfile.open(path, mode, format=tarfile.GNU_FORMAT) as tar:
+def _pack(path: Path, entries: Sequence[Entry]) -> None:
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
         for entry in entries:
-            info = tarfile.TarInfo(entry.path.lstrip("/"))
-            info.size, info.mode = len(entry.data), entry.mode
-            info.uname = info.gname = "root"
-            tar.addfile(info, io.BytesIO(entry.data))
+            _put(tar, entry)
+
+
+def _put(tar: tarfile.TarFile, entry: Entry) -> None:
+    info = tarfile.TarInfo(entry.path.lstrip("/"))
+    info.size, info.mode = len(entry.data), entry.mode
+    info.uname = info.gname = "root"
+    tar.addfile(info, io.BytesIO(entry.data))
+
+
+def _lay_over(path: Path, entries: Sequence[Entry]) -> None:
+    """Put `entries` into the tar `path`, each in the place of the member of its name where there is one, or else at the end: Docker refuses
+    a tar that has a path twice."""
+    left, laid = {entry.path.strip("/"): entry for entry in entries}, path.with_name(path.name.replace(".half-", ".half-laid-", 1))
+    try:
+        with tarfile.open(path) as old, tarfile.open(laid, "w", format=tarfile.PAX_FORMAT) as new:
+            for member in old:
+                if entry := left.pop(os.path.normpath(member.name), None):
+                    _put(new, entry)
+                else:
+                    new.addfile(member, old.extractfile(member) if member.isreg() else None)
+            for entry in left.values():
+                _put(new, entry)
+        laid.replace(path)
+    finally:
+        laid.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

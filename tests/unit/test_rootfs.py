@@ -138,6 +138,18 @@ def test_an_images_files_are_added_to_the_finished_tar_and_are_never_in_a_file_s
         assert tar.getnames() == ["etc/hostname", "etc/apt/apt.conf.d/99x", "var/run/x"]
 
 
+def test_an_images_file_stands_in_the_tar_instead_of_the_packages_own(builder: Builder) -> None:
+    """Docker refuses a tar that has a path twice."""
+    make = (
+        'while read -r word; do case $word in */.half-*) tar -cf "$word" -C / ./etc/hostname ./etc/hosts;; esac; done <"$SEEN/arguments"\n'
+    )
+    builder.does(make)
+    build_tar(Rootfs("trixie", "essential", ("a",), overlay=(Entry("/etc/hostname", b"ours", 0o755),)), builder.out / "x.tar")
+    with tarfile.open(builder.out / "x.tar") as tar:
+        assert sorted(name.removeprefix("./") for name in tar.getnames()) == ["etc/hostname", "etc/hosts"]
+        assert [(each.mode, each.size) for each in tar.getmembers() if each.name.endswith("hostname")] == [(0o755, 4)]
+
+
 def test_an_image_has_nothing_but_an_overlay(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Rootfs] = []
     monkeypatch.setattr(rootfs, "build_tar", lambda what, out, stop: seen.append(what))
