@@ -122,6 +122,11 @@ def _pool_state() -> str:
     return found[1] if found else ""
 
 
+def has_disk(domain: str) -> bool:
+    """Whether Vagrant's disk for the domain of this name is there: whoever undefines a domain by hand leaves it."""
+    return virsh("vol-info", "--pool", "default", f"{domain}.img").returncode == 0
+
+
 def move_forward(domain: str, old: int, new: int) -> None:
     """Let the domain, which is off, forward the port `new` of the loopback to its SSH instead of `old`."""
     definition = virsh("dumpxml", "--inactive", "--security-info", domain)

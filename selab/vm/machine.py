@@ -174,6 +174,9 @@ class Machine:
         if ours:
             self._tell(boxes.choose(self.project, provider, progress), provider, progress)
         self.files.known_hosts.unlink(missing_ok=True)
+        if provider == "libvirt" and libvirt.has_disk(self.files.domain_name):
+            progress.note("somebody has removed the VM and left its disk: removing that as well")
+            self.vagrant.destroy(progress)
         try:
             return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""), anew=True)
         except SelabError:

@@ -100,6 +100,13 @@ def test_a_first_creation_that_fails_removes_what_it_made(lab: Lab) -> None:
     assert lab.calls() == ["status", "up", "destroy"]
 
 
+def test_the_disk_of_a_vm_that_was_removed_by_hand_is_in_nobodys_way(lab: Lab) -> None:
+    lab.set_state("not_created")
+    lab.virsh("vol-info", "Name: x")
+    lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", "destroy", "up", "ssh-config"]
+
+
 def test_a_start_that_fails_removes_nothing(lab: Lab) -> None:
     lab.set_state("shutoff")
     lab.fail("up", "no")
