@@ -67,13 +67,17 @@ def candidate_of(project: Project, policy: str, progress: Progress, doing: str) 
 
 
 def last_base(project: Project, progress: Progress) -> BasePolicy:
-    """The base policy of the project's last run, or else of the last run of any project, which it says. Raises SelabError where there is
-    none."""
+    """The base policy that `find_base` finds. Raises SelabError where there is none."""
+    if base := find_base(project, progress):
+        return base
+    raise SelabError("No base policy is known yet.", "It is read from the guest.", "Run a scenario first: `selab run`.")
+
+
+def find_base(project: Project, progress: Progress) -> BasePolicy | None:
+    """The base policy of the project's last run, or else of the last run of any project, which it says."""
     base = _last_base(project)
     if base is None and (base := newest_base(cache_dir())):
         progress.note("This project has had no run yet: the base policy is that of another project's last guest.")
-    if base is None:
-        raise SelabError("No base policy is known yet.", "It is read from the guest.", "Run a scenario first: `selab run`.")
     return base
 
 

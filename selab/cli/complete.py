@@ -1,4 +1,4 @@
-"""Names for the shell's completion: scenarios, policies and runs of the project that the user is in."""
+"""Names for the shell's completion: scenarios, policies, images and runs of the project that the user is in."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ def runs(context: click.Context, parameter: click.Parameter, incomplete: str) ->
     from selab.history import History
 
     return _beginning(incomplete, context, lambda project: ["last", *(run.document.run for run in History.of(project).latest(RUNS))])
+
+
+def images(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return _beginning(incomplete, context, lambda project: sorted(path.name for path in project.images.glob("*/")))
 
 
 def _beginning(incomplete: str, context: click.Context, names: Callable[[Project], Iterable[str]]) -> list[str]:

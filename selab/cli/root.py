@@ -12,6 +12,7 @@ from selab.cli.context import Context
 
 COMMANDS = {
     "init": ("selab.cli.init", "Make a directory a project that works."),
+    "new": ("selab.cli.new", "Write a policy or a scenario to begin with."),
     "run": ("selab.cli.run", "Run a scenario and show what SELinux denied."),
     "watch": ("selab.cli.watch", "Run a scenario again on each save."),
     "history": ("selab.cli.history", "List the runs of this project."),

@@ -36,6 +36,11 @@ def test_runs(command: str, words: Project) -> None:
     assert "last" in offered(command)
 
 
+def test_images(words: Project) -> None:
+    (words.images / "httpd").mkdir()
+    assert offered("new", "policy", "--for") == ["httpd"]
+
+
 def test_commands() -> None:
     assert set(COMMANDS) <= set(offered())
 
