@@ -75,8 +75,13 @@ for _name, _pattern in {
 
 def load(path: Path, model: type[Model]) -> Model:
     """Read `path` into `model`. Raises InputError, with the line, for whatever is wrong with it."""
+    return parse(_text(path), path, model)
+
+
+def parse(text: str, path: Path, model: type[Model]) -> Model:
+    """The same for `text`, which is that of the file `path` or will be."""
+    _refuse_large(len(text), path)
     try:
-        text = _text(path)
         loader = _Loader(text)
         root = loader.get_single_node()
         data = {} if root is None else loader.construct_document(root)
@@ -102,13 +107,17 @@ def _text(path: Path) -> str:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path.name} cannot be read.", f"{path}: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{path.name} is too large to be written by hand.", f"{path} has more than {MAX_BYTES} bytes.")
+    _refuse_large(len(data), path)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path.name} is not UTF-8 text.", f"{path}:{line}") from error
+
+
+def _refuse_large(size: int, path: Path) -> None:
+    if size > MAX_BYTES:
+        raise InputError(f"{path.name} is too large to be written by hand.", f"{path} has more than {MAX_BYTES} bytes.")
 
 
 def _yaml_detail(error: yaml.YAMLError, path: Path) -> str:

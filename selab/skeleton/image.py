@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_pascal
 
 from selab.container.image import Image, find_image
 from selab.errors import InputError, SelabError
@@ -76,16 +77,20 @@ def _of_guest(image: Image, connect: Connect) -> ImageConfig:
     return of_inspect(done.text)
 
 
-class _Config(BaseModel):
-    """What `docker image inspect` calls Config."""
+class Told(BaseModel):
+    """A part of what `inspect` says: its keys are those of Docker's API, `ExposedPorts` for `exposed_ports`."""
 
-    ExposedPorts: dict[str, object] | None = None
-    Volumes: dict[str, object] | None = None
-    User: str | None = None
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True)
 
 
-class _Inspected(BaseModel):
-    Config: _Config | None = None
+class _Config(Told):
+    exposed_ports: dict[str, object] | None = None
+    volumes: dict[str, object] | None = None
+    user: str | None = None
+
+
+class _Inspected(Told):
+    config: _Config | None = None
 
 
 def of_inspect(text: str) -> ImageConfig:
@@ -94,8 +99,8 @@ def of_inspect(text: str) -> ImageConfig:
         found, *_ = TypeAdapter(list[_Inspected]).validate_json(text)
     except ValueError as error:
         raise SelabError("Docker's answer about the image cannot be read.", quoted(text[:80])) from error
-    config = found.Config or _Config()
-    return _config(config.ExposedPorts or (), config.Volumes or (), config.User or "")
+    config = found.config or _Config()
+    return _config(config.exposed_ports or (), config.volumes or (), config.user or "")
 
 
 def of_instructions(lines: Iterable[str]) -> ImageConfig:
