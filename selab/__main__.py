@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import NoReturn
 
@@ -72,7 +73,8 @@ def _refused_by_system(error: OSError) -> int:
 def _say(what: str, detail: str, hint: str) -> None:
     from selab.report.text import plain
 
-    click.secho(f"Error: {plain(what)}", fg="red", bold=True, err=True)
+    colour = None if os.environ.get("NO_COLOR") else "red"  # click does not look for it (https://no-color.org)
+    click.secho(f"Error: {plain(what)}", fg=colour, bold=True, err=True)
     for line in (detail, hint):
         if line:
             click.echo(f"  {plain(line)}", err=True)

@@ -50,16 +50,15 @@ class Study:
         self._thread = threading.Thread(target=_study, args=(base,), daemon=True)
         self._thread.start()
 
-    def advice(self, project: Project, stored: StoredRun) -> list[Advice]:
+    def advice(self, project: Project, stored: StoredRun, progress: Progress) -> list[Advice]:
         """Advice for a run's summary: none where there are no denials, or this machine cannot give any."""
         if not stored.document.denials and not stored.document.hidden:
             return []
-        if self._thread:
-            self._thread.join()
-        try:
+        with progress.step("Looking up what to do about the denials"), contextlib.suppress(SelabError):
+            if self._thread:
+                self._thread.join()
             return counsel(project, stored, Progress())
-        except SelabError:
-            return []
+        return []
 
 
 def _study(base: BasePolicy) -> None:

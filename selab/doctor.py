@@ -17,6 +17,7 @@ from selab.guest import Guest
 from selab.policy.base import survey
 from selab.policy.load import policy_state
 from selab.policy.toolchain import TOOLS, missing_on_host
+from selab.progress import Progress
 from selab.project import Project
 from selab.vm import kvm, libvirt
 from selab.vm.machine import Machine
@@ -44,13 +45,13 @@ class Finding:
     remedy: str = ""
 
 
-def examine(project: Project) -> Iterator[Finding]:
-    """Look at everything, the host first; changes nothing, starts no VM."""
-    yield from _host(project)
-    yield from _vm(Machine(project))
+def examine(project: Project, progress: Progress) -> Iterator[Finding]:
+    """Look at everything, the host first; changes nothing, starts no VM. No step of `progress` is open while a finding is handed out."""
+    yield from _host(project, progress)
+    yield from _vm(Machine(project), progress)
 
 
-def _host(project: Project) -> Iterator[Finding]:
+def _host(project: Project, progress: Progress) -> Iterator[Finding]:
     yield Finding("host", State.OK, f"{platform.system()} {platform.release()} {platform.machine()}")
     missing = [package for tool, package in VM_TOOLS.items() if not shutil.which(tool)]
     yield (
@@ -64,13 +65,16 @@ def _host(project: Project) -> Iterator[Finding]:
         if lacking
         else Finding("policy tools", State.OK, f"{' '.join(TOOLS)}: policy is compiled on this machine")
     )
-    probe = kvm.probe()
+    with progress.step("Looking whether KVM works"):
+        probe = kvm.probe()
     yield (
         Finding("KVM", State.OK, probe.reason)
         if probe.works
         else Finding("KVM", State.NOTE, probe.reason, "The VM's processor is emulated: about ten times slower.")
     )
-    yield _libvirt()
+    with progress.step("Asking libvirt"):
+        found = _libvirt()
+    yield found
     yield from _resources(project)
 
 
@@ -97,9 +101,10 @@ def _resources(project: Project) -> Iterator[Finding]:
     yield Finding("processors", State.OK if cpus >= project.config.vm.cpus else State.NOTE, f"{cpus}; the VM gets {project.config.vm.cpus}")
 
 
-def _vm(machine: Machine) -> Iterator[Finding]:
+def _vm(machine: Machine, progress: Progress) -> Iterator[Finding]:
     try:
-        state = machine.status()
+        with progress.step("Asking how the VM is"):
+            state = machine.status()
     except SelabError as error:
         yield Finding("VM", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
         return
@@ -109,8 +114,9 @@ def _vm(machine: Machine) -> Iterator[Finding]:
         return
     yield Finding("VM", State.OK, "running")
     try:
-        with machine.connect() as guest:
-            yield from guest_findings(guest)
+        with progress.step("Looking into the guest"), machine.connect() as guest:
+            found = list(guest_findings(guest))
+        yield from found
     except SelabError as error:
         yield Finding("guest", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
 

@@ -160,7 +160,7 @@ def plan(project: Project, request: Request) -> Plan:
 def run(project: Project, machine: Machine, request: Request, progress: Progress) -> Run:
     """Execute a scenario and judge it. Raises SelabError where no run came about."""
     wanted = plan(project, request)
-    with vm_lock(project, f"selab run {wanted.scenario.name}", progress), begun(project, wanted):
+    with vm_lock(project, f"selab run {wanted.scenario.name}", progress), begun(project, wanted, progress):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
         with contextlib.closing(guest):
@@ -168,7 +168,7 @@ def run(project: Project, machine: Machine, request: Request, progress: Progress
 
 
 @contextlib.contextmanager
-def begun(project: Project, wanted: Plan) -> Iterator[None]:
+def begun(project: Project, wanted: Plan, progress: Progress) -> Iterator[None]:
     """Compile the candidate, so that a mistake shows before any machine is asked, and link it beside the block. Both are kept, and found
     again when the guest has said which base policy it has; where it is another one than the run before had, they were for nothing."""
     base = wanted.request.base
@@ -176,7 +176,8 @@ def begun(project: Project, wanted: Plan) -> Iterator[None]:
         yield
         return
     tools = Toolchain(Host(), str(project.state / "policy"))
-    candidates = _candidates(wanted, base, tools, project)
+    with progress.step("Reading and compiling the candidate"):
+        candidates = _candidates(wanted, base, tools, project)
     permissive = _label_type(wanted, base) if wanted.mode is Mode.DOMAIN else ""
     with ThreadPoolExecutor(1) as beside:
         beside.submit(linked, base, candidates, tools, permissive=permissive)

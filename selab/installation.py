@@ -56,7 +56,8 @@ def uninstall(project: Project, machine: Machine, policy: str, progress: Progres
         if not store.is_installed(guest, policy):
             detail = f"The guest's store has no module of that name at priority {store.PRIORITY}."
             raise InputError(f"The policy '{policy}' is not installed.", detail, "`selab run` leaves nothing there.")
-        _, places = _base_and_places(guest, project, module, progress)
+        with progress.step("Looking which files it labels"):
+            _, places = _base_and_places(guest, project, module, progress)
         with progress.step("Uninstalling: the guest rebuilds its whole policy", "uninstall"):
             store.uninstall(guest, policy)
             store.relabel(guest, places)

@@ -34,7 +34,8 @@ def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = W
             raise SelabError("The VM is in use.", f"By: {said}.", "Wait for it to end, or leave out --no-wait.") from None
         progress.note(f"Waiting for the VM, which is in use by: {said}.")
         try:
-            lock.acquire(timeout=wait)
+            with progress.step("Waiting for the VM"):
+                lock.acquire(timeout=wait)
         except Timeout:
             raise SelabError(
                 "The VM is still in use.", f"By: {_said(holder)}; waited {wait:g} seconds.", "End it, then try again."

@@ -164,10 +164,15 @@ class Search:
         """Take into account what `run` was denied and the whole policy grants; whether that is anything new."""
         tried = {denial: _accesses(denial) for denial in (*run.denials, *run.hidden)}
         fresh = {access for accesses in tried.values() for access in accesses} - self.asked.keys()
-        granted = {one.access for one in self.bench.ask(self.before, sorted(fresh, key=str)).decisions if one.allowed} if fresh else set()
+        granted = self._granted(fresh) if fresh else set()
         self.asked |= dict.fromkeys(sorted(granted, key=str))
         self.hidden |= dict.fromkeys(access for denial in run.hidden for access in tried[denial] if access in granted)
         return bool(granted)
+
+    def _granted(self, fresh: Iterable[Access]) -> set[Access]:
+        """Those that the whole policy grants."""
+        with self.bench.progress.step("Asking what the whole policy grants"):
+            return {one.access for one in self.bench.ask(self.before, sorted(fresh, key=str)).decisions if one.allowed}
 
     def _suffices(self, left: Sequence[Unit], chunk: Sequence[Unit]) -> bool:
         """Whether these parts grant all that is asked for. What is lacking without a part by itself is what that part is needed for.
@@ -209,7 +214,8 @@ class Search:
         """Of the parts that are there only for accesses that a dontaudit rule hides, those that can go."""
         known = [access for access in self.asked if access not in self.hidden]
         left = self._but(self.gone)
-        doubtful = [part for part in left if self.hidden and not self.bench.ask(self._text((*self.gone, part)), known).denied]
+        with self.bench.progress.step("Asking which parts are there for what is hidden"):
+            doubtful = [part for part in left if self.hidden and not self.bench.ask(self._text((*self.gone, part)), known).denied]
         self._by_runs([part for part in left if part not in doubtful], doubtful)
 
     def _narrow(self) -> None:
@@ -218,7 +224,11 @@ class Search:
         for access in self.asked:
             needed.setdefault(access.tclass, set()).add(access.permission)
         text = narrowed(self.proven, needed)
-        if text != self.proven and not self.bench.ask(text, self.asked).denied and self.bench.passes(text):
+        if text == self.proven:
+            return
+        with self.bench.progress.step("Asking whether fewer permissions do"):
+            suffices = not self.bench.ask(text, self.asked).denied
+        if suffices and self.bench.passes(text):
             self.proven = text
 
 

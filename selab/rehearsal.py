@@ -44,7 +44,8 @@ def rehearse(project: Project, records: Recorded, policy: str, progress: Progres
     `names`: look for the booleans that would allow something by name, which takes seconds.
     """
     asked = candidate_of(project, policy, progress, "Replay")
-    return replay(asked.linked, records.asked_for(f"{policy}_t"), booleans=True, names=names)
+    with progress.step("Asking what it would decide" + (", and for the booleans" if names else "")):
+        return replay(asked.linked, records.asked_for(f"{policy}_t"), booleans=True, names=names)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Watch:
         try:
             wanted = experiment.plan(self.project, after_last_run(self.project, self.request))
             doing = f"selab watch {wanted.scenario.name}"
-            with experiment.begun(self.project, wanted), vm_lock(self.project, doing, progress):
+            with experiment.begun(self.project, wanted, progress), vm_lock(self.project, doing, progress):
                 try:
                     return self._run_on(wanted, progress)
                 except Unreachable:

@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from selab.durations import Durations
     from selab.progress import Progress
     from selab.project import Project
 
@@ -56,10 +57,30 @@ class Context:
 
     @functools.cached_property
     def progress(self) -> Progress:
+        return self.new_progress()
+
+    def new_progress(self) -> Progress:
+        """Progress with timings of its own, for a command that does its work several times."""
         from selab.progress import Progress
         from selab.report.progress import TerminalListener
 
-        return Progress(TerminalListener(self.console))
+        return Progress(TerminalListener(self.console, self.durations))
+
+    @functools.cached_property
+    def durations(self) -> Durations:
+        """How long steps took in this project; outside of one, nothing is remembered."""
+        from selab.durations import Durations
+        from selab.errors import SelabError
+
+        try:
+            return Durations(self.project.state / "durations.json")
+        except SelabError:
+            return Durations()
+
+    def close(self) -> None:
+        """Write down how long the steps took, if there were any."""
+        if "durations" in self.__dict__:
+            self.durations.keep()
 
     def show_log(self, wanted: bool) -> None:
         """Write the log to standard error as well, from here on."""

@@ -28,7 +28,7 @@ def doctor(context: Context, as_json: bool) -> int:
     from selab.doctor import State, examine
 
     findings = []
-    for finding in examine(context.project):
+    for finding in examine(context.project, context.progress):
         findings.append(finding)
         if not as_json:
             remedy = f"\n    [dim]{safe(finding.remedy)}[/dim]" if finding.remedy else ""

@@ -74,3 +74,4 @@ def cli(ctx: click.Context, project: Path | None, vagrant_dir: Path | None, no_w
     Example:  selab run apache --setenforce no
     """
     ctx.obj = Context(project, vagrant_dir, verbose, not no_wait)
+    ctx.call_on_close(ctx.obj.close)

@@ -72,7 +72,7 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     if as_json:
         click.echo(document.as_json())
     else:
-        advice = study.advice(context.project, history.find(document.run))
+        advice = study.advice(context.project, history.find(document.run), context.progress)
         show_run(document, context.out, change=history.change(document), advice=advice)
     return result.verdict.exit_code
 

@@ -45,7 +45,7 @@ def up(context: Context) -> None:
     """
     from selab.vm.machine import Machine
 
-    with _alone(context, "up"):
+    with _alone(context, "up"), context.progress.step("Making sure that the VM is up"):
         guest = Machine(context.project).ensure(context.progress)
         guest.close()
     context.out.print(safe(f"running {guest.address}"))
@@ -62,7 +62,9 @@ def status(context: Context) -> None:
     """
     from selab.vm.machine import Machine
 
-    context.out.print(safe(Machine(context.project).status()))
+    with context.progress.step("Asking how the VM is"):
+        said = Machine(context.project).status()
+    context.out.print(safe(said))
 
 
 @vm.command()

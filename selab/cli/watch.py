@@ -27,9 +27,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     from selab.errors import SelabError
     from selab.history import History
     from selab.policy.load import Mode
-    from selab.progress import Progress
     from selab.report.markup import safe
-    from selab.report.progress import TerminalListener
     from selab.report.terminal import show_run
     from selab.vm.machine import Machine
     from selab.watch import Watch
@@ -47,10 +45,10 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
                     context.out.print(safe(line), style=style)
             return
         document = history.add(result)
-        advice = study.advice(project, history.find(document.run))
+        advice = study.advice(project, history.find(document.run), context.progress)
         show_run(document, context.out, change=history.change(document), advice=advice)
 
     study = Study()
     request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), meanwhile=study.begin)
     experiment.plan(project, request)
-    Watch(project, Machine(project), request, lambda: Progress(TerminalListener(context.console)), began, ended).forever()
+    Watch(project, Machine(project), request, context.new_progress, began, ended).forever()

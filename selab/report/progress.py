@@ -1,35 +1,43 @@
-"""Progress for a person: the step that runs now, and each outermost one with its time once it has ended."""
+"""Progress for a person: the step that runs now, how long it took last time, and each outermost one with its time once it has ended."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
-from rich.status import Status
+import time
 
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from selab.durations import Durations
 from selab.report.markup import safe
 from selab.report.text import plain
 
 WORTH_SHOWING = 1.0
 """Seconds: a step that was shorter leaves no line behind."""
+WORTH_TELLING = 2.0
+"""Seconds from which on somebody wonders how long it will be."""
 
 
 class TerminalListener:
     """On a terminal, a spinner with the current step and a line for each that took long; elsewhere a plain line for each."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, durations: Durations | None = None) -> None:
         self._console = console
+        self._durations = durations or Durations()
         self._status: Status | None = None
-        self._stack: list[str] = []
+        self._stack: list[_Running] = []
+        # A job's log is none, also where a variable asks for colours in it.
+        self._spins = console.is_interactive and console.file.isatty()
 
     def started(self, step: str, depth: int) -> None:
-        self._stack = [*self._stack[:depth], plain(step)]
-        if not self._console.is_terminal:
-            self._console.print(f"{'  ' * depth}{safe(step)} ...", soft_wrap=True)
+        self._stack = [*self._stack[:depth], _Running(plain(step), self._durations.last(step))]
+        if not self._spins:
+            self._console.print(f"{'  ' * depth}{safe(step)} ...{safe(_before(self._durations.last(step)))}", soft_wrap=True)
             return
         if self._status is None:
             self._status = self._console.status("")
             self._status.start()
-        self._status.update(escape(self._stack[-1]))
+        self._status.update(self._stack[-1])
 
     def noted(self, text: str, depth: int) -> None:
         self._console.print(f"{'  ' * depth}{safe(text)}", style="dim", soft_wrap=True)
@@ -38,10 +46,36 @@ class TerminalListener:
         self._stack = self._stack[:depth]
         if self._status is not None:
             if self._stack:
-                self._status.update(escape(self._stack[-1]))
+                self._status.update(self._stack[-1])
             else:
                 self._status.stop()
                 self._status = None
-        if failed or (self._console.is_terminal and seconds >= WORTH_SHOWING):
+        if not failed:
+            self._durations.took(step, seconds)
+        if failed or (self._spins and seconds >= WORTH_SHOWING):
             sign = "[red]✗[/red]" if failed else "[green]✓[/green]"
             self._console.print(f"{'  ' * depth}{sign} {safe(step)} [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
+
+
+class _Running:
+    """The step that runs now, with the seconds that it has taken so far, each time it is drawn."""
+
+    def __init__(self, step: str, last: float | None) -> None:
+        self._step, self._last, self._begun = step, last, time.monotonic()
+
+    def __rich__(self) -> Text:
+        text = Text(self._step, overflow="ellipsis", no_wrap=True)
+        if self._last is not None and self._last >= WORTH_TELLING:
+            text.append(f" (took {in_words(self._last)} last time)", style="dim")
+        elapsed = time.monotonic() - self._begun
+        return text.append(f" {in_words(elapsed)}", style="dim") if elapsed >= WORTH_TELLING else text
+
+
+def _before(last: float | None) -> str:
+    return f" ({in_words(last)} last time)" if last is not None and last >= WORTH_TELLING else ""
+
+
+def in_words(seconds: float) -> str:
+    """`6 s`, `2 min 5 s`: nobody wants to know it more exactly."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
