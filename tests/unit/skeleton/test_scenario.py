@@ -111,8 +111,8 @@ WORDS += ["a\nb", "\u202e", "\x85", "\ud800", "\0"]
 ODD = st.one_of(st.text(max_size=20), st.sampled_from(WORDS))
 
 
-@given(ODD, ODD, st.lists(ODD, max_size=3))
-def test_what_is_written_reads_the_same(description: str, user: str, command: list[str]) -> None:
+@given(ODD, ODD, st.lists(ODD, max_size=3), st.sampled_from(["no", "true", "null", "A"]))
+def test_what_is_written_reads_the_same(description: str, user: str, command: list[str], variable: str) -> None:
     draft = Draft()
     draft.set("policy", "none")
     draft.set("image", "x:y")
@@ -120,11 +120,18 @@ def test_what_is_written_reads_the_same(description: str, user: str, command: li
         with draft.trying(key):
             draft.set(key, value)
     with draft.trying("environment"):
-        draft.variable("no", user)
+        draft.variable(variable, user)
     read = parse(scenario_text("web", draft, asked=False), Path("web.yaml"), Scenario)
     assert {key: read.as_written().get(key, [] if key == "command" else "") for key in draft.data if key != "policy"} == {
         key: value for key, value in draft.data.items() if key != "policy"
     }
+
+
+def test_a_value_of_several_lines_stays_on_one() -> None:
+    draft = Draft()
+    for key, value in (("policy", "none"), ("image", "x:y"), ("command", ["sh", "-c", "a\nsteps: b"])):
+        draft.set(key, value)
+    assert 'command: [sh, -c, "a\\nsteps: b"]' in scenario_text("web", draft, asked=True).splitlines()
 
 
 JSON = st.recursive(
