@@ -36,7 +36,8 @@ def candidate(project: Project, scenario: str, policy: str | None, doing: str) -
     """The candidate of a scenario, or `policy`. Raises InputError where it has none for `doing`, or what experiment.plan raises."""
     module = experiment.plan(project, Request(scenario, policy)).module
     if module is None:
-        raise InputError(f"There is no candidate to {doing}.", f"The scenario '{scenario}' has none.", "Name one with --policy.")
+        hint = f"Name one with --policy, or write one to begin with: `selab new policy {scenario}`."
+        raise InputError(f"There is no candidate to {doing}.", f"The scenario '{scenario}' has none.", hint)
     return module
 
 

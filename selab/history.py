@@ -103,7 +103,8 @@ class History:
         if len(rows) > 1 and rows[0].document.run != name:
             raise InputError(f"More than one run begins with '{name}'.", hint="See `selab history`.")
         if not rows:
-            raise InputError(f"There is no run '{name}'.", hint="See `selab history`.")
+            hint = "`selab history` lists the runs; `selab run SCENARIO` makes the first."
+            raise InputError(f"There is no run '{name}'.", hint=hint)
         return rows[0]
 
     def before(self, run: StoredRun) -> StoredRun | None:

@@ -25,7 +25,8 @@ def scenario_for(project: Project, policy: str) -> str:
     if len(found) == 1:
         return found[0]
     detail = f"These use it: {', '.join(found)}." if found else "No scenario of the project has it as its policy."
-    raise InputError(f"It is not clear which scenario proves the policy '{policy}'.", detail, "Name one with --scenario.")
+    hint = f"Name one with --scenario, or write one: `selab new scenario {policy} --policy {policy}`."
+    raise InputError(f"It is not clear which scenario proves the policy '{policy}'.", detail, hint)
 
 
 def install(project: Project, machine: Machine, policy: str, scenario: str, progress: Progress) -> Run:

@@ -95,7 +95,9 @@ def find_project(start: Path, vagrant_dir: Path | None = None) -> Project:
         if (root / CONFIG).is_file():
             config = load(root / CONFIG, ProjectConfig)
             return Project(root, config, (vagrant_dir or root).resolve())
-    raise InputError(f"There is no {CONFIG} in {start} or above it.", hint="Go to a selab project, or name one with --project.")
+    raise InputError(
+        f"There is no {CONFIG} in {start} or above it.", hint="Go to a project, name one with --project, or make one: `selab init`."
+    )
 
 
 def inside(directory: Path, path: Path, what: str) -> Path:

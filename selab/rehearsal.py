@@ -17,6 +17,7 @@ from selab.policy.toolchain import host_toolchain
 from selab.progress import Progress
 from selab.project import Project
 from selab.replay import Recorded, Replay, replay
+from selab.scenario import scenario_names
 
 
 def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorded, str]:
@@ -71,7 +72,8 @@ def last_base(project: Project, progress: Progress) -> BasePolicy:
     """The base policy that `find_base` finds. Raises SelabError where there is none."""
     if base := find_base(project, progress):
         return base
-    raise SelabError("No base policy is known yet.", "It is read from the guest.", "Run a scenario first: `selab run`.")
+    scenario = next(iter(scenario_names(project)), "SCENARIO")
+    raise SelabError("No base policy is known yet.", "It is read from the guest.", f"Run a scenario first: `selab run {scenario}`.")
 
 
 def find_base(project: Project, progress: Progress) -> BasePolicy | None:

@@ -243,7 +243,8 @@ def load_scenario(project: Project, name: str) -> Scenario:
     """The scenario `name` of the project. Raises InputError, with the nearest names where there is none."""
     path = next((path for path in _scenario_files(project) if path.stem == name), None)
     if path is None:
-        raise InputError(f"There is no scenario '{name}'.", f"Looked in {project.scenarios}.", nearest(name, scenario_names(project)))
+        hint = f"{nearest(name, scenario_names(project))} `selab new scenario {name}` writes one to begin with.".strip()
+        raise InputError(f"There is no scenario '{name}'.", f"Looked in {project.scenarios}.", hint)
     if not NAME.fullmatch(path.stem):
         raise InputError(f"'{path.stem}' cannot be a scenario's name.", str(path), "Use letters, digits, '_', '.' and '-'.")
     inside(project.root, path, f"The scenario '{name}'")
@@ -259,4 +260,5 @@ def _refuse_paths_outside(project: Project, scenario: Scenario, path: Path) -> N
             continue
         source = inside(project.root, project.root / volume.source, f"{path.name}: the volume '{volume.source}'")
         if not source.is_dir():
-            raise InputError(f"The volume '{volume.source}' is not a directory.", f"{path}: {source}")
+            hint = "Make it, or leave `source` out for an empty volume."
+            raise InputError(f"The volume '{volume.source}' is not a directory.", f"{path}: {source}", hint)

@@ -80,7 +80,8 @@ def diff(context: Context, before: str | None, after: str) -> None:
     new = runs.find(after)
     old = runs.find(before) if before else runs.before(new)
     if old is None:
-        raise InputError(f"There is no run of '{new.document.scenario}' before {new.document.run}.", hint="See `selab history`.")
+        hint = f"`selab run {new.document.scenario}` makes one to compare with; `selab history` lists those of other scenarios."
+        raise InputError(f"There is no run of '{new.document.scenario}' before {new.document.run}.", hint=hint)
     out = context.out
     out.print(f"{safe(old.document.run)} {old.document.verdict.value} -> {safe(new.document.run)} {new.document.verdict.value}")
     found = compare(old.document, new.document)

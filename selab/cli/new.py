@@ -22,7 +22,7 @@ def new() -> None:
     """
 
 
-@new.command()
+@new.command(short_help="A container's domain that fits the guest's policy.")
 @click.argument("name")
 @click.option(
     "--for",
@@ -51,7 +51,7 @@ def policy(context: Context, name: str, image: str | None) -> None:
     context.progress.note(f"Then: `selab check {name}`, and `selab new scenario {name}` for something to run under it.")
 
 
-@new.command()
+@new.command(short_help="Empty, or after a container or a Compose file.")
 @click.argument("name")
 @click.option("--policy", metavar="NAME|none", shell_complete=policies, help="Its policy; without this, the one of the scenario's name.")
 @click.option("--from-container", "container", metavar="ID|FILE|-", help="A container of this machine, or what `inspect` says of one.")

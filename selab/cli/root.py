@@ -37,6 +37,15 @@ COMMANDS = {
 }
 """Name, module and help of each command: the help is here so that `selab --help` need not import them all."""
 
+SECTIONS = {
+    "First contact": ("init", "new", "doctor", "completion", "schema"),
+    "The loop": ("run", "watch", "check", "replay", "history", "show", "diff"),
+    "Advice": ("explain", "suggest", "learn", "minimise"),
+    "Review": ("audit", "denials", "report"),
+    "The machine": ("vm", "box", "install", "uninstall"),
+}
+"""The commands by what they are for, as the help lists them."""
+
 
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is called, and not for its name in the help."""
@@ -52,11 +61,17 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        widest = max(map(len, COMMANDS))
+        for section, names in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name.ljust(widest), COMMANDS[name][1]) for name in names])
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog="`selab COMMAND --help` says what a command does, with an example.",
+)
 @click.version_option(__version__, prog_name="selab")
 @click.option("-C", "--project", type=click.Path(path_type=Path, file_okay=False), help="The project's directory, or one below it.")
 @click.option(
@@ -71,7 +86,8 @@ def cli(ctx: click.Context, project: Path | None, vagrant_dir: Path | None, no_w
     Run a container under a candidate policy in a virtual machine, and see exactly what SELinux denied.
 
     \b
-    Example:  selab run apache --setenforce no
+    Example:  selab init lab
+              selab -C lab run apache --setenforce no
     """
     ctx.obj = Context(project, vagrant_dir, verbose, not no_wait)
     ctx.call_on_close(ctx.obj.close)

@@ -41,7 +41,7 @@ def find_image(project: Project, name: str) -> Image:
         raise InputError(
             f"There is no image '{name}'.",
             f"Looked in {project.images}: {', '.join(known) or 'nothing'}.",
-            "A registry's image needs a tag.",
+            f"A registry's image needs its tag: {name}:latest.",
         )
     return Image(name, None)
 

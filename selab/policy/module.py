@@ -56,7 +56,8 @@ def policy_names(project: Project) -> list[str]:
 def require_policy(project: Project, name: str) -> None:
     """Raise InputError, with the nearest names, unless the project has the policy `name`."""
     if name not in (known := policy_names(project)):
-        raise InputError(f"There is no policy '{name}'.", f"Looked in {project.policies}.", nearest(name, known))
+        hint = f"{nearest(name, known)} `selab new policy {name}` writes one to begin with.".strip()
+        raise InputError(f"There is no policy '{name}'.", f"Looked in {project.policies}.", hint)
 
 
 def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> PolicyModule:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from selab.cli.root import COMMANDS, cli
+from selab.cli.root import COMMANDS, SECTIONS, cli
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -60,3 +60,14 @@ def test_every_command_has_an_example_that_is_one(names: tuple[str, ...]) -> Non
 
 def test_the_commands_are_those_of_the_help() -> None:
     assert {names[0] for names in commands()} == set(COMMANDS)
+
+
+def test_the_help_has_every_command_in_one_section() -> None:
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(COMMANDS)
+
+
+def test_the_top_level_has_an_example_that_is_one() -> None:
+    examples = [found["words"] for found in _HELP.finditer(cli.help or "")]
+    assert examples
+    for example in examples:
+        parsed(shlex.split(example))

@@ -9,6 +9,7 @@ import pytest
 from selab.__main__ import run
 from selab.cli.context import Context
 from selab.cli.root import COMMANDS, cli
+from selab.policy import toolchain
 from selab.project import Project
 
 
@@ -19,12 +20,13 @@ def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) ->
 
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 2
-    assert "selab run apache" in capsys.readouterr().err
+    assert "selab -C lab run apache" in capsys.readouterr().err
 
 
 def test_outside_of_a_project_a_run_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["-C", str(tmp_path), "run", "apache"]) == 2
-    assert "There is no selab.yaml" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "There is no selab.yaml" in said and "`selab init`" in said
 
 
 def test_an_unknown_scenario_is_wrong_input_of_three_lines_at_most(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,3 +64,35 @@ def test_a_context_is_not_taken_for_an_emoji(capsys: pytest.CaptureFixture[str])
     context.console.print("a:b:none_t:s0")
     said = capsys.readouterr()
     assert (said.out, said.err) == ("a:b:none_t:s0\n", "a:b:none_t:s0\n")
+
+
+@pytest.mark.parametrize(("width", "widest"), [("60", 60), ("300", 120)])
+def test_the_help_fits_the_terminal(width: str, widest: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    run(["--help"])
+    assert 40 < max(map(len, capsys.readouterr().out.splitlines())) <= widest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["run", "new"], "selab new scenario new"),
+        (["run", "web", "--policy", "wob"], "selab new policy wob"),
+        (["learn", "web"], "selab new policy web"),
+        (["show"], "selab run SCENARIO"),
+        (["explain"], "selab run SCENARIO"),
+        (["check"], "selab run web"),
+        (["install", "app"], "selab new scenario app --policy app"),
+        (["vm", "ssh", "--", "id"], "selab vm up"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_first_mistake_names_the_next_command(
+    arguments: list[str], command: str, project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
+    monkeypatch.setattr(toolchain, "missing_on_host", list)
+    (project.scenarios / "web.yaml").write_text("image: x:y\n")
+    (project.policies / "app.te").write_text("policy_module(app, 1.0)\n")
+    assert run(["-C", str(project.root), *arguments]) in (2, 3)
+    assert command in capsys.readouterr().err

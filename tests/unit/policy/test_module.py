@@ -19,7 +19,7 @@ def test_an_unknown_policy_is_answered_with_the_nearest_name(project: Project) -
     (project.policies / "apache.te").write_text("policy_module(apache, 1.0)\n")
     with pytest.raises(InputError) as caught:
         load_module(project, "apach")
-    assert caught.value.hint == "Did you mean 'apache'?"
+    assert caught.value.hint == "Did you mean 'apache'? `selab new policy apach` writes one to begin with."
 
 
 @pytest.mark.parametrize("text", ["# x\npolicy_module(other, 1.0)\n", "\nmodule other 1.0;\n"])
