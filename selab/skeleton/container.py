@@ -96,7 +96,7 @@ def from_container(project: Project, name: str, host: Guest) -> Draft:
     """
     if name == STDIN:
         found, image = _described(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"), None
-    elif Path(name).is_file():
+    elif Path(name).exists() and not Path(name).is_dir():  # a pipe is as good as a file: `<(docker inspect web)`
         with Path(name).open("rb") as file:
             found, image = _described(file.read(MAX_BYTES + 1), name), None
     else:

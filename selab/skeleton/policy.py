@@ -83,16 +83,23 @@ def _domain(name: str, found: Ground) -> str:
 
 
 def _ports(name: str, config: ImageConfig, found: Ground) -> Iterator[str]:
-    for protocol in sorted({protocol for protocol, _ in config.ports}):
-        numbers = [number for kind, number in config.ports if kind == protocol]
-        upper = protocol.upper()
-        yield (
-            _comment(f"It serves {protocol} {', '.join(map(str, numbers))}: {upper} sockets of its own,")
-            + f"allow {name}_t self:{protocol}_socket {_SOCKETS[protocol]};\n"
-            + _comment("at the machine's addresses,")
-            + f"corenet_{protocol}_bind_generic_node({name}_t)\n"
-            + "".join(_port(name, protocol, numbers, found))
-        )
+    """Its own rules, then the calls of interfaces: the order of the reference policy's style."""
+    by_protocol: dict[str, list[int]] = {}
+    for protocol, number in sorted(config.ports):
+        by_protocol.setdefault(protocol, []).append(number)
+    if by_protocol:
+        yield "".join(_sockets(name, protocol, numbers) for protocol, numbers in by_protocol.items())
+        yield "".join(_listens(name, protocol, numbers, found) for protocol, numbers in by_protocol.items())
+
+
+def _sockets(name: str, protocol: str, numbers: list[int]) -> str:
+    text = _comment(f"It serves {protocol} {', '.join(map(str, numbers))}, with {protocol.upper()} sockets of its own.")
+    return f"{text}allow {name}_t self:{protocol}_socket {_SOCKETS[protocol]};\n"
+
+
+def _listens(name: str, protocol: str, numbers: list[int], found: Ground) -> str:
+    text = _comment(f"It listens at the machine's addresses, with {protocol.upper()},")
+    return f"{text}corenet_{protocol}_bind_generic_node({name}_t)\n" + "".join(_port(name, protocol, numbers, found))
 
 
 def _port(name: str, protocol: str, numbers: list[int], found: Ground) -> Iterator[str]:

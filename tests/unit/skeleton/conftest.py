@@ -9,6 +9,7 @@ from selab.project import Project
 from tests.unit.headers import write_headers
 
 PORTS = """
+(type http_port_t) (type dns_port_t) (type container_file_t)
 (portcon tcp 80 (u r http_port_t ((s0) (s0))))
 (portcon tcp (8000 8010) (u r http_port_t ((s0) (s0))))
 (portcon udp 53 (u r dns_port_t ((s0) (s0))))
@@ -44,6 +45,7 @@ template(`container_domain_template',`
 		attribute domain;
 	')
 	type $1_t, domain;
+	role r types $1_t;
 	allow $1_t $2_file_t:file read_file_perms;
 ')
 """

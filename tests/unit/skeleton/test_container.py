@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,16 @@ def test_podman_alone_and_not_as_a_list(project: Project) -> None:
 def test_standard_input(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers.sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps([PODMAN]).encode())))
     assert from_container(project, "-", FakeGuest()).data["user"] == "101"
+
+
+def test_a_pipe(project: Project) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, json.dumps([PODMAN]).encode())
+    os.close(writing)
+    try:
+        assert from_container(project, f"/dev/fd/{reading}", FakeGuest()).data["user"] == "101"
+    finally:
+        os.close(reading)
 
 
 def test_what_the_image_has_by_itself_is_not_said_again(project: Project) -> None:

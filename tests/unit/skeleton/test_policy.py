@@ -12,12 +12,32 @@ import pytest
 from selab.errors import InputError, SelabError
 from selab.guest import Guest
 from selab.policy.base import BasePolicy
+from selab.policy.interfaces import interface_table
+from selab.policy.lint import lint, view_of
+from selab.policy.lint.names import vocabulary
+from selab.policy.module import load_module
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.skeleton import ground as grounds
 from selab.skeleton.ground import Ground, ground
 from selab.skeleton.image import ImageConfig
 from selab.skeleton.policy import NewPolicy, new_policy, policy_text
+
+MORE_MACROS = "define(`create_stream_socket_perms',`{ create }')\ndefine(`create_socket_perms',`{ create }')\n"
+NODE = """
+interface(`corenet_tcp_bind_generic_node',`
+	gen_require(`
+		type etc_t;
+	')
+	allow $1 etc_t:tcp_socket node_bind;
+')
+interface(`corenet_udp_bind_generic_node',`
+	gen_require(`
+		type etc_t;
+	')
+	allow $1 etc_t:udp_socket node_bind;
+')
+"""
 
 
 @contextlib.contextmanager
@@ -52,9 +72,9 @@ def test_it_has_a_domain_and_what_the_image_needs(imaged: Project, known: BasePo
         "policy_module(web, 1.0)",
         "container_domain_template(web)",
         "allow web_t self:tcp_socket create_stream_socket_perms;",
+        "allow web_t self:udp_socket create_socket_perms;",
         "corenet_tcp_bind_generic_node(web_t)",
         "corenet_tcp_bind_http_port(web_t)",
-        "allow web_t self:udp_socket create_socket_perms;",
         "corenet_udp_bind_generic_node(web_t)",
         "corenet_udp_bind_dns_port(web_t)",
     ]
@@ -66,6 +86,18 @@ def test_every_rule_has_a_comment_above(imaged: Project, two_arguments: BasePoli
     for above, line in zip(lines, lines[1:], strict=False):
         if line and not line.startswith(("#", "\t", "')")):
             assert above.startswith("# "), line
+
+
+@pytest.mark.parametrize("arguments", [1, 2])
+def test_the_lint_finds_nothing(arguments: int, imaged: Project, known: BasePolicy, request: pytest.FixtureRequest) -> None:
+    if arguments == 2:
+        request.getfixturevalue("two_arguments")
+    macros = known.headers / "include" / "support" / "macros.spt"
+    macros.write_text(macros.read_text() + MORE_MACROS)
+    (known.headers / "include" / "kernel" / "node.if").write_text(NODE)
+    made(imaged, "web", "httpd")
+    view = view_of(load_module(imaged, "web"), known, vocabulary(known), interface_table(known), ())
+    assert list(lint(view)) == []
 
 
 def test_a_port_without_an_interface_is_a_comment(known: BasePolicy, project: Project) -> None:
