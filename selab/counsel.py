@@ -50,11 +50,11 @@ class Study:
         self._thread = threading.Thread(target=_study, args=(base,), daemon=True)
         self._thread.start()
 
-    def advice(self, project: Project, stored: StoredRun, progress: Progress) -> list[Advice]:
+    def advice(self, project: Project, stored: StoredRun, progress: Progress | None = None) -> list[Advice]:
         """Advice for a run's summary: none where there are no denials, or this machine cannot give any."""
         if not stored.document.denials and not stored.document.hidden:
             return []
-        with progress.step("Looking up what to do about the denials"), contextlib.suppress(SelabError):
+        with (progress or Progress()).step("Looking up what to do about the denials"), contextlib.suppress(SelabError):
             if self._thread:
                 self._thread.join()
             return counsel(project, stored, Progress())

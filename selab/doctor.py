@@ -45,10 +45,11 @@ class Finding:
     remedy: str = ""
 
 
-def examine(project: Project, progress: Progress) -> Iterator[Finding]:
+def examine(project: Project, progress: Progress | None = None) -> Iterator[Finding]:
     """Look at everything, the host first; changes nothing, starts no VM. No step of `progress` is open while a finding is handed out."""
-    yield from _host(project, progress)
-    yield from _vm(Machine(project), progress)
+    shown = progress or Progress()
+    yield from _host(project, shown)
+    yield from _vm(Machine(project), shown)
 
 
 def _host(project: Project, progress: Progress) -> Iterator[Finding]:

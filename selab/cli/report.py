@@ -33,14 +33,15 @@ def report(context: Context, names: tuple[str, ...], file: Path, force: bool) ->
         raise InputError("There is a file that selab has not written.", str(file), "Name another one, or say --force.")
     history, study = History.of(context.project), Study()
     stored = sorted({one.document.run: one for one in map(history.find, names or ("last",))}.values(), key=lambda one: one.number)
-    made = [
-        PageRun(
-            one.document,
-            one.sources.get("te", ""),
-            tuple(line.decode("utf-8", "backslashreplace") for line in one.records),
-            tuple(study.advice(context.project, one, context.progress)),
-        )
-        for one in stored
-    ]
+    with context.progress.step("Asking for advice"):
+        made = [
+            PageRun(
+                one.document,
+                one.sources.get("te", ""),
+                tuple(line.decode("utf-8", "backslashreplace") for line in one.records),
+                tuple(study.advice(context.project, one)),
+            )
+            for one in stored
+        ]
     Host().put(page(made).encode("utf-8", "backslashreplace"), str(file.resolve()))
     context.out.print(safe(f"{file} is written: {len(made)} run{'s' * (len(made) > 1)}."))
