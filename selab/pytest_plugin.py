@@ -33,7 +33,8 @@ def selab_project(pytestconfig: pytest.Config) -> Project:
     try:
         return find_project(_directory(pytestconfig))
     except SelabError as error:
-        pytest.fail(f"{error}\nOr set selab_project in pytest's configuration, or --selab-project.", pytrace=False)
+        said = f"{error}\nOr set selab_project in pytest's configuration, or --selab-project."
+    pytest.fail(said, pytrace=False)  # not inside: pytest would show the error a second time
 
 
 @pytest.fixture(scope="session")

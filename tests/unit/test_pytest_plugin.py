@@ -92,6 +92,7 @@ def test_without_a_project_it_says_how_to_name_one(tests: pytest.Pytester) -> No
     result = run(tests)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["There is no selab.yaml in *", "Or set selab_project in *"])
+    result.stdout.no_fnmatch_line("During handling *")
 
 
 @pytest.mark.parametrize(("words", "gone"), [([], False), (["--selab-destroy"], True)], ids=["left", "destroyed"])
