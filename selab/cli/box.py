@@ -36,6 +36,21 @@ def build(context: Context, profile: str) -> None:
     context.out.print(safe(f"{made.name} {made.file}"))
 
 
+@box.command()
+@click.argument("profile", default="debian13")
+@pass_context
+def name(context: Context, profile: str) -> None:
+    """Print the name that the box PROFILE (debian13) has, or will have: the hash of its recipe and images is in it, a key for a cache.
+
+    \b
+    Example:
+      selab box name
+    """
+    from selab.vm.box import box_name
+
+    click.echo(box_name(profile, context.project.images))
+
+
 @box.command("list")
 @pass_context
 def list_(context: Context) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from selab import experiment
 from selab.errors import SelabError
-from selab.policy.load import Mode
+from selab.laboratory import Laboratory
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.vm.machine import Machine
@@ -47,6 +46,17 @@ def machine(project: Project) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="session")
+def selab_project(project: Project) -> Project:
+    """For the plugin, whose `selab` fixture has this project and this machine: the VM that the other tests have as well."""
+    return project
+
+
+@pytest.fixture(scope="session")
+def selab_machine(machine: Machine) -> Machine:
+    return machine
+
+
+@pytest.fixture(scope="session")
 def session_guest(machine: Machine) -> SshGuest:
     try:
         return machine.ensure(Progress())
@@ -63,13 +73,9 @@ def guest(machine: Machine, session_guest: SshGuest) -> Iterator[SshGuest]:
 
 
 @pytest.fixture(scope="session")
-def session_run(project: Project, machine: Machine, session_guest: SshGuest) -> Callable[..., experiment.Run]:
-    """`selab run` as a function: run("apache", policy="none", mode="permissive")."""
-
-    def run(scenario: str, policy: str | None = None, mode: str = "enforcing", **more: Any) -> experiment.Run:
-        return experiment.run(project, machine, experiment.Request(scenario, policy, Mode(mode), **more), Progress())
-
-    return run
+def session_run(selab: Laboratory, session_guest: SshGuest) -> Callable[..., experiment.Run]:
+    """`selab run` as a function: run("apache", policy="none", mode="permissive"). Gives the run itself, with any verdict."""
+    return selab.execute
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from selab.policy.toolchain import Toolchain, missing_on_host
 from selab.progress import Progress
 from selab.rootfs import ImageSource, as_root, build_tar, image_tar, require, tool
 from selab.vm.box.recipe import Plan, Recipe, plan
-from selab.vm.box.store import Box, box_at, building, directory_of, half_made, read_box, remove_tree
+from selab.vm.box.store import Box, box_at, building, directory_of, half_made, name_of, read_box, remove_tree
 
 TOOLS = {"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "qemu-img": "qemu-utils", "chroot": "coreutils"}
 DISK_NEEDED = 6 << 30
@@ -46,6 +46,11 @@ end
 def find_box(profile: str, images_dir: Path) -> Box | None:
     """The box `profile` with the images of `images_dir`, where it was built already."""
     return _existing(plan(profile, images_dir))
+
+
+def box_name(profile: str, images_dir: Path) -> str:
+    """What the box `profile` with the images of `images_dir` is called, whether it was built or not."""
+    return name_of(profile, plan(profile, images_dir).digest)
 
 
 def build_box(profile: str, images_dir: Path, progress: Progress) -> Box:

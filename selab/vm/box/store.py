@@ -52,9 +52,21 @@ def boxes_dir() -> Path:
     return path
 
 
+def name_of(profile: str, digest: str) -> str:
+    return f"selab-{profile}-{digest[:SHORT]}"
+
+
 def box_at(directory: Path, profile: str, digest: str, cmdline: str) -> Box:
-    name = f"selab-{profile}-{digest[:SHORT]}"
-    return Box(name, profile, directory, directory / "box.box", directory / "vmlinuz", directory / "initrd.img", cmdline, digest)
+    return Box(
+        name_of(profile, digest),
+        profile,
+        directory,
+        directory / "box.box",
+        directory / "vmlinuz",
+        directory / "initrd.img",
+        cmdline,
+        digest,
+    )
 
 
 def directory_of(profile: str, digest: str) -> Path:

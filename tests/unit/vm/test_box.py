@@ -17,7 +17,7 @@ from selab.errors import CommandFailed, InputError, SelabError
 from selab.guest import Completed
 from selab.progress import Progress
 from selab.rootfs import ImageSource
-from selab.vm.box import build, build_box, find_box, list_boxes, recipe, remove_box, store
+from selab.vm.box import box_name, build, build_box, find_box, list_boxes, recipe, remove_box, store
 from selab.vm.box.recipe import Plan, Recipe
 
 MINIMAL = 'suite = "trixie"\ndisk_gib = 4\ncmdline = "root=/dev/vda"\npackages = ["a"]\n'
@@ -230,3 +230,16 @@ def test_labels_that_could_not_be_written_are_an_error(tmp_path: Path, monkeypat
     with pytest.raises(CommandFailed, match="File not found"):
         build._write_disk(tmp_path, labels, tmp_path / "raw", 1)
     assert 'ea_set "/a""b" security.selinux system_u:object_r:etc_t:s0' in (tmp_path / "labels.debugfs").read_text()
+
+
+def test_the_name_of_a_box_is_known_before_it_is_built(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_build", make)
+    monkeypatch.setattr(build, "check_space", lambda directory: None)
+    name = box_name("debian13", images)
+    assert build_box("debian13", images, Progress()).name == name
+
+
+def test_another_list_of_packages_gives_another_name(images: Path) -> None:
+    before = box_name("debian13", images)
+    (images / "httpd" / "packages").write_text("apache2 curl\n")
+    assert box_name("debian13", images) != before

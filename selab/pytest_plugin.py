@@ -1,0 +1,67 @@
+"""The pytest plugin: `selab`, a fixture for tests of policies, which runs scenarios in the project's VM.
+
+pytest loads it at each start wherever selab is installed, so everything of selab's is imported when a test first asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from selab.laboratory import Laboratory
+    from selab.project import Project
+    from selab.vm.machine import Machine
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("selab", "SELinux policy in a VM")
+    group.addoption("--selab-project", metavar="DIR", help="The selab project, or a directory below it; by default the root directory.")
+    group.addoption("--selab-destroy", action="store_true", help="Remove the project's VM after the tests; otherwise it is left running.")
+    parser.addini("selab_project", "The selab project, relative to this file.")
+
+
+@pytest.fixture(scope="session")
+def selab_project(pytestconfig: pytest.Config) -> Project:
+    """The selab project that the tests are about. May be overridden in a conftest.py."""
+    from selab.errors import SelabError
+    from selab.project import find_project
+
+    try:
+        return find_project(_directory(pytestconfig))
+    except SelabError as error:
+        said = f"{error}\nOr set selab_project in pytest's configuration, or --selab-project."
+    pytest.fail(said, pytrace=False)  # not inside: pytest would show the error a second time
+
+
+@pytest.fixture(scope="session")
+def selab_machine(pytestconfig: pytest.Config, selab_project: Project) -> Iterator[Machine]:
+    """The project's VM, which the first run brings up."""
+    from selab.progress import Progress
+    from selab.vm.machine import Machine
+
+    machine = Machine(selab_project)
+    yield machine
+    if pytestconfig.getoption("selab_destroy") and machine.status() != "not_created":
+        machine.destroy(Progress())
+
+
+@pytest.fixture(scope="session")
+def selab(selab_project: Project, selab_machine: Machine) -> Laboratory:
+    """The laboratory: selab.run("apache", mode="enforcing").assert_pass() runs a scenario of the project as `selab run` does."""
+    from rich.console import Console
+
+    from selab.laboratory import Laboratory
+    from selab.report.progress import TerminalListener
+
+    return Laboratory(selab_project, selab_machine, TerminalListener(Console(stderr=True, highlight=False, emoji=False)))
+
+
+def _directory(config: pytest.Config) -> Path:
+    """Where to look for the project: the option counts from where pytest was called, the setting from its file."""
+    option, setting = config.getoption("selab_project"), config.getini("selab_project")
+    above = config.inipath.parent if config.inipath else config.rootpath
+    return Path(config.invocation_params.dir, option) if option else Path(above, setting) if setting else config.rootpath

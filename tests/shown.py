@@ -1,0 +1,84 @@
+"""The commands that the documentation shows, and which test runs each of them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from selab.cli.root import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_LINE = re.compile(r"^    (?:\$ )?selab (?P<words>[^#\n]*)", re.MULTILINE)
+
+HERE = ("init", "schema", "completion", "denials", "history", "show", "diff", "report", "box list", "box name")
+"""Need no VM and no base policy of one: tests/unit/cli/test_shown.py runs them, as they are shown."""
+ON_A_VM = ("run", "check", "replay", "explain", "suggest", "audit", "vm status", "vm ssh")
+"""tests/vm/test_shown.py runs those whose names the example project has, as they are shown."""
+ELSEWHERE = {
+    "box build": "tests/vm/conftest.py",  # every VM test has the box that it makes
+    "box remove": "tests/unit/vm/test_box.py",
+    "doctor": "tests/unit/test_doctor.py",
+    "install": "tests/unit/test_installation.py",
+    "uninstall": "tests/unit/test_installation.py",
+    "learn": "tests/vm/test_learn.py",
+    "minimise": "tests/vm/test_learn.py",
+    "matrix": "tests/unit/matrix",
+    "new": "tests/unit/skeleton",
+    "watch": "tests/unit/test_review.py",
+    "vm": "tests/vm/test_machine.py",
+}
+"""Take a person, a box or a VM of their own, or change the project: these tests do what they do, by the same functions."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A command that `page` shows, without the word selab."""
+
+    page: Path
+    line: str
+
+    @property
+    def words(self) -> list[str]:
+        return shlex.split(self.line)
+
+    def __str__(self) -> str:
+        return f"{self.page.stem}: {self.line}"
+
+    def is_one_of(self, *names: str) -> bool:
+        """Whether it is one of these commands, or below one."""
+        words = [word for word in self.words if not word.startswith("-")]
+        return any(words[: len(name.split())] == name.split() for name in names)
+
+
+def shown() -> list[Shown]:
+    """Each line once, where it comes first."""
+    found: dict[str, Shown] = {}
+    for page in PAGES:
+        for line in _LINE.finditer(page.read_text()):
+            found.setdefault(line["words"].strip(), Shown(page, line["words"].strip()))
+    return list(found.values())
+
+
+def parsed(words: list[str]) -> click.Context:
+    """The command's context, with its arguments in `params`. Raises click.UsageError where `words` are no command."""
+    command: click.Command = cli
+    context = cli.make_context("selab", list(words))
+    while isinstance(command, click.Group):
+        rest = [*context._protected_args, *context.args]
+        name, command, rest = command.resolve_command(context, rest)  # type: ignore[assignment]
+        context = command.make_context(name, rest, parent=context)
+    return context
+
+
+def commands(group: click.Group = cli, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The names of all commands that do something, by their way down from the top."""
+    found: list[tuple[str, ...]] = []
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        found += commands(command, (*above, name)) if isinstance(command, click.Group) else [(*above, name)]
+    return found

@@ -1,0 +1,73 @@
+"""Every command that the documentation shows is one, speaks of what there is, and is run by a test; those that need no VM here."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from selab.cli.root import cli
+from selab.history import History
+from selab.initial import init
+from selab.project import find_project
+from tests.shown import ELSEWHERE, HERE, ON_A_VM, PAGES, ROOT, Shown, parsed, shown
+from tests.unit.test_history import finished
+
+LOG = "/var/log/audit/audit.log"
+_LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]+)")
+
+
+@pytest.mark.parametrize("line", shown(), ids=str)
+def test_it_is_a_command(line: Shown) -> None:
+    parsed(line.words)
+
+
+@pytest.mark.parametrize("line", shown(), ids=str)
+def test_some_test_runs_it(line: Shown) -> None:
+    elsewhere = [ROOT / path for name, path in ELSEWHERE.items() if line.is_one_of(name)]
+    assert line.is_one_of(*HERE, *ON_A_VM) or (elsewhere and elsewhere[0].exists())
+
+
+@pytest.mark.parametrize("line", shown(), ids=str)
+def test_its_scenario_and_policy_are_the_examples_or_the_pages_own(line: Shown) -> None:
+    assert [place for place in named(line) if not place.exists() and f"`{place.relative_to(ROOT)}`" not in line.page.read_text()] == []
+
+
+def named(line: Shown) -> list[Path]:
+    """The files of the scenarios and policies that a command names."""
+    given = parsed(line.words).params
+    policies = [name for name in (given.get("policy"), *given.get("policies", ())) if name not in (None, "none")]
+    scenarios = [given["scenario"]] if given.get("scenario") else []
+    return [*(ROOT / "policies" / f"{name}.te" for name in policies), *(ROOT / "scenarios" / f"{name}.yaml" for name in scenarios)]
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The example project with two runs in its history, and one's own audit log; the commands are given there."""
+    init(tmp_path)
+    for number in (1, 2, 3):
+        History.of(find_project(tmp_path)).add(finished(number, "apache"))
+    shutil.copy(ROOT / "tests" / "corpus" / "container_mcs.log", tmp_path / "audit.log")
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", [line for line in shown() if line.is_one_of(*HERE)], ids=str)
+def test_it_does_what_it_says(line: Shown, lab: Path) -> None:
+    done = CliRunner().invoke(cli, [word.replace(LOG, "audit.log") for word in line.words], standalone_mode=False)
+    assert done.exception is None and done.return_value in (None, 0)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_its_links_lead_somewhere(page: Path) -> None:
+    assert [link["target"] for link in _LINK.finditer(page.read_text()) if not (page.parent / link["target"]).exists()] == []
+
+
+def test_every_page_has_a_place_in_the_contents() -> None:
+    contents = ROOT / "docs" / "README.md"
+    linked = {(contents.parent / link["target"]).resolve() for link in _LINK.finditer(contents.read_text())}
+    assert [page for page in PAGES if page not in linked and page not in (contents, ROOT / "README.md")] == []

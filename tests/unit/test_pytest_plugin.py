@@ -1,0 +1,118 @@
+"""The plugin as pytest's users have it: whole test files, run by a pytest within."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+PLUGIN = "selab.pytest_plugin"
+MACHINE = """
+import importlib
+import pytest
+from tests.unit.obedient import ObedientGuest, StandingMachine
+
+class Machine(StandingMachine):
+    def __init__(self):
+        super().__init__(ObedientGuest())
+    def status(self):
+        return "running"
+    def destroy(self, progress):
+        print("the VM is gone")
+
+@pytest.fixture(scope="session", autouse=True)
+def standing():
+    with pytest.MonkeyPatch.context() as patch:
+        # The modules themselves: a pytest within a pytest imports them anew, which a patch by name does not see.
+        patch.setattr(importlib.import_module("selab.vm.machine"), "Machine", lambda project: Machine())
+        patch.setattr(importlib.import_module("selab.experiment"), "random_level", lambda: "s0:c1,c2")
+        yield
+"""
+PASSES = "def test_web(selab):\n    selab.run('web', mode='enforcing').assert_pass()\n"
+
+
+@pytest.fixture
+def tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project with a scenario, a cache with a base policy, and a VM in which nothing is ever denied.
+
+    No program can be found: whatever should go for a real VM all the same fails at once, instead of building a box.
+    """
+    from tests.unit.obedient import keep_base
+
+    (pytester.path / "scenarios").mkdir()
+    pytester.makefile(".yaml", selab="")
+    (pytester.path / "scenarios" / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1", "label": {"type": "web_t"}}))
+    keep_base(pytester.path / "cache")
+    monkeypatch.setenv("SELAB_CACHE", str(pytester.path / "cache"))
+    monkeypatch.setenv("PATH", "")
+    pytester.makeconftest(MACHINE)
+    pytester.makepyfile(PASSES)
+    return pytester
+
+
+def run(tests: pytest.Pytester, *words: str) -> pytest.RunResult:
+    return tests.runpytest_inprocess("-p", PLUGIN, "-p", "no:cacheprovider", *words)
+
+
+def test_a_test_of_a_policy_passes(tests: pytest.Pytester) -> None:
+    run(tests).assert_outcomes(passed=1)
+
+
+def test_a_failure_shows_the_test_and_no_more_of_selab_than_it_says(tests: pytest.Pytester) -> None:
+    tests.makepyfile("def test_web(selab):\n    selab.run('web').assert_fail()\n")
+    said = run(tests).stdout
+    said.fnmatch_lines([">*assert_fail()", "E*AssertionError: web under none, enforcing: PASS (run *", "E*FAIL was expected"])
+    said.no_fnmatch_line("*laboratory.py*")
+
+
+def test_what_was_not_seen_is_told_apart(tests: pytest.Pytester) -> None:
+    tests.makepyfile("def test_web(selab):\n    selab.run('web', mode='permissive').assert_fail()\n")
+    run(tests).stdout.fnmatch_lines(["E*selab.laboratory.Inconclusive: web under none, permissive: ERROR (run *"])
+
+
+def test_the_project_may_lie_elsewhere(tests: pytest.Pytester) -> None:
+    below = tests.mkdir("checks")
+    (below / "conftest.py").write_text(MACHINE)
+    (below / "test_web.py").write_text(PASSES)
+    (below / "pytest.ini").write_text("[pytest]\nselab_project = ..\n")
+    run(tests, "--rootdir", str(below), "-c", str(below / "pytest.ini"), str(below)).assert_outcomes(passed=1)
+
+
+def test_the_option_wins(tests: pytest.Pytester) -> None:
+    tests.makeini("[pytest]\nselab_project = nowhere/at/all\n")
+    run(tests, "--selab-project", ".").assert_outcomes(passed=1)
+
+
+def test_without_a_project_it_says_how_to_name_one(tests: pytest.Pytester) -> None:
+    (tests.path / "selab.yaml").unlink()
+    result = run(tests)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["There is no selab.yaml in *", "Or set selab_project in *"])
+    result.stdout.no_fnmatch_line("During handling *")
+
+
+@pytest.mark.parametrize(("words", "gone"), [([], False), (["--selab-destroy"], True)], ids=["left", "destroyed"])
+def test_the_vm_is_left_unless_it_is_not_wanted(words: list[str], gone: bool, tests: pytest.Pytester) -> None:
+    assert ("the VM is gone" in run(tests, "-s", *words).stdout.str()) is gone
+
+
+def test_it_is_declared_under_the_name_that_p_takes(pytestconfig: pytest.Config) -> None:
+    """So that a pytest that finds it by its installation does not load it a second time for -p."""
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert f'"{PLUGIN}" = "{PLUGIN}"' in text and f"-p {PLUGIN}" in text
+    assert {point.value for point in entry_points(group="pytest11", name=PLUGIN)} <= {PLUGIN}
+
+
+def test_loading_it_imports_nothing_of_selab() -> None:
+    script = f"import sys, pytest, {PLUGIN}; print(sorted(name for name in sys.modules if name.startswith('selab')))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"['selab', '{PLUGIN}']"
+
+
+def test_selab_needs_no_pytest() -> None:
+    script = "import sys; sys.modules['pytest'] = None; import selab.laboratory, selab.cli.root, selab.cli.run"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
