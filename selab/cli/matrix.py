@@ -52,7 +52,7 @@ def matrix(
     from selab.matrix.model import Matrix
     from selab.matrix.plan import exit_code
     from selab.report.matrix import as_json as json_of
-    from selab.report.matrix import matrix_junit, table
+    from selab.report.matrix import matrix_junit, show
     from selab.yamlfile import load
 
     if html:
@@ -68,7 +68,7 @@ def matrix(
     if as_json:
         click.echo(json_of(outcome.ended))
     else:
-        context.out.print(table(outcome.ended))
+        show(outcome.ended, context.out)
     _say_what_stays(context, outcome, local=not scheduler)
     return exit_code(outcome.ended)
 

@@ -77,7 +77,7 @@ class Execution:
         return [self._ended[task.number] for task in self._tasks]
 
     def _submitted(self, function: Callable[[Task], Answer], task: Task) -> Any:
-        return self._client.submit(function, task, resources={VM: 1}, pure=False)
+        return self._client.submit(function, task, resources={VM: 1}, pure=False, priority=-task.number)
 
     def _collect(self, futures: dict[int, Any]) -> None:
         for number, future in list(futures.items()):

@@ -62,10 +62,12 @@ def has_vm(project: Project) -> bool:
 
 
 def destroy(place: Path, slot: str, progress: Progress) -> None:
-    """Remove the slot's VM. Raises SelabError where a run uses it."""
+    """Remove the slot's VM, if it has one. Raises SelabError where a run uses it."""
+    project = find_project(place / slot)
     try:
         with _lock(place / slot).acquire(timeout=CLAIM_LIMIT):
-            Machine(find_project(place / slot)).destroy(progress)
+            if has_vm(project):
+                Machine(project).destroy(progress)
     except Timeout:
         raise SelabError(f"The VM '{slot}' is in use.", str(place / slot), "Remove it when that run has ended.") from None
 

@@ -82,7 +82,7 @@ def destroy_there(home: str, slot: str) -> str:
     try:
         destroy(slots_home(home), slot, Progress())
     except SelabError as error:
-        return str(error)
+        return " ".join(str(error).splitlines())
     return ""
 
 

@@ -93,6 +93,22 @@ def table(ended: Sequence[Ended]) -> Table:
     return shown
 
 
+def show(ended: Sequence[Ended], out: Console) -> None:
+    """Print the table, and what is to be known of each run that did not end as it was expected to."""
+    out.print(table(ended))
+    wrong: dict[tuple[str, ...], list[Ended]] = {}
+    for one in ended:
+        if not one.is_right:
+            wrong.setdefault(one.reasons, []).append(one)
+    for reasons, runs in wrong.items():
+        out.print()
+        for one in runs:
+            name = f"  [dim]run {safe(one.result.document.run)}[/dim]" if isinstance(one.result, Record) else ""
+            out.print(f"{safe(str(one.cell))}: {safe(in_words(one))}{name}", soft_wrap=True)
+        for reason in reasons:
+            out.print(f"  {safe(reason)}", soft_wrap=True)
+
+
 def rows(ended: Sequence[Ended]) -> dict[tuple[str, str], dict[tuple[str, str], Ended]]:
     """What has ended by scenario and policy, then by mode and guest."""
     found: dict[tuple[str, str], dict[tuple[str, str], Ended]] = {}

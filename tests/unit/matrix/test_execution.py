@@ -63,6 +63,12 @@ def test_every_worker_has_one_at_a_time_and_all_have_some(client: Any, tmp_path:
     assert all(trace == ["begin", "end"] * (len(trace) // 2) for trace in traces)
 
 
+def test_they_are_begun_in_the_files_order(tmp_path: Path) -> None:
+    with local(1) as client:
+        executed(client, tmp_path, fakes.worked, 6, watched := Watched())
+    assert watched.said == ["6 on 1", *(f"web{number}: PASS" for number in range(6))]
+
+
 def test_the_progress_is_told(client: Any, tmp_path: Path) -> None:
     executed(client, tmp_path, fakes.tells, 1, watched := Watched())
     assert watched.said == ["1 on 2", "web0 at auto-1 at 127.0.0.1", "web0: Starting the VM", "web0: PASS"]

@@ -12,7 +12,7 @@ from rich.console import Console
 from selab.history import Record
 from selab.matrix.plan import Ended
 from selab.report.html import PageRun, page
-from selab.report.matrix import MatrixWatcher, as_json, in_words, matrix_junit, table
+from selab.report.matrix import MatrixWatcher, as_json, in_words, matrix_junit, show, table
 from tests.unit.matrix.fakes import ended
 
 from .test_html import HOSTILE, Tags
@@ -51,6 +51,19 @@ def test_the_table_has_a_row_for_each_policy_and_a_column_for_each_mode_and_gues
         "web full PASS 0 denials -",
         "web draft FAIL, as expected 1 denial FAIL 1 denial",
         "web other PASS, not FAIL 1 denial ERROR",
+    ]
+
+
+def test_below_the_table_is_why_a_run_did_not_end_as_expected() -> None:
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    show([RIGHT, NONE, ended(policy="third")], console)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[-5:] == [
+        "",
+        "web other permissive auto: ERROR",
+        "web third enforcing auto: ERROR",
+        "  The VM did not come.",
+        "  a detail",
     ]
 
 
