@@ -86,11 +86,13 @@ def _watched(context: Context, wanted: Matrix, wish: Wish) -> Outcome:
 
 
 def _say_what_stays(context: Context, outcome: Outcome, local: bool) -> None:
+    from selab.matrix.slots import home, with_vm
+
     for name, why in outcome.removed.items():
         if why:
             context.console.print(safe(f"The VM {name} is still there: {why}"), style="yellow", soft_wrap=True)
-    if outcome.removed or not outcome.used:
-        return
-    how = "`selab vm halt --matrix` stops them, `selab vm destroy --matrix` removes them." if local else "They are the workers'."
-    said = f"For the next time, VMs stay as they are: {', '.join(outcome.used)}. {how}"
-    context.console.print(safe(said), style="dim", soft_wrap=True)
+    names = [project.root.name for project in with_vm(home(context.project))] if local else outcome.used
+    if names and not outcome.removed:
+        how = "`selab vm halt --matrix` stops them, `selab vm destroy --matrix` removes them." if local else "The workers have them."
+        said = f"{len(names)} VM{'s' * (len(names) > 1)} for the next time: {', '.join(names)}. {how}"
+        context.console.print(safe(said), style="dim", soft_wrap=True)

@@ -27,11 +27,9 @@ def _alone(context: Context, doing: str, project: Project | None = None) -> Abst
 
 def _each(context: Context, matrix: bool) -> list[Project]:
     """The projects whose VMs are meant: this one, or the slots of its matrix that have one."""
-    from selab.matrix.slots import has_vm, home, slot_project, slots
+    from selab.matrix.slots import home, with_vm
 
-    if not matrix:
-        return [context.project]
-    return [each for slot in slots(home(context.project)) if has_vm(each := slot_project(context.project, slot))]
+    return with_vm(home(context.project)) if matrix else [context.project]
 
 
 @click.group()

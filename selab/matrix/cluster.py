@@ -82,7 +82,7 @@ def _await_workers(client: Any, address: str) -> None:
 def vm_workers(client: Any) -> list[str]:
     """The addresses of the workers that can have a run; none where the scheduler does not answer."""
     try:
-        told = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ASK_LIMIT)
+        told = client.sync(client.scheduler.identity, callback_timeout=ASK_LIMIT)
     except (OSError, TimeoutError, RuntimeError) as error:
         log.info("the scheduler does not say who is there: %s", error)
         return []

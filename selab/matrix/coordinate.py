@@ -46,9 +46,8 @@ class Outcome:
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The VMs that had a run, each with its machine where that is not this one alone."""
-        hosts = {one.host for one in self.ended if one.slot}
-        return tuple(sorted({f"{one.slot} at {one.host}" if len(hosts) > 1 else one.slot for one in self.ended if one.slot}))
+        """The VMs that had a run, each with its worker's machine."""
+        return tuple(sorted({f"{one.slot} at {one.host}" for one in self.ended if isinstance(one.result, Record)}))
 
 
 def run_matrix(

@@ -55,6 +55,11 @@ def claimed(place: Path, guest: str) -> Iterator[Path]:
     raise SelabError(f"All {MOST} VMs of the guest '{guest}' on this machine are in use.", str(place), "Wait for a run to end.")
 
 
+def with_vm(place: Path) -> list[Project]:
+    """The slots in `place` that have a VM."""
+    return [project for slot in slots(place) if has_vm(project := find_project(place / slot))]
+
+
 def has_vm(project: Project) -> bool:
     """Whether a VM was made there and not removed since; nothing is asked for that."""
     state = State(project)
@@ -81,7 +86,7 @@ def _lock(directory: Path) -> FileLock:
 def _candidates(place: Path, guest: str) -> list[str]:
     """The guest's slots, those with a VM first."""
     names = [f"{guest}-{number}" for number in range(1, MOST + 1)]
-    there = [name for name in slots(place) if name in names and has_vm(find_project(place / name))]
+    there = [project.root.name for project in with_vm(place) if project.root.name in names]
     return [*there, *(name for name in names if name not in there)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 from typing import Any
 
@@ -38,6 +39,12 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(SelabError, match="does not answer"), existing(address):
             pass
+
+
+def test_only_this_command_imports_dask() -> None:
+    code = "import sys, selab.cli.matrix, selab.cli.vm, selab.report.html, selab.schema, selab.matrix.coordinate; print(*sys.modules)"
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"dask", "distributed"} & set(names)
 
 
 def test_without_dask_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,10 @@ from selab.history import History, Record
 from selab.matrix import coordinate
 from selab.matrix.coordinate import Wish, run_matrix, tasks_of
 from selab.matrix.model import Matrix
+from selab.matrix.slots import home
 from selab.matrix.work import Answer, Task
-from selab.project import Project
+from selab.project import Project, find_project
+from selab.vm.state import State
 
 from .fakes import Watched, no_log, record, worked
 
@@ -58,13 +60,20 @@ def test_a_project_of_another_directory_has_another_name() -> None:
 
 def test_the_command_prints_one_table_and_ends_with_its_code(fast: Project, capfd: pytest.CaptureFixture[str]) -> None:
     assert selab(["-C", str(fast.root), "matrix"]) == 0
-    said = capfd.readouterr()
-    assert [line.split() for line in said.out.splitlines()] == [
+    assert [line.split() for line in capfd.readouterr().out.splitlines()] == [
         ["scenario", "policy", "enforcing", "auto"],
         ["web", "full", "PASS", "1", "denial"],
         ["web", "draft", "FAIL,", "as", "expected", "1", "denial"],
     ]
-    assert "selab vm halt --matrix" in said.err
+
+
+def test_vms_that_stay_are_told_with_the_command_that_stops_them(fast: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    slot = home(fast) / "auto-1"
+    slot.mkdir(parents=True)
+    (slot / "selab.yaml").touch()
+    State(find_project(slot)).tell({"name": "x"})
+    selab(["-C", str(fast.root), "matrix"])
+    assert "1 VM for the next time: auto-1. `selab vm halt --matrix` stops them" in capfd.readouterr().err
 
 
 def test_its_reports_are_written(fast: Project, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
