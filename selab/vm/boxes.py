@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
 import importlib.resources
 import os
 import re
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from selab.cache import alone, cache_dir
 from selab.errors import InputError, SelabError
 from selab.progress import Progress
 from selab.project import BoxSource, Project
-from selab.vm import libvirt
 
 HEAD_LIMIT = 3.0
 """Seconds to find out whether the box site can be reached; without a network the name lookup fails at once."""
 SUMS_LIMIT = 15.0
 """Seconds for a checksum file of some hundred bytes."""
-FIRST_LIMIT = 3600.0
-"""Seconds to wait for another selab that makes the first VM of a box: it may have to download a gigabyte."""
 BUILT = "debian13"
 PREFERRED = "centos9"
 
@@ -90,25 +83,6 @@ def in_store(name: str, provider: str) -> bool:
     """Whether Vagrant's store has the box; looked up in its directory, since asking Vagrant takes a second."""
     home = Path(os.environ.get("VAGRANT_HOME", "~/.vagrant.d")).expanduser()
     return any(home.glob(f"boxes/{name}/*/**/{provider}/metadata.json"))
-
-
-@contextlib.contextmanager
-def first_alone(box: str, provider: str, progress: Progress) -> Iterator[None]:
-    """Make a VM of `box` in the block: the first one alone, since Vagrant and libvirt's provider take a box that another process is just
-    putting into their stores for a whole one, or fail. "" is a box that nobody knows before Vagrant does."""
-    lock = cache_dir() / "locks" / f"first-{hashlib.sha256(box.encode()).hexdigest()[:12]}"
-    with contextlib.ExitStack() as held:
-        held.enter_context(alone(lock, FIRST_LIMIT, "making the first VM of the same box", progress))
-        if box and _is_unpacked(box, provider):
-            held.close()
-        yield
-
-
-def _is_unpacked(box: str, provider: str) -> bool:
-    """Whether a VM of the box was made before: it is in Vagrant's store, and libvirt's pool has the disk that it is copied from."""
-    if not in_store(box, provider):
-        return False
-    return provider != "libvirt" or f"{box}_vagrant_box_image_" in libvirt.virsh("vol-list", "default").stdout
 
 
 def _store_name(profile: str) -> str:

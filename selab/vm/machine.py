@@ -19,6 +19,7 @@ from selab.errors import SelabError, Unreachable
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm import boxes, console, keys, kvm, libvirt, provision, rescue
+from selab.vm.first import first_alone
 from selab.vm.ports import free_port
 from selab.vm.ssh import LOGIN_TIMEOUT, SshGuest, interactive, pin_text
 from selab.vm.state import Remembered, State
@@ -179,7 +180,7 @@ class Machine:
             progress.note("somebody has removed the VM and left its disk: removing that as well")
             self.vagrant.destroy(progress)
         try:
-            with boxes.first_alone(str(self.files.told().get("box", "")) if ours else "", provider, progress):
+            with first_alone(str(self.files.told().get("box", "")) if ours else "", provider, progress):
                 return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""), anew=True)
         except SelabError:
             # Half a VM is worth nothing, and it is ours: the state was not_created a moment ago.

@@ -8,14 +8,14 @@ import pytest
 
 from selab.errors import SelabError
 from selab.progress import Progress
-from selab.vm import boxes
+from selab.vm import first
 
 from .conftest import Lab
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boxes, "FIRST_LIMIT", 0.1)
+    monkeypatch.setattr(first, "FIRST_LIMIT", 0.1)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def known(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def at_once(one: str, other: str) -> None:
-    with boxes.first_alone(one, "libvirt", Progress()), boxes.first_alone(other, "libvirt", Progress()):
+    with first.first_alone(one, "libvirt", Progress()), first.first_alone(other, "libvirt", Progress()):
         pass
 
 
