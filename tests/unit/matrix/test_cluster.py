@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
+import distributed
 import pytest
 
 from selab.errors import InputError, SelabError
 from selab.matrix import cluster
 from selab.matrix.cluster import existing, local, vm_workers
+from selab.matrix.execution import Execution
+
+from .fakes import Watched, tasks, worked
+
+
+@contextlib.contextmanager
+def serving(resources: dict[str, float]) -> Iterator[str]:
+    """A scheduler with one worker of three threads, as somebody else has started them; its address."""
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=3, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None,
+        resources=resources, memory_limit=0, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+    ) as there:  # fmt: skip
+        yield there.scheduler_address
 
 
 def test_nobody_else_can_talk_to_the_workers() -> None:
@@ -20,9 +36,16 @@ def test_nobody_else_can_talk_to_the_workers() -> None:
     assert all(address.startswith(("tls://127.0.0.1:", "127.0.0.1")) for address in addresses)
 
 
-def test_a_cluster_that_is_there_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_is_there_serves() -> None:
     with serving({"vm": 1}) as address, existing(address) as client:
         assert len(vm_workers(client)) == 1
+
+
+def test_a_worker_of_several_threads_has_one_run_at_a_time(tmp_path: Path) -> None:
+    with serving({"vm": 1}) as address, existing(address) as client:
+        Execution(client, tasks(tmp_path, 3), Watched()).run(worked)
+    (trace,) = tmp_path.glob("by-*")
+    assert trace.read_text().split() == ["begin", "end"] * 3
 
 
 def test_workers_without_a_vm_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,20 +75,3 @@ def test_without_dask_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(InputError, match=r"needs dask\.distributed") as caught, local(1):
         pass
     assert "selab[matrix]" in caught.value.hint
-
-
-def serving(resources: dict[str, float]) -> Any:
-    """A scheduler with one worker, as somebody else has started them; its address."""
-    import contextlib
-
-    import distributed
-
-    @contextlib.contextmanager
-    def served() -> Any:
-        with distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None,
-            resources=resources, memory_limit=0, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-        ) as there:  # fmt: skip
-            yield there.scheduler_address
-
-    return served()
