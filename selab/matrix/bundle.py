@@ -39,7 +39,7 @@ class Bundle:
 
 
 def pack(project: Project, plans: Iterable[Plan]) -> Bundle:
-    """The Vagrantfile, and all that `plans` are made from. Raises InputError where that is too much to send."""
+    """The Vagrantfile, policies, scenarios and images, and the volumes of `plans`. Raises InputError where that is too much to send."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, path in sorted(dict(_files(project, plans)).items()):
@@ -56,15 +56,17 @@ def _as_yaml(config: ProjectConfig) -> str:
 
 
 def _files(project: Project, plans: Iterable[Plan]) -> Iterator[tuple[str, Path]]:
-    """Each file and directory by its name in the bundle; a policy or a scenario may be a link inside the project."""
+    """Each file and directory by its name in the bundle; a policy or a scenario may be a link inside the project. All images are sent,
+    since a box carries them all: with fewer it would be another one."""
     if (vagrantfile := project.vagrant_dir / "Vagrantfile").is_file():
         yield "Vagrantfile", vagrantfile
     for path in (*project.policies.glob("*.*"), *project.scenarios.glob("*.y*ml")):
         if path.suffix in ENDINGS and path.is_file() and path.resolve().is_relative_to(project.root.resolve()):
             yield f"{path.parent.name}/{path.name}", path
+    for image in project.images.glob("*/"):
+        if image.resolve().is_relative_to(project.root.resolve()):
+            yield from _tree(image, f"images/{image.name}")
     for plan in plans:
-        if plan.image.source:
-            yield from _tree(plan.image.source.directory, f"images/{plan.image.source.name}")
         for volume in plan.scenario.volumes:
             if volume.source:
                 yield from _tree(project.root / volume.source, _volume_name(volume.source))

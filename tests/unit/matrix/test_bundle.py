@@ -16,6 +16,7 @@ from selab.errors import InputError, SelabError
 from selab.matrix import bundle
 from selab.matrix.bundle import Bundle, pack, place
 from selab.project import Project, ProjectConfig, VmConfig, find_project
+from selab.vm.box import recipe
 
 
 def packed(lab: Project, scenario: str = "web") -> Bundle:
@@ -63,9 +64,14 @@ def test_the_plan_of_a_copy_is_the_plan_of_the_project(lab: Project, there: Path
     assert (here.image.reference, here.module and here.module.digest) == (copy.image.reference, copy.module and copy.module.digest)
 
 
-def test_only_what_a_scenario_uses_is_sent(lab: Project, there: Path) -> None:
+def test_the_box_of_a_copy_is_the_box_of_the_project(lab: Project, there: Path) -> None:
     place(packed(lab, "cache"), lab.config, there)
-    assert not (there / "images").exists() and not (there / "data").exists()
+    assert recipe.plan("debian13", there / "images").digest == recipe.plan("debian13", lab.images).digest
+
+
+def test_of_volumes_only_what_a_scenario_uses_is_sent(lab: Project, there: Path) -> None:
+    place(packed(lab, "cache"), lab.config, there)
+    assert not (there / "data").exists()
 
 
 def test_the_copys_settings_are_the_guests(lab: Project, there: Path) -> None:
