@@ -42,7 +42,7 @@ SECTIONS = {
     "First contact": ("init", "new", "doctor", "completion", "schema"),
     "The loop": ("run", "watch", "check", "replay", "history", "show", "diff"),
     "Advice": ("explain", "suggest", "learn", "minimise"),
-    "Review": ("audit", "denials", "report"),
+    "Review": ("matrix", "audit", "denials", "report"),
     "The machine": ("vm", "box", "install", "uninstall"),
 }
 """The commands by what they are for, as the help lists them."""
