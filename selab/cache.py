@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock, Timeout
+
+from selab.errors import SelabError
+from selab.progress import Progress
 
 
 def cache_dir() -> Path:
@@ -26,3 +32,23 @@ def cache_dir() -> Path:
         if os.geteuid() == 0:
             path.chmod(0o755)
     return path
+
+
+@contextlib.contextmanager
+def alone(lock: Path, limit: float, doing: str, progress: Progress | None = None) -> Iterator[None]:
+    """Be the only process in a block with this `lock`, which goes with its process. Raises SelabError after `limit` seconds."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        if progress:
+            progress.note(f"Waiting for another selab, which is {doing}.")
+        try:
+            held.acquire(timeout=limit)
+        except Timeout:
+            raise SelabError(f"Another selab is still {doing}.", f"Waited {limit:.0f} seconds.", "End it, then try again.") from None
+    try:
+        yield
+    finally:
+        held.release()

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from selab.audit.denial import DenialKey
 from selab.document import RunDocument, document_of
@@ -54,6 +55,27 @@ class StoredRun:
 
 
 @dataclass(frozen=True)
+class Record:
+    """A run as plain data, with everything that is stored of it: what one process can hand to another.
+
+    `sources` are the candidate's files by ending, `scenario` is as the user wrote it, `packed` as in `StoredRun`.
+    """
+
+    document: RunDocument
+    sources: dict[str, str]
+    scenario: dict[str, Any]
+    packed: bytes
+
+    @classmethod
+    def of(cls, run: Run) -> Record:
+        """The record of a run that has just ended."""
+        module = run.plan.module
+        sources = {ending: text.decode("utf-8", "backslashreplace") for ending, text in module.texts.items()} if module else {}
+        packed = zlib.compress(b"\n".join(run.window.lines))
+        return cls(document_of(run), sources, run.plan.scenario.as_written(), packed)
+
+
+@dataclass(frozen=True)
 class DenialDiff:
     """What became of the denials between two runs, sorted by identity."""
 
@@ -74,9 +96,13 @@ class History:
 
     def add(self, run: Run) -> RunDocument:
         """Store a run that has just ended, in one transaction; return its document."""
-        document = document_of(run)
-        module = run.plan.module
-        sources = {ending: text.decode("utf-8", "backslashreplace") for ending, text in module.texts.items()} if module else {}
+        record = Record.of(run)
+        self.keep(record)
+        return record.document
+
+    def keep(self, record: Record) -> None:
+        """Store a run of this process or another one."""
+        document = record.document
         row = (
             document.run,
             document.started.isoformat(),
@@ -85,14 +111,13 @@ class History:
             document.mode.value,
             document.verdict.value,
             document.model_dump_json(by_alias=True),
-            json.dumps(sources),
-            json.dumps(run.plan.scenario.as_written()),
-            zlib.compress(b"\n".join(run.window.lines)),
+            json.dumps(record.sources),
+            json.dumps(record.scenario),
+            record.packed,
         )
         columns = "id, started, scenario, policy, mode, verdict, document, sources, scenario_text, records"
         with self._open() as database, database:
             database.execute(f"INSERT INTO run ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        return document
 
     def find(self, name: str) -> StoredRun:
         """The run with that id (or the beginning of it), `last`, or `last~N`: the N-th before the last."""

@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 """A policy's name, and what a policy may declare: part of a command line and of make's rules."""
 
+BoxName = Literal["auto", "debian13", "centos9", "centos10"]
 PolicyName = Annotated[str, Field(pattern=f"^{IDENTIFIER.pattern}$")]
 
 
@@ -35,7 +36,7 @@ class VmConfig(BaseModel):
     """The `vm:` part of selab.yaml. `memory` is in MiB."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    box: Literal["auto", "debian13", "centos9", "centos10"] = "auto"
+    box: BoxName = "auto"
     source: BoxSource | None = None
     provider: Literal["auto", "libvirt", "virtualbox"] = "auto"
     cpus: Annotated[int, Field(ge=1, le=64)] = 2

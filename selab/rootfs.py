@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from filelock import FileLock
-
+from selab.cache import alone
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.host import Host
 from selab.progress import Progress, log
@@ -336,7 +335,6 @@ def image_tar(source: ImageSource, cache: Path, progress: Progress, stop: Event 
     """The image's file system as a tar in `cache`, made where it is not there yet."""
     tar = cache / "images" / source.tar_name
     if not _is_whole(tar):
-        tar.unlink(missing_ok=True)
         tar.parent.mkdir(parents=True, exist_ok=True)
         build_image_tar(source, tar, progress, stop)
     return tar
@@ -354,6 +352,8 @@ def _is_whole(tar: Path) -> bool:
 
 def build_image_tar(source: ImageSource, out: Path, progress: Progress, stop: Event | None = None) -> None:
     """Have the image's file system as the tar `out`, for `docker import`, as `build_tar` does; several may ask at once."""
-    with progress.step(f"Making the image {source.name} from packages"), FileLock(out.with_name(f".{out.name}.lock")):
-        if not out.exists():
+    lock = alone(out.with_name(f".{out.name}.lock"), BUILD_TIMEOUT, f"making the image {source.name}", progress)
+    with progress.step(f"Making the image {source.name} from packages"), lock:
+        if not _is_whole(out):
+            out.unlink(missing_ok=True)
             build_tar(Rootfs(source.suite, "essential", source.packages, overlay=source.files), out, stop)

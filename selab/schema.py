@@ -6,13 +6,14 @@ import json
 
 from pydantic import BaseModel
 
+from selab.matrix.model import Matrix
 from selab.project import ProjectConfig
 from selab.scenario import Scenario
 
-MODELS: dict[str, type[BaseModel]] = {"project": ProjectConfig, "scenario": Scenario}
+MODELS: dict[str, type[BaseModel]] = {"project": ProjectConfig, "scenario": Scenario, "matrix": Matrix}
 
 
 def schema(kind: str) -> str:
-    """The schema of `project` (selab.yaml) or `scenario`, as JSON Schema 2020-12."""
+    """The schema of `project` (selab.yaml), `scenario` or `matrix` (matrix.yaml), as JSON Schema 2020-12."""
     made = MODELS[kind].model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2) + "\n"

@@ -22,13 +22,15 @@ PIPE_WIDTH = 160
 
 
 class Context:
-    """Made once per invocation by the top group; each part is made when a command first asks for it."""
+    """Made once per invocation by the top group; each part is made when a command first asks for it. `slot` is the VM of a matrix that is
+    meant, instead of the project's own."""
 
     def __init__(self, project_dir: Path | None = None, vagrant_dir: Path | None = None, verbose: bool = False, waits: bool = True) -> None:
         self.project_dir = project_dir
         self.vagrant_dir = vagrant_dir
         self.verbose = verbose
         self.waits = waits
+        self.slot = ""
         self._shown = False
 
     @functools.cached_property
@@ -36,7 +38,12 @@ class Context:
         from selab.cli.logfile import log_to
         from selab.project import find_project
 
-        project = dataclasses.replace(find_project(self.project_dir or Path.cwd(), self.vagrant_dir), waits=self.waits)
+        project = find_project(self.project_dir or Path.cwd(), self.vagrant_dir)
+        if self.slot:
+            from selab.matrix.slots import slot_project
+
+            project = slot_project(project, self.slot)
+        project = dataclasses.replace(project, waits=self.waits)
         log_to(project.state / "selab.log")
         self.show_log(self.verbose)
         return project

@@ -29,9 +29,9 @@ def init(context: Context, directory: Path) -> None:
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["project", "scenario"]))
+@click.argument("kind", type=click.Choice(["project", "scenario", "matrix"]))
 def schema(kind: str) -> None:
-    """Print the JSON Schema of selab.yaml (`project`) or of a scenario, for editors that check YAML.
+    """Print the JSON Schema of selab.yaml (`project`), a scenario or a matrix, for editors that check YAML.
 
     \b
     Example:  selab schema scenario

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from selab.report.text import plain_lines
@@ -18,6 +20,20 @@ def log_to(path: Path) -> None:
     logging.getLogger("selab").setLevel(logging.DEBUG)
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is not what the user asked for
     _add(logging.FileHandler(path, encoding="utf-8", delay=True))
+
+
+@contextlib.contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """The same for the block: a process that works for several projects has a log in each."""
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    logging.getLogger("selab").setLevel(logging.DEBUG)
+    _add(handler)
+    try:
+        yield
+    finally:
+        for name in LOGGERS:
+            logging.getLogger(name).removeHandler(handler)
+        handler.close()
 
 
 def log_to_terminal() -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from selab.cli.complete import runs as run_names
 from selab.cli.context import Context, pass_context
 from selab.report.markup import safe
+
+if TYPE_CHECKING:
+    from selab.history import StoredRun
+    from selab.matrix.plan import Ended
 
 
 @click.command()
@@ -23,16 +29,30 @@ def report(context: Context, names: tuple[str, ...], file: Path, force: bool) ->
     Examples:  selab report --html review.html
                selab report last~1 last --html review.html
     """
-    from selab.counsel import Study
-    from selab.errors import InputError
     from selab.history import History
-    from selab.host import Host
-    from selab.report.html import MARKER, PageRun, page
+
+    refuse_others(file, force)
+    history = History.of(context.project)
+    stored = sorted({one.document.run: one for one in map(history.find, names or ("last",))}.values(), key=lambda one: one.number)
+    context.out.print(safe(write_page(context, file, stored)))
+
+
+def refuse_others(file: Path, force: bool) -> None:
+    """Raise InputError where `file` is there and no page of selab's, unless `force`."""
+    from selab.errors import InputError
+    from selab.report.html import MARKER
 
     if file.exists() and not force and MARKER not in file.read_text(errors="replace")[:200]:
         raise InputError("There is a file that selab has not written.", str(file), "Name another one, or say --force.")
-    history, study = History.of(context.project), Study()
-    stored = sorted({one.document.run: one for one in map(history.find, names or ("last",))}.values(), key=lambda one: one.number)
+
+
+def write_page(context: Context, file: Path, stored: Sequence[StoredRun], matrix: Sequence[Ended] = ()) -> str:
+    """Write the page about the runs, the oldest first; a line that says so. `matrix` is what they are runs of, if any."""
+    from selab.counsel import Study
+    from selab.host import Host
+    from selab.report.html import PageRun, page
+
+    study = Study()
     with context.progress.step("Asking for advice"):
         made = [
             PageRun(
@@ -43,5 +63,5 @@ def report(context: Context, names: tuple[str, ...], file: Path, force: bool) ->
             )
             for one in stored
         ]
-    Host().put(page(made).encode("utf-8", "backslashreplace"), str(file.resolve()))
-    context.out.print(safe(f"{file} is written: {len(made)} run{'s' * (len(made) > 1)}."))
+    Host().put(page(made, matrix).encode("utf-8", "backslashreplace"), str(file.resolve()))
+    return f"{file} is written: {len(made)} run{'s' * (len(made) != 1)}."

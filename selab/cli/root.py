@@ -14,6 +14,7 @@ COMMANDS = {
     "init": ("selab.cli.init", "Make a directory a project that works."),
     "new": ("selab.cli.new", "Write a policy or a scenario to begin with."),
     "run": ("selab.cli.run", "Run a scenario and show what SELinux denied."),
+    "matrix": ("selab.cli.matrix", "Run policies x scenarios x modes x guests on several VMs."),
     "watch": ("selab.cli.watch", "Run a scenario again on each save."),
     "history": ("selab.cli.history", "List the runs of this project."),
     "show": ("selab.cli.history", "Show a run again."),
@@ -29,7 +30,7 @@ COMMANDS = {
     "install": ("selab.cli.install", "Install a policy for good, and prove it by its scenario."),
     "uninstall": ("selab.cli.install", "Take an installed policy out again."),
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),
-    "vm": ("selab.cli.vm", "The virtual machine: up, status, suspend, halt, reset, destroy, ssh, console."),
+    "vm": ("selab.cli.vm", "The virtual machine: list, up, status, suspend, halt, reset, destroy, ssh, console."),
     "box": ("selab.cli.box", "The boxes that selab builds itself."),
     "schema": ("selab.cli.init", "Print the JSON Schema of what you write, for editors."),
     "completion": ("selab.cli.init", "Print the completion for bash, zsh or fish."),
@@ -41,7 +42,7 @@ SECTIONS = {
     "First contact": ("init", "new", "doctor", "completion", "schema"),
     "The loop": ("run", "watch", "check", "replay", "history", "show", "diff"),
     "Advice": ("explain", "suggest", "learn", "minimise"),
-    "Review": ("audit", "denials", "report"),
+    "Review": ("matrix", "audit", "denials", "report"),
     "The machine": ("vm", "box", "install", "uninstall"),
 }
 """The commands by what they are for, as the help lists them."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,16 +14,30 @@ from selab.cli.context import Context, pass_context
 from selab.errors import SelabError
 from selab.report.markup import safe
 
+if TYPE_CHECKING:
+    from selab.project import Project
 
-def _alone(context: Context, doing: str) -> AbstractContextManager[None]:
+
+def _alone(context: Context, doing: str, project: Project | None = None) -> AbstractContextManager[None]:
     """The VM for this command alone: another selab's run is not taken away from it."""
     from selab.lock import vm_lock
 
-    return vm_lock(context.project, f"selab vm {doing}", context.progress)
+    return vm_lock(project or context.project, f"selab vm {doing}", context.progress)
+
+
+def _each(context: Context, matrix: bool) -> list[Project]:
+    """The projects whose VMs are meant: this one, or the slots of its matrix that have one."""
+    from selab.matrix.slots import home, with_vm
+
+    return with_vm(home(context.project)) if matrix else [context.project]
 
 
 @click.group()
-def vm() -> None:
+@click.option(
+    "--slot", default="", metavar="NAME", help="A VM of `selab matrix`, as `selab vm list` names it, instead of the project's own."
+)
+@pass_context
+def vm(context: Context, slot: str) -> None:
     """Make, stop and look into the project's virtual machine.
 
     `selab run` does what is needed by itself; these are for the rest.
@@ -32,6 +47,23 @@ def vm() -> None:
       selab vm up
       selab vm ssh -- docker ps
     """
+    context.slot = slot
+
+
+@vm.command("list")
+@pass_context
+def list_(context: Context) -> None:
+    """List the VMs of `selab matrix`, each with how it is.
+
+    \b
+    Example:
+      selab vm list
+    """
+    from selab.matrix.slots import home, slot_project, slots
+    from selab.vm.machine import Machine
+
+    for slot in slots(home(context.project)):
+        context.out.print(safe(f"{slot} {Machine(slot_project(context.project, slot)).status()}"))
 
 
 @vm.command()
@@ -83,18 +115,21 @@ def suspend(context: Context) -> None:
 
 
 @vm.command()
+@click.option("--matrix", is_flag=True, help="All VMs of `selab matrix` instead.")
 @pass_context
-def halt(context: Context) -> None:
+def halt(context: Context, matrix: bool) -> None:
     """Shut the VM down.
 
     \b
     Example:
       selab vm halt
+      selab vm halt --matrix
     """
     from selab.vm.machine import Machine
 
-    with _alone(context, "halt"), context.progress.step("Shutting the VM down"):
-        Machine(context.project).halt(context.progress)
+    for project in _each(context, matrix):
+        with _alone(context, "halt", project), context.progress.step(f"Shutting the VM{_of(project, matrix)} down"):
+            Machine(project).halt(context.progress)
 
 
 @vm.command()
@@ -134,20 +169,29 @@ def rescue(context: Context) -> None:
 
 @vm.command()
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--matrix", is_flag=True, help="All VMs of `selab matrix` instead.")
 @pass_context
-def destroy(context: Context, yes: bool) -> None:
+def destroy(context: Context, yes: bool, matrix: bool) -> None:
     """Remove the VM with everything in it. The box stays, so that a new VM needs no download.
 
     \b
     Example:
       selab vm destroy --yes
+      selab vm destroy --matrix
     """
     from selab.vm.machine import Machine
 
-    if not yes:
-        click.confirm(f"Remove the VM of {context.project.root} with everything in it?", abort=True, err=True)
-    with _alone(context, "destroy"), context.progress.step("Removing the VM"):
-        Machine(context.project).destroy(context.progress)
+    projects = _each(context, matrix)
+    if projects and not yes:
+        which = f"{len(projects)} VMs of the matrix" if matrix else "VM"
+        click.confirm(f"Remove the {which} of {context.project.root} with everything in it?", abort=True, err=True)
+    for project in projects:
+        with _alone(context, "destroy", project), context.progress.step(f"Removing the VM{_of(project, matrix)}"):
+            Machine(project).destroy(context.progress)
+
+
+def _of(project: Project, matrix: bool) -> str:
+    return f" {project.root.name}" if matrix else ""
 
 
 @vm.command(context_settings={"ignore_unknown_options": True})

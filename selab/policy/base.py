@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from selab.cache import alone
 from selab.errors import SelabError
 from selab.guest import Ask, Completed, Guest
 from selab.jsonfile import read_json, write_json
@@ -34,6 +35,8 @@ LOCAL = "zz-local"
 """What the store's local changes are kept as, beside its modules."""
 RESOLVE_TIMEOUT = 600.0
 """Seconds for secil2tree over the whole store: 3 natively, 20 times that in an emulated guest."""
+SWAP_LIMIT = 30.0
+"""Seconds to wait for another process that puts a base policy in its place: it renames a directory."""
 
 # What the files of the store and its configuration are, without reading them: no file's content can change without its change time.
 _SIGN = r"""
@@ -205,15 +208,21 @@ def ensure_base(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, 
     directory = _directory(facts.fingerprint, cache)
     told = _told(directory)
     if not told:
-        with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
-            done = guest.run(["sh", "-c", _READ, "sh", facts.selinux_type], timeout=READ_TIMEOUT)
-            keep_base(done.expect("The guest's policy could not be copied.").stdout, facts.selinux_type, tools, cache, facts.without)
+        with alone(cache / "locks" / f"read-{directory.name}", READ_TIMEOUT + RESOLVE_TIMEOUT, "reading a guest's base policy", progress):
+            if not _told(directory):
+                _read(guest, facts, tools, cache, progress)
         told = _told(directory)
     if not told:
         raise SelabError("The guest's policy store changed while it was read.", hint="Run again.")
     if _last_facts(directory) != facts:
         write_json(directory / FACTS, asdict(facts))
     return _base(directory, facts, told)
+
+
+def _read(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress) -> None:
+    with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
+        done = guest.run(["sh", "-c", _READ, "sh", facts.selinux_type], timeout=READ_TIMEOUT)
+        keep_base(done.expect("The guest's policy could not be copied.").stdout, facts.selinux_type, tools, cache, facts.without)
 
 
 def known_base(fingerprint: str, cache: Path) -> BasePolicy | None:
@@ -248,8 +257,10 @@ def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, 
         told = {"dangling": sorted(dangling_names(modules.values())), "left_out": local.left_out, "sizes": _sizes(half)}
         write_json(half / "base.json", told)
         half.chmod(0o755)
-        shutil.rmtree(directory, ignore_errors=True)
-        half.rename(directory)
+        with alone(cache / "locks" / f"keep-{directory.name}", SWAP_LIMIT, "keeping a base policy"):
+            if not _told(directory):  # else somebody has kept the same meanwhile, and uses it
+                shutil.rmtree(directory, ignore_errors=True)
+                half.rename(directory)
     finally:
         shutil.rmtree(half, ignore_errors=True)
 

@@ -13,8 +13,12 @@ from selab import __version__
 from selab.advice.advise import Advice
 from selab.audit.denial import shown_target
 from selab.document import DenialEntry, RunDocument
-from selab.history import compare
+from selab.errors import EXIT_FAIL, EXIT_PASS
+from selab.history import Record, compare
+from selab.matrix.plan import Ended, exit_code
+from selab.report.matrix import denials_in_words, in_words, rows
 from selab.report.text import plain, plain_lines
+from selab.verdict import Verdict
 
 MARKER = "<!-- made by selab report -->"
 """By which a page is known again that may be written over."""
@@ -32,8 +36,8 @@ class PageRun:
     advice: tuple[Advice, ...] = ()
 
 
-def page(runs: Sequence[PageRun]) -> str:
-    """The page for `runs`, the oldest first."""
+def page(runs: Sequence[PageRun], matrix: Sequence[Ended] = ()) -> str:
+    """The page for `runs`, the oldest first, and for the matrix that they are of, if any."""
     from jinja2 import Environment
 
     style, script = _text("page.css"), _text("page.js")
@@ -44,6 +48,8 @@ def page(runs: Sequence[PageRun]) -> str:
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
     return template.render(
         runs=shown,
+        heading=_heading(runs, matrix),
+        matrix=_matrix(matrix, [run.document.run for run in runs]),
         style=style,
         script=script,
         policy=policy,
@@ -51,6 +57,35 @@ def page(runs: Sequence[PageRun]) -> str:
         version=__version__,
         chart=_chart([run.document for run in runs]),
     )
+
+
+def _heading(runs: Sequence[PageRun], matrix: Sequence[Ended]) -> dict[str, str]:
+    if matrix:
+        verdicts = {EXIT_PASS: Verdict.PASS, EXIT_FAIL: Verdict.FAIL}
+        return {"name": "Matrix", "verdict": verdicts.get(exit_code(matrix), Verdict.ERROR).value}
+    return {"name": runs[-1].document.scenario, "verdict": runs[-1].document.verdict.value}
+
+
+def _matrix(ended: Sequence[Ended], runs: Sequence[str]) -> dict[str, Any]:
+    """The table of a matrix: a row for each scenario and policy, with what came of each mode and guest, and the number of its run here."""
+    columns = list(dict.fromkeys((one.cell.mode.value, one.cell.guest) for one in ended))
+
+    def cell(one: Ended | None) -> dict[str, Any]:
+        if one is None:
+            return {}
+        number = runs.index(one.result.document.run) + 1 if isinstance(one.result, Record) else 0
+        return {
+            "words": in_words(one),
+            "verdict": one.verdict.value if not one.is_right else "PASS",
+            "more": denials_in_words(one),
+            "number": number,
+        }
+
+    return {
+        "columns": [" ".join(column) for column in columns],
+        "rows": [(*names, [cell(cells.get(column)) for column in columns]) for names, cells in rows(ended).items()],
+        "without": [(str(one.cell), one.reasons) for one in ended if not isinstance(one.result, Record)],
+    }
 
 
 def _text(name: str) -> str:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from selab.cache import alone, cache_dir
 from selab.errors import SelabError
 from selab.vm import kvm
 
@@ -24,6 +25,8 @@ START_LIMIT = 15.0
 """Seconds from starting the daemons until the first answer."""
 DAEMON_LIMIT = 10.0
 """Seconds until a daemon that was told to has gone to the background."""
+ENSURE_LIMIT = 180.0
+"""Seconds to wait for another selab that starts the daemons and the pool: both limits above, and some questions."""
 INSTALL = "Install libvirt-daemon-system, libvirt-clients and qemu-system-x86 (script/setup does), or set `provider: virtualbox`."
 
 
@@ -42,6 +45,13 @@ def virsh(*words: str, limit: float = VIRSH_LIMIT) -> subprocess.CompletedProces
         return subprocess.CompletedProcess(command, 124, "", f"no answer within {limit:g} s")
     except FileNotFoundError:
         return subprocess.CompletedProcess(command, 127, "", "virsh is not installed")
+
+
+def ensure() -> None:
+    """See to it that a daemon answers and the pool is active; of several who ask at once, one does it. Raises SelabError."""
+    with alone(cache_dir() / "locks" / "libvirt", ENSURE_LIMIT, "starting libvirt"):
+        ensure_daemon()
+        ensure_pool()
 
 
 def ensure_daemon() -> None:

@@ -19,8 +19,10 @@ from selab.errors import SelabError, Unreachable
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm import boxes, console, keys, kvm, libvirt, provision, rescue
+from selab.vm.first import first_alone
+from selab.vm.ports import free_port
 from selab.vm.ssh import LOGIN_TIMEOUT, SshGuest, interactive, pin_text
-from selab.vm.state import Remembered, State, free_port
+from selab.vm.state import Remembered, State
 from selab.vm.vagrant import Vagrant
 
 log = logging.getLogger("selab")
@@ -178,7 +180,8 @@ class Machine:
             progress.note("somebody has removed the VM and left its disk: removing that as well")
             self.vagrant.destroy(progress)
         try:
-            return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""), anew=True)
+            with first_alone(str(self.files.told().get("box", "")) if ours else "", provider, progress):
+                return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""), anew=True)
         except SelabError:
             # Half a VM is worth nothing, and it is ours: the state was not_created a moment ago.
             progress.note("removing what was made of the VM")
@@ -328,7 +331,7 @@ class Machine:
             "checksums": {provider: box.sha256} if box.sha256 else {},
             "cpus": config.cpus,
             "memory": config.memory,
-            "port": free_port(),
+            "port": free_port(self.files.name),
             "session": os.geteuid() != 0,
             "accel": "kvm" if accel.works else "qemu",
             "cpu_features": box.cpu,
@@ -342,7 +345,7 @@ class Machine:
         """Give the VM, which is off, another SSH port where somebody took its own meanwhile."""
         told = self.files.told()
         old = told.get("port")
-        if not isinstance(old, int) or (new := free_port(old)) == old:
+        if not isinstance(old, int) or (new := free_port(self.files.name, old)) == old:
             return
         progress.note(f"port {old} is taken by somebody else: SSH is on {new} now")
         if self._provider() == "libvirt":
@@ -367,8 +370,7 @@ class Machine:
 
     def _daemon(self) -> None:
         if self._provider() == "libvirt":
-            libvirt.ensure_daemon()
-            libvirt.ensure_pool()
+            libvirt.ensure()
 
     def _vagrantfile_is_ours(self) -> bool:
         """A Vagrantfile that reads selab's parameters; any other is the user's own, with a box of its own."""

@@ -16,10 +16,6 @@ from selab.jsonfile import read_json, write_json
 from selab.project import Project
 from selab.vm.ssh import Address, pinned_key
 
-FIRST_PORT = 2222
-"""Vagrant's own first choice; whatever follows it and is free does as well."""
-PORTS = 200
-
 
 @dataclass(frozen=True)
 class Remembered:
@@ -154,12 +150,3 @@ def _is_key(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return text.startswith("-----BEGIN ") and text.endswith("-----")
-
-
-def free_port(preferred: int = 0) -> int:
-    """A port of the loopback that nobody listens on: `preferred` if it is free."""
-    for port in (*((preferred,) if preferred else ()), *range(FIRST_PORT, FIRST_PORT + PORTS), 0):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise AssertionError("port 0 is always free")

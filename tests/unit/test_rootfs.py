@@ -264,9 +264,10 @@ def test_a_build_that_takes_too_long_is_ended(builder: Builder, monkeypatch: pyt
 
 def test_an_image_that_another_selab_made_meanwhile_is_taken(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rootfs, "build_tar", None)
-    (tmp_path / "x.tar").write_bytes(b"made")
+    made = b"made" + bytes(2 * tarfile.BLOCKSIZE)
+    (tmp_path / "x.tar").write_bytes(made)
     rootfs.build_image_tar(read_image(image), tmp_path / "x.tar", Progress())
-    assert (tmp_path / "x.tar").read_bytes() == b"made"
+    assert (tmp_path / "x.tar").read_bytes() == made
 
 
 def test_missing_tools_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,9 @@ def test_the_examples_are_valid(path: Path) -> None:
     assert errors("scenario", yaml.safe_load(path.read_text())) == []
 
 
-def test_the_projects_own_file_is_valid() -> None:
-    assert errors("project", yaml.safe_load((ROOT / "selab.yaml").read_text())) == []
+@pytest.mark.parametrize("kind, name", [("project", "selab.yaml"), ("matrix", "matrix.yaml")])
+def test_the_projects_own_file_is_valid(kind: str, name: str) -> None:
+    assert errors(kind, yaml.safe_load((ROOT / name).read_text())) == []
 
 
 @pytest.mark.parametrize("data", [{}, {"image": "x", "stepz": []}, {"image": "x", "ports": [{"guest": 0, "container": 80}]}])

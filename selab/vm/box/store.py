@@ -11,9 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from selab.cache import cache_dir
+from selab.cache import alone, cache_dir
 from selab.errors import InputError, SelabError
 from selab.host import Host
 from selab.jsonfile import write_json
@@ -116,23 +114,10 @@ def remove_tree(directory: Path) -> None:
 @contextmanager
 def building(progress: Progress) -> Iterator[None]:
     """Be the only one who builds; what a killed build has left is removed first."""
-    lock = FileLock(boxes_dir() / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.note("Waiting for another selab, which is building a box.")
-        try:
-            lock.acquire(timeout=LOCK_WAIT)
-        except Timeout:
-            raise SelabError(
-                "Another selab is still building a box.", f"Waited {LOCK_WAIT:.0f} seconds.", "End it, then try again."
-            ) from None
-    try:
+    with alone(boxes_dir() / ".lock", LOCK_WAIT, "building a box", progress):
         for left in boxes_dir().glob(f"{HALF}*"):
             remove_tree(left)
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

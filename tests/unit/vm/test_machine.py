@@ -12,7 +12,7 @@ import pytest
 from selab.errors import SelabError, Unreachable
 from selab.progress import Progress
 from selab.vm import machine
-from selab.vm.state import free_port
+from selab.vm.ports import free_port
 
 from .conftest import FakeGuest, Lab
 
@@ -129,7 +129,7 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(lab: Lab) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert free_port(port) != port
+        assert free_port("me", port) != port
         lab.set_state("shutoff")
         lab.virsh("dumpxml", f"<qemu:arg value='user,id=ssh,hostfwd=tcp:127.0.0.1:{port}-:22'/>")
         lab.virsh("define", "")

@@ -1,0 +1,28 @@
+"""A project with two scenarios and two policies, and cells without a VM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selab.project import Project, find_project
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "lab"
+    for name in ("policies", "scenarios", "images/httpd/files", "data/deep"):
+        (root / name).mkdir(parents=True)
+    (root / "selab.yaml").write_text("vm: {memory: 1536}\n")
+    (root / "Vagrantfile").write_text("# SELAB_VM\n")
+    for name in ("draft", "full"):
+        (root / "policies" / f"{name}.te").write_text(f"policy_module({name}, 1.0)\n")
+    (root / "images" / "httpd" / "Dockerfile").write_text("FROM debian:trixie\n")
+    (root / "images" / "httpd" / "packages").write_text("apache2\n")
+    (root / "scenarios" / "web.yaml").write_text("image: httpd\npolicy: full\nvolumes: [{target: /srv, source: data}]\n")
+    (root / "scenarios" / "cache.yaml").write_text("image: registry/redis:8\npolicy: draft\n")
+    (root / "data" / "deep" / "run").write_text("#!/bin/sh\n")
+    (root / "data" / "deep" / "run").chmod(0o750)
+    return find_project(root)

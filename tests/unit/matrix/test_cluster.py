@@ -1,0 +1,77 @@
+"""Workers of this machine's own or of a cluster that is there, and what is said where there are none."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import distributed
+import pytest
+
+from selab.errors import InputError, SelabError
+from selab.matrix import cluster
+from selab.matrix.cluster import existing, local, vm_workers
+from selab.matrix.execution import Execution
+
+from .fakes import Watched, tasks, worked
+
+
+@contextlib.contextmanager
+def serving(resources: dict[str, float]) -> Iterator[str]:
+    """A scheduler with one worker of three threads, as somebody else has started them; its address."""
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=3, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None,
+        resources=resources, memory_limit=0, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+    ) as there:  # fmt: skip
+        yield there.scheduler_address
+
+
+def test_nobody_else_can_talk_to_the_workers() -> None:
+    with local(1) as client:
+        addresses = [client.scheduler.address, *vm_workers(client), client.cluster.scheduler.services["dashboard"].address]
+    assert all(address.startswith(("tls://127.0.0.1:", "127.0.0.1")) for address in addresses)
+
+
+def test_a_cluster_that_is_there_serves() -> None:
+    with serving({"vm": 1}) as address, existing(address) as client:
+        assert len(vm_workers(client)) == 1
+
+
+def test_a_worker_of_several_threads_has_one_run_at_a_time(tmp_path: Path) -> None:
+    with serving({"vm": 1}) as address, existing(address) as client:
+        Execution(client, tasks(tmp_path, 3), Watched()).run(worked)
+    (trace,) = tmp_path.glob("by-*")
+    assert trace.read_text().split() == ["begin", "end"] * 3
+
+
+def test_workers_without_a_vm_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_LIMIT", 0.5)
+    with serving({}) as address, pytest.raises(SelabError, match="No worker of the cluster has a VM") as caught, existing(address):
+        pass
+    assert "--resources vm=1" in caught.value.hint
+
+
+def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_LIMIT", 0.5)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(SelabError, match="does not answer"), existing(address):
+            pass
+
+
+def test_only_this_command_imports_dask() -> None:
+    code = "import sys, selab.cli.matrix, selab.cli.vm, selab.report.html, selab.schema, selab.matrix.coordinate; print(*sys.modules)"
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"dask", "distributed"} & set(names)
+
+
+def test_without_dask_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match=r"needs dask\.distributed") as caught, local(1):
+        pass
+    assert "selab[matrix]" in caught.value.hint

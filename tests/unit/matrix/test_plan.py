@@ -1,0 +1,131 @@
+"""What a matrix file asks for, and what its runs come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selab.errors import InputError
+from selab.matrix.model import Matrix
+from selab.matrix.plan import Cell, cells, exit_code
+from selab.policy.load import Mode
+from selab.project import BoxSource, Project, VmConfig
+from selab.verdict import Verdict
+from selab.yamlfile import load
+
+from .fakes import ended
+
+
+def planned(lab: Project, **data: Any) -> list[str]:
+    return [str(cell) for cell in cells(lab, Matrix.model_validate({"scenarios": ["web"], **data}))]
+
+
+def test_every_combination_is_a_run_in_the_files_order(lab: Project) -> None:
+    found = planned(lab, policies=["full", "draft"], modes=["enforcing", "permissive"], guests=["debian13"])
+    assert found == [f"web {policy} {mode} debian13" for policy in ("full", "draft") for mode in ("enforcing", "permissive")]
+
+
+def test_without_policies_each_scenario_has_its_own(lab: Project) -> None:
+    assert planned(lab, scenarios=["web", "cache"]) == ["web full enforcing auto", "cache draft enforcing auto"]
+
+
+def test_the_base_policy_alone_can_be_asked_for(lab: Project) -> None:
+    assert planned(lab, policies=["none"]) == ["web none enforcing auto"]
+
+
+def test_what_is_named_twice_is_run_once(lab: Project) -> None:
+    assert len(planned(lab, scenarios=["web", "web"], policies=["full", "full"])) == 1
+
+
+def test_what_is_excluded_is_left_out(lab: Project) -> None:
+    exclude = [{"policy": "draft", "mode": "enforcing"}]
+    found = planned(lab, policies=["full", "draft"], modes=["enforcing", "permissive"], exclude=exclude)
+    assert "web draft enforcing auto" not in found and len(found) == 3
+
+
+@pytest.mark.parametrize("key", ["exclude", "expect"])
+def test_an_entry_that_fits_nothing_is_a_mistake(lab: Project, key: str) -> None:
+    entry = {"policy": "draught", **({"verdict": "fail"} if key == "expect" else {})}
+    with pytest.raises(InputError, match="no such combination"):
+        planned(lab, **{key: [entry]})
+
+
+def test_nothing_left_is_a_mistake(lab: Project) -> None:
+    with pytest.raises(InputError, match="excludes all"):
+        planned(lab, exclude=[{"scenario": "web"}])
+
+
+@pytest.mark.parametrize("data", [{"scenarios": ["wep"]}, {"policies": ["fool"]}])
+def test_a_name_that_is_none_is_told_before_any_run(lab: Project, data: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="There is no"):
+        planned(lab, **data)
+
+
+def test_the_first_expectation_that_fits_counts(lab: Project) -> None:
+    expect = [{"policy": "draft", "mode": "permissive", "verdict": "pass"}, {"policy": "draft", "verdict": "fail"}]
+    matrix = Matrix.model_validate({"scenarios": ["web"], "policies": ["draft"], "modes": ["enforcing", "permissive"], "expect": expect})
+    assert [cell.expected for cell in cells(lab, matrix)] == [Verdict.FAIL, Verdict.PASS]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"scenarios": []},
+        {"scenarios": ["web"], "modes": []},
+        {"scenarios": ["web"], "modes": ["yes"]},
+        {"scenarios": ["web"], "guests": ["windows"]},
+        {"scenarios": ["web"], "guests": [{"box": "debian13"}]},
+        {"scenarios": ["web"], "guests": [{"name": "../x"}]},
+        {"scenarios": ["web"], "guests": ["debian13", {"name": "debian13"}]},
+        {"scenarios": ["web"], "exclude": [{}]},
+        {"scenarios": ["web"], "expect": [{"policy": "x", "verdict": "error"}]},
+        {"scenarios": ["web"], "colour": "red"},
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, data: dict[str, Any]) -> None:
+    import yaml
+
+    (tmp_path / "matrix.yaml").write_text(yaml.safe_dump(data))
+    with pytest.raises(InputError, match="matrix.yaml is not valid"):
+        load(tmp_path / "matrix.yaml", Matrix)
+
+
+def settings(own: VmConfig, *guests: Any) -> dict[str, VmConfig]:
+    return Matrix.model_validate({"scenarios": ["web"], "guests": guests}).settings(own)
+
+
+def test_without_guests_it_is_the_projects_own() -> None:
+    own = VmConfig(box="debian13", memory=4096)
+    assert settings(own) == {"debian13": own}
+
+
+def test_a_guest_has_what_it_does_not_say_from_the_project() -> None:
+    assert settings(VmConfig(memory=4096, cpus=1), {"name": "big", "cpus": 8}) == {"big": VmConfig(memory=4096, cpus=8)}
+
+
+def test_another_box_is_not_the_projects_own_file() -> None:
+    own = VmConfig(box="centos9", source=BoxSource(file="/x.box"))
+    assert settings(own, "debian13", "centos9") == {"debian13": VmConfig(box="debian13"), "centos9": own}
+
+
+@pytest.mark.parametrize(
+    ("runs", "code"),
+    [
+        ([ended(verdict="PASS")], 0),
+        ([ended(verdict="PASS"), ended(verdict="FAIL")], 1),
+        ([ended(verdict="FAIL", expected="FAIL")], 0),
+        ([ended(verdict="PASS", expected="FAIL")], 1),
+        ([ended(verdict="FAIL"), ended(verdict="ERROR")], 3),
+        ([ended(verdict="ERROR", expected="FAIL")], 3),
+        ([ended(verdict="PASS"), ended()], 3),
+    ],
+)
+def test_the_exit_code(runs: list[Any], code: int) -> None:
+    assert exit_code(runs) == code
+
+
+def test_a_cell_asks_for_its_run() -> None:
+    request = Cell("web", "none", Mode.DOMAIN, "auto").request
+    assert (request.scenario, request.policy, request.mode) == ("web", "none", Mode.DOMAIN)

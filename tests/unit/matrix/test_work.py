@@ -1,0 +1,111 @@
+"""A run on a worker, in a guest that does whatever it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from selab.errors import Unreachable
+from selab.history import Record
+from selab.matrix import work
+from selab.matrix.coordinate import Wish, tasks_of
+from selab.matrix.model import Matrix
+from selab.matrix.plan import Failure
+from selab.matrix.slots import home
+from selab.matrix.work import Task, run_here
+from selab.progress import Progress
+from selab.project import Project, ProjectConfig, VmConfig
+from selab.vm.state import State
+from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
+
+from .fakes import no_log
+
+
+class FakeMachine(StandingMachine):
+    """A VM that is there; `removed` are the directories whose VM was removed."""
+
+    removed: list[Path] = []
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(ObedientGuest())
+        self.project = project
+        State(project).tell({"name": "x"})
+
+    def destroy(self, progress: Progress) -> None:
+        self.removed.append(self.project.root)
+        State(self.project).forget()
+
+
+@pytest.fixture
+def task(lab: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
+    keep_base(tmp_path / "cache")
+    monkeypatch.setattr(work, "Machine", FakeMachine)
+    monkeypatch.setattr(FakeMachine, "removed", [])
+    monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
+    monkeypatch.setattr("selab.experiment.random_level", lambda: "s0:c1,c2")
+    (lab.scenarios / "web.yaml").write_text("image: registry.test/x:1\n")
+    return tasks_of(lab, Matrix(scenarios=("web",)), Wish(), no_log)[0]
+
+
+def ran(task: Task) -> tuple[Record | Failure, list[dict[str, str]]]:
+    told: list[dict[str, str]] = []
+    return run_here(task, lambda **words: told.append(words)).result, told
+
+
+def test_a_run_comes_back_as_plain_data(task: Task) -> None:
+    record, _ = ran(task)
+    assert isinstance(record, Record) and (record.document.scenario, record.document.policy) == ("web", "none")
+
+
+def test_it_says_where_it_ran(task: Task) -> None:
+    record, told = ran(task)
+    assert isinstance(record, Record) and record.document.notes == ("Run by `selab matrix` in the guest auto, VM auto-1.",)
+    assert told[0] == {"slot": "auto-1"} and {"step": "Making sure that the VM is up"} in told
+
+
+def test_the_projects_own_vm_and_history_are_not_touched(task: Task, lab: Project) -> None:
+    ran(task)
+    assert {path.name for path in lab.state.iterdir()} == {"vms"}
+
+
+def test_what_goes_wrong_is_an_answer_as_well(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(machine: FakeMachine, progress: Progress) -> None:
+        raise Unreachable("The VM does not answer.", "a detail", "a hint")
+
+    monkeypatch.setattr(FakeMachine, "ensure", broken)
+    assert ran(task)[0] == Failure("The VM does not answer.", "a detail", "a hint")
+
+
+def test_another_selab_is_not_worked_for(task: Task, lab: Project) -> None:
+    answer, _ = ran(dataclasses.replace(task, selab="0.0.1"))
+    assert isinstance(answer, Failure) and "another selab" in answer.what and not home(lab).exists()
+
+
+def test_the_vm_of_a_guest_with_the_same_settings_stays(task: Task) -> None:
+    ran(task), ran(task)
+    assert FakeMachine.removed == []
+
+
+def test_the_vm_of_a_guest_that_has_other_settings_now_is_removed_first(task: Task, lab: Project) -> None:
+    ran(task)
+    ran(dataclasses.replace(task, config=ProjectConfig(vm=VmConfig(memory=4096))))
+    assert FakeMachine.removed == [home(lab) / "auto-1"]
+
+
+def test_a_worker_elsewhere_has_a_directory_of_its_own(task: Task, tmp_path: Path) -> None:
+    ran(dataclasses.replace(task, home="lab-abcd"))
+    assert (tmp_path / "cache" / "matrix" / "lab-abcd" / "auto-1" / "scenarios" / "web.yaml").exists()
+
+
+def test_the_next_run_knows_the_base_policy_of_the_last(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran(task)
+    seen = []
+    monkeypatch.setattr(work.experiment, "run", lambda project, machine, request, progress: seen.append(request.base) or stop())
+    ran(task)
+    assert seen[0] is not None
+
+
+def stop() -> None:
+    raise Unreachable("enough")

@@ -1,0 +1,122 @@
+"""A matrix as a table, JSON, JUnit and a page."""
+
+from __future__ import annotations
+
+import io
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from selab.history import Record
+from selab.matrix.plan import Ended
+from selab.report.html import PageRun, page
+from selab.report.matrix import MatrixWatcher, as_json, in_words, matrix_junit, show, table
+from tests.unit.matrix.fakes import ended
+
+from .test_html import HOSTILE, Tags
+from .test_junit import SCHEMA
+
+RIGHT = ended(verdict="PASS", denials=[])
+EXPECTED = ended(policy="draft", expected="FAIL", verdict="FAIL", number=1)
+WRONG = ended(policy="draft", mode="permissive", verdict="FAIL", number=2)
+TOO_GOOD = ended(policy="other", expected="FAIL", verdict="PASS", number=3)
+NONE = ended(policy="other", mode="permissive")
+ALL = [RIGHT, EXPECTED, WRONG, TOO_GOOD, NONE]
+
+
+def shown(runs: list[Ended]) -> list[str]:
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    console.print(table(runs))
+    assert isinstance(console.file, io.StringIO)
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+
+def pages(runs: list[Ended]) -> str:
+    return page([PageRun(one.result.document) for one in runs if isinstance(one.result, Record)], runs)
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [(RIGHT, "PASS"), (EXPECTED, "FAIL, as expected"), (WRONG, "FAIL"), (TOO_GOOD, "PASS, not FAIL"), (NONE, "ERROR")],
+)
+def test_the_verdict_in_words(one: Ended, words: str) -> None:
+    assert in_words(one) == words
+
+
+def test_the_table_has_a_row_for_each_policy_and_a_column_for_each_mode_and_guest() -> None:
+    assert shown(ALL) == [
+        "scenario policy enforcing auto permissive auto",
+        "web full PASS 0 denials -",
+        "web draft FAIL, as expected 1 denial FAIL 1 denial",
+        "web other PASS, not FAIL 1 denial ERROR",
+    ]
+
+
+def test_below_the_table_is_why_a_run_did_not_end_as_expected() -> None:
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    show([RIGHT, NONE, ended(policy="third")], console)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[-5:] == [
+        "",
+        "web other permissive auto: ERROR",
+        "web third enforcing auto: ERROR",
+        "  The VM did not come.",
+        "  a detail",
+    ]
+
+
+def test_the_json_says_what_was_expected_and_what_came() -> None:
+    told = json.loads(as_json(ALL))
+    assert told["exit_code"] == 3
+    assert [(run["expected"], run["verdict"], run["right"]) for run in told["runs"]] == [
+        ("PASS", "PASS", True), ("FAIL", "FAIL", True), ("PASS", "FAIL", False), ("FAIL", "PASS", False), ("PASS", "ERROR", False),
+    ]  # fmt: skip
+
+
+def test_the_json_has_each_run_or_why_there_is_none() -> None:
+    first, *_, last = json.loads(as_json(ALL))["runs"]
+    assert first["run"]["scenario"] == "web0" and (last["run"], last["reasons"]) == (None, ["The VM did not come.", "a detail"])
+
+
+def test_the_junit_report_is_valid_and_counts_what_was_not_expected() -> None:
+    SCHEMA.validate(matrix_junit(ALL))
+    suite = ET.fromstring(matrix_junit(ALL))[0]
+    assert [suite.get(key) for key in ("tests", "failures", "errors")] == ["5", "2", "1"]
+
+
+def test_the_page_has_the_table_with_links_and_why_a_run_is_missing() -> None:
+    made = pages(ALL)
+    assert "Matrix: ERROR" in "".join(Tags(made).text.split("\n")) or "ERROR" in made.split("</h1>")[0]
+    assert made.count('href="#run') == 4 and "The VM did not come. a detail" in made
+
+
+def test_a_page_without_any_run_is_one() -> None:
+    assert "The VM did not come." in pages([NONE])
+
+
+def test_what_others_have_said_is_text_on_the_page() -> None:
+    hostile = ended(verdict="FAIL", policy=HOSTILE, reasons=[HOSTILE])
+    made = Tags(pages([hostile, RIGHT]))
+    assert (made.tags.count("script"), "\x1b" in made.text) == (1, False)
+
+
+def test_elsewhere_than_on_a_terminal_progress_is_plain_lines() -> None:
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    watcher = MatrixWatcher(console)
+    watcher.planned(2, 1)
+    watcher.began(RIGHT.cell, "auto-1 at here", again=False)
+    watcher.doing(RIGHT.cell, "Starting the VM")
+    watcher.began(RIGHT.cell, "auto-2 at there", again=True)
+    watcher.ended(RIGHT)
+    watcher.ended(WRONG)
+    watcher.close()
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "2 runs on 1 worker.",
+        "web full enforcing auto: in auto-1 at here ...",
+        "web full enforcing auto: its worker was lost; it is done again in auto-2 at there",
+        "1/2 PASS web full enforcing auto",
+        "2/2 FAIL web draft permissive auto  step 'page' failed: no answer",
+    ]

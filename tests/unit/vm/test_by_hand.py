@@ -1,0 +1,56 @@
+"""`selab vm` for the VMs of a matrix."""
+
+from __future__ import annotations
+
+import pytest
+
+from selab.__main__ import run as selab
+from selab.project import find_project
+from selab.vm.state import State
+
+from .conftest import Lab
+
+
+@pytest.fixture(autouse=True)
+def slots(lab: Lab) -> None:
+    """Two VMs of a matrix, and a third that is gone."""
+    (lab.project.root / "selab.yaml").touch()
+    lab.set_state("shutoff")
+    for number in (1, 2, 3):
+        root = lab.project.root / ".selab" / "vms" / f"auto-{number}"
+        root.mkdir(parents=True)
+        (root / "selab.yaml").touch()
+        (root / "Vagrantfile").touch()
+        if number < 3:
+            State(find_project(root)).tell({"name": "x", "provider": "libvirt"})
+
+
+def vm(lab: Lab, *words: str) -> int:
+    return selab(["-C", str(lab.project.root), "vm", *words])
+
+
+def test_one_is_reached_by_its_name(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert vm(lab, "--slot", "auto-2", "status") == 0
+    assert capfd.readouterr().out == "shutoff\n"
+
+
+def test_a_name_that_is_none_is_told(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert vm(lab, "--slot", "auto-4", "status") == 2
+    assert "There is no VM 'auto-4'" in capfd.readouterr().err
+
+
+def test_they_are_listed(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert vm(lab, "list") == 0
+    assert capfd.readouterr().out == "auto-1 shutoff\nauto-2 shutoff\nauto-3 shutoff\n"
+
+
+def test_all_that_are_there_are_stopped_at_once(lab: Lab) -> None:
+    assert vm(lab, "halt", "--matrix") == 0
+    assert lab.calls() == ["halt", "halt"]
+
+
+def test_all_that_are_there_are_removed_at_once(lab: Lab) -> None:
+    assert vm(lab, "destroy", "--matrix", "--yes") == 0
+    assert lab.calls().count("destroy") == 2
+    assert vm(lab, "destroy", "--matrix", "--yes") == 0
+    assert lab.calls().count("destroy") == 2
