@@ -172,7 +172,7 @@ def begun(project: Project, wanted: Plan, progress: Progress) -> Iterator[None]:
     """Compile the candidate, so that a mistake shows before any machine is asked, and link it beside the block. Both are kept, and found
     again when the guest has said which base policy it has; where it is another one than the run before had, they were for nothing."""
     base = wanted.request.base
-    if base is None or missing_on_host():
+    if base is None or missing_on_host(base.demands):
         yield
         return
     tools = Toolchain(Host(), str(project.state / "policy"))
@@ -238,6 +238,7 @@ def _prepare(guest: Guest, machine: Machine, project: Project, wanted: Plan, pro
             base = expected
         else:
             base = ensure_base(guest, survey(names).of(guest), tools, cache_dir(), progress)
+        tools = choose_toolchain(guest, project.state / "policy", base.demands)
         candidates = _candidates(wanted, base, tools, project)
     label = ContainerLabel(_label_type(wanted, base), wanted.scenario.label.level or random_level())
     require_type(label.type, candidates, base)

@@ -324,7 +324,7 @@ class Machine:
             "profile": box.profile,
             "provider": provider,
             "box": box.name,
-            "urls": {provider: box.url},
+            "urls": {provider: box.url} if box.url else {},
             "checksums": {provider: box.sha256} if box.sha256 else {},
             "cpus": config.cpus,
             "memory": config.memory,
@@ -332,6 +332,7 @@ class Machine:
             "session": os.geteuid() != 0,
             "accel": "kvm" if accel.works else "qemu",
             "cpu_features": box.cpu,
+            "agent": box.agent,
         }
         if box.kernel:
             cmdline = box.cmdline if accel.works else f"{box.cmdline} {EMULATED}"
