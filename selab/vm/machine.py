@@ -65,7 +65,7 @@ class Machine:
         if not provision.is_ready(guest):
             with progress.step("Preparing the guest"):
                 guest = self._with_own_key(guest, progress)
-                provision.provision(guest, progress)
+                self.files.keep_applied(provision.provision(guest, progress))
         self._own_password(guest)
         return self._as_root(guest)
 

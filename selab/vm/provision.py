@@ -84,7 +84,7 @@ def missing(answer: str, wanted: Sequence[Step]) -> list[Step]:
 def provision(guest: Guest, progress: Progress) -> list[str]:
     """Apply what is missing in `guest` and stamp it; the names of the applied steps."""
     wanted = steps(family_of(guest))
-    todo = _probe(guest, wanted)
+    todo = left_to_do(guest, wanted)
     if todo:
         guest.put(b"not ready\n", STAMP)
     for step in todo:
@@ -93,7 +93,7 @@ def provision(guest: Guest, progress: Progress) -> list[str]:
                 guest.put(text, path, mode=0o755)
             done = guest.run(("sh", "-c", step.apply), timeout=APPLY_LIMIT)
             done.expect(f"Preparing the guest failed at the step '{step.name}'.", hint="Run again to go on from there.")
-    left = _probe(guest, todo) if todo else []
+    left = left_to_do(guest, todo) if todo else []
     if left:
         raise SelabError(f"The step '{left[0].name}' ended without an error and without its result.", f"probe: {left[0].probe[:160]}")
     guest.put(ready_stamp().encode() + b"\n", STAMP)
@@ -109,7 +109,8 @@ def family_of(guest: Guest) -> str:
     raise SelabError("The guest has neither dnf nor apt-get.", "selab prepares CentOS Stream, Fedora-like and Debian guests.")
 
 
-def _probe(guest: Guest, wanted: Sequence[Step]) -> list[Step]:
+def left_to_do(guest: Guest, wanted: Sequence[Step]) -> list[Step]:
+    """Those of the steps `wanted` whose result `guest` lacks."""
     done = guest.run(("sh", "-c", PROBES, "sh", *(step.probe for step in wanted)), timeout=PROBE_LIMIT)
     try:
         return missing(done.expect("The guest could not be probed.").text, wanted)
