@@ -20,7 +20,7 @@ from selab.policy.load import Mode
 from selab.project import Project
 from selab.verdict import Verdict
 from selab.vm import provision
-from selab.vm.machine import Machine
+from selab.vm.machines import machine_of
 
 MISSING = "missing"
 RUNS = 20
@@ -111,8 +111,8 @@ class Checklist:
 
 def checklist(project: Project) -> Checklist:
     """Look at the host, the guest if it runs, and the history. Changes nothing, starts no VM."""
-    machine = Machine(project)
-    told = machine.files.told()
+    machine = machine_of(project)
+    told = machine.told()
     facts = _of_host() | {
         name: str(told[key]) for name, key in {"provider": "provider", "processor emulated by": "accel"}.items() if key in told
     }
@@ -121,7 +121,7 @@ def checklist(project: Project) -> Checklist:
     try:
         with machine.connect() as guest:
             facts |= _of_guest(guest)
-            steps = _steps(guest, machine.files.applied())
+            steps = _steps(guest, machine.applied())
     except SelabError as error:
         facts["not seen"] = f"the guest: {error.what}"
     runs = tuple(run.document for run in History.of(project).latest(RUNS))

@@ -44,9 +44,13 @@ NO_POLICY = "none"
 
 
 class Machine(Rescuer, Protocol):
-    """Whatever can have a guest ready: a VM, or a host that the user names."""
+    """Whatever can have a guest ready: a VM, or a host that the user names, which is `borrowed`: its base policy is given back after each
+    run, and it need not have a guard. `equip` has a container runtime there, or raises SelabError."""
+
+    borrowed: bool
 
     def ensure(self, progress: Progress) -> Guest: ...
+    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -253,13 +257,14 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
     """
     enforcing, reach = lab.wanted.mode is not Mode.PERMISSIVE, beyond_its_own(lab.candidates)
     with contextlib.ExitStack() as undo:
-        if reach:
+        borrowed = lab.machine.borrowed
+        if reach or (borrowed and not lab.wanted.request.keep):
             undo.callback(load_base().of, lab.guest)  # what logs in under it would have a label that no other policy knows
         mode = undo.enter_context(contextlib.ExitStack())
         mode.callback(restore_mode().of, lab.guest)
         with lab.progress.step("Putting the candidate in force", "policy"):
             policy = lab.policy(dontaudit=dontaudit)
-            switch = switch_mode(enforcing, ANY if policy.installed else policy.digest)
+            switch = switch_mode(enforcing, ANY if policy.installed else policy.digest, optional=borrowed)
             late = enforcing and bool(lab.contexts.places)  # while the guest enforces, setfiles may not read what it is to apply
             at_once = () if late else (switch,)
             first = (same_store(lab.base.facts), restore_labels(), open_window(), policy.flushed([lab.label.context]))

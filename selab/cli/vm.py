@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import AbstractContextManager
 
 import click
 
 from selab.cli.context import Context, pass_context
-from selab.errors import SelabError
 from selab.report.markup import safe
 
 
@@ -35,18 +33,24 @@ def vm() -> None:
 
 
 @vm.command()
+@click.option(
+    "--prepare", is_flag=True, help="Look again for what the guest lacks, and install it; also on a machine of your own (`box: host`)."
+)
 @pass_context
-def up(context: Context) -> None:
+def up(context: Context, prepare: bool) -> None:
     """Make the VM if there is none, start it if it is off, and prepare it.
 
     \b
     Example:
       selab vm up
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     with _alone(context, "up"), context.progress.step("Making sure that the VM is up"):
-        guest = Machine(context.project).ensure(context.progress)
+        machine = machine_of(context.project)
+        if prepare:
+            machine.prepare(context.progress)
+        guest = machine.ensure(context.progress)
         guest.close()
     context.out.print(safe(f"running {guest.address}"))
 
@@ -60,10 +64,10 @@ def status(context: Context) -> None:
     Example:
       selab vm status
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     with context.progress.step("Asking how the VM is"):
-        said = Machine(context.project).status()
+        said = machine_of(context.project).status()
     context.out.print(safe(said))
 
 
@@ -76,10 +80,10 @@ def suspend(context: Context) -> None:
     Example:
       selab vm suspend
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     with _alone(context, "suspend"), context.progress.step("Suspending the VM"):
-        Machine(context.project).suspend(context.progress)
+        machine_of(context.project).suspend(context.progress)
 
 
 @vm.command()
@@ -91,10 +95,10 @@ def halt(context: Context) -> None:
     Example:
       selab vm halt
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     with _alone(context, "halt"), context.progress.step("Shutting the VM down"):
-        Machine(context.project).halt(context.progress)
+        machine_of(context.project).halt(context.progress)
 
 
 @vm.command()
@@ -106,9 +110,9 @@ def reset(context: Context) -> None:
     Example:
       selab vm reset
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
-    machine = Machine(context.project)
+    machine = machine_of(context.project)
     with _alone(context, "reset"), context.progress.step("Resetting the VM"):
         machine.reset()
         machine.wait().close()
@@ -125,10 +129,10 @@ def rescue(context: Context) -> None:
     Example:
       selab vm rescue
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     with _alone(context, "rescue"), context.progress.step("Looking whether the guest obeys"):
-        said = Machine(context.project).rescue(context.progress)
+        said = machine_of(context.project).rescue(context.progress)
     context.out.print(said or "Nothing is wrong: a new login works, and the guest is in its own mode.")
 
 
@@ -142,12 +146,12 @@ def destroy(context: Context, yes: bool) -> None:
     Example:
       selab vm destroy --yes
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     if not yes:
         click.confirm(f"Remove the VM of {context.project.root} with everything in it?", abort=True, err=True)
     with _alone(context, "destroy"), context.progress.step("Removing the VM"):
-        Machine(context.project).destroy(context.progress)
+        machine_of(context.project).destroy(context.progress)
 
 
 @vm.command(context_settings={"ignore_unknown_options": True})
@@ -161,9 +165,9 @@ def ssh(context: Context, command: tuple[str, ...]) -> None:
       selab vm ssh
       selab vm ssh -- ausearch -m avc -ts recent --input-logs
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
-    machine = Machine(context.project)
+    machine = machine_of(context.project)
     if not command:
         return machine.shell()
     with machine.connect() as guest:
@@ -182,11 +186,7 @@ def console(context: Context) -> None:
     Example:
       selab vm console
     """
-    from selab.vm.libvirt import uri
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
-    domain = Machine(context.project).files.domain
-    program = shutil.which("virsh")
-    if program is None or not domain:
-        raise SelabError("Only a VM of libvirt has a console here.", hint="Use `selab vm ssh`.")
-    os.execv(program, [program, "-c", uri(), "console", "--force", domain])
+    command = machine_of(context.project).console_command()
+    os.execv(command[0], command)
