@@ -76,6 +76,9 @@ def model_page(kind: str) -> str:
 def _part(part: dict[str, Any]) -> Iterator[str]:
     yield f"## {part['title']}"
     yield from (" ".join(paragraph.split()) for paragraph in part.get("description", "").split("\n\n"))
+    if "properties" not in part:
+        yield f"One of {_kind(part)}."
+        return
     required = part.get("required", ())
     rows = [f"| `{name}` | {_cell(_kind(each))} | {_default(each, name in required)} |" for name, each in part["properties"].items()]
     yield "\n".join(["| key | what | by default |", "|---|---|---|", *rows])

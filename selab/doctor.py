@@ -20,7 +20,7 @@ from selab.policy.toolchain import TOOLS, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm import kvm, libvirt
-from selab.vm.machine import Machine
+from selab.vm.machines import UNREACHABLE, AnyMachine, machine_of
 
 DISK_NEEDED = 8
 """GiB: the box, Vagrant's copy of it, libvirt's copy, and what the guest writes."""
@@ -48,23 +48,28 @@ class Finding:
 def examine(project: Project, progress: Progress | None = None) -> Iterator[Finding]:
     """Look at everything, the host first; changes nothing, starts no VM. No step of `progress` is open while a finding is handed out."""
     shown = progress or Progress()
-    yield from _host(project, shown)
-    yield from _vm(Machine(project), shown)
-
-
-def _host(project: Project, progress: Progress) -> Iterator[Finding]:
+    machine = machine_of(project)
     yield Finding("host", State.OK, f"{platform.system()} {platform.release()} {platform.machine()}")
+    yield _policy_tools()
+    if not machine.borrowed:
+        yield from _virtualisation(shown)
+        yield from _resources(project)
+    yield from _vm(machine, shown)
+
+
+def _policy_tools() -> Finding:
+    lacking = missing_on_host()
+    if lacking:
+        return Finding("policy tools", State.NOTE, f"missing: {' '.join(lacking)}", "Policy is compiled in the guest, which takes longer.")
+    return Finding("policy tools", State.OK, f"{' '.join(TOOLS)}: policy is compiled on this machine")
+
+
+def _virtualisation(progress: Progress) -> Iterator[Finding]:
     missing = [package for tool, package in VM_TOOLS.items() if not shutil.which(tool)]
     yield (
         Finding("VM tools", State.BAD, f"missing: {' '.join(missing)}", "Run `script/setup`, or install these packages.")
         if missing
         else Finding("VM tools", State.OK, " ".join(VM_TOOLS))
-    )
-    lacking = missing_on_host()
-    yield (
-        Finding("policy tools", State.NOTE, f"missing: {' '.join(lacking)}", "Policy is compiled in the guest, which takes longer.")
-        if lacking
-        else Finding("policy tools", State.OK, f"{' '.join(TOOLS)}: policy is compiled on this machine")
     )
     with progress.step("Looking whether KVM works"):
         probe = kvm.probe()
@@ -76,7 +81,6 @@ def _host(project: Project, progress: Progress) -> Iterator[Finding]:
     with progress.step("Asking libvirt"):
         found = _libvirt()
     yield found
-    yield from _resources(project)
 
 
 def _libvirt() -> Finding:
@@ -102,12 +106,15 @@ def _resources(project: Project) -> Iterator[Finding]:
     yield Finding("processors", State.OK if cpus >= project.config.vm.cpus else State.NOTE, f"{cpus}; the VM gets {project.config.vm.cpus}")
 
 
-def _vm(machine: Machine, progress: Progress) -> Iterator[Finding]:
+def _vm(machine: AnyMachine, progress: Progress) -> Iterator[Finding]:
     try:
         with progress.step("Asking how the VM is"):
             state = machine.status()
     except SelabError as error:
         yield Finding("VM", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
+        return
+    if state == UNREACHABLE:
+        yield Finding("VM", State.BAD, "the machine of `box: host` does not answer", "`ssh` to it says why.")
         return
     if state != "running":
         remedy = "`selab run` makes one." if state == "not_created" else "`selab run` wakes it."

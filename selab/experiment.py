@@ -44,9 +44,13 @@ NO_POLICY = "none"
 
 
 class Machine(Rescuer, Protocol):
-    """Whatever can have a guest ready: a VM, or a host that the user names."""
+    """Whatever can have a guest ready: a VM, or a host that the user names, which is `borrowed`: its base policy is given back after each
+    run, and it need not have a guard. `equip` has a container runtime there, or raises SelabError."""
+
+    borrowed: bool
 
     def ensure(self, progress: Progress) -> Guest: ...
+    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def begun(project: Project, wanted: Plan, progress: Progress) -> Iterator[None]:
     """Compile the candidate, so that a mistake shows before any machine is asked, and link it beside the block. Both are kept, and found
     again when the guest has said which base policy it has; where it is another one than the run before had, they were for nothing."""
     base = wanted.request.base
-    if base is None or missing_on_host():
+    if base is None or missing_on_host(base.demands):
         yield
         return
     tools = Toolchain(Host(), str(project.state / "policy"))
@@ -238,6 +242,7 @@ def _prepare(guest: Guest, machine: Machine, project: Project, wanted: Plan, pro
             base = expected
         else:
             base = ensure_base(guest, survey(names).of(guest), tools, cache_dir(), progress)
+        tools = choose_toolchain(guest, project.state / "policy", base.demands)
         candidates = _candidates(wanted, base, tools, project)
     label = ContainerLabel(_label_type(wanted, base), wanted.scenario.label.level or random_level())
     require_type(label.type, candidates, base)
@@ -252,13 +257,14 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
     """
     enforcing, reach = lab.wanted.mode is not Mode.PERMISSIVE, beyond_its_own(lab.candidates)
     with contextlib.ExitStack() as undo:
-        if reach:
+        borrowed = lab.machine.borrowed
+        if reach or (borrowed and not lab.wanted.request.keep):
             undo.callback(load_base().of, lab.guest)  # what logs in under it would have a label that no other policy knows
         mode = undo.enter_context(contextlib.ExitStack())
         mode.callback(restore_mode().of, lab.guest)
         with lab.progress.step("Putting the candidate in force", "policy"):
             policy = lab.policy(dontaudit=dontaudit)
-            switch = switch_mode(enforcing, ANY if policy.installed else policy.digest)
+            switch = switch_mode(enforcing, ANY if policy.installed else policy.digest, optional=borrowed)
             late = enforcing and bool(lab.contexts.places)  # while the guest enforces, setfiles may not read what it is to apply
             at_once = () if late else (switch,)
             first = (same_store(lab.base.facts), restore_labels(), open_window(), policy.flushed([lab.label.context]))

@@ -66,6 +66,8 @@ def uninstall(project: Project, machine: Machine, policy: str, progress: Progres
 
 def _base_and_places(guest: Guest, project: Project, module: PolicyModule, progress: Progress) -> tuple[BasePolicy, tuple[str, ...]]:
     """The base policy without the module, and where in the guest its file contexts may apply."""
-    tools = choose_toolchain(guest, project.state / "policy")
-    base = ensure_base(guest, survey([each.name for each in module.all]).of(guest), tools, cache_dir(), progress)
+    workdir = project.state / "policy"
+    facts = survey([each.name for each in module.all]).of(guest)
+    base = ensure_base(guest, facts, choose_toolchain(guest, workdir), cache_dir(), progress)
+    tools = choose_toolchain(guest, workdir, base.demands)
     return base, file_contexts(base, compiled_all(module, base, tools, project.state / "compiled")).places

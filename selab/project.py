@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from selab.errors import InputError
 from selab.yamlfile import load
@@ -32,15 +32,37 @@ class BoxSource(BaseModel):
     file: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
 
 
-class VmConfig(BaseModel):
-    """The `vm:` part of selab.yaml. `memory` is in MiB."""
+class HostConfig(BaseModel):
+    """A machine that somebody has already, by SSH, as root or as a `user` with sudo and without a password.
+
+    `key` is the private key's file; without one, an agent's keys are tried, or those that ssh takes by itself. `known_hosts` is OpenSSH's
+    file of host keys.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    box: BoxName = "auto"
+    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:_-]*[A-Za-z0-9])?$", max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 22
+    user: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")] = "root"
+    key: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    known_hosts: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")] = "~/.ssh/known_hosts"
+
+
+class VmConfig(BaseModel):
+    """The `vm:` part of selab.yaml. `memory` is in MiB. `box: host` takes the machine that `host` names, and makes no VM."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    box: BoxName | Literal["host"] = "auto"
+    host: HostConfig | None = None
     source: BoxSource | None = None
     provider: Literal["auto", "libvirt", "virtualbox"] = "auto"
     cpus: Annotated[int, Field(ge=1, le=64)] = 2
     memory: Annotated[int, Field(ge=1024, le=262144)] = 2048
+
+    @model_validator(mode="after")
+    def _host_belongs_to_its_box(self) -> VmConfig:
+        if (self.box == "host") is (self.host is None):
+            raise ValueError("`box: host` goes with `host: {address: ...}`, and no other box does")
+        return self
 
 
 class PolicyConfig(BaseModel):

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from selab.laboratory import Laboratory
     from selab.project import Project
-    from selab.vm.machine import Machine
+    from selab.vm.machines import AnyMachine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,19 +38,19 @@ def selab_project(pytestconfig: pytest.Config) -> Project:
 
 
 @pytest.fixture(scope="session")
-def selab_machine(pytestconfig: pytest.Config, selab_project: Project) -> Iterator[Machine]:
+def selab_machine(pytestconfig: pytest.Config, selab_project: Project) -> Iterator[AnyMachine]:
     """The project's VM, which the first run brings up."""
     from selab.progress import Progress
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
-    machine = Machine(selab_project)
+    machine = machine_of(selab_project)
     yield machine
     if pytestconfig.getoption("selab_destroy") and machine.status() != "not_created":
         machine.destroy(Progress())
 
 
 @pytest.fixture(scope="session")
-def selab(selab_project: Project, selab_machine: Machine) -> Laboratory:
+def selab(selab_project: Project, selab_machine: AnyMachine) -> Laboratory:
     """The laboratory: selab.run("apache", mode="enforcing").assert_pass() runs a scenario of the project as `selab run` does."""
     from rich.console import Console
 

@@ -60,8 +60,8 @@ class Candidate:
 
 def candidate_of(project: Project, policy: str, progress: Progress, doing: str) -> Candidate:
     """Compile and link the candidate `policy` (or none) for `doing`. Raises SelabError where this machine lacks the tools."""
-    tools = host_toolchain(project.state / "policy", doing)
     base = last_base(project, progress)
+    tools = host_toolchain(project.state / "policy", doing, base.demands)
     module = None if policy == NO_POLICY else load_module(project, policy)
     with progress.step("Compiling and linking the candidate"):
         modules = compiled_all(module, base, tools, project.state / "compiled") if module else []

@@ -44,8 +44,8 @@ def review(project: Project, names: Sequence[str], progress: Progress) -> Review
     """
     for name in names:
         require_policy(project, name)
-    tools = host_toolchain(project.state / "policy", "A check")
     base = last_base(project, progress)
+    tools = host_toolchain(project.state / "policy", "A check", base.demands)
     with progress.step("Reading what the interfaces of the base policy grant"):
         table, of_base = interface_table(base), vocabulary(base)
     found = {}

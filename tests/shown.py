@@ -51,7 +51,8 @@ class Shown:
 
     def is_one_of(self, *names: str) -> bool:
         """Whether it is one of these commands, or below one."""
-        words = [word for word in self.words if not word.startswith("-")]
+        said = self.words[2:] if self.words[:1] == ["-C"] else self.words
+        words = [word for word in said if not word.startswith("-")]
         return any(words[: len(name.split())] == name.split() for name in names)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import click
 
@@ -16,17 +17,28 @@ SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "bad": "[re
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option(
+    "--report",
+    is_flag=False,
+    flag_value="-",
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    metavar="[FILE]",
+    help="Write a filled-in checklist (docs/centos.md) as Markdown, without names of yours or of this machine.",
+)
 @pass_context
-def doctor(context: Context, as_json: bool) -> int:
+def doctor(context: Context, as_json: bool, report: Path | None) -> int:
     """Say what is there, what is missing, and what selab will do about it. Changes nothing.
 
     Exit code: 0 if a run can work, 3 if something is missing that it needs.
 
     \b
-    Example:  selab doctor
+    Examples:  selab doctor
+               selab doctor --report centos.md
     """
     from selab.doctor import State, examine
 
+    if report:
+        return _report(context, report)
     findings = []
     for finding in examine(context.project, context.progress):
         findings.append(finding)
@@ -36,3 +48,20 @@ def doctor(context: Context, as_json: bool) -> int:
     if as_json:
         click.echo(to_json([dataclasses.asdict(finding) for finding in findings]))
     return EXIT_ERROR if any(finding.state is State.BAD for finding in findings) else EXIT_PASS
+
+
+def _report(context: Context, file: Path) -> int:
+    from selab.checklist import checklist
+    from selab.errors import InputError
+    from selab.report.checklist import markdown
+
+    if str(file) != "-" and file.exists():
+        raise InputError("There is a file of that name.", str(file), "Name another one.")
+    with context.progress.step("Looking at this machine, the guest and the runs"):
+        text = markdown(checklist(context.project), context.project)
+    if str(file) == "-":
+        click.echo(text, nl=False)
+    else:
+        file.write_text(text, encoding="utf-8")
+        context.out.print(safe(f"{file} is written. Read it before you send it."))
+    return EXIT_PASS

@@ -25,11 +25,11 @@ def install(context: Context, policy: str, scenario: str | None) -> int:
     from selab.history import History
     from selab.installation import install, scenario_for
     from selab.report.terminal import show_run
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     project, history = context.project, History.of(context.project)
     chosen = scenario or scenario_for(project, policy)
-    result = install(project, Machine(project), policy, chosen, context.progress)
+    result = install(project, machine_of(project), policy, chosen, context.progress)
     document = history.add(result)
     show_run(document, context.out, change=history.change(document))
     context.out.print(safe(f"{policy} is installed; `selab uninstall {policy}` takes it out again."))
@@ -47,7 +47,7 @@ def uninstall(context: Context, policy: str) -> None:
       selab uninstall selab_apache_full
     """
     from selab.installation import uninstall
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
-    uninstall(context.project, Machine(context.project), policy, context.progress)
+    uninstall(context.project, machine_of(context.project), policy, context.progress)
     context.out.print(safe(f"{policy} is no longer installed."))

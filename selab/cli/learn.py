@@ -28,10 +28,10 @@ def learn(context: Context, scenario: str, policy: str | None, rounds: int, appl
     from selab.learn import learn
     from selab.report.advice import show_advice
     from selab.report.difference import show_difference
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     project = context.project
-    found = learn(project, Machine(project), scenario, policy, context.progress, rounds=rounds, risky=allow_risky)
+    found = learn(project, machine_of(project), scenario, policy, context.progress, rounds=rounds, risky=allow_risky)
     show_runs("round", found.runs, context)
     name = f"{found.policy}.te"
     show_difference(found.before, found.after, (name, name), context.out)

@@ -28,10 +28,10 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     from selab.errors import EXIT_FAIL, EXIT_PASS
     from selab.minimise import minimise
     from selab.report.difference import show_difference
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     project, out = context.project, context.out
-    found = minimise(project, Machine(project), scenario, policy, context.progress, runs=runs)
+    found = minimise(project, machine_of(project), scenario, policy, context.progress, runs=runs)
     show_runs("run", found.runs, context)
     name = f"{found.policy}.te"
     show_difference(found.before, found.after, (name, name), out)

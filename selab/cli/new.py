@@ -42,9 +42,9 @@ def policy(context: Context, name: str, image: str | None) -> None:
       selab new policy web --for httpd
     """
     from selab.skeleton.policy import new_policy
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
-    made = new_policy(context.project, name, image, lambda: Machine(context.project).connect(), context.progress)
+    made = new_policy(context.project, name, image, lambda: machine_of(context.project).connect(), context.progress)
     for remark in made.remarks:
         context.progress.note(remark)
     context.out.print(safe(made.file))

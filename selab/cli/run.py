@@ -56,10 +56,10 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     from selab.policy.load import Mode
     from selab.rehearsal import after_last_run
     from selab.report.terminal import show_run
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     context.show_log(verbose)
-    machine = Machine(context.project)
+    machine = machine_of(context.project)
     beside = machine.shell if chosen["shell"] else None
     history = History.of(context.project)
     study = Study()

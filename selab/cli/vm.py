@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from selab.cli.context import Context, pass_context
-from selab.errors import SelabError
 from selab.report.markup import safe
 
 if TYPE_CHECKING:
@@ -60,25 +58,31 @@ def list_(context: Context) -> None:
       selab vm list
     """
     from selab.matrix.slots import home, slot_project, slots
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     for slot in slots(home(context.project)):
-        context.out.print(safe(f"{slot} {Machine(slot_project(context.project, slot)).status()}"))
+        context.out.print(safe(f"{slot} {machine_of(slot_project(context.project, slot)).status()}"))
 
 
 @vm.command()
+@click.option(
+    "--prepare", is_flag=True, help="Look again for what the guest lacks, and install it; also on a machine of your own (`box: host`)."
+)
 @pass_context
-def up(context: Context) -> None:
+def up(context: Context, prepare: bool) -> None:
     """Make the VM if there is none, start it if it is off, and prepare it.
 
     \b
     Example:
       selab vm up
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     with _alone(context, "up"), context.progress.step("Making sure that the VM is up"):
-        guest = Machine(context.project).ensure(context.progress)
+        machine = machine_of(context.project)
+        if prepare:
+            machine.prepare(context.progress)
+        guest = machine.ensure(context.progress)
         guest.close()
     context.out.print(safe(f"running {guest.address}"))
 
@@ -92,10 +96,10 @@ def status(context: Context) -> None:
     Example:
       selab vm status
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     with context.progress.step("Asking how the VM is"):
-        said = Machine(context.project).status()
+        said = machine_of(context.project).status()
     context.out.print(safe(said))
 
 
@@ -108,10 +112,10 @@ def suspend(context: Context) -> None:
     Example:
       selab vm suspend
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     with _alone(context, "suspend"), context.progress.step("Suspending the VM"):
-        Machine(context.project).suspend(context.progress)
+        machine_of(context.project).suspend(context.progress)
 
 
 @vm.command()
@@ -125,11 +129,11 @@ def halt(context: Context, matrix: bool) -> None:
       selab vm halt
       selab vm halt --matrix
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     for project in _each(context, matrix):
         with _alone(context, "halt", project), context.progress.step(f"Shutting the VM{_of(project, matrix)} down"):
-            Machine(project).halt(context.progress)
+            machine_of(project).halt(context.progress)
 
 
 @vm.command()
@@ -141,9 +145,9 @@ def reset(context: Context) -> None:
     Example:
       selab vm reset
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
-    machine = Machine(context.project)
+    machine = machine_of(context.project)
     with _alone(context, "reset"), context.progress.step("Resetting the VM"):
         machine.reset()
         machine.wait().close()
@@ -160,10 +164,10 @@ def rescue(context: Context) -> None:
     Example:
       selab vm rescue
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     with _alone(context, "rescue"), context.progress.step("Looking whether the guest obeys"):
-        said = Machine(context.project).rescue(context.progress)
+        said = machine_of(context.project).rescue(context.progress)
     context.out.print(said or "Nothing is wrong: a new login works, and the guest is in its own mode.")
 
 
@@ -179,7 +183,7 @@ def destroy(context: Context, yes: bool, matrix: bool) -> None:
       selab vm destroy --yes
       selab vm destroy --matrix
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
     projects = _each(context, matrix)
     if projects and not yes:
@@ -187,7 +191,7 @@ def destroy(context: Context, yes: bool, matrix: bool) -> None:
         click.confirm(f"Remove the {which} of {context.project.root} with everything in it?", abort=True, err=True)
     for project in projects:
         with _alone(context, "destroy", project), context.progress.step(f"Removing the VM{_of(project, matrix)}"):
-            Machine(project).destroy(context.progress)
+            machine_of(project).destroy(context.progress)
 
 
 def _of(project: Project, matrix: bool) -> str:
@@ -205,9 +209,9 @@ def ssh(context: Context, command: tuple[str, ...]) -> None:
       selab vm ssh
       selab vm ssh -- ausearch -m avc -ts recent --input-logs
     """
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
-    machine = Machine(context.project)
+    machine = machine_of(context.project)
     if not command:
         return machine.shell()
     with machine.connect() as guest:
@@ -226,11 +230,7 @@ def console(context: Context) -> None:
     Example:
       selab vm console
     """
-    from selab.vm.libvirt import uri
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
 
-    domain = Machine(context.project).files.domain
-    program = shutil.which("virsh")
-    if program is None or not domain:
-        raise SelabError("Only a VM of libvirt has a console here.", hint="Use `selab vm ssh`.")
-    os.execv(program, [program, "-c", uri(), "console", "--force", domain])
+    command = machine_of(context.project).console_command()
+    os.execv(command[0], command)

@@ -29,7 +29,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     from selab.policy.load import Mode
     from selab.report.markup import safe
     from selab.report.terminal import show_run
-    from selab.vm.machine import Machine
+    from selab.vm.machines import machine_of
     from selab.watch import Watch
 
     project, history = context.project, History.of(context.project)
@@ -51,4 +51,4 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     study = Study()
     request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), meanwhile=study.begin)
     experiment.plan(project, request)
-    Watch(project, Machine(project), request, context.new_progress, began, ended).forever()
+    Watch(project, machine_of(project), request, context.new_progress, began, ended).forever()

@@ -21,7 +21,7 @@ from selab.guest import Ask, Completed, Guest
 from selab.jsonfile import read_json, write_json
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.local import local_changes
-from selab.policy.toolchain import Toolchain
+from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
 FORMAT = 2
@@ -29,6 +29,7 @@ FORMAT = 2
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (about 15 MB): ten in an emulated guest, more over a slow line."""
 _MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
+_DENY = re.compile(r"^\s*\(deny ", re.MULTILINE)
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FACTS = "facts.json"
 LOCAL = "zz-local"
@@ -110,13 +111,19 @@ class StoreChanged(SelabError):
 class BasePolicy:
     """A base policy in the cache: `directory` holds flat.cil, the store's CIL in cil/, the development headers in devel/.
 
-    `left_out` names local changes of the store (users.local) that a linked policy does not have.
+    `left_out` names local changes of the store (users.local) that a linked policy does not have. `denies`: it has `deny` rules, which an
+    older CIL compiler cannot read.
     """
 
     facts: StoreFacts
     directory: Path
     dangling: frozenset[str]
     left_out: tuple[str, ...] = ()
+    denies: bool = False
+
+    @property
+    def demands(self) -> Demands:
+        return Demands(self.denies, self.facts.policyvers)
 
     @property
     def flat(self) -> Path:
@@ -222,7 +229,8 @@ def ensure_base(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, 
 def _read(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress) -> None:
     with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
         done = guest.run(["sh", "-c", _READ, "sh", facts.selinux_type], timeout=READ_TIMEOUT)
-        keep_base(done.expect("The guest's policy could not be copied.").stdout, facts.selinux_type, tools, cache, facts.without)
+        archive = done.expect("The guest's policy could not be copied.").stdout
+        keep_base(archive, facts.selinux_type, tools, cache, facts.without, newer=Toolchain(guest, GUEST_WORKDIR))
 
 
 def known_base(fingerprint: str, cache: Path) -> BasePolicy | None:
@@ -240,8 +248,11 @@ def newest_base(cache: Path) -> BasePolicy | None:
     return next((_base(place, facts, told) for place, facts, told in known if facts and told), None)
 
 
-def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, without: Collection[str] = ()) -> None:
-    """Flatten the policy in `archive`, a tar of a file system's policy store, headers and contexts, and keep it in the cache."""
+def keep_base(
+    archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, without: Collection[str] = (), *, newer: Toolchain | None = None
+) -> None:
+    """Flatten the policy in `archive`, a tar of a file system's policy store, headers and contexts, and keep it in the cache. `newer` are
+    the tools to take where those of the host are too old for what the store says."""
     (cache / "bases").mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / "bases"))
     try:
@@ -253,8 +264,11 @@ def keep_base(archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, 
         (half / "cil").mkdir()
         for name, cil in kept.items():
             (half / "cil" / f"{name}.cil").write_text(cil)
+        denies = any(_DENY.search(cil) for cil in kept.values())
+        if newer and tools.on_host and missing_on_host(Demands(denies)):
+            tools = newer
         (half / "flat.cil").write_text(flatten(_resolve("".join(kept.values()), tools)))
-        told = {"dangling": sorted(dangling_names(modules.values())), "left_out": local.left_out, "sizes": _sizes(half)}
+        told = {"dangling": sorted(dangling_names(modules.values())), "left_out": local.left_out, "denies": denies, "sizes": _sizes(half)}
         write_json(half / "base.json", told)
         half.chmod(0o755)
         with alone(cache / "locks" / f"keep-{directory.name}", SWAP_LIMIT, "keeping a base policy"):
@@ -270,7 +284,7 @@ def _directory(fingerprint: str, cache: Path) -> Path:
 
 
 def _base(directory: Path, facts: StoreFacts, told: Mapping[str, Any]) -> BasePolicy:
-    return BasePolicy(facts, directory, frozenset(told["dangling"]), tuple(told["left_out"]))
+    return BasePolicy(facts, directory, frozenset(told["dangling"]), tuple(told["left_out"]), bool(told.get("denies")))
 
 
 def _last_facts(directory: Path) -> StoreFacts | None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from selab.errors import InputError, SelabError
 from selab.guest import Completed
 from selab.policy.base import BasePolicy
+from selab.policy.headers import headings
 from selab.policy.module import PolicyModule
+from selab.policy.source import Call, items, tokens
 from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
 
 COMPILE_TIMEOUT = 300.0
@@ -121,11 +123,25 @@ def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy) -> S
 def _interface_hint(text: str, base: BasePolicy) -> str:
     """An unknown macro shows as a syntax error: name the interfaces that it may have meant."""
     called = re.match(r"([a-z_][\w]*)\s*\(", text)
-    if called is None or called.group(1) in (known := interfaces(base)):
+    if called is None:
         return ""
+    if called.group(1) in (known := interfaces(base)):
+        return _arguments_hint(text, base)
     close = difflib.get_close_matches(called.group(1), known, n=3, cutoff=0.6)
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
     return f"The installed policy has no interface '{called.group(1)}'.{meant}"
+
+
+def _arguments_hint(text: str, base: BasePolicy) -> str:
+    """A call with too few arguments shows as an error in what the macro became of it: templates differ between distributions."""
+    call = next((item for item in items(tokens(text)) if isinstance(item, Call)), None)
+    files = sorted(base.headers.rglob("*.if")) if call else ()
+    told = next(
+        (one for path in files for one in headings(path.read_text(errors="replace"), path.name) if call and one.name == call.name), None
+    )
+    if call is None or told is None or len(call.arguments) >= told.required:
+        return ""
+    return f"The installed policy's '{call.name}' takes {told.required} arguments ({', '.join(told.parameters)}): see docs/centos.md."
 
 
 def interfaces(base: BasePolicy) -> list[str]:

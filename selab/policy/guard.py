@@ -40,7 +40,7 @@ if [ "$1" = 1 ]; then
 fi
 mode
 [ "$mode$1" = 00 ] || [ -s /run/selab/mode ] || echo "$mode" >/run/selab/mode
-[ "$1" = 0 ] || arm "$3"
+[ "$1" = 0 ] || { [ "$4" = optional ] && [ ! -e /usr/local/lib/selab/guard ]; } || arm "$3"
 [ "$mode" = "$1" ] || set_mode "$1"
 """
 _BACK = r"""
@@ -53,14 +53,15 @@ set_mode "$before"
 echo $order 1<>/run/selab/guard
 """
 _RENEW = r"""
-[ -s /run/selab/mode ] && echo "$1" 1<>/run/selab/guard
+[ -s /run/selab/mode ] && [ -p /run/selab/guard ] && echo "$1" 1<>/run/selab/guard
 """
 
 
-def switch_mode(enforcing: bool, digest: str) -> Ask[None]:
+def switch_mode(enforcing: bool, digest: str, *, optional: bool = False) -> Ask[None]:
     """Switch the mode, see that it took, and remember in the guest what it was. Enforcing arms the guard, and happens only where the policy
-    `digest` (or load.ANY) is the one that was loaded last."""
-    return Ask(_FUNCTIONS + _SWITCH, _mode_is_set, ("1" if enforcing else "0", digest, str(LIMIT)))
+    `digest` (or load.ANY) is the one that was loaded last. `optional`: the guest need not have a guard."""
+    words = ("1" if enforcing else "0", digest, str(LIMIT), "optional" if optional else "")
+    return Ask(_FUNCTIONS + _SWITCH, _mode_is_set, words)
 
 
 def restore_mode() -> Ask[None]:

@@ -65,7 +65,12 @@ def without(te: str, gone: Collection[Unit]) -> str:
     if not gone:
         return te
     left = "".join(_left(te, gone))
-    return _NOTHING_REQUIRED.sub("", _REQUIRED.sub(lambda found: found[0] if _is_used(found[1], left) else "", left))
+
+    def kept(required: re.Match[str]) -> str:
+        """One that nothing used before is a template's, which makes its name of an argument."""
+        return required[0] if _is_used(required[1], left) or not _is_used(required[1], te) else ""
+
+    return _NOTHING_REQUIRED.sub("", _REQUIRED.sub(kept, left))
 
 
 def _left(te: str, gone: Collection[Unit]) -> Iterator[str]:

@@ -9,8 +9,9 @@ import re
 import tomllib
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from selab.errors import InputError, SelabError
 from selab.progress import Progress
@@ -19,26 +20,37 @@ from selab.project import BoxSource, Project
 HEAD_LIMIT = 3.0
 """Seconds to find out whether the box site can be reached; without a network the name lookup fails at once."""
 SUMS_LIMIT = 15.0
-"""Seconds for a checksum file of some hundred bytes."""
+"""Seconds for a checksum file of some hundred bytes, or an index of some hundred names."""
+OWN_BOX = "Give the box as `vm.source` with its sha256."
 BUILT = "debian13"
 PREFERRED = "centos9"
 
 
 @dataclass(frozen=True)
+class Newest:
+    """A box that its site keeps under dated names only: the page that lists them, and the name with `*` for the date."""
+
+    index: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Profile:
-    """A kind of guest, from profiles.toml."""
+    """A kind of guest, from profiles.toml, which says what the fields are. `urls` and `newest` are by provider."""
 
     name: str
     family: str
     cpu: tuple[str, ...]
+    agent: bool
     sums: str
     urls: dict[str, str]
+    newest: dict[str, Newest] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Choice:
     """The box that was taken, why, and what Vagrant needs to know of it. `kernel`, `initrd` and `cmdline` are for boxes without a
-    boot loader; empty otherwise."""
+    boot loader; empty otherwise. `agent`: QEMU's guest agent runs in it."""
 
     profile: str
     name: str
@@ -48,13 +60,18 @@ class Choice:
     initrd: str = ""
     cmdline: str = ""
     cpu: tuple[str, ...] = ()
+    agent: bool = False
     why: str = ""
 
 
 @functools.cache
 def profiles() -> dict[str, Profile]:
     data = tomllib.loads(importlib.resources.files("selab.vm").joinpath("profiles.toml").read_text())
-    return {name: Profile(name, fields["family"], tuple(fields["cpu"]), fields["sums"], fields["urls"]) for name, fields in data.items()}
+    return {name: _profile(name, **fields) for name, fields in data.items()}
+
+
+def _profile(name: str, cpu: list[str], newest: dict[str, dict[str, str]] | None = None, **fields: Any) -> Profile:
+    return Profile(name, cpu=tuple(cpu), newest={provider: Newest(**one) for provider, one in (newest or {}).items()}, **fields)
 
 
 def choose(project: Project, provider: str, progress: Progress) -> Choice:
@@ -110,17 +127,30 @@ def _built(project: Project, provider: str, progress: Progress, why: str) -> Cho
     made = builder.find_box(BUILT, project.images) or builder.build_box(BUILT, project.images, progress)
     return Choice(
         BUILT, made.name, Path(made.file).as_uri(), kernel=str(made.kernel), initrd=str(made.initrd), cmdline=made.cmdline,
-        cpu=profiles()[BUILT].cpu, why=why,
+        cpu=profiles()[BUILT].cpu, agent=profiles()[BUILT].agent, why=why,
     )  # fmt: skip
 
 
 def _downloaded(profile: Profile, provider: str, why: str) -> Choice:
-    url = profile.urls.get(provider)
-    if url is None:
-        raise InputError(f"There is no {profile.name} box for {provider}.", hint="Give one as `vm.source`, or take another box.")
     name = _store_name(profile.name)
-    sha256 = "" if in_store(name, provider) else _fetch_sum(url, profile.sums)
-    return Choice(profile.name, name, url, sha256, cpu=profile.cpu, why=why)
+    if provider not in profile.urls and provider not in profile.newest:
+        raise InputError(f"There is no {profile.name} box for {provider}.", hint="Give one as `vm.source`, or take another box.")
+    url, sha256 = profile.urls.get(provider, ""), ""
+    if not in_store(name, provider):
+        url = url or _newest_url(profile.newest[provider])
+        sha256 = _fetch_sum(url, profile.sums)
+    return Choice(profile.name, name, url, sha256, cpu=profile.cpu, agent=profile.agent, why=why)
+
+
+def _newest_url(wanted: Newest) -> str:
+    """The URL of the box with the greatest date (`20250113.0`) that the index lists."""
+    pattern = re.escape(wanted.name).replace(r"\*", r"(\d{8})\.(\d+)")
+    text = _fetched(wanted.index, 1 << 22, "The list of the boxes cannot be had.")
+    dates = [(found[1], int(found[2])) for found in re.finditer(rf"{pattern}(?![\w.])", text)]
+    if not dates:
+        raise SelabError("The box is not among those that its site lists.", f"{wanted.index}: no {wanted.name}", OWN_BOX)
+    day, number = max(dates)
+    return wanted.index + wanted.name.replace("*", f"{day}.{number}")
 
 
 def _unreachable(url: str) -> str:
@@ -133,14 +163,17 @@ def _unreachable(url: str) -> str:
 
 
 def _fetch_sum(url: str, suffix: str) -> str:
-    try:
-        with urllib.request.urlopen(url + suffix, timeout=SUMS_LIMIT) as answer:
-            text = answer.read(65536).decode("utf-8", "replace")
-    except (OSError, ValueError) as error:
-        raise SelabError(
-            "The checksum of the box cannot be had.", f"{url}{suffix}: {error}", "Give the box as `vm.source` with its sha256."
-        ) from error
+    text = _fetched(url + suffix, 1 << 16, "The checksum of the box cannot be had.")
     found = re.search(r"\b[0-9a-f]{64}\b", text)
     if found is None:
-        raise SelabError("The checksum file of the box holds no sha256.", url + suffix, "Give the box as `vm.source` with its sha256.")
+        raise SelabError("The checksum file of the box holds no sha256.", url + suffix, OWN_BOX)
     return found.group(0)
+
+
+def _fetched(url: str, most: int, what: str) -> str:
+    """At most `most` bytes of the text at `url`. Raises SelabError with the sentence `what`."""
+    try:
+        with urllib.request.urlopen(url, timeout=SUMS_LIMIT) as answer:
+            return str(answer.read(most).decode("utf-8", "replace"))
+    except (OSError, ValueError) as error:
+        raise SelabError(what, f"{url}: {error}", OWN_BOX) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from selab.errors import SelabError, Unreachable
+from selab.guest import Guest
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm import boxes, console, keys, kvm, libvirt, provision, rescue
@@ -53,6 +54,8 @@ BUSY = {"preparing", "shutting_down", "shutting down", "stopping", "starting", "
 class Machine:
     """The VM of `project`."""
 
+    borrowed = False
+
     def __init__(self, project: Project) -> None:
         self.project = project
         self.files = State(project)
@@ -67,9 +70,22 @@ class Machine:
         if not provision.is_ready(guest):
             with progress.step("Preparing the guest"):
                 guest = self._with_own_key(guest, progress)
-                provision.provision(guest, progress)
+                self.files.keep_applied(provision.provision(guest, progress))
         self._own_password(guest)
         return self._as_root(guest)
+
+    def prepare(self, progress: Progress) -> list[str]:
+        """Go through the steps of the provisioning again, and do those whose result somebody has taken away; their names."""
+        with self.ensure(progress) as guest, progress.step("Preparing the guest"):
+            done = provision.provision(guest, progress)
+        self.files.keep_applied(done)
+        return done
+
+    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None:
+        """Have the container runtime `runtime` in the guest, which lacks it."""
+        steps = provision.left_to_do(guest, provision.runtime_steps(provision.family_of(guest), runtime))
+        provision.apply(guest, steps, progress)
+        self.files.keep_applied([step.name for step in steps])
 
     def status(self) -> str:
         """`running` where the guest answers, else Vagrant's word for its state."""
@@ -109,6 +125,21 @@ class Machine:
             self._readopt()
         self.vagrant.destroy(progress)
         self.files.forget()
+
+    def console_command(self) -> list[str]:
+        """The command that attaches to the serial console. Raises SelabError where the VM has none that can be reached."""
+        program, domain = shutil.which("virsh"), self.files.domain
+        if program is None or not domain:
+            raise SelabError("Only a VM of libvirt has a console here.", hint="Use `selab vm ssh`.")
+        return [program, "-c", libvirt.uri(), "console", "--force", domain]
+
+    def told(self) -> dict[str, Any]:
+        """What Vagrant was told at the VM's creation."""
+        return self.files.told()
+
+    def applied(self) -> list[str]:
+        """The steps of the provisioning that selab had to do."""
+        return self.files.applied()
 
     def reset(self) -> None:
         """Reboot the VM as if its power was cut: what helps when nothing in it obeys any more. libvirt only."""
@@ -327,7 +358,7 @@ class Machine:
             "profile": box.profile,
             "provider": provider,
             "box": box.name,
-            "urls": {provider: box.url},
+            "urls": {provider: box.url} if box.url else {},
             "checksums": {provider: box.sha256} if box.sha256 else {},
             "cpus": config.cpus,
             "memory": config.memory,
@@ -335,6 +366,7 @@ class Machine:
             "session": os.geteuid() != 0,
             "accel": "kvm" if accel.works else "qemu",
             "cpu_features": box.cpu,
+            "agent": box.agent,
         }
         if box.kernel:
             cmdline = box.cmdline if accel.works else f"{box.cmdline} {EMULATED}"

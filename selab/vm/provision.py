@@ -20,6 +20,17 @@ PROBE_LIMIT = 120.0
 APPLY_LIMIT = 1800.0
 """Seconds for a step: packages over a slow line, and a policy rebuild in an emulated guest for each package that brings a module."""
 
+NEEDED, OFFERED = "needed", "offered"
+"""On a machine that somebody has already: what a run needs, and what is done there only on demand."""
+INSTALL = {
+    # CodeReady Builder (crb), which is off in a box, has what is meant for developers only.
+    "dnf": 'set -- {0}\ndnf -y install "$@" || dnf -y --enablerepo=crb install "$@"\n',
+    "apt": "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends {0}\n",
+}
+"""How a family installs packages; their names are the recipe's own."""
+STANDARD = "docker"
+"""The container runtime that every VM has."""
+
 PROBES = """have() { for tool; do command -v "$tool" || return 1; done; }
 for probe in "$@"; do
   if ( eval "$probe" ) >/dev/null 2>&1 </dev/null; then echo present; else echo missing; fi
@@ -31,34 +42,62 @@ done
 class Step:
     """`probe` and `apply` are shell scripts; the probe succeeds where there is nothing to do. A probe may call `have TOOL...`.
 
-    `files` are selab's own that the guest must have as they are, by their path there; they are put there before `apply`.
+    `files` are selab's own that the guest must have as they are, by their path there; they are put there before `apply`. `packages` are
+    what `apply` installs, `runtime` the container runtime that the step is for, if for one, and `host` one of "", NEEDED and OFFERED.
     """
 
     name: str
     probe: str
     apply: str
     files: Mapping[str, bytes] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
+    runtime: str = ""
+    host: str = ""
 
 
 @functools.cache
 def _recipe() -> tuple[dict[str, tuple[Step, ...]], str]:
     data = importlib.resources.files("selab.vm").joinpath("provision.toml").read_bytes()
-    groups = {name: tuple(_step(**step) for step in steps) for name, steps in tomllib.loads(data.decode()).items()}
+    groups = {name: tuple(_step(name, **step) for step in steps) for name, steps in tomllib.loads(data.decode()).items()}
     whole = hashlib.sha256(data)
     for text in (text for steps in groups.values() for step in steps for text in step.files.values()):
         whole.update(text)
     return groups, whole.hexdigest()[:16]
 
 
-def _step(name: str, probe: str, apply: str, files: Mapping[str, str] | None = None) -> Step:
+def _step(
+    family: str,
+    name: str,
+    probe: str,
+    apply: str = "",
+    files: Mapping[str, str] | None = None,
+    packages: Sequence[str] = (),
+    runtime: str = "",
+    host: str = "",
+) -> Step:
     """A step of the recipe, where `files` names each file's source in selab. A guest with another version of one is not ready."""
     texts = {path: importlib.resources.files("selab").joinpath(source).read_bytes() for path, source in (files or {}).items()}
     sums = "".join(f"echo '{hashlib.sha256(text).hexdigest()}  {path}' | sha256sum --status -c - && " for path, text in texts.items())
-    return Step(name, sums + probe, apply, texts)
+    install = INSTALL[family].format(" ".join(packages)) if packages else ""
+    return Step(name, sums + probe, apply or install, texts, tuple(packages), runtime, host)
 
 
 def steps(family: str) -> tuple[Step, ...]:
-    """The steps for a package family (`apt`, `dnf`), in their order."""
+    """The steps for a VM with a package family (`apt`, `dnf`), in their order."""
+    return tuple(step for step in _every(family) if step.runtime in ("", STANDARD))
+
+
+def runtime_steps(family: str, runtime: str) -> tuple[Step, ...]:
+    """The steps that are for the container runtime `runtime` alone."""
+    return tuple(step for step in _every(family) if step.runtime == runtime)
+
+
+def host_steps(family: str, *hosts: str) -> tuple[Step, ...]:
+    """The steps for a machine that somebody has already, which are NEEDED or OFFERED there, and for no runtime alone."""
+    return tuple(step for step in _every(family) if step.host in hosts and not step.runtime)
+
+
+def _every(family: str) -> tuple[Step, ...]:
     groups, _ = _recipe()
     return (*groups[family], *groups["every"])
 
@@ -84,20 +123,25 @@ def missing(answer: str, wanted: Sequence[Step]) -> list[Step]:
 def provision(guest: Guest, progress: Progress) -> list[str]:
     """Apply what is missing in `guest` and stamp it; the names of the applied steps."""
     wanted = steps(family_of(guest))
-    todo = _probe(guest, wanted)
+    todo = left_to_do(guest, wanted)
     if todo:
         guest.put(b"not ready\n", STAMP)
+    apply(guest, todo, progress)
+    guest.put(ready_stamp().encode() + b"\n", STAMP)
+    return [step.name for step in todo]
+
+
+def apply(guest: Guest, todo: Sequence[Step], progress: Progress) -> None:
+    """Do the steps `todo`, and see that each has its result."""
     for step in todo:
         with progress.step(step.name):
             for path, text in step.files.items():
                 guest.put(text, path, mode=0o755)
             done = guest.run(("sh", "-c", step.apply), timeout=APPLY_LIMIT)
             done.expect(f"Preparing the guest failed at the step '{step.name}'.", hint="Run again to go on from there.")
-    left = _probe(guest, todo) if todo else []
+    left = left_to_do(guest, todo) if todo else []
     if left:
         raise SelabError(f"The step '{left[0].name}' ended without an error and without its result.", f"probe: {left[0].probe[:160]}")
-    guest.put(ready_stamp().encode() + b"\n", STAMP)
-    return [step.name for step in todo]
 
 
 def family_of(guest: Guest) -> str:
@@ -109,7 +153,8 @@ def family_of(guest: Guest) -> str:
     raise SelabError("The guest has neither dnf nor apt-get.", "selab prepares CentOS Stream, Fedora-like and Debian guests.")
 
 
-def _probe(guest: Guest, wanted: Sequence[Step]) -> list[Step]:
+def left_to_do(guest: Guest, wanted: Sequence[Step]) -> list[Step]:
+    """Those of the steps `wanted` whose result `guest` lacks."""
     done = guest.run(("sh", "-c", PROBES, "sh", *(step.probe for step in wanted)), timeout=PROBE_LIMIT)
     try:
         return missing(done.expect("The guest could not be probed.").text, wanted)

@@ -33,7 +33,7 @@ _CHECK = r"""
 read -r now </sys/fs/selinux/enforce; home=$now
 [ -s /run/selab/mode ] && read -r home </run/selab/mode
 [ "$now" = "$home" ] || { echo "the guest was left in another mode than its own"; exit 1; }
-systemctl -q is-active docker || { echo "Docker does not run"; exit 1; }
+systemctl -q is-active docker || ! systemctl -q is-enabled docker || { echo "Docker does not run"; exit 1; }
 systemctl -q is-active auditd || { echo "the audit daemon does not run"; exit 1; }
 """
 # The first word is the shell's own: nothing else may be allowed to start. A guest that was not prepared yet has no program for it.

@@ -73,12 +73,13 @@ trap - EXIT
 
 @dataclass(frozen=True)
 class Address:
-    """Where a guest listens and who logs in. `key` is the private key's file; `known_hosts` holds the pinned host key under HOST_ALIAS."""
+    """Where a guest listens and who logs in. `key` is the private key's file, or None: then an agent has it. `known_hosts` holds the pinned
+    host key under HOST_ALIAS."""
 
     host: str
     port: int
     user: str
-    key: Path
+    key: Path | None
     known_hosts: Path
 
     def __str__(self) -> str:
@@ -158,7 +159,7 @@ class SshGuest:
         try:
             transport.start_client(timeout=limit)
             _check_host_key(transport, expected, address)
-            transport.auth_publickey(address.user, paramiko.PKey.from_path(address.key))
+            _log_in(transport, address)
             transport.set_keepalive(KEEPALIVE)
         except BaseException as error:
             transport.close()
@@ -265,6 +266,17 @@ def _check_host_key(transport: paramiko.Transport, expected: paramiko.PKey | Non
         raise _changed(address, seen.fingerprint, expected)
 
 
+def _log_in(transport: paramiko.Transport, address: Address) -> None:
+    if address.key is not None:
+        transport.auth_publickey(address.user, paramiko.PKey.from_path(address.key))
+        return
+    for key in paramiko.Agent().get_keys():
+        with contextlib.suppress(paramiko.AuthenticationException):
+            transport.auth_publickey(address.user, key)
+            return
+    raise paramiko.AuthenticationException("no key of the SSH agent is accepted")
+
+
 def _changed(address: Address, seen: str, expected: paramiko.PKey) -> SelabError:
     return SelabError(
         "The guest shows another host key than at its first contact.",
@@ -339,7 +351,7 @@ class _Talk:
 def interactive(address: Address) -> list[str]:
     """The words of an OpenSSH client that logs in with the same key and the same pinned host key, and nothing of the user's own."""
     options = {
-        "IdentitiesOnly": "yes",
+        "IdentitiesOnly": "yes" if address.key else "no",
         "UserKnownHostsFile": str(address.known_hosts),
         "GlobalKnownHostsFile": "/dev/null",
         "HostKeyAlias": HOST_ALIAS,
@@ -350,7 +362,7 @@ def interactive(address: Address) -> list[str]:
         "ServerAliveInterval": str(KEEPALIVE),
         "LogLevel": "ERROR",
     }
-    words = ["ssh", "-F", "none", "-i", str(address.key), "-p", str(address.port)]
+    words = ["ssh", "-F", "none", *(("-i", str(address.key)) if address.key else ()), "-p", str(address.port)]
     for name, value in options.items():
         words += ["-o", f"{name}={value}"]
     return [*words, f"{address.user}@{address.host}"]

@@ -45,6 +45,7 @@ class State:
         digest = hashlib.sha256(f"{project.root} {os.geteuid()}".encode()).hexdigest()[:8]
         self.name = f"selab-{stem[:32]}-{digest}"
         self._told_before = self.directory / "vm.kept.json"
+        self._applied = self.directory / "provisioned.json"
         self._mend()
 
     def _mend(self) -> None:
@@ -117,9 +118,16 @@ class State:
         write_json(self.parameters, parameters)
         write_json(self._told_before, parameters)
 
+    def applied(self) -> list[str]:
+        """The names of the provisioning's steps that selab had to do in this VM."""
+        return [str(name) for name in read_json(self._applied).get("steps", [])]
+
+    def keep_applied(self, names: list[str]) -> None:
+        write_json(self._applied, {"steps": list(dict.fromkeys([*self.applied(), *names]))})
+
     def forget(self) -> None:
         """Drop everything about a VM that is gone."""
-        for path in (self._guest, self.known_hosts, self.key, self._console, self.parameters, self._told_before):
+        for path in (self._guest, self.known_hosts, self.key, self._console, self.parameters, self._told_before, self._applied):
             path.unlink(missing_ok=True)
 
     @property

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from selab.guest import RUN_TIMEOUT, Completed
+from selab.guest import RUN_TIMEOUT, Completed, Guest
 from selab.policy import base
 from selab.progress import Progress
 
@@ -88,11 +88,16 @@ class ObedientGuest:
 class StandingMachine:
     """A machine that is up, with a guest that nothing is wrong with."""
 
+    borrowed = False
+
     def __init__(self, guest: ObedientGuest) -> None:
         self.guest = guest
 
     def ensure(self, progress: Progress) -> ObedientGuest:
         return self.guest
+
+    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None:
+        self.equipped = runtime
 
     def rescue(self, progress: Progress) -> str:
         return ""

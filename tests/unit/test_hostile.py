@@ -208,6 +208,8 @@ CONFIG = {
     "file": lambda text: {"vm": {"source": {"file": text}}},
     "box": lambda text: {"vm": {"box": text}},
     "provider": lambda text: {"vm": {"provider": text}},
+    "address": lambda text: {"vm": {"box": "host", "host": {"address": text}}},
+    "user": lambda text: {"vm": {"box": "host", "host": {"address": "x.test", "user": text}}},
 }
 
 
@@ -229,7 +231,14 @@ def test_a_field_of_the_project_is_refused_or_is_no_option_and_one_line(tmp_path
 def _strings(config: ProjectConfig) -> list[str]:
     data = config.model_dump(mode="json")
     policies = [text for name, one in data["policies"].items() for text in (name, *one["requires"])]
-    return [*policies, *(text for text in (data["vm"]["source"] or {}).values()), data["vm"]["box"], data["vm"]["provider"]]
+    host = data["vm"]["host"] or {}
+    return [
+        *policies,
+        *(data["vm"]["source"] or {}).values(),
+        *(host.get(name, "") for name in ("address", "user")),
+        data["vm"]["box"],
+        data["vm"]["provider"],
+    ]
 
 
 def test_a_run_leaves_no_connection_behind(lab: Project) -> None:

@@ -26,7 +26,7 @@ def prepared(project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
     write_headers(base.headers)
     (project.policies / "web.te").write_text(GOOD)
     monkeypatch.setattr(reviewing, "last_base", lambda *_: base)
-    monkeypatch.setattr(toolchain, "missing_on_host", list)
+    monkeypatch.setattr(toolchain, "missing_on_host", lambda *_: [])
     monkeypatch.setattr(reviewing, "compiled_all", lambda *_: [])
     monkeypatch.setattr(reviewing, "linked", lambda *_: None)
     monkeypatch.setattr(reviewing, "installed", lambda: False)
@@ -117,7 +117,7 @@ def test_where_no_project_has_had_a_run_one_is_asked_for(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(toolchain, "missing_on_host", list)
+    monkeypatch.setattr(toolchain, "missing_on_host", lambda *_: [])
     (project.policies / "web.te").write_text(GOOD)
     assert run(["-C", str(project.root), "check"]) == 3
     assert "selab run" in capsys.readouterr().err

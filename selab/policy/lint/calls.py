@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from selab.policy.interfaces import Interface
 from selab.policy.lint.finding import Finding, Severity
-from selab.policy.lint.names import substituted
+from selab.policy.lint.names import ELSEWHERE, substituted
 from selab.policy.lint.view import View, closest
 from selab.policy.source import Call
 
@@ -37,7 +37,8 @@ def _unknown(view: View, call: Call) -> Finding:
 
 def _call(view: View, call: Call, interface: Interface) -> Iterator[Finding]:
     given, wanted = len(call.arguments), len(interface.parameters)
-    if not interface.required <= given <= wanted:
+    elsewhere, _ = ELSEWHERE.get(call.name, (0, ""))
+    if not interface.required <= given <= max(wanted, elsewhere):
         some = f"{interface.required} to {wanted}" if interface.required < wanted else str(wanted)
         message = f"'{call.name}' takes {some} argument{'' if some == '1' else 's'}, and is given {given}."
         # m4 drops what is too much without a word, and puts nothing where something is missing.

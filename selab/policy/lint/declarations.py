@@ -20,6 +20,8 @@ def required(view: View) -> Iterator[Finding]:
         kind = _WORDS.get(name.kind, name.kind)
         if not view.knows(name.kind, name.name) and not view.said.has(name.kind, name.name):
             yield _unknown(view, name, kind)
+        elif name.name in view.said.passed:
+            continue  # no interface could stand for it
         elif name.name not in view.said.used:
             message = f"The {kind} '{name.name}' is required, and nothing uses it."
             yield view.finding(name.line, Severity.WARNING, "unused-require", message, "Leave it out.")

@@ -24,6 +24,9 @@ _KINDS = {
 """CIL's words for what the policy language calls otherwise."""
 KINDS = ("type", "attribute", "role", "attribute_role", "bool", "class")
 _PARAMETER = re.compile(r"\$([1-9])")
+ELSEWHERE = {"container_domain_template": (2, "$2_file_t")}
+"""How many arguments a template has on other distributions, and the type that it makes of them: Debian's reads its first and leaves the
+second, container-selinux's (CentOS, Fedora) reads both. A policy for either gives both."""
 MOST = 64
 """Names that one word of an interface may become, where its arguments are sets."""
 
@@ -53,8 +56,8 @@ def vocabulary(base: BasePolicy) -> Vocabulary:
 class Names:
     """What a text says of names.
 
-    `made` are aliases, and what a template declares that it calls; `attributes` are (type, attribute), `roles` the types that some role
-    may have.
+    `made` are aliases, and what a template declares that it calls; `passed` is what templates make of their arguments; `attributes` are
+    (type, attribute), `roles` the types that some role may have.
     """
 
     declared: list[Name] = field(default_factory=list)
@@ -63,6 +66,7 @@ class Names:
     attributes: set[tuple[str, str]] = field(default_factory=set)
     roles: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
+    passed: set[str] = field(default_factory=set)
 
     def has(self, kind: str, name: str) -> bool:
         return any((one.kind, one.name) == (kind, name) for one in (*self.declared, *self.made))
@@ -138,6 +142,8 @@ def _call(call: Call, table: InterfaceTable, found: Names) -> None:
         found.declared += [Name("bool", token.text, call.line, call.inside) for token in itertools.chain(*call.arguments[:1])]
         return
     found.used.update(token.text for argument in call.arguments for token in argument)
+    if call.name in ELSEWHERE:
+        found.passed.update(substituted(ELSEWHERE[call.name][1], call.arguments))
     interface = table.get(call.name)
     if interface is None:
         return
@@ -148,6 +154,7 @@ def _call(call: Call, table: InterfaceTable, found: Names) -> None:
         found.attributes.update(itertools.product(substituted(member, call.arguments), substituted(attribute, call.arguments)))
     for said in _touched(interface):
         found.used.update(substituted(said, call.arguments))
+        found.passed.update(substituted(said, call.arguments) if interface.kind == "template" else ())
     for grant in interface.grants:
         if grant.kind == "role_types":
             found.roles.update(substituted(grant.target, call.arguments))

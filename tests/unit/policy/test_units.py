@@ -82,6 +82,11 @@ def test_a_name_that_nothing_needs_any_more_is_not_required() -> None:
     assert ("type etc_t;" in less("allow web_t etc_t"), "type dockerd_t;" in less("allow web_t etc_t")) == (False, True)
 
 
+def test_a_name_that_only_a_template_makes_of_its_argument_stays_required() -> None:
+    te = "gen_require(`\n\ttype container_file_t;\n')\ncontainer_domain_template(web, container)\nallow web_t self:fd use;\n"
+    assert without(te, units(te)) == te.replace("allow web_t self:fd use;\n", "")
+
+
 def test_a_gen_require_of_nothing_goes() -> None:
     assert "gen_require" not in less("allow web_t etc_t", "allow web_t dockerd_t")
 

@@ -83,6 +83,15 @@ def test_a_wrong_number_of_arguments_is_told(linted: Lint, call: str, severity: 
     assert told(linted(DOMAIN + call + "\n")) == [(severity, "arguments", 3)]
 
 
+def test_a_template_may_be_called_as_another_distribution_has_it(linted: Lint) -> None:
+    te = "type container_file_t, domain;\nrole r types container_file_t;\n"
+    assert linted(HEAD + "gen_require(`\n\ttype container_file_t;\n')\ncontainer_domain_template(web, container)\n", requires=te) == []
+
+
+def test_a_template_with_more_arguments_than_any_distribution_has_is_told(linted: Lint) -> None:
+    assert told(linted(HEAD + "container_domain_template(web, container, x)\n")) == [("warning", "arguments", 2)]
+
+
 @pytest.mark.parametrize("name", ["", ', "x"'])
 def test_an_optional_argument_may_be_left_out(linted: Lint, name: str) -> None:
     assert linted(DOMAIN + f"files_etc_filetrans(web_t, web_t{name})\n") == []
