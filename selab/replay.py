@@ -87,6 +87,8 @@ def _renamed(context: Context, renamed: tuple[str, str]) -> str:
 
 def replay(policy: Path, asked: Sequence[Access], *, booleans: bool = False, names: bool = False) -> Replay:
     """What the linked policy in the file `policy` decides about each access; with `booleans`, also whether one stands in its way, and
-    with `names` which one."""
+    with `names` which one. A policy is read only where something is asked: libsepol never gives the memory of one back."""
+    if not asked:
+        return Replay(())
     decisions = Decider(policy).decide(asked)
     return Replay(tuple(with_booleans(policy, decisions, names=names) if booleans else decisions))

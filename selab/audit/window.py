@@ -18,9 +18,24 @@ MARK_WAIT = 30
 MAX_BYTES = 256 * 1024 * 1024
 """A window larger than this is a flood that no one can read; it is reported as incomplete instead of filling the memory."""
 
-# Prints the kernel's audit status, then where the log and the journal stand, then sets the mark.
+# Prints the kernel's audit status, then where the log and the journal stand, then sets the mark. Where no daemon runs and the kernel has
+# lost records, its queue for a daemon to come is full, and it loses each further one: the daemon that somebody has stopped is started.
 _OPEN = r"""
 status=$(auditctl -s) || exit 3
+case "
+$status
+" in *"
+pid 0
+"*)
+  case "
+$status
+" in *"
+lost 0
+"*) ;; *)
+    systemctl -q is-enabled auditd && { systemctl reset-failed auditd; systemctl start auditd || service auditd start; } >/dev/null 2>&1
+    status=$(auditctl -s) || exit 3 ;;
+  esac ;;
+esac
 echo "$status"
 log=/var/log/audit/audit.log
 [ -e "$log" ] && stat --format 'log %i %s' "$log"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from selab.audit import window as window_module
 from selab.audit.window import AuditStatus, OpenWindow, Window, close_window, open_window, release
 from selab.errors import SelabError
 from tests.unit.fakes import FakeGuest
@@ -193,3 +197,20 @@ def test_what_a_log_says_of_the_status_is_not_believed() -> None:
 
 def test_the_token_cannot_be_guessed() -> None:
     assert len(opened(FakeGuest()).token) * 4 >= 96
+
+
+@pytest.mark.parametrize(("lost", "starts"), [(0, False), (7, True)])
+def test_an_audit_daemon_that_somebody_stopped_is_started_again_once_the_kernel_loses_records(
+    tmp_path: Path, lost: int, starts: bool
+) -> None:
+    """Its queue for a daemon to come is full then, and each further record is lost: no run could ever be judged again."""
+    auditctl = f'[ "$1" = -m ] || {{ [ -e {tmp_path}/started ] && pid=9 || pid=0; printf "enabled 1\\npid %s\\nlost {lost}\\n" $pid; }}'
+    programs = {"auditctl": auditctl, "systemctl": f'[ "$1" != start ] || touch {tmp_path}/started', "journalctl": "echo '-- cursor: x'"}
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    script = window_module._OPEN.replace("echo 0 >/proc/sys/kernel/printk_ratelimit", "true")
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", "mark"], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, text=True
+    )
+    assert (done.returncode, "pid 9" in done.stdout) == (0, starts), done.stderr
