@@ -118,13 +118,20 @@ def test_the_vm_is_taken_away_in_the_middle(command: str, machine: Machine, run:
         run("apache", policy=FULL, beside=away)
 
 
+FILL = """
+fallocate -l "$(df -B1 --output=avail / | tail -1)" /var/lib/selab/full
+for size in 1M 4k; do dd if=/dev/zero of=/var/lib/selab/full.$size bs=$size 2>/dev/null; done; sync
+for each in $(seq 40); do auditctl -m "the disk is full: $each"; done
+"""
+"""To the last block, root's own share included; then the log's last one is filled with records."""
+
+
 @pytest.mark.slow
 def test_a_disk_without_room(machine: Machine, run: Runner) -> None:
-    fill = "fallocate -l $(($(df -B1 --output=avail / | tail -1) - 65536)) /var/lib/selab/full; sync"
     try:
-        verdict = run("apache", policy=FULL, beside=hurt(machine, fill)).verdict
+        verdict = run("apache", policy=FULL, beside=hurt(machine, FILL)).verdict
     except SelabError:
         verdict = Verdict.ERROR
     finally:
-        hurt(machine, "rm -f /var/lib/selab/full")()
+        hurt(machine, "rm -f /var/lib/selab/full*")()
     assert verdict is not Verdict.PASS
