@@ -102,7 +102,7 @@ def _text(path: Path) -> str:
     """The file's text. What is no file (a pipe, a device) is not opened, and no more is read than anyone writes by hand."""
     try:
         if not path.is_file():
-            raise InputError(f"{path.name} is not a file.", str(path))
+            raise InputError(f"{path.name} is not a file.", str(path), "`selab schema` says what may stand in one; docs/ has examples.")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:

@@ -17,6 +17,7 @@ NOT_HERE = {
     "audit.log": "is a file of one's own; tests/audit2why.py has such",
     "web": "made on the page that shows it",
     "site": "made on the page that shows it",
+    "lab": "a project of its own, with a VM of its own",
 }
 
 
