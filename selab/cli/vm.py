@@ -201,7 +201,7 @@ def _of(project: Project, matrix: bool) -> str:
 @vm.command(context_settings={"ignore_unknown_options": True})
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @pass_context
-def ssh(context: Context, command: tuple[str, ...]) -> None:
+def ssh(context: Context, command: tuple[str, ...]) -> int:
     """Open a shell in the VM, or run COMMAND there as root and end with its exit code.
 
     \b
@@ -213,12 +213,13 @@ def ssh(context: Context, command: tuple[str, ...]) -> None:
 
     machine = machine_of(context.project)
     if not command:
-        return machine.shell()
+        machine.shell()
+        return 0
     with machine.connect() as guest:
         done = guest.run(command, input=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(), timeout=3600)
     sys.stdout.buffer.write(done.stdout)
     sys.stderr.buffer.write(done.stderr)
-    sys.exit(done.returncode if done.returncode >= 0 else 255)
+    return done.returncode if done.returncode >= 0 else 255
 
 
 @vm.command()
