@@ -24,12 +24,17 @@ def junit(run: RunDocument) -> str:
         _add(case, "error", "error", run.reasons[0], "\n".join(run.reasons))
     elif run.verdict is Verdict.FAIL and reasons:
         _add(case, "failure", "denials", reasons[0], "\n".join([*reasons, *map(describe, run.denials), *map(describe, run.hidden)]))
+    return concluded(suite, sum(run.timings.values()))
+
+
+def concluded(suite: ET.Element, seconds: float) -> str:
+    """A document of the one `suite`, with its cases counted."""
     cases = suite.findall("testcase")
     suite.set("tests", str(len(cases)))
     suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
     suite.set("errors", str(sum(case.find("error") is not None for case in cases)))
     suite.set("skipped", "0")
-    suite.set("time", f"{sum(run.timings.values()):.3f}")
+    suite.set("time", f"{seconds:.3f}")
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)

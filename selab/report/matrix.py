@@ -13,7 +13,7 @@ from rich.table import Table
 from selab.history import Record
 from selab.jsonfile import to_json
 from selab.matrix.plan import Cell, Ended, exit_code
-from selab.report.junit import describe
+from selab.report.junit import concluded, describe
 from selab.report.markup import safe
 from selab.report.terminal import COLOURS
 from selab.report.text import plain
@@ -159,15 +159,7 @@ def matrix_junit(ended: Sequence[Ended]) -> str:
         name = f"{one.cell.mode.value} {one.cell.guest}"
         case = ET.SubElement(suite, "testcase", classname=plain(classname), name=plain(name), time=f"{seconds:.3f}")
         _add_problem(case, one)
-    suite.set("tests", str(len(ended)))
-    suite.set("failures", str(len(suite.findall("testcase/failure"))))
-    suite.set("errors", str(len(suite.findall("testcase/error"))))
-    suite.set("skipped", "0")
-    suite.set("time", f"{sum(float(case.get('time', 0)) for case in suite):.3f}")
-    root = ET.Element("testsuites")
-    root.append(suite)
-    ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return concluded(suite, sum(float(case.get("time", 0)) for case in suite))
 
 
 def _add_problem(case: ET.Element, one: Ended) -> None:
