@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from selab import __version__
 from selab.cache import cache_dir
+from selab.container.runtime import runtimes
 from selab.doctor import Finding, State, examine
 from selab.document import RunDocument
 from selab.errors import SelabError
@@ -23,6 +24,7 @@ from selab.vm import provision
 from selab.vm.machines import machine_of
 
 MISSING = "missing"
+TITLES = frozenset(runtime.title for runtime in runtimes().values())
 RUNS = 20
 """Of the history: enough for a permissive run, an enforcing one, and the quickest."""
 PROGRAMS = {
@@ -92,7 +94,7 @@ class Checklist:
             Check("Every step of the provisioning has its result.", _all_present(self.steps), _missing(self.steps)),
             self._found("SELinux", "SELinux is on in the guest."),
             self._found("base policy", "The guest says which policy it has."),
-            self._found("Docker", "The container runtime sets labels."),
+            self._found(next((one.subject for one in self.findings if one.subject in TITLES), ""), "The container runtime sets labels."),
             self._found("audit", "The audit daemon runs."),
             self._ran("A permissive run of a draft shows denials.", lambda run: run.mode is Mode.PERMISSIVE and bool(run.denials)),
             self._ran("An enforcing run passes.", lambda run: run.mode is Mode.ENFORCING and run.verdict is Verdict.PASS),

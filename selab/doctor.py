@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from selab.audit.window import audit_status
 from selab.cache import cache_dir
-from selab.container.image import docker_security
+from selab.container.runtime import Runtime, runtimes
 from selab.errors import SelabError
 from selab.guest import Guest
 from selab.policy.base import survey
@@ -134,17 +134,21 @@ def guest_findings(guest: Guest) -> Iterator[Finding]:
     yield _asked("SELinux", lambda: "enforcing" if policy_state().of(guest).enforcing else "permissive")
     yield _asked("base policy", lambda: "{0.selinux_type}, {0.fingerprint:.16}, version {0.policyvers}".format(survey().of(guest)))
     yield _asked("audit", lambda: f"auditd is process {(status := audit_status(guest)).pid}, {status.lost} records lost since boot")
-    yield _docker(guest)
+    there = [runtime for runtime in runtimes().values() if runtime.is_in(guest)]
+    yield from (_runtime(guest, runtime) for runtime in there)
+    if not there:
+        yield Finding("containers", State.BAD, f"none of {', '.join(runtimes())} is installed", "Install one of them in the guest.")
 
 
-def _docker(guest: Guest) -> Finding:
+def _runtime(guest: Guest, runtime: Runtime) -> Finding:
     try:
-        labels = docker_security(guest)
+        labels = runtime.sets_labels(guest)
     except SelabError as error:
-        return Finding("Docker", State.BAD, error.detail or error.what, "`selab vm ssh -- systemctl status docker`")
+        remedy = f"`selab vm ssh -- systemctl status {runtime.service}`" if runtime.service else "`selab vm ssh` shows why."
+        return Finding(runtime.title, State.BAD, error.detail or error.what, remedy)
     if labels:
-        return Finding("Docker", State.OK, "sets SELinux labels")
-    return Finding("Docker", State.BAD, "ignores labels: selinux-enabled is not set", "Set it in /etc/docker/daemon.json, restart Docker.")
+        return Finding(runtime.title, State.OK, "sets SELinux labels")
+    return Finding(runtime.title, State.BAD, "ignores labels", runtime.unlabelled)
 
 
 def _asked(subject: str, ask: Callable[[], str]) -> Finding:

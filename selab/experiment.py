@@ -17,6 +17,7 @@ from selab.cache import cache_dir
 from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level, runtime_default_type, runtime_file_type
 from selab.container.run import Container, ContainerRefused, running
+from selab.container.runtime import runtimes
 from selab.container.steps import log_tail, run_steps
 from selab.guest import Ask, Guest, ask_together
 from selab.host import Host
@@ -358,10 +359,10 @@ def _workload(lab: Lab) -> Outcome:
                 outcome.log = log_tail(lab.guest, container)
         outcome.labels = frozenset(container.labels)
     except ContainerRefused as refused:
-        said = refused.output.strip().splitlines() or ["Docker did not say why"]
+        said = refused.output.strip().splitlines() or ["nobody said why"]
         outcome.failures.append(f"the container did not start: {said[-1]}")
         return outcome
-    outcome.conclude(lab.label)
+    outcome.conclude(lab.label, runtimes()[lab.wanted.scenario.runtime])
     return outcome
 
 
@@ -373,10 +374,16 @@ def _container(lab: Lab) -> Iterator[Container]:
             where = (lab.project.root, cache_dir(), lab.progress)
             own = runtime_file_type(lab.base.directory / "contexts")
             workload = (wanted.scenario, wanted.image, lab.label)
-            container = stack.enter_context(running(lab.guest, *workload, *where, contexts=lab.contexts, volume_type=own, keep=keep))
+            started = running(lab.guest, *workload, *where, _equip(lab), contexts=lab.contexts, volume_type=own, keep=keep)
+            container = stack.enter_context(started)
         yield container
         with lab.progress.step("Removing the container", "remove"):
             stack.close()
+
+
+def _equip(lab: Lab) -> Callable[[], None]:
+    """What has the scenario's container runtime in the guest, where it lacks that."""
+    return lambda: lab.machine.equip(lab.guest, lab.wanted.scenario.runtime, lab.progress)
 
 
 def _judge(wanted: Plan, found: Attempt) -> tuple[Verdict, tuple[str, ...]]:

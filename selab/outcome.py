@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from selab.container.label import ContainerLabel
-from selab.container.run import NO_DAEMON
+from selab.container.runtime import Runtime
 from selab.container.steps import StepResult
 
 
@@ -19,11 +19,12 @@ class Outcome:
     labels: frozenset[str] = frozenset()
     log: str = ""
 
-    def conclude(self, label: ContainerLabel) -> None:
-        """Make failures and doubts of the steps and the labels, when the container is gone; `label` is the one that was asked for."""
+    def conclude(self, label: ContainerLabel, runtime: Runtime) -> None:
+        """Make failures and doubts of the steps and the labels, when the container is gone; `label` is what `runtime` was asked for."""
         self.failures += [f"step '{step.name}' failed: {step.detail}" for step in self.steps if not step.ok]
         self.doubts += label_doubts(label, self.labels)
-        self.doubts += [f"Docker stopped answering at the step '{step.name}'" for step in self.steps if NO_DAEMON in step.detail]
+        silent = [step.name for step in self.steps if runtime.is_silent(step.detail)]
+        self.doubts += [f"{runtime.title} stopped answering at the step '{name}'" for name in silent]
 
 
 def label_doubts(label: ContainerLabel, seen: frozenset[str]) -> list[str]:

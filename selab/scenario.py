@@ -201,11 +201,13 @@ class Expect(_Part):
 
 
 class Scenario(_Part):
-    """A scenario file. `policy` is the candidate's name, or `none` for the base policy's own container domain."""
+    """A scenario file. `policy` is the candidate's name, or `none` for the base policy's own container domain; `runtime` is what runs the
+    container in the guest."""
 
     description: Text = ""
     policy: Identifier = "none"
     image: Reference
+    runtime: Literal["docker", "podman"] = "docker"
     label: Label = Label()
     command: tuple[Text, ...] = ()
     ports: tuple[Port, ...] = ()

@@ -14,7 +14,19 @@ from selab.audit.record import Record, parse_line
 RUNTIME_DOMAINS = frozenset({"dockerd_t", "docker_t", "container_runtime_t", "container_engine_t", "containerd_t", "podman_t", "conmon_t"})
 """The domains of container runtimes in the reference policy, container-selinux and their forks."""
 RUNTIME_PROGRAMS = frozenset(
-    {"dockerd", "containerd", "containerd-shim", "containerd-shim-runc-v2", "runc", "crun", "conmon", "docker-proxy"}
+    {
+        "dockerd",
+        "containerd",
+        "containerd-shim",
+        "containerd-shim-runc-v2",
+        "runc",
+        "crun",
+        "conmon",
+        "docker-proxy",
+        "podman",
+        "netavark",
+        "aardvark-dns",
+    }
 )
 
 CLAIMS = frozenset({"USER_AVC", "USER_SELINUX_ERR"})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from selab.container.image import Image, ensure_image
 from selab.container.label import ContainerLabel
+from selab.container.runtime import NOT_INSTALLED, Runtime, runtimes
 from selab.errors import CommandFailed, SelabError
 from selab.guest import Completed, Guest
 from selab.policy.contexts import FileContexts
@@ -19,34 +20,33 @@ from selab.progress import Progress
 from selab.scenario import Scenario, Volume
 
 START_TIMEOUT = 180.0
-"""Seconds for `docker run`: five to eight in an emulated guest, a minute when its disk is cold."""
+"""Seconds to start a container: five to eight in an emulated guest, a minute when its disk is cold."""
 REMOVE_TIMEOUT = 120.0
-NO_SUCH_IMAGE = ("No such image", "Unable to find image")
-NO_DAEMON = "Cannot connect to the Docker daemon"
-IN_THE_WAY = ("is already in use by container", "port is already allocated")
-"""A run that was cut off may still have been starting its container when the next one looked for what it has left."""
 RUNS = "/var/lib/selab/runs"
 NO_CONTEXTS = FileContexts((), "")
 
-# /run/selab/containers has a file per container that was started and not yet removed; it says `kept` where the container is meant to stay.
-# Removes what an earlier run has left behind (it was killed, or its container was kept), then starts the container. Prints its main
-# process (0 if it has ended); containerd knows that without the second that a `docker inspect` takes in an emulated guest.
+_ARGUMENTS = rf"""
+want=$1 name=$2 engine=$3 pid_file=$4 cgroups=$5; shift 5
+command -v "$engine" >/dev/null || {{ echo "$engine {NOT_INSTALLED}" >&2; exit 125; }}
+"""
+# /run/selab/containers has a file per container that was started and not yet removed, with its runtime; it says `kept` where the container
+# is meant to stay. Removes what an earlier run has left behind (it was killed, or its container was kept), then starts the container.
+# Prints its main process (0 if it has ended): the runtime's own file has that without the second that `inspect` takes in an emulated guest.
 _START = r"""
-name=$1; shift
 mkdir -p /run/selab/containers
 for left in /run/selab/containers/*; do
   [ -e "$left" ] || continue
-  old=${left##*/}
-  if [ "$old" = "$name" ] || [ "$(cat "$left")" != kept ]; then docker rm -f -v "$old" >/dev/null 2>&1; rm -f "$left"; fi
+  old=${left##*/} state='' by=''; read -r state by <"$left"
+  if [ "$old" = "$name" ] || [ "$state" != kept ]; then "${by:-docker}" rm -f -v "$old" >/dev/null 2>&1; rm -f "$left"; fi
 done
-echo running >"/run/selab/containers/$name"
-id=$(docker "$@") || {
+echo "running $engine" >"/run/selab/containers/$name"
+id=$("$engine" "$@") || {
   status=$?; kill "$watcher"
-  docker rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"
+  "$engine" rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"
   exit $status
 }
-pid=$(cat "/run/containerd/io.containerd.runtime.v2.task/moby/$id/init.pid" 2>/dev/null)
-pid=${pid:-$(docker inspect --format '{{.State.Pid}}' "$id")}
+pid=$(cat "${pid_file%ID*}$id${pid_file##*ID}" 2>/dev/null)
+[ -n "$pid" ] && [ -e "/proc/$pid" ] || pid=$("$engine" inspect --format '{{.State.Pid}}' "$id")
 echo "pid $pid"
 labels "$pid" "$name"
 """
@@ -76,7 +76,7 @@ labels() {
 # a pause once there is a process. It says nothing of other contexts: the runtime's own process is in that cgroup until it becomes the
 # container's.
 _WATCH = r"""
-want=$1; shift; name=$1; file=/run/selab/labels-$name; mkdir -p /run/selab
+file=/run/selab/labels-$name; mkdir -p /run/selab
 rm -f "$file" "/run/selab/cid-$name"
 ( turn=0; id=""
   while [ -z "$id" ] && [ $turn -lt 1500 ]; do
@@ -85,7 +85,8 @@ rm -f "$file" "/run/selab/cid-$name"
   turn=0 hurry=0
   while [ $turn -lt 1500 ]; do
     there=0
-    for group in "/sys/fs/cgroup/system.slice/docker-$id.scope" "/sys/fs/cgroup/docker/$id" "/sys/fs/cgroup/pids/docker/$id"; do
+    for group in $cgroups; do
+      group=/sys/fs/cgroup/${group%%ID*}$id${group#*ID}
       [ -e "$group/cgroup.procs" ] || continue
       there=1
       while read -r each; do
@@ -99,11 +100,11 @@ watcher=$!
 """
 _KEEP = r"""
 labels "$2" "$1"
-echo kept >"/run/selab/containers/$1"
+echo "kept $3" >"/run/selab/containers/$1"
 """
 _REMOVE = r"""
 labels "$2" "$1"
-docker rm -f -v "$1" >/dev/null; status=$?
+"$3" rm -f -v "$1" >/dev/null; status=$?
 rm -f "/run/selab/containers/$1" "/run/selab/labels-$1" "/run/selab/cid-$1"; rm -rf "/var/lib/selab/runs/$1"
 exit $status
 """
@@ -115,11 +116,13 @@ class Container:
 
     name: str
     pid: int
+    runtime: Runtime
     labels: set[str] = field(default_factory=set)
 
 
-def docker_arguments(scenario: Scenario, image: Image, name: str, label: ContainerLabel, contexts: FileContexts = NO_CONTEXTS) -> list[str]:
-    """The words after `docker` that start the scenario's container."""
+def run_arguments(scenario: Scenario, image: Image, name: str, label: ContainerLabel, contexts: FileContexts = NO_CONTEXTS) -> list[str]:
+    """The words after the runtime's name that start the scenario's container."""
+    runtime = runtimes()[scenario.runtime]
     words = ["run", "--detach", "--pull=never", "--name", name, "--hostname", "selab", "--cidfile", f"/run/selab/cid-{name}"]
     words += ["--security-opt", f"label=type:{label.type}", "--security-opt", f"label=level:{label.level}"]
     words += [word for port in scenario.ports for word in ("--publish", f"127.0.0.1:{port.guest}:{port.container}")]
@@ -130,8 +133,8 @@ def docker_arguments(scenario: Scenario, image: Image, name: str, label: Contain
     words += [f"--cap-drop={capability}" for capability in scenario.cap_drop]
     words += [word for key, value in scenario.environment.items() for word in ("--env", f"{key}={value}")]
     words += ["--user", scenario.user] if scenario.user else []
-    words += ["--read-only"] if scenario.read_only else []
-    return [*words, image.reference, *scenario.command]
+    words += runtime.read_only if scenario.read_only else []
+    return [*words, image.reference if image.source else runtime.reference(image.reference), *scenario.command]
 
 
 def volume_label(volume: Volume, contexts: FileContexts) -> str:
@@ -166,6 +169,7 @@ def running(
     root: Path,
     cache: Path,
     progress: Progress,
+    equip: Callable[[], None],
     *,
     contexts: FileContexts = NO_CONTEXTS,
     volume_type: str = "",
@@ -173,59 +177,69 @@ def running(
 ) -> Iterator[Container]:
     """The scenario's container, started under `label`; removed after the block unless `keep`. `contexts` label its volumes, or they are of
     `volume_type`, the runtime's own type for them, from before the runtime gives them their categories: it may not relabel any type.
+    `equip` is called where the guest lacks the runtime.
 
     Its labels are complete only after the block: they are read once more just before it is removed.
     """
-    name = f"selab-{scenario.name}"
-    argv = ["sh", "-c", _LABELS + _WATCH + _START, "sh", label.context, name, *docker_arguments(scenario, image, name, label, contexts)]
-    container = Container(name, 0)
+    name, runtime = f"selab-{scenario.name}", runtimes()[scenario.runtime]
+    words = [label.context, name, runtime.name, runtime.pid_file, " ".join(runtime.cgroups)]
+    argv = ["sh", "-c", _ARGUMENTS + _LABELS + _WATCH + _START, "sh", *words, *run_arguments(scenario, image, name, label, contexts)]
+    container = Container(name, 0, runtime)
     try:
         _prepare_volumes(guest, scenario, name, root, contexts, volume_type)
         done = guest.run(argv, timeout=START_TIMEOUT)
-        for signs, mend in (
-            ((NO_DAEMON,), lambda: _start_docker(guest, progress)),
-            (IN_THE_WAY, lambda: guest.run(["docker", "rm", "-f", "-v", name], timeout=REMOVE_TIMEOUT)),
-            (NO_SUCH_IMAGE, lambda: ensure_image(guest, image, cache, progress)),
+        for is_why, mend in (
+            (runtime.lacks, equip),
+            (runtime.is_silent, lambda: _start_service(guest, runtime, progress)),
+            # A run that was cut off may still have been starting its container when this one looked for what it has left.
+            (_says(runtime.in_the_way), lambda: guest.run(runtime.argv("rm", "-f", "-v", name), timeout=REMOVE_TIMEOUT)),
+            (_says(runtime.no_image), lambda: ensure_image(guest, runtime, image, cache, progress)),
         ):
-            if not done.ok and any(words in done.error_text for words in signs):
+            if not done.ok and is_why(done.error_text):
                 mend()
                 done = guest.run(argv, timeout=START_TIMEOUT)
-        container = _started(done, name)
+        container = _started(done, name, runtime)
         yield container
     finally:
         end = _KEEP if keep else _REMOVE
-        container.labels |= _labels(guest.run(["sh", "-c", _LABELS + end, "sh", name, str(container.pid)], timeout=REMOVE_TIMEOUT))
+        argv = ["sh", "-c", _LABELS + end, "sh", name, str(container.pid), runtime.name]
+        container.labels |= _labels(guest.run(argv, timeout=REMOVE_TIMEOUT))
 
 
-def _start_docker(guest: Guest, progress: Progress) -> None:
-    with progress.step("Starting Docker, which somebody has stopped"):
-        guest.run(["systemctl", "start", "docker"], timeout=START_TIMEOUT)
+def _says(signs: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a text has one of `signs`."""
+    return lambda text: any(words in text for words in signs)
+
+
+def _start_service(guest: Guest, runtime: Runtime, progress: Progress) -> None:
+    with progress.step(f"Starting {runtime.title}, which somebody has stopped"):
+        guest.run(["systemctl", "start", runtime.service], timeout=START_TIMEOUT)
 
 
 def _labels(done: Completed) -> set[str]:
     return {line.removeprefix("label ") for line in done.text.splitlines() if line.startswith("label ") and line.count(":") >= 2}
 
 
-def _started(done: Completed, name: str) -> Container:
-    if NO_DAEMON in done.error_text:
-        raise SelabError("Docker does not answer in the guest.", _without_usage(done.error_text), "Run `selab doctor`.")
+def _started(done: Completed, name: str, runtime: Runtime) -> Container:
+    if runtime.is_silent(done.error_text) or runtime.lacks(done.error_text):
+        raise SelabError(f"{runtime.title} does not answer in the guest.", _without_usage(done.error_text), "Run `selab doctor`.")
     if not done.ok:
-        raise ContainerRefused(done)
+        raise ContainerRefused(done, runtime)
     pid = next((line.removeprefix("pid ") for line in done.text.splitlines() if line.startswith("pid ")), "")
     if not pid.isdigit():
-        raise SelabError("Docker did not say what it started.", f"It said: {done.text[:100]!r}", "Run `selab doctor`.")
-    return Container(name, int(pid), _labels(done))
+        raise SelabError(f"{runtime.title} did not say what it started.", f"It said: {done.text[:100]!r}", "Run `selab doctor`.")
+    return Container(name, int(pid), runtime, _labels(done))
 
 
 class ContainerRefused(CommandFailed):
     """The container was not started: an outcome of the run, since the candidate may be why."""
 
-    def __init__(self, done: Completed) -> None:
-        super().__init__("The container did not start.", ["docker", "run"], done.returncode, _without_usage(done.error_text))
+    def __init__(self, done: Completed, runtime: Runtime) -> None:
+        super().__init__("The container did not start.", runtime.argv("run"), done.returncode, _without_usage(done.error_text))
 
 
 def _without_usage(text: str) -> str:
-    """Docker's message without the advice that it ends with."""
+    """The runtime's message without the advice that Docker ends it with."""
     return "\n".join(line for line in text.splitlines() if line.strip() and not line.startswith(("Run 'docker", "See 'docker")))
 
 

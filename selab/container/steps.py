@@ -33,11 +33,11 @@ echo "$code"
 exit 1
 """
 _WAIT_END = r"""
-pid=$1 name=$2 limit=$3
+pid=$1 name=$2 limit=$3 engine=$4
 end=$(($(date +%s) + limit))
 while [ -e "/proc/$pid" ] && [ "$(date +%s)" -lt "$end" ]; do sleep 0.2; done
 [ -e "/proc/$pid" ] && { echo "it still runs after $limit seconds"; exit 1; }
-docker inspect --format '{{.State.ExitCode}}' "$name"
+"$engine" inspect --format '{{.State.ExitCode}}' "$name"
 """
 
 
@@ -67,7 +67,7 @@ def _problem(guest: Guest, step: Step, container: Container) -> str:
         case HttpStep() as http:
             return _http(guest, http, container)
         case ExecStep() as command:
-            words = ["docker", "exec", container.name, *command.argv] if step.exec else list(command.argv)
+            words = container.runtime.argv("exec", container.name, *command.argv) if step.exec else list(command.argv)
             return _command(_limited(guest, words, command.timeout), command)
         case LogStep() as log:
             return _log(guest, log, container)
@@ -105,7 +105,7 @@ def _command(done: Completed, command: ExecStep) -> str:
 def _log(guest: Guest, log: LogStep, container: Container) -> str:
     pattern, end = re.compile(log.pattern), time.monotonic() + log.timeout
     while True:
-        done = guest.run(["docker", "logs", container.name])
+        done = guest.run(container.runtime.argv("logs", container.name))
         text = done.text + done.error_text
         if pattern.search(text):
             return ""
@@ -115,7 +115,7 @@ def _log(guest: Guest, log: LogStep, container: Container) -> str:
 
 
 def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
-    argv = ["sh", "-c", _WAIT_END, "sh", str(container.pid), container.name, str(int(end.timeout) or 1)]
+    argv = ["sh", "-c", _WAIT_END, "sh", str(container.pid), container.name, str(int(end.timeout) or 1), container.runtime.name]
     done = guest.run(argv, timeout=end.timeout + GRACE)
     said = done.text.strip()
     if not done.ok:
@@ -125,5 +125,5 @@ def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
 
 def log_tail(guest: Guest, container: Container) -> str:
     """The last lines of the container's output, for a run that failed."""
-    done = guest.run(["docker", "logs", "--tail", "8", container.name])
+    done = guest.run(container.runtime.argv("logs", "--tail", "8", container.name))
     return (done.text + done.error_text).strip()

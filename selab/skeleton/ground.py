@@ -86,7 +86,7 @@ def _expected(project: Project) -> tuple[str, str]:
     told = State(project).told().get("profile")
     if told in profiles():
         return str(told), "that is the project's VM"
-    if (box := project.config.vm.box) != "auto":
+    if (box := project.config.vm.box) in profiles():
         return box, "selab.yaml asks for it"
     if find_box(BUILT, project.images):
         return BUILT, "its box is built already"

@@ -69,9 +69,9 @@ class ObedientGuest:
     def _answer(self, script: str, words: Sequence[str]) -> str:
         if "echo store" in script:
             return STORE
-        if 'docker "$@"' in script:
+        if '"$engine" "$@"' in script:
             return f"pid 123\nlabel {LABEL}\n"
-        if 'docker rm -f -v "$1"' in script:
+        if '"$3" rm -f -v "$1"' in script:
             return f"label {LABEL}\n"
         if "status=$(auditctl -s)" in script:
             self.marks = [words[0]]

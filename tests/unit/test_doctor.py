@@ -11,6 +11,8 @@ def guest(pid: int = 400) -> FakeGuest:
     fake.answer("auditctl -s", out=f"enabled 1\npid {pid}\nlost 0\n")
     fake.answer("/sys/fs/selinux/status", out="0 7\n")
     fake.answer("SELINUXTYPE", out="type default\npolicyvers 33\nmls 1\nexpand 0\nstore\nseen\nabc  modules/100/base/cil\n")
+    fake.answer("command -v", "podman", code=1)
+    fake.answer("command -v", "docker")
     fake.answer("docker info", out='["name=selinux"]')
     return fake
 

@@ -53,6 +53,7 @@ FIELDS = {
     "description": Field(lambda text: {"description": text}),
     "policy": Field(lambda text: {"policy": text}, "none"),
     "image": Field(lambda text: {"image": text}, "registry.test/mark:1"),
+    "runtime": Field(lambda text: {"runtime": text}, "docker"),
     "label.type": Field(lambda text: {"label": {"type": text, "level": "s0:c1,c2"}}, "web_t"),
     "label.level": Field(lambda text: {"label": {"level": text}}, "s0:c1,c2"),
     "command": Field(lambda text: {"command": ["run", text]}),

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level
-from selab.container.run import ContainerRefused, _archive, docker_arguments, running, volume_label
+from selab.container.run import ContainerRefused, _archive, run_arguments, running, volume_label
+from selab.container.runtime import runtimes
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
 from selab.outcome import Outcome, label_doubts
@@ -28,7 +29,7 @@ LABEL = ContainerLabel("web_t", "s0:c1,c2")
 
 def arguments(**fields: object) -> list[str]:
     scenario = Scenario.model_validate({"image": "x", **fields})
-    return docker_arguments(scenario, Image("selab/x:1", None), "selab-web", LABEL)
+    return run_arguments(scenario, Image("selab/x:1", None), "selab-web", LABEL)
 
 
 def test_the_label_is_given_by_type_and_level() -> None:
@@ -130,14 +131,15 @@ def test_a_label_that_nobody_saw_is_a_doubt() -> None:
 NO_DAEMON = (125, "", "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?.")
 
 
-def started(tmp_path: Path, *answers: tuple[int, str, str]) -> FakeGuest:
-    """A container's start, to which Docker says `answers` one after the other."""
+def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "docker") -> FakeGuest:
+    """A container's start, to which its runtime says `answers` one after the other."""
     guest, said = FakeGuest(), iter(answers)
-    guest.rules.append((('docker "$@"',), lambda argv: next(said)))
+    guest.rules.append((('"$engine" "$@"',), lambda argv: next(said)))
     guest.answer("systemctl", "start", "docker")
-    guest.answer("docker rm")
-    scenario = Scenario.model_validate({"image": "x"})
-    with running(guest, scenario, Image("x", None), LABEL, tmp_path, tmp_path, Progress()):
+    for words in ("rm -f -v", "docker pull", "podman pull"):
+        guest.answer(words)
+    scenario = Scenario.model_validate({"image": "x", "runtime": runtime})
+    with running(guest, scenario, Image("x", None), LABEL, tmp_path, tmp_path, Progress(), lambda: guest.asked.append(("equip", runtime))):
         pass
     return guest
 
@@ -159,7 +161,20 @@ def test_docker_that_does_not_come_back_is_no_failure_of_the_workload(tmp_path: 
     assert not isinstance(caught.value, ContainerRefused)
 
 
+def test_a_runtime_that_the_guest_lacks_is_had_and_asked_again(tmp_path: Path) -> None:
+    lacking = (125, "", "podman is not installed in the guest")
+    guest = started(tmp_path, lacking, (125, "", "Error: x: image not known"), (0, "pid 7\n", ""), runtime="podman")
+    assert [argv for argv in guest.asked if argv[0] != "sh"] == [("equip", "podman"), ("podman", "pull", "--quiet", "docker.io/x")]
+
+
+def test_a_runtime_that_is_lacking_still_is_no_failure_of_the_workload(tmp_path: Path) -> None:
+    lacking = (125, "", "podman is not installed in the guest")
+    with pytest.raises(SelabError, match="Podman does not answer") as caught:
+        started(tmp_path, lacking, lacking, runtime="podman")
+    assert not isinstance(caught.value, ContainerRefused)
+
+
 def test_docker_that_stops_answering_is_a_doubt() -> None:
     outcome = Outcome(labels=frozenset({LABEL.context}), steps=[StepResult("get", False, 0.1, "Cannot connect to the Docker daemon at x")])
-    outcome.conclude(LABEL)
+    outcome.conclude(LABEL, runtimes()["docker"])
     assert outcome.doubts == ["Docker stopped answering at the step 'get'"]

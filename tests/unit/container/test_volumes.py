@@ -22,7 +22,7 @@ def test_a_volume_is_of_the_runtimes_type_before_the_runtime_gives_it_categories
     guest = FakeGuest()
     guest.answer("tar -xf")
     guest.answer("docker", out="pid 7\n")
-    where = (tmp_path, tmp_path, Progress())
+    where = (tmp_path, tmp_path, Progress(), lambda: None)
     with running(guest, scenario, Image("x", None), ContainerLabel("web_t", "s0:c1,c2"), *where, volume_type="volume_t"):
         made = next(argv for argv in guest.asked if "tar -xf" in argv[2])
     assert made[-1] == given

@@ -144,7 +144,10 @@ def test_the_vagrantfile_makes_an_emulated_vm_without_an_agent(tmp_path: Path, l
     assert features == LEVELS[profile]
     assert ["config.vm.box_download_checksum=", SUM] in said
     assert ["address", "127.0.0.1"] in said
-    assert not [line for line in said if line[0] in ("provider.qemu_use_agent=", "config.vm.network", "provider.kernel=")]
+    assert not [line for line in said if line[0] in ("provider.qemu_use_agent=", "provider.kernel=")]
+    (unused,) = [options for word, *rest in said if word == "config.vm.network" for options in rest[1:]]
+    (ssh,) = [rest[0]["value"] for word, *rest in said if word == "provider.qemuargs" and "netdev=ssh" in rest[0]["value"]]
+    assert int(unused["slot"], 16) > int(ssh.rpartition("=")[2], 16)
 
 
 def test_a_box_with_an_agent_is_asked_for_its_address(tmp_path: Path) -> None:
