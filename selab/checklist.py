@@ -115,9 +115,7 @@ def checklist(project: Project) -> Checklist:
     """Look at the host, the guest if it runs, and the history. Changes nothing, starts no VM."""
     machine = machine_of(project)
     told = machine.told()
-    facts = _of_host() | {
-        name: str(told[key]) for name, key in {"provider": "provider", "processor emulated by": "accel"}.items() if key in told
-    }
+    facts = _of_host() | {name: str(told[key]) for name, key in {"provider": "provider", "processor by": "accel"}.items() if key in told}
     facts |= {"box": "own" if "-own-" in str(told["box"]) else str(told["box"])} if "box" in told else {}
     steps: dict[str, str] = {}
     try:
@@ -149,7 +147,7 @@ def _of_host() -> dict[str, str]:
 
 def _of_guest(guest: Guest) -> dict[str, str]:
     lines = guest.run(("sh", "-c", _GUEST)).text.splitlines()
-    return dict(line.split("\t", 1) for line in lines if "\t" in line)
+    return {name: said.strip() for name, tab, said in (line.partition("\t") for line in lines) if tab}
 
 
 def _steps(guest: Guest, applied: Collection[str]) -> dict[str, str]:

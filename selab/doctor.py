@@ -21,10 +21,11 @@ from selab.progress import Progress
 from selab.project import Project
 from selab.vm import kvm, libvirt
 from selab.vm.machines import UNREACHABLE, AnyMachine, machine_of
+from selab.vm.provider import ARCHITECTURES, default_provider
+from selab.vm.provider import TOOLS as TOOLS_OF_PROVIDERS
 
 DISK_NEEDED = 8
 """GiB: the box, Vagrant's copy of it, libvirt's copy, and what the guest writes."""
-VM_TOOLS = {"vagrant": "vagrant", "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "virsh": "libvirt-clients"}
 
 
 class State(StrEnum):
@@ -52,7 +53,7 @@ def examine(project: Project, progress: Progress | None = None) -> Iterator[Find
     yield Finding("host", State.OK, f"{platform.system()} {platform.release()} {platform.machine()}")
     yield _policy_tools()
     if not machine.borrowed:
-        yield from _virtualisation(shown)
+        yield from _virtualisation(project.config.vm.provider, shown)
         yield from _resources(project)
     yield from _vm(machine, shown)
 
@@ -64,13 +65,22 @@ def _policy_tools() -> Finding:
     return Finding("policy tools", State.OK, f"{' '.join(TOOLS)}: policy is compiled on this machine")
 
 
-def _virtualisation(progress: Progress) -> Iterator[Finding]:
-    missing = [package for tool, package in VM_TOOLS.items() if not shutil.which(tool)]
+def _virtualisation(wanted: str, progress: Progress) -> Iterator[Finding]:
+    provider = default_provider() if wanted == "auto" else wanted
+    if platform.machine() not in ARCHITECTURES:
+        remedy = "Use a machine of your own: `box: host`, see docs/hosts.md."
+        yield Finding("processor", State.BAD, f"{platform.machine()}, and the boxes are for x86_64", remedy)
+    missing = [package for tool, package in TOOLS_OF_PROVIDERS[provider].items() if not shutil.which(tool)]
     yield (
         Finding("VM tools", State.BAD, f"missing: {' '.join(missing)}", "Run `script/setup`, or install these packages.")
         if missing
-        else Finding("VM tools", State.OK, " ".join(VM_TOOLS))
+        else Finding("VM tools", State.OK, " ".join(TOOLS_OF_PROVIDERS[provider]))
     )
+    if provider == "libvirt":
+        yield from _libvirt_and_kvm(progress)
+
+
+def _libvirt_and_kvm(progress: Progress) -> Iterator[Finding]:
     with progress.step("Looking whether KVM works"):
         probe = kvm.probe()
     yield (
@@ -97,13 +107,19 @@ def _resources(project: Project) -> Iterator[Finding]:
         free = shutil.disk_usage(path).free >> 30
         state = State.OK if free >= DISK_NEEDED else State.BAD
         yield Finding(f"disk ({what})", state, f"{free} GiB free in {path}", "" if state is State.OK else f"{DISK_NEEDED} GiB are needed.")
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    wanted = project.config.vm.memory
+    yield from _memory(project.config.vm.memory)
+    cpus = os.cpu_count() or 1
+    yield Finding("processors", State.OK if cpus >= project.config.vm.cpus else State.NOTE, f"{cpus}; the VM gets {project.config.vm.cpus}")
+
+
+def _memory(wanted: int) -> Iterator[Finding]:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    except (AttributeError, ValueError):  # a system that does not say
+        return
     enough = total > wanted + 512
     remedy = "" if enough else "Set `vm: {memory: ...}` in selab.yaml."
     yield Finding("memory", State.OK if enough else State.BAD, f"{total} MiB, of which the VM gets {wanted}", remedy)
-    cpus = os.cpu_count() or 1
-    yield Finding("processors", State.OK if cpus >= project.config.vm.cpus else State.NOTE, f"{cpus}; the VM gets {project.config.vm.cpus}")
 
 
 def _vm(machine: AnyMachine, progress: Progress) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ class Guest(VmConfig):
     def over(self, own: VmConfig) -> VmConfig:
         """The settings of its VMs in a project with `own`. A box by name is not the one that `own` has from elsewhere."""
         changed = {field: getattr(self, field) for field in self.model_fields_set - {"name"}}
-        elsewhere = {"source": None} if "box" in changed else {}
+        elsewhere = {"source": None, "host": None} if "box" in changed else {}
         return own.model_copy(update=elsewhere | changed)
 
 

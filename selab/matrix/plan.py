@@ -98,6 +98,10 @@ Combination = tuple[str, str, Mode, str]
 
 def _combinations(project: Project, matrix: Matrix) -> Iterator[Combination]:
     guests = matrix.settings(project.config.vm)
+    if borrowed := [name for name, vm in guests.items() if vm.box == "host"]:
+        raise InputError(
+            "A matrix runs on VMs of its own.", f"'{borrowed[0]}' is `box: host`, a machine of yours.", "Name boxes as `guests`."
+        )
     for scenario in matrix.scenarios:
         policies = matrix.policies or (load_scenario(project, scenario).policy,)
         yield from product((scenario,), policies, matrix.modes, guests)

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from selab.errors import InputError, SelabError
 from selab.progress import Progress
 from selab.project import CONFIG, Project, find_project, nearest
-from selab.vm.machine import Machine
+from selab.vm.machines import machine_of
 from selab.vm.state import State
 
 MOST = 64
@@ -72,7 +72,7 @@ def destroy(place: Path, slot: str, progress: Progress) -> None:
     try:
         with _lock(place / slot).acquire(timeout=CLAIM_LIMIT):
             if has_vm(project):
-                Machine(project).destroy(progress)
+                machine_of(project).destroy(progress)
     except Timeout:
         raise SelabError(f"The VM '{slot}' is in use.", str(place / slot), "Remove it when that run has ended.") from None
 

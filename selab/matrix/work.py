@@ -19,7 +19,7 @@ from selab.matrix.slots import claimed, destroy, has_vm
 from selab.policy.base import BasePolicy, known_base
 from selab.progress import Progress, Silent
 from selab.project import CONFIG, Project, ProjectConfig, find_project
-from selab.vm.machine import Machine
+from selab.vm.machines import machine_of
 
 LAST = "last.json"
 
@@ -99,7 +99,7 @@ def _refuse_other_version(theirs: str) -> None:
 def _run(task: Task, directory: Path, progress: Progress) -> Record:
     project = _project(task, directory, progress)
     request = dataclasses.replace(task.cell.request, base=_last_base(project))
-    run = experiment.run(project, Machine(project), request, progress)
+    run = experiment.run(project, machine_of(project), request, progress)
     write_json(project.state / LAST, {"base": run.base_fingerprint})
     record = Record.of(run)
     note = f"Run by `selab matrix` in the guest {task.cell.guest}, VM {directory.name}."
@@ -114,7 +114,7 @@ def _project(task: Task, directory: Path, progress: Progress) -> Project:
         place(task.bundle, task.config, directory)
     if before != task.config.vm and has_vm(there := find_project(directory)):
         with progress.step("Removing the VM, since the guest has other settings now"):
-            Machine(there).destroy(progress)
+            machine_of(there).destroy(progress)
     place(task.bundle, task.config, directory)
     return find_project(directory)
 

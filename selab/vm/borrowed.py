@@ -58,7 +58,7 @@ class BorrowedMachine:
 
     def ensure(self, progress: Progress) -> SshGuest:
         """A connection to the machine, which has what a run needs. Raises SelabError with what it lacks, and the packages that have it."""
-        guest = self._first_login(progress) if pinned_key(self.address.known_hosts) is None else self.connect()
+        guest = self._login(progress)
         try:
             self._see(guest, progress)
         except BaseException:
@@ -68,7 +68,7 @@ class BorrowedMachine:
 
     def prepare(self, progress: Progress) -> list[str]:
         """Have everything there that a run needs, and the guard: only on demand. The names of the steps that were done."""
-        with self._first_login(progress) if pinned_key(self.address.known_hosts) is None else self.connect() as guest:
+        with self._login(progress) as guest:
             wanted = provision.host_steps(provision.family_of(guest), provision.NEEDED, provision.OFFERED)
             todo = provision.left_to_do(guest, wanted)
             provision.apply(guest, todo, progress)
@@ -89,6 +89,10 @@ class BorrowedMachine:
         return "running"
 
     def connect(self, limit: float = LOGIN_TIMEOUT) -> SshGuest:
+        """A connection. Raises SelabError before the first contact, where the user's ssh does not know the machine either."""
+        if not self._is_known():
+            hint = "`selab vm up` makes the first contact, and says which key that is."
+            raise SelabError(f"The host key of {self.config.address} is not known.", f"Looked in {self.config.known_hosts}.", hint)
         return SshGuest.connect(self.address, limit=limit)
 
     def shell(self) -> None:
@@ -146,13 +150,21 @@ class BorrowedMachine:
     def _new_login(self) -> SshGuest:
         return self.connect(rescue.LOGIN_LIMIT)
 
-    def _first_login(self, progress: Progress) -> SshGuest:
-        """Its host key is the one that the user's ssh knows, or else that of this first contact, which is said."""
+    def _is_known(self) -> bool:
+        """Whether the host key is: pinned before, or now, as the user's ssh knows it."""
         address = self.address
-        known = known_key(Path(self.config.known_hosts).expanduser(), address.host, address.port)
-        if known:
+        if pinned_key(address.known_hosts) is None:
+            known = known_key(Path(self.config.known_hosts).expanduser(), address.host, address.port)
+            if known is None:
+                return False
             pin(address.known_hosts, known)
+        return True
+
+    def _login(self, progress: Progress) -> SshGuest:
+        """A connection; the key of a machine that nobody knows is taken at this first contact, and said."""
+        if self._is_known():
             return self.connect()
+        address = self.address
         guest = SshGuest.connect(address, first_contact=True)
         key = pinned_key(address.known_hosts)
         if key:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import grp
 import json
 import os
 import re
@@ -91,6 +90,8 @@ def _open_kvm() -> None:
     libvirt's probe opens it as root, but its cache is checked as QEMU's user; as long as these differ, it probes QEMU anew each time
     that a domain is defined or started, which takes a minute.
     """
+    import grp  # which this function alone needs: the module is imported where there is none, too
+
     with contextlib.suppress(OSError, KeyError):
         status = kvm.DEVICE.stat()
         if status.st_gid == 0 and stat.S_IMODE(status.st_mode) == 0o600:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.resources
 import logging
-import os
 import secrets
 import shutil
 import subprocess
@@ -19,9 +17,10 @@ from selab.errors import SelabError, Unreachable
 from selab.guest import Guest
 from selab.progress import Progress
 from selab.project import Project
-from selab.vm import boxes, console, keys, kvm, libvirt, provision, rescue
+from selab.vm import boxes, console, keys, libvirt, provision, rescue, vagrantfile
 from selab.vm.first import first_alone
 from selab.vm.ports import free_port
+from selab.vm.provider import default_provider
 from selab.vm.ssh import LOGIN_TIMEOUT, SshGuest, interactive, pin_text
 from selab.vm.state import Remembered, State
 from selab.vm.vagrant import Vagrant
@@ -34,9 +33,6 @@ PATIENCE = 15.0
 """Seconds that a VM which runs, and answered once, is given before the serial console is asked what is wrong."""
 RETRY = 0.5
 """Seconds between two tries to connect: QEMU accepts at once and closes again until the guest's sshd is there."""
-EMULATED = "mitigations=off tsc=reliable clocksource=tsc"
-"""For a kernel on an emulated CPU, which has no side channels to close and a time stamp counter that Linux distrusts without a reason:
-the clock it would take instead leaves the emulation for each reading."""
 ADD_KEY = """
 key=$(cat)
 for user in root "${SUDO_USER:-vagrant}"; do
@@ -205,7 +201,8 @@ class Machine:
         provider = self._provider()
         ours = self._vagrantfile_is_ours()
         if ours:
-            self._tell(boxes.choose(self.project, provider, progress), provider, progress)
+            box = boxes.choose(self.project, provider, progress)
+            self.files.tell(vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress))
         self.files.known_hosts.unlink(missing_ok=True)
         if provider == "libvirt" and libvirt.has_disk(self.files.domain_name):
             progress.note("somebody has removed the VM and left its disk: removing that as well")
@@ -346,33 +343,6 @@ class Machine:
 
     # --- what Vagrant is told -----------------------------------------------------------------------------------------------------
 
-    def _tell(self, box: boxes.Choice, provider: str, progress: Progress) -> None:
-        progress.note(f"box: {box.name} ({box.why})")
-        accel = kvm.Kvm(True, "")
-        if provider == "libvirt":
-            accel = kvm.probe(Path(box.kernel) if box.kernel else None)
-            progress.note("CPU: KVM" if accel.works else f"CPU: emulated, since {accel.reason}")
-        config = self.project.config.vm
-        parameters: dict[str, Any] = {
-            "name": self.files.name,
-            "profile": box.profile,
-            "provider": provider,
-            "box": box.name,
-            "urls": {provider: box.url} if box.url else {},
-            "checksums": {provider: box.sha256} if box.sha256 else {},
-            "cpus": config.cpus,
-            "memory": config.memory,
-            "port": free_port(self.files.name),
-            "session": os.geteuid() != 0,
-            "accel": "kvm" if accel.works else "qemu",
-            "cpu_features": box.cpu,
-            "agent": box.agent,
-        }
-        if box.kernel:
-            cmdline = box.cmdline if accel.works else f"{box.cmdline} {EMULATED}"
-            parameters |= {"kernel": box.kernel, "initrd": box.initrd, "cmdline": cmdline}
-        self.files.tell(parameters)
-
     def _move_port(self, progress: Progress) -> None:
         """Give the VM, which is off, another SSH port where somebody took its own meanwhile."""
         told = self.files.told()
@@ -394,11 +364,7 @@ class Machine:
 
     def _provider(self) -> str:
         wanted = str(self.files.told().get("provider") or self.project.config.vm.provider)
-        if wanted != "auto":
-            return wanted
-        if shutil.which("virsh") or not shutil.which("VBoxManage"):
-            return "libvirt"
-        return "virtualbox"
+        return default_provider() if wanted == "auto" else wanted
 
     def _daemon(self) -> None:
         if self._provider() == "libvirt":
@@ -411,16 +377,8 @@ class Machine:
     def _place_vagrantfile(self, progress: Progress) -> None:
         path = self.project.vagrant_dir / "Vagrantfile"
         if not path.exists():
-            path.write_bytes(_shipped_vagrantfile())
+            path.write_bytes(vagrantfile.shipped())
             progress.note(f"wrote {path}")
-
-
-def _shipped_vagrantfile() -> bytes:
-    """The Vagrantfile in the wheel, or the checkout's own."""
-    packed = importlib.resources.files("selab").joinpath("example", "Vagrantfile")
-    if packed.is_file():
-        return packed.read_bytes()
-    return Path(__file__).parents[2].joinpath("Vagrantfile").read_bytes()
 
 
 def _with_console(error: SelabError, recorder: console.Recorder, directory: Path) -> SelabError:

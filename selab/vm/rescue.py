@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from selab.errors import SelabError, Unreachable
 from selab.progress import Progress
-from selab.vm.console import Console
 from selab.vm.ssh import SshGuest
 
 log = logging.getLogger("selab")
@@ -91,6 +90,8 @@ def by_console(domain: str, password: str) -> None:
     """Give the base policy back as root on the serial console. Raises Unreachable."""
     if not domain:
         raise Unreachable("Only a VM of libvirt has a serial console here.")
+    from selab.vm.console import Console  # by a terminal, which only a VM of libvirt takes
+
     with Console(domain) as console:
         console.login(password or FIRST_PASSWORD)
         code, said = console.run(_UNDO, UNDO_LIMIT)

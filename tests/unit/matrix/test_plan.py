@@ -11,7 +11,7 @@ from selab.errors import InputError
 from selab.matrix.model import Matrix
 from selab.matrix.plan import Cell, cells, exit_code
 from selab.policy.load import Mode
-from selab.project import BoxSource, Project, VmConfig
+from selab.project import BoxSource, HostConfig, Project, VmConfig
 from selab.verdict import Verdict
 from selab.yamlfile import load
 
@@ -43,6 +43,16 @@ def test_what_is_excluded_is_left_out(lab: Project) -> None:
     exclude = [{"policy": "draft", "mode": "enforcing"}]
     found = planned(lab, policies=["full", "draft"], modes=["enforcing", "permissive"], exclude=exclude)
     assert "web draft enforcing auto" not in found and len(found) == 3
+
+
+def test_a_machine_of_ones_own_is_no_guest_of_a_matrix(lab: Project) -> None:
+    with pytest.raises(InputError, match="VMs of its own"):
+        planned(lab, guests=["debian13", {"name": "mine", "box": "host", "host": {"address": "lab.example.org"}}])
+
+
+def test_a_box_is_not_the_projects_own_machine() -> None:
+    own = VmConfig(box="host", host=HostConfig(address="lab.example.org"))
+    assert settings(own, "debian13")["debian13"].host is None
 
 
 @pytest.mark.parametrize("key", ["exclude", "expect"])

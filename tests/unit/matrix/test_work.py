@@ -41,7 +41,7 @@ class FakeMachine(StandingMachine):
 @pytest.fixture
 def task(lab: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     keep_base(tmp_path / "cache")
-    monkeypatch.setattr(work, "Machine", FakeMachine)
+    monkeypatch.setattr(work, "machine_of", FakeMachine)
     monkeypatch.setattr(FakeMachine, "removed", [])
     monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
     monkeypatch.setattr("selab.experiment.random_level", lambda: "s0:c1,c2")

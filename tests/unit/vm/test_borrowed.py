@@ -65,7 +65,9 @@ Connect = Callable[[Guest], BorrowedMachine]
 
 
 @pytest.fixture
-def connected(lab: Project, monkeypatch: pytest.MonkeyPatch) -> Connect:
+def connected(lab: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connect:
+    (tmp_path / "known_hosts").write_text(f"[lab.example.org]:2200 {host_key()}\n")
+
     def to(guest: Guest) -> BorrowedMachine:
         machine = machine_of(lab)
         assert isinstance(machine, BorrowedMachine)
@@ -166,7 +168,15 @@ def test_a_runtime_that_it_lacks_is_named_with_its_packages(connected: Connect) 
     assert (caught.value.hint, guest.done) == ("Install there: podman.", [])
 
 
-def test_one_that_does_not_answer_is_unreachable(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_the_first_contact_nobody_is_trusted_by_the_way(lab: Project) -> None:
+    with pytest.raises(SelabError, match="host key of lab.example.org is not known") as caught:
+        machine_of(lab).status()
+    assert "selab vm up" in caught.value.hint
+
+
+def test_one_that_does_not_answer_is_unreachable(lab: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "known_hosts").write_text(f"[lab.example.org]:2200 {host_key()}\n")
+
     def silent(*_: object, **__: object) -> None:
         raise Unreachable("nobody there")
 

@@ -1,0 +1,54 @@
+"""The Vagrantfile of a project, and what it is told."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+from pathlib import Path
+from typing import Any
+
+from selab.progress import Progress
+from selab.project import VmConfig
+from selab.vm import kvm
+from selab.vm.boxes import Choice
+from selab.vm.ports import free_port
+
+EMULATED = "mitigations=off tsc=reliable clocksource=tsc"
+"""For a kernel on an emulated CPU, which has no side channels to close and a time stamp counter that Linux distrusts without a reason:
+the clock it would take instead leaves the emulation for each reading."""
+
+
+def parameters(box: Choice, provider: str, name: str, config: VmConfig, progress: Progress) -> dict[str, Any]:
+    """What the Vagrantfile is told for a new VM `name`."""
+    progress.note(f"box: {box.name} ({box.why})")
+    accel = kvm.Kvm(True, "")
+    if provider == "libvirt":
+        accel = kvm.probe(Path(box.kernel) if box.kernel else None)
+        progress.note("CPU: KVM" if accel.works else f"CPU: emulated, since {accel.reason}")
+    told: dict[str, Any] = {
+        "name": name,
+        "profile": box.profile,
+        "provider": provider,
+        "box": box.name,
+        "urls": {provider: box.url} if box.url else {},
+        "checksums": {provider: box.sha256} if box.sha256 else {},
+        "cpus": config.cpus,
+        "memory": config.memory,
+        "port": free_port(name),
+        "session": os.geteuid() != 0,
+        "accel": "kvm" if accel.works else "qemu",
+        "cpu_features": box.cpu,
+        "agent": box.agent,
+    }
+    if box.kernel:
+        cmdline = box.cmdline if accel.works else f"{box.cmdline} {EMULATED}"
+        told |= {"kernel": box.kernel, "initrd": box.initrd, "cmdline": cmdline}
+    return told
+
+
+def shipped() -> bytes:
+    """The Vagrantfile in the wheel, or the checkout's own."""
+    packed = importlib.resources.files("selab").joinpath("example", "Vagrantfile")
+    if packed.is_file():
+        return packed.read_bytes()
+    return Path(__file__).parents[2].joinpath("Vagrantfile").read_bytes()

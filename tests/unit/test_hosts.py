@@ -1,0 +1,206 @@
+"""Nothing but what makes VMs with libvirt, and boxes, takes Linux for granted; and nothing imports what another system lacks."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import selab
+from selab.vm import provider
+
+ROOT = Path(selab.__file__).parent
+
+LINUX = {
+    "rootfs.py": "root file systems from Debian's packages: a box is built on Linux only",
+    "vm/kvm.py": "KVM is Linux's; without /dev/kvm nothing of it is asked",
+    "vm/libvirt.py": "libvirt's daemons, started where no systemd runs",
+    "vm/state.py": "/etc/machine-id where there is one, the host's name where not",
+    "vm/guard.py": "runs in the guest",
+    "policy/restore_labels.py": "runs in the guest",
+}
+"""What may use what Linux alone has, and why."""
+POSIX = {
+    "cache.py": "root's cache is the system's: QEMU must be able to read it",
+    "cli/vm.py": "`selab vm console` becomes virsh",
+    "doctor.py": "how much memory there is, where the system says",
+    "vm/console.py": "a terminal for virsh's console",
+    "vm/vagrant.py": "a terminal for Vagrant, and signals to its whole group",
+    "vm/vagrantfile.py": "whether libvirt's session is meant",
+    "vm/state.py": "a VM belongs to a user",
+    "rootfs.py": "as in LINUX",
+    "vm/kvm.py": "as in LINUX",
+    "vm/libvirt.py": "as in LINUX",
+    "vm/guard.py": "runs in the guest",
+}
+"""What may use what every Unix has and Windows outside of WSL has not, and why."""
+REACH = {
+    "selab.vm.console": "imports pexpect",
+    "selab.vm.vagrant": "imports pexpect",
+    "selab.vm.machine": "imports both: the VM of Vagrant's",
+    "selab.rootfs": "builds boxes",
+    "selab.vm.guard": "runs in the guest",
+}
+"""Modules that cannot be imported where there is no terminal as Unix has it."""
+
+LINUX_ATTRIBUTES = {
+    *("os.getxattr", "os.setxattr", "os.listxattr", "os.removexattr", "os.memfd_create", "os.sched_getaffinity", "os.sched_setaffinity"),
+    *("os.unshare", "os.setns", "os.pidfd_open", "os.splice", "os.O_TMPFILE", "os.O_PATH", "select.epoll", "signal.SIGPWR"),
+}
+LINUX_PLACES = ("/proc", "/sys", "/run", "/dev/kvm", "/etc", "/usr/share", "/var")
+"""Where nothing is on other systems, or something else."""
+POSIX_MODULES = {
+    "fcntl",
+    "termios",
+    "pty",
+    "tty",
+    "grp",
+    "pwd",
+    "resource",
+    "syslog",
+    "posix",
+    "curses",
+    "readline",
+    "pexpect",
+    "crypt",
+    "spwd",
+}
+POSIX_ATTRIBUTES = {
+    *("os.geteuid", "os.getuid", "os.getgid", "os.getegid", "os.chown", "os.lchown", "os.mkfifo", "os.mknod", "os.fork", "os.forkpty"),
+    *("os.killpg", "os.setsid", "os.getpgid", "os.sysconf", "os.uname", "os.nice", "os.getloadavg", "os.openpty", "os.O_NONBLOCK"),
+    *("os.execv", "os.execvp", "select.poll", "signal.SIGKILL", "signal.SIGHUP", "signal.SIGALRM", "signal.pthread_sigmask", "os.chroot"),
+}
+
+
+def files() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def named(tree: ast.AST) -> Iterator[str]:
+    """The modules that are imported and the attributes of modules that are used, as in `os.geteuid`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+def places(tree: ast.AST) -> Iterator[str]:
+    """The absolute paths of this machine: what `Path` and `open` are called with. What is said to a guest is text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Path", "open"):
+            yield from (word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str))
+
+
+def linux_only(tree: ast.AST) -> set[str]:
+    there = {place for place in places(tree) if place.startswith(LINUX_PLACES)}
+    return there | (set(named(tree)) & LINUX_ATTRIBUTES)
+
+
+def posix_only(tree: ast.AST) -> set[str]:
+    return set(named(tree)) & (POSIX_MODULES | POSIX_ATTRIBUTES)
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_only_what_is_named_takes_a_system_for_granted(path: Path) -> None:
+    name, tree = path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())
+    assert not linux_only(tree) or name in LINUX
+    assert not posix_only(tree) or name in POSIX
+
+
+@pytest.mark.parametrize(("table", "used"), [(LINUX, linux_only), (POSIX, posix_only)], ids=["Linux", "Unix"])
+def test_what_is_named_does_so(table: dict[str, str], used: object) -> None:
+    assert callable(used)
+    assert [name for name in table if not used(ast.parse((ROOT / name).read_text()))] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import os\nos.geteuid()", {"os.geteuid"}),
+        ("from os import geteuid", {"os.geteuid"}),
+        ("import fcntl", {"fcntl"}),
+        ("def f():\n    from pty import spawn", {"pty"}),
+        ("import os.path", set()),
+        ("from selab.vm import pty", set()),
+    ],
+)
+def test_each_way_to_use_one_is_seen(source: str, found: set[str]) -> None:
+    assert posix_only(ast.parse(source)) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"), [("Path('/proc/x')", {"/proc/x"}), ("run('cat /proc/x')", set()), ("os.getxattr(x)", {"os.getxattr"})]
+)
+def test_each_way_to_a_place_of_linux_is_seen(source: str, found: set[str]) -> None:
+    assert linux_only(ast.parse(source)) == found
+
+
+# Third-party packages are imported first: they know what to do where these modules are missing.
+_ELSEWHERE = """
+import sys, os, select, signal
+import click, filelock, jinja2, paramiko, platformdirs, pydantic, rich.console, rich.progress, rich.table, watchfiles, yaml
+missing, attributes, modules = (words.split(",") for words in sys.argv[1:4])
+for name in missing:
+    sys.modules[name] = None
+for name in attributes:
+    module, _, attribute = name.partition(".")
+    if hasattr(sys.modules[module], attribute):
+        delattr(sys.modules[module], attribute)
+failed = []
+for name in modules:
+    try:
+        __import__(name)
+    except (ImportError, AttributeError) as error:
+        failed.append(f"{name}: {error}")
+print("\\n".join(failed))
+"""
+
+
+def modules() -> list[str]:
+    names = [".".join(("selab", *path.relative_to(ROOT).with_suffix("").parts)) for path in files() if path.name != "__init__.py"]
+    return [name for name in names if name not in (*REACH, "selab.__main__", "selab.policy.restore_labels")]
+
+
+def failed(names: list[str]) -> list[str]:
+    """The modules that cannot be imported where the others' modules are missing."""
+    missing = ",".join(sorted(POSIX_MODULES - {"posix", "curses", "readline"}))  # the interpreter's own
+    words = [missing, ",".join(sorted(POSIX_ATTRIBUTES - {"os.sysconf", "os.uname"})), ",".join(names)]
+    done = subprocess.run([sys.executable, "-c", _ELSEWHERE, *words], capture_output=True, text=True, timeout=120, cwd=ROOT.parent)
+    assert done.returncode == 0, done.stderr
+    return [line for line in done.stdout.splitlines() if line]
+
+
+def test_every_other_module_is_imported_where_they_are_missing() -> None:
+    assert failed(modules()) == []
+
+
+def test_that_guard_sees_one_that_is_not() -> None:
+    assert [line.partition(":")[0] for line in failed(["selab.vm.console", "selab.vm.ssh"])] == ["selab.vm.console"]
+
+
+# --- which provider ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("system", "there", "wanted"),
+    [
+        ("linux", {"virsh", "VBoxManage"}, "libvirt"),
+        ("linux", {"VBoxManage"}, "virtualbox"),
+        ("linux", set(), "libvirt"),
+        ("darwin", {"virsh", "VBoxManage"}, "virtualbox"),
+        ("darwin", set(), "virtualbox"),
+        ("win32", set(), "virtualbox"),
+    ],
+)
+def test_a_system_gets_the_provider_that_it_can_have(monkeypatch: pytest.MonkeyPatch, system: str, there: set[str], wanted: str) -> None:
+    monkeypatch.setattr(provider.sys, "platform", system)
+    monkeypatch.setattr(provider.shutil, "which", lambda program: program if program in there else None)
+    assert provider.default_provider() == wanted
