@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from selab.advice.advise import Advice, Situation, Volume, advise, applicable
@@ -18,8 +19,9 @@ from selab.draft import source
 from selab.errors import InputError, SelabError
 from selab.experiment import NO_POLICY
 from selab.history import StoredRun
+from selab.policy.ask import ask
 from selab.policy.base import BasePolicy
-from selab.policy.decide import Access, Cause, Decider
+from selab.policy.decide import Access, Cause
 from selab.policy.load import Mode
 from selab.progress import Progress
 from selab.project import Project
@@ -73,13 +75,13 @@ def _need(number: int, denial: DenialEntry, hidden: bool) -> Need:
 
 def causes_of(policy: Path, needs: Sequence[Need]) -> dict[int, Cause]:
     """What stops each need, by libsepol: the first thing that stops any of its permissions between any of its contexts."""
-    decider, found = Decider(policy), {}
-    for need in needs:
-        asked = [Access(*pair, need.tclass, permission) for pair in need.contexts for permission in sorted(need.permissions)]
-        causes = [decision.cause for decision in decider.decide(asked) if not decision.allowed]
-        if asked:
-            found[need.number] = next(iter(causes), Cause.NONE)
-    return found
+    asked = {
+        need.number: [Access(*pair, need.tclass, permission) for pair in need.contexts for permission in sorted(need.permissions)]
+        for need in needs
+    }
+    decided = {decision.access: decision for decision in ask(policy, list(dict.fromkeys(chain(*asked.values()))))}
+    causes = {number: [decided[access].cause for access in accesses] for number, accesses in asked.items() if accesses}
+    return {number: next((cause for cause in each if cause is not Cause.NONE), Cause.NONE) for number, each in causes.items()}
 
 
 def _volumes(project: Project, scenario: str) -> tuple[Volume, ...]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from selab.audit.context import Context
 from selab.audit.denial import DenialKey
 from selab.audit.event import read_events
-from selab.policy.booleans import with_booleans
-from selab.policy.decide import Access, Decider, Decision
+from selab.policy.ask import ask
+from selab.policy.decide import Access, Decision
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,5 @@ def _renamed(context: Context, renamed: tuple[str, str]) -> str:
 
 def replay(policy: Path, asked: Sequence[Access], *, booleans: bool = False, names: bool = False) -> Replay:
     """What the linked policy in the file `policy` decides about each access; with `booleans`, also whether one stands in its way, and
-    with `names` which one. A policy is read only where something is asked: libsepol never gives the memory of one back."""
-    if not asked:
-        return Replay(())
-    decisions = Decider(policy).decide(asked)
-    return Replay(tuple(with_booleans(policy, decisions, names=names) if booleans else decisions))
+    with `names` which one."""
+    return Replay(tuple(ask(policy, asked, booleans=booleans, names=names)))

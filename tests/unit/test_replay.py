@@ -31,8 +31,3 @@ def test_what_would_be_allowed_is_counted(base: BasePolicy, tools: Toolchain, tm
     path.write_bytes(link(base, [module("web", "(allow web_t etc_t (file (open)))")], tools).binary)
     found = replay(path, accesses([avc("etc_t", "read open"), avc("nobody_t", "read")]))
     assert found.in_words() == "1 of 3 denials would be allowed now; 2 would not: 1 missing rule, 1 not decidable"
-
-
-def test_where_nothing_is_asked_no_policy_is_read() -> None:
-    """libsepol never gives the memory of a kernel policy back: eleven MiB for each run of a process that has many."""
-    assert replay(Path("/nowhere"), []).decisions == ()
