@@ -17,13 +17,14 @@ from selab.cache import cache_dir
 from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level, runtime_default_type, runtime_file_type
 from selab.container.run import Container, ContainerRefused, running
-from selab.container.runtime import runtimes
+from selab.container.runtime import Runtime, runtimes
 from selab.container.steps import log_tail, run_steps
 from selab.guest import Ask, Guest, ask_together
 from selab.host import Host
 from selab.lock import vm_lock
 from selab.lockout import Rescuer, see_login, undone
 from selab.outcome import Outcome
+from selab.policy import changes
 from selab.policy.base import BasePolicy, StoreChanged, ensure_base, same_store, survey
 from selab.policy.build import CompiledModule
 from selab.policy.candidate import LoadedPolicy, WantedPolicy, compiled_all, linked, linked_file, require_type
@@ -109,6 +110,10 @@ class Lab:
     label: ContainerLabel
     contexts: FileContexts
 
+    @property
+    def runtime(self) -> Runtime:
+        return runtimes()[self.wanted.scenario.runtime]
+
     def policy(self, *, dontaudit: bool = True) -> WantedPolicy:
         permissive = self.label.type if self.wanted.mode is Mode.DOMAIN else ""
         return WantedPolicy(self.base, self.candidates, self.tools, permissive, dontaudit, self.wanted.request.installed)
@@ -116,12 +121,13 @@ class Lab:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one way through the guest has shown."""
+    """What one way through the guest has shown; `changed` is what was done there by hand before it."""
 
     loaded: LoadedPolicy
     outcome: Outcome
     window: Window
     attribution: Attribution
+    changed: frozenset[str]
 
     @property
     def is_riddle(self) -> bool:
@@ -196,15 +202,19 @@ def run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, progr
 
 
 def _run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, progress: Progress) -> Run:
-    started = datetime.datetime.now(datetime.UTC)
+    started, expected = datetime.datetime.now(datetime.UTC), wanted.request.base
+    notes: list[str] = []
     try:
-        lab = _prepare(guest, machine, project, wanted, progress, wanted.request.base)
+        lab = _prepare(guest, machine, project, wanted, progress, expected)
         found = _attempt(lab)
     except StoreChanged:
         lab = _prepare(guest, machine, project, wanted, progress)
+        if expected and lab.base.facts.fingerprint != expected.facts.fingerprint:
+            notes.append("The guest's policy store is not the one of the run before.")
         found = _attempt(lab)
     hidden: tuple[Denial, ...] = ()
-    notes = [*found.loaded.notes, *(f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out)]
+    notes += changes.in_words(found.changed, lab.runtime.settings)
+    notes += [*found.loaded.notes, *(f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out)]
     notes += [f"Nothing in the guest was labelled by '{pattern}', which is too wide for a run." for pattern in lab.contexts.too_wide]
     if found.is_riddle and not wanted.request.installed:
         hidden = _hidden(lab)
@@ -268,9 +278,9 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
             switch = switch_mode(enforcing, ANY if policy.installed else policy.digest, optional=borrowed)
             late = enforcing and bool(lab.contexts.places)  # while the guest enforces, setfiles may not read what it is to apply
             at_once = () if late else (switch,)
-            first = (same_store(lab.base.facts), restore_labels(), open_window(), policy.flushed([lab.label.context]))
-            answers = ask_together(lab.guest, *first, *at_once)
-            _, _, opened = (next(answers) for _ in range(3))
+            before = (same_store(lab.base.facts), restore_labels(), changes.changes(lab.runtime.settings))
+            answers = ask_together(lab.guest, *before, open_window(), policy.flushed([lab.label.context]), *at_once)
+            _, _, changed, opened = (next(answers) for _ in range(4))
             undo.callback(release, lab.guest, opened)
             loaded = _in_force(lab, policy, answers, *at_once)
             labelled = undo.enter_context(_labelled(lab))
@@ -280,6 +290,8 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
                 see_login(lab.machine, lab.wanted.policy, reach or f"what it labels in {lab.contexts.places[0]}", lab.progress)
             if loaded.loaded and dontaudit:
                 _foretell(lab, loaded)
+            if changes.SETTINGS in changed and not borrowed:
+                _equip(lab)()
         with renewed(lab.guest) if enforcing else contextlib.nullcontext():
             outcome = _workload(lab)
         with lab.progress.step("Reading the audit window", "audit"):
@@ -287,7 +299,7 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
             if restored:
                 mode.pop_all()
     attribution = attribute(window.lines, Scope(lab.label.type, lab.label.level, loaded.types))
-    return Attempt(loaded, outcome, window, attribution)
+    return Attempt(loaded, outcome, window, attribution, changed)
 
 
 @contextlib.contextmanager
@@ -362,7 +374,7 @@ def _workload(lab: Lab) -> Outcome:
         said = refused.output.strip().splitlines() or ["nobody said why"]
         outcome.failures.append(f"the container did not start: {said[-1]}")
         return outcome
-    outcome.conclude(lab.label, runtimes()[lab.wanted.scenario.runtime])
+    outcome.conclude(lab.label, lab.runtime)
     return outcome
 
 

@@ -28,6 +28,7 @@ class Runtime:
     cgroups: tuple[str, ...]
     read_only: tuple[str, ...]
     registry: str
+    settings: str
     labels: tuple[str, ...]
     labelled: str
     unlabelled: str

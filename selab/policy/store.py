@@ -13,11 +13,17 @@ REBUILD_TIMEOUT = 900.0
 """Seconds for semodule: seven natively, 55 in an emulated guest, more while it does something else."""
 PACKAGES = "/var/lib/selab/packages"
 
+# semodule loads what it has built, which is then no policy of selab's.
 _INSTALL = r"""
 directory=$1 priority=$2; shift 2
+rm -f /run/selab/loaded
 cd "$directory" && semodule -X "$priority" -i "$@"; status=$?
 rm -rf "$directory"
 exit $status
+"""
+_UNINSTALL = r"""
+rm -f /run/selab/loaded
+semodule -X "$1" -r "$2"
 """
 _IS_INSTALLED = r"""
 type=$(sed -n 's/^SELINUXTYPE=[[:space:]]*//p' /etc/selinux/config | tail -n 1)
@@ -48,7 +54,7 @@ def install(guest: Guest, packages: Mapping[str, bytes]) -> None:
 
 def uninstall(guest: Guest, name: str) -> None:
     """`semodule -r` of the module `name` at PRIORITY."""
-    done = guest.run(["semodule", "-X", str(PRIORITY), "-r", name], timeout=REBUILD_TIMEOUT)
+    done = guest.run(["sh", "-c", _UNINSTALL, "sh", str(PRIORITY), name], timeout=REBUILD_TIMEOUT)
     if not done.ok:
         raise InputError("The policy was not uninstalled.", _said(done.error_text), "A module that others need cannot go before them.")
 
