@@ -292,6 +292,7 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
                 _foretell(lab, loaded)
             if changes.SETTINGS in changed and not borrowed:
                 _equip(lab)()
+                changes.settled().of(lab.guest)
         with renewed(lab.guest) if enforcing else contextlib.nullcontext():
             outcome = _workload(lab)
         with lab.progress.step("Reading the audit window", "audit"):

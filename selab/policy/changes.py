@@ -29,6 +29,11 @@ def changes(settings: str) -> Ask[frozenset[str]]:
     return Ask(_LOOK, _said, (settings,))
 
 
+def settled() -> Ask[None]:
+    """Take the settings as they are now for those of this run: selab has mended them."""
+    return Ask("touch /run/selab/loaded", lambda done: None)
+
+
 def _said(done: Completed) -> frozenset[str]:
     return frozenset(done.text.split()) & {POLICY, MODE, SETTINGS}
 

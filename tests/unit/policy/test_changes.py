@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from selab.guest import Completed
-from selab.policy.changes import MODE, POLICY, SETTINGS, changes, in_words
+from selab.policy.changes import MODE, POLICY, SETTINGS, changes, in_words, settled
 
 
 class Guest:
@@ -84,6 +84,14 @@ def test_settings_that_are_newer_than_the_run_before_were_edited(guest: Guest) -
     later = (guest.run_dir / "loaded").stat().st_mtime + 5
     os.utime(guest.settings, (later, later))
     assert guest.said() == {SETTINGS}
+
+
+def test_settings_that_selab_has_mended_are_its_own(guest: Guest) -> None:
+    guest.left(loaded="digest 7\n", was="0\n")
+    os.utime(guest.run_dir / "loaded", (1000, 1000))
+    os.utime(guest.settings, (2000, 2000))
+    settled().of(guest)  # type: ignore[arg-type]
+    assert guest.said() == frozenset()
 
 
 def test_settings_that_are_not_there_were_not_edited(guest: Guest) -> None:
