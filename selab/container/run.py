@@ -19,13 +19,16 @@ from selab.policy.relabel import label_tree
 from selab.progress import Progress
 from selab.scenario import Scenario, Volume
 
-START_TIMEOUT = 180.0
-"""Seconds to start a container: five to eight in an emulated guest, a minute when its disk is cold."""
+HANGS = 100
+"""Seconds for one word of the runtime's to what a start asks of it: five to eight in an emulated guest, a minute when its disk is cold."""
+START_TIMEOUT = 240.0
+"""Seconds to start a container, what is left of an earlier one removed."""
 REMOVE_TIMEOUT = 120.0
 RUNS = "/var/lib/selab/runs"
 NO_CONTEXTS = FileContexts((), "")
 
 _ARGUMENTS = rf"""
+limited() {{ timeout {HANGS} "$@"; status=$?; [ $status != 124 ] || echo "$1 hangs" >&2; return $status; }}
 want=$1 name=$2 engine=$3 pid_file=$4 cgroups=$5; shift 5
 command -v "$engine" >/dev/null || {{ echo "$engine {NOT_INSTALLED}" >&2; exit 125; }}
 """
@@ -37,12 +40,16 @@ mkdir -p /run/selab/containers
 for left in /run/selab/containers/*; do
   [ -e "$left" ] || continue
   old=${left##*/} state='' by=''; read -r state by <"$left"
-  if [ "$old" = "$name" ] || [ "$state" != kept ]; then "${by:-docker}" rm -f -v "$old" >/dev/null 2>&1; rm -f "$left"; fi
+  if [ "$old" = "$name" ] || [ "$state" != kept ]; then
+    limited "${by:-docker}" rm -f -v "$old" >/dev/null 2>&1
+    [ $status != 124 ] || { kill "$watcher"; echo "${by:-docker} hangs" >&2; exit 124; }
+    rm -f "$left"
+  fi
 done
 echo "running $engine" >"/run/selab/containers/$name"
-id=$("$engine" "$@") || {
+id=$(limited "$engine" "$@") || {
   status=$?; kill "$watcher"
-  "$engine" rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"
+  [ $status = 124 ] || "$engine" rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"
   exit $status
 }
 pid=$(cat "${pid_file%ID*}$id${pid_file##*ID}" 2>/dev/null)
@@ -212,8 +219,8 @@ def _says(signs: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _start_service(guest: Guest, runtime: Runtime, progress: Progress) -> None:
-    with progress.step(f"Starting {runtime.title}, which somebody has stopped"):
-        guest.run(["systemctl", "start", runtime.service], timeout=START_TIMEOUT)
+    with progress.step(f"Starting {runtime.title}, which does not answer"):
+        guest.run(["systemctl", "restart", runtime.service], timeout=START_TIMEOUT)
 
 
 def _labels(done: Completed) -> set[str]:

@@ -38,8 +38,8 @@ class Runtime:
         return [self.name, *words]
 
     def is_silent(self, text: str) -> bool:
-        """Whether `text` says that its daemon does not answer."""
-        return bool(self.no_daemon) and self.no_daemon in text
+        """Whether `text` says that its daemon does not answer, or (by the script that starts a container) that it hangs."""
+        return bool(self.no_daemon) and (self.no_daemon in text or f"{self.name} hangs" in text)
 
     def lacks(self, text: str) -> bool:
         """Whether `text` says that it is not installed."""

@@ -135,7 +135,7 @@ def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "dock
     """A container's start, to which its runtime says `answers` one after the other."""
     guest, said = FakeGuest(), iter(answers)
     guest.rules.append((('"$engine" "$@"',), lambda argv: next(said)))
-    guest.answer("systemctl", "start", "docker")
+    guest.answer("systemctl", "restart", "docker")
     for words in ("rm -f -v", "docker pull", "podman pull"):
         guest.answer(words)
     scenario = Scenario.model_validate({"image": "x", "runtime": runtime})
@@ -144,9 +144,10 @@ def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "dock
     return guest
 
 
-def test_docker_is_started_where_somebody_has_stopped_it(tmp_path: Path) -> None:
-    guest = started(tmp_path, NO_DAEMON, (0, "pid 7\n", ""))
-    assert any("systemctl" in argv for argv in guest.asked)
+@pytest.mark.parametrize("silence", [NO_DAEMON, (124, "", "docker hangs")], ids=["stopped", "hung"])
+def test_docker_is_started_again_where_it_does_not_answer(tmp_path: Path, silence: tuple[int, str, str]) -> None:
+    guest = started(tmp_path, silence, (0, "pid 7\n", ""))
+    assert ("systemctl", "restart", "docker") in guest.asked
 
 
 def test_a_container_that_a_run_before_was_still_starting_is_removed(tmp_path: Path) -> None:
