@@ -26,11 +26,13 @@ class _Part(BaseModel):
 class LabelEntry(_Part):
     """`requested` is the context that was asked for; `actual` the one that the container's processes had, as the kernel gave it.
 
-    Where they had several, `actual` holds all of them with a space between, and the verdict is ERROR.
+    Where they had several, `actual` holds all of them with a space between, and the verdict is ERROR. `from_denials`: nobody could read it
+    from a process before the container ended; the kernel's records of what the processes were denied name it.
     """
 
     requested: str
     actual: str
+    from_denials: bool = False
 
     @property
     def type(self) -> str:
@@ -139,7 +141,7 @@ def document_of(run: Run) -> RunDocument:
         policy=run.plan.policy,
         digest=run.loaded.digest,
         base=run.base_fingerprint,
-        label=LabelEntry(requested=run.label.context, actual=" ".join(sorted(run.outcome.labels))),
+        label=_label(run),
         steps=tuple(
             StepEntry(name=step.name, ok=step.ok, seconds=round(step.seconds, 3), detail=step.detail) for step in run.outcome.steps
         ),
@@ -154,6 +156,10 @@ def document_of(run: Run) -> RunDocument:
         reasons=run.reasons,
         timings=run.timings,
     )
+
+
+def _label(run: Run) -> LabelEntry:
+    return LabelEntry(requested=run.label.context, actual=" ".join(sorted(run.outcome.labels)), from_denials=run.outcome.from_denials)
 
 
 def _entries(denials: Sequence[Denial]) -> tuple[DenialEntry, ...]:

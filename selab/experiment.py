@@ -214,7 +214,8 @@ def _run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, prog
         found = _attempt(lab)
     hidden: tuple[Denial, ...] = ()
     notes += changes.in_words(found.changed, lab.runtime.settings)
-    notes += [*found.loaded.notes, *(f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out)]
+    notes += [*found.loaded.notes, *found.outcome.notes]
+    notes += [f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out]
     notes += [f"Nothing in the guest was labelled by '{pattern}', which is too wide for a run." for pattern in lab.contexts.too_wide]
     if found.is_riddle and not wanted.request.installed:
         hidden = _hidden(lab)
@@ -255,7 +256,8 @@ def _prepare(guest: Guest, machine: Machine, project: Project, wanted: Plan, pro
             base = ensure_base(guest, survey(names).of(guest), tools, cache_dir(), progress)
         tools = choose_toolchain(guest, project.state / "policy", base.demands)
         candidates = _candidates(wanted, base, tools, project)
-    label = ContainerLabel(_label_type(wanted, base), wanted.scenario.label.level or random_level())
+    level = wanted.scenario.label.level
+    label = ContainerLabel(_label_type(wanted, base), level or random_level(), at_random=not level)
     require_type(label.type, candidates, base)
     contexts = file_contexts(base, candidates)
     return Lab(guest, machine, project, wanted, progress, base, tools, candidates, label, contexts)
@@ -299,8 +301,14 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
             window, *restored = ask_together(lab.guest, close_window(opened), restore_mode())
             if restored:
                 mode.pop_all()
+    return Attempt(loaded, outcome, window, _attributed(lab, loaded, outcome, window), changed)
+
+
+def _attributed(lab: Lab, loaded: LoadedPolicy, outcome: Outcome, window: Window) -> Attribution:
+    """Whose denials the window holds; and what became of the workload, of which they may be the only trace."""
     attribution = attribute(window.lines, Scope(lab.label.type, lab.label.level, loaded.types))
-    return Attempt(loaded, outcome, window, attribution, changed)
+    outcome.conclude(lab.label, lab.runtime, frozenset() if window.problems else attribution.ran_as)
+    return attribution
 
 
 @contextlib.contextmanager
@@ -373,9 +381,7 @@ def _workload(lab: Lab) -> Outcome:
         outcome.labels = frozenset(container.labels)
     except ContainerRefused as refused:
         said = refused.output.strip().splitlines() or ["nobody said why"]
-        outcome.failures.append(f"the container did not start: {said[-1]}")
-        return outcome
-    outcome.conclude(lab.label, lab.runtime)
+        outcome.refused = said[-1]
     return outcome
 
 
@@ -400,13 +406,9 @@ def _equip(lab: Lab) -> Callable[[], None]:
 
 
 def _judge(wanted: Plan, found: Attempt) -> tuple[Verdict, tuple[str, ...]]:
-    doubts = [*found.outcome.doubts, *found.window.problems]
-    if unread := found.attribution.unread:
-        doubts.append(f"{len(unread)} records of the window could not be read, the first: {unread[0][:80]}")
-    if claimed := found.attribution.claimed:
-        doubts.append(f"{len(claimed)} records may be the container's own words, the first: {claimed[0][:80]}")
-    permissive = wanted.mode is Mode.PERMISSIVE
+    outcome, attribution, permissive = found.outcome, found.attribution, wanted.mode is Mode.PERMISSIVE
+    doubts = [*outcome.doubts, *found.window.problems, *attribution.doubts]
     if not found.window.problems and found.window.enforcing is permissive:
         doubts.append(f"the guest was not {'permissive' if permissive else 'enforcing'} when the run ended")
-    evidence = Evidence(doubts, found.outcome.failures, found.attribution.scenario, found.attribution.errors)
+    evidence = Evidence(doubts, outcome.failures, attribution.scenario, attribution.errors, outcome.reservations)
     return judge(wanted.scenario.expect, evidence)

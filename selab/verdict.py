@@ -28,22 +28,28 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict is made from: `doubts`, why something may not have been seen, and `failures`, what the workload failed at."""
+    """What a verdict is made from: `doubts`, why something may not have been seen, and `failures`, what the workload failed at.
+
+    `reservations` are why what was seen is enough for a FAIL, but not for a PASS.
+    """
 
     doubts: Sequence[str]
     failures: Sequence[str]
     denials: Sequence[Denial]
     selinux_errors: Sequence[SelinuxError]
+    reservations: Sequence[str] = ()
 
 
 def judge(expect: Expect, evidence: Evidence) -> tuple[Verdict, tuple[str, ...]]:
-    """The verdict with its reasons, the decisive ones first. A doubt outweighs all else."""
+    """The verdict with its reasons, the decisive ones first. A doubt outweighs all else, a reservation a PASS."""
     failures = [*evidence.failures, *_denial_failures(expect, evidence.denials)]
     failures += [f"SELinux reported an error: {error.meaning}" for error in evidence.selinux_errors]
     if evidence.doubts:
         return Verdict.ERROR, (*evidence.doubts, *failures)
     if failures:
         return Verdict.FAIL, tuple(failures)
+    if evidence.reservations:
+        return Verdict.ERROR, tuple(evidence.reservations)
     return Verdict.PASS, ("The workload did what the scenario expects, with no denial that it does not.",)
 
 

@@ -56,6 +56,8 @@ class Attribution:
 
     `claimed` are records of denials that the run's own processes may have sent: whoever has CAP_AUDIT_WRITE can, a container by default,
     and the kernel puts such text into the log as it is (kernel/audit.c: audit_receive_msg).
+    `ran_as` are the contexts at the run's own level of which the kernel says that a process had them when it was denied something; none
+    where a record could not be read, or may be a claim.
     """
 
     scenario: tuple[Denial, ...]
@@ -64,6 +66,13 @@ class Attribution:
     errors: tuple[SelinuxError, ...]
     unread: tuple[str, ...]
     claimed: tuple[str, ...] = ()
+    ran_as: frozenset[str] = frozenset()
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why these may not be the denials that there were."""
+        said = ((self.unread, "could not be read"), (self.claimed, "may be the container's own words"))
+        return [f"{len(records)} records of the window {why}, the first: {records[0][:80]}" for records, why in said if records]
 
 
 def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
@@ -75,16 +84,19 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     found: dict[Owner, list[AvcDenial]] = {owner: [] for owner in Owner}
     errors: list[SelinuxError] = []
     unread: list[str] = []
+    ran_as: set[str] = set()
     lines = tuple(lines)
     claimed = [line.decode("utf-8", "backslashreplace") for line in lines if line.count(b"audit(") > 1 and len(parse_line(line)) > 1]
     for event in read_events(lines):
         claimed += [record.text for record in event.records if record.type in CLAIMS and _is_sent_by_own(record, scope)]
         for avc in event.denials():
             found[owner_of(avc, scope)].append(avc)
+        ran_as |= _processes(event, scope)
         errors += [error for error in event.selinux_errors() if _concerns(error, event, scope)]
         unread += [record.text for record in event.unparsed()]
     scenario, runtime, machine = (group(found[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE))
-    return Attribution(scenario, runtime, machine, tuple(errors), tuple(unread), tuple(claimed))
+    known = frozenset() if unread or claimed else frozenset(ran_as)
+    return Attribution(scenario, runtime, machine, tuple(errors), tuple(unread), tuple(claimed), known)
 
 
 def owner_of(avc: AvcDenial, scope: Scope) -> Owner:
@@ -93,6 +105,16 @@ def owner_of(avc: AvcDenial, scope: Scope) -> Owner:
         return Owner.SCENARIO
     of_runtime = avc.source.type in RUNTIME_DOMAINS or avc.comm in RUNTIME_PROGRAMS
     return Owner.RUNTIME if of_runtime else Owner.MACHINE
+
+
+def _processes(event: Event, scope: Scope) -> set[str]:
+    """The contexts at the run's level under which a process ran, by what the kernel says of a denial and of the system call it came in.
+
+    A denial's source alone is no proof: where `entrypoint` forbids an exec, it is the context that the process would have had, and of a
+    packet or a connection it is the socket's (security/selinux/hooks.c). The call's record has what the process had when the call ended.
+    """
+    sources = {str(avc.source) for avc in event.denials() if not avc.userspace and avc.source.level == scope.level}
+    return sources.intersection(record.fields.get("subj", "") for record in event.records if record.type == "SYSCALL")
 
 
 def _is_sent_by_own(record: Record, scope: Scope) -> bool:

@@ -15,10 +15,12 @@ CATEGORIES = 1024
 
 @dataclass(frozen=True)
 class ContainerLabel:
-    """The type and the MCS level that a container's processes are to have."""
+    """The type and the MCS level that a container's processes are to have. `at_random`: the level was drawn for this run alone, so that
+    whatever has it is the run's."""
 
     type: str
     level: str
+    at_random: bool = False
 
     @property
     def context(self) -> str:

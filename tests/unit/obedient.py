@@ -14,6 +14,7 @@ from selab.progress import Progress
 STORE = "signature s\ntype test\npolicyvers 33\nmls 1\nexpand 0\nstore\ns\n" + "a" * 64 + "  modules/100/base/cil\n"
 STATUS = "enabled 1\npid 400\nlost 0\n"
 LABEL = "system_u:system_r:web_t:s0:c1,c2"
+RECORD = 11
 
 
 def keep_base(cache: Path) -> None:
@@ -33,7 +34,8 @@ def keep_base(cache: Path) -> None:
 class ObedientGuest:
     """Answers each script of selab's by what it is known by. `asked` holds every command, those that came together one by one.
 
-    `before` is called with each script before it is answered, and may raise.
+    `before` is called with each script before it is answered, and may raise. `label` is what its container's processes have, if anyone
+    sees them; `records` what the log has between the marks, with the serial numbers RECORD and above; `lost` how many the kernel lost.
     """
 
     def __init__(self, before: Callable[[str], None] = lambda script: None) -> None:
@@ -41,6 +43,9 @@ class ObedientGuest:
         self.before = before
         self.marks: list[str] = []
         self.closed = False
+        self.label = LABEL
+        self.records = ""
+        self.lost = 0
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
         self.asked.append(tuple(argv))
@@ -70,19 +75,20 @@ class ObedientGuest:
         if "echo store" in script:
             return STORE
         if '"$engine" "$@"' in script:
-            return f"pid 123\nlabel {LABEL}\n"
+            return f"pid 123\nlabel {self.label}\n"
         if '"$3" rm -f -v "$1"' in script:
-            return f"label {LABEL}\n"
+            return f"label {self.label}\n"
         if "status=$(auditctl -s)" in script:
             self.marks = [words[0]]
             return f"{STATUS}log 77 1000\n"
         if "echo window" in script:
-            marks = [*self.marks, words[0]]
-            lines = "".join(
-                f"type=USER msg=audit(1700000000.100:{serial}): pid=9 uid=0 msg='text={mark}'\n" for serial, mark in enumerate(marks, 10)
-            )
-            return f"{STATUS}mode 1\nwindow\n{lines}"
+            begin, end = (_mark(serial, mark) for serial, mark in zip((RECORD - 1, RECORD + 100), (*self.marks, words[0]), strict=True))
+            return f"{STATUS.replace('lost 0', f'lost {self.lost}')}mode 1\nwindow\n{begin}{self.records}{end}"
         return ""
+
+
+def _mark(serial: int, mark: str) -> str:
+    return f"type=USER msg=audit(1700000000.100:{serial}): pid=9 uid=0 msg='text={mark}'\n"
 
 
 class StandingMachine:

@@ -20,8 +20,14 @@ def denials(*pairs: tuple[str, str]) -> Sequence[Denial]:
     return attribute(lines, Scope("web_t", "s0:c1,c2", frozenset())).scenario
 
 
-def verdict(expect: object = "none", found: Sequence[Denial] = (), doubts: Sequence[str] = (), failures: Sequence[str] = ()) -> Verdict:
-    return judge(Expect.model_validate({"denials": expect}), Evidence(doubts, failures, found, ()))[0]
+def verdict(
+    expect: object = "none",
+    found: Sequence[Denial] = (),
+    doubts: Sequence[str] = (),
+    failures: Sequence[str] = (),
+    reservations: Sequence[str] = (),
+) -> Verdict:
+    return judge(Expect.model_validate({"denials": expect}), Evidence(doubts, failures, found, (), reservations))[0]
 
 
 def test_nothing_wrong_is_a_pass() -> None:
@@ -34,6 +40,14 @@ def test_a_failed_step_is_a_fail() -> None:
 
 def test_a_doubt_outweighs_a_failure() -> None:
     assert verdict(doubts=["records were lost"], failures=["step 'x' failed"]) is Verdict.ERROR
+
+
+def test_what_is_not_enough_for_a_pass_is_no_pass() -> None:
+    assert verdict("any", denials(("etc_t", "read")), reservations=["the label was in denials only"]) is Verdict.ERROR
+
+
+def test_what_is_not_enough_for_a_pass_is_enough_for_a_fail() -> None:
+    assert verdict(found=denials(("etc_t", "read")), reservations=["the label was in denials only"]) is Verdict.FAIL
 
 
 def test_a_denial_is_a_fail() -> None:

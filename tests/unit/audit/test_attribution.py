@@ -81,3 +81,55 @@ DBUS = "system_u:system_r:system_dbusd_t:s0"
 )
 def test_a_denial_that_the_container_may_have_written_itself_is_a_doubt(line: bytes, doubtful: bool) -> None:
     assert bool(attribute([line], SCOPE).claimed) is doubtful
+
+
+ENTRY = f'avc:  denied  {{ entrypoint }} for  pid=9 comm="runc" scontext={PROCESS} tcontext={FILE} tclass=file permissive=0'
+READ = f'avc:  denied  {{ read }} for  pid=9 comm="web" scontext={PROCESS} tcontext={FILE} tclass=file permissive=0'
+RUNC = "system_u:system_r:dockerd_t:s0"
+
+
+def event(said: str, subject: str, *, kind: str = "AVC", serial: int = 8) -> list[bytes]:
+    """A record, and the kernel's of the system call in which it came, with the context that the process had at the call's end."""
+    head, call = f"msg=audit(1700000000.123:{serial}):", 'arch=c000003e syscall=59 success=no exit=-13 pid=9 comm="web"'
+    return [f"type={kind} {head} {said}".encode(), f"type=SYSCALL {head} {call} subj={subject} key=(null)".encode()]
+
+
+@pytest.mark.parametrize(
+    ("lines", "contexts"),
+    [
+        (event(READ, PROCESS), {PROCESS}),
+        (event(READ.replace("permissive=0", "permissive=1"), PROCESS), {PROCESS}),
+        (event(READ, PROCESS)[:1], set()),
+        (event(ENTRY, RUNC), set()),
+        ([event(READ, PROCESS)[0], sent("USER_CMD", PROCESS, "x").replace(b":7)", b":8)")], set()),
+        (event(READ.replace("denied", "granted"), PROCESS), set()),
+        (event(READ.replace("web_t", "helper_t"), PROCESS.replace("web_t", "helper_t")), {PROCESS.replace("web_t", "helper_t")}),
+        (event(READ.replace("c1,c2", "c7,c8"), PROCESS.replace("c1,c2", "c7,c8")), set()),
+        (event(READ, PROCESS)[:1] + event(READ, PROCESS, serial=9)[1:], set()),
+        (event(f"pid=9 uid=0 subj={DBUS} msg='{CLAIM}'", PROCESS, kind="USER_AVC"), set()),
+    ],
+    ids=["read", "permissive", "no call", "exec refused", "sent", "granted", "other domain", "other level", "other event", "claimed"],
+)
+def test_a_process_ran_where_the_kernel_says_so_of_the_denial_and_of_its_call(lines: list[bytes], contexts: set[str]) -> None:
+    assert attribute(lines, SCOPE).ran_as == contexts
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        sent("USER_AVC", PROCESS, CLAIM),
+        sent("USER", PROCESS, f"x' type=AVC msg=audit(1700000000.123:8): {CLAIM} '"),
+        b"type=AVC msg=audit(1700000000.123:5): avc:  denied  { read } for  pid=1 scontext=u:r",
+    ],
+    ids=["claimed", "forged", "unread"],
+)
+def test_nothing_is_known_of_processes_beside_a_record_that_is_in_doubt(line: bytes) -> None:
+    assert attribute([*event(READ, PROCESS), line], SCOPE).ran_as == set()
+
+
+def test_records_that_are_in_doubt_are_told() -> None:
+    lines = [sent("USER_AVC", PROCESS, CLAIM), b"type=AVC msg=audit(1700000000.123:5): avc:  denied  { read } for  pid=1 scontext=u:r"]
+    assert [doubt.partition(",")[0] for doubt in attribute(lines, SCOPE).doubts] == [
+        "1 records of the window could not be read",
+        "1 records of the window may be the container's own words",
+    ]

@@ -14,10 +14,7 @@ from hypothesis import strategies as st
 from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level
 from selab.container.run import ContainerRefused, _archive, run_arguments, running, volume_label
-from selab.container.runtime import runtimes
-from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
-from selab.outcome import Outcome, label_doubts
 from selab.policy.contexts import FileContexts, FileSpec
 from selab.progress import Progress
 from selab.project import Project
@@ -110,24 +107,6 @@ def test_a_level_has_two_categories() -> None:
     assert 0 <= int(low[1:]) < int(high[1:]) < 1024
 
 
-def test_the_label_that_was_asked_for_leaves_no_doubt() -> None:
-    assert label_doubts(LABEL, frozenset({"system_u:system_r:web_t:s0:c1,c2"})) == []
-
-
-def test_another_type_is_a_doubt() -> None:
-    assert label_doubts(LABEL, frozenset({"system_u:system_r:spc_t:s0"})) == [
-        "a process of the container ran as system_u:system_r:spc_t:s0, not as web_t:s0:c1,c2"
-    ]
-
-
-def test_another_level_is_a_doubt() -> None:
-    assert label_doubts(LABEL, frozenset({"system_u:system_r:web_t:s0"})) != []
-
-
-def test_a_label_that_nobody_saw_is_a_doubt() -> None:
-    assert label_doubts(LABEL, frozenset()) != []
-
-
 NO_DAEMON = (125, "", "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?.")
 
 
@@ -173,9 +152,3 @@ def test_a_runtime_that_is_lacking_still_is_no_failure_of_the_workload(tmp_path:
     with pytest.raises(SelabError, match="Podman does not answer") as caught:
         started(tmp_path, lacking, lacking, runtime="podman")
     assert not isinstance(caught.value, ContainerRefused)
-
-
-def test_docker_that_stops_answering_is_a_doubt() -> None:
-    outcome = Outcome(labels=frozenset({LABEL.context}), steps=[StepResult("get", False, 0.1, "Cannot connect to the Docker daemon at x")])
-    outcome.conclude(LABEL, runtimes()["docker"])
-    assert outcome.doubts == ["Docker stopped answering at the step 'get'"]
