@@ -17,7 +17,8 @@ def raw_from_journal(entries: bytes) -> bytes:
     """Entries of `journalctl --output=json` as lines of audit.log; what is no audit record is left out.
 
     A record may be there twice: as the kernel printed it, and from its audit socket, where journald listens to that. Then the socket's
-    is taken. Fields: systemd.journal-fields(7), journald-audit.c; a message with odd bytes is a list of numbers.
+    is taken. Fields: systemd.journal-fields(7), journald-audit.c; a message with odd bytes is a list of numbers. What a process writes to
+    /dev/kmsg has never the kernel's facility, 0 (Documentation/ABI/testing/dev-kmsg).
     """
     printed, sent = [], []
     for line in entries.splitlines():
@@ -25,7 +26,7 @@ def raw_from_journal(entries: bytes) -> bytes:
             entry = json.loads(line)
             if entry["_TRANSPORT"] == "audit":
                 sent.append(_from_socket(entry))
-            elif found := _PRINTED.fullmatch(_message(entry)):
+            elif entry.get("SYSLOG_FACILITY", "0") == "0" and (found := _PRINTED.fullmatch(_message(entry))):
                 name = type_names().get(found.group(1).decode(), f"UNKNOWN[{found.group(1).decode()}]")
                 printed.append(f"type={name} msg=".encode() + found.group(2).replace(b"\n", b" "))
         except (ValueError, KeyError, TypeError):

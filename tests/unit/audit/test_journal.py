@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,11 @@ def test_a_record_that_is_there_twice_is_taken_once() -> None:
 
 def test_a_message_with_odd_bytes_is_a_list_of_numbers() -> None:
     assert journal(PRINTED | {"MESSAGE": list(PRINTED["MESSAGE"].encode()) + [255]}) == RAW + b"\xff"
+
+
+@pytest.mark.parametrize(("facility", "taken"), [("0", RAW), ("1", b"")])
+def test_what_a_process_wrote_into_the_kernels_log_is_no_record(facility: str, taken: bytes) -> None:
+    assert journal(PRINTED | {"SYSLOG_FACILITY": facility}) == taken
 
 
 def test_what_is_no_record_is_left_out() -> None:
