@@ -33,6 +33,7 @@ from selab.policy.load import Mode  # noqa: E402
 from selab.progress import Progress  # noqa: E402
 from selab.project import Project, find_project  # noqa: E402
 from selab.rehearsal import after_last_run  # noqa: E402
+from selab.request import Request, plan  # noqa: E402
 from selab.vm.machine import Machine  # noqa: E402
 
 CONTAINER = {"container", "steps", "remove", "image"}
@@ -110,8 +111,8 @@ def by_selab(guest: Guest, project: Project) -> Stages:
     """What `selab watch` does for a save."""
     progress, clock = Progress(), Clock()
     with clock.stage("all"):
-        request = after_last_run(project, experiment.Request("apache", mode=Mode.PERMISSIVE))
-        wanted = experiment.plan(project, request)
+        request = after_last_run(project, Request("apache", mode=Mode.PERMISSIVE))
+        wanted = plan(project, request)
         with experiment.begun(project, wanted):
             result = experiment.run_on(guest, Machine(project), project, wanted, progress)
         History.of(project).add(result)

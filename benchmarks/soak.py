@@ -32,6 +32,7 @@ from selab.policy.load import Mode
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.rehearsal import after_last_run
+from selab.request import Request
 from selab.vm.machine import Machine
 
 POLICY = "selab_apache_full"
@@ -118,7 +119,7 @@ class Soak:
 
     def _run(self, mode: Mode) -> str:
         try:
-            request = after_last_run(self.project, experiment.Request("apache", POLICY, mode))
+            request = after_last_run(self.project, Request("apache", POLICY, mode))
             result = experiment.run(self.project, self.machine, request, Progress())
         except SelabError as error:
             print(f"     {error.what} {error.detail}", flush=True)

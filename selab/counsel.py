@@ -17,7 +17,6 @@ from selab.container.label import runtime_file_type
 from selab.document import DenialEntry
 from selab.draft import source
 from selab.errors import InputError, SelabError
-from selab.experiment import NO_POLICY
 from selab.history import StoredRun
 from selab.policy.ask import ask
 from selab.policy.base import BasePolicy
@@ -26,6 +25,7 @@ from selab.policy.load import Mode
 from selab.progress import Progress
 from selab.project import Project
 from selab.rehearsal import candidate_of
+from selab.request import NO_POLICY
 from selab.scenario import load_scenario
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from selab import experiment
 from selab.document import RunDocument
 from selab.errors import InputError
-from selab.experiment import Machine, Request
+from selab.experiment import Machine
 from selab.history import History
 from selab.host import Host
 from selab.policy.module import PolicyModule
 from selab.progress import Progress
 from selab.project import Project
 from selab.rehearsal import after_last_run
+from selab.request import Request, plan
 
 
 def drafts(project: Project, scenario: str) -> Project:
@@ -33,8 +34,8 @@ def _drafts(project: Project) -> Path:
 
 
 def candidate(project: Project, scenario: str, policy: str | None, doing: str) -> PolicyModule:
-    """The candidate of a scenario, or `policy`. Raises InputError where it has none for `doing`, or what experiment.plan raises."""
-    module = experiment.plan(project, Request(scenario, policy)).module
+    """The candidate of a scenario, or `policy`. Raises InputError where it has none for `doing`, or what plan raises."""
+    module = plan(project, Request(scenario, policy)).module
     if module is None:
         hint = f"Name one with --policy, or write one to begin with: `selab new policy {scenario}`."
         raise InputError(f"There is no candidate to {doing}.", f"The scenario '{scenario}' has none.", hint)

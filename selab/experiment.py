@@ -14,7 +14,6 @@ from selab.audit.attribution import Attribution, Scope, attribute
 from selab.audit.denial import Denial
 from selab.audit.window import Window, close_window, open_window, release
 from selab.cache import cache_dir
-from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel, random_level, runtime_default_type, runtime_file_type
 from selab.container.run import Container, ContainerRefused, running
 from selab.container.runtime import Runtime, runtimes
@@ -32,17 +31,14 @@ from selab.policy.contexts import FileContexts, file_contexts
 from selab.policy.decide import can_decide
 from selab.policy.guard import renewed, restore_mode, switch_mode
 from selab.policy.load import ANY, Mode, load_base
-from selab.policy.module import PolicyModule, load_module
 from selab.policy.relabel import label_files, restore_labels
 from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
 from selab.policy.trespass import beyond_its_own
 from selab.progress import Progress
 from selab.project import Project
-from selab.replay import Recorded, replay
-from selab.scenario import Scenario, load_scenario
+from selab.replay import replay
+from selab.request import Plan, Request, plan
 from selab.verdict import Evidence, Verdict, judge
-
-NO_POLICY = "none"
 
 
 class Machine(Rescuer, Protocol):
@@ -53,46 +49,6 @@ class Machine(Rescuer, Protocol):
 
     def ensure(self, progress: Progress) -> Guest: ...
     def equip(self, guest: Guest, runtime: str, progress: Progress) -> None: ...
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for.
-
-    `policy` is a name, `none` for the base policy alone, or nothing for the scenario's own. `beside` is called after the steps, while the
-    container still runs; `meanwhile` before them, with the base policy, and is not to take long. `before` are the records of an earlier
-    run, of which a changed candidate is asked first; `base` is the base policy of the run before, with which the candidate is compiled
-    and linked while the VM is being reached. `installed`: the candidate is in the guest's module store already, and the policy of the
-    store is what is to be proven.
-    """
-
-    scenario: str
-    policy: str | None = None
-    mode: Mode = Mode.ENFORCING
-    keep: bool = False
-    beside: Callable[[], None] | None = None
-    meanwhile: Callable[[BasePolicy], None] | None = None
-    before: Recorded | None = None
-    base: BasePolicy | None = None
-    installed: bool = False
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What will be run, read and validated before anything is changed."""
-
-    request: Request
-    scenario: Scenario
-    image: Image
-    module: PolicyModule | None
-
-    @property
-    def mode(self) -> Mode:
-        return self.request.mode
-
-    @property
-    def policy(self) -> str:
-        return self.module.name if self.module else NO_POLICY
 
 
 @dataclass(frozen=True)
@@ -157,15 +113,6 @@ class Run:
     timings: dict[str, float]
     hidden: tuple[Denial, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def plan(project: Project, request: Request) -> Plan:
-    """Read and validate everything that the user wrote. Raises InputError; nothing has been changed by then."""
-    scenario = load_scenario(project, request.scenario)
-    image = find_image(project, scenario.image)
-    name = request.policy or scenario.policy
-    module = None if name == NO_POLICY else load_module(project, name)
-    return Plan(request, scenario, image, module)
 
 
 def run(project: Project, machine: Machine, request: Request, progress: Progress) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selab.cache import cache_dir
 from selab.errors import InputError
-from selab.experiment import Machine, Request, Run, plan, run_on
+from selab.experiment import Machine, Run, run_on
 from selab.guest import Guest
 from selab.lock import vm_lock
 from selab.policy import store
@@ -16,6 +16,7 @@ from selab.policy.module import PolicyModule, load_module
 from selab.policy.toolchain import GUEST_WORKDIR, Toolchain, choose_toolchain
 from selab.progress import Progress
 from selab.project import Project
+from selab.request import Request, plan
 from selab.scenario import load_scenario, scenario_names
 
 

@@ -13,7 +13,6 @@ from selab.audit.denial import DenialKey, shown_target
 from selab.cache import cache_dir
 from selab.document import DenialEntry, RunDocument
 from selab.errors import InputError, SelabError
-from selab.experiment import Request
 from selab.history import History
 from selab.policy.base import known_base
 from selab.policy.lint.names import vocabulary
@@ -22,6 +21,7 @@ from selab.progress import Listener, Progress
 from selab.project import Project, nearest
 from selab.rehearsal import after_last_run
 from selab.report.text import plain
+from selab.request import Request
 from selab.verdict import Verdict
 
 _PERMISSIONS = re.compile(r"\((?:class|common) \S+ \(([^()]*)\)")

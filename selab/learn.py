@@ -11,12 +11,13 @@ from selab.advice.advise import Advice
 from selab.counsel import suggestion
 from selab.document import RunDocument
 from selab.draft import candidate, drafts, put_source, run_and_keep, source
-from selab.experiment import Machine, Request
+from selab.experiment import Machine
 from selab.history import History
 from selab.policy.load import Mode
 from selab.progress import Progress
 from selab.project import Project
 from selab.rehearsal import recorded, rehearse
+from selab.request import Request
 from selab.verdict import Verdict
 
 ROUNDS = 6

@@ -14,7 +14,7 @@ from selab.audit.denial import shown_target
 from selab.document import DenialEntry, RunDocument
 from selab.draft import candidate, drafts, put_source, run_and_keep, source
 from selab.errors import InputError
-from selab.experiment import Machine, Request
+from selab.experiment import Machine
 from selab.policy.decide import Access
 from selab.policy.load import Mode
 from selab.policy.units import Unit, narrowed, units, without
@@ -23,6 +23,7 @@ from selab.project import Project
 from selab.reduce import reduce
 from selab.rehearsal import candidate_of
 from selab.replay import Replay, replay
+from selab.request import Request
 from selab.verdict import Verdict
 
 RUNS = 20

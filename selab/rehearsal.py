@@ -7,7 +7,6 @@ from pathlib import Path
 
 from selab.cache import cache_dir
 from selab.errors import InputError, SelabError
-from selab.experiment import NO_POLICY, Request
 from selab.history import History, StoredRun
 from selab.policy.base import BasePolicy, known_base, newest_base
 from selab.policy.build import CompiledModule
@@ -17,6 +16,7 @@ from selab.policy.toolchain import host_toolchain
 from selab.progress import Progress
 from selab.project import Project
 from selab.replay import Recorded, Replay, replay
+from selab.request import NO_POLICY, Request
 from selab.scenario import scenario_names
 
 

@@ -11,13 +11,14 @@ import watchfiles
 
 from selab import experiment
 from selab.errors import SelabError, Unreachable
-from selab.experiment import Machine, Request
+from selab.experiment import Machine
 from selab.guest import Guest
 from selab.lock import vm_lock
 from selab.lockout import LockedOut
 from selab.progress import Progress
 from selab.project import Project
 from selab.rehearsal import after_last_run
+from selab.request import Plan, Request, plan
 from selab.scenario import load_scenario
 
 ENDINGS = {".te", ".fc", ".if", ".yaml", ".yml"}
@@ -69,7 +70,7 @@ class Watch:
     def _run(self) -> experiment.Run | SelabError:
         progress = self.progress()
         try:
-            wanted = experiment.plan(self.project, after_last_run(self.project, self.request))
+            wanted = plan(self.project, after_last_run(self.project, self.request))
             doing = f"selab watch {wanted.scenario.name}"
             with experiment.begun(self.project, wanted, progress), vm_lock(self.project, doing, progress):
                 try:
@@ -83,7 +84,7 @@ class Watch:
         except SelabError as error:
             return error
 
-    def _run_on(self, wanted: experiment.Plan, progress: Progress) -> experiment.Run:
+    def _run_on(self, wanted: Plan, progress: Progress) -> experiment.Run:
         return experiment.run_on(self._connected(progress), self.machine, self.project, wanted, progress)
 
     def _connected(self, progress: Progress) -> Guest:

@@ -10,6 +10,7 @@ import click
 
 from selab.cli.complete import policies, scenarios
 from selab.cli.context import Context, pass_context
+from selab.request import Request
 
 if TYPE_CHECKING:
     from selab.document import RunDocument
@@ -63,7 +64,7 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     beside = machine.shell if chosen["shell"] else None
     history = History.of(context.project)
     study = Study()
-    wanted = experiment.Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside, None if as_json else study.begin)
+    wanted = Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside, None if as_json else study.begin)
     request = after_last_run(context.project, wanted)
     result = experiment.run(context.project, machine, request, context.progress)
     document = history.add(result)

@@ -7,6 +7,7 @@ import click
 from selab.cli.complete import policies, scenarios
 from selab.cli.context import Context, pass_context
 from selab.cli.run import MODES
+from selab.request import Request, plan
 
 
 @click.command()
@@ -49,6 +50,6 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
         show_run(document, context.out, change=history.change(document), advice=advice)
 
     study = Study()
-    request = experiment.Request(scenario, policy, Mode(MODES[setenforce]), meanwhile=study.begin)
-    experiment.plan(project, request)
+    request = Request(scenario, policy, Mode(MODES[setenforce]), meanwhile=study.begin)
+    plan(project, request)
     Watch(project, machine_of(project), request, context.new_progress, began, ended).forever()

@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from selab.errors import InputError, SelabError
-from selab.experiment import Plan
 from selab.project import CONFIG, Project, ProjectConfig
+from selab.request import Plan
 
 OWN = (".selab", ".vagrant")
 """What a project's directory holds that is no file of the user's: never sent, never replaced."""

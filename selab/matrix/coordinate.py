@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from selab import experiment
 from selab.history import History, Record
 from selab.matrix import slots
 from selab.matrix.bundle import pack
@@ -22,6 +21,7 @@ from selab.matrix.model import Matrix
 from selab.matrix.plan import Cell, Ended, cells
 from selab.matrix.work import Answer, Log, Task, run_task
 from selab.project import Project
+from selab.request import plan
 
 WORKERS = 2
 """VMs at a time unless the user says otherwise: two fit into any machine that one fits into twice."""
@@ -64,7 +64,7 @@ def run_matrix(
 def tasks_of(project: Project, matrix: Matrix, wish: Wish, log: Log) -> list[Task]:
     """The runs, each with all that a worker needs for it."""
     wanted = cells(project, matrix)
-    bundle = pack(project, (experiment.plan(project, cell.request) for cell in wanted))
+    bundle = pack(project, (plan(project, cell.request) for cell in wanted))
     settings, topic = matrix.settings(project.config.vm), f"selab-matrix-{secrets.token_hex(8)}"
     home = _name(project) if wish.scheduler else str(slots.home(project))
 

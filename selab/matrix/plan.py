@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from selab import experiment
 from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS, InputError
 from selab.history import Record
 from selab.matrix.model import Matrix, Which
 from selab.policy.load import Mode
 from selab.project import Project
+from selab.request import Request, plan
 from selab.scenario import load_scenario
 from selab.verdict import Verdict
 
@@ -27,8 +27,8 @@ class Cell:
     expected: Verdict = Verdict.PASS
 
     @property
-    def request(self) -> experiment.Request:
-        return experiment.Request(self.scenario, self.policy, self.mode)
+    def request(self) -> Request:
+        return Request(self.scenario, self.policy, self.mode)
 
     def __str__(self) -> str:
         return f"{self.scenario} {self.policy} {self.mode.value} {self.guest}"
@@ -89,7 +89,7 @@ def cells(project: Project, matrix: Matrix) -> tuple[Cell, ...]:
         raise InputError("The matrix excludes all that it has.", hint="Take something out of `exclude`.")
     found = tuple(Cell(*one, _expected(matrix, one)) for one in left)
     for cell in found:
-        experiment.plan(project, cell.request)
+        plan(project, cell.request)
     return found
 
 

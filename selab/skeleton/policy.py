@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from selab.errors import InputError
-from selab.experiment import NO_POLICY
 from selab.progress import Progress
 from selab.project import Project
+from selab.request import NO_POLICY
 from selab.skeleton.files import create, require_free
 from selab.skeleton.ground import FILES, TEMPLATE, Ground, ground
 from selab.skeleton.image import Connect, ImageConfig, image_config, quoted

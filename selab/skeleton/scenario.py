@@ -7,11 +7,11 @@ from pathlib import Path
 
 from selab.container.image import find_image
 from selab.errors import InputError
-from selab.experiment import NO_POLICY
 from selab.guest import Guest
 from selab.host import Host
 from selab.policy.module import policy_names, require_policy
 from selab.project import NAME, Project
+from selab.request import NO_POLICY
 from selab.scenario import Scenario
 from selab.skeleton.compose import from_compose
 from selab.skeleton.container import from_container

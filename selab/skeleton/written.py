@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from selab.experiment import NO_POLICY
+from selab.request import NO_POLICY
 from selab.skeleton.draft import Draft
 
 KEYS = ("description", "policy", "image", "command", "ports", "volumes", "cap_add", "cap_drop", "user", "environment", "read_only")

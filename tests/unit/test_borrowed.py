@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from selab import experiment
-from selab.experiment import Request
 from selab.policy import guard
 from selab.progress import Progress
 from selab.project import Project, find_project
+from selab.request import Request
 from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
 
 

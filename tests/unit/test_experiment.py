@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from selab.document import document_of
-from selab.experiment import Request, Run, run
+from selab.experiment import Run, run
 from selab.progress import Progress
 from selab.project import Project
+from selab.request import Request
 from selab.verdict import Verdict
 from tests.unit.obedient import LABEL, RECORD, ObedientGuest, StandingMachine, keep_base
 

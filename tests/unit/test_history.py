@@ -15,11 +15,12 @@ from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
-from selab.experiment import Plan, Request, Run
+from selab.experiment import Run
 from selab.history import History, change_in_words, compare
 from selab.outcome import Outcome
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.module import PolicyModule
+from selab.request import Plan, Request
 from selab.scenario import Scenario
 from selab.verdict import Verdict
 from tests.unit.documents import DENIAL, document

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from selab import experiment
 from selab.errors import InputError, SelabError
-from selab.experiment import Request, plan, run_on
+from selab.experiment import run_on
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig, find_project
+from selab.request import Request, plan
 from selab.scenario import Scenario, _downward
 from selab.vm.ssh import command_line
 from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from selab.errors import InputError
-from selab.experiment import Request, plan
 from selab.initial import init
 from selab.project import find_project
+from selab.request import Request, plan
 
 
 def test_it_makes_a_project_whose_scenario_can_be_planned(tmp_path: Path) -> None:

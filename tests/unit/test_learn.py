@@ -12,17 +12,18 @@ from selab.learn import learn
 from selab.policy.module import load_module
 from selab.progress import Progress
 from selab.project import Project
+from selab.request import Request
 
 
 def test_a_round_is_timed_by_itself(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
     given, timed = Progress(), []
 
-    def run(drafting: Project, machine: object, request: experiment.Request, progress: Progress) -> None:
+    def run(drafting: Project, machine: object, request: Request, progress: Progress) -> None:
         timed.append(dict(progress.timings))
         raise SelabError("That is enough.")
 
-    monkeypatch.setattr(experiment, "plan", lambda *_: SimpleNamespace(module=load_module(project, "web")))
+    monkeypatch.setattr("selab.draft.plan", lambda *_: SimpleNamespace(module=load_module(project, "web")))
     monkeypatch.setattr(experiment, "run", run)
     with given.step("Starting the container of an earlier round", "container"):
         pass

@@ -19,11 +19,11 @@ from selab.advice.need import Need
 from selab.advice.remedy import Kind
 from selab.container.label import runtime_file_type
 from selab.counsel import causes_of
-from selab.experiment import NO_POLICY
 from selab.policy.decide import Cause
 from selab.progress import Progress
 from selab.project import Project
 from selab.rehearsal import candidate_of
+from selab.request import NO_POLICY
 
 TABLE = Path(__file__).with_name("advice_table.toml")
 ADVICE = Path(__file__).parents[2] / "docs" / "advice.md"
