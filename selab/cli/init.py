@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -25,7 +26,8 @@ def init(context: Context, directory: Path) -> None:
 
     for name in init(directory):
         context.out.print(safe(str(directory / name)))
-    context.console.print("Go there, then: `selab run apache --setenforce no`", markup=False)
+    there = "" if directory.resolve() == Path.cwd() else f"cd {shlex.quote(str(directory))} && "
+    context.console.print(safe(f"Then: `{there}selab run apache --setenforce no`"))
 
 
 @click.command()
