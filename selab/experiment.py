@@ -24,7 +24,7 @@ from selab.lock import vm_lock
 from selab.lockout import Rescuer, see_login, undone
 from selab.outcome import Outcome
 from selab.policy import changes
-from selab.policy.base import BasePolicy, StoreChanged, ensure_base, same_store, survey
+from selab.policy.base import BasePolicy, StoreChanged, ensure_base, keep_facts, same_store, survey
 from selab.policy.build import CompiledModule
 from selab.policy.candidate import LoadedPolicy, WantedPolicy, compiled_all, linked, linked_file, require_type
 from selab.policy.contexts import FileContexts, file_contexts
@@ -156,10 +156,10 @@ def _run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, prog
         found = _attempt(lab)
     except StoreChanged:
         lab = _prepare(guest, machine, project, wanted, progress)
-        if expected and lab.base.facts.fingerprint != expected.facts.fingerprint:
-            notes.append("The guest's policy store is not the one of the run before.")
         found = _attempt(lab)
     hidden: tuple[Denial, ...] = ()
+    if expected and expected.facts.without == lab.base.facts.without and expected.facts.fingerprint != lab.base.facts.fingerprint:
+        notes.append("The guest's policy store is not the one of the run before.")
     notes += changes.in_words(found.changed, lab.runtime.settings)
     notes += [*found.loaded.notes, *found.outcome.notes]
     notes += [f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out]
@@ -201,6 +201,7 @@ def _prepare(guest: Guest, machine: Machine, project: Project, wanted: Plan, pro
             base = expected
         else:
             base = ensure_base(guest, survey(names).of(guest), tools, cache_dir(), progress)
+            keep_facts(base.facts, project.store)
         tools = choose_toolchain(guest, project.state / "policy", base.demands)
         candidates = _candidates(wanted, base, tools, project)
     level = wanted.scenario.label.level

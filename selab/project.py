@@ -99,6 +99,11 @@ class Project:
         return path
 
     @property
+    def store(self) -> Path:
+        """What the guest has said of its policy store."""
+        return self.state / "store.json"
+
+    @property
     def policies(self) -> Path:
         return self.drafts or self.root / "policies"
 

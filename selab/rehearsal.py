@@ -86,7 +86,7 @@ def find_base(project: Project, progress: Progress) -> BasePolicy | None:
 
 def _last_base(project: Project) -> BasePolicy | None:
     runs = History.of(project).latest(1)
-    return known_base(runs[0].document.base, cache_dir()) if runs else None
+    return known_base(runs[0].document.base, cache_dir(), project.store) if runs else None
 
 
 def after_last_run(project: Project, request: Request) -> Request:

@@ -122,7 +122,7 @@ def _project(task: Task, directory: Path, progress: Progress) -> Project:
 def _last_base(project: Project) -> BasePolicy | None:
     """The base policy of the slot's last run: with that the candidate is compiled while the VM is being reached."""
     fingerprint = read_json(project.state / LAST).get("base")
-    return known_base(fingerprint, cache_dir()) if isinstance(fingerprint, str) else None
+    return known_base(fingerprint, cache_dir(), project.store) if isinstance(fingerprint, str) else None
 
 
 class _Teller(Silent):

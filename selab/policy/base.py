@@ -221,8 +221,7 @@ def ensure_base(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, 
         told = _told(directory)
     if not told:
         raise SelabError("The guest's policy store changed while it was read.", hint="Run again.")
-    if _last_facts(directory) != facts:
-        write_json(directory / FACTS, asdict(facts))
+    keep_facts(facts, directory / FACTS)
     return _base(directory, facts, told)
 
 
@@ -233,18 +232,29 @@ def _read(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progre
         keep_base(archive, facts.selinux_type, tools, cache, facts.without, newer=Toolchain(guest, GUEST_WORKDIR))
 
 
-def known_base(fingerprint: str, cache: Path) -> BasePolicy | None:
-    """The base policy with that fingerprint out of the cache, without a guest; the facts are those of the last guest that had it."""
+def known_base(fingerprint: str, cache: Path, own: Path | None = None) -> BasePolicy | None:
+    """The base policy with that fingerprint out of the cache, without a guest.
+
+    Its facts are those in the file `own`, where `keep_facts` has written what a project's guest says, or else those of the last guest of
+    any project that had it.
+    """
     directory = _directory(fingerprint, cache)
-    facts = _last_facts(directory)
     told = _told(directory)
+    kept = (_facts_at(path) for path in (own, directory / FACTS) if path)
+    facts = next((each for each in kept if each and each.fingerprint == fingerprint), None)
     return _base(directory, facts, told) if facts and told else None
+
+
+def keep_facts(facts: StoreFacts, path: Path) -> None:
+    """Write down what a guest has said of its policy store."""
+    if _facts_at(path) != facts:
+        write_json(path, asdict(facts))
 
 
 def newest_base(cache: Path) -> BasePolicy | None:
     """The base policy that a guest of any project has had last, out of the cache."""
     there = sorted((cache / "bases").glob(f"*-v{FORMAT}/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    known = ((path.parent, _last_facts(path.parent), _told(path.parent)) for path in there)
+    known = ((path.parent, _facts_at(path), _told(path.parent)) for path in there)
     return next((_base(place, facts, told) for place, facts, told in known if facts and told), None)
 
 
@@ -287,9 +297,9 @@ def _base(directory: Path, facts: StoreFacts, told: Mapping[str, Any]) -> BasePo
     return BasePolicy(facts, directory, frozenset(told["dangling"]), tuple(told["left_out"]), bool(told.get("denies")))
 
 
-def _last_facts(directory: Path) -> StoreFacts | None:
-    """What the last guest with this base policy has said of itself."""
-    told = read_json(directory / FACTS)
+def _facts_at(path: Path) -> StoreFacts | None:
+    """What `keep_facts` has written there."""
+    told = read_json(path)
     try:
         return StoreFacts(**{**told, "without": tuple(told["without"])})
     except (KeyError, TypeError):

@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from selab.errors import SelabError
-from selab.policy.base import BasePolicy, StoreChanged, StoreFacts, ensure_base, keep_base, known_base, newest_base, same_store, survey
+from selab.policy.base import (
+    BasePolicy,
+    StoreChanged,
+    StoreFacts,
+    ensure_base,
+    keep_base,
+    keep_facts,
+    known_base,
+    newest_base,
+    same_store,
+    survey,
+)
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from tests.unit.conftest import BASE
@@ -126,6 +137,25 @@ def test_the_facts_of_the_last_guest_are_known_without_it(tmp_path: Path, tools:
     keep_base(archive(FILES), "test", tools, tmp_path)
     ensure_base(FakeGuest(), wanted, tools, tmp_path, Progress())
     known = known_base(wanted.fingerprint, tmp_path)
+    assert known is not None and known.facts == wanted
+
+
+def test_what_ones_own_guest_says_goes_before_what_anothers_says(tmp_path: Path, tools: Toolchain) -> None:
+    """Two projects whose guests have the same base policy: each has a candidate, and a signature, of its own."""
+    mine = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("mine",), signature="m")
+    keep_base(archive(FILES), "test", tools, tmp_path)
+    keep_facts(mine, tmp_path / "store.json")
+    ensure_base(FakeGuest(), replace(mine, without=("other",), signature="o"), tools, tmp_path, Progress())
+    known = known_base(mine.fingerprint, tmp_path, tmp_path / "store.json")
+    assert known is not None and known.facts == mine
+
+
+def test_what_ones_own_guest_said_of_another_store_does_not_count(tmp_path: Path, tools: Toolchain) -> None:
+    wanted = StoreFacts("test", 33, True, False, _fingerprint_of_files())
+    keep_base(archive(FILES), "test", tools, tmp_path)
+    keep_facts(replace(wanted, fingerprint="f" * 64), tmp_path / "store.json")
+    ensure_base(FakeGuest(), wanted, tools, tmp_path, Progress())
+    known = known_base(wanted.fingerprint, tmp_path, tmp_path / "store.json")
     assert known is not None and known.facts == wanted
 
 
