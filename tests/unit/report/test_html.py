@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from selab.advice.advise import Advice
+from selab.advice.need import Need
 from selab.cli.root import cli
+from selab.policy.decide import Cause
 from selab.report.html import MARKER, PageRun, page
 from tests.unit.documents import DENIAL, document
 
@@ -58,6 +61,12 @@ def test_every_heading_of_a_table_has_a_scope() -> None:
 def test_the_line_that_names_what_was_denied_is_marked() -> None:
     made = page([PageRun(document(), te="policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n")])
     assert re.findall(r'class="matters"><span class="no">(\d+)<', made) == ["2"]
+
+
+def test_a_denial_that_the_policy_allows_by_now_says_so() -> None:
+    need = Need(1, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"}))
+    made = page([PageRun(document(denials=[DENIAL]), advice=(Advice(need, "", Cause.NONE, ()),))])
+    assert "<td>allowed by the policy as it is on disk now</td>" in made
 
 
 def test_of_several_runs_the_newest_comes_first_and_all_are_compared() -> None:
