@@ -21,8 +21,6 @@ from selab.report.matrix import MatrixWatcher
 
 pytestmark = pytest.mark.slow
 
-TOO_QUICK = "before the label of its processes could be read"
-
 MATRIX = Matrix.model_validate(
     {
         "scenarios": ["apache"],
@@ -50,10 +48,9 @@ def both(project: Project, request: pytest.FixtureRequest) -> Both:
 
 
 def pairs(both: Both) -> list[tuple[RunDocument, RunDocument]]:
-    """Each run of the matrix with the same one on the one VM. Left out is what selab did not see, here or there: under the draft, the
-    container has sometimes ended before anyone could read its label."""
+    """Each run of the matrix with the same one on the one VM."""
     found = [one.result.document for one in both.outcome.ended if isinstance(one.result, Record)]
-    return [pair for pair in zip(found, both.one_by_one, strict=True) if not any(TOO_QUICK in run.reasons[0] for run in pair)]
+    return list(zip(found, both.one_by_one, strict=True))
 
 
 def test_every_run_came_about_on_two_vms(both: Both) -> None:
@@ -64,7 +61,6 @@ def test_every_run_came_about_on_two_vms(both: Both) -> None:
 def test_the_verdicts_are_the_same(both: Both) -> None:
     said = [run.reasons for pair in pairs(both) for run in pair]
     assert [here.verdict for here, _ in pairs(both)] == [there.verdict for _, there in pairs(both)], said
-    assert len(pairs(both)) >= 3
 
 
 def test_the_denials_are_the_same(both: Both) -> None:
@@ -77,8 +73,7 @@ def test_the_steps_came_to_the_same(both: Both) -> None:
 
 
 def test_the_full_policy_passes_and_the_draft_fails_as_expected(both: Both) -> None:
-    seen = {here.run for here, _ in pairs(both)}
-    assert exit_code([one for one in both.outcome.ended if isinstance(one.result, Record) and one.result.document.run in seen]) == 0
+    assert exit_code(both.outcome.ended) == 0
 
 
 def test_the_vms_are_gone_that_were_to_be_removed(both: Both, project: Project) -> None:
