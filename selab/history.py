@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ from selab.errors import InputError, SelabError
 from selab.experiment import Run
 from selab.project import Project
 
+ROOM = 1 << 20
+"""Bytes without which SQLite can neither read nor write: its shared memory is a file as well."""
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process that writes: it holds the database for milliseconds."""
 VERSION = 1
@@ -166,8 +169,15 @@ class History:
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
-            hint = "Move the file away to begin a new history; nothing else depends on it."
-            raise SelabError("The history cannot be used.", f"{self.path}: {error}", hint) from error
+            raise SelabError("The history cannot be used.", *self._why(error)) from error
+
+    def _why(self, error: sqlite3.DatabaseError) -> tuple[str, str]:
+        """What SQLite says, and what to do about it: only a file that is damaged is to be moved away."""
+        name = getattr(error, "sqlite_errorname", "SQLITE_NOTADB")
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) and shutil.disk_usage(self.path.parent).free < ROOM:
+            return f"{self.path}: No space left on its file system ({error}).", "Make room there. The runs that were kept are still in it."
+        damaged = name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+        return f"{self.path}: {error}", "Move the file away to begin a new history; nothing else depends on it." if damaged else ""
 
     def _migrate(self, database: sqlite3.Connection) -> None:
         version = database.execute("PRAGMA user_version").fetchone()[0]

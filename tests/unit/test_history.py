@@ -6,6 +6,7 @@ import datetime
 import multiprocessing
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,7 +83,17 @@ def test_the_beginning_of_two_ids_is_not_enough(history: History) -> None:
 
 def test_a_file_that_is_no_database_is_explained(history: History) -> None:
     history.path.write_bytes(b"not a database at all" * 100)
-    with pytest.raises(SelabError, match="history cannot be used"):
+    with pytest.raises(SelabError, match=r"history cannot be used(.|\n)*Move the file away"):
+        history.find("last")
+
+
+def test_a_history_on_a_full_disk_is_not_to_be_moved_away(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    history.add(finished(1))
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    monkeypatch.setattr(History, "_migrate", lambda *_: (_ for _ in ()).throw(error))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=4096))
+    with pytest.raises(SelabError, match=r"No space left(.|\n)*Make room"):
         history.find("last")
 
 
