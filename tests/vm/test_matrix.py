@@ -43,7 +43,7 @@ def both(project: Project, request: pytest.FixtureRequest) -> Both:
     """The matrix first, and its VMs removed: with the other VM, there would be three at a time."""
     outcome = run_matrix(project, MATRIX, Wish(workers=2, destroy=True), MatrixWatcher(Console(stderr=True)), logging_to)
     run: Callable[..., Run] = request.getfixturevalue("session_run")
-    one_by_one = [document_of(run(one.cell.scenario, one.cell.policy, one.cell.mode.value)) for one in outcome.ended]
+    one_by_one = [document_of(run(one.cell.scenario, policy=one.cell.policy, mode=one.cell.mode.value)) for one in outcome.ended]
     return Both(outcome, one_by_one)
 
 

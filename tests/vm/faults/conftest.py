@@ -1,0 +1,58 @@
+"""What must hold after every fault, and how one is made in the guest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from selab.errors import SelabError
+from selab.experiment import Run
+from selab.history import History
+from selab.project import Project
+from selab.verdict import Verdict
+from selab.vm.machine import Machine
+from tests.vm.faults import FULL
+
+BY_HAND_LIMIT = 600.0
+TIDY = """
+echo 0 >/sys/fs/selinux/enforce; setsebool httpd_enable_homedirs off; hwclock -s 2>/dev/null; systemctl start auditd docker
+auditctl -b 8192 --backlog_wait_time 60000; auditctl -D -k flood; rm -f /var/lib/selab/full*
+"""
+
+
+@pytest.fixture
+def in_guest(machine: Machine) -> Callable[[str], None]:
+    """Run a shell script in the guest, whatever comes of it."""
+
+    def work(script: str) -> None:
+        with contextlib.suppress(SelabError), machine.connect() as guest:
+            guest.run(["sh", "-c", script], timeout=BY_HAND_LIMIT)
+
+    return work
+
+
+@pytest.fixture
+def after_all(project: Project, run: Callable[..., Run], in_guest: Callable[[str], None]) -> Iterator[None]:
+    """Nothing of the user's is lost, the history can be read, and the next run works without a word."""
+    before = {path: path.read_bytes() for path in project.policies.iterdir()}
+    yield
+    assert {path: path.read_bytes() for path in project.policies.iterdir()} == before
+    History.of(project).latest(5)
+    assert run("apache", policy=FULL).verdict is Verdict.PASS
+    in_guest(TIDY)
+
+
+@pytest.fixture
+def begin(project: Project) -> Callable[..., subprocess.Popen[str]]:
+    """Begin selab in its own process: `begin("run", "apache", SELAB_CACHE="/elsewhere")`. `python`: the words instead of `-m selab`."""
+
+    def work(*words: str, python: tuple[str, ...] = ("-m", "selab"), **environment: str) -> subprocess.Popen[str]:
+        command = [sys.executable, *python, "-C", str(project.root), *words]
+        return subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    return work

@@ -1,0 +1,35 @@
+"""The way to the guest breaks in the middle of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from selab.errors import SelabError
+from selab.experiment import Run
+from selab.verdict import Verdict
+from tests.vm.faults import FULL
+
+pytestmark = pytest.mark.usefixtures("after_all")
+
+CUT = "pkill -9 -f sshd-session"
+HUNG = "iptables -I INPUT -p tcp --dport 22 -j DROP"
+"""Nothing is closed: what is sent is dropped without a word, and stays so."""
+
+
+def verdict_of(run: Callable[..., Run], fault: Callable[[], None]) -> Verdict:
+    try:
+        return run("apache", policy=FULL, beside=fault).verdict
+    except SelabError:
+        return Verdict.ERROR
+
+
+def test_a_connection_that_is_cut_is_no_pass(run: Callable[..., Run], in_guest: Callable[[str], None]) -> None:
+    assert verdict_of(run, partial(in_guest, CUT)) is Verdict.ERROR
+
+
+@pytest.mark.slow
+def test_a_connection_that_hangs_is_no_pass(run: Callable[..., Run], in_guest: Callable[[str], None]) -> None:
+    assert verdict_of(run, partial(in_guest, HUNG)) is Verdict.ERROR

@@ -1,0 +1,84 @@
+"""What selab and Vagrant keep of the VM is taken away."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from selab.cache import cache_dir
+from selab.experiment import Run
+from selab.project import Project
+from selab.verdict import Verdict
+from selab.vm.machine import Machine
+from tests.vm.faults import FULL
+
+pytestmark = [pytest.mark.usefixtures("after_all"), pytest.mark.slow]
+
+Begin = Callable[..., subprocess.Popen[str]]
+LIMIT = 600.0
+WHILE_STARTING = """
+import os, signal, sys
+from selab.vm.vagrant import Vagrant
+from selab.progress import Progress
+note = Progress.note
+def killed(self, text):
+    if "Starting domain" in text:
+        os.kill(os.getpid(), signal.SIGKILL)
+    note(self, text)
+Progress.note = killed
+from selab.__main__ import run
+sys.exit(run(sys.argv[1:]))
+"""
+"""selab, killed while Vagrant starts the VM for it."""
+
+
+def virsh(*words: str) -> None:
+    subprocess.run(["virsh", "-c", "qemu:///system", *words], check=True, capture_output=True)
+
+
+def test_vagrants_directory_removed_while_the_vm_runs(project: Project) -> None:
+    shutil.rmtree(project.root / ".vagrant")
+
+
+def test_vagrants_directory_removed_while_the_vm_is_off(project: Project, machine: Machine) -> None:
+    virsh("destroy", machine.files.domain)
+    shutil.rmtree(project.root / ".vagrant")
+
+
+def test_what_selab_remembers_removed(project: Project) -> None:
+    shutil.rmtree(project.state)
+
+
+def test_the_vm_removed_by_hand_and_its_disk_left(machine: Machine) -> None:
+    domain = machine.files.domain
+    virsh("destroy", domain)
+    virsh("undefine", domain)
+
+
+@pytest.fixture
+def box_put_back() -> Iterator[None]:
+    """The box that was there before, for the other projects of this machine."""
+    boxes = cache_dir() / "boxes"
+    aside = boxes.with_name("boxes.aside")
+    yield
+    if aside.exists():
+        shutil.rmtree(boxes, ignore_errors=True)
+        aside.rename(boxes)
+
+
+def test_the_box_removed_while_the_vm_is_off(machine: Machine, run: Callable[..., Run], box_put_back: None) -> None:
+    virsh("destroy", machine.files.domain)
+    boxes = cache_dir() / "boxes"
+    boxes.rename(boxes.with_name("boxes.aside"))
+    assert run("apache", policy=FULL).verdict is Verdict.PASS
+
+
+def test_selab_killed_while_vagrant_makes_the_vm(machine: Machine, begin: Begin) -> None:
+    assert begin("vm", "destroy", "--yes").wait(LIMIT) == 0
+    child = begin("run", "apache", "--policy", FULL, python=("-c", WHILE_STARTING))
+    child.communicate(timeout=LIMIT)
+    assert child.returncode == -signal.SIGKILL

@@ -1,0 +1,69 @@
+"""selab itself ends in the middle."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.vm.faults import FULL
+
+pytestmark = pytest.mark.usefixtures("after_all")
+
+Begin = Callable[..., subprocess.Popen[str]]
+LIMIT = 600.0
+AT = """
+import os, signal, sys
+from selab.progress import Progress
+stage, step = sys.argv.pop(1), Progress.step
+def killed(self, doing, key=""):
+    if doing.startswith(stage):
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    return step(self, doing, key)
+Progress.step = killed
+from selab.__main__ import run
+sys.exit(run(sys.argv[1:]))
+"""
+"""selab, killed when it has been at a stage for three tenths of a second."""
+STAGES = (
+    "Making sure that the VM is up",
+    "Compiling the candidate",
+    "Putting the candidate in force",
+    "Starting the container",
+    "Doing the steps",
+    "Removing the container",
+    "Reading the audit window",
+)
+QUICK = "Putting the candidate in force"
+
+
+@pytest.mark.parametrize("stage", [pytest.param(stage, marks=() if stage == QUICK else pytest.mark.slow) for stage in STAGES])
+def test_selab_killed_at_a_stage(stage: str, begin: Begin) -> None:
+    child = begin("run", "apache", "--policy", FULL, python=("-c", AT, stage))
+    child.communicate(timeout=LIMIT)
+    assert child.returncode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [1.0, 2.5, 4.0, 6.0, 9.0])
+def test_selab_killed_at_some_moment(seconds: float, begin: Begin) -> None:
+    child = begin("run", "apache", "--policy", FULL)
+    time.sleep(seconds)
+    child.send_signal(signal.SIGKILL)
+    child.communicate(timeout=LIMIT)
+    assert child.returncode in (-signal.SIGKILL, 0)
+
+
+@pytest.mark.slow
+def test_ctrl_c_twice_ends_it_and_leaves_nothing(begin: Begin) -> None:
+    child = begin("run", "apache", "--policy", FULL)
+    time.sleep(4)
+    for _ in range(2):
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    child.communicate(timeout=LIMIT)
+    assert child.returncode in (130, -signal.SIGINT, 0)

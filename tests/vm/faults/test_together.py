@@ -1,0 +1,57 @@
+"""More than one selab at a time."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from selab.experiment import Run
+from selab.laboratory import Laboratory
+from selab.progress import Progress
+from selab.project import Project, find_project
+from selab.verdict import Verdict
+from selab.vm.machine import Machine
+from tests.vm.faults import FULL
+
+pytestmark = pytest.mark.usefixtures("after_all")
+
+Begin = Callable[..., subprocess.Popen[str]]
+LIMIT = 600.0
+
+
+def test_a_second_selab_waits_and_says_for_whom(begin: Begin, run: Callable[..., Run]) -> None:
+    others: list[subprocess.Popen[str]] = []
+
+    def beside() -> None:
+        others.extend([begin("--no-wait", "run", "apache", "--policy", FULL), begin("run", "apache", "--policy", FULL)])
+        refused, _ = others[0].communicate(timeout=LIMIT)
+        assert "in use" in refused and "selab run apache" in refused
+
+    assert run("apache", policy=FULL, beside=beside).verdict is Verdict.PASS
+    waited, _ = others[1].communicate(timeout=LIMIT)
+    assert [other.returncode for other in others] == [3, 0]
+    assert "Waiting for the VM, which is in use by: `selab run apache`" in waited.replace("\n", " ")
+
+
+@pytest.fixture
+def neighbour(project: Project, tmp_path: Path) -> Iterator[Laboratory]:
+    """Another project with a VM of its own."""
+    root = tmp_path / "neighbour"
+    shutil.copytree(project.root, root, ignore=shutil.ignore_patterns(".selab", ".vagrant", ".git", ".venv"))
+    other = find_project(root)
+    machine = Machine(other)
+    yield Laboratory(other, machine)
+    machine.destroy(Progress())
+
+
+@pytest.mark.slow
+def test_two_projects_side_by_side(neighbour: Laboratory, run: Callable[..., Run]) -> None:
+    with ThreadPoolExecutor(1) as beside:
+        theirs = beside.submit(neighbour.execute, "apache", policy=FULL)
+        mine = [run("apache", policy=FULL).verdict for _ in range(3)]
+        assert mine == [Verdict.PASS] * 3 and theirs.result(LIMIT).verdict is Verdict.PASS
