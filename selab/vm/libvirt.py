@@ -138,6 +138,12 @@ def has_disk(domain: str) -> bool:
     return virsh("vol-info", "--pool", "default", f"{domain}.img").returncode == 0
 
 
+def forwarded_port(domain: str) -> int:
+    """The port of the loopback that the domain forwards to its SSH, or 0."""
+    found = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22", virsh("dumpxml", domain).stdout)
+    return int(found.group(1)) if found else 0
+
+
 def move_forward(domain: str, old: int, new: int) -> None:
     """Let the domain, which is off, forward the port `new` of the loopback to its SSH instead of `old`."""
     definition = virsh("dumpxml", "--inactive", "--security-info", domain)

@@ -168,7 +168,7 @@ class Machine:
 
     def _bring_up(self, progress: Progress) -> SshGuest:
         """Every state has one answer; none of them is to destroy."""
-        self._place_vagrantfile(progress)
+        vagrantfile.place(self.project, progress)
         self._daemon()
         state = self.vagrant.state()
         if state == "not_created" and self._readopt():
@@ -177,6 +177,7 @@ class Machine:
         log.info("Vagrant says: %s", state)
         if state == "not_created":
             return self._create(progress)
+        self._tell_again(progress)
         if state in SUSPENDED:
             progress.note(f"it is {state}: resuming it")
             return self._starting(lambda: self.vagrant.resume(progress))
@@ -199,7 +200,7 @@ class Machine:
 
     def _create(self, progress: Progress) -> SshGuest:
         provider = self._provider()
-        ours = self._vagrantfile_is_ours()
+        ours = vagrantfile.is_ours(self.project)
         if ours:
             box = boxes.choose(self.project, provider, progress)
             self.files.tell(vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress))
@@ -343,6 +344,24 @@ class Machine:
 
     # --- what Vagrant is told -----------------------------------------------------------------------------------------------------
 
+    def _tell_again(self, progress: Progress) -> None:
+        """Where what Vagrant was told of the VM, or the kernel in its box, was removed: the same once more."""
+        told = self.files.told()
+        if not vagrantfile.is_ours(self.project) or (told and vagrantfile.has_kernel(told)):
+            return
+        provider = self._provider()
+        progress.note("the VM's box was removed" if told else "what Vagrant was told of the VM was removed: telling it again")
+        box = boxes.choose(self.project, provider, progress)
+        if not told:
+            told = vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress)
+            port = libvirt.forwarded_port(self.files.domain) if provider == "libvirt" else 0
+            self.files.tell({**told, "port": port or told["port"]})
+        if not vagrantfile.has_kernel(told):
+            hint = "`selab vm destroy` removes it, and the next run makes a new one."
+            raise SelabError(
+                "The VM cannot be started: its kernel went with its box, which is made otherwise by now.", told["kernel"], hint
+            )
+
     def _move_port(self, progress: Progress) -> None:
         """Give the VM, which is off, another SSH port where somebody took its own meanwhile."""
         told = self.files.told()
@@ -369,16 +388,6 @@ class Machine:
     def _daemon(self) -> None:
         if self._provider() == "libvirt":
             libvirt.ensure()
-
-    def _vagrantfile_is_ours(self) -> bool:
-        """A Vagrantfile that reads selab's parameters; any other is the user's own, with a box of its own."""
-        return b"SELAB_VM" in (self.project.vagrant_dir / "Vagrantfile").read_bytes()
-
-    def _place_vagrantfile(self, progress: Progress) -> None:
-        path = self.project.vagrant_dir / "Vagrantfile"
-        if not path.exists():
-            path.write_bytes(vagrantfile.shipped())
-            progress.note(f"wrote {path}")
 
 
 def _with_console(error: SelabError, recorder: console.Recorder, directory: Path) -> SelabError:

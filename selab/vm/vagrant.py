@@ -26,6 +26,9 @@ BOX_LIMIT = 3600.0
 """Seconds for `box add`: a gigabyte over a slow line."""
 STOP_LIMIT = 300.0
 """Seconds for `halt`, `suspend`, `resume` and `destroy`: an emulated guest with containers takes a minute to shut down."""
+BOOT_LIMIT = 240.0
+"""Seconds until a guest that boots must have told Vagrant how it is reached: an emulated one needs 60 to 70."""
+RETRY = 1.0
 INTERRUPT_LIMIT = 20.0
 """Seconds for Vagrant to clean up and release its lock after Ctrl-C, before it is told again."""
 
@@ -60,6 +63,13 @@ TROUBLES = (
         "Nothing was installed from it. Run again; if it stays so, check `vm.source` in selab.yaml.",
     ),
 )
+
+
+_NOT_READY = "not yet ready for SSH"
+
+
+class NotReady(SelabError):
+    """Vagrant does not know how the guest is reached, yet."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +108,16 @@ class Vagrant:
         raise SelabError("`vagrant status` does not name a machine.", _last(output), f"See the Vagrantfile in {self.directory}.")
 
     def ssh_config(self) -> SshConfig:
-        """How to log in, as Vagrant knows it."""
-        output = self._ask("ssh-config")
+        """How to log in, as Vagrant knows it. It waits for a guest that boots, whose address Vagrant does not know yet."""
+        deadline = time.monotonic() + BOOT_LIMIT
+        while True:
+            try:
+                output = self._ask("ssh-config")
+                break
+            except NotReady:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(RETRY)
         fields: dict[str, str] = {}
         for line in output.splitlines():
             name, _, value = line.strip().partition(" ")
@@ -219,6 +237,8 @@ def _last(output: str) -> str:
 
 
 def _explained(command: str, code: int | None, output: str, log: Path) -> SelabError:
+    if _NOT_READY in output:
+        return NotReady("The VM is not ready for a login.", f"`vagrant {command}`: {_NOT_READY}", "`selab vm console` shows what it does.")
     for pattern, what, hint in TROUBLES:
         if found := pattern.search(output):
             line = next((line for line in output.splitlines() if found.group(0).splitlines()[0] in line), found.group(0))

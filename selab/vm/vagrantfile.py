@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from selab.progress import Progress
-from selab.project import VmConfig
+from selab.project import Project, VmConfig
 from selab.vm import kvm
 from selab.vm.boxes import Choice
 from selab.vm.ports import free_port
@@ -44,6 +45,24 @@ def parameters(box: Choice, provider: str, name: str, config: VmConfig, progress
         cmdline = box.cmdline if accel.works else f"{box.cmdline} {EMULATED}"
         told |= {"kernel": box.kernel, "initrd": box.initrd, "cmdline": cmdline}
     return told
+
+
+def has_kernel(told: Mapping[str, Any]) -> bool:
+    """Whether the kernel that the VM was made to boot from the host, if any, is there still."""
+    return not told.get("kernel") or Path(told["kernel"]).is_file()
+
+
+def is_ours(project: Project) -> bool:
+    """A Vagrantfile that reads selab's parameters; any other is the user's own, with a box of its own."""
+    return b"SELAB_VM" in (project.vagrant_dir / "Vagrantfile").read_bytes()
+
+
+def place(project: Project, progress: Progress) -> None:
+    """Have a Vagrantfile in the project."""
+    path = project.vagrant_dir / "Vagrantfile"
+    if not path.exists():
+        path.write_bytes(shipped())
+        progress.note(f"wrote {path}")
 
 
 def shipped() -> bytes:

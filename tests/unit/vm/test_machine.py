@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selab.errors import SelabError, Unreachable
 from selab.progress import Progress
-from selab.vm import machine
+from selab.vm import boxes, machine, vagrant
 from selab.vm.ports import free_port
 
 from .conftest import FakeGuest, Lab
@@ -146,6 +148,71 @@ def test_a_vm_that_vagrant_forgot_is_taken_back(lab: Lab) -> None:
     lab.virsh("domuuid", "1234-5678")
     lab.machine.ensure(Progress())
     assert (lab.project.vagrant_dir / ".vagrant/machines/default/libvirt/id").read_text() == "1234-5678"
+
+
+def test_what_vagrant_was_told_is_told_again_with_the_vms_own_port(lab: Lab) -> None:
+    lab.up_before()
+    shutil.rmtree(lab.project.state)
+    lab.virsh("dumpxml", "<qemu:arg value='user,id=ssh,hostfwd=tcp:127.0.0.1:2299-:22'/>")
+    lab.machine.ensure(Progress())
+    assert lab.machine.files.told()["port"] == 2299
+
+
+def without_kernel(lab: Lab) -> Path:
+    """A VM that is off, made to boot a kernel which is not there any more."""
+    kernel = lab.here / "boxes" / "vmlinuz"
+    lab.up_before()
+    lab.machine.files.tell({**lab.machine.files.told(), "kernel": str(kernel)})
+    lab.machine.files.known_hosts.unlink()
+    lab.set_state("shutoff")
+    return kernel
+
+
+def test_a_box_that_was_removed_is_made_again_for_its_kernel(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, choose = without_kernel(lab), boxes.choose
+
+    def made(*arguments: Any) -> boxes.Choice:
+        kernel.parent.mkdir()
+        kernel.touch()
+        return choose(*arguments)
+
+    monkeypatch.setattr(boxes, "choose", made)
+    lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", "up", "ssh-config"]
+
+
+def test_a_kernel_that_no_box_has_any_more_is_explained(lab: Lab) -> None:
+    without_kernel(lab)
+    with pytest.raises(SelabError, match="kernel went with its box"):
+        lab.machine.ensure(Progress())
+    assert lab.calls() == ["status"]
+
+
+def test_a_guest_that_boots_is_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a selab that was killed while Vagrant made the VM."""
+    lab.set_state("running")
+    lab.fail("ssh-config", "The provider is reporting that it is not yet ready for SSH.")
+    ask = vagrant.Vagrant._ask
+
+    def asked(self: vagrant.Vagrant, *words: str) -> str:
+        try:
+            return ask(self, *words)
+        except vagrant.NotReady:
+            (lab.here / "fails" / "ssh-config").unlink()
+            raise
+
+    monkeypatch.setattr(vagrant.Vagrant, "_ask", asked)
+    monkeypatch.setattr(vagrant, "RETRY", 0.0)
+    lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", "ssh-config", "ssh-config"]
+
+
+def test_a_guest_that_never_boots_is_explained(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.set_state("running")
+    lab.fail("ssh-config", "The provider is reporting that it is not yet ready for SSH.")
+    monkeypatch.setattr(vagrant, "BOOT_LIMIT", 0.0)
+    with pytest.raises(SelabError, match="not ready for a login"):
+        lab.machine.ensure(Progress())
 
 
 def test_destroy_forgets_everything(lab: Lab) -> None:
