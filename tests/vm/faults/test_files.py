@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,17 @@ def test_vagrants_directory_removed_while_the_vm_is_off(project: Project, machin
 
 def test_what_selab_remembers_removed(project: Project) -> None:
     shutil.rmtree(project.state)
+
+
+def test_what_selab_remembers_cut_off(project: Project) -> None:
+    for path in (*project.state.glob("*.json"), project.state / "known_hosts"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_what_a_selab_of_another_machine_remembers(project: Project) -> None:
+    """As in a project that was copied with its `.selab`: nobody is to be believed to be its VM."""
+    kept = project.state / "guest.json"
+    kept.write_text(json.dumps({**json.loads(kept.read_text()), "written_for": "selab-other on another", "port": 1}))
 
 
 def test_the_vm_removed_by_hand_and_its_disk_left(machine: Machine) -> None:
