@@ -52,8 +52,10 @@ class State:
         """Take away what is damaged and would be believed: Vagrant reads `parameters`, and a pin that is none would not be made anew."""
         if self.known_hosts.exists() and pinned_key(self.known_hosts) is None:
             self.known_hosts.unlink()
-        if not read_json(self.parameters) and (kept := read_json(self._told_before)):
-            write_json(self.parameters, kept)
+        if not read_json(self.parameters):
+            self.parameters.unlink(missing_ok=True)
+            if kept := read_json(self._told_before):
+                write_json(self.parameters, kept)
 
     def address(self) -> Address | None:
         """Where the guest was reached last, if anything is known."""
