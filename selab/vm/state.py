@@ -113,7 +113,8 @@ class State:
         part.replace(self._console)
 
     def told(self) -> dict[str, Any]:
-        """What Vagrant was told at the VM's creation."""
+        """What Vagrant was told at the VM's creation. Whoever goes to Vagrant asks this first, so that it is whole by then."""
+        self._mend()
         return read_json(self.parameters)
 
     def tell(self, parameters: dict[str, Any]) -> None:

@@ -161,9 +161,10 @@ def test_what_vagrant_was_told_is_told_again_with_the_vms_own_port(lab: Lab) -> 
 def test_what_vagrant_was_told_is_not_left_cut_off(lab: Lab) -> None:
     """Where its copy is cut off, too: Vagrant would read it, and fail."""
     lab.up_before()
+    files = lab.machine.files
     for name in ("vm.json", "vm.kept.json"):
         (lab.project.state / name).write_text('{"name": "sel')
-    assert not lab.machine.files.parameters.exists()
+    assert files.told() == {} and not files.parameters.exists()
 
 
 def without_kernel(lab: Lab) -> Path:
