@@ -342,8 +342,6 @@ class Machine:
             log.info("the host key is taken from the network, at the first contact: %s", error)
             return ""
 
-    # --- what Vagrant is told -----------------------------------------------------------------------------------------------------
-
     def _tell_again(self, progress: Progress) -> None:
         """Where what Vagrant was told of the VM, or the kernel in its box, was removed: the same once more."""
         told = self.files.told()
