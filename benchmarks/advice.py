@@ -34,12 +34,16 @@ Granted = frozenset[tuple[str, str, str, str]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--project", type=Path, required=True)
     parser.add_argument("runs", nargs="*", default=["last"])
     chosen = parser.parse_args()
     project = find_project(chosen.project)
-    print("| scenario | asked | by | lines | permissions beyond | of what was asked, left denied |\n|---|---|---|---|---|---|")
+    print(
+        "| scenario | asked | by | lines | permissions beyond | of what was asked, left denied |\n|---|---|---|---|---|---|"
+    )
     with tempfile.TemporaryDirectory() as work:
         for name in chosen.runs:
             for row in rows(project, History.of(project).find(name), Path(work)):
@@ -67,16 +71,28 @@ def rows(project: Project, stored: StoredRun, work: Path) -> Iterator[tuple[obje
         "audit2allow -R": _said([*plain, "-R", "--interface-info", str(interfaces)]),
     }
     for way, text in texts.items():
-        yield stored.document.scenario, len(asked), way, *_measured(drafting, stored, draft, text, before, {tuple(key) for key in asked})
+        yield (
+            stored.document.scenario,
+            len(asked),
+            way,
+            *_measured(drafting, stored, draft, text, before, {tuple(key) for key in asked}),
+        )
 
 
 def _said(argv: list[str]) -> str:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
-def _measured(project: Project, stored: StoredRun, draft: str, text: str, before: PolicyIndex, asked: set[object]) -> tuple[object, ...]:
+def _measured(
+    project: Project, stored: StoredRun, draft: str, text: str, before: PolicyIndex, asked: set[object]
+) -> tuple[object, ...]:
     policy = stored.document.policy
-    lines = [line for line in re.sub(r"(gen_require\(`|require \{).*?(^'\)|^\})", "", text, flags=re.DOTALL | re.MULTILINE).splitlines()]
+    lines = [
+        line
+        for line in re.sub(
+            r"(gen_require\(`|require \{).*?(^'\)|^\})", "", text, flags=re.DOTALL | re.MULTILINE
+        ).splitlines()
+    ]
     written = [line for line in lines if line.strip() and not line.startswith("#")]
     te = project.policies / f"{policy}.te"
     put_source(te, f"{draft}\n{text}\n")
@@ -95,7 +111,12 @@ def granted(before: PolicyIndex, after: PolicyIndex) -> Granted:
     """What `after` grants and `before` does not."""
     old = {rule for part in before.candidates for rule in part.rules}
     fresh = [rule for part in after.candidates for rule in part.rules if rule not in old]
-    found = {one for rule in fresh for source_ in after.members(rule.source) for one in _pairs(rule, source_, after)}
+    found = {
+        one
+        for rule in fresh
+        for source_ in after.members(rule.source)
+        for one in _pairs(rule, source_, after)
+    }
     for name in after.own_types:
         for attribute in after.attributes_of(name) - before.attributes_of(name):
             found |= {one for rule in after.written_for(attribute) for one in _pairs(rule, name, after)}
@@ -105,7 +126,11 @@ def granted(before: PolicyIndex, after: PolicyIndex) -> Granted:
 def _pairs(rule: Rule, source_: str, index: PolicyIndex) -> Iterator[tuple[str, str, str, str]]:
     if rule.kind == "allow" and not rule.condition:
         targets = {source_} if rule.target == SELF else index.members(rule.target)
-        yield from ((source_, target, rule.tclass, permission) for target in targets for permission in rule.permissions)
+        yield from (
+            (source_, target, rule.tclass, permission)
+            for target in targets
+            for permission in rule.permissions
+        )
 
 
 if __name__ == "__main__":

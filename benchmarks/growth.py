@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +42,10 @@ TARGETS = ("etc_t", "usr_t", "var_t", "tmp_t", "proc_t")
 
 def candidate(number: int) -> CompiledModule:
     name = f"grown{number}_t"
-    rules = "".join(f"(allow {name} {target} ({tclass} (getattr read open)))\n" for target, tclass in itertools.product(TARGETS, CLASSES))
+    rules = "".join(
+        f"(allow {name} {target} ({tclass} (getattr read open)))\n"
+        for target, tclass in itertools.product(TARGETS, CLASSES)
+    )
     cil = f"(type {name})\n(roletype system_r {name})\n(typeattributeset container_domain ({name}))\n{rules}"
     return CompiledModule(name, cil, frozenset({name}))
 
@@ -57,7 +61,9 @@ def best(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--base", type=Path)
     base = _base(options.parse_args().base)
     with tempfile.TemporaryDirectory() as directory:
@@ -65,34 +71,48 @@ def main() -> None:
         print(f"linking with the flat base ({base.flat.stat().st_size / 1e6:.1f} MB of CIL), seconds")
         for count in CANDIDATES:
             candidates = [candidate(number) for number in range(count)]
-            print(f"  {count:7} candidates  {best(lambda: link(base, candidates, tools)):8.2f}")  # noqa: B023
+            print(f"  {count:7} candidates  {best(partial(link, base, candidates, tools)):8.2f}")
         policy = Path(directory) / "policy"
         policy.write_bytes(link(base, [candidate(0)], tools).binary)
         print("replaying, seconds, with reading the log and the policy")
         for count in RECORDS:
             lines = [line.rstrip() for line in log_lines(count, "containers")]
             asked = Recorded(lines, "container_t").asked_for("container_t")
-            seconds = best(lambda: replay(policy, Recorded(lines, "container_t").asked_for("container_t"), booleans=True))  # noqa: B023
+            seconds = best(partial(_replay_log, policy, lines))
             print(f"  {count:7} records     {seconds:8.2f}   {len(asked)} distinct accesses")
         _compare(policy)
+
+
+def _replay_log(policy: Path, lines: list[str]) -> None:
+    replay(policy, Recorded(lines, "container_t").asked_for("container_t"), booleans=True)
 
 
 def _compare(policy: Path) -> None:
     lines = [line.rstrip() for line in log_lines(COMPARED, "containers")]
     if shutil.which("audit2why") is None:
-        raise SystemExit("audit2why is not installed (Debian: policycoreutils-python-utils): nothing to compare with.")
+        raise SystemExit(
+            "audit2why is not installed (Debian: policycoreutils-python-utils): nothing to compare with."
+        )
     log = b"\n".join(lines) + b"\n"
-    theirs = best(lambda: subprocess.run(["audit2why", "-p", str(policy)], input=log, capture_output=True, check=False))
-    ours = best(lambda: replay(policy, Recorded(lines, "container_t").asked_for("container_t"), booleans=True))
+    theirs = best(
+        lambda: subprocess.run(["audit2why", "-p", str(policy)], input=log, capture_output=True, check=False)
+    )
+    ours = best(
+        lambda: replay(policy, Recorded(lines, "container_t").asked_for("container_t"), booleans=True)
+    )
     print(f"{COMPARED} records: audit2why {theirs:.2f} s, selab {ours:.2f} s: {theirs / ours:.1f} x")
 
 
 def _base(directory: Path | None) -> BasePolicy:
     made = (cache_dir() / "bases").glob("*/facts.json")
-    found = directory or max((path.parent for path in made), key=lambda path: path.stat().st_mtime, default=None)
+    found = directory or max(
+        (path.parent for path in made), key=lambda path: path.stat().st_mtime, default=None
+    )
     base = known_base(found.name.split("-")[0], found.parent.parent) if found else None
     if base is None:
-        raise SystemExit("There is no base policy in the cache: run a scenario first, or name one with --base.")
+        raise SystemExit(
+            "There is no base policy in the cache: run a scenario first, or name one with --base."
+        )
     return base
 
 

@@ -92,9 +92,15 @@ def by_hand(guest: Guest, project: Project) -> Stages:
         _sh(guest, "setenforce 0")
     image = find_image(project, "httpd").reference
     with clock.stage("container"):
-        _sh(guest, f"docker run -d --name loop --security-opt label=type:{NAME}_t -p 127.0.0.1:8080:80 {image}")
+        _sh(
+            guest,
+            f"docker run -d --name loop --security-opt label=type:{NAME}_t -p 127.0.0.1:8080:80 {image}",
+        )
     with clock.stage("steps"):
-        _sh(guest, "for turn in $(seq 60); do curl -fs http://127.0.0.1:8080/ >/dev/null && break; sleep 0.2; done")
+        _sh(
+            guest,
+            "for turn in $(seq 60); do curl -fs http://127.0.0.1:8080/ >/dev/null && break; sleep 0.2; done",
+        )
         _sh(guest, "curl -s http://127.0.0.1:8080/nothing >/dev/null")
     with clock.stage("ausearch"):
         _sh(guest, f"ausearch --input-logs -m avc -ts today {since} | grep -c denied")
@@ -136,7 +142,9 @@ def own(stages: Stages) -> float:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--project", type=Path, required=True)
     options.add_argument("--rounds", type=int, default=5)
     given = options.parse_args()
@@ -155,7 +163,12 @@ def main() -> None:
 
 def measure(guest: Guest, project: Project, rounds: int) -> None:
     """Print each way's stages: the median of all rounds."""
-    found: dict[str, list[Stages]] = {"by hand": [], "selab, changed": [], "selab, unchanged": [], "selab run, changed": []}
+    found: dict[str, list[Stages]] = {
+        "by hand": [],
+        "selab, changed": [],
+        "selab, unchanged": [],
+        "selab run, changed": [],
+    }
     permissions = iter(PERMISSIONS * rounds)
     for _ in range(rounds):
         edit(project, next(permissions))
@@ -169,12 +182,18 @@ def measure(guest: Guest, project: Project, rounds: int) -> None:
         found["selab run, changed"].append(by_process(project))
     print(f"{rounds} rounds, medians in seconds; 'own' is the total without the container's own time")
     for way, all_stages in found.items():
-        median = {name: statistics.median(stages.get(name, 0.0) for stages in all_stages) for name in all_stages[0]}
+        median = {
+            name: statistics.median(stages.get(name, 0.0) for stages in all_stages) for name in all_stages[0]
+        }
         stages = "  ".join(f"{name} {seconds:.2f}" for name, seconds in median.items())
         total = statistics.median(sum(each.values()) for each in all_stages)
-        print(f"  {way:18}  total {total:6.1f}  own {statistics.median(map(own, all_stages)):6.2f}   {stages}")
+        print(
+            f"  {way:18}  total {total:6.1f}  own {statistics.median(map(own, all_stages)):6.2f}   {stages}"
+        )
     hand, changed, unchanged, process = (statistics.median(map(own, stages)) for stages in found.values())
-    print(f"  own part: {hand / changed:.1f} x as fast (goal: {GOAL}); {changed:.2f} s (goal: under {GOAL_CHANGED:g})")
+    print(
+        f"  own part: {hand / changed:.1f} x as fast (goal: {GOAL}); {changed:.2f} s (goal: under {GOAL_CHANGED:g})"
+    )
     print(
         f"  unchanged {unchanged:.2f} s (goal: under {GOAL_UNCHANGED:g}); as a process of its own {process:.2f} s, {hand / process:.1f} x"
     )

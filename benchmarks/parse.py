@@ -40,7 +40,11 @@ TARGETS = (
     ("locale_t", "file", "read open map", "path=2F7573722F6C69622F6C6F63616C652F61206C6F63616C65"),
     ("cert_t", "dir", "search", 'name="ssl"'),
 )
-OWN = (("capability", "setuid", "capability=7"), ("capability", "net_bind_service", "capability=10"), ("process", "setrlimit", ""))
+OWN = (
+    ("capability", "setuid", "capability=7"),
+    ("capability", "net_bind_service", "capability=10"),
+    ("process", "setrlimit", ""),
+)
 
 
 def log_lines(count: int, shape: str) -> Iterator[bytes]:
@@ -106,7 +110,9 @@ def _noise(stamp: str, serial: int) -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--policy", type=Path, help="kernel policy for audit2allow")
     options.add_argument("--lines", type=int, default=10_000)
     options.add_argument("--shape", choices=["containers", "syscalls", "repeated"], default="containers")
@@ -133,13 +139,19 @@ def compare(directory: Path, lines: int, shape: str, policy: Path | None) -> Non
         times["selab denials --json"].append(_processor_seconds(ours))
         if not missing:
             times["audit2allow"].append(_processor_seconds(theirs))
-    print(f"{lines} lines, {shape}, in seconds of processor time; a command's include the interpreter's start")
+    print(
+        f"{lines} lines, {shape}, in seconds of processor time; a command's include the interpreter's start"
+    )
     for name, seconds in times.items():
         print(f"  {name:22}", f"{min(seconds):8.3f} s" if seconds else missing)
     if not missing:
         best = {name: min(seconds) for name, seconds in times.items()}
-        parser, command = (best["audit2allow"] / best[name] for name in ("selab's parser", "selab denials --json"))
-        print(f"  ratio                  {parser:8.1f} x for the parser (goal: {GOAL}), {command:.1f} x for the command")
+        parser, command = (
+            best["audit2allow"] / best[name] for name in ("selab's parser", "selab denials --json")
+        )
+        print(
+            f"  ratio                  {parser:8.1f} x for the parser (goal: {GOAL}), {command:.1f} x for the command"
+        )
 
 
 def _missing(policy: Path | None) -> str:
@@ -155,7 +167,13 @@ def memory(directory: Path, shape: str) -> None:
         log = directory / "large.log"
         with log.open("wb") as file:
             file.writelines(log_lines(lines, shape))
-        done = subprocess.run([sys.executable, __file__, "--peak", str(log)], capture_output=True, text=True, check=True, cwd=ROOT)
+        done = subprocess.run(
+            [sys.executable, __file__, "--peak", str(log)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
         print(f"  {lines:9} lines, {log.stat().st_size / 1e6:6.1f} MB: {done.stdout.strip()}")
 
 

@@ -68,7 +68,9 @@ class Sample:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--project", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
@@ -79,12 +81,17 @@ def main() -> None:
     for number in range(1, chosen.runs + 1):
         fault, said, sample = soak.turn()
         samples.append(sample)
-        print(f"{number:4} {said:10} {fault:22} {' '.join(f'{value:9.1f}' for value in astuple(sample))}", flush=True)
+        print(
+            f"{number:4} {said:10} {fault:22} {' '.join(f'{value:9.1f}' for value in astuple(sample))}",
+            flush=True,
+        )
     print(dict(soak.verdicts), "faults:", dict(soak.faults))
     tenth = max(1, len(samples) // 10)
     for field in fields(Sample):
         values = [getattr(sample, field.name) for sample in samples]
-        print(f"{field.name:13} first tenth {statistics.median(values[:tenth]):9.1f}  last tenth {statistics.median(values[-tenth:]):9.1f}")
+        print(
+            f"{field.name:13} first tenth {statistics.median(values[:tenth]):9.1f}  last tenth {statistics.median(values[-tenth:]):9.1f}"
+        )
     if chosen.out:
         chosen.out.write_text(drawn(samples))
 
@@ -129,7 +136,17 @@ class Soak:
 
     def _break(self, fault: str) -> None:
         if fault == "selab killed":
-            words = [sys.executable, "-m", "selab", "-C", str(self.project.root), "run", "apache", "--policy", POLICY]
+            words = [
+                sys.executable,
+                "-m",
+                "selab",
+                "-C",
+                str(self.project.root),
+                "run",
+                "apache",
+                "--policy",
+                POLICY,
+            ]
             child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(self.chance.uniform(0.5, 12))
@@ -152,7 +169,9 @@ def _guest(guest: Guest) -> tuple[float, float]:
 
 
 def _files(guest: Guest) -> tuple[float, float]:
-    return len(list(Path("/proc/self/fd").iterdir())), float(guest.run(["cat", "/proc/sys/fs/file-nr"]).text.split()[0])
+    return len(list(Path("/proc/self/fd").iterdir())), float(
+        guest.run(["cat", "/proc/sys/fs/file-nr"]).text.split()[0]
+    )
 
 
 def drawn(samples: Sequence[Sample]) -> str:
@@ -167,7 +186,9 @@ def drawn(samples: Sequence[Sample]) -> str:
         values = [getattr(sample, name) for sample in samples]
         top, most = 24 + row * (height + gap), max(values) or 1
         step, scale = width / max(1, len(values) - 1), height / most
-        curve = " ".join(f"{10 + at * step:.1f},{top + height - value * scale:.1f}" for at, value in enumerate(values))
+        curve = " ".join(
+            f"{10 + at * step:.1f},{top + height - value * scale:.1f}" for at, value in enumerate(values)
+        )
         parts.append(f'<text x="10" y="{top - 6}">{title} (most: {most:.0f})</text>')
         parts.append(f'<path d="M10 {top + height}h{width}" class="axis"/><polyline points="{curve}"/>')
     whole = 24 + len(names) * (height + gap)

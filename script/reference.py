@@ -70,7 +70,12 @@ def model_page(kind: str) -> str:
     schema = MODELS[kind].model_json_schema(by_alias=True)
     parts = [schema, *schema.get("$defs", {}).values()]
     above = f"`selab schema {kind}` prints the same for editors."
-    return "\n\n".join([f"# {TITLES.get(kind, kind)}", MADE, above, *(text for part in parts for text in _part(part))]) + "\n"
+    return (
+        "\n\n".join(
+            [f"# {TITLES.get(kind, kind)}", MADE, above, *(text for part in parts for text in _part(part))]
+        )
+        + "\n"
+    )
 
 
 def _part(part: dict[str, Any]) -> Iterator[str]:
@@ -80,7 +85,10 @@ def _part(part: dict[str, Any]) -> Iterator[str]:
         yield f"One of {_kind(part)}."
         return
     required = part.get("required", ())
-    rows = [f"| `{name}` | {_cell(_kind(each))} | {_default(each, name in required)} |" for name, each in part["properties"].items()]
+    rows = [
+        f"| `{name}` | {_cell(_kind(each))} | {_default(each, name in required)} |"
+        for name, each in part["properties"].items()
+    ]
     yield "\n".join(["| key | what | by default |", "|---|---|---|", *rows])
 
 
@@ -97,7 +105,11 @@ def _kind(part: dict[str, Any]) -> str:
         case {"const": value}:
             return f"`{value}`"
         case {"type": "array"}:
-            return f"a list of {_kind(part['items']).replace('a name', 'names')}" if "items" in part else "a list"
+            return (
+                f"a list of {_kind(part['items']).replace('a name', 'names')}"
+                if "items" in part
+                else "a list"
+            )
         case {"type": "object", "additionalProperties": dict(of)}:
             return f"names, each with {_kind(of)}"
         case {"type": "object", "patternProperties": dict(of)}:

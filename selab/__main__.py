@@ -59,13 +59,21 @@ def _refused_by_system(error: OSError) -> int:
 
     logging.getLogger("selab").error("the system refused something", exc_info=error)
     sentences = {
-        errno.ENOSPC: ("There is no space left on the disk.", "Make room, then run again: what was half written is not used."),
-        errno.EDQUOT: ("Your quota of the disk is used up.", "Make room, then run again: what was half written is not used."),
+        errno.ENOSPC: (
+            "There is no space left on the disk.",
+            "Make room, then run again: what was half written is not used.",
+        ),
+        errno.EDQUOT: (
+            "Your quota of the disk is used up.",
+            "Make room, then run again: what was half written is not used.",
+        ),
         errno.EFBIG: ("A file may not grow any more.", "See `ulimit -f`; what was half written is not used."),
         errno.EROFS: ("The disk cannot be written to.", "The project and the cache (SELAB_CACHE) must be."),
         errno.EACCES: ("selab may not use a file.", "Whose is it? selab was perhaps run as root before."),
     }
-    what, hint = sentences.get(error.errno or 0, ("The system refused something.", "The log in .selab/selab.log has more."))
+    what, hint = sentences.get(
+        error.errno or 0, ("The system refused something.", "The log in .selab/selab.log has more.")
+    )
     _say(what, str(error), hint)
     return EXIT_ERROR
 
@@ -73,7 +81,9 @@ def _refused_by_system(error: OSError) -> int:
 def _say(what: str, detail: str, hint: str) -> None:
     from selab.report.text import plain
 
-    colour = None if os.environ.get("NO_COLOR") else "red"  # click does not look for it (https://no-color.org)
+    colour = (
+        None if os.environ.get("NO_COLOR") else "red"
+    )  # click does not look for it (https://no-color.org)
     click.secho(f"Error: {plain(what)}", fg=colour, bold=True, err=True)
     for line in (detail, hint):
         if line:

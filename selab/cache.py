@@ -47,7 +47,9 @@ def alone(lock: Path, limit: float, doing: str, progress: Progress | None = None
         try:
             held.acquire(timeout=limit)
         except Timeout:
-            raise SelabError(f"Another selab is still {doing}.", f"Waited {limit:.0f} seconds.", "End it, then try again.") from None
+            raise SelabError(
+                f"Another selab is still {doing}.", f"Waited {limit:.0f} seconds.", "End it, then try again."
+            ) from None
     try:
         yield
     finally:

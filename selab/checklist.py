@@ -91,14 +91,30 @@ class Checklist:
         """The checklist of docs/centos.md, in its order."""
         return (
             self._found("VM", "The VM is up and answers."),
-            Check("Every step of the provisioning has its result.", _all_present(self.steps), _missing(self.steps)),
+            Check(
+                "Every step of the provisioning has its result.",
+                _all_present(self.steps),
+                _missing(self.steps),
+            ),
             self._found("SELinux", "SELinux is on in the guest."),
             self._found("base policy", "The guest says which policy it has."),
-            self._found(next((one.subject for one in self.findings if one.subject in TITLES), ""), "The container runtime sets labels."),
+            self._found(
+                next((one.subject for one in self.findings if one.subject in TITLES), ""),
+                "The container runtime sets labels.",
+            ),
             self._found("audit", "The audit daemon runs."),
-            self._ran("A permissive run of a draft shows denials.", lambda run: run.mode is Mode.PERMISSIVE and bool(run.denials)),
-            self._ran("An enforcing run passes.", lambda run: run.mode is Mode.ENFORCING and run.verdict is Verdict.PASS),
-            Check("No run ended as ERROR.", all(run.verdict is not Verdict.ERROR for run in self.runs) if self.runs else None),
+            self._ran(
+                "A permissive run of a draft shows denials.",
+                lambda run: run.mode is Mode.PERMISSIVE and bool(run.denials),
+            ),
+            self._ran(
+                "An enforcing run passes.",
+                lambda run: run.mode is Mode.ENFORCING and run.verdict is Verdict.PASS,
+            ),
+            Check(
+                "No run ended as ERROR.",
+                all(run.verdict is not Verdict.ERROR for run in self.runs) if self.runs else None,
+            ),
         )
 
     def _found(self, subject: str, what: str) -> Check:
@@ -108,14 +124,22 @@ class Checklist:
     def _ran(self, what: str, is_one: Callable[[RunDocument], bool]) -> Check:
         found = [run for run in self.runs if is_one(run)]
         seconds = [sum(run.timings.values()) for run in found]
-        return Check(what, bool(found) if self.runs else None, f"the quickest in {min(seconds):.1f} s" if seconds else "")
+        return Check(
+            what,
+            bool(found) if self.runs else None,
+            f"the quickest in {min(seconds):.1f} s" if seconds else "",
+        )
 
 
 def checklist(project: Project) -> Checklist:
     """Look at the host, the guest if it runs, and the history. Changes nothing, starts no VM."""
     machine = machine_of(project)
     told = machine.told()
-    facts = _of_host() | {name: str(told[key]) for name, key in {"provider": "provider", "processor by": "accel"}.items() if key in told}
+    facts = _of_host() | {
+        name: str(told[key])
+        for name, key in {"provider": "provider", "processor by": "accel"}.items()
+        if key in told
+    }
     facts |= {"box": "own" if "-own-" in str(told["box"]) else str(told["box"])} if "box" in told else {}
     steps: dict[str, str] = {}
     try:
@@ -153,7 +177,10 @@ def _of_guest(guest: Guest) -> dict[str, str]:
 def _steps(guest: Guest, applied: Collection[str]) -> dict[str, str]:
     wanted = provision.steps(provision.family_of(guest))
     left = {step.name for step in provision.left_to_do(guest, wanted)}
-    return {step.name: MISSING if step.name in left else "applied" if step.name in applied else "present" for step in wanted}
+    return {
+        step.name: MISSING if step.name in left else "applied" if step.name in applied else "present"
+        for step in wanted
+    }
 
 
 def _all_present(steps: dict[str, str]) -> bool | None:

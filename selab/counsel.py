@@ -33,13 +33,21 @@ def counsel(project: Project, stored: StoredRun, progress: Progress) -> list[Adv
     """Advice for each row of the run's denials, then of the hidden ones, in the order in which the summary shows them."""
     run = stored.document
     candidate = candidate_of(project, run.policy, progress, "Advice")
-    needs = [_need(number, denial, number > len(run.denials)) for number, denial in enumerate((*run.denials, *run.hidden), 1)]
+    needs = [
+        _need(number, denial, number > len(run.denials))
+        for number, denial in enumerate((*run.denials, *run.hidden), 1)
+    ]
     with progress.step("Asking the policy and its interfaces"):
         works = run.mode is Mode.ENFORCING and all(step.ok for step in run.steps)
         situation = Situation(
-            run.label.type, _volumes(project, run.scenario), runtime_file_type(candidate.base.directory / "contexts"), works
+            run.label.type,
+            _volumes(project, run.scenario),
+            runtime_file_type(candidate.base.directory / "contexts"),
+            works,
         )
-        return advise(needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs), situation)
+        return advise(
+            needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs), situation
+        )
 
 
 class Study:
@@ -56,7 +64,10 @@ class Study:
         """Advice for a run's summary: none where there are no denials, or this machine cannot give any."""
         if not stored.document.denials and not stored.document.hidden:
             return []
-        with (progress or Progress()).step("Looking up what to do about the denials"), contextlib.suppress(SelabError):
+        with (
+            (progress or Progress()).step("Looking up what to do about the denials"),
+            contextlib.suppress(SelabError),
+        ):
             if self._thread:
                 self._thread.join()
             return counsel(project, stored, Progress())
@@ -70,24 +81,42 @@ def _study(base: BasePolicy) -> None:
 
 def _need(number: int, denial: DenialEntry, hidden: bool) -> Need:
     asked = (denial.source, denial.target, denial.tclass, frozenset(denial.permissions))
-    return Need(number, *asked, denial.comm, denial.path, denial.detail, denial.separated, hidden, denial.evidence)
+    return Need(
+        number, *asked, denial.comm, denial.path, denial.detail, denial.separated, hidden, denial.evidence
+    )
 
 
 def causes_of(policy: Path, needs: Sequence[Need]) -> dict[int, Cause]:
     """What stops each need, by libsepol: the first thing that stops any of its permissions between any of its contexts."""
     asked = {
-        need.number: [Access(*pair, need.tclass, permission) for pair in need.contexts for permission in sorted(need.permissions)]
+        need.number: [
+            Access(*pair, need.tclass, permission)
+            for pair in need.contexts
+            for permission in sorted(need.permissions)
+        ]
         for need in needs
     }
-    decided = {decision.access: decision for decision in ask(policy, list(dict.fromkeys(chain(*asked.values()))))}
-    causes = {number: [decided[access].cause for access in accesses] for number, accesses in asked.items() if accesses}
-    return {number: next((cause for cause in each if cause is not Cause.NONE), Cause.NONE) for number, each in causes.items()}
+    decided = {
+        decision.access: decision for decision in ask(policy, list(dict.fromkeys(chain(*asked.values()))))
+    }
+    causes = {
+        number: [decided[access].cause for access in accesses]
+        for number, accesses in asked.items()
+        if accesses
+    }
+    return {
+        number: next((cause for cause in each if cause is not Cause.NONE), Cause.NONE)
+        for number, each in causes.items()
+    }
 
 
 def _volumes(project: Project, scenario: str) -> tuple[Volume, ...]:
     """What the scenario mounts; nothing where it is gone since."""
     try:
-        return tuple(Volume(volume.target, volume.guest_path or "") for volume in load_scenario(project, scenario).volumes)
+        return tuple(
+            Volume(volume.target, volume.guest_path or "")
+            for volume in load_scenario(project, scenario).volumes
+        )
     except InputError:
         return ()
 
@@ -95,7 +124,9 @@ def _volumes(project: Project, scenario: str) -> tuple[Volume, ...]:
 def numbered(advice: Sequence[Advice], number: int | None) -> Iterator[Advice]:
     """The one with that number, or all. Raises InputError where there is none."""
     if number is not None and not 1 <= number <= len(advice):
-        raise InputError(f"The run has no denial {number}.", f"It has {len(advice)}.", "`selab explain` shows all.")
+        raise InputError(
+            f"The run has no denial {number}.", f"It has {len(advice)}.", "`selab explain` shows all."
+        )
     yield from (one for one in advice if number in (None, one.need.number))
 
 
@@ -117,7 +148,9 @@ def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky
     """What the run's denials ask for. Raises InputError where the run had no candidate, or its .te cannot be extended."""
     policy, domain = stored.document.policy, stored.document.label.type
     if policy == NO_POLICY and "." not in domain:
-        raise InputError("The run had no candidate to write rules for.", stored.document.run, "Run it with --policy NAME.")
+        raise InputError(
+            "The run had no candidate to write rules for.", stored.document.run, "Run it with --policy NAME."
+        )
     advice = counsel(project, stored, progress)
     chosen = applicable(advice, risky=risky)
     mended = {one.need.key for one, _ in chosen}.union(*(remedy.covers for _, remedy in chosen))

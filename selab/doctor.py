@@ -61,7 +61,12 @@ def examine(project: Project, progress: Progress | None = None) -> Iterator[Find
 def _policy_tools() -> Finding:
     lacking = missing_on_host()
     if lacking:
-        return Finding("policy tools", State.NOTE, f"missing: {' '.join(lacking)}", "Policy is compiled in the guest, which takes longer.")
+        return Finding(
+            "policy tools",
+            State.NOTE,
+            f"missing: {' '.join(lacking)}",
+            "Policy is compiled in the guest, which takes longer.",
+        )
     return Finding("policy tools", State.OK, f"{' '.join(TOOLS)}: policy is compiled on this machine")
 
 
@@ -72,7 +77,12 @@ def _virtualisation(wanted: str, progress: Progress) -> Iterator[Finding]:
         yield Finding("processor", State.BAD, f"{platform.machine()}, and the boxes are for x86_64", remedy)
     missing = [package for tool, package in TOOLS_OF_PROVIDERS[provider].items() if not shutil.which(tool)]
     yield (
-        Finding("VM tools", State.BAD, f"missing: {' '.join(missing)}", "Run `script/setup`, or install these packages.")
+        Finding(
+            "VM tools",
+            State.BAD,
+            f"missing: {' '.join(missing)}",
+            "Run `script/setup`, or install these packages.",
+        )
         if missing
         else Finding("VM tools", State.OK, " ".join(TOOLS_OF_PROVIDERS[provider]))
     )
@@ -86,7 +96,9 @@ def _libvirt_and_kvm(progress: Progress) -> Iterator[Finding]:
     yield (
         Finding("KVM", State.OK, probe.reason)
         if probe.works
-        else Finding("KVM", State.NOTE, probe.reason, "The VM's processor is emulated: about ten times slower.")
+        else Finding(
+            "KVM", State.NOTE, probe.reason, "The VM's processor is emulated: about ten times slower."
+        )
     )
     with progress.step("Asking libvirt"):
         found = _libvirt()
@@ -99,17 +111,28 @@ def _libvirt() -> Finding:
         return Finding("libvirt", State.OK, answer.stdout.strip())
     if answer.returncode == 127:
         return Finding("libvirt", State.BAD, "virsh is not installed", libvirt.INSTALL)
-    return Finding("libvirt", State.NOTE, f"{libvirt.uri()} does not answer", "selab starts it where no systemd does.")
+    return Finding(
+        "libvirt", State.NOTE, f"{libvirt.uri()} does not answer", "selab starts it where no systemd does."
+    )
 
 
 def _resources(project: Project) -> Iterator[Finding]:
     for what, path in (("cache", cache_dir()), ("project", project.root)):
         free = shutil.disk_usage(path).free >> 30
         state = State.OK if free >= DISK_NEEDED else State.BAD
-        yield Finding(f"disk ({what})", state, f"{free} GiB free in {path}", "" if state is State.OK else f"{DISK_NEEDED} GiB are needed.")
+        yield Finding(
+            f"disk ({what})",
+            state,
+            f"{free} GiB free in {path}",
+            "" if state is State.OK else f"{DISK_NEEDED} GiB are needed.",
+        )
     yield from _memory(project.config.vm.memory)
     cpus = os.cpu_count() or 1
-    yield Finding("processors", State.OK if cpus >= project.config.vm.cpus else State.NOTE, f"{cpus}; the VM gets {project.config.vm.cpus}")
+    yield Finding(
+        "processors",
+        State.OK if cpus >= project.config.vm.cpus else State.NOTE,
+        f"{cpus}; the VM gets {project.config.vm.cpus}",
+    )
 
 
 def _memory(wanted: int) -> Iterator[Finding]:
@@ -119,7 +142,9 @@ def _memory(wanted: int) -> Iterator[Finding]:
         return
     enough = total > wanted + 512
     remedy = "" if enough else "Set `vm: {memory: ...}` in selab.yaml."
-    yield Finding("memory", State.OK if enough else State.BAD, f"{total} MiB, of which the VM gets {wanted}", remedy)
+    yield Finding(
+        "memory", State.OK if enough else State.BAD, f"{total} MiB, of which the VM gets {wanted}", remedy
+    )
 
 
 def _vm(machine: AnyMachine, progress: Progress) -> Iterator[Finding]:
@@ -148,19 +173,36 @@ def _vm(machine: AnyMachine, progress: Progress) -> Iterator[Finding]:
 def guest_findings(guest: Guest) -> Iterator[Finding]:
     """What a run needs of the guest itself."""
     yield _asked("SELinux", lambda: "enforcing" if policy_state().of(guest).enforcing else "permissive")
-    yield _asked("base policy", lambda: "{0.selinux_type}, {0.fingerprint:.16}, version {0.policyvers}".format(survey().of(guest)))
-    yield _asked("audit", lambda: f"auditd is process {(status := audit_status(guest)).pid}, {status.lost} records lost since boot")
+    yield _asked(
+        "base policy",
+        lambda: "{0.selinux_type}, {0.fingerprint:.16}, version {0.policyvers}".format(survey().of(guest)),
+    )
+    yield _asked(
+        "audit",
+        lambda: (
+            f"auditd is process {(status := audit_status(guest)).pid}, {status.lost} records lost since boot"
+        ),
+    )
     there = [runtime for runtime in runtimes().values() if runtime.is_in(guest)]
     yield from (_runtime(guest, runtime) for runtime in there)
     if not there:
-        yield Finding("containers", State.BAD, f"none of {', '.join(runtimes())} is installed", "Install one of them in the guest.")
+        yield Finding(
+            "containers",
+            State.BAD,
+            f"none of {', '.join(runtimes())} is installed",
+            "Install one of them in the guest.",
+        )
 
 
 def _runtime(guest: Guest, runtime: Runtime) -> Finding:
     try:
         labels = runtime.sets_labels(guest)
     except SelabError as error:
-        remedy = f"`selab vm ssh -- systemctl status {runtime.service}`" if runtime.service else "`selab vm ssh` shows why."
+        remedy = (
+            f"`selab vm ssh -- systemctl status {runtime.service}`"
+            if runtime.service
+            else "`selab vm ssh` shows why."
+        )
         return Finding(runtime.title, State.BAD, error.detail or error.what, remedy)
     if labels:
         return Finding(runtime.title, State.OK, "sets SELinux labels")

@@ -76,7 +76,9 @@ class DenialEntry(_Part):
     @property
     def keys(self) -> tuple[DenialKey, ...]:
         """Each permission by itself: a denial's identity."""
-        return tuple(DenialKey(self.source, self.target, self.tclass, permission) for permission in self.permissions)
+        return tuple(
+            DenialKey(self.source, self.target, self.tclass, permission) for permission in self.permissions
+        )
 
 
 class SelinuxErrorEntry(_Part):
@@ -143,7 +145,8 @@ def document_of(run: Run) -> RunDocument:
         base=run.base_fingerprint,
         label=_label(run),
         steps=tuple(
-            StepEntry(name=step.name, ok=step.ok, seconds=round(step.seconds, 3), detail=step.detail) for step in run.outcome.steps
+            StepEntry(name=step.name, ok=step.ok, seconds=round(step.seconds, 3), detail=step.detail)
+            for step in run.outcome.steps
         ),
         denials=_entries(found.scenario),
         hidden=_entries(run.hidden),
@@ -159,7 +162,11 @@ def document_of(run: Run) -> RunDocument:
 
 
 def _label(run: Run) -> LabelEntry:
-    return LabelEntry(requested=run.label.context, actual=" ".join(sorted(run.outcome.labels)), from_denials=run.outcome.from_denials)
+    return LabelEntry(
+        requested=run.label.context,
+        actual=" ".join(sorted(run.outcome.labels)),
+        from_denials=run.outcome.from_denials,
+    )
 
 
 def _entries(denials: Sequence[Denial]) -> tuple[DenialEntry, ...]:

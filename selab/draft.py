@@ -60,7 +60,9 @@ def put_source(te: Path, text: str) -> None:
 
 def write(project: Project, policy: str, before: str, after: str) -> Path | None:
     """Write what became of a draft in the place of the user's .te, and keep that beside it. Raises InputError as `rewrite`."""
-    return rewrite(project.policies / f"{policy}.te", before, after, f"The draft is below {_drafts(project)}.")
+    return rewrite(
+        project.policies / f"{policy}.te", before, after, f"The draft is below {_drafts(project)}."
+    )
 
 
 def rewrite(te: Path, before: str, after: str, hint: str = "Ask again.") -> Path | None:

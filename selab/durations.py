@@ -51,8 +51,17 @@ def kind_of(step: str) -> str:
 
 def _read(file: Path) -> dict[str, float]:
     """What can be believed of the file."""
-    return {kind: float(seconds) for kind, seconds in read_json(file).items() if _is_duration(seconds) and len(kind) <= LONGEST_NAME}
+    return {
+        kind: float(seconds)
+        for kind, seconds in read_json(file).items()
+        if _is_duration(seconds) and len(kind) <= LONGEST_NAME
+    }
 
 
 def _is_duration(seconds: object) -> bool:
-    return isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and math.isfinite(seconds) and 0 <= seconds < 1e6
+    return (
+        isinstance(seconds, (int, float))
+        and not isinstance(seconds, bool)
+        and math.isfinite(seconds)
+        and 0 <= seconds < 1e6
+    )

@@ -72,7 +72,9 @@ class Lab:
 
     def policy(self, *, dontaudit: bool = True) -> WantedPolicy:
         permissive = self.label.type if self.wanted.mode is Mode.DOMAIN else ""
-        return WantedPolicy(self.base, self.candidates, self.tools, permissive, dontaudit, self.wanted.request.installed)
+        return WantedPolicy(
+            self.base, self.candidates, self.tools, permissive, dontaudit, self.wanted.request.installed
+        )
 
 
 @dataclass(frozen=True)
@@ -158,18 +160,28 @@ def _run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, prog
         lab = _prepare(guest, machine, project, wanted, progress)
         found = _attempt(lab)
     hidden: tuple[Denial, ...] = ()
-    if expected and expected.facts.without == lab.base.facts.without and expected.facts.fingerprint != lab.base.facts.fingerprint:
+    if (
+        expected
+        and expected.facts.without == lab.base.facts.without
+        and expected.facts.fingerprint != lab.base.facts.fingerprint
+    ):
         notes.append("The guest's policy store is not the one of the run before.")
     notes += changes.in_words(found.changed, lab.runtime.settings)
     notes += [*found.loaded.notes, *found.outcome.notes]
     notes += [f"The linked policy has nothing of the guest's {name}." for name in lab.base.left_out]
-    notes += [f"Nothing in the guest was labelled by '{pattern}', which is too wide for a run." for pattern in lab.contexts.too_wide]
+    notes += [
+        f"Nothing in the guest was labelled by '{pattern}', which is too wide for a run."
+        for pattern in lab.contexts.too_wide
+    ]
     if found.is_riddle and not wanted.request.installed:
         hidden = _hidden(lab)
         notes.append("It failed without a denial, so it was run once more with dontaudit rules off.")
     verdict, reasons = _judge(wanted, found)
     if hidden:
-        reasons = (*reasons, f"{len([key for denial in hidden for key in denial.keys])} denials are hidden by dontaudit rules")
+        reasons = (
+            *reasons,
+            f"{len([key for denial in hidden for key in denial.keys])} denials are hidden by dontaudit rules",
+        )
     timings = {stage: round(seconds, 3) for stage, seconds in progress.timings.items()}
     return Run(
         id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
@@ -189,13 +201,24 @@ def _run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, prog
     )
 
 
-def _prepare(guest: Guest, machine: Machine, project: Project, wanted: Plan, progress: Progress, expected: BasePolicy | None = None) -> Lab:
+def _prepare(
+    guest: Guest,
+    machine: Machine,
+    project: Project,
+    wanted: Plan,
+    progress: Progress,
+    expected: BasePolicy | None = None,
+) -> Lab:
     """Everything of a run that needs no change in the guest: the base policy, the candidate as CIL, the label.
 
     The base policy is the `expected` one, which is made sure of when the guest is asked for more, or what the guest says.
     """
     with progress.step("Compiling the candidate", "compile"):
-        names = sorted(module.name for module in wanted.module.all) if wanted.module and not wanted.request.installed else []
+        names = (
+            sorted(module.name for module in wanted.module.all)
+            if wanted.module and not wanted.request.installed
+            else []
+        )
         tools = choose_toolchain(guest, project.state / "policy")
         if expected and expected.facts.without == tuple(names):
             base = expected
@@ -220,16 +243,22 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
     with contextlib.ExitStack() as undo:
         borrowed = lab.machine.borrowed
         if reach or (borrowed and not lab.wanted.request.keep):
-            undo.callback(load_base().of, lab.guest)  # what logs in under it would have a label that no other policy knows
+            undo.callback(
+                load_base().of, lab.guest
+            )  # what logs in under it would have a label that no other policy knows
         mode = undo.enter_context(contextlib.ExitStack())
         mode.callback(restore_mode().of, lab.guest)
         with lab.progress.step("Putting the candidate in force", "policy"):
             policy = lab.policy(dontaudit=dontaudit)
             switch = switch_mode(enforcing, ANY if policy.installed else policy.digest, optional=borrowed)
-            late = enforcing and bool(lab.contexts.places)  # while the guest enforces, setfiles may not read what it is to apply
+            late = enforcing and bool(
+                lab.contexts.places
+            )  # while the guest enforces, setfiles may not read what it is to apply
             at_once = () if late else (switch,)
             before = (same_store(lab.base.facts), restore_labels(), changes.changes(lab.runtime.settings))
-            answers = ask_together(lab.guest, *before, open_window(), policy.flushed([lab.label.context]), *at_once)
+            answers = ask_together(
+                lab.guest, *before, open_window(), policy.flushed([lab.label.context]), *at_once
+            )
             _, _, changed, opened = (next(answers) for _ in range(4))
             undo.callback(release, lab.guest, opened)
             loaded = _in_force(lab, policy, answers, *at_once)
@@ -237,7 +266,12 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
             if late:
                 switch.of(lab.guest)
             if enforcing and (reach or labelled):
-                see_login(lab.machine, lab.wanted.policy, reach or f"what it labels in {lab.contexts.places[0]}", lab.progress)
+                see_login(
+                    lab.machine,
+                    lab.wanted.policy,
+                    reach or f"what it labels in {lab.contexts.places[0]}",
+                    lab.progress,
+                )
             if loaded.loaded and dontaudit:
                 _foretell(lab, loaded)
             if changes.SETTINGS in changed and not borrowed:
@@ -341,7 +375,9 @@ def _container(lab: Lab) -> Iterator[Container]:
             where = (lab.project.root, cache_dir(), lab.progress)
             own = runtime_file_type(lab.base.directory / "contexts")
             workload = (wanted.scenario, wanted.image, lab.label)
-            started = running(lab.guest, *workload, *where, _equip(lab), contexts=lab.contexts, volume_type=own, keep=keep)
+            started = running(
+                lab.guest, *workload, *where, _equip(lab), contexts=lab.contexts, volume_type=own, keep=keep
+            )
             container = stack.enter_context(started)
         yield container
         with lab.progress.step("Removing the container", "remove"):
@@ -358,5 +394,7 @@ def _judge(wanted: Plan, found: Attempt) -> tuple[Verdict, tuple[str, ...]]:
     doubts = [*outcome.doubts, *found.window.problems, *attribution.doubts]
     if not found.window.problems and found.window.enforcing is permissive:
         doubts.append(f"the guest was not {'permissive' if permissive else 'enforcing'} when the run ended")
-    evidence = Evidence(doubts, outcome.failures, attribution.scenario, attribution.errors, outcome.reservations)
+    evidence = Evidence(
+        doubts, outcome.failures, attribution.scenario, attribution.errors, outcome.reservations
+    )
     return judge(wanted.scenario.expect, evidence)

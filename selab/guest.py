@@ -80,7 +80,11 @@ class Ask(Generic[T]):
     timeout: float = RUN_TIMEOUT
 
     def of(self, guest: Guest) -> T:
-        return self.read(guest.run(["sh", "-c", self.script, "sh", *self.arguments], input=self.input, timeout=self.timeout))
+        return self.read(
+            guest.run(
+                ["sh", "-c", self.script, "sh", *self.arguments], input=self.input, timeout=self.timeout
+            )
+        )
 
 
 def ask_together(guest: Guest, *asks: Ask[Any]) -> Iterator[Any]:
@@ -88,13 +92,17 @@ def ask_together(guest: Guest, *asks: Ask[Any]) -> Iterator[Any]:
     token = secrets.token_hex(12)
     parts, words = [], [token]
     for ask in asks:
-        places = " ".join(f'"${{{number}}}"' for number in range(len(words) + 1, len(words) + 1 + len(ask.arguments)))
+        places = " ".join(
+            f'"${{{number}}}"' for number in range(len(words) + 1, len(words) + 1 + len(ask.arguments))
+        )
         source = "" if ask.input else " </dev/null"
         parts.append(f"part() {{\n{ask.script}\n}}\n( part {places} ){source}; said=$?")
         parts.append('printf "%s %s\\n" "$1" "$said"; printf "%s\\n" "$1" >&2; [ "$said" -eq 0 ] || exit 0')
         words += ask.arguments
     argv = ["sh", "-c", "\n".join(parts), "sh", *words]
-    whole = guest.run(argv, input=b"".join(ask.input for ask in asks), timeout=sum(ask.timeout for ask in asks))
+    whole = guest.run(
+        argv, input=b"".join(ask.input for ask in asks), timeout=sum(ask.timeout for ask in asks)
+    )
     for ask, done in zip(asks, _parts(whole, token.encode(), len(asks)), strict=False):
         yield ask.read(done)
 

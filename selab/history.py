@@ -73,7 +73,11 @@ class Record:
     def of(cls, run: Run) -> Record:
         """The record of a run that has just ended."""
         module = run.plan.module
-        sources = {ending: text.decode("utf-8", "backslashreplace") for ending, text in module.texts.items()} if module else {}
+        sources = (
+            {ending: text.decode("utf-8", "backslashreplace") for ending, text in module.texts.items()}
+            if module
+            else {}
+        )
         packed = zlib.compress(b"\n".join(run.window.lines))
         return cls(document_of(run), sources, run.plan.scenario.as_written(), packed)
 
@@ -137,7 +141,10 @@ class History:
 
     def before(self, run: StoredRun) -> StoredRun | None:
         """The run of the same scenario before `run`."""
-        rows = self._rows("WHERE scenario = ? AND number < ? ORDER BY number DESC LIMIT 1", [run.document.scenario, run.number])
+        rows = self._rows(
+            "WHERE scenario = ? AND number < ? ORDER BY number DESC LIMIT 1",
+            [run.document.scenario, run.number],
+        )
         return rows[0] if rows else None
 
     def change(self, run: RunDocument) -> str:
@@ -154,9 +161,12 @@ class History:
         if not self.path.exists():
             return []
         with self._open() as database:
-            found = database.execute(f"SELECT number, document, sources, records FROM run {rest}", values).fetchall()
+            found = database.execute(
+                f"SELECT number, document, sources, records FROM run {rest}", values
+            ).fetchall()
         return [
-            StoredRun(number, RunDocument.model_validate_json(text), json.loads(sources), packed) for number, text, sources, packed in found
+            StoredRun(number, RunDocument.model_validate_json(text), json.loads(sources), packed)
+            for number, text, sources, packed in found
         ]
 
     @contextlib.contextmanager
@@ -174,10 +184,19 @@ class History:
     def _why(self, error: sqlite3.DatabaseError) -> tuple[str, str]:
         """What SQLite says, and what to do about it: only a file that is damaged is to be moved away."""
         name = getattr(error, "sqlite_errorname", "SQLITE_NOTADB")
-        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) and shutil.disk_usage(self.path.parent).free < ROOM:
-            return f"{self.path}: No space left on its file system ({error}).", "Make room there. The runs that were kept are still in it."
+        if (
+            name.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
+            and shutil.disk_usage(self.path.parent).free < ROOM
+        ):
+            return (
+                f"{self.path}: No space left on its file system ({error}).",
+                "Make room there. The runs that were kept are still in it.",
+            )
         damaged = name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
-        return f"{self.path}: {error}", "Move the file away to begin a new history; nothing else depends on it." if damaged else ""
+        return (
+            f"{self.path}: {error}",
+            "Move the file away to begin a new history; nothing else depends on it." if damaged else "",
+        )
 
     def _migrate(self, database: sqlite3.Connection) -> None:
         version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -198,7 +217,9 @@ class History:
 def compare(before: RunDocument, after: RunDocument) -> DenialDiff:
     """The denials that are gone, new and remaining in `after`."""
     return DenialDiff(
-        tuple(sorted(before.keys - after.keys)), tuple(sorted(after.keys - before.keys)), tuple(sorted(before.keys & after.keys))
+        tuple(sorted(before.keys - after.keys)),
+        tuple(sorted(after.keys - before.keys)),
+        tuple(sorted(before.keys & after.keys)),
     )
 
 

@@ -20,7 +20,9 @@ class Host:
         log.debug("host: %s", argv)
         environment = os.environ | {"LC_ALL": "C"}
         try:
-            done = subprocess.run(list(argv), input=input, capture_output=True, timeout=timeout, env=environment, check=False)
+            done = subprocess.run(
+                list(argv), input=input, capture_output=True, timeout=timeout, env=environment, check=False
+            )
         except FileNotFoundError:
             return Completed(tuple(argv), 127, b"", f"{argv[0]}: not found".encode())
         except subprocess.TimeoutExpired as error:
@@ -44,7 +46,9 @@ class Host:
         try:
             return Path(path).read_bytes()
         except OSError as error:
-            raise CommandFailed(f"{path} cannot be read.", ("read", path), error.errno or 1, str(error)) from error
+            raise CommandFailed(
+                f"{path} cannot be read.", ("read", path), error.errno or 1, str(error)
+            ) from error
 
     def close(self) -> None:
         """Nothing is held."""

@@ -33,7 +33,11 @@ def init(directory: Path) -> list[str]:
     wanted = dict(_files())
     there = sorted(name for name in wanted if (directory / name).exists() or (directory / name).is_symlink())
     if there:
-        raise InputError("Here is a project already.", f"There are: {', '.join(there)}.", "Nothing was written. Go to an empty directory.")
+        raise InputError(
+            "Here is a project already.",
+            f"There are: {', '.join(there)}.",
+            "Nothing was written. Go to an empty directory.",
+        )
     for name, source in wanted.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)

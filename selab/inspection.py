@@ -46,7 +46,13 @@ def inspect(project: Project, policy: str, progress: Progress, against: str = ""
         index = PolicyIndex.of(candidate.base, candidate.modules)
         before = granted(_index_of(project, other, candidate.base)) if other else frozenset()
         removed = together(before - granted(index))
-        return Inspection(policy, tuple(sorted(index.own_types)), tuple(additions(index, before)), tuple(reaches(index)), tuple(removed))
+        return Inspection(
+            policy,
+            tuple(sorted(index.own_types)),
+            tuple(additions(index, before)),
+            tuple(reaches(index)),
+            tuple(removed),
+        )
 
 
 def _index_of(project: Project, module: PolicyModule, base: BasePolicy) -> PolicyIndex:
@@ -63,5 +69,9 @@ def _version(project: Project, module: PolicyModule, against: str) -> PolicyModu
     done = Host().run(["git", "-C", str(project.root), "show", "--end-of-options", name])
     if not done.ok:
         said = (done.error_text.strip().splitlines() or [""])[-1]
-        raise InputError(f"There is no version '{against}' of {module.te.name}.", said, "Name a file, or a revision of git.")
+        raise InputError(
+            f"There is no version '{against}' of {module.te.name}.",
+            said,
+            "Name a file, or a revision of git.",
+        )
     return replace(module, texts=module.texts | {"te": done.stdout})

@@ -25,7 +25,9 @@ def scenario_for(project: Project, policy: str) -> str:
     found = [name for name in scenario_names(project) if load_scenario(project, name).policy == policy]
     if len(found) == 1:
         return found[0]
-    detail = f"These use it: {', '.join(found)}." if found else "No scenario of the project has it as its policy."
+    detail = (
+        f"These use it: {', '.join(found)}." if found else "No scenario of the project has it as its policy."
+    )
     hint = f"Name one with --scenario, or write one: `selab new scenario {policy} --policy {policy}`."
     raise InputError(f"It is not clear which scenario proves the policy '{policy}'.", detail, hint)
 
@@ -36,13 +38,17 @@ def install(project: Project, machine: Machine, policy: str, scenario: str, prog
     It is compiled with the guest's own tools: a package that a newer compiler has made may be one that the guest cannot read.
     """
     wanted = plan(project, Request(scenario, policy, installed=True))
-    module = wanted.module or load_module(project, policy)  # which refuses `none`: the base policy is there already
+    module = wanted.module or load_module(
+        project, policy
+    )  # which refuses `none`: the base policy is there already
     with vm_lock(project, f"selab install {policy}", progress):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
         with progress.step("Compiling with the guest's own tools", "package"):
             base, places = _base_and_places(guest, project, module, progress)
-            packages = {each.name: package(each, module, base, Toolchain(guest, GUEST_WORKDIR)) for each in module.all}
+            packages = {
+                each.name: package(each, module, base, Toolchain(guest, GUEST_WORKDIR)) for each in module.all
+            }
         with progress.step("Installing: the guest rebuilds its whole policy", "install"):
             store.install(guest, packages)
             store.relabel(guest, places)
@@ -57,7 +63,9 @@ def uninstall(project: Project, machine: Machine, policy: str, progress: Progres
             guest = machine.ensure(progress)
         if not store.is_installed(guest, policy):
             detail = f"The guest's store has no module of that name at priority {store.PRIORITY}."
-            raise InputError(f"The policy '{policy}' is not installed.", detail, "`selab run` leaves nothing there.")
+            raise InputError(
+                f"The policy '{policy}' is not installed.", detail, "`selab run` leaves nothing there."
+            )
         with progress.step("Looking which files it labels"):
             _, places = _base_and_places(guest, project, module, progress)
         with progress.step("Uninstalling: the guest rebuilds its whole policy", "uninstall"):
@@ -65,7 +73,9 @@ def uninstall(project: Project, machine: Machine, policy: str, progress: Progres
             store.relabel(guest, places)
 
 
-def _base_and_places(guest: Guest, project: Project, module: PolicyModule, progress: Progress) -> tuple[BasePolicy, tuple[str, ...]]:
+def _base_and_places(
+    guest: Guest, project: Project, module: PolicyModule, progress: Progress
+) -> tuple[BasePolicy, tuple[str, ...]]:
     """The base policy without the module, and where in the guest its file contexts may apply."""
     workdir = project.state / "policy"
     facts = survey([each.name for each in module.all]).of(guest)

@@ -50,7 +50,12 @@ class Pattern:
 
     def covers(self, key: DenialKey) -> bool:
         target = shown_target(key.source, key.target) if self.target == "self" else key.target
-        pairs = ((self.source, key.source), (self.target, target), (self.tclass, key.tclass), (self.permission, key.permission))
+        pairs = (
+            (self.source, key.source),
+            (self.target, target),
+            (self.tclass, key.tclass),
+            (self.permission, key.permission),
+        )
         return all(wanted in (None, got) for wanted, got in pairs)
 
 
@@ -61,7 +66,11 @@ class Inconclusive(SelabError):
     """
 
     def __init__(self, result: Result) -> None:
-        super().__init__(result.summary, "; ".join(map(plain, result.reasons)), f"`{result.command('show')}` has all of it.")
+        super().__init__(
+            result.summary,
+            "; ".join(map(plain, result.reasons)),
+            f"`{result.command('show')}` has all of it.",
+        )
         self.result = result
 
 
@@ -92,7 +101,9 @@ class Result:
     @property
     def summary(self) -> str:
         run = self.document
-        return plain(f"{run.scenario} under {run.policy}, {run.mode.value}: {run.verdict.value} (run {run.run})")
+        return plain(
+            f"{run.scenario} under {run.policy}, {run.mode.value}: {run.verdict.value} (run {run.run})"
+        )
 
     def command(self, name: str) -> str:
         """The command line by which a person looks at this run."""
@@ -123,7 +134,9 @@ class Result:
         self._assert(not found, f"denied: {', '.join(map(str, found))}")
 
     def _denied(self, pattern: Pattern) -> list[DenialKey]:
-        return [key for row in (*self.denials, *self.document.hidden) for key in row.keys if pattern.covers(key)]
+        return [
+            key for row in (*self.denials, *self.document.hidden) for key in row.keys if pattern.covers(key)
+        ]
 
     def _require_names(self, pattern: Pattern) -> None:
         __tracebackhide__ = True
@@ -132,7 +145,9 @@ class Result:
             return
         names = vocabulary(base)
         types = names["type"] | self.run.loaded.types
-        permissions = {name for found in _PERMISSIONS.findall(base.flat.read_text()) for name in found.split()}
+        permissions = {
+            name for found in _PERMISSIONS.findall(base.flat.read_text()) for name in found.split()
+        }
         _require("type", pattern.source, types)
         _require("type", pattern.target, types | {"self"})
         _require("class", pattern.tclass, names["class"])
@@ -145,16 +160,25 @@ class Result:
 
     def _lines(self) -> list[str]:
         """What a reader wants beside a failure: the reasons, the denials, and where to read on."""
-        rows = [*map(_row, self.denials), *(f"{_row(row)} (hidden by dontaudit)" for row in self.document.hidden)]
+        rows = [
+            *map(_row, self.denials),
+            *(f"{_row(row)} (hidden by dontaudit)" for row in self.document.hidden),
+        ]
         lines = [f"- {plain(reason)}" for reason in self.reasons]
-        lines += ["denials:", *(f"{number:3}  {row}" for number, row in enumerate(rows, 1))] if rows else ["no denials"]
+        lines += (
+            ["denials:", *(f"{number:3}  {row}" for number, row in enumerate(rows, 1))]
+            if rows
+            else ["no denials"]
+        )
         return [*lines, f"`{self.command('explain' if rows else 'show')}` says more."]
 
 
 class Laboratory:
     """The runs of a project's tests: each is kept in the project's history, and the VM is brought up by the first."""
 
-    def __init__(self, project: Project, machine: experiment.Machine, listener: Listener | None = None) -> None:
+    def __init__(
+        self, project: Project, machine: experiment.Machine, listener: Listener | None = None
+    ) -> None:
         self.project = project
         self.machine = machine
         self.listener = listener
@@ -169,13 +193,17 @@ class Laboratory:
         try:
             done = self.execute(scenario, mode, policy, **more)
         except SelabError as error:
-            raise error.with_traceback(None) from None  # its three lines are for the reader of a test's failure, how it came up is not
+            raise error.with_traceback(
+                None
+            ) from None  # its three lines are for the reader of a test's failure, how it came up is not
         result = Result(done, History.of(self.project).find(done.id).document, self.project)
         if result.verdict is Verdict.ERROR:
             raise Inconclusive(result)
         return result
 
-    def execute(self, scenario: str, mode: str = "enforcing", policy: str | None = None, **more: Any) -> experiment.Run:
+    def execute(
+        self, scenario: str, mode: str = "enforcing", policy: str | None = None, **more: Any
+    ) -> experiment.Run:
         """The run itself, with whatever verdict: for tests of the laboratory."""
         if mode not in list(Mode):
             raise InputError(f"There is no mode '{mode}'.", hint=nearest(mode, [one.value for one in Mode]))
@@ -195,4 +223,8 @@ def _require(kind: str, name: str | None, known: Iterable[str]) -> None:
     __tracebackhide__ = True
     names = sorted(known)
     if name is not None and name not in names:
-        raise InputError(f"The policy in force has no {kind} '{name}'.", "Nothing is ever denied with it.", nearest(name, names))
+        raise InputError(
+            f"The policy in force has no {kind} '{name}'.",
+            "Nothing is ever denied with it.",
+            nearest(name, names),
+        )

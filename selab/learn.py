@@ -41,7 +41,14 @@ class Lesson:
 
 
 def learn(
-    project: Project, machine: Machine, scenario: str, policy: str | None, progress: Progress, *, rounds: int = ROUNDS, risky: bool = False
+    project: Project,
+    machine: Machine,
+    scenario: str,
+    policy: str | None,
+    progress: Progress,
+    *,
+    rounds: int = ROUNDS,
+    risky: bool = False,
 ) -> Lesson:
     """Learn the policy of a scenario in at most `rounds` runs, each of which is in the history.
 
@@ -62,7 +69,9 @@ def learn(
             grew = found.after != found.before
             if grew:
                 put_source(te, found.after)
-                progress.note(f"Of this round, {rehearse(drafting, recorded(stored), module.name, progress).in_words()}.")
+                progress.note(
+                    f"Of this round, {rehearse(drafting, recorded(stored), module.name, progress).in_words()}."
+                )
         if runs[-1].verdict is Verdict.ERROR or (mode is Mode.ENFORCING and not grew):
             break
         mode = Mode.ENFORCING

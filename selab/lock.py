@@ -31,14 +31,18 @@ def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = W
     except Timeout:
         said = _said(holder)
         if not project.waits:
-            raise SelabError("The VM is in use.", f"By: {said}.", "Wait for it to end, or leave out --no-wait.") from None
+            raise SelabError(
+                "The VM is in use.", f"By: {said}.", "Wait for it to end, or leave out --no-wait."
+            ) from None
         progress.note(f"Waiting for the VM, which is in use by: {said}.")
         try:
             with progress.step("Waiting for the VM"):
                 lock.acquire(timeout=wait)
         except Timeout:
             raise SelabError(
-                "The VM is still in use.", f"By: {_said(holder)}; waited {wait:g} seconds.", "End it, then try again."
+                "The VM is still in use.",
+                f"By: {_said(holder)}; waited {wait:g} seconds.",
+                "End it, then try again.",
             ) from None
     try:
         holder.write_text(f"`{doing}`, process {os.getpid()}, since {datetime.datetime.now():%H:%M:%S}")

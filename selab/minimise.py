@@ -53,7 +53,15 @@ class OutOfRuns(Exception):
     """The budget of runs is spent."""
 
 
-def minimise(project: Project, machine: Machine, scenario: str, policy: str | None, progress: Progress, *, runs: int = RUNS) -> Minimum:
+def minimise(
+    project: Project,
+    machine: Machine,
+    scenario: str,
+    policy: str | None,
+    progress: Progress,
+    *,
+    runs: int = RUNS,
+) -> Minimum:
     """The smallest policy for a scenario, in at most `runs` runs, each of which is in the history. Works on a copy of the policies.
 
     Raises InputError where the scenario has no candidate, or does not pass with it in enforcing mode.
@@ -64,7 +72,11 @@ def minimise(project: Project, machine: Machine, scenario: str, policy: str | No
     search = Search(bench, before)
     if not bench.passes(before):
         last, hint = bench.runs[-1], f"`selab learn {scenario}` makes one that does."
-        raise InputError("Only a policy that passes in enforcing mode can be made smaller.", f"{last.verdict}: {last.reasons[0]}", hint)
+        raise InputError(
+            "Only a policy that passes in enforcing mode can be made smaller.",
+            f"{last.verdict}: {last.reasons[0]}",
+            hint,
+        )
     try:
         search.go()
         complete = True
@@ -73,7 +85,9 @@ def minimise(project: Project, machine: Machine, scenario: str, policy: str | No
     kept = [part for part in search.parts if part not in search.gone]
     needed = tuple((part.text, search.reasons.get(part, "nobody has tried without it")) for part in kept)
     removed = tuple(part.text for part in search.gone)
-    return Minimum(module.name, before, search.proven, removed, needed, tuple(bench.runs), bench.questions, complete)
+    return Minimum(
+        module.name, before, search.proven, removed, needed, tuple(bench.runs), bench.questions, complete
+    )
 
 
 @dataclass
@@ -95,7 +109,11 @@ class Bench:
             raise OutOfRuns
         self._write(te)
         with self.progress.step(f"Run {len(self.runs) + 1}: {mode.value}"):
-            self.runs.append(run_and_keep(self.project, self.machine, Request(self.scenario, self.policy, mode), self.progress))
+            self.runs.append(
+                run_and_keep(
+                    self.project, self.machine, Request(self.scenario, self.policy, mode), self.progress
+                )
+            )
         return self.runs[-1]
 
     def passes(self, te: str) -> bool:
@@ -105,7 +123,9 @@ class Bench:
         """What the policy `te` would decide."""
         self.questions += 1
         self._write(te)
-        return replay(candidate_of(self.project, self.policy, Progress(), "Making it smaller").linked, list(asked))
+        return replay(
+            candidate_of(self.project, self.policy, Progress(), "Making it smaller").linked, list(asked)
+        )
 
     def _write(self, te: str) -> None:
         put_source(self.project.policies / f"{self.policy}.te", te)
@@ -167,13 +187,19 @@ class Search:
         fresh = {access for accesses in tried.values() for access in accesses} - self.asked.keys()
         granted = self._granted(fresh) if fresh else set()
         self.asked |= dict.fromkeys(sorted(granted, key=str))
-        self.hidden |= dict.fromkeys(access for denial in run.hidden for access in tried[denial] if access in granted)
+        self.hidden |= dict.fromkeys(
+            access for denial in run.hidden for access in tried[denial] if access in granted
+        )
         return bool(granted)
 
     def _granted(self, fresh: Iterable[Access]) -> set[Access]:
         """Those that the whole policy grants."""
         with self.bench.progress.step("Asking what the whole policy grants"):
-            return {one.access for one in self.bench.ask(self.before, sorted(fresh, key=str)).decisions if one.allowed}
+            return {
+                one.access
+                for one in self.bench.ask(self.before, sorted(fresh, key=str)).decisions
+                if one.allowed
+            }
 
     def _suffices(self, left: Sequence[Unit], chunk: Sequence[Unit]) -> bool:
         """Whether these parts grant all that is asked for. What is lacking without a part by itself is what that part is needed for.
@@ -192,7 +218,10 @@ class Search:
             denied = sorted(self.bench.ask(self._text(self._but(left)), self.asked).denied)
         except InputError:
             return "the policy does not compile without it"
-        said = [f"{key.source} {shown_target(key.source, key.target)}:{key.tclass} {key.permission}" for key in denied[:SHOWN]]
+        said = [
+            f"{key.source} {shown_target(key.source, key.target)}:{key.tclass} {key.permission}"
+            for key in denied[:SHOWN]
+        ]
         said += [f"and {len(denied) - SHOWN} more"] if len(denied) > SHOWN else []
         return ", ".join(said)
 
@@ -216,7 +245,11 @@ class Search:
         known = [access for access in self.asked if access not in self.hidden]
         left = self._but(self.gone)
         with self.bench.progress.step("Asking which parts are there for what is hidden"):
-            doubtful = [part for part in left if self.hidden and not self.bench.ask(self._text((*self.gone, part)), known).denied]
+            doubtful = [
+                part
+                for part in left
+                if self.hidden and not self.bench.ask(self._text((*self.gone, part)), known).denied
+            ]
         self._by_runs([part for part in left if part not in doubtful], doubtful)
 
     def _narrow(self) -> None:
@@ -234,4 +267,8 @@ class Search:
 
 
 def _accesses(denial: DenialEntry) -> list[Access]:
-    return [Access(*pair, denial.tclass, permission) for pair in denial.evidence for permission in denial.permissions]
+    return [
+        Access(*pair, denial.tclass, permission)
+        for pair in denial.evidence
+        for permission in denial.permissions
+    ]

@@ -28,7 +28,11 @@ class Outcome:
     @property
     def reservations(self) -> tuple[str, ...]:
         """Why this may be a FAIL, and is not enough for a PASS: what was denied something is not all that ran."""
-        return ("only denials show the label of the container's processes, which is not enough for a PASS",) if self.from_denials else ()
+        return (
+            ("only denials show the label of the container's processes, which is not enough for a PASS",)
+            if self.from_denials
+            else ()
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -59,4 +63,6 @@ def label_doubts(label: ContainerLabel, seen: frozenset[str]) -> list[str]:
         return ["the container ended before the label of its processes could be read from the kernel"]
     wanted = (label.type, label.level)
     others = sorted(context for context in seen if tuple(context.split(":", 3)[2:]) != wanted)
-    return [f"a process of the container ran as {other}, not as {label.type}:{label.level}" for other in others]
+    return [
+        f"a process of the container ran as {other}, not as {label.type}:{label.level}" for other in others
+    ]

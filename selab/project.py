@@ -124,7 +124,8 @@ def find_project(start: Path, vagrant_dir: Path | None = None) -> Project:
             config = load(root / CONFIG, ProjectConfig)
             return Project(root, config, (vagrant_dir or root).resolve())
     raise InputError(
-        f"There is no {CONFIG} in {start} or above it.", hint="Go to a project, name one with --project, or make one: `selab init`."
+        f"There is no {CONFIG} in {start} or above it.",
+        hint="Go to a project, name one with --project, or make one: `selab init`.",
     )
 
 
@@ -135,7 +136,11 @@ def inside(directory: Path, path: Path, what: str) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{what} cannot be found.", f"{path}: {error}") from error
     if not found.is_relative_to(root):
-        raise InputError(f"{what} lies outside of {root}.", f"{path} is {found}", "Copy it there; links and '..' are not followed out.")
+        raise InputError(
+            f"{what} lies outside of {root}.",
+            f"{path} is {found}",
+            "Copy it there; links and '..' are not followed out.",
+        )
     return found
 
 

@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("selab", "SELinux policy in a VM")
-    group.addoption("--selab-project", metavar="DIR", help="The selab project, or a directory below it; by default the root directory.")
-    group.addoption("--selab-destroy", action="store_true", help="Remove the project's VM after the tests; otherwise it is left running.")
+    group.addoption(
+        "--selab-project",
+        metavar="DIR",
+        help="The selab project, or a directory below it; by default the root directory.",
+    )
+    group.addoption(
+        "--selab-destroy",
+        action="store_true",
+        help="Remove the project's VM after the tests; otherwise it is left running.",
+    )
     parser.addini("selab_project", "The selab project, relative to this file.")
 
 
@@ -57,11 +65,19 @@ def selab(selab_project: Project, selab_machine: AnyMachine) -> Laboratory:
     from selab.laboratory import Laboratory
     from selab.report.progress import TerminalListener
 
-    return Laboratory(selab_project, selab_machine, TerminalListener(Console(stderr=True, highlight=False, emoji=False)))
+    return Laboratory(
+        selab_project, selab_machine, TerminalListener(Console(stderr=True, highlight=False, emoji=False))
+    )
 
 
 def _directory(config: pytest.Config) -> Path:
     """Where to look for the project: the option counts from where pytest was called, the setting from its file."""
     option, setting = config.getoption("selab_project"), config.getini("selab_project")
     above = config.inipath.parent if config.inipath else config.rootpath
-    return Path(config.invocation_params.dir, option) if option else Path(above, setting) if setting else config.rootpath
+    return (
+        Path(config.invocation_params.dir, option)
+        if option
+        else Path(above, setting)
+        if setting
+        else config.rootpath
+    )

@@ -25,7 +25,9 @@ def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorde
     path = Path(name)
     if path.is_file():
         if policy is None:
-            raise InputError("A log does not say which candidate to ask.", str(path), "Name one with --policy.")
+            raise InputError(
+                "A log does not say which candidate to ask.", str(path), "Name one with --policy."
+            )
         return Recorded(path.read_bytes().splitlines(), f"{policy}_t"), policy
     stored = History.of(project).find(name)
     chosen = policy or stored.document.policy
@@ -39,7 +41,9 @@ def recorded(stored: StoredRun) -> Recorded:
     return Recorded(stored.records, stored.document.label.type)
 
 
-def rehearse(project: Project, records: Recorded, policy: str, progress: Progress, *, names: bool = False) -> Replay:
+def rehearse(
+    project: Project, records: Recorded, policy: str, progress: Progress, *, names: bool = False
+) -> Replay:
     """Link the candidate `policy` with the base policy of the project's last run, and ask it for its own domain, NAME_t.
 
     `names`: look for the booleans that would allow something by name, which takes seconds.
@@ -73,14 +77,20 @@ def last_base(project: Project, progress: Progress) -> BasePolicy:
     if base := find_base(project, progress):
         return base
     scenario = next(iter(scenario_names(project)), "SCENARIO")
-    raise SelabError("No base policy is known yet.", "It is read from the guest.", f"Run a scenario first: `selab run {scenario}`.")
+    raise SelabError(
+        "No base policy is known yet.",
+        "It is read from the guest.",
+        f"Run a scenario first: `selab run {scenario}`.",
+    )
 
 
 def find_base(project: Project, progress: Progress) -> BasePolicy | None:
     """The base policy of the project's last run, or else of the last run of any project, which it says."""
     base = _last_base(project)
     if base is None and (base := newest_base(cache_dir())):
-        progress.note("This project has had no run yet: the base policy is that of another project's last guest.")
+        progress.note(
+            "This project has had no run yet: the base policy is that of another project's last guest."
+        )
     return base
 
 

@@ -59,14 +59,19 @@ class Replay:
         """One line: "21 of 30 denials would be allowed now; 9 would not: 8 missing rule, 1 constraint"."""
         total, allowed = len(self._keys), len(self.allowed)
         counts = Counter(decision.cause for decision in self.causes.values())
-        rest = ", ".join(f"{count} {cause.value}" for cause, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+        rest = ", ".join(
+            f"{count} {cause.value}"
+            for cause, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        )
         said = f"{allowed} of {total} denial{'' if total == 1 else 's'} would be allowed now"
         return f"{said}; {total - allowed} would not: {rest}" if rest else said
 
 
 def key_of(access: Access) -> DenialKey:
     """The denial's identity that an access belongs to."""
-    return DenialKey(Context.parse(access.source).type, Context.parse(access.target).type, access.tclass, access.permission)
+    return DenialKey(
+        Context.parse(access.source).type, Context.parse(access.target).type, access.tclass, access.permission
+    )
 
 
 def accesses(lines: Iterable[bytes], renamed: tuple[str, str] = ("", "")) -> list[Access]:
@@ -76,13 +81,17 @@ def accesses(lines: Iterable[bytes], renamed: tuple[str, str] = ("", "")) -> lis
         for avc in event.denials():
             if not avc.granted and not avc.userspace:
                 source, target = (_renamed(context, renamed) for context in (avc.source, avc.target))
-                found |= dict.fromkeys(Access(source, target, avc.tclass, permission) for permission in avc.permissions)
+                found |= dict.fromkeys(
+                    Access(source, target, avc.tclass, permission) for permission in avc.permissions
+                )
     return list(found)
 
 
 def _renamed(context: Context, renamed: tuple[str, str]) -> str:
     old, new = renamed
-    return str(Context(context.user, context.role, new, context.level) if old and context.type == old else context)
+    return str(
+        Context(context.user, context.role, new, context.level) if old and context.type == old else context
+    )
 
 
 def replay(policy: Path, asked: Sequence[Access], *, booleans: bool = False, names: bool = False) -> Replay:

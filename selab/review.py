@@ -52,18 +52,29 @@ def review(project: Project, names: Sequence[str], progress: Progress) -> Review
     for name in dict.fromkeys(names or policy_names(project)):
         with progress.step(f"Checking {name}"):
             found[name] = tuple(_policy(project, name, base, tools, table, of_base))
-    remarks = () if installed() else ("SELint is not installed, so its findings are not among these (Debian's package is `selint`).",)
+    remarks = (
+        ()
+        if installed()
+        else ("SELint is not installed, so its findings are not among these (Debian's package is `selint`).",)
+    )
     return Review(found, remarks)
 
 
 def _policy(
-    project: Project, name: str, base: BasePolicy, tools: Toolchain, table: InterfaceTable, of_base: Vocabulary
+    project: Project,
+    name: str,
+    base: BasePolicy,
+    tools: Toolchain,
+    table: InterfaceTable,
+    of_base: Vocabulary,
 ) -> Iterator[Finding]:
     """What the compiler says comes first, unless the lint says the same line's mistake better."""
     file = project.policies / f"{name}.te"
     try:
         module = load_module(project, name)
-        own = module_interfaces(base, {f"{each.name}.if": text_of(each, "if") for each in module.all if "if" in each.texts})
+        own = module_interfaces(
+            base, {f"{each.name}.if": text_of(each, "if") for each in module.all if "if" in each.texts}
+        )
     except InputError as error:
         yield of_error(error, "source", file)
         return

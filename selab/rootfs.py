@@ -34,7 +34,13 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BUILD_TIMEOUT = 3600.0
 """Seconds for mmdebstrap: two to four minutes for the box on two cores with a near mirror."""
 REMOVE_TIMEOUT = 300.0
-EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*")
+EXCLUDED = (
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/info/*",
+    "/usr/share/locale/*",
+    "/usr/share/lintian/*",
+)
 """What dpkg leaves out of every root file system."""
 TOOLS = {"mmdebstrap": "mmdebstrap", "tar": "tar"}
 USER_TOOLS = {"unshare": "util-linux", "newuidmap": "uidmap", "newgidmap": "uidmap"}
@@ -78,11 +84,19 @@ def _obstacle(tools: Mapping[str, str]) -> SelabError | None:
         packages.append("debian-archive-keyring")
     if packages:
         install = f"apt-get install {' '.join(packages)}"
-        return SelabError("This machine cannot build from packages yet.", f"Missing: {', '.join(packages)}.", f"Run as root: {install}")
+        return SelabError(
+            "This machine cannot build from packages yet.",
+            f"Missing: {', '.join(packages)}.",
+            f"Run as root: {install}",
+        )
     if plain and not all(_has_subordinates(Path(path)) for path in ("/etc/subuid", "/etc/subgid")):
         user = getpass.getuser()
         advice = f"Run as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
-        return SelabError("Building without root needs subordinate user ids.", f"/etc/subuid or /etc/subgid has none for {user}.", advice)
+        return SelabError(
+            "Building without root needs subordinate user ids.",
+            f"/etc/subuid or /etc/subgid has none for {user}.",
+            advice,
+        )
     return None
 
 
@@ -93,7 +107,10 @@ def _has_subordinates(path: Path) -> bool:
     except OSError:
         return False
     mine = {getpass.getuser(), str(os.getuid())}
-    return any(len(entry) == 3 and entry[0] in mine and entry[2].isdigit() and int(entry[2]) >= 65536 for entry in entries)
+    return any(
+        len(entry) == 3 and entry[0] in mine and entry[2].isdigit() and int(entry[2]) >= 65536
+        for entry in entries
+    )
 
 
 def as_root(argv: Sequence[str]) -> list[str]:
@@ -127,9 +144,14 @@ def _deb822(text: str) -> Iterable[tuple[str, list[str]]]:
     for stanza in re.split(r"\n\s*\n", lines):
         unfolded = re.sub(r"\n[ \t]+", " ", stanza)
         fields = {
-            key.strip().lower(): value.split() for key, colon, value in (one.partition(":") for one in unfolded.splitlines()) if colon
+            key.strip().lower(): value.split()
+            for key, colon, value in (one.partition(":") for one in unfolded.splitlines())
+            if colon
         }
-        if "deb" in fields.get("types", []) and fields.get("enabled", ["yes"])[0].lower() not in ("no", "false"):
+        if "deb" in fields.get("types", []) and fields.get("enabled", ["yes"])[0].lower() not in (
+            "no",
+            "false",
+        ):
             yield from ((uri, fields.get("components", [])) for uri in fields.get("uris", []))
 
 
@@ -174,7 +196,10 @@ def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
     # A name of our own: what a killed selab started may be writing still.
     half = out.with_name(f".half-{os.getpid()}-{out.name}")
     with _workplace() as work:
-        for name, entries in (("early", rootfs.early), ("files", (*rootfs.files, Entry(SETUP, rootfs.setup.encode())))):
+        for name, entries in (
+            ("early", rootfs.early),
+            ("files", (*rootfs.files, Entry(SETUP, rootfs.setup.encode()))),
+        ):
             _pack(work / f"{name}.tar", entries)
             (work / f"{name}.tar").chmod(0o644)
         try:
@@ -202,7 +227,11 @@ def _workplace() -> Iterator[Path]:
 
 def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
     # What it starts and mounts is to go when it goes, however it ends; in its mode `unshare` it sees to that itself.
-    mode, apart = ("root", ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"]) if os.geteuid() == 0 else ("unshare", [])
+    mode, apart = (
+        ("root", ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"])
+        if os.geteuid() == 0
+        else ("unshare", [])
+    )
     excluded = [f"--dpkgopt=path-exclude={path}" for path in EXCLUDED]
     options = [f"--aptopt={line}" for line in apt_options()]
     hooks = [
@@ -224,11 +253,22 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
     log.debug("host: %s", command)
     said, where, begun = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
     with said.open("wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=where, cwd="/", start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=where,
+            cwd="/",
+            start_new_session=True,
+        )
         try:
             while process.poll() is None:
                 if stop.wait(0.2) or time.monotonic() - begun > BUILD_TIMEOUT:
-                    raise SelabError("Making a root file system from packages was ended.", f"After {time.monotonic() - begun:.0f} seconds.")
+                    raise SelabError(
+                        "Making a root file system from packages was ended.",
+                        f"After {time.monotonic() - begun:.0f} seconds.",
+                    )
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -238,7 +278,13 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
         log.debug("mmdebstrap: %s", text)
         why = next((line for line in text.splitlines() if line.startswith(("E:", "Err:"))), text)
         hint = "Look whether the package mirror can be reached; the whole output is in selab's log."
-        raise CommandFailed("The root file system could not be made from packages.", ["mmdebstrap"], process.returncode, why, hint)
+        raise CommandFailed(
+            "The root file system could not be made from packages.",
+            ["mmdebstrap"],
+            process.returncode,
+            why,
+            hint,
+        )
 
 
 def _pack(path: Path, entries: Sequence[Entry]) -> None:
@@ -257,7 +303,10 @@ def _put(tar: tarfile.TarFile, entry: Entry) -> None:
 def _lay_over(path: Path, entries: Sequence[Entry]) -> None:
     """Put `entries` into the tar `path`, each in the place of the member of its name where there is one, or else at the end: Docker refuses
     a tar that has a path twice."""
-    left, laid = {entry.path.strip("/"): entry for entry in entries}, path.with_name(path.name.replace(".half-", ".half-laid-", 1))
+    left, laid = (
+        {entry.path.strip("/"): entry for entry in entries},
+        path.with_name(path.name.replace(".half-", ".half-laid-", 1)),
+    )
     try:
         with tarfile.open(path) as old, tarfile.open(laid, "w", format=tarfile.PAX_FORMAT) as new:
             for member in old:
@@ -303,14 +352,28 @@ def read_image(directory: Path) -> ImageSource:
         files = tuple(_tree(inside(directory, directory / "files", whose)))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"The image '{directory.name}' cannot be read.", str(error), "An image has a Dockerfile and a list `packages`."
+            f"The image '{directory.name}' cannot be read.",
+            str(error),
+            "An image has a Dockerfile and a list `packages`.",
         ) from error
     if strange := [name for name in packages if not PACKAGE.fullmatch(name)]:
-        raise InputError(f"'{strange[0][:80]}' is not the name of a package.", str(directory / "packages"), "Write one name a line.")
+        raise InputError(
+            f"'{strange[0][:80]}' is not the name of a package.",
+            str(directory / "packages"),
+            "Write one name a line.",
+        )
     suite, changes = read_dockerfile(dockerfile)
     listed = [(entry.path, entry.mode, hashlib.sha256(entry.data).hexdigest()) for entry in files]
     everything = json.dumps([VERSION, directory.name, dockerfile, packages, listed])
-    return ImageSource(directory.name, directory, suite, packages, files, changes, hashlib.sha256(everything.encode()).hexdigest())
+    return ImageSource(
+        directory.name,
+        directory,
+        suite,
+        packages,
+        files,
+        changes,
+        hashlib.sha256(everything.encode()).hexdigest(),
+    )
 
 
 def read_dockerfile(text: str) -> tuple[str, tuple[str, ...]]:
@@ -318,9 +381,17 @@ def read_dockerfile(text: str) -> tuple[str, tuple[str, ...]]:
     kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     lines = [line.strip() for line in re.sub(r"[ \t]*\\[ \t]*\n[ \t]*", " ", kept).splitlines()]
     words = [(line.partition(" ")[0].upper(), line.partition(" ")[2]) for line in lines if line]
-    suites = [found.group(1) for word, rest in words if word == "FROM" and (found := re.match(r"debian:([a-z]+)(-slim)?( |$)", rest))]
+    suites = [
+        found.group(1)
+        for word, rest in words
+        if word == "FROM" and (found := re.match(r"debian:([a-z]+)(-slim)?( |$)", rest))
+    ]
     if len(suites) != 1:
-        raise InputError("An image of selab starts FROM one debian:SUITE.", "Its Dockerfile does not.", "Write `FROM debian:trixie-slim`.")
+        raise InputError(
+            "An image of selab starts FROM one debian:SUITE.",
+            "Its Dockerfile does not.",
+            "Write `FROM debian:trixie-slim`.",
+        )
     return suites[0], tuple(f"{word} {rest}" for word, rest in words if word in CHANGES)
 
 
@@ -352,7 +423,9 @@ def _is_whole(tar: Path) -> bool:
 
 def build_image_tar(source: ImageSource, out: Path, progress: Progress, stop: Event | None = None) -> None:
     """Have the image's file system as the tar `out`, for `docker import`, as `build_tar` does; several may ask at once."""
-    lock = alone(out.with_name(f".{out.name}.lock"), BUILD_TIMEOUT, f"making the image {source.name}", progress)
+    lock = alone(
+        out.with_name(f".{out.name}.lock"), BUILD_TIMEOUT, f"making the image {source.name}", progress
+    )
     with progress.step(f"Making the image {source.name} from packages"), lock:
         if not _is_whole(out):
             out.unlink(missing_ok=True)

@@ -98,7 +98,9 @@ class Volume(_Part):
         if self.source and self.guest_path:
             raise ValueError("a volume has either a source or a guest_path")
         if self.guest_path and self.label == "contexts":
-            raise ValueError("a directory of the guest is labelled by the candidate's .fc, for the path that it has there")
+            raise ValueError(
+                "a directory of the guest is labelled by the candidate's .fc, for the path that it has there"
+            )
         return self
 
 
@@ -248,7 +250,9 @@ def load_scenario(project: Project, name: str) -> Scenario:
         hint = f"{nearest(name, scenario_names(project))} `selab new scenario {name}` writes one to begin with.".strip()
         raise InputError(f"There is no scenario '{name}'.", f"Looked in {project.scenarios}.", hint)
     if not NAME.fullmatch(path.stem):
-        raise InputError(f"'{path.stem}' cannot be a scenario's name.", str(path), "Use letters, digits, '_', '.' and '-'.")
+        raise InputError(
+            f"'{path.stem}' cannot be a scenario's name.", str(path), "Use letters, digits, '_', '.' and '-'."
+        )
     inside(project.root, path, f"The scenario '{name}'")
     scenario = load(path, Scenario)
     scenario._name = path.stem
@@ -260,7 +264,9 @@ def _refuse_paths_outside(project: Project, scenario: Scenario, path: Path) -> N
     for volume in scenario.volumes:
         if volume.source is None:
             continue
-        source = inside(project.root, project.root / volume.source, f"{path.name}: the volume '{volume.source}'")
+        source = inside(
+            project.root, project.root / volume.source, f"{path.name}: the volume '{volume.source}'"
+        )
         if not source.is_dir():
             hint = "Make it, or leave `source` out for an empty volume."
             raise InputError(f"The volume '{volume.source}' is not a directory.", f"{path}: {source}", hint)

@@ -61,14 +61,18 @@ def _denial_failures(expect: Expect, denials: Sequence[Denial]) -> list[str]:
     if count := sum(len(unexpected(denial, patterns)) for denial in denials):
         reasons.append(f"{count} unexpected denial{'s' if count > 1 else ''}")
     for pattern in patterns:
-        if pattern.as_ == "expect" and not any(covers(pattern, denial, name) for denial in denials for name in denial.permissions):
+        if pattern.as_ == "expect" and not any(
+            covers(pattern, denial, name) for denial in denials for name in denial.permissions
+        ):
             reasons.append(f"an expected denial did not come: {describe(pattern)} ({pattern.reason})")
     return reasons
 
 
 def unexpected(denial: Denial, patterns: Sequence[ExpectedDenial]) -> tuple[str, ...]:
     """The permissions of `denial` that none of `patterns` speaks of: each is a denial of its own."""
-    return tuple(name for name in denial.permissions if not any(covers(pattern, denial, name) for pattern in patterns))
+    return tuple(
+        name for name in denial.permissions if not any(covers(pattern, denial, name) for pattern in patterns)
+    )
 
 
 def covers(pattern: ExpectedDenial, denial: Denial, permission: str) -> bool:

@@ -93,14 +93,20 @@ class Watch:
         return self._guest
 
     def _look(self) -> None:
-        for changes in watchfiles.watch(*self._places(), debounce=DEBOUNCE, step=20, stop_event=self._stop, raise_interrupt=False):
+        for changes in watchfiles.watch(
+            *self._places(), debounce=DEBOUNCE, step=20, stop_event=self._stop, raise_interrupt=False
+        ):
             if any(self._concerns(Path(path)) for _, path in changes):
                 self._changed.set()
                 if self._running.is_set():
                     _thread.interrupt_main()
 
     def _places(self) -> list[Path]:
-        return [path for path in (self.project.policies, self.project.scenarios, self.project.images) if path.is_dir()]
+        return [
+            path
+            for path in (self.project.policies, self.project.scenarios, self.project.images)
+            if path.is_dir()
+        ]
 
     def _concerns(self, path: Path) -> bool:
         """Whether a file that was saved is one of the scenario's: any policy source, its own file, or its image."""

@@ -102,7 +102,11 @@ def _text(path: Path) -> str:
     """The file's text. What is no file (a pipe, a device) is not opened, and no more is read than anyone writes by hand."""
     try:
         if not path.is_file():
-            raise InputError(f"{path.name} is not a file.", str(path), "`selab schema` says what may stand in one; docs/ has examples.")
+            raise InputError(
+                f"{path.name} is not a file.",
+                str(path),
+                "`selab schema` says what may stand in one; docs/ has examples.",
+            )
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -117,7 +121,9 @@ def _text(path: Path) -> str:
 
 def _refuse_large(size: int, path: Path) -> None:
     if size > MAX_BYTES:
-        raise InputError(f"{path.name} is too large to be written by hand.", f"{path} has more than {MAX_BYTES} bytes.")
+        raise InputError(
+            f"{path.name} is too large to be written by hand.", f"{path} has more than {MAX_BYTES} bytes."
+        )
 
 
 def _yaml_detail(error: yaml.YAMLError, path: Path) -> str:
@@ -130,10 +136,18 @@ def _explained(error: ValidationError, root: yaml.Node | None, path: Path) -> tu
     """What, detail and hint for the first thing that pydantic found wrong."""
     errors = error.errors(include_url=False, include_input=False)
     first = errors[0]
-    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-")) or "the file"
-    message = {"extra_forbidden": "there is no such key", "missing": "is required"}.get(first["type"], first["msg"].lower())
+    where = (
+        ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-")) or "the file"
+    )
+    message = {"extra_forbidden": "there is no such key", "missing": "is required"}.get(
+        first["type"], first["msg"].lower()
+    )
     more = f"{len(errors) - 1} more after this one." if len(errors) > 1 else ""
-    return f"{path.name} is not valid: {where[:MAX_SHOWN]}: {message}.", f"{path}:{_line_of(root, first['loc'])}", more
+    return (
+        f"{path.name} is not valid: {where[:MAX_SHOWN]}: {message}.",
+        f"{path}:{_line_of(root, first['loc'])}",
+        more,
+    )
 
 
 def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int:

@@ -26,13 +26,24 @@ SENTENCES = {
 SAME = {
     "allowed": {Cause.NONE},
     "rule": {Cause.RULE},
-    "dontaudit": {Cause.RULE},  # it asks what hides the denial; we ask what would allow it, and that is a rule all the same
+    "dontaudit": {
+        Cause.RULE
+    },  # it asks what hides the denial; we ask what would allow it, and that is a rule all the same
     "boolean": {Cause.BOOLEAN},
     "constraint": {Cause.CONSTRAINT, Cause.MCS},  # it does not tell categories from other constraints
     "role": {Cause.ROLE},
     "bounds": {Cause.BOUNDS},
 }
-ORDER = (Cause.UNKNOWN, Cause.RULE, Cause.BOOLEAN, Cause.MCS, Cause.CONSTRAINT, Cause.ROLE, Cause.BOUNDS, Cause.NONE)
+ORDER = (
+    Cause.UNKNOWN,
+    Cause.RULE,
+    Cause.BOOLEAN,
+    Cause.MCS,
+    Cause.CONSTRAINT,
+    Cause.ROLE,
+    Cause.BOUNDS,
+    Cause.NONE,
+)
 """A record with several permissions is decided as a whole there: the first hurdle of any of them counts."""
 
 
@@ -40,7 +51,11 @@ def differences(policy: Path, lines: Sequence[bytes]) -> list[str]:
     """The records about which the two do not say the same."""
     theirs, ours = dict(_theirs(policy, lines)), dict(_ours(policy, lines))
     assert theirs and theirs.keys() == ours.keys()
-    return [f"{serial}: audit2why {theirs[serial]}, selab {ours[serial]}" for serial in theirs if ours[serial] not in SAME[theirs[serial]]]
+    return [
+        f"{serial}: audit2why {theirs[serial]}, selab {ours[serial]}"
+        for serial in theirs
+        if ours[serial] not in SAME[theirs[serial]]
+    ]
 
 
 def _theirs(policy: Path, lines: Sequence[bytes]) -> Iterator[tuple[int, str]]:
@@ -55,7 +70,9 @@ def _theirs(policy: Path, lines: Sequence[bytes]) -> Iterator[tuple[int, str]]:
 def _ours(policy: Path, lines: Sequence[bytes]) -> Iterator[tuple[int, Cause]]:
     records = {
         event.serial or 0: [
-            Access(str(one.source), str(one.target), one.tclass, name) for one in event.denials() for name in one.permissions
+            Access(str(one.source), str(one.target), one.tclass, name)
+            for one in event.denials()
+            for name in one.permissions
         ]
         for event in read_events(lines)
     }

@@ -40,7 +40,9 @@ def wide(browser: Chrome, width: int, height: int = 900) -> None:
 
 def colours(browser: Chrome, scheme: str) -> None:
     """`light` or `dark`, as the reader's system has it."""
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
 
 
 def _program(name: str) -> str:

@@ -15,7 +15,18 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _LINE = re.compile(r"^    (?:\$ )?selab (?P<words>[^#\n]*)", re.MULTILINE)
 
-HERE = ("init", "schema", "completion", "denials", "history", "show", "diff", "report", "box list", "box name")
+HERE = (
+    "init",
+    "schema",
+    "completion",
+    "denials",
+    "history",
+    "show",
+    "diff",
+    "report",
+    "box list",
+    "box name",
+)
 """Need no VM and no base policy of one: tests/unit/cli/test_shown.py runs them, as they are shown."""
 ON_A_VM = ("run", "check", "replay", "explain", "suggest", "audit", "vm status", "vm ssh")
 """tests/vm/test_shown.py runs those whose names the example project has, as they are shown."""

@@ -69,7 +69,9 @@ class Advice:
         return self.best.in_words if self.best else self.stopped
 
 
-def advise(needs: Sequence[Need], expert: Expert, causes: Mapping[int, Cause], situation: Situation = Situation()) -> list[Advice]:
+def advise(
+    needs: Sequence[Need], expert: Expert, causes: Mapping[int, Cause], situation: Situation = Situation()
+) -> list[Advice]:
     """Advice for each need; `causes` has what libsepol says stops it, by the need's number."""
     asked: dict[tuple[str, str, str], frozenset[str]] = {}
     for need in needs:
@@ -82,10 +84,18 @@ def _advice(need: Need, expert: Expert, cause: Cause, situation: Situation, aske
         return Advice(need, "nothing any more", cause, ())
     if need.separated or cause is Cause.MCS:
         return Advice(
-            need, "MCS separation: the categories of the two differ, and no allow rule helps", Cause.MCS, tuple(_apart(need, situation))
+            need,
+            "MCS separation: the categories of the two differ, and no allow rule helps",
+            Cause.MCS,
+            tuple(_apart(need, situation)),
         )
     if set(need.permissions) & set(_NO_NEW_PRIVILEGES):
-        return Advice(need, "no-new-privileges: the process may not gain rights by a transition", cause, tuple(_nnp(need)))
+        return Advice(
+            need,
+            "no-new-privileges: the process may not gain rights by a transition",
+            cause,
+            tuple(_nnp(need)),
+        )
     if need.hidden and need.tclass == "process" and need.permissions <= _HIDDEN_ON_PURPOSE:
         leave = Remedy(Kind.LEAVE, "Leave it denied", "every transition asks for it, none needs it")
         return Advice(need, "a dontaudit rule, on purpose", cause, (leave,))
@@ -118,7 +128,11 @@ def _stopped(need: Need, cause: Cause, expert: Expert, remedies: Sequence[Remedy
     if cause is Cause.BOUNDS:
         return f"a type bound: the domain may do no more than the one that it is bounded by{hidden}"
     if cause is Cause.UNKNOWN:
-        unknown = [name for name in (need.source, need.target) if expert.index.resolve(name) not in expert.index.types]
+        unknown = [
+            name
+            for name in (need.source, need.target)
+            if expert.index.resolve(name) not in expert.index.types
+        ]
         return f"it cannot be told: the policy has no {' and no '.join(unknown) or f'such permission of {need.tclass}'}{hidden}"
     if any(remedy.kind is Kind.BOOLEAN for remedy in remedies):
         return f"a boolean that is not set for it{hidden}"
@@ -128,24 +142,41 @@ def _stopped(need: Need, cause: Cause, expert: Expert, remedies: Sequence[Remedy
 def _apart(need: Need, situation: Situation) -> Iterator[Remedy]:
     volume = _volume_of(need, situation)
     if volume and not volume.guest_path:
-        yield Remedy(Kind.RELABEL, f"label: private  (the volume {volume.target})", "the volume has another container's categories")
-    yield Remedy(Kind.LEAVE, "Leave it denied", "it belongs to another container, or shared data needs `label: shared`")
+        yield Remedy(
+            Kind.RELABEL,
+            f"label: private  (the volume {volume.target})",
+            "the volume has another container's categories",
+        )
+    yield Remedy(
+        Kind.LEAVE, "Leave it denied", "it belongs to another container, or shared data needs `label: shared`"
+    )
 
 
 def _nnp(need: Need) -> Iterator[Remedy]:
-    yield Remedy(Kind.RULE, f"allow {need};", "or start the container without no-new-privileges", requires=(("type", need.target),))
+    yield Remedy(
+        Kind.RULE,
+        f"allow {need};",
+        "or start the container without no-new-privileges",
+        requires=(("type", need.target),),
+    )
 
 
-def _remedies(need: Need, expert: Expert, cause: Cause, situation: Situation, asked: Asked) -> Iterator[Remedy]:
+def _remedies(
+    need: Need, expert: Expert, cause: Cause, situation: Situation, asked: Asked
+) -> Iterator[Remedy]:
     """Of the interfaces none is offered that is more dangerous than the rule itself, which it only widens."""
     risk = risk_of(expert.index, need.source, need.target, need.tclass, need.permissions)
     booleans = booleans_for(need, expert, risk) if cause in (Cause.RULE, Cause.BOOLEAN) else []
     yield from _labels(need, expert, situation)
-    if not (booleans and "name_connect" in need.permissions):  # a port of others has the type that it should have
+    if not (
+        booleans and "name_connect" in need.permissions
+    ):  # a port of others has the type that it should have
         yield from _port(need, expert)
     yield from booleans
     if cause in (Cause.RULE, Cause.BOOLEAN):
-        yield from (remedy for remedy in interfaces_for(need, expert, asked) if remedy.risk.level <= risk.level)
+        yield from (
+            remedy for remedy in interfaces_for(need, expert, asked) if remedy.risk.level <= risk.level
+        )
         yield _rule(need, expert, risk)
     yield _leave(need, situation, risk)
 
@@ -170,7 +201,11 @@ def _restored(need: Need, path: str, expert: Expert) -> Iterator[Remedy]:
     if not _can_be_relabelled(need.target, expert) or expected in ("", need.target):
         return
     if need.permissions <= expert.index.permissions(need.source, expected, need.tclass):
-        yield Remedy(Kind.RELABEL, f"restorecon -v {path}", f"{path} is labelled {need.target}; the file contexts say {expected}")
+        yield Remedy(
+            Kind.RELABEL,
+            f"restorecon -v {path}",
+            f"{path} is labelled {need.target}; the file contexts say {expected}",
+        )
 
 
 def _can_be_relabelled(name: str, expert: Expert) -> bool:
@@ -181,11 +216,17 @@ def _can_be_relabelled(name: str, expert: Expert) -> bool:
 def _port(need: Need, expert: Expert) -> Iterator[Remedy]:
     """A port of another type, where the domain may use ports of a type that is named like it."""
     number = _PORT_NUMBER.search(need.detail)
-    if need.target not in expert.index.members(PORT) or not number or not need.permissions <= {"name_bind", "name_connect"}:
+    if (
+        need.target not in expert.index.members(PORT)
+        or not number
+        or not need.permissions <= {"name_bind", "name_connect"}
+    ):
         return
     stem = need.source.removesuffix("_t").rsplit("_", 1)[-1].removesuffix("d")
     for one in sorted(expert.index.members(PORT)):
-        if one.startswith(stem) and need.permissions <= expert.index.permissions(need.source, one, need.tclass):
+        if one.startswith(stem) and need.permissions <= expert.index.permissions(
+            need.source, one, need.tclass
+        ):
             protocol = need.tclass.split("_", 1)[0]
             why = f"port {number[1]} is labelled {need.target}; {need.source} may use {one}"
             yield Remedy(Kind.RELABEL, f"semanage port -a -t {one} -p {protocol} {number[1]}", why)
@@ -195,7 +236,9 @@ def _port(need: Need, expert: Expert) -> Iterator[Remedy]:
 def _volume_of(need: Need, situation: Situation) -> Volume | None:
     if need.source != situation.domain:
         return None
-    inside = (one for one in situation.volumes if need.path == one.target or need.path.startswith(f"{one.target}/"))
+    inside = (
+        one for one in situation.volumes if need.path == one.target or need.path.startswith(f"{one.target}/")
+    )
     return next(inside, None)
 
 
@@ -215,7 +258,9 @@ def applicable(advice: Iterable[Advice], *, risky: bool = False) -> list[tuple[A
     chosen lines makes needless."""
     chosen = []
     for one in advice:
-        found = next((remedy for remedy in one.remedies if remedy.is_policy and (risky or not remedy.is_risky)), None)
+        found = next(
+            (remedy for remedy in one.remedies if remedy.is_policy and (risky or not remedy.is_risky)), None
+        )
         if found and (one.best is None or one.best.kind not in (Kind.RELABEL, Kind.BOOLEAN)):
             chosen.append((one, found))
     return _without_needless(chosen)
@@ -226,6 +271,10 @@ def _without_needless(chosen: list[tuple[Advice, Remedy]]) -> list[tuple[Advice,
     needless: set[int] = set()
     for number, (_, remedy) in sorted(enumerate(chosen), key=lambda pair: -len(pair[1][1].covers)):
         if number not in needless:
-            others = ((other, one.need) for other, (one, theirs) in enumerate(chosen) if other != number and theirs.text != remedy.text)
+            others = (
+                (other, one.need)
+                for other, (one, theirs) in enumerate(chosen)
+                if other != number and theirs.text != remedy.text
+            )
             needless |= {other for other, need in others if need.key in remedy.covers}
     return [each for number, each in enumerate(chosen) if number not in needless]

@@ -25,12 +25,16 @@ def block(chosen: Chosen, required: Collection[str] = ()) -> str:
     """
     first = {remedy.text: (advice, remedy) for advice, remedy in reversed(chosen)}
     entries = sorted((_place(remedy), _line(advice, remedy)) for advice, remedy in first.values())
-    return "\n".join([*_requirements((remedy for _, remedy in chosen), required), *(line for _, line in entries)])
+    return "\n".join(
+        [*_requirements((remedy for _, remedy in chosen), required), *(line for _, line in entries)]
+    )
 
 
 def cil(chosen: Chosen) -> str:
     """The same for a domain that CIL's blocks have named (`web.process`, as udica makes them): rules in CIL, which has no interfaces."""
-    return "\n".join(f"; {_asked(need)}\n{_cil_rule(need)}" for need in dict.fromkeys(advice.need for advice, _ in chosen))
+    return "\n".join(
+        f"; {_asked(need)}\n{_cil_rule(need)}" for need in dict.fromkeys(advice.need for advice, _ in chosen)
+    )
 
 
 def _cil_rule(need: Need) -> str:
@@ -45,7 +49,9 @@ def written_into(text: str, chosen: Chosen) -> str:
     marks = _MARK.findall(text)
     if marks not in ([], ["begin", "end"]):
         raise InputError(
-            "The markers of `selab suggest` in the policy are broken.", "One begin and one end belong together.", "Remove them."
+            "The markers of `selab suggest` in the policy are broken.",
+            "One begin and one end belong together.",
+            "Remove them.",
         )
     before = _BLOCK.search(text)
     kept = before[0].split("\n")[1:-2] if before else []
@@ -76,9 +82,13 @@ def _asked(need: Need) -> str:
 
 def _harmless(text: str) -> str:
     """A comment of one line, without m4's quotes: they count in comments as well."""
-    return "".join(character if character.isprintable() and character not in "`'" else "?" for character in text)
+    return "".join(
+        character if character.isprintable() and character not in "`'" else "?" for character in text
+    )
 
 
 def _requirements(remedies: Iterable[Remedy], required: Collection[str]) -> list[str]:
-    lines = sorted({f"\t{kind} {name};" for remedy in remedies for kind, name in remedy.requires} - {*required})
+    lines = sorted(
+        {f"\t{kind} {name};" for remedy in remedies for kind, name in remedy.requires} - {*required}
+    )
     return ["gen_require(`", *lines, "')"] if lines else []

@@ -26,14 +26,19 @@ class Switch:
         """`a and not b` is taken apart; anything else is left to a person."""
         if re.search(r"\b(or|xor)\b|==|!=|not \(", condition):
             return cls(condition, ())
-        wanted = [(word.removeprefix("not "), not word.startswith("not ")) for word in re.sub(r"[()]", "", condition).split(" and ")]
+        wanted = [
+            (word.removeprefix("not "), not word.startswith("not "))
+            for word in re.sub(r"[()]", "", condition).split(" and ")
+        ]
         return cls(condition, tuple((name, value) for name, value in wanted if now.get(name) != value))
 
     def is_named_for(self, domain: str) -> bool:
         """Whether it is one boolean with the domain's name in its own, as httpd_use_nfs, or virt_use_nfs for svirt_t."""
         stem = domain.removesuffix("_t")
         first = self.changes[0][0].split("_", 1)[0] if self.changes else ""
-        return len(self.changes) == 1 and (stem in self.changes[0][0] or (len(first) > SHORT and first in stem))
+        return len(self.changes) == 1 and (
+            stem in self.changes[0][0] or (len(first) > SHORT and first in stem)
+        )
 
     @property
     def in_words(self) -> str:
@@ -49,7 +54,12 @@ def booleans_for(need: Need, expert: Expert, risk: Risk) -> list[Remedy]:
     least."""
     conditions = expert.index.conditional(need.source, need.target, need.tclass)
     left = need.permissions - expert.index.permissions(need.source, need.target, need.tclass)
-    fitting = {one for found in conditions.values() for one in found if left and all(one in conditions.get(name, ()) for name in left)}
+    fitting = {
+        one
+        for found in conditions.values()
+        for one in found
+        if left and all(one in conditions.get(name, ()) for name in left)
+    }
     switches = [Switch.of(condition, expert.index.base.booleans) for condition in sorted(fitting)]
 
     def order(switch: Switch) -> tuple[bool, int, bool, int]:
@@ -64,7 +74,10 @@ def booleans_for(need: Need, expert: Expert, risk: Risk) -> list[Remedy]:
     for switch in sorted(switches, key=order):
         ways.setdefault(switch.in_words, switch)
     why = "the policy has a rule for it"
-    return [Remedy(Kind.BOOLEAN, words, why, risk, meant=switch.is_named_for(need.source)) for words, switch in ways.items()]
+    return [
+        Remedy(Kind.BOOLEAN, words, why, risk, meant=switch.is_named_for(need.source))
+        for words, switch in ways.items()
+    ]
 
 
 def _breadth(domain: str, condition: str, expert: Expert) -> int:

@@ -45,7 +45,10 @@ class Expert:
         if any(grant.kind not in ("allow", "dontaudit", "auditallow") for grant in interface.grants):
             return False
         known = {"type": self.index.types, "attribute": self.index.attributes}
-        return all("$" in name or kind not in known or self.index.resolve(name) in known[kind] for kind, name in interface.requires)
+        return all(
+            "$" in name or kind not in known or self.index.resolve(name) in known[kind]
+            for kind, name in interface.requires
+        )
 
     def file_type(self, path: str) -> str:
         """The type that the file contexts give to `path`, of whatever kind it is; nothing where they say nothing."""

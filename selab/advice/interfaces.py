@@ -25,12 +25,20 @@ Binding = tuple[tuple[str, str], ...]
 def interfaces_for(need: Need, expert: Expert, asked: Asked) -> list[Remedy]:
     """Calls that grant all of `need`, those that grant least beyond what is `asked` first."""
     found = [
-        (_excess(interface, dict(binding), expert, asked), _breadth(interface, dict(binding), expert), interface.name, interface, binding)
+        (
+            _excess(interface, dict(binding), expert, asked),
+            _breadth(interface, dict(binding), expert),
+            interface.name,
+            interface,
+            binding,
+        )
         for (interface, binding), granted in _covering(need, expert)
         if need.permissions <= granted
     ]
     best = sorted(found, key=lambda one: one[:3])[:SHOWN]
-    remedies = [_remedy(interface, dict(binding), excess, expert, asked) for excess, *_, interface, binding in best]
+    remedies = [
+        _remedy(interface, dict(binding), excess, expert, asked) for excess, *_, interface, binding in best
+    ]
     return sorted(remedies, key=lambda one: (one.risk.level, one.excess))
 
 
@@ -58,7 +66,9 @@ def _binding(grant: Grant, need: Need, expert: Expert) -> Binding | None:
         if bound.setdefault(grant.target, need.target) != need.target:
             return None
         return tuple(sorted(bound.items()))
-    if not expert.index.stands_for(grant.target, need.target) or _any_stands_for(grant.target_except, need.target, expert):
+    if not expert.index.stands_for(grant.target, need.target) or _any_stands_for(
+        grant.target_except, need.target, expert
+    ):
         return None
     return tuple(bound.items())
 
@@ -85,10 +95,15 @@ def _excess(interface: Interface, binding: Mapping[str, str], expert: Expert, as
     for grant in _called(interface, binding):
         for target in expert.index.members(grant.target) - _all(grant.target_except, expert):
             allowed = expert.index.permissions(grant.source, target, grant.tclass)
-            new += len(grant.permissions - allowed - asked.get((grant.source, target, grant.tclass), frozenset()))
+            new += len(
+                grant.permissions - allowed - asked.get((grant.source, target, grant.tclass), frozenset())
+            )
     for member, attribute in interface.attributes:
         if binding.get(member, member) not in expert.index.members(attribute):
-            new += 1 + sum(len(rule.permissions) * len(expert.index.members(rule.target)) for rule in expert.index.written_for(attribute))
+            new += 1 + sum(
+                len(rule.permissions) * len(expert.index.members(rule.target))
+                for rule in expert.index.written_for(attribute)
+            )
     return new
 
 
@@ -98,14 +113,26 @@ def _breadth(interface: Interface, binding: Mapping[str, str], expert: Expert) -
     return sum(len(expert.index.members(target)) + (target in expert.index.attributes) for target in targets)
 
 
-def _remedy(interface: Interface, binding: Mapping[str, str], excess: int, expert: Expert, asked: Asked) -> Remedy:
+def _remedy(
+    interface: Interface, binding: Mapping[str, str], excess: int, expert: Expert, asked: Asked
+) -> Remedy:
     grants = list(_called(interface, binding))
     risks = (risk_of(expert.index, one.source, one.target, one.tclass, one.permissions) for one in grants)
     risk: Risk = max(risks, key=lambda one: one.level, default=LOW)
     arguments = ", ".join(name for _, name in sorted(binding.items()))
     layer = interface.file.split("/", 1)[0] if "/" in interface.file else ""
-    covers = frozenset(key for key, permissions in asked.items() if permissions <= _granted(grants, key, expert))
-    return Remedy(Kind.INTERFACE, f"{interface.name}({arguments})", interface.summary, risk, excess, layer=layer, covers=covers)
+    covers = frozenset(
+        key for key, permissions in asked.items() if permissions <= _granted(grants, key, expert)
+    )
+    return Remedy(
+        Kind.INTERFACE,
+        f"{interface.name}({arguments})",
+        interface.summary,
+        risk,
+        excess,
+        layer=layer,
+        covers=covers,
+    )
 
 
 def _granted(grants: Iterable[Grant], key: tuple[str, str, str], expert: Expert) -> frozenset[str]:
@@ -113,7 +140,9 @@ def _granted(grants: Iterable[Grant], key: tuple[str, str, str], expert: Expert)
     source, target, tclass = key
     found = frozenset[str]()
     for one in grants:
-        on_target = expert.index.stands_for(one.target, target) and not _any_stands_for(one.target_except, target, expert)
+        on_target = expert.index.stands_for(one.target, target) and not _any_stands_for(
+            one.target_except, target, expert
+        )
         if one.source == source and one.tclass == tclass and on_target:
             found |= one.permissions
     return found

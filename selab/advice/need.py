@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from selab.audit.denial import shown_target
 from selab.policy.statements import braced
 
-_FILES = {"file": "file", "dir": "directory", "lnk_file": "symbolic link", "sock_file": "socket file", "fifo_file": "pipe"}
+_FILES = {
+    "file": "file",
+    "dir": "directory",
+    "lnk_file": "symbolic link",
+    "sock_file": "socket file",
+    "fifo_file": "pipe",
+}
 _FILES |= {"chr_file": "character device", "blk_file": "block device", "fd": "open file"}
 _VERBS = {
     "read": "read",
@@ -89,7 +95,9 @@ class Need:
     contexts: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
-        return f"{self.source} {shown_target(self.source, self.target)}:{self.tclass} {braced(self.permissions)}"
+        return (
+            f"{self.source} {shown_target(self.source, self.target)}:{self.tclass} {braced(self.permissions)}"
+        )
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -111,4 +119,8 @@ class Need:
         if self.target == self.source:
             return "itself" if self.tclass == "process" else f"its own {kind}"
         what = f"the {kind} {self.path or self.detail}".rstrip()
-        return f"{what}, which is labelled {self.target}" if self.path or self.detail else f"a {kind} of {self.target}"
+        return (
+            f"{what}, which is labelled {self.target}"
+            if self.path or self.detail
+            else f"a {kind} of {self.target}"
+        )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 UNKNOWN = "Look whether the policy has everything that the record names."
-NO_SUCH_LABEL = "Declare the type of {invalid}, or take the label away: it names what the loaded policy does not have."
+NO_SUCH_LABEL = (
+    "Declare the type of {invalid}, or take the label away: it names what the loaded policy does not have."
+)
 REMEDIES = {
     "security_compute_sid": "role {role} types {type};  container_domain_template does it for a domain of its own",
     "security_bounded_transition": "allow {source} {target}:process2 nnp_transition;  or start it without no-new-privileges",

@@ -11,7 +11,17 @@ from selab.audit.denial import AvcDenial, Denial, SelinuxError, group
 from selab.audit.event import Event, read_events
 from selab.audit.record import Record, parse_line
 
-RUNTIME_DOMAINS = frozenset({"dockerd_t", "docker_t", "container_runtime_t", "container_engine_t", "containerd_t", "podman_t", "conmon_t"})
+RUNTIME_DOMAINS = frozenset(
+    {
+        "dockerd_t",
+        "docker_t",
+        "container_runtime_t",
+        "container_engine_t",
+        "containerd_t",
+        "podman_t",
+        "conmon_t",
+    }
+)
 """The domains of container runtimes in the reference policy, container-selinux and their forks."""
 RUNTIME_PROGRAMS = frozenset(
     {
@@ -72,7 +82,11 @@ class Attribution:
     def doubts(self) -> list[str]:
         """Why these may not be the denials that there were."""
         said = ((self.unread, "could not be read"), (self.claimed, "may be the container's own words"))
-        return [f"{len(records)} records of the window {why}, the first: {records[0][:80]}" for records, why in said if records]
+        return [
+            f"{len(records)} records of the window {why}, the first: {records[0][:80]}"
+            for records, why in said
+            if records
+        ]
 
 
 def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
@@ -86,15 +100,25 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     unread: list[str] = []
     ran_as: set[str] = set()
     lines = tuple(lines)
-    claimed = [line.decode("utf-8", "backslashreplace") for line in lines if line.count(b"audit(") > 1 and len(parse_line(line)) > 1]
+    claimed = [
+        line.decode("utf-8", "backslashreplace")
+        for line in lines
+        if line.count(b"audit(") > 1 and len(parse_line(line)) > 1
+    ]
     for event in read_events(lines):
-        claimed += [record.text for record in event.records if record.type in CLAIMS and _is_sent_by_own(record, scope)]
+        claimed += [
+            record.text
+            for record in event.records
+            if record.type in CLAIMS and _is_sent_by_own(record, scope)
+        ]
         for avc in event.denials():
             found[owner_of(avc, scope)].append(avc)
         ran_as |= _processes(event, scope)
         errors += [error for error in event.selinux_errors() if _concerns(error, event, scope)]
         unread += [record.text for record in event.unparsed()]
-    scenario, runtime, machine = (group(found[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE))
+    scenario, runtime, machine = (
+        group(found[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE)
+    )
     known = frozenset() if unread or claimed else frozenset(ran_as)
     return Attribution(scenario, runtime, machine, tuple(errors), tuple(unread), tuple(claimed), known)
 
@@ -113,8 +137,12 @@ def _processes(event: Event, scope: Scope) -> set[str]:
     A denial's source alone is no proof: where `entrypoint` forbids an exec, it is the context that the process would have had, and of a
     packet or a connection it is the socket's (security/selinux/hooks.c). The call's record has what the process had when the call ended.
     """
-    sources = {str(avc.source) for avc in event.denials() if not avc.userspace and avc.source.level == scope.level}
-    return sources.intersection(record.fields.get("subj", "") for record in event.records if record.type == "SYSCALL")
+    sources = {
+        str(avc.source) for avc in event.denials() if not avc.userspace and avc.source.level == scope.level
+    }
+    return sources.intersection(
+        record.fields.get("subj", "") for record in event.records if record.type == "SYSCALL"
+    )
 
 
 def _is_sent_by_own(record: Record, scope: Scope) -> bool:
@@ -134,5 +162,10 @@ def _is_own(context: Context, scope: Scope) -> bool:
 
 def _concerns(error: SelinuxError, event: Event, scope: Scope) -> bool:
     """Whether an error speaks of the run: in one of its contexts, of which one may not be valid, or by the process that caused it."""
-    contexts = [error.scontext, error.tcontext, error.invalid_context, *(record.fields.get("subj", "") for record in event.records)]
+    contexts = [
+        error.scontext,
+        error.tcontext,
+        error.invalid_context,
+        *(record.fields.get("subj", "") for record in event.records),
+    ]
     return any(_is_own(Context.parse(text), scope) for text in contexts if text.count(":") >= 2)

@@ -59,7 +59,10 @@ class AvcDenial:
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:
-        return tuple(DenialKey(self.source.type, self.target.type, self.tclass, permission) for permission in self.permissions)
+        return tuple(
+            DenialKey(self.source.type, self.target.type, self.tclass, permission)
+            for permission in self.permissions
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,9 @@ class Denial:
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:
-        return tuple(DenialKey(self.source, self.target, self.tclass, permission) for permission in self.permissions)
+        return tuple(
+            DenialKey(self.source, self.target, self.tclass, permission) for permission in self.permissions
+        )
 
     def to_json(self) -> dict[str, object]:
         """The row with the keys that `selab run --json` and `selab denials --json` share."""
@@ -175,7 +180,19 @@ class Row:
     """A row while it is collected. Of a record with permissions and contexts that were seen before, only the count and the serial matter,
     and once `is_settled`, any contexts will do."""
 
-    __slots__ = ("comm", "count", "detail", "evidence", "exe", "path", "permissions", "permissive", "separated", "serials", "userspace")
+    __slots__ = (
+        "comm",
+        "count",
+        "detail",
+        "evidence",
+        "exe",
+        "path",
+        "permissions",
+        "permissive",
+        "separated",
+        "serials",
+        "userspace",
+    )
 
     def __init__(self) -> None:
         self.permissions: set[tuple[str, ...]] = set()
@@ -197,7 +214,9 @@ class Row:
         self.userspace = self.userspace or avc.userspace
         if len(self.evidence) < MAX_EVIDENCE:
             self.evidence[(avc.source, avc.target)] = None
-        self.separated = self.separated and bool(categories(avc.source.level)) and mcs_separated(avc.source, avc.target)
+        self.separated = (
+            self.separated and bool(categories(avc.source.level)) and mcs_separated(avc.source, avc.target)
+        )
         if avc.permissions not in self.permissions:
             self.permissions.add(avc.permissions)
             self._take_examples(avc)

@@ -49,7 +49,9 @@ class Event:
 
     def unparsed(self) -> tuple[Record, ...]:
         """Records that could not be read: each may be a denial, so nobody may say "no denials" beside one."""
-        return tuple(record for record, reading in zip(self.records, self.readings, strict=True) if reading is None)
+        return tuple(
+            record for record, reading in zip(self.records, self.readings, strict=True) if reading is None
+        )
 
     def format(self) -> tuple[bytes, ...]:
         """The event as lines of audit.log, without line ends."""

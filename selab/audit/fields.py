@@ -43,7 +43,9 @@ def _parse_interpreted(text: str) -> dict[str, str]:
 def _decode(name: str, value: str, record_type: str) -> str:
     if value[:1] == '"' and len(value) > 1:
         return value[1:-1]
-    if _HEX.fullmatch(value) and (name in ENCODED_FIELDS or (record_type == "EXECVE" and _ARGUMENT.fullmatch(name))):
+    if _HEX.fullmatch(value) and (
+        name in ENCODED_FIELDS or (record_type == "EXECVE" and _ARGUMENT.fullmatch(name))
+    ):
         return _from_hex(name, value)
     return value
 

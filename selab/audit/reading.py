@@ -19,7 +19,9 @@ from selab.audit.record import Record
 from selab.audit.selinux_error import ERROR_TYPES, read_error
 
 _DECISION = re.compile(r"avc:\s{1,8}(denied|granted)\s{1,8}(?:\{([^{}]*)\}|null\b)", re.ASCII)
-_SUBJECT = re.compile(r"\sscontext=(\S+)\s+tcontext=(\S+)\s+tclass=([\w.-]+)(?:\s+permissive=([01])\b)?", re.ASCII)
+_SUBJECT = re.compile(
+    r"\sscontext=(\S+)\s+tcontext=(\S+)\s+tclass=([\w.-]+)(?:\s+permissive=([01])\b)?", re.ASCII
+)
 _MUST_BE_READ = ERROR_TYPES | {"AVC", "USER_AVC"}
 _MODES = {"0": False, "1": True, None: None}
 
@@ -91,14 +93,23 @@ def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
     decision = _DECISION.search(text)
     place = text.rfind(" scontext=")
     subject = _SUBJECT.match(text, place) if place >= 0 else None
-    if decision is None or subject is None or place < decision.end() or (record.partial and subject[4] is None):
+    if (
+        decision is None
+        or subject is None
+        or place < decision.end()
+        or (record.partial and subject[4] is None)
+    ):
         return None
     try:
         source, target = Context.parse(subject[1]), Context.parse(subject[2])
     except ValueError:
         return None
     fields = parse_fields(text[decision.end() : place], record.type, record.interpreted)
-    tail = parse_fields(text[subject.end() :], record.type, record.interpreted) if len(text) > subject.end() else {}
+    tail = (
+        parse_fields(text[subject.end() :], record.type, record.interpreted)
+        if len(text) > subject.end()
+        else {}
+    )
     userspace = record.type == "USER_AVC"
     call = _sibling(event, "SYSCALL") if len(event) > 1 else {}
     return AvcDenial(

@@ -28,7 +28,10 @@ _HEAD = re.compile(
     r"(?:msg=)?audit\((?P<stamp>[^()\n]{1,64}?):(?P<serial>\d{1,20})\)[ ]?:[ ]?",
     re.ASCII,
 )
-_JOURNAL = re.compile(r"(?:^|\s)audit(?:\[\d{1,10}\])?: (?P<type>[A-Z][A-Z_0-9]{1,39}|UNKNOWN\[\d{1,5}\]|<audit-\d{1,5}>) ", re.ASCII)
+_JOURNAL = re.compile(
+    r"(?:^|\s)audit(?:\[\d{1,10}\])?: (?P<type>[A-Z][A-Z_0-9]{1,39}|UNKNOWN\[\d{1,5}\]|<audit-\d{1,5}>) ",
+    re.ASCII,
+)
 _NUMBERED = re.compile(r"(?:UNKNOWN\[|<audit-)?(\d{1,5})[]>]?", re.ASCII)
 _BARE_TYPE = re.compile(r"(?P<type>[A-Z][A-Z_0-9]{1,39}) (?=avc:|op=|pid=|[a-z]{1,20}=)", re.ASCII)
 _DAEMON = re.compile(r"(?:\S\[\d{1,10}\]: |selinux: )$", re.ASCII)

@@ -23,7 +23,9 @@ MAX_KNOWN = 8192
 
 _DENIED = b"avc:  denied  { "
 _CONTEXT = rb"[!-9;-~]+:[!-9;-~]+:([!-9;-~]+)(?::[!-~]+)?"
-_TYPES = re.compile(rb" scontext=" + _CONTEXT + rb" tcontext=" + _CONTEXT + rb" (tclass=[^\n]*\n?)\Z", re.DOTALL)
+_TYPES = re.compile(
+    rb" scontext=" + _CONTEXT + rb" tcontext=" + _CONTEXT + rb" (tclass=[^\n]*\n?)\Z", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,11 @@ class _Collector:
 
     def _add_lone(self, piece: RawLine | Record) -> bool:
         """Count a denial that is all of its event, the most frequent case, where it is known; False where it is anything else."""
-        if isinstance(piece, Record) or piece[0] != b"AVC" or (row := self._known_row(piece[2], piece[3])) is None:
+        if (
+            isinstance(piece, Record)
+            or piece[0] != b"AVC"
+            or (row := self._known_row(piece[2], piece[3])) is None
+        ):
             return False
         row.repeat(int(piece[1]))
         self.records += 1

@@ -140,22 +140,33 @@ def open_window() -> Ask[OpenWindow]:
 
 
 def _opened(token: str, done: Completed) -> OpenWindow:
-    done.expect("The guest cannot mark its audit log.", hint="Run `selab doctor`: auditd must run, or no denial can be seen.")
+    done.expect(
+        "The guest cannot mark its audit log.",
+        hint="Run `selab doctor`: auditd must run, or no denial can be seen.",
+    )
     status, where = _status(done.text), re.search(r"^log (\d+) (\d+)$", done.text, re.MULTILINE)
     if status.pid and where:
         return OpenWindow(token, status, int(where.group(1)), int(where.group(2)))
     if cursor := re.search(r"^cursor (\S+)$", done.text, re.MULTILINE):
         limit = re.search(r"^ratelimit (\d+)$", done.text, re.MULTILINE)
-        return OpenWindow(token, status, cursor=cursor.group(1), ratelimit=int(limit.group(1)) if limit else 5)
+        return OpenWindow(
+            token, status, cursor=cursor.group(1), ratelimit=int(limit.group(1)) if limit else 5
+        )
     hint = "Start it: `selab vm ssh -- systemctl start auditd`."
-    raise SelabError("Nobody takes audit records in the guest.", "The audit daemon does not run, and the journal has no cursor.", hint)
+    raise SelabError(
+        "Nobody takes audit records in the guest.",
+        "The audit daemon does not run, and the journal has no cursor.",
+        hint,
+    )
 
 
 def release(guest: Guest, opened: OpenWindow) -> None:
     """Put back what `open_window` has changed in the guest, whether or not the window was closed: the kernel's rate limit."""
     if opened.cursor:
         script = 'echo "$1" >/proc/sys/kernel/printk_ratelimit'
-        guest.run(["sh", "-c", script, "sh", str(opened.ratelimit)]).expect("The kernel's rate limit could not be put back.")
+        guest.run(["sh", "-c", script, "sh", str(opened.ratelimit)]).expect(
+            "The kernel's rate limit could not be put back."
+        )
 
 
 def audit_status(guest: Guest) -> AuditStatus:
@@ -167,7 +178,12 @@ def close_window(opened: OpenWindow) -> Ask[Window]:
     """Set the end mark, wait until it is in the log, and read everything between the two."""
     where = [opened.cursor] if opened.cursor else [str(opened.inode), str(opened.offset)]
     words = (opened.mark("end"), *where, str(MARK_WAIT), str(MAX_BYTES))
-    return Ask(_CLOSE_JOURNAL if opened.cursor else _CLOSE, functools.partial(_closed, opened), words, timeout=READ_TIMEOUT)
+    return Ask(
+        _CLOSE_JOURNAL if opened.cursor else _CLOSE,
+        functools.partial(_closed, opened),
+        words,
+        timeout=READ_TIMEOUT,
+    )
 
 
 def _closed(opened: OpenWindow, done: Completed) -> Window:
@@ -188,7 +204,11 @@ def _between(log: bytes, opened: OpenWindow) -> tuple[list[bytes], list[str]]:
     """The lines of the events between the marks: by serial number, since records of two events may be interleaved."""
     serials = {which: _serial(log, opened.mark(which)) for which in ("begin", "end")}
     begin, end = serials["begin"], serials["end"]
-    problems = [f"the mark of the window's {which} is not in the audit log" for which, serial in serials.items() if serial is None]
+    problems = [
+        f"the mark of the window's {which} is not in the audit log"
+        for which, serial in serials.items()
+        if serial is None
+    ]
     lines = []
     for line in log.splitlines():
         found = _STAMP.search(line)
@@ -203,7 +223,11 @@ _STAMP = re.compile(rb"\baudit\(\d+\.\d+:(\d+)\)")
 
 def _serial(log: bytes, mark: str) -> int | None:
     """The serial number of the mark: a record of type USER, which only a process with CAP_AUDIT_WRITE in the guest can send."""
-    found = re.search(rb"^(?:node=\S+ )?type=USER msg=audit\(\d+\.\d+:(\d+)\):[^\n]*" + re.escape(mark.encode()), log, re.MULTILINE)
+    found = re.search(
+        rb"^(?:node=\S+ )?type=USER msg=audit\(\d+\.\d+:(\d+)\):[^\n]*" + re.escape(mark.encode()),
+        log,
+        re.MULTILINE,
+    )
     return int(found.group(1)) if found else None
 
 

@@ -42,13 +42,20 @@ def explain(context: Context, name: str, number: int | None, as_json: bool) -> N
 @click.command()
 @click.argument("name", default="last", metavar="[RUN]", shell_complete=runs)
 @click.option(
-    "--apply", "apply_", is_flag=True, help="Write the rules into the policy's .te, between markers; the old file is kept as .te.bak."
+    "--apply",
+    "apply_",
+    is_flag=True,
+    help="Write the rules into the policy's .te, between markers; the old file is kept as .te.bak.",
 )
 @click.option("--diff", "as_diff", is_flag=True, help="Print what --apply would change.")
 @click.option("--allow-risky", is_flag=True, help="Also what leads out of the container or to root.")
-@click.option("--json", "as_json", is_flag=True, help="Print the rules and what is left for a person as JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the rules and what is left for a person as JSON."
+)
 @pass_context
-def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risky: bool, as_json: bool) -> None:
+def suggest(
+    context: Context, name: str, apply_: bool, as_diff: bool, allow_risky: bool, as_json: bool
+) -> None:
     """Suggest the rules that a RUN's denials ask for, each with the denial that asked for it.
 
     Denials that a label or a boolean would mend, and rules of high risk, are left for a person and named.
@@ -64,9 +71,15 @@ def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risk
     from selab.history import History
     from selab.jsonfile import to_json
 
-    found = suggestion(context.project, History.of(context.project).find(name), context.progress, risky=allow_risky)
+    found = suggestion(
+        context.project, History.of(context.project).find(name), context.progress, risky=allow_risky
+    )
     if found.te is None and (apply_ or as_diff):
-        raise InputError("The domain is named by a block of CIL.", "selab writes into .te files only.", "`selab suggest` prints the rules.")
+        raise InputError(
+            "The domain is named by a block of CIL.",
+            "selab writes into .te files only.",
+            "`selab suggest` prints the rules.",
+        )
     file = found.te.name if found.te else ""
     if as_json:
         left = [{"denial": str(one.need), "advice": one.in_a_line} for one in found.left]
@@ -77,8 +90,12 @@ def suggest(context: Context, name: str, apply_: bool, as_diff: bool, allow_risk
     elif not apply_:
         click.echo(plain_lines(found.text) or "# Nothing to add.")
     for one in () if as_json else found.left:
-        context.out.print(f"[yellow]left to you[/yellow]: {safe(str(one.need))}: {safe(one.in_a_line)}", soft_wrap=True)
+        context.out.print(
+            f"[yellow]left to you[/yellow]: {safe(str(one.need))}: {safe(one.in_a_line)}", soft_wrap=True
+        )
     if apply_ and found.te:
         backup = rewrite(found.te, found.before, found.after)
-        said = f"{file} is written; the old one is {backup.name}." if backup else f"{file} has it all already."
+        said = (
+            f"{file} is written; the old one is {backup.name}." if backup else f"{file} has it all already."
+        )
         context.progress.note(said)

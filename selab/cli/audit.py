@@ -10,8 +10,17 @@ from selab.cli.context import Context, pass_context
 
 @click.command()
 @click.argument("policy", shell_complete=policies)
-@click.option("--against", default="", metavar="REV|FILE", help="Another version of its .te: a file, or a revision of git.")
-@click.option("--fail-on", type=click.Choice(["low", "medium", "high"]), help="Exit code 1 where something added is of that risk or more.")
+@click.option(
+    "--against",
+    default="",
+    metavar="REV|FILE",
+    help="Another version of its .te: a file, or a revision of git.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["low", "medium", "high"]),
+    help="Exit code 1 where something added is of that risk or more.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print it as one JSON document.")
 @pass_context
 def audit(context: Context, policy: str, against: str, fail_on: str | None, as_json: bool) -> int:

@@ -30,14 +30,22 @@ def policies(context: click.Context, parameter: click.Parameter, incomplete: str
 def runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     from selab.history import History
 
-    return _beginning(incomplete, context, lambda project: ["last", *(run.document.run for run in History.of(project).latest(RUNS))])
+    return _beginning(
+        incomplete,
+        context,
+        lambda project: ["last", *(run.document.run for run in History.of(project).latest(RUNS))],
+    )
 
 
 def images(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    return _beginning(incomplete, context, lambda project: sorted(path.name for path in project.images.glob("*/")))
+    return _beginning(
+        incomplete, context, lambda project: sorted(path.name for path in project.images.glob("*/"))
+    )
 
 
-def _beginning(incomplete: str, context: click.Context, names: Callable[[Project], Iterable[str]]) -> list[str]:
+def _beginning(
+    incomplete: str, context: click.Context, names: Callable[[Project], Iterable[str]]
+) -> list[str]:
     """None where there is no project: a shell has no use for an error."""
     from selab.errors import SelabError
     from selab.project import find_project

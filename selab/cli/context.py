@@ -25,7 +25,13 @@ class Context:
     """Made once per invocation by the top group; each part is made when a command first asks for it. `slot` is the VM of a matrix that is
     meant, instead of the project's own."""
 
-    def __init__(self, project_dir: Path | None = None, vagrant_dir: Path | None = None, verbose: bool = False, waits: bool = True) -> None:
+    def __init__(
+        self,
+        project_dir: Path | None = None,
+        vagrant_dir: Path | None = None,
+        verbose: bool = False,
+        waits: bool = True,
+    ) -> None:
         self.project_dir = project_dir
         self.vagrant_dir = vagrant_dir
         self.verbose = verbose

@@ -59,7 +59,11 @@ def _log(file: str | None) -> Iterator[ReadLine]:
         raise click.UsageError("Which log? Name a FILE, or `-` for standard input.")
     try:
         with ExitStack() as opened:
-            stream = sys.stdin.buffer if file is None or file == "-" else opened.enter_context(Path(file).open("rb"))
+            stream = (
+                sys.stdin.buffer
+                if file is None or file == "-"
+                else opened.enter_context(Path(file).open("rb"))
+            )
             packed = isinstance(stream, BufferedReader) and stream.peek(2)[:2] == _GZIP
             yield opened.enter_context(_unpacked(stream)).readline if packed else stream.readline
     except (OSError, EOFError, zlib.error) as error:

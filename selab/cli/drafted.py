@@ -31,6 +31,8 @@ def offer(context: Context, policy: str, before: str, after: str, *, apply: bool
         return
     if apply or (sys.stdin.isatty() and click.confirm(f"Write {name}?")):
         backup = write(context.project, policy, before, after)
-        context.out.print(f"{name} is written; the old one is {backup.name if backup else name}.", markup=False)
+        context.out.print(
+            f"{name} is written; the old one is {backup.name if backup else name}.", markup=False
+        )
     else:
         context.out.print(f"{name} is as it was; --apply writes it.", markup=False)

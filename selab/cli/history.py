@@ -13,7 +13,9 @@ from selab.report.text import plain
 
 @click.command()
 @click.argument("scenario", required=False, shell_complete=scenarios)
-@click.option("-n", "--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="How many runs.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, 10000), default=20, show_default=True, help="How many runs."
+)
 @pass_context
 def history(context: Context, scenario: str | None, limit: int) -> None:
     """List the runs of this project, the newest first; of SCENARIO only, if one is given.
@@ -30,7 +32,14 @@ def history(context: Context, scenario: str | None, limit: int) -> None:
     for stored in History.of(context.project).latest(limit, scenario):
         run = stored.document
         colour = COLOURS[run.verdict]
-        words = (run.run, f"{run.started:%Y-%m-%d %H:%M:%S}", run.scenario, run.policy, run.mode.value, str(len(run.keys)))
+        words = (
+            run.run,
+            f"{run.started:%Y-%m-%d %H:%M:%S}",
+            run.scenario,
+            run.policy,
+            run.mode.value,
+            str(len(run.keys)),
+        )
         table.add_row(*map(safe, words), f"[{colour}]{run.verdict.value}[/{colour}]")
     context.out.print(table if table.row_count else "No runs yet: `selab run SCENARIO` makes the first.")
 
@@ -38,7 +47,9 @@ def history(context: Context, scenario: str | None, limit: int) -> None:
 @click.command()
 @click.argument("run", default="last")
 @click.option("--json", "as_json", is_flag=True, help="Print the run's JSON document.")
-@click.option("--all", "everything", is_flag=True, help="Show the denials of the rest of the machine as well.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Show the denials of the rest of the machine as well."
+)
 @click.option("--raw", is_flag=True, help="Print the raw records of the run's window.")
 @pass_context
 def show(context: Context, run: str, as_json: bool, everything: bool, raw: bool) -> None:
@@ -81,11 +92,19 @@ def diff(context: Context, before: str | None, after: str) -> None:
     old = runs.find(before) if before else runs.before(new)
     if old is None:
         hint = f"`selab run {new.document.scenario}` makes one to compare with; `selab history` lists those of other scenarios."
-        raise InputError(f"There is no run of '{new.document.scenario}' before {new.document.run}.", hint=hint)
+        raise InputError(
+            f"There is no run of '{new.document.scenario}' before {new.document.run}.", hint=hint
+        )
     out = context.out
-    out.print(f"{safe(old.document.run)} {old.document.verdict.value} -> {safe(new.document.run)} {new.document.verdict.value}")
+    out.print(
+        f"{safe(old.document.run)} {old.document.verdict.value} -> {safe(new.document.run)} {new.document.verdict.value}"
+    )
     found = compare(old.document, new.document)
-    for sign, colour, keys in (("-", "green", found.gone), ("+", "red", found.new), (" ", "dim", found.remaining)):
+    for sign, colour, keys in (
+        ("-", "green", found.gone),
+        ("+", "red", found.new),
+        (" ", "dim", found.remaining),
+    ):
         for key in keys:
             out.print(f"  [{colour}]{sign} {safe(str(key))}[/{colour}]")
     for ending in sorted(old.sources.keys() | new.sources.keys()):

@@ -11,7 +11,9 @@ from selab.report.markup import safe
 
 @click.command()
 @click.argument("policy", shell_complete=policies)
-@click.option("--scenario", help="The scenario that proves it, where the project has more than one with this policy.")
+@click.option(
+    "--scenario", help="The scenario that proves it, where the project has more than one with this policy."
+)
 @pass_context
 def install(context: Context, policy: str, scenario: str | None) -> int:
     """Install POLICY in the VM's module store, where it outlives a reboot, and run its scenario in enforcing mode.

@@ -18,7 +18,9 @@ LOGGERS = ("selab", "paramiko")
 def log_to(path: Path) -> None:
     """Write selab's log to the file `path`, which is made with the first line."""
     logging.getLogger("selab").setLevel(logging.DEBUG)
-    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is not what the user asked for
+    logging.raiseExceptions = (
+        False  # a log that cannot be written, as on a full disk, is not what the user asked for
+    )
     _add(logging.FileHandler(path, encoding="utf-8", delay=True))
 
 

@@ -21,10 +21,19 @@ REPORT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="VMs at a time on this machine; otherwise at most 2.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="VMs at a time on this machine; otherwise at most 2.",
+)
 @click.option("--scheduler", metavar="ADDRESS", help="Use the workers of this Dask scheduler instead.")
-@click.option("--destroy", is_flag=True, help="Remove the VMs that were used; otherwise they stay for the next time.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output.")
+@click.option(
+    "--destroy", is_flag=True, help="Remove the VMs that were used; otherwise they stay for the next time."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
+)
 @click.option("--junit", type=REPORT, metavar="FILE", help="Write a JUnit report as well.")
 @click.option("--html", type=REPORT, metavar="FILE", help="Write a page for a reviewer as well.")
 @click.option("--force", is_flag=True, help="Also write over a file that is no page of selab's.")
@@ -63,7 +72,9 @@ def matrix(
         junit.write_text(matrix_junit(outcome.ended), encoding="utf-8")
     if html:
         runs = [one.result.document.run for one in outcome.ended if isinstance(one.result, Record)]
-        said = write_page(context, html, [History.of(context.project).find(run) for run in runs], outcome.ended)
+        said = write_page(
+            context, html, [History.of(context.project).find(run) for run in runs], outcome.ended
+        )
         context.console.print(safe(said), soft_wrap=True)
     if as_json:
         click.echo(json_of(outcome.ended))
@@ -90,9 +101,15 @@ def _say_what_stays(context: Context, outcome: Outcome, local: bool) -> None:
 
     for name, why in outcome.removed.items():
         if why:
-            context.console.print(safe(f"The VM {name} is still there: {why}"), style="yellow", soft_wrap=True)
+            context.console.print(
+                safe(f"The VM {name} is still there: {why}"), style="yellow", soft_wrap=True
+            )
     names = [project.root.name for project in with_vm(home(context.project))] if local else outcome.used
     if names and not outcome.removed:
-        how = "`selab vm halt --matrix` stops them, `selab vm destroy --matrix` removes them." if local else "The workers have them."
+        how = (
+            "`selab vm halt --matrix` stops them, `selab vm destroy --matrix` removes them."
+            if local
+            else "The workers have them."
+        )
         said = f"{len(names)} VM{'s' * (len(names) > 1)} for the next time: {', '.join(names)}. {how}"
         context.console.print(safe(said), style="dim", soft_wrap=True)

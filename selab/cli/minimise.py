@@ -12,9 +12,16 @@ from selab.report.markup import safe
 
 @click.command()
 @click.argument("scenario", shell_complete=scenarios)
-@click.option("--policy", metavar="NAME", shell_complete=policies, help="The candidate, instead of the scenario's.")
+@click.option(
+    "--policy", metavar="NAME", shell_complete=policies, help="The candidate, instead of the scenario's."
+)
 @click.option("--runs", type=click.IntRange(2, 1000), default=20, show_default=True, help="Runs at most.")
-@click.option("--apply", "apply_", is_flag=True, help="Write the policy's .te without asking; the old file is kept as .te.bak.")
+@click.option(
+    "--apply",
+    "apply_",
+    is_flag=True,
+    help="Write the policy's .te without asking; the old file is kept as .te.bak.",
+)
 @pass_context
 def minimise(context: Context, scenario: str, policy: str | None, runs: int, apply_: bool) -> int:
     """Make a policy that passes SCENARIO in enforcing mode as small as it can be, and say what each part that is left is needed for.
@@ -36,8 +43,14 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     name = f"{found.policy}.te"
     show_difference(found.before, found.after, (name, name), out)
     for text, reason in found.needed:
-        out.print(f"[green]needed[/green]  {safe(' '.join(text.split()))}\n        [dim]{safe(reason)}[/dim]", soft_wrap=True)
-    parts, asked = len(found.removed) + len(found.needed), f"{len(found.runs)} runs, {found.questions} questions to libsepol"
+        out.print(
+            f"[green]needed[/green]  {safe(' '.join(text.split()))}\n        [dim]{safe(reason)}[/dim]",
+            soft_wrap=True,
+        )
+    parts, asked = (
+        len(found.removed) + len(found.needed),
+        f"{len(found.runs)} runs, {found.questions} questions to libsepol",
+    )
     out.print(f"{len(found.removed)} of {parts} parts removed; {asked}.", markup=False)
     if not found.complete:
         out.print("[yellow]The runs were spent before everything was tried[/yellow]; --runs gives more.")

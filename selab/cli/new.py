@@ -44,23 +44,48 @@ def policy(context: Context, name: str, image: str | None) -> None:
     from selab.skeleton.policy import new_policy
     from selab.vm.machines import machine_of
 
-    made = new_policy(context.project, name, image, lambda: machine_of(context.project).connect(), context.progress)
+    made = new_policy(
+        context.project, name, image, lambda: machine_of(context.project).connect(), context.progress
+    )
     for remark in made.remarks:
         context.progress.note(remark)
     context.out.print(safe(made.file))
-    context.progress.note(f"Then: `selab check {name}`, and `selab new scenario {name}` for something to run under it.")
+    context.progress.note(
+        f"Then: `selab check {name}`, and `selab new scenario {name}` for something to run under it."
+    )
 
 
 @new.command(short_help="Empty, or after a container or a Compose file.")
 @click.argument("name")
-@click.option("--policy", metavar="NAME|none", shell_complete=policies, help="Its policy; without this, the one of the scenario's name.")
-@click.option("--from-container", "container", metavar="ID|FILE|-", help="A container of this machine, or what `inspect` says of one.")
 @click.option(
-    "--from-compose", "compose", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="A service of a Compose file."
+    "--policy",
+    metavar="NAME|none",
+    shell_complete=policies,
+    help="Its policy; without this, the one of the scenario's name.",
+)
+@click.option(
+    "--from-container",
+    "container",
+    metavar="ID|FILE|-",
+    help="A container of this machine, or what `inspect` says of one.",
+)
+@click.option(
+    "--from-compose",
+    "compose",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A service of a Compose file.",
 )
 @click.option("--service", metavar="NAME", help="Which one, where the Compose file has several.")
 @pass_context
-def scenario(context: Context, name: str, policy: str | None, container: str | None, compose: Path | None, service: str | None) -> None:
+def scenario(
+    context: Context,
+    name: str,
+    policy: str | None,
+    container: str | None,
+    compose: Path | None,
+    service: str | None,
+) -> None:
     """Write scenarios/NAME.yaml: image, ports, volumes and whatever else a container has, and a first step.
 
     What a scenario cannot have is named, there and here, and what looks like a secret is left out. Of the host, only directories of

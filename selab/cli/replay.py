@@ -11,8 +11,15 @@ from selab.report.markup import safe
 
 @click.command()
 @click.argument("records", default="last", metavar="[RUN|FILE]", shell_complete=runs)
-@click.option("--policy", metavar="NAME", shell_complete=policies, help="The candidate to ask, instead of the run's own.")
-@click.option("--booleans", is_flag=True, help="Look for the boolean that would allow it: some seconds for each.")
+@click.option(
+    "--policy",
+    metavar="NAME",
+    shell_complete=policies,
+    help="The candidate to ask, instead of the run's own.",
+)
+@click.option(
+    "--booleans", is_flag=True, help="Look for the boolean that would allow it: some seconds for each."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the decisions as JSON.")
 @pass_context
 def replay(context: Context, records: str, policy: str | None, booleans: bool, as_json: bool) -> None:

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[RUN]...", shell_complete=run_names)
-@click.option("--html", "file", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="The page to write.")
+@click.option(
+    "--html",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The page to write.",
+)
 @click.option("--force", is_flag=True, help="Also write over a file that is no page of selab's.")
 @pass_context
 def report(context: Context, names: tuple[str, ...], file: Path, force: bool) -> None:
@@ -33,7 +40,10 @@ def report(context: Context, names: tuple[str, ...], file: Path, force: bool) ->
 
     refuse_others(file, force)
     history = History.of(context.project)
-    stored = sorted({one.document.run: one for one in map(history.find, names or ("last",))}.values(), key=lambda one: one.number)
+    stored = sorted(
+        {one.document.run: one for one in map(history.find, names or ("last",))}.values(),
+        key=lambda one: one.number,
+    )
     context.out.print(safe(write_page(context, file, stored)))
 
 
@@ -43,10 +53,14 @@ def refuse_others(file: Path, force: bool) -> None:
     from selab.report.html import MARKER
 
     if file.exists() and not force and MARKER not in file.read_text(errors="replace")[:200]:
-        raise InputError("There is a file that selab has not written.", str(file), "Name another one, or say --force.")
+        raise InputError(
+            "There is a file that selab has not written.", str(file), "Name another one, or say --force."
+        )
 
 
-def write_page(context: Context, file: Path, stored: Sequence[StoredRun], matrix: Sequence[Ended] = ()) -> str:
+def write_page(
+    context: Context, file: Path, stored: Sequence[StoredRun], matrix: Sequence[Ended] = ()
+) -> str:
     """Write the page about the runs, the oldest first; a line that says so. `matrix` is what they are runs of, if any."""
     from selab.counsel import Study
     from selab.host import Host

@@ -30,7 +30,10 @@ COMMANDS = {
     "install": ("selab.cli.install", "Install a policy for good, and prove it by its scenario."),
     "uninstall": ("selab.cli.install", "Take an installed policy out again."),
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),
-    "vm": ("selab.cli.vm", "The virtual machine: list, up, status, suspend, halt, reset, destroy, ssh, console."),
+    "vm": (
+        "selab.cli.vm",
+        "The virtual machine: list, up, status, suspend, halt, reset, destroy, ssh, console.",
+    ),
     "box": ("selab.cli.box", "The boxes that selab builds itself."),
     "schema": ("selab.cli.init", "Print the JSON Schema of what you write, for editors."),
     "completion": ("selab.cli.init", "Print the completion for bash, zsh or fish."),
@@ -74,14 +77,27 @@ class LazyGroup(click.Group):
     epilog="`selab COMMAND --help` says what a command does, with an example.",
 )
 @click.version_option(__version__, prog_name="selab")
-@click.option("-C", "--project", type=click.Path(path_type=Path, file_okay=False), help="The project's directory, or one below it.")
 @click.option(
-    "--vagrant-dir", type=click.Path(path_type=Path, file_okay=False), help="The directory with the Vagrantfile, if not the project's."
+    "-C",
+    "--project",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The project's directory, or one below it.",
 )
-@click.option("--no-wait", is_flag=True, help="Do not wait for a VM that another selab uses: say by whom, and end with 3.")
+@click.option(
+    "--vagrant-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The directory with the Vagrantfile, if not the project's.",
+)
+@click.option(
+    "--no-wait",
+    is_flag=True,
+    help="Do not wait for a VM that another selab uses: say by whom, and end with 3.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the log as well; it is always in .selab/selab.log.")
 @click.pass_context
-def cli(ctx: click.Context, project: Path | None, vagrant_dir: Path | None, no_wait: bool, verbose: bool) -> None:
+def cli(
+    ctx: click.Context, project: Path | None, vagrant_dir: Path | None, no_wait: bool, verbose: bool
+) -> None:
     """A laboratory for SELinux policy.
 
     Run a container under a candidate policy in a virtual machine, and see exactly what SELinux denied.

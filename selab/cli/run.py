@@ -36,13 +36,26 @@ MODES = {"yes": "enforcing", "no": "permissive", "domain": "domain"}
     help="Enforcing, permissive, or only the candidate's domain permissive.",
 )
 @click.option("--keep", is_flag=True, help="Leave the container, until the scenario's next run.")
-@click.option("--shell", is_flag=True, help="Open a shell in the guest beside the container before it is removed.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output.")
+@click.option(
+    "--shell", is_flag=True, help="Open a shell in the guest beside the container before it is removed."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
+)
 @click.option("--junit", type=REPORT, metavar="FILE", help="Write a JUnit report as well.")
 @click.option("--sarif", type=REPORT, metavar="FILE", help="Write a SARIF report as well.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the log as well.")
 @pass_context
-def run(context: Context, /, scenario: str, policy: str | None, setenforce: str, as_json: bool, verbose: bool, **chosen: Any) -> int:
+def run(
+    context: Context,
+    /,
+    scenario: str,
+    policy: str | None,
+    setenforce: str,
+    as_json: bool,
+    verbose: bool,
+    **chosen: Any,
+) -> int:
     """Run SCENARIO and show what SELinux denied.
 
     Exit code: 0 PASS, 1 FAIL, 2 wrong usage or input, 3 ERROR, 130 interrupted.
@@ -64,7 +77,9 @@ def run(context: Context, /, scenario: str, policy: str | None, setenforce: str,
     beside = machine.shell if chosen["shell"] else None
     history = History.of(context.project)
     study = Study()
-    wanted = Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside, None if as_json else study.begin)
+    wanted = Request(
+        scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside, None if as_json else study.begin
+    )
     request = after_last_run(context.project, wanted)
     result = experiment.run(context.project, machine, request, context.progress)
     document = history.add(result)

@@ -32,7 +32,10 @@ def _each(context: Context, matrix: bool) -> list[Project]:
 
 @click.group()
 @click.option(
-    "--slot", default="", metavar="NAME", help="A VM of `selab matrix`, as `selab vm list` names it, instead of the project's own."
+    "--slot",
+    default="",
+    metavar="NAME",
+    help="A VM of `selab matrix`, as `selab vm list` names it, instead of the project's own.",
 )
 @pass_context
 def vm(context: Context, slot: str) -> None:
@@ -66,7 +69,9 @@ def list_(context: Context) -> None:
 
 @vm.command()
 @click.option(
-    "--prepare", is_flag=True, help="Look again for what the guest lacks, and install it; also on a machine of your own (`box: host`)."
+    "--prepare",
+    is_flag=True,
+    help="Look again for what the guest lacks, and install it; also on a machine of your own (`box: host`).",
 )
 @pass_context
 def up(context: Context, prepare: bool) -> None:
@@ -132,7 +137,10 @@ def halt(context: Context, matrix: bool) -> None:
     from selab.vm.machines import machine_of
 
     for project in _each(context, matrix):
-        with _alone(context, "halt", project), context.progress.step(f"Shutting the VM{_of(project, matrix)} down"):
+        with (
+            _alone(context, "halt", project),
+            context.progress.step(f"Shutting the VM{_of(project, matrix)} down"),
+        ):
             machine_of(project).halt(context.progress)
 
 
@@ -188,9 +196,14 @@ def destroy(context: Context, yes: bool, matrix: bool) -> None:
     projects = _each(context, matrix)
     if projects and not yes:
         which = f"{len(projects)} VMs of the matrix" if matrix else "VM"
-        click.confirm(f"Remove the {which} of {context.project.root} with everything in it?", abort=True, err=True)
+        click.confirm(
+            f"Remove the {which} of {context.project.root} with everything in it?", abort=True, err=True
+        )
     for project in projects:
-        with _alone(context, "destroy", project), context.progress.step(f"Removing the VM{_of(project, matrix)}"):
+        with (
+            _alone(context, "destroy", project),
+            context.progress.step(f"Removing the VM{_of(project, matrix)}"),
+        ):
             machine_of(project).destroy(context.progress)
 
 

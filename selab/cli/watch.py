@@ -12,8 +12,12 @@ from selab.request import Request, plan
 
 @click.command()
 @click.argument("scenario", shell_complete=scenarios)
-@click.option("--policy", metavar="NAME|none", shell_complete=policies, help="The candidate, instead of the scenario's.")
-@click.option("--setenforce", type=click.Choice(list(MODES)), default="no", show_default=True, help="As in `selab run`.")
+@click.option(
+    "--policy", metavar="NAME|none", shell_complete=policies, help="The candidate, instead of the scenario's."
+)
+@click.option(
+    "--setenforce", type=click.Choice(list(MODES)), default="no", show_default=True, help="As in `selab run`."
+)
 @pass_context
 def watch(context: Context, scenario: str, policy: str | None, setenforce: str) -> None:
     """Run SCENARIO again on each save of its policy, its file or its image, until Ctrl-C.
@@ -37,7 +41,9 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
 
     def began() -> None:
         context.console.clear()
-        context.console.print(f"[bold]selab watch {safe(scenario)}[/bold]  [dim]save to run again, Ctrl-C to end[/dim]")
+        context.console.print(
+            f"[bold]selab watch {safe(scenario)}[/bold]  [dim]save to run again, Ctrl-C to end[/dim]"
+        )
 
     def ended(result: experiment.Run | SelabError) -> None:
         if isinstance(result, SelabError):

@@ -51,10 +51,16 @@ def find_image(project: Project, name: str) -> Image:
 def ensure_image(guest: Guest, runtime: Runtime, image: Image, cache: Path, progress: Progress) -> None:
     """Have `image` in the guest's `runtime`; called only when that found it missing."""
     store = _Store(guest, runtime)
-    with progress.step(f"Getting the image {image.reference} into the guest's {runtime.title} (once)", "image"):
+    with progress.step(
+        f"Getting the image {image.reference} into the guest's {runtime.title} (once)", "image"
+    ):
         if image.source is None:
             reference = runtime.reference(image.reference)
-            store.run(["pull", "--quiet", reference], f"The image '{image.reference}' cannot be pulled.", BUILD_TIMEOUT)
+            store.run(
+                ["pull", "--quiet", reference],
+                f"The image '{image.reference}' cannot be pulled.",
+                BUILD_TIMEOUT,
+            )
         elif not _import_from_box(store, image, image.source):
             _bring(store, image, image.source, cache, progress)
 
@@ -81,7 +87,11 @@ def _import_from_box(store: _Store, image: Image, source: ImageSource) -> bool:
 
 def _import(store: _Store, image: Image, source: ImageSource, path: str) -> None:
     changes = [word for change in source.changes for one in _one_each(change) for word in ("--change", one)]
-    store.run(["import", *changes, path, image.reference], f"The image '{source.name}' cannot be imported.", IMPORT_TIMEOUT)
+    store.run(
+        ["import", *changes, path, image.reference],
+        f"The image '{source.name}' cannot be imported.",
+        IMPORT_TIMEOUT,
+    )
 
 
 def _one_each(change: str) -> list[str]:
@@ -100,6 +110,13 @@ def _bring(store: _Store, image: Image, source: ImageSource, cache: Path, progre
         return
     for path in sorted(source.directory.rglob("*")):
         if path.is_file() and not path.is_symlink():
-            store.guest.put(path.read_bytes(), f"/var/lib/selab/build-image/{source.name}/{path.relative_to(source.directory)}")
+            store.guest.put(
+                path.read_bytes(),
+                f"/var/lib/selab/build-image/{source.name}/{path.relative_to(source.directory)}",
+            )
     there = f"/var/lib/selab/build-image/{source.name}"
-    store.run(["build", "--quiet", "--tag", image.reference, there], f"The image '{source.name}' cannot be built.", BUILD_TIMEOUT)
+    store.run(
+        ["build", "--quiet", "--tag", image.reference, there],
+        f"The image '{source.name}' cannot be built.",
+        BUILD_TIMEOUT,
+    )

@@ -39,7 +39,9 @@ def runtime_default_type(contexts: Path) -> str:
     found = _runtime_type(contexts, "process")
     if not found:
         raise SelabError(
-            "The guest's policy has no domain for containers.", "lxc_contexts has no process line.", "Name a type in the scenario."
+            "The guest's policy has no domain for containers.",
+            "lxc_contexts has no process line.",
+            "Name a type in the scenario.",
         )
     return found
 

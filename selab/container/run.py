@@ -127,21 +127,41 @@ class Container:
     labels: set[str] = field(default_factory=set)
 
 
-def run_arguments(scenario: Scenario, image: Image, name: str, label: ContainerLabel, contexts: FileContexts = NO_CONTEXTS) -> list[str]:
+def run_arguments(
+    scenario: Scenario, image: Image, name: str, label: ContainerLabel, contexts: FileContexts = NO_CONTEXTS
+) -> list[str]:
     """The words after the runtime's name that start the scenario's container."""
     runtime = runtimes()[scenario.runtime]
-    words = ["run", "--detach", "--pull=never", "--name", name, "--hostname", "selab", "--cidfile", f"/run/selab/cid-{name}"]
+    words = [
+        "run",
+        "--detach",
+        "--pull=never",
+        "--name",
+        name,
+        "--hostname",
+        "selab",
+        "--cidfile",
+        f"/run/selab/cid-{name}",
+    ]
     words += ["--security-opt", f"label=type:{label.type}", "--security-opt", f"label=level:{label.level}"]
-    words += [word for port in scenario.ports for word in ("--publish", f"127.0.0.1:{port.guest}:{port.container}")]
     words += [
-        word for number, volume in enumerate(scenario.volumes) for word in ("--volume", _volume_option(name, number, volume, contexts))
+        word for port in scenario.ports for word in ("--publish", f"127.0.0.1:{port.guest}:{port.container}")
+    ]
+    words += [
+        word
+        for number, volume in enumerate(scenario.volumes)
+        for word in ("--volume", _volume_option(name, number, volume, contexts))
     ]
     words += [f"--cap-add={capability}" for capability in scenario.cap_add]
     words += [f"--cap-drop={capability}" for capability in scenario.cap_drop]
     words += [word for key, value in scenario.environment.items() for word in ("--env", f"{key}={value}")]
     words += ["--user", scenario.user] if scenario.user else []
     words += runtime.read_only if scenario.read_only else []
-    return [*words, image.reference if image.source else runtime.reference(image.reference), *scenario.command]
+    return [
+        *words,
+        image.reference if image.source else runtime.reference(image.reference),
+        *scenario.command,
+    ]
 
 
 def volume_label(volume: Volume, contexts: FileContexts) -> str:
@@ -163,8 +183,12 @@ def _volume_path(name: str, number: int, volume: Volume) -> str:
 
 
 def _volume_option(name: str, number: int, volume: Volume, contexts: FileContexts) -> str:
-    options = {"private": ["Z"], "shared": ["z"]}.get(volume_label(volume, contexts), []) + (["ro"] if volume.read_only else [])
-    return ":".join([_volume_path(name, number, volume), volume.target, *([",".join(options)] if options else [])])
+    options = {"private": ["Z"], "shared": ["z"]}.get(volume_label(volume, contexts), []) + (
+        ["ro"] if volume.read_only else []
+    )
+    return ":".join(
+        [_volume_path(name, number, volume), volume.target, *([",".join(options)] if options else [])]
+    )
 
 
 @contextmanager
@@ -190,7 +214,14 @@ def running(
     """
     name, runtime = f"selab-{scenario.name}", runtimes()[scenario.runtime]
     words = [label.context, name, runtime.name, runtime.pid_file, " ".join(runtime.cgroups)]
-    argv = ["sh", "-c", _ARGUMENTS + _LABELS + _WATCH + _START, "sh", *words, *run_arguments(scenario, image, name, label, contexts)]
+    argv = [
+        "sh",
+        "-c",
+        _ARGUMENTS + _LABELS + _WATCH + _START,
+        "sh",
+        *words,
+        *run_arguments(scenario, image, name, label, contexts),
+    ]
     container = Container(name, 0, runtime)
     try:
         _prepare_volumes(guest, scenario, name, root, contexts, volume_type)
@@ -199,7 +230,10 @@ def running(
             (runtime.lacks, equip),
             (runtime.is_silent, lambda: _start_service(guest, runtime, progress)),
             # A run that was cut off may still have been starting its container when this one looked for what it has left.
-            (_says(runtime.in_the_way), lambda: guest.run(runtime.argv("rm", "-f", "-v", name), timeout=REMOVE_TIMEOUT)),
+            (
+                _says(runtime.in_the_way),
+                lambda: guest.run(runtime.argv("rm", "-f", "-v", name), timeout=REMOVE_TIMEOUT),
+            ),
             (_says(runtime.no_image), lambda: ensure_image(guest, runtime, image, cache, progress)),
         ):
             if not done.ok and is_why(done.error_text):
@@ -224,17 +258,29 @@ def _start_service(guest: Guest, runtime: Runtime, progress: Progress) -> None:
 
 
 def _labels(done: Completed) -> set[str]:
-    return {line.removeprefix("label ") for line in done.text.splitlines() if line.startswith("label ") and line.count(":") >= 2}
+    return {
+        line.removeprefix("label ")
+        for line in done.text.splitlines()
+        if line.startswith("label ") and line.count(":") >= 2
+    }
 
 
 def _started(done: Completed, name: str, runtime: Runtime) -> Container:
     if runtime.is_silent(done.error_text) or runtime.lacks(done.error_text):
-        raise SelabError(f"{runtime.title} does not answer in the guest.", _without_usage(done.error_text), "Run `selab doctor`.")
+        raise SelabError(
+            f"{runtime.title} does not answer in the guest.",
+            _without_usage(done.error_text),
+            "Run `selab doctor`.",
+        )
     if not done.ok:
         raise ContainerRefused(done, runtime)
     pid = next((line.removeprefix("pid ") for line in done.text.splitlines() if line.startswith("pid ")), "")
     if not pid.isdigit():
-        raise SelabError(f"{runtime.title} did not say what it started.", f"It said: {done.text[:100]!r}", "Run `selab doctor`.")
+        raise SelabError(
+            f"{runtime.title} did not say what it started.",
+            f"It said: {done.text[:100]!r}",
+            "Run `selab doctor`.",
+        )
     return Container(name, int(pid), runtime, _labels(done))
 
 
@@ -242,24 +288,39 @@ class ContainerRefused(CommandFailed):
     """The container was not started: an outcome of the run, since the candidate may be why."""
 
     def __init__(self, done: Completed, runtime: Runtime) -> None:
-        super().__init__("The container did not start.", runtime.argv("run"), done.returncode, _without_usage(done.error_text))
+        super().__init__(
+            "The container did not start.",
+            runtime.argv("run"),
+            done.returncode,
+            _without_usage(done.error_text),
+        )
 
 
 def _without_usage(text: str) -> str:
     """The runtime's message without the advice that Docker ends it with."""
-    return "\n".join(line for line in text.splitlines() if line.strip() and not line.startswith(("Run 'docker", "See 'docker")))
+    return "\n".join(
+        line
+        for line in text.splitlines()
+        if line.strip() and not line.startswith(("Run 'docker", "See 'docker"))
+    )
 
 
-def _prepare_volumes(guest: Guest, scenario: Scenario, name: str, root: Path, contexts: FileContexts, volume_type: str) -> None:
+def _prepare_volumes(
+    guest: Guest, scenario: Scenario, name: str, root: Path, contexts: FileContexts, volume_type: str
+) -> None:
     """Copy the project's directories into the guest, and label them."""
     for number, volume in enumerate(scenario.volumes):
         if volume.guest_path:
             continue
         path = _volume_path(name, number, volume)
         archive = _archive((root / volume.source).resolve() if volume.source else None)
-        make = 'rm -rf "$1" && mkdir -p "$1" && tar -xf - -C "$1" && { [ -z "$2" ] || chcon -R -t "$2" "$1"; }'
+        make = (
+            'rm -rf "$1" && mkdir -p "$1" && tar -xf - -C "$1" && { [ -z "$2" ] || chcon -R -t "$2" "$1"; }'
+        )
         label = volume_label(volume, contexts)
-        own_type = {"private": volume_type, "shared": volume_type, "contexts": "", "keep": ""}.get(label, label)
+        own_type = {"private": volume_type, "shared": volume_type, "contexts": "", "keep": ""}.get(
+            label, label
+        )
         done = guest.run(["sh", "-c", make, "sh", path, own_type], input=archive)
         done.expect(f"The volume for {volume.target} cannot be made.")
         if label == "contexts":

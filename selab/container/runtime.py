@@ -48,7 +48,11 @@ class Runtime:
     def reference(self, name: str) -> str:
         """The `name` of an image that is pulled, in full: a first part with a dot or a port is a registry (distribution/reference)."""
         first, slash, _ = name.partition("/")
-        return name if slash and ("." in first or ":" in first or first == "localhost") else f"{self.registry}{name}"
+        return (
+            name
+            if slash and ("." in first or ":" in first or first == "localhost")
+            else f"{self.registry}{name}"
+        )
 
     def sets_labels(self, guest: Guest) -> bool:
         """Whether it sets SELinux labels in `guest`. One that does not ignores them in silence."""

@@ -67,7 +67,11 @@ def _problem(guest: Guest, step: Step, container: Container) -> str:
         case HttpStep() as http:
             return _http(guest, http, container)
         case ExecStep() as command:
-            words = container.runtime.argv("exec", container.name, *command.argv) if step.exec else list(command.argv)
+            words = (
+                container.runtime.argv("exec", container.name, *command.argv)
+                if step.exec
+                else list(command.argv)
+            )
             return _command(_limited(guest, words, command.timeout), command)
         case LogStep() as log:
             return _log(guest, log, container)
@@ -81,14 +85,25 @@ def _limited(guest: Guest, argv: list[str], seconds: float) -> Completed:
 
 def _http(guest: Guest, http: HttpStep, container: Container) -> str:
     url = f"http://127.0.0.1:{http.port}{http.path}"
-    words = [url, str(http.status), http.contains, str(int(http.timeout) or 1), "1" if http.wait else "0", str(container.pid)]
+    words = [
+        url,
+        str(http.status),
+        http.contains,
+        str(int(http.timeout) or 1),
+        "1" if http.wait else "0",
+        str(container.pid),
+    ]
     done = guest.run(["sh", "-c", _HTTP, "sh", *words], timeout=http.timeout * 2 + GRACE)
     if done.ok:
         return ""
     *said, code = done.text.split("\n")[:-1] or ["no answer"]
     text = " ".join(" ".join(said).split())[:SHOWN]
     return (
-        f"no answer: {text}" if code == "000" else f"status {code} instead of {http.status}: {text}" if code != str(http.status) else text
+        f"no answer: {text}"
+        if code == "000"
+        else f"status {code} instead of {http.status}: {text}"
+        if code != str(http.status)
+        else text
     )
 
 
@@ -115,7 +130,16 @@ def _log(guest: Guest, log: LogStep, container: Container) -> str:
 
 
 def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
-    argv = ["sh", "-c", _WAIT_END, "sh", str(container.pid), container.name, str(int(end.timeout) or 1), container.runtime.name]
+    argv = [
+        "sh",
+        "-c",
+        _WAIT_END,
+        "sh",
+        str(container.pid),
+        container.name,
+        str(int(end.timeout) or 1),
+        container.runtime.name,
+    ]
     done = guest.run(argv, timeout=end.timeout + GRACE)
     said = done.text.strip()
     if not done.ok:

@@ -47,12 +47,18 @@ def pack(project: Project, plans: Iterable[Plan]) -> Bundle:
     data = zlib.compress(out.getvalue())
     if len(data) > MOST_SENT or out.tell() > MOST_UNPACKED:
         detail = f"They are {len(data) >> 20} MiB, compressed; {MOST_SENT >> 20} can be sent to a worker."
-        raise InputError("The files of the scenarios are too large for a matrix.", detail, "Make the volumes' directories smaller.")
+        raise InputError(
+            "The files of the scenarios are too large for a matrix.",
+            detail,
+            "Make the volumes' directories smaller.",
+        )
     return Bundle(data, hashlib.sha256(data).hexdigest())
 
 
 def _as_yaml(config: ProjectConfig) -> str:
-    return yaml.safe_dump(config.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=True)
+    return yaml.safe_dump(
+        config.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=True
+    )
 
 
 def _files(project: Project, plans: Iterable[Plan]) -> Iterator[tuple[str, Path]]:
@@ -61,7 +67,11 @@ def _files(project: Project, plans: Iterable[Plan]) -> Iterator[tuple[str, Path]
     if (vagrantfile := project.vagrant_dir / "Vagrantfile").is_file():
         yield "Vagrantfile", vagrantfile
     for path in (*project.policies.glob("*.*"), *project.scenarios.glob("*.y*ml")):
-        if path.suffix in ENDINGS and path.is_file() and path.resolve().is_relative_to(project.root.resolve()):
+        if (
+            path.suffix in ENDINGS
+            and path.is_file()
+            and path.resolve().is_relative_to(project.root.resolve())
+        ):
             yield f"{path.parent.name}/{path.name}", path
     for image in project.images.glob("*/"):
         if image.resolve().is_relative_to(project.root.resolve()):
@@ -75,7 +85,10 @@ def _files(project: Project, plans: Iterable[Plan]) -> Iterator[tuple[str, Path]
 def _volume_name(source: str) -> str:
     name = os.path.normpath(source).replace(os.sep, "/")
     if name.startswith("/"):
-        raise InputError(f"The volume '{source}' is not below the project by its name.", hint="Write its path from selab.yaml on.")
+        raise InputError(
+            f"The volume '{source}' is not below the project by its name.",
+            hint="Write its path from selab.yaml on.",
+        )
     return name
 
 
@@ -132,7 +145,10 @@ def place(bundle: Bundle, config: ProjectConfig, root: Path) -> None:
 def unpack(bundle: Bundle, root: Path) -> list[tarfile.TarInfo]:
     """The files of `bundle` in the empty directory `root`, and what is known of them. Raises SelabError as `place` does."""
     if hashlib.sha256(bundle.data).hexdigest() != bundle.digest:
-        raise SelabError("The project's files did not arrive as they were sent.", f"Their digest should be {bundle.digest}.")
+        raise SelabError(
+            "The project's files did not arrive as they were sent.",
+            f"Their digest should be {bundle.digest}.",
+        )
     try:
         inflate = zlib.decompressobj()
         data = inflate.decompress(bundle.data, MOST_UNPACKED)
@@ -152,10 +168,18 @@ def unpack(bundle: Bundle, root: Path) -> list[tarfile.TarInfo]:
 def _refuse_elsewhere(member: tarfile.TarInfo) -> None:
     """Raise SelabError unless the member is a file or directory of the user's below the project."""
     parts = PurePosixPath(member.name).parts
-    if not parts or parts[0] == "/" or ".." in parts or "\0" in member.name or {part.lower() for part in parts} & set(OWN):
+    if (
+        not parts
+        or parts[0] == "/"
+        or ".." in parts
+        or "\0" in member.name
+        or {part.lower() for part in parts} & set(OWN)
+    ):
         raise SelabError("The project's files have a name that leads elsewhere.", repr(member.name)[:200])
     if not (member.isreg() or member.isdir()):
-        raise SelabError("The project's files hold something that is neither file nor directory.", repr(member.name)[:200])
+        raise SelabError(
+            "The project's files hold something that is neither file nor directory.", repr(member.name)[:200]
+        )
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:

@@ -52,7 +52,9 @@ def existing(address: str) -> Iterator[Any]:
         try:
             client = distributed.Client(address, timeout=CONNECT_LIMIT, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise SelabError("The scheduler does not answer.", f"{address}: {error}", "`dask scheduler` starts one.") from error
+            raise SelabError(
+                "The scheduler does not answer.", f"{address}: {error}", "`dask scheduler` starts one."
+            ) from error
         with client:
             _await_workers(client, address)
             yield client
@@ -64,7 +66,9 @@ def _imported() -> tuple[Any, Any]:
         import dask
         import distributed
     except ImportError as error:
-        raise InputError("`selab matrix` needs dask.distributed.", str(error), "Install it: `pip install 'selab[matrix]'`.") from error
+        raise InputError(
+            "`selab matrix` needs dask.distributed.", str(error), "Install it: `pip install 'selab[matrix]'`."
+        ) from error
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return dask, distributed
@@ -75,7 +79,11 @@ def _await_workers(client: Any, address: str) -> None:
     while not vm_workers(client):
         if time.monotonic() > deadline:
             hint = f"Start some: `dask worker {address} --nthreads 1 --resources {VM}=1`."
-            raise SelabError("No worker of the cluster has a VM.", f"Waited {CONNECT_LIMIT:g} s for one with the resource `{VM}`.", hint)
+            raise SelabError(
+                "No worker of the cluster has a VM.",
+                f"Waited {CONNECT_LIMIT:g} s for one with the resource `{VM}`.",
+                hint,
+            )
         time.sleep(TICK)
 
 

@@ -47,11 +47,18 @@ class Outcome:
     @property
     def used(self) -> tuple[str, ...]:
         """The VMs that had a run, each with its worker's machine."""
-        return tuple(sorted({f"{one.slot} at {one.host}" for one in self.ended if isinstance(one.result, Record)}))
+        return tuple(
+            sorted({f"{one.slot} at {one.host}" for one in self.ended if isinstance(one.result, Record)})
+        )
 
 
 def run_matrix(
-    project: Project, matrix: Matrix, wish: Wish, watcher: Watcher, log: Log, function: Callable[[Task], Answer] = run_task
+    project: Project,
+    matrix: Matrix,
+    wish: Wish,
+    watcher: Watcher,
+    log: Log,
+    function: Callable[[Task], Answer] = run_task,
 ) -> Outcome:
     """Run everything that `matrix` asks for. Raises InputError before anything is changed, SelabError where there are no workers."""
     tasks = tasks_of(project, matrix, wish, log)
@@ -92,7 +99,12 @@ class _Keeper:
 
     def __init__(self, history: History, watcher: Watcher) -> None:
         self._history = history
-        self.planned, self.began, self.doing, self._ended = watcher.planned, watcher.began, watcher.doing, watcher.ended
+        self.planned, self.began, self.doing, self._ended = (
+            watcher.planned,
+            watcher.began,
+            watcher.doing,
+            watcher.ended,
+        )
 
     def ended(self, ended: Ended) -> None:
         if isinstance(ended.result, Record):

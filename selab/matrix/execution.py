@@ -47,7 +47,9 @@ class Limits:
 class Execution:
     """The runs of a matrix on the workers of `client`."""
 
-    def __init__(self, client: Any, tasks: Sequence[Task], watcher: Watcher, limits: Limits | None = None) -> None:
+    def __init__(
+        self, client: Any, tasks: Sequence[Task], watcher: Watcher, limits: Limits | None = None
+    ) -> None:
         self._client, self._tasks, self._watcher, self._limits = client, tasks, watcher, limits or Limits()
         self._told: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._begun: set[int] = set()
@@ -107,12 +109,26 @@ class Execution:
             if number != self._alone:
                 self._blamed.append(number)
                 return None
-            return Ended(cell, Failure("Its worker was lost again and again.", str(error)[:200], "See the worker's log and memory."))
+            return Ended(
+                cell,
+                Failure(
+                    "Its worker was lost again and again.",
+                    str(error)[:200],
+                    "See the worker's log and memory.",
+                ),
+            )
         except CancelledError as error:
             return Ended(cell, Failure("The cluster was lost.", str(error), "Run again."))
         except Exception as error:
             log.error("a worker failed", exc_info=error)
-            return Ended(cell, Failure("The worker could not do it.", f"{type(error).__name__}: {error}", "Is selab installed there?"))
+            return Ended(
+                cell,
+                Failure(
+                    "The worker could not do it.",
+                    f"{type(error).__name__}: {error}",
+                    "Is selab installed there?",
+                ),
+            )
         return Ended(cell, answer.result, answer.slot, _host(answer.worker))
 
     def _tell(self) -> None:
@@ -124,7 +140,9 @@ class Execution:
                     continue
                 cell = self._tasks[number].cell
                 if "slot" in event:
-                    self._watcher.began(cell, f"{event['slot']} at {_host(event['worker'])}", again=number in self._begun)
+                    self._watcher.began(
+                        cell, f"{event['slot']} at {_host(event['worker'])}", again=number in self._begun
+                    )
                     self._begun.add(number)
                 else:
                     self._watcher.doing(cell, str(event["step"]))
@@ -137,9 +155,17 @@ class Execution:
             if vm_workers(self._client):
                 self._someone = time.monotonic()
         if time.monotonic() - self._someone > self._limits.nobody + pause:
-            return Failure("No worker is left.", f"There was none for {self._limits.nobody:g} s.", "Start the workers, then run again.")
+            return Failure(
+                "No worker is left.",
+                f"There was none for {self._limits.nobody:g} s.",
+                "Start the workers, then run again.",
+            )
         if now - self._moved > self._limits.stalled:
-            return Failure("The workers do not come to an end.", f"No run ended within {self._limits.stalled:g} s.", "See their logs.")
+            return Failure(
+                "The workers do not come to an end.",
+                f"No run ended within {self._limits.stalled:g} s.",
+                "See their logs.",
+            )
         return None
 
     def _give_up(self, futures: dict[int, Any], problem: Failure) -> None:
@@ -160,7 +186,10 @@ def destroyed(client: Any, ended: Sequence[Ended], home: str) -> dict[str, str]:
     """Remove the VMs that were used; why one is still there, or nothing, by its name."""
     used = sorted({(one.host, one.slot) for one in ended if one.slot})
     futures = {
-        f"{slot} at {host}": client.submit(destroy_there, home, slot, workers=[host], resources={VM: 1}, pure=False) for host, slot in used
+        f"{slot} at {host}": client.submit(
+            destroy_there, home, slot, workers=[host], resources={VM: 1}, pure=False
+        )
+        for host, slot in used
     }
     return {name: _said(future) for name, future in futures.items()}
 

@@ -83,7 +83,11 @@ def cells(project: Project, matrix: Matrix) -> tuple[Cell, ...]:
     every = dict.fromkeys(_combinations(project, matrix))
     for which in (*matrix.exclude, *matrix.expect):
         if not any(which.fits(*one) for one in every):
-            raise InputError("The matrix has no such combination.", str(which), "Look for a mistake in `exclude` and `expect`.")
+            raise InputError(
+                "The matrix has no such combination.",
+                str(which),
+                "Look for a mistake in `exclude` and `expect`.",
+            )
     left = [one for one in every if not _first(matrix.exclude, one)]
     if not left:
         raise InputError("The matrix excludes all that it has.", hint="Take something out of `exclude`.")
@@ -100,7 +104,9 @@ def _combinations(project: Project, matrix: Matrix) -> Iterator[Combination]:
     guests = matrix.settings(project.config.vm)
     if borrowed := [name for name, vm in guests.items() if vm.box == "host"]:
         raise InputError(
-            "A matrix runs on VMs of its own.", f"'{borrowed[0]}' is `box: host`, a machine of yours.", "Name boxes as `guests`."
+            "A matrix runs on VMs of its own.",
+            f"'{borrowed[0]}' is `box: host`, a machine of yours.",
+            "Name boxes as `guests`.",
         )
     for scenario in matrix.scenarios:
         policies = matrix.policies or (load_scenario(project, scenario).policy,)

@@ -52,7 +52,11 @@ def claimed(place: Path, guest: str) -> Iterator[Path]:
         finally:
             lock.release()
         return
-    raise SelabError(f"All {MOST} VMs of the guest '{guest}' on this machine are in use.", str(place), "Wait for a run to end.")
+    raise SelabError(
+        f"All {MOST} VMs of the guest '{guest}' on this machine are in use.",
+        str(place),
+        "Wait for a run to end.",
+    )
 
 
 def with_vm(place: Path) -> list[Project]:
@@ -74,7 +78,9 @@ def destroy(place: Path, slot: str, progress: Progress) -> None:
             if has_vm(project):
                 machine_of(project).destroy(progress)
     except Timeout:
-        raise SelabError(f"The VM '{slot}' is in use.", str(place / slot), "Remove it when that run has ended.") from None
+        raise SelabError(
+            f"The VM '{slot}' is in use.", str(place / slot), "Remove it when that run has ended."
+        ) from None
 
 
 def _lock(directory: Path) -> FileLock:

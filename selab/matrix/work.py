@@ -93,7 +93,11 @@ def slots_home(home: str) -> Path:
 
 def _refuse_other_version(theirs: str) -> None:
     if theirs != __version__:
-        raise SelabError("The worker has another selab.", f"It has {__version__}, and was asked by {theirs}.", "Install the same on both.")
+        raise SelabError(
+            "The worker has another selab.",
+            f"It has {__version__}, and was asked by {theirs}.",
+            "Install the same on both.",
+        )
 
 
 def _run(task: Task, directory: Path, progress: Progress) -> Record:

@@ -25,7 +25,9 @@ LIMIT = 600
 """Seconds. An answer takes tenths of a second, and some seconds more for each boolean that is looked for by its name."""
 
 
-def ask(policy: Path, asked: Sequence[Access], *, booleans: bool = False, names: bool = False) -> list[Decision]:
+def ask(
+    policy: Path, asked: Sequence[Access], *, booleans: bool = False, names: bool = False
+) -> list[Decision]:
     """What the linked policy in the file `policy` decides about each access, in order.
 
     With `booleans`, also whether one stands in its way, and with `names` which one. Raises SelabError where libsepol cannot be asked.
@@ -35,18 +37,32 @@ def ask(policy: Path, asked: Sequence[Access], *, booleans: bool = False, names:
     question = {"accesses": [astuple(access) for access in asked], "booleans": booleans, "names": names}
     # The very selab that asks, and not what the directory has under a name of its modules.
     environment = os.environ | {"PYTHONPATH": str(Path(selab.__file__).parents[1])}
-    options: dict[str, Any] = {"capture_output": True, "text": True, "check": False, "timeout": LIMIT, "env": environment}
+    options: dict[str, Any] = {
+        "capture_output": True,
+        "text": True,
+        "check": False,
+        "timeout": LIMIT,
+        "env": environment,
+    }
     try:
-        done = subprocess.run([sys.executable, "-P", "-m", __name__, str(policy)], input=json.dumps(question), **options)
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", __name__, str(policy)], input=json.dumps(question), **options
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SelabError("libsepol did not answer about the linked policy.", str(error)) from error
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:]
-        raise SelabError("libsepol did not answer about the linked policy.", " ".join([f"exit code {done.returncode}", *said]))
+        raise SelabError(
+            "libsepol did not answer about the linked policy.",
+            " ".join([f"exit code {done.returncode}", *said]),
+        )
     answer = json.loads(done.stdout)
     if "error" in answer:
         raise SelabError(*answer["error"])
-    return [Decision(access, Cause(cause), detail) for access, (cause, detail) in zip(asked, answer["decisions"], strict=True)]
+    return [
+        Decision(access, Cause(cause), detail)
+        for access, (cause, detail) in zip(asked, answer["decisions"], strict=True)
+    ]
 
 
 def _answer(policy: Path, question: str) -> str:

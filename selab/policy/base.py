@@ -161,7 +161,9 @@ def _is_same(done: Completed) -> None:
 
 
 def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
-    head, _, store = done.expect("The guest's policy store cannot be read.", hint="Run `selab doctor`.").text.partition("\nstore\n")
+    head, _, store = done.expect(
+        "The guest's policy store cannot be read.", hint="Run `selab doctor`."
+    ).text.partition("\nstore\n")
     said = dict(line.split(maxsplit=1) for line in head.splitlines() if " " in line.strip())
     try:
         policyvers, mls = int(said["policyvers"]), said["mls"].strip() == "1"
@@ -171,7 +173,9 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
             raise ValueError("a name that make would expand")
     except (KeyError, ValueError) as error:
         raise SelabError(
-            "The guest did not say which policy store it has.", f"It said: {done.text[:100]!r}", "Run `selab doctor`."
+            "The guest did not say which policy store it has.",
+            f"It said: {done.text[:100]!r}",
+            "Run `selab doctor`.",
         ) from error
     return StoreFacts(
         selinux_type,
@@ -210,12 +214,19 @@ def _in_force(paths: Iterable[str], without: Collection[str]) -> dict[str, tuple
     return {name: found for name, found in best.items() if name not in disabled}
 
 
-def ensure_base(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress) -> BasePolicy:
+def ensure_base(
+    guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress
+) -> BasePolicy:
     """The base policy with the fingerprint of `facts`: from the cache, or read from the guest and flattened with `tools`."""
     directory = _directory(facts.fingerprint, cache)
     told = _told(directory)
     if not told:
-        with alone(cache / "locks" / f"read-{directory.name}", READ_TIMEOUT + RESOLVE_TIMEOUT, "reading a guest's base policy", progress):
+        with alone(
+            cache / "locks" / f"read-{directory.name}",
+            READ_TIMEOUT + RESOLVE_TIMEOUT,
+            "reading a guest's base policy",
+            progress,
+        ):
             if not _told(directory):
                 _read(guest, facts, tools, cache, progress)
         told = _told(directory)
@@ -229,7 +240,9 @@ def _read(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progre
     with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
         done = guest.run(["sh", "-c", _READ, "sh", facts.selinux_type], timeout=READ_TIMEOUT)
         archive = done.expect("The guest's policy could not be copied.").stdout
-        keep_base(archive, facts.selinux_type, tools, cache, facts.without, newer=Toolchain(guest, GUEST_WORKDIR))
+        keep_base(
+            archive, facts.selinux_type, tools, cache, facts.without, newer=Toolchain(guest, GUEST_WORKDIR)
+        )
 
 
 def known_base(fingerprint: str, cache: Path, own: Path | None = None) -> BasePolicy | None:
@@ -253,13 +266,21 @@ def keep_facts(facts: StoreFacts, path: Path) -> None:
 
 def newest_base(cache: Path) -> BasePolicy | None:
     """The base policy that a guest of any project has had last, out of the cache."""
-    there = sorted((cache / "bases").glob(f"*-v{FORMAT}/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    there = sorted(
+        (cache / "bases").glob(f"*-v{FORMAT}/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
     known = ((path.parent, _facts_at(path), _told(path.parent)) for path in there)
     return next((_base(place, facts, told) for place, facts, told in known if facts and told), None)
 
 
 def keep_base(
-    archive: bytes, selinux_type: str, tools: Toolchain, cache: Path, without: Collection[str] = (), *, newer: Toolchain | None = None
+    archive: bytes,
+    selinux_type: str,
+    tools: Toolchain,
+    cache: Path,
+    without: Collection[str] = (),
+    *,
+    newer: Toolchain | None = None,
 ) -> None:
     """Flatten the policy in `archive`, a tar of a file system's policy store, headers and contexts, and keep it in the cache. `newer` are
     the tools to take where those of the host are too old for what the store says."""
@@ -267,10 +288,15 @@ def keep_base(
     half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / "bases"))
     try:
         store = _unpack(archive, selinux_type, half)
-        directory = _directory(_fingerprint({path: hashlib.sha256(data).hexdigest() for path, data in store.items()}, without), cache)
+        directory = _directory(
+            _fingerprint({path: hashlib.sha256(data).hexdigest() for path, data in store.items()}, without),
+            cache,
+        )
         modules = {name: _decompressed(store[path]) for name, (_, path) in _in_force(store, without).items()}
         local = local_changes({path: data for path, data in store.items() if path.endswith(".local")})
-        kept = {name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))} | {LOCAL: local.cil}
+        kept = {name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))} | {
+            LOCAL: local.cil
+        }
         (half / "cil").mkdir()
         for name, cil in kept.items():
             (half / "cil" / f"{name}.cil").write_text(cil)
@@ -278,7 +304,12 @@ def keep_base(
         if newer and tools.on_host and missing_on_host(Demands(denies)):
             tools = newer
         (half / "flat.cil").write_text(flatten(_resolve("".join(kept.values()), tools)))
-        told = {"dangling": sorted(dangling_names(modules.values())), "left_out": local.left_out, "denies": denies, "sizes": _sizes(half)}
+        told = {
+            "dangling": sorted(dangling_names(modules.values())),
+            "left_out": local.left_out,
+            "denies": denies,
+            "sizes": _sizes(half),
+        }
         write_json(half / "base.json", told)
         half.chmod(0o755)
         with alone(cache / "locks" / f"keep-{directory.name}", SWAP_LIMIT, "keeping a base policy"):
@@ -294,7 +325,9 @@ def _directory(fingerprint: str, cache: Path) -> Path:
 
 
 def _base(directory: Path, facts: StoreFacts, told: Mapping[str, Any]) -> BasePolicy:
-    return BasePolicy(facts, directory, frozenset(told["dangling"]), tuple(told["left_out"]), bool(told.get("denies")))
+    return BasePolicy(
+        facts, directory, frozenset(told["dangling"]), tuple(told["left_out"]), bool(told.get("denies"))
+    )
 
 
 def _facts_at(path: Path) -> StoreFacts | None:
@@ -308,13 +341,20 @@ def _facts_at(path: Path) -> StoreFacts | None:
 
 def _sizes(directory: Path) -> dict[str, int]:
     """The bytes of each file that a policy is linked with."""
-    return {path.relative_to(directory).as_posix(): path.stat().st_size for path in (directory / "flat.cil", *directory.glob("cil/*"))}
+    return {
+        path.relative_to(directory).as_posix(): path.stat().st_size
+        for path in (directory / "flat.cil", *directory.glob("cil/*"))
+    }
 
 
 def _told(directory: Path) -> dict[str, Any]:
     """What is written beside a base policy; nothing where there is none, or its files have not the sizes that they were written with."""
     told = read_json(directory / "base.json")
-    whole = {"dangling", "left_out"} <= told.keys() and (directory / "flat.cil").exists() and told.get("sizes") == _sizes(directory)
+    whole = (
+        {"dangling", "left_out"} <= told.keys()
+        and (directory / "flat.cil").exists()
+        and told.get("sizes") == _sizes(directory)
+    )
     return told if whole else {}
 
 

@@ -29,7 +29,9 @@ class Booleans:
 
         def note(boolean: int, _: object) -> int:
             entry = ctypes.c_void_p(boolean)
-            self.values[library.sepol_bool_get_name(entry).decode()] = bool(library.sepol_bool_get_value(entry))
+            self.values[library.sepol_bool_get_name(entry).decode()] = bool(
+                library.sepol_bool_get_value(entry)
+            )
             return 0
 
         library.sepol_bool_iterate(self._handle, database, _Visit(note), None)
@@ -47,7 +49,9 @@ class Booleans:
             library.sepol_bool_free(boolean)
             library.sepol_bool_key_free(key)
         image, size = ctypes.c_void_p(), ctypes.c_size_t()
-        self._check(library.sepol_policydb_to_image(self._handle, database, ctypes.byref(image), ctypes.byref(size)))
+        self._check(
+            library.sepol_policydb_to_image(self._handle, database, ctypes.byref(image), ctypes.byref(size))
+        )
         path.write_bytes(ctypes.string_at(image, size.value))
         libc = ctypes.CDLL(None)
         libc.free(image)
@@ -64,7 +68,9 @@ class Booleans:
 
     def _check(self, failed: int) -> None:
         if failed:
-            raise SelabError("The booleans of the linked policy cannot be read or set.", "libsepol refused it.")
+            raise SelabError(
+                "The booleans of the linked policy cannot be read or set.", "libsepol refused it."
+            )
 
 
 def with_booleans(policy: Path, decisions: Sequence[Decision], *, names: bool = False) -> list[Decision]:
@@ -81,17 +87,26 @@ def with_booleans(policy: Path, decisions: Sequence[Decision], *, names: bool = 
         copy = Path(directory) / "policy"
         for wanted in (True, False):
             others = [name for name, value in booleans.values.items() if value is not wanted]
-            left = [access for access in _allowed(booleans, dict.fromkeys(others, wanted), missing, copy) if access not in found]
+            left = [
+                access
+                for access in _allowed(booleans, dict.fromkeys(others, wanted), missing, copy)
+                if access not in found
+            ]
             found |= dict.fromkeys(left, "")
             while names and left:
                 one = _the_one(booleans, others, wanted, left[0], copy)
                 same = [left[0], *(_allowed(booleans, {one: wanted}, left, copy) if one else [])]
                 found |= dict.fromkeys(same, f"{one} {'on' if wanted else 'off'}" if one else "")
                 left = [access for access in left if access not in same]
-    return [replace(each, cause=Cause.BOOLEAN, detail=found[each.access]) if each.access in found else each for each in decisions]
+    return [
+        replace(each, cause=Cause.BOOLEAN, detail=found[each.access]) if each.access in found else each
+        for each in decisions
+    ]
 
 
-def _allowed(booleans: Booleans, changes: Mapping[str, bool], asked: Sequence[Access], copy: Path) -> list[Access]:
+def _allowed(
+    booleans: Booleans, changes: Mapping[str, bool], asked: Sequence[Access], copy: Path
+) -> list[Access]:
     booleans.write(changes, copy)
     return [decision.access for decision in Decider(copy).decide(asked) if decision.cause is not Cause.RULE]
 
@@ -100,5 +115,7 @@ def _the_one(booleans: Booleans, names: list[str], wanted: bool, access: Access,
     """The boolean out of `names` that lets `access` through when it alone is `wanted`; nothing where it takes more than one."""
     while len(names) > 1:
         halves = names[: len(names) // 2], names[len(names) // 2 :]
-        names = next((half for half in halves if _allowed(booleans, dict.fromkeys(half, wanted), [access], copy)), [])
+        names = next(
+            (half for half in halves if _allowed(booleans, dict.fromkeys(half, wanted), [access], copy)), []
+        )
     return names[0] if names else ""

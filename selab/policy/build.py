@@ -43,9 +43,12 @@ for file in *.te *.fc *.if; do
 done
 """
 _ERROR = re.compile(
-    r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s+'?(?P<message>.*?)'? at token '(?P<token>[^']*)'", re.MULTILINE
+    r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s+'?(?P<message>.*?)'? at token '(?P<token>[^']*)'",
+    re.MULTILINE,
 )
-_OTHER_ERROR = re.compile(r"^(?:.*?/)?(?P<file>[\w.-]+\.(?:te|if|fc)):(?P<line>\d+): *(?:ERROR:? *)?(?P<message>.+)$", re.MULTILINE)
+_OTHER_ERROR = re.compile(
+    r"^(?:.*?/)?(?P<file>[\w.-]+\.(?:te|if|fc)):(?P<line>\d+): *(?:ERROR:? *)?(?P<message>.+)$", re.MULTILINE
+)
 _TYPE = re.compile(r"^\s*\((?:type|typealias) ([^()\s]+)\)", re.MULTILINE)
 _INTERFACE = re.compile(r"^\s*(?:interface|template|define)\(`([\w]+)'", re.MULTILINE)
 
@@ -68,12 +71,25 @@ class KernelPolicy:
     slow_because: str = ""
 
 
-def compile_module(module: PolicyModule, base: BasePolicy, tools: Toolchain, beside: Sequence[PolicyModule] = ()) -> CompiledModule:
+def compile_module(
+    module: PolicyModule, base: BasePolicy, tools: Toolchain, beside: Sequence[PolicyModule] = ()
+) -> CompiledModule:
     """Compile `module`; `beside` are modules whose interfaces it may call. Raises InputError with the user's own file and line."""
     workdir = f"{tools.workdir}/build/{module.name}"
     headers = str(base.headers) if tools.on_host else "/usr/share/selinux/devel"
     _place((module, *beside), workdir, tools)
-    argv = ["sh", "-c", _COMPILE, "sh", workdir, module.name, headers, base.facts.selinux_type, _translator(tools), M4]
+    argv = [
+        "sh",
+        "-c",
+        _COMPILE,
+        "sh",
+        workdir,
+        module.name,
+        headers,
+        base.facts.selinux_type,
+        _translator(tools),
+        M4,
+    ]
     done = tools.where.run(argv, timeout=COMPILE_TIMEOUT)
     if not done.ok:
         raise _compile_error(module, done, base)
@@ -89,10 +105,16 @@ def package(module: PolicyModule, whole: PolicyModule, base: BasePolicy, tools: 
 
 def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> None:
     """Have these modules' sources in `workdir`, and no others. What is there already is left, or make would expand all interfaces again."""
-    files = {f"{each.name}.{ending}": each.texts.get(ending, b"") for each in modules for ending in ("te", "fc", "if")}
+    files = {
+        f"{each.name}.{ending}": each.texts.get(ending, b"")
+        for each in modules
+        for ending in ("te", "fc", "if")
+    }
     there = Path(workdir).glob("*.*") if tools.on_host else ()
     same = {path.name for path in there if path.name in files and path.read_bytes() == files[path.name]}
-    tools.where.run(["sh", "-c", _CLEAR, "sh", workdir, *files]).expect("The build directory cannot be cleared.")
+    tools.where.run(["sh", "-c", _CLEAR, "sh", workdir, *files]).expect(
+        "The build directory cannot be cleared."
+    )
     for name in files.keys() - same:
         tools.where.put(files[name], f"{workdir}/{name}")
 
@@ -100,7 +122,12 @@ def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> N
 def _translator(tools: Toolchain) -> str:
     if tools.on_host:
         return next(path for path in PP if Path(path).exists())
-    return tools.where.run(["sh", "-c", 'for pp; do [ -x "$pp" ] && echo "$pp" && exit; done', "sh", *PP]).text.strip() or PP[0]
+    return (
+        tools.where.run(
+            ["sh", "-c", 'for pp; do [ -x "$pp" ] && echo "$pp" && exit; done', "sh", *PP]
+        ).text.strip()
+        or PP[0]
+    )
 
 
 def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy) -> SelabError:
@@ -110,13 +137,17 @@ def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy) -> S
     if found is None:
         last = [line for line in output.splitlines() if line.strip() and not line.startswith("make")]
         return InputError(
-            what, last[-1].strip() if last else f"make ended with {done.returncode}.", "The whole output is in .selab/selab.log."
+            what,
+            last[-1].strip() if last else f"make ended with {done.returncode}.",
+            "The whole output is in .selab/selab.log.",
         )
     parts = found.groupdict()
     name, ending = parts["file"].rsplit(".", 1)
     text = module.line(ending, int(parts["line"])) if name.rsplit("/", 1)[-1] == module.name else ""
     token = f" at '{parts['token']}'" if parts.get("token") else ""
-    detail = f"{module.directory / Path(parts['file']).name}:{parts['line']}: {parts['message']}{token}: {text}".rstrip(": ")
+    detail = f"{module.directory / Path(parts['file']).name}:{parts['line']}: {parts['message']}{token}: {text}".rstrip(
+        ": "
+    )
     return InputError(what, detail, _interface_hint(text, base))
 
 
@@ -137,7 +168,13 @@ def _arguments_hint(text: str, base: BasePolicy) -> str:
     call = next((item for item in items(tokens(text)) if isinstance(item, Call)), None)
     files = sorted(base.headers.rglob("*.if")) if call else ()
     told = next(
-        (one for path in files for one in headings(path.read_text(errors="replace"), path.name) if call and one.name == call.name), None
+        (
+            one
+            for path in files
+            for one in headings(path.read_text(errors="replace"), path.name)
+            if call and one.name == call.name
+        ),
+        None,
     )
     if call is None or told is None or len(call.arguments) >= told.required:
         return ""
@@ -151,7 +188,12 @@ def interfaces(base: BasePolicy) -> list[str]:
 
 
 def link(
-    base: BasePolicy, candidates: Sequence[CompiledModule], tools: Toolchain, *, permissive: str = "", dontaudit: bool = True
+    base: BasePolicy,
+    candidates: Sequence[CompiledModule],
+    tools: Toolchain,
+    *,
+    permissive: str = "",
+    dontaudit: bool = True,
 ) -> KernelPolicy:
     """Link `candidates` with `base`; `permissive` names a domain to make permissive, without `dontaudit` the hiding rules stay out."""
     why = _needs_store(base, candidates)
@@ -166,7 +208,9 @@ def link(
     return KernelPolicy(done.stdout if tools.on_host else tools.where.get(_output(tools)), digest, why)
 
 
-def policy_digest(base: BasePolicy, candidates: Sequence[CompiledModule], *, permissive: str = "", dontaudit: bool = True) -> str:
+def policy_digest(
+    base: BasePolicy, candidates: Sequence[CompiledModule], *, permissive: str = "", dontaudit: bool = True
+) -> str:
     """Identifies the kernel policy that `link` would make of the same, without making it."""
     parts = (base.facts.fingerprint, *_options(base, dontaudit), _candidate_cil(candidates, permissive))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -220,7 +264,12 @@ def _link_error(candidates: Sequence[CompiledModule], done: Completed) -> SelabE
     """secilc names the CIL line; the statement there is what a policy author recognises."""
     names = " and ".join(f"'{candidate.name}'" for candidate in candidates)
     lines = [line.strip() for line in done.error_text.splitlines() if line.strip()]
-    detail = next((line for line in lines if "neverallow" in line.lower()), lines[0] if lines else f"secilc ended with {done.returncode}.")
+    detail = next(
+        (line for line in lines if "neverallow" in line.lower()),
+        lines[0] if lines else f"secilc ended with {done.returncode}.",
+    )
     return InputError(
-        f"The policy {names} cannot be linked with the guest's base policy.", detail, "The whole output is in .selab/selab.log."
+        f"The policy {names} cannot be linked with the guest's base policy.",
+        detail,
+        "The whole output is in .selab/selab.log.",
     )

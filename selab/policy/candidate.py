@@ -59,7 +59,9 @@ class WantedPolicy:
         Raises InputError where it cannot be linked; the asking raises CommandFailed where one of `contexts` is not valid under it.
         """
         with progress.step("Linking the candidate with the base policy", "link"):
-            policy = linked(self.base, self.candidates, self.tools, permissive=self.permissive, dontaudit=self.dontaudit)
+            policy = linked(
+                self.base, self.candidates, self.tools, permissive=self.permissive, dontaudit=self.dontaudit
+            )
         if policy.slow_because:
             progress.note(f"Linked with the whole module store, which takes longer: {policy.slow_because}.")
         return self._in_force(loaded=True, slow_because=policy.slow_because), load(policy, contexts)
@@ -88,10 +90,17 @@ class LoadedPolicy:
         return (f"Linked with the whole module store: {self.slow_because}.",) if self.slow_because else ()
 
 
-def compiled(module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Path, beside: Sequence[PolicyModule] = ()) -> CompiledModule:
+def compiled(
+    module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Path, beside: Sequence[PolicyModule] = ()
+) -> CompiledModule:
     """`module` as CIL: out of `kept` where the same sources were compiled against the same base before."""
     key = hashlib.sha256()
-    for part in (str(CACHE_FORMAT), base.facts.fingerprint, str(tools.on_host), *(each.digest for each in (module, *beside))):
+    for part in (
+        str(CACHE_FORMAT),
+        base.facts.fingerprint,
+        str(tools.on_host),
+        *(each.digest for each in (module, *beside)),
+    ):
         key.update(part.encode())
     path = kept / f"{module.name}-{key.hexdigest()[:20]}.json"
     found = _kept(path)
@@ -101,9 +110,14 @@ def compiled(module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Pat
     return found
 
 
-def compiled_all(module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Path) -> list[CompiledModule]:
+def compiled_all(
+    module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Path
+) -> list[CompiledModule]:
     """`module` and what it requires, each compiled beside the others, whose interfaces it may call."""
-    return [compiled(each, base, tools, kept, [other for other in module.all if other is not each]) for each in module.all]
+    return [
+        compiled(each, base, tools, kept, [other for other in module.all if other is not each])
+        for each in module.all
+    ]
 
 
 def _kept(path: Path) -> CompiledModule | None:
@@ -118,13 +132,20 @@ def _kept(path: Path) -> CompiledModule | None:
 
 def _keep(fresh: CompiledModule, path: Path) -> None:
     digest = hashlib.sha256(fresh.cil.encode()).hexdigest()
-    Host().put(json.dumps({**fresh.__dict__, "types": sorted(fresh.types), "digest": digest}).encode(), str(path))
+    Host().put(
+        json.dumps({**fresh.__dict__, "types": sorted(fresh.types), "digest": digest}).encode(), str(path)
+    )
     for old in sorted(path.parent.glob("*.json"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
         old.unlink(missing_ok=True)
 
 
 def linked(
-    base: BasePolicy, candidates: Sequence[CompiledModule], tools: Toolchain, *, permissive: str = "", dontaudit: bool = True
+    base: BasePolicy,
+    candidates: Sequence[CompiledModule],
+    tools: Toolchain,
+    *,
+    permissive: str = "",
+    dontaudit: bool = True,
 ) -> KernelPolicy:
     """`candidates` linked with `base`: out of the toolchain's `workdir` where the same was linked there before."""
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
@@ -139,7 +160,9 @@ def linked(
             tools.where.put(fresh.binary, str(binary))
             told = {"slow_because": fresh.slow_because, "sha256": hashlib.sha256(fresh.binary).hexdigest()}
             tools.where.put(json.dumps(told).encode(), str(reason))
-            for old in sorted(binary.parent.glob("*.why"), key=lambda each: each.stat().st_mtime)[:-KEPT_LINKED]:
+            for old in sorted(binary.parent.glob("*.why"), key=lambda each: each.stat().st_mtime)[
+                :-KEPT_LINKED
+            ]:
                 old.unlink(missing_ok=True)
                 old.with_suffix("").unlink(missing_ok=True)
         return fresh
@@ -173,4 +196,8 @@ def require_type(name: str, candidates: Sequence[CompiledModule], base: BasePoli
     if name in own or base.declares_type(name):
         return
     declared = f"The candidate declares: {', '.join(own)}." if own else "The base policy does not have it."
-    raise InputError(f"No type '{name}' is declared, so nothing can run under it.", declared, "Set `label: {type: ...}` in the scenario.")
+    raise InputError(
+        f"No type '{name}' is declared, so nothing can run under it.",
+        declared,
+        "Set `label: {type: ...}` in the scenario.",
+    )

@@ -55,7 +55,9 @@ def text_of(node: Node) -> str:
     return node if isinstance(node, str) else f"({' '.join(map(text_of, node))})"
 
 
-def members(expression: Node, everything: frozenset[str], named: Callable[[str], frozenset[str]]) -> frozenset[str]:
+def members(
+    expression: Node, everything: frozenset[str], named: Callable[[str], frozenset[str]]
+) -> frozenset[str]:
     """The set that `expression` describes, out of `everything`; `named` has the set that a name stands for."""
     if isinstance(expression, str):
         return named(expression)

@@ -15,7 +15,16 @@ from selab.policy.build import CompiledModule
 _LITERAL = re.compile(r"(?:\\.|[^.^$?*+|\[({\\])*")
 """Up to the first character that makes a path a pattern (libsemanage, src/semanage_store.c: semanage_fc_find_meta)."""
 _FILECON = re.compile(r'^\s*\(filecon "([^"]*)" (\w+) (\(.*\))\)$', re.MULTILINE)
-KINDS = {"any": "", "file": "--", "dir": "-d", "char": "-c", "block": "-b", "socket": "-s", "pipe": "-p", "symlink": "-l"}
+KINDS = {
+    "any": "",
+    "file": "--",
+    "dir": "-d",
+    "char": "-c",
+    "block": "-b",
+    "socket": "-s",
+    "pipe": "-p",
+    "symlink": "-l",
+}
 TEMPLATES = ("HOME_DIR", "HOME_ROOT")
 """Beginnings of lines for every user's home, which genhomedircon expands; a run has nobody's home."""
 SHALLOW = 2

@@ -59,7 +59,9 @@ class Decision:
 
 
 class _AvDecision(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("allowed", "decided", "auditallow", "auditdeny", "seqno")]
+    _fields_ = [
+        (name, ctypes.c_uint32) for name in ("allowed", "decided", "auditallow", "auditdeny", "seqno")
+    ]
 
 
 @functools.cache
@@ -68,12 +70,19 @@ def libsepol() -> ctypes.CDLL:
     name = ctypes.util.find_library("sepol") or "libsepol.so.2"
     try:
         library = ctypes.CDLL(name)
-        for function in ("sepol_set_policydb_from_file", "sepol_context_to_sid", "sepol_compute_av_reason", "sepol_string_to_av_perm"):
+        for function in (
+            "sepol_set_policydb_from_file",
+            "sepol_context_to_sid",
+            "sepol_compute_av_reason",
+            "sepol_string_to_av_perm",
+        ):
             getattr(library, function)
         # What it cannot look up is an answer here, and not a message on the terminal.
         library.sepol_debug(0)
     except (OSError, AttributeError) as error:
-        raise SelabError("This machine cannot decide accesses by itself.", str(error), "It needs libsepol 3.4 or newer.") from error
+        raise SelabError(
+            "This machine cannot decide accesses by itself.", str(error), "It needs libsepol 3.4 or newer."
+        ) from error
     return library
 
 
@@ -102,7 +111,9 @@ class Decider:
         try:
             if self._library.sepol_set_policydb_from_file(ctypes.c_void_p(stream)):
                 raise SelabError(
-                    "The linked policy cannot be read.", str(policy), "It may be of a version that this libsepol does not know."
+                    "The linked policy cannot be read.",
+                    str(policy),
+                    "It may be of a version that this libsepol does not know.",
                 )
         finally:
             libc.fclose(stream)
@@ -131,7 +142,9 @@ class Decider:
         if decided.allowed & permission:
             return Decision(access, Cause.NONE)
         cause = _cause(reason)
-        return Decision(access, Cause.MCS if cause is Cause.CONSTRAINT and self._is_mcs(access, target, asked) else cause)
+        return Decision(
+            access, Cause.MCS if cause is Cause.CONSTRAINT and self._is_mcs(access, target, asked) else cause
+        )
 
     def _is_mcs(self, access: Access, target: int, asked: tuple[int, int]) -> bool:
         """Whether the categories alone are what the constraint is about: with the target's level the source would be let through."""
@@ -140,7 +153,9 @@ class Decider:
         decided, _ = self._compute(source, target, *asked) if source else (None, 0)
         return decided is not None and bool(decided.allowed & asked[1])
 
-    def _compute(self, source: int, target: int, tclass: int, permission: int) -> tuple[_AvDecision | None, int]:
+    def _compute(
+        self, source: int, target: int, tclass: int, permission: int
+    ) -> tuple[_AvDecision | None, int]:
         decision, reason = _AvDecision(), ctypes.c_uint(0)
         failed = self._library.sepol_compute_av_reason(
             ctypes.c_uint32(source),
@@ -167,16 +182,27 @@ class Decider:
 
     def _look_up(self, tclass: str, permission: str) -> tuple[int, int] | str:
         number, mask = ctypes.c_uint16(0), ctypes.c_uint32(0)
-        if self._library.sepol_string_to_security_class(tclass.encode(), ctypes.byref(number)) or not number.value:
+        if (
+            self._library.sepol_string_to_security_class(tclass.encode(), ctypes.byref(number))
+            or not number.value
+        ):
             return f"the policy has no class {tclass}"
-        if self._library.sepol_string_to_av_perm(number, permission.encode(), ctypes.byref(mask)) or not mask.value:
+        if (
+            self._library.sepol_string_to_av_perm(number, permission.encode(), ctypes.byref(mask))
+            or not mask.value
+        ):
             return f"the class {tclass} has no permission {permission}"
         return number.value, mask.value
 
 
 def _cause(reason: int) -> Cause:
     """The first hurdle: without a rule nothing else matters, and then a constraint stops what rules allow."""
-    for bit, cause in ((TE, Cause.RULE), (CONSTRAINT, Cause.CONSTRAINT), (RBAC, Cause.ROLE), (BOUNDS, Cause.BOUNDS)):
+    for bit, cause in (
+        (TE, Cause.RULE),
+        (CONSTRAINT, Cause.CONSTRAINT),
+        (RBAC, Cause.ROLE),
+        (BOUNDS, Cause.BOUNDS),
+    ):
         if reason & bit:
             return cause
     return Cause.RULE

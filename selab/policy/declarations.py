@@ -110,7 +110,9 @@ def _span(number: Node) -> str:
 class _Reader:
     """Reads statements into Declarations. `known` are the names that an optional block may require; None: it needs none."""
 
-    def __init__(self, into: Declarations, classes: dict[str, frozenset[str]], known: set[str] | None) -> None:
+    def __init__(
+        self, into: Declarations, classes: dict[str, frozenset[str]], known: set[str] | None
+    ) -> None:
         self._into = into
         self._classes = classes
         self._known = known
@@ -122,9 +124,13 @@ class _Reader:
     def _statement(self, node: Node, condition: str) -> None:
         match node:
             case [str(kind), str(source), str(target), [str(tclass), *permissions]] if kind in RULES:
-                self._into.rules.append(Rule(kind, source, target, tclass, self._permissions(tclass, permissions), condition))
+                self._into.rules.append(
+                    Rule(kind, source, target, tclass, self._permissions(tclass, permissions), condition)
+                )
             case [str(kind), str(source), str(target), list(what)] if kind in EXTENDED:
-                self._into.rules.append(Rule(kind, source, target, str(what[1]), frozenset({text_of(what[2])}), condition))
+                self._into.rules.append(
+                    Rule(kind, source, target, str(what[1]), frozenset({text_of(what[2])}), condition)
+                )
             case ["booleanif", expression, *branches]:
                 for branch in branches:
                     said = in_words(expression if branch[0] == "true" else ["not", expression])

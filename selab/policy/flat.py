@@ -14,8 +14,12 @@ RULE = re.compile(r"\((allow|dontaudit|auditallow) (\S+) (\S+) \((\S+) \(([^()]+
 MEMBERS = re.compile(r"\((typeattributeset|roleattributeset) (\S+) \(([^()]+)\)\)")
 OPERATORS = frozenset({"and", "or", "xor", "not", "all", "range"})
 """CIL's expression words: a list that begins with one is no plain list of names (secilc's CIL reference, "expr")."""
-REPEATABLE = frozenset({"(roletype", "(roleallow", "(typetransition", "(rangetransition", "(filecon", "(role"})
-DECLARATION = re.compile(r"^\s*\((?:type|typealias|typeattribute|role|roleattribute|boolean) (\S+?)\)", re.MULTILINE)
+REPEATABLE = frozenset(
+    {"(roletype", "(roleallow", "(typetransition", "(rangetransition", "(filecon", "(role"}
+)
+DECLARATION = re.compile(
+    r"^\s*\((?:type|typealias|typeattribute|role|roleattribute|boolean) (\S+?)\)", re.MULTILINE
+)
 
 
 def without_repeated_roles(modules: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -58,7 +62,10 @@ def flatten(resolved: str) -> str:
         rest.append(statement)
     lines = list(rest)
     lines += [f"({kind} {attribute} ({' '.join(names)}))" for (kind, attribute), names in members.items()]
-    lines += [f"({kind} {source} {target} ({tclass} ({' '.join(words)})))" for (kind, source, target, tclass), words in rules.items()]
+    lines += [
+        f"({kind} {source} {target} ({tclass} ({' '.join(words)})))"
+        for (kind, source, target, tclass), words in rules.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

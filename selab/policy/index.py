@@ -65,7 +65,12 @@ class PolicyIndex:
 
     def rules_of(self, name: str, kinds: Collection[str] = ALLOW) -> list[Rule]:
         """The rules whose source is the type, or an attribute that it is in."""
-        return [rule for each in self._standing_for(name) for rule in self._by_source.get(each, ()) if rule.kind in kinds]
+        return [
+            rule
+            for each in self._standing_for(name)
+            for rule in self._by_source.get(each, ())
+            if rule.kind in kinds
+        ]
 
     def written_for(self, name: str, kinds: Collection[str] = ALLOW) -> list[Rule]:
         """The rules whose source is written as `name`: what membership of an attribute grants by itself."""
@@ -106,7 +111,11 @@ class PolicyIndex:
         """The ports of a type by the policy's portcon statements: `tcp 80`, `udp 1024-32767`."""
         parts = (self.base, *self.candidates)
         return tuple(
-            port for part in parts for written, ports in part.ports.items() if self.resolve(written) == self.resolve(name) for port in ports
+            port
+            for part in parts
+            for written, ports in part.ports.items()
+            if self.resolve(written) == self.resolve(name)
+            for port in ports
         )
 
     @functools.cached_property
@@ -144,7 +153,9 @@ class PolicyIndex:
 class _Sets:
     """What attributes are made of."""
 
-    def __init__(self, attributes: frozenset[str], aliases: Mapping[str, str], parts: Iterable[Declarations]) -> None:
+    def __init__(
+        self, attributes: frozenset[str], aliases: Mapping[str, str], parts: Iterable[Declarations]
+    ) -> None:
         self._attributes = attributes
         self._aliases = aliases
         self._listed: dict[str, set[str]] = {}

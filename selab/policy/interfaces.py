@@ -111,9 +111,13 @@ def _expanded(base: BasePolicy, told: list[Heading], texts: Mapping[str, str]) -
     output, warnings = _run_m4(base, told, texts)
     pieces = _BEGIN.split(output.replace(_MARK, "$"))
     bodies = dict(zip(pieces[1::2], pieces[2::2], strict=True))
-    permissions = {tclass: frozenset(words.split()) for tclass, words in _CLASS.findall(bodies.get(_ALL_CLASSES, ""))}
+    permissions = {
+        tclass: frozenset(words.split()) for tclass, words in _CLASS.findall(bodies.get(_ALL_CLASSES, ""))
+    }
     deprecated = {name: _advice(words) for name, words in _DEPRECATED.findall(warnings.replace(_MARK, "$"))}
-    return [_interface(one, bodies.get(one.name, ""), permissions, deprecated.get(one.name, "")) for one in told]
+    return [
+        _interface(one, bodies.get(one.name, ""), permissions, deprecated.get(one.name, "")) for one in told
+    ]
 
 
 def _interface(told: Heading, body: str, permissions: Permissions, deprecated: str) -> Interface:
@@ -142,7 +146,9 @@ def _run_m4(base: BasePolicy, told: list[Heading], texts: Mapping[str, str]) -> 
     """What m4 makes of a call of each interface, and its warnings."""
     if missing := [tool for tool in ("make", "m4") if not shutil.which(tool)]:
         raise SelabError(
-            "What the interfaces grant cannot be told on this machine.", f"Missing: {' '.join(missing)}.", "`script/setup` installs them."
+            "What the interfaces grant cannot be told on this machine.",
+            f"Missing: {' '.join(missing)}.",
+            "`script/setup` installs them.",
         )
     include = base.headers / "include"
     with tempfile.TemporaryDirectory(prefix="selab-interfaces-") as name:
@@ -153,9 +159,14 @@ def _run_m4(base: BasePolicy, told: list[Heading], texts: Mapping[str, str]) -> 
         (workdir / "calls.m4").write_text(_calls(told))
         (workdir / "selab.mk").write_text(_RULE)
         argv = ["make", "-C", name, "-f", f"{include}/Makefile", "-f", "selab.mk", f"HEADERDIR={include}"]
-        done = Host().run([*argv, f"NAME={base.facts.selinux_type}", "AWK=awk", f"M4={M4}", "expanded"], timeout=EXPAND_TIMEOUT)
+        done = Host().run(
+            [*argv, f"NAME={base.facts.selinux_type}", "AWK=awk", f"M4={M4}", "expanded"],
+            timeout=EXPAND_TIMEOUT,
+        )
         if found := _BROKEN_MACROS.search(done.error_text):
-            raise InputError("m4 cannot read the interfaces.", found[1], "Look for a quote ` or ' that is not closed.")
+            raise InputError(
+                "m4 cannot read the interfaces.", found[1], "Look for a quote ` or ' that is not closed."
+            )
         done.expect("The interfaces of the policy headers cannot be expanded.")
         return (workdir / "expanded").read_text(errors="replace"), done.error_text
 
@@ -196,14 +207,40 @@ def _no_collection() -> Iterator[None]:
 
 def _grant(row: list[Any], words: list[frozenset[str]]) -> Grant:
     kind, source, target, tclass, permissions, condition, result, source_except, target_except = row
-    return Grant(kind, source, target, tclass, words[permissions], condition, result, words[source_except], words[target_except])
+    return Grant(
+        kind,
+        source,
+        target,
+        tclass,
+        words[permissions],
+        condition,
+        result,
+        words[source_except],
+        words[target_except],
+    )
 
 
 def _read(row: list[Any], grants: list[Grant]) -> Interface:
-    name, kind, file, line, summary, parameters, required, deprecated, numbers, attributes, declares, requires, broken = row
+    (
+        name,
+        kind,
+        file,
+        line,
+        summary,
+        parameters,
+        required,
+        deprecated,
+        numbers,
+        attributes,
+        declares,
+        requires,
+        broken,
+    ) = row
     granted = tuple(grants[at] for at in numbers)
     pairs = (_pairs(attributes), _pairs(declares), _pairs(requires))
-    return Interface(name, kind, file, line, summary, tuple(parameters), required, deprecated, granted, *pairs, broken)
+    return Interface(
+        name, kind, file, line, summary, tuple(parameters), required, deprecated, granted, *pairs, broken
+    )
 
 
 def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
@@ -214,7 +251,9 @@ def _keep(interfaces: list[Interface], path: Path) -> None:
     """Sets of words and grants are written once each: most interfaces share theirs with others."""
     words: dict[frozenset[str], int] = {}
     grants: dict[Grant, int] = {}
-    rows = [_written(one, [grants.setdefault(grant, len(grants)) for grant in one.grants]) for one in interfaces]
+    rows = [
+        _written(one, [grants.setdefault(grant, len(grants)) for grant in one.grants]) for one in interfaces
+    ]
 
     def number(of: frozenset[str]) -> int:
         return words.setdefault(of, len(words))
@@ -229,5 +268,14 @@ def _keep(interfaces: list[Interface], path: Path) -> None:
 
 
 def _written(one: Interface, numbers: list[int]) -> list[object]:
-    heading = [one.name, one.kind, one.file, one.line, one.summary, one.parameters, one.required, one.deprecated]
+    heading = [
+        one.name,
+        one.kind,
+        one.file,
+        one.line,
+        one.summary,
+        one.parameters,
+        one.required,
+        one.deprecated,
+    ]
     return [*heading, numbers, one.attributes, one.declares, one.requires, one.broken]

@@ -86,7 +86,9 @@ def policy_state() -> Ask[PolicyState]:
 def _state(done: Completed) -> PolicyState:
     words = done.expect("The guest's SELinux state cannot be read.", hint="Run `selab doctor`.").text.split()
     if len(words) < 2:
-        raise SelabError("SELinux is not enabled in the guest.", "/sys/fs/selinux/status is empty.", "Run `selab doctor`.")
+        raise SelabError(
+            "SELinux is not enabled in the guest.", "/sys/fs/selinux/status is empty.", "Run `selab doctor`."
+        )
     digest = words[2] if len(words) == 4 and words[3] == words[1] else ""
     return PolicyState(words[0] == "1", int(words[1]), digest)
 
@@ -99,7 +101,11 @@ def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Ask[None]:
 
 def load_base() -> Ask[None]:
     """Load what the next boot would load, in place of a candidate."""
-    return Ask("rm -f /run/selab/loaded; load_policy", functools.partial(_proven, "The base policy was not loaded."), timeout=LOAD_TIMEOUT)
+    return Ask(
+        "rm -f /run/selab/loaded; load_policy",
+        functools.partial(_proven, "The base policy was not loaded."),
+        timeout=LOAD_TIMEOUT,
+    )
 
 
 def flush_cache(digest: str, contexts: Sequence[str] = ()) -> Ask[bool]:
@@ -122,5 +128,11 @@ def _proven(what: str, done: Completed) -> None:
             4: "The kernel refused the policy.",
             6: "The container's label is not valid under this policy.",
         }
-        hint = "Does the template give the domain a role? container_domain_template does." if done.returncode == 6 else ""
-        raise CommandFailed(sentence.get(done.returncode, what), ["load-policy"], done.returncode, done.error_text, hint)
+        hint = (
+            "Does the template give the domain a role? container_domain_template does."
+            if done.returncode == 6
+            else ""
+        )
+        raise CommandFailed(
+            sentence.get(done.returncode, what), ["load-policy"], done.returncode, done.error_text, hint
+        )

@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _LINE = {
-    "ports.local": re.compile(r"portcon (?P<protocol>\w+) (?P<low>\d+)(?:\s*-\s*(?P<high>\d+))? (?P<context>\S+)"),
-    "nodes.local": re.compile(r"nodecon (?:ipv4|ipv6) (?P<address>[0-9a-fA-F.:]+) (?P<mask>[0-9a-fA-F.:]+) (?P<context>\S+)"),
+    "ports.local": re.compile(
+        r"portcon (?P<protocol>\w+) (?P<low>\d+)(?:\s*-\s*(?P<high>\d+))? (?P<context>\S+)"
+    ),
+    "nodes.local": re.compile(
+        r"nodecon (?:ipv4|ipv6) (?P<address>[0-9a-fA-F.:]+) (?P<mask>[0-9a-fA-F.:]+) (?P<context>\S+)"
+    ),
     "interfaces.local": re.compile(r"netifcon (?P<name>\S+) (?P<context>\S+) (?P<packets>\S+)"),
     "booleans.local": re.compile(r"(?P<name>\w+)\s*=\s*(?P<value>[01])"),
 }
@@ -95,5 +99,8 @@ def _level(text: str) -> str:
     sensitivity, _, categories = text.partition(":")
     if not categories:
         return f"({sensitivity})"
-    parts = [f"(range {low} {high})" if high else low for low, _, high in (part.partition(".") for part in categories.split(","))]
+    parts = [
+        f"(range {low} {high})" if high else low
+        for low, _, high in (part.partition(".") for part in categories.split(","))
+    ]
     return f"({sensitivity} ({' '.join(parts)}))"

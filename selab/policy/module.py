@@ -10,7 +10,9 @@ from pathlib import Path
 from selab.errors import InputError
 from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project, inside, nearest
 
-DECLARED_NAME = re.compile(r"^\s*(?:policy_module\s*\(\s*([\w.-]+)|module\s+([\w.-]+)\s+[\d.]+\s*;)", re.MULTILINE)
+DECLARED_NAME = re.compile(
+    r"^\s*(?:policy_module\s*\(\s*([\w.-]+)|module\s+([\w.-]+)\s+[\d.]+\s*;)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,18 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
     require_policy(project, name)
     te = project.policies / f"{name}.te"
     if not IDENTIFIER.fullmatch(name):
-        raise InputError(f"'{name}' cannot be a policy's name.", str(te), "Use letters, digits, '_', '.' and '-', a letter first.")
-    files = {ending: path for ending in ("te", "fc", "if") if (path := te.with_name(f"{name}.{ending}")).exists()}
+        raise InputError(
+            f"'{name}' cannot be a policy's name.",
+            str(te),
+            "Use letters, digits, '_', '.' and '-', a letter first.",
+        )
+    files = {
+        ending: path for ending in ("te", "fc", "if") if (path := te.with_name(f"{name}.{ending}")).exists()
+    }
     try:
         texts = {
-            ending: inside(project.drafts or project.root, path, f"The policy '{name}'").read_bytes() for ending, path in files.items()
+            ending: inside(project.drafts or project.root, path, f"The policy '{name}'").read_bytes()
+            for ending, path in files.items()
         }
     except OSError as error:
         raise InputError(f"The policy '{name}' cannot be read.", str(error)) from error
@@ -81,12 +90,18 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
     source = texts["te"].decode("utf-8", "backslashreplace")
     declared = DECLARED_NAME.search(source)
     if declared is None:
-        raise InputError(f"The policy '{name}' does not say its name.", str(te), f"Begin it with `policy_module({name}, 1.0)`.")
+        raise InputError(
+            f"The policy '{name}' does not say its name.",
+            str(te),
+            f"Begin it with `policy_module({name}, 1.0)`.",
+        )
     said = declared.group(1) or declared.group(2)
     if said != name:
         line = source[: declared.start(1 if declared.group(1) else 2)].count("\n") + 1
         raise InputError(
-            f"The module '{said}' is in a file of another name.", f"{te}:{line}", f"Name the file {said}.te, or the module {name}."
+            f"The module '{said}' is in a file of another name.",
+            f"{te}:{line}",
+            f"Name the file {said}.te, or the module {name}.",
         )
     return PolicyModule(name, project.policies, texts, _required(project, name, above))
 
@@ -96,10 +111,14 @@ def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[Poli
     for other in project.config.policies.get(name, PolicyConfig()).requires:
         if other in (*above, name):
             chain = " requires ".join((*above, name, other))
-            raise InputError("Two policies require each other.", chain, f"See `policies:` in {project.root / CONFIG}.")
+            raise InputError(
+                "Two policies require each other.", chain, f"See `policies:` in {project.root / CONFIG}."
+            )
         try:
             module = load_module(project, other, above=(*above, name))
         except InputError as error:
-            raise InputError(f"The policy '{name}' requires '{other}': {error.what}", error.detail, error.hint) from error
+            raise InputError(
+                f"The policy '{name}' requires '{other}': {error.what}", error.detail, error.hint
+            ) from error
         found |= {each.name: each for each in module.all}
     return tuple(found.values())

@@ -22,13 +22,20 @@ def ports_of(base: BasePolicy) -> Ports:
 
 def port_type(ports: Ports, protocol: str, number: int) -> str:
     """The type of a port: of several ranges the smallest counts (libsepol, cil_post.c: cil_post_portcon_compare)."""
-    sizes = [(high - low, name) for name, spans in ports.items() for low, high in _spans(spans, protocol) if low <= number <= high]
+    sizes = [
+        (high - low, name)
+        for name, spans in ports.items()
+        for low, high in _spans(spans, protocol)
+        if low <= number <= high
+    ]
     return min(sizes)[1] if sizes else OTHER
 
 
 def _spans(spans: list[str], protocol: str) -> list[tuple[int, int]]:
     of_protocol = (numbers for kind, numbers in (span.split() for span in spans) if kind == protocol)
-    return [(int(low), int(high or low)) for low, _, high in (numbers.partition("-") for numbers in of_protocol)]
+    return [
+        (int(low), int(high or low)) for low, _, high in (numbers.partition("-") for numbers in of_protocol)
+    ]
 
 
 def binding_interface(table: InterfaceTable, protocol: str, type_: str) -> str:
@@ -39,7 +46,13 @@ def binding_interface(table: InterfaceTable, protocol: str, type_: str) -> str:
 def _binds(interface: Interface, tclass: str, type_: str) -> bool:
     if interface.kind != "interface" or interface.deprecated or interface.required != 1:
         return False
-    bound = {grant.target for grant in interface.grants if grant.kind == "allow" and "name_bind" in grant.permissions}
+    bound = {
+        grant.target
+        for grant in interface.grants
+        if grant.kind == "allow" and "name_bind" in grant.permissions
+    }
     return bound == {type_} and any(
-        grant.source == "$1" and grant.tclass == tclass and not grant.condition for grant in interface.grants if grant.target == type_
+        grant.source == "$1" and grant.tclass == tclass and not grant.condition
+        for grant in interface.grants
+        if grant.target == type_
     )

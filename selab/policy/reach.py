@@ -10,7 +10,9 @@ from selab.policy.index import SELF, PolicyIndex
 from selab.policy.risk import Level, Risk, risk_of
 from selab.policy.statements import braced
 
-WRITES = frozenset({"write", "append", "create", "unlink", "rename", "setattr", "add_name", "remove_name", "link"})
+WRITES = frozenset(
+    {"write", "append", "create", "unlink", "rename", "setattr", "add_name", "remove_name", "link"}
+)
 _FILES = frozenset({"file", "dir", "lnk_file", "sock_file", "fifo_file", "chr_file", "blk_file"})
 _ASKED = {
     "writes to": (_FILES, WRITES),
@@ -71,11 +73,26 @@ def granted(index: PolicyIndex) -> frozenset[Access]:
 def additions(index: PolicyIndex, beside: frozenset[Access] = frozenset()) -> list[Addition]:
     """What the candidates' own rules grant and `beside` does not have, the most dangerous first."""
     judged = [
-        Addition(one, risk_of(index, one.source, one.source if one.target == SELF else one.target, one.tclass, one.permissions))
+        Addition(
+            one,
+            risk_of(
+                index,
+                one.source,
+                one.source if one.target == SELF else one.target,
+                one.tclass,
+                one.permissions,
+            ),
+        )
         for one in together(granted(index) - beside)
     ]
-    permissive = {Access(name, SELF, "process", ("permissive",)) for part in index.candidates for name in part.permissive}
-    judged += [Addition(one, Risk(Level.HIGH, "nothing is denied to a permissive domain")) for one in permissive]
+    permissive = {
+        Access(name, SELF, "process", ("permissive",))
+        for part in index.candidates
+        for name in part.permissive
+    }
+    judged += [
+        Addition(one, Risk(Level.HIGH, "nothing is denied to a permissive domain")) for one in permissive
+    ]
     return sorted(judged, key=lambda one: (-one.risk.level, one.access))
 
 
@@ -109,9 +126,13 @@ def _reach(domain: str, index: PolicyIndex, own_rules: set[int]) -> Reach:
     own: dict[str, tuple[str, ...]] = {}
     inherited: dict[str, int] = {}
     for said, (classes, permissions) in _ASKED.items():
-        rules = [rule for rule in every if rule.tclass in classes and not permissions.isdisjoint(rule.permissions)]
+        rules = [
+            rule for rule in every if rule.tclass in classes and not permissions.isdisjoint(rule.permissions)
+        ]
         mine = {name for rule in rules if id(rule) in own_rules for name in _named(rule.target, index)}
-        theirs = frozenset[str]().union(*(index.members(rule.target) for rule in rules if id(rule) not in own_rules))
+        theirs = frozenset[str]().union(
+            *(index.members(rule.target) for rule in rules if id(rule) not in own_rules)
+        )
         own |= {said: tuple(_with_ports(name, index) for name in sorted(mine))} if mine else {}
         inherited[said] = len(theirs)
     attributes = tuple(sorted(name for name in index.attributes_of(domain) if GENERATED not in name))

@@ -68,7 +68,10 @@ def _restore() -> str:
 
 
 def _restored(done: Completed) -> None:
-    done.expect("The labels of the guest's files could not be put back.", hint=f"They are in {LABELS}; the next run tries again.")
+    done.expect(
+        "The labels of the guest's files could not be put back.",
+        hint=f"They are in {LABELS}; the next run tries again.",
+    )
 
 
 def label_files(guest: Guest, contexts: FileContexts) -> bool:
@@ -76,7 +79,9 @@ def label_files(guest: Guest, contexts: FileContexts) -> bool:
     if not contexts.places:
         return False
     words = (_file(contexts), LABELS, str(MAX_FILES), _SAVE, *contexts.places)
-    return _with_contexts(guest, contexts, Ask(_APPLY, lambda done: done, words, timeout=RELABEL_TIMEOUT)).text.endswith("\nlabelled\n")
+    return _with_contexts(
+        guest, contexts, Ask(_APPLY, lambda done: done, words, timeout=RELABEL_TIMEOUT)
+    ).text.endswith("\nlabelled\n")
 
 
 def label_tree(guest: Guest, contexts: FileContexts, root: str, path: str) -> None:

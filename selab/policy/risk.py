@@ -53,7 +53,11 @@ class RiskRule:
         if self.own is not None and self.own is not (source == target):
             return False
         anywhere = not self.targets and not self.attributes
-        return anywhere or target in self.targets or any(target in index.members(name) for name in self.attributes)
+        return (
+            anywhere
+            or target in self.targets
+            or any(target in index.members(name) for name in self.attributes)
+        )
 
 
 LOW = Risk(Level.LOW)
@@ -80,7 +84,9 @@ def _risk(index: PolicyIndex, source: str, target: str, tclass: str, rules: Iter
 @functools.cache
 def _rules(tclass: str, permission: str) -> tuple[RiskRule, ...]:
     """The rows about a permission, in the order of the table."""
-    return tuple(rule for rule in _table() if tclass in rule.classes and rule.permissions & {permission, EVERY})
+    return tuple(
+        rule for rule in _table() if tclass in rule.classes and rule.permissions & {permission, EVERY}
+    )
 
 
 @functools.cache

@@ -135,16 +135,25 @@ def _call(word: Token, arguments: list[tuple[Token, ...]], inside: tuple[str, ..
     if word.text not in _CODE:
         given = tuple(arguments) if len(arguments) > 1 or arguments[0] else ()
         return Call(word.text, word.line, given, inside)
-    head = tuple(token for number, argument in enumerate(arguments) if number not in _CODE[word.text] for token in argument)
+    head = tuple(
+        token
+        for number, argument in enumerate(arguments)
+        if number not in _CODE[word.text]
+        for token in argument
+    )
     code = [argument for number, argument in enumerate(arguments) if number in _CODE[word.text]]
-    return Block(word.text, word.line, head, tuple(_inner(argument, word, inside) for argument in code), inside)
+    return Block(
+        word.text, word.line, head, tuple(_inner(argument, word, inside) for argument in code), inside
+    )
 
 
 def _inner(words: Sequence[Token], around: Token, inside: tuple[str, ...]) -> tuple[Item, ...]:
     return items(words, (*inside, around.text)) if len(inside) < DEEPEST else ()
 
 
-def _braced(word: Token, head: tuple[Token, ...], words: Sequence[Token], at: int, inside: tuple[str, ...]) -> tuple[Item, int]:
+def _braced(
+    word: Token, head: tuple[Token, ...], words: Sequence[Token], at: int, inside: tuple[str, ...]
+) -> tuple[Item, int]:
     """The block that begins at the brace at `at`, with its `else`."""
     bodies: list[tuple[Item, ...]] = []
     while at < len(words) and words[at].text == "{":

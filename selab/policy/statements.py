@@ -66,7 +66,8 @@ def parse(text: str, permissions: Permissions) -> Statements:
     except RecursionError:
         raise NotAStatement("its blocks or sets are nested without end") from None
     return Statements(
-        _united(reader.grants), *(tuple(dict.fromkeys(names)) for names in (reader.attributes, reader.declares, reader.requires))
+        _united(reader.grants),
+        *(tuple(dict.fromkeys(names)) for names in (reader.attributes, reader.declares, reader.requires)),
     )
 
 
@@ -79,7 +80,16 @@ def _united(grants: list[Grant]) -> tuple[Grant, ...]:
     """Grants that differ in their permissions only, as one."""
     found: dict[tuple[object, ...], set[str]] = {}
     for one in grants:
-        key = (one.kind, one.source, one.target, one.tclass, one.condition, one.result, one.source_except, one.target_except)
+        key = (
+            one.kind,
+            one.source,
+            one.target,
+            one.tclass,
+            one.condition,
+            one.result,
+            one.source_except,
+            one.target_except,
+        )
         found.setdefault(key, set()).update(one.permissions)
     return tuple(
         Grant(kind, source, target, tclass, frozenset(words), *rest)  # type: ignore[arg-type]
@@ -181,7 +191,9 @@ class _Reader:
         result: str = "",
     ) -> None:
         for one, other in _pairs(source, target):
-            self.grants.append(Grant(kind, one, other, tclass, words, condition, result, source.without, target.without))
+            self.grants.append(
+                Grant(kind, one, other, tclass, words, condition, result, source.without, target.without)
+            )
 
     def _extended(self, kind: str, condition: str) -> None:
         source, target = self.set(), self.set()

@@ -56,7 +56,11 @@ def uninstall(guest: Guest, name: str) -> None:
     """`semodule -r` of the module `name` at PRIORITY."""
     done = guest.run(["sh", "-c", _UNINSTALL, "sh", str(PRIORITY), name], timeout=REBUILD_TIMEOUT)
     if not done.ok:
-        raise InputError("The policy was not uninstalled.", _said(done.error_text), "A module that others need cannot go before them.")
+        raise InputError(
+            "The policy was not uninstalled.",
+            _said(done.error_text),
+            "A module that others need cannot go before them.",
+        )
 
 
 def relabel(guest: Guest, places: Sequence[str]) -> None:

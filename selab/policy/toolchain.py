@@ -27,7 +27,18 @@ TOOLS = {
 PP = ("/usr/libexec/selinux/hll/pp", "/usr/lib/selinux/hll/pp")
 """policycoreutils' translator from .pp to CIL; no distribution has it in PATH."""
 M4 = "m4 " + " ".join(
-    f"-U {builtin}" for builtin in ("builtin", "debugfile", "esyscmd", "include", "maketemp", "mkstemp", "sinclude", "syscmd", "undivert")
+    f"-U {builtin}"
+    for builtin in (
+        "builtin",
+        "debugfile",
+        "esyscmd",
+        "include",
+        "maketemp",
+        "mkstemp",
+        "sinclude",
+        "syscmd",
+        "undivert",
+    )
 )
 """The macro processor without what runs commands, reads other files or writes them: a policy's text is a stranger's, and no policy headers
 use these."""
@@ -62,7 +73,11 @@ def missing_on_host(demands: Demands = Demands()) -> list[str]:
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if not missing:
         missing += ["secilc 3.6"] if demands.denies and not _knows_deny() else []
-        missing += [f"secilc for policy version {demands.policyvers}"] if demands.policyvers > _newest_policyvers() else []
+        missing += (
+            [f"secilc for policy version {demands.policyvers}"]
+            if demands.policyvers > _newest_policyvers()
+            else []
+        )
     return missing if any(Path(path).exists() for path in PP) else [*missing, "pp"]
 
 
@@ -80,7 +95,12 @@ def _knows_deny() -> bool:
     with tempfile.NamedTemporaryFile("w", suffix=".cil") as file:
         file.write("(deny a_t b_t (file (read)))\n")
         file.flush()
-        return subprocess.run(["secil2tree", "-A", "build", file.name], capture_output=True, timeout=PROBE_LIMIT).returncode == 0
+        return (
+            subprocess.run(
+                ["secil2tree", "-A", "build", file.name], capture_output=True, timeout=PROBE_LIMIT
+            ).returncode
+            == 0
+        )
 
 
 def host_toolchain(workdir: Path, doing: str, demands: Demands = Demands()) -> Toolchain:

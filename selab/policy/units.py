@@ -9,13 +9,22 @@ from dataclasses import dataclass
 from selab.policy.source import Block, Call, Item, Statement, placed, tokens
 
 _RULES = frozenset({"allow", "auditallow", "dontaudit", "allowxperm", "auditallowxperm", "dontauditxperm"})
-_RULES |= {"type_transition", "type_change", "type_member", "range_transition", "role_transition", "typeattribute", "permissive"}
+_RULES |= {
+    "type_transition",
+    "type_change",
+    "type_member",
+    "range_transition",
+    "role_transition",
+    "typeattribute",
+    "permissive",
+}
 """Statements that may go without anything else being declared less."""
 _BLOCKS = frozenset({"optional_policy", "tunable_policy", "optional", "if"})
 _REQUIRED = re.compile(r"^[ \t]*(?:type|attribute|bool|role)[ \t]+(\w+);[ \t]*\n", re.MULTILINE)
 _NOTHING_REQUIRED = re.compile(r"^gen_require\(`\s*'\)[ \t]*\n", re.MULTILINE)
 _ALLOW = re.compile(
-    r"(?P<head>^[ \t]*allow\b[^;{}#\n]*(?:\{[^{}\n]*\}[^;{}#\n]*)?:[ \t]*(?P<tclass>\w+)[ \t]*)\{(?P<names>[\w\s]*)\}[ \t]*;", re.MULTILINE
+    r"(?P<head>^[ \t]*allow\b[^;{}#\n]*(?:\{[^{}\n]*\}[^;{}#\n]*)?:[ \t]*(?P<tclass>\w+)[ \t]*)\{(?P<names>[\w\s]*)\}[ \t]*;",
+    re.MULTILINE,
 )
 _WRITTEN_BY_SUGGEST = re.compile(r"^# \S+ \S+:\w+ ")
 
@@ -82,7 +91,9 @@ def _left(te: str, gone: Collection[Unit]) -> Iterator[str]:
             text, at = text + te[at : unit.start], max(at, unit.end)
         text += te[at : max(at, found.end())]
         lines = [line for line in text.splitlines() if line.strip()]
-        is_empty = inside and all(line.startswith("#") and not line.startswith("# selab suggest") for line in lines)
+        is_empty = inside and all(
+            line.startswith("#") and not line.startswith("# selab suggest") for line in lines
+        )
         yield "" if is_empty else text
 
 

@@ -31,7 +31,11 @@ def show_advice(advice: Iterable[Advice], out: Console) -> None:
 
 def _show_remedy(remedy: Remedy, out: Console) -> None:
     level = remedy.risk.level
-    danger = "" if remedy.kind is Kind.LEAVE or level is Level.LOW else f"[{COLOURS[level]}]risk {level}[/]: {safe(remedy.risk.reason)}"
+    danger = (
+        ""
+        if remedy.kind is Kind.LEAVE or level is Level.LOW
+        else f"[{COLOURS[level]}]risk {level}[/]: {safe(remedy.risk.reason)}"
+    )
     said = "; ".join(part for part in (safe(remedy.why), remedy.more, danger) if part)
     out.print(f"   {remedy.kind.value:9} {safe(remedy.text)}", soft_wrap=True)
     if said:

@@ -41,7 +41,11 @@ def private(project: Project) -> dict[str, str]:
     hosts = {socket.gethostname(), socket.gethostname().partition(".")[0]}
     names = {str(project.root): "PROJECT", str(cache_dir()): "CACHE", str(Path.home()): "HOME"}
     names |= dict.fromkeys(hosts, "HOST") | {_user(): "USER"}
-    return {name: names[name] for name in sorted(names, key=len, reverse=True) if name not in EVERYBODYS and len(name) >= SHORTEST}
+    return {
+        name: names[name]
+        for name in sorted(names, key=len, reverse=True)
+        if name not in EVERYBODYS and len(name) >= SHORTEST
+    }
 
 
 def _user() -> str:
@@ -53,19 +57,30 @@ def _user() -> str:
 
 def _without(names: dict[str, str], text: str) -> str:
     for name, instead in names.items():
-        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", instead, text, flags=re.IGNORECASE)
+        text = re.sub(
+            rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", instead, text, flags=re.IGNORECASE
+        )
     return _ADDRESS.sub("ADDRESS", _HOMES.sub("HOME", text))
 
 
 def _lines(found: Checklist) -> Iterator[str]:
-    yield from (f"# selab on {found.profile or 'a machine'}", "", "Made by `selab doctor --report`. Read it before you send it.", "")
+    yield from (
+        f"# selab on {found.profile or 'a machine'}",
+        "",
+        "Made by `selab doctor --report`. Read it before you send it.",
+        "",
+    )
     yield from ("## Checklist", "", *(_check(one) for one in found.checks), "")
     yield from _table("Facts", ("fact", "value"), found.facts.items())
     yield from _table("Provisioning", ("step", "state"), found.steps.items())
     yield from _table(
-        "What the doctor says", ("subject", "state", "detail"), ((one.subject, one.state, one.detail) for one in found.findings)
+        "What the doctor says",
+        ("subject", "state", "detail"),
+        ((one.subject, one.state, one.detail) for one in found.findings),
     )
-    yield from _table("Runs", ("mode", "verdict", "denials", "steps", "seconds by stage"), map(_run, found.runs))
+    yield from _table(
+        "Runs", ("mode", "verdict", "denials", "steps", "seconds by stage"), map(_run, found.runs)
+    )
     yield from ("## For programs", "", "```json", _json(found), "```")
 
 
@@ -92,7 +107,10 @@ def _run(run: RunDocument) -> tuple[str, ...]:
 
 
 def _json(found: Checklist) -> str:
-    runs = [dict(zip(("mode", "verdict", "denials", "steps"), _run(run), strict=False)) | {"timings": run.timings} for run in found.runs]
+    runs = [
+        dict(zip(("mode", "verdict", "denials", "steps"), _run(run), strict=False)) | {"timings": run.timings}
+        for run in found.runs
+    ]
     checks = [{"what": one.what, "ok": one.ok, "detail": one.detail} for one in found.checks]
     findings = [{"subject": one.subject, "state": one.state, "detail": one.detail} for one in found.findings]
     told = {

@@ -12,9 +12,15 @@ from selab.verdict import Verdict
 def workflow_commands(run: RunDocument, te: str) -> list[str]:
     """A command for each denial, or for the reason where the run is an ERROR or failed without one."""
     file = f"policies/{run.policy}.te"
-    commands = [_command("error", file, line_of(denial.source, te), "SELinux denial", describe(denial)) for denial in run.denials]
+    commands = [
+        _command("error", file, line_of(denial.source, te), "SELinux denial", describe(denial))
+        for denial in run.denials
+    ]
     if run.verdict is Verdict.ERROR or (run.verdict is Verdict.FAIL and not commands):
-        commands += [_command("error", file, 1, f"selab {run.scenario}: {run.verdict.value}", reason) for reason in run.reasons]
+        commands += [
+            _command("error", file, 1, f"selab {run.scenario}: {run.verdict.value}", reason)
+            for reason in run.reasons
+        ]
     return commands
 
 

@@ -42,7 +42,10 @@ def page(runs: Sequence[PageRun], matrix: Sequence[Ended] = ()) -> str:
 
     style, script = _text("page.css"), _text("page.js")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"plain": lambda text: plain(str(text)), "plain_lines": lambda text: plain_lines(str(text))}
+    environment.filters |= {
+        "plain": lambda text: plain(str(text)),
+        "plain_lines": lambda text: plain_lines(str(text)),
+    }
     template = environment.from_string(_text("page.html.j2"))
     shown = [_shown(run) for run in runs]
     policy = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
@@ -83,7 +86,9 @@ def _matrix(ended: Sequence[Ended], runs: Sequence[str]) -> dict[str, Any]:
 
     return {
         "columns": [" ".join(column) for column in columns],
-        "rows": [(*names, [cell(cells.get(column)) for column in columns]) for names, cells in rows(ended).items()],
+        "rows": [
+            (*names, [cell(cells.get(column)) for column in columns]) for names, cells in rows(ended).items()
+        ],
         "without": [(str(one.cell), one.reasons) for one in ended if not isinstance(one.result, Record)],
     }
 
@@ -132,7 +137,9 @@ def _lines(te: str, document: RunDocument) -> list[tuple[int, str, bool]]:
     targets = {denial.target for denial in (*document.denials, *document.hidden)} - {document.label.type}
     inside, found = False, []
     for number, line in enumerate(te.splitlines(), 1):
-        inside = (inside or line.startswith("# selab suggest: begin")) and not line.startswith("# selab suggest: end")
+        inside = (inside or line.startswith("# selab suggest: begin")) and not line.startswith(
+            "# selab suggest: end"
+        )
         found.append((number, line, inside or any(target in line for target in targets)))
     return found
 

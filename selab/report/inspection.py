@@ -15,7 +15,10 @@ def show_inspection(found: Inspection, out: Console, against: str = "") -> None:
     out.print(f"[bold]{safe(found.policy)}[/bold] declares {safe(', '.join(found.types) or 'no type')}")
     for one in found.additions:
         colour = COLOURS[one.risk.level]
-        out.print(f"  [{colour}]{str(one.risk.level):6}[/] {'+' if against else ''} {safe(str(one.access))}", soft_wrap=True)
+        out.print(
+            f"  [{colour}]{str(one.risk.level):6}[/] {'+' if against else ''} {safe(str(one.access))}",
+            soft_wrap=True,
+        )
         if one.risk.reason:
             out.print(f"           [dim]{safe(one.risk.reason)}[/dim]", soft_wrap=True)
     for access in found.removed:
@@ -27,19 +30,26 @@ def show_inspection(found: Inspection, out: Console, against: str = "") -> None:
         )
         for said, count in reach.inherited.items():
             own = ", ".join(reach.own.get(said, ())) or "nothing of its own"
-            out.print(f"  {said}: {safe(own)} [dim](and {count} types by its attributes)[/dim]", soft_wrap=True)
+            out.print(
+                f"  {said}: {safe(own)} [dim](and {count} types by its attributes)[/dim]", soft_wrap=True
+            )
 
 
 def document(found: Inspection) -> dict[str, object]:
     """The same as JSON."""
-    rows = [{**_access(one.access), "risk": str(one.risk.level), "reason": one.risk.reason} for one in found.additions]
+    rows = [
+        {**_access(one.access), "risk": str(one.risk.level), "reason": one.risk.reason}
+        for one in found.additions
+    ]
     return {
         "schema": 1,
         "policy": found.policy,
         "types": list(found.types),
         "additions": rows,
         "removed": [_access(one) for one in found.removed],
-        "reach": {one.domain: {"own": dict(one.own), "inherited": dict(one.inherited)} for one in found.reaches},
+        "reach": {
+            one.domain: {"own": dict(one.own), "inherited": dict(one.inherited)} for one in found.reaches
+        },
     }
 
 

@@ -12,7 +12,12 @@ from selab.verdict import Verdict
 
 def junit(run: RunDocument) -> str:
     """The document, with times in seconds. An ERROR of the run is an `error` of the case for the denials, which nobody could then see."""
-    suite = ET.Element("testsuite", name=plain(f"selab.{run.scenario}"), timestamp=f"{run.started:%Y-%m-%dT%H:%M:%S}", hostname="guest")
+    suite = ET.Element(
+        "testsuite",
+        name=plain(f"selab.{run.scenario}"),
+        timestamp=f"{run.started:%Y-%m-%dT%H:%M:%S}",
+        hostname="guest",
+    )
     for step in run.steps:
         case = _case(suite, run, step.name, step.seconds)
         if not step.ok:
@@ -23,7 +28,13 @@ def junit(run: RunDocument) -> str:
     if run.verdict is Verdict.ERROR:
         _add(case, "error", "error", run.reasons[0], "\n".join(run.reasons))
     elif run.verdict is Verdict.FAIL and reasons:
-        _add(case, "failure", "denials", reasons[0], "\n".join([*reasons, *map(describe, run.denials), *map(describe, run.hidden)]))
+        _add(
+            case,
+            "failure",
+            "denials",
+            reasons[0],
+            "\n".join([*reasons, *map(describe, run.denials), *map(describe, run.hidden)]),
+        )
     return concluded(suite, sum(run.timings.values()))
 
 
@@ -43,7 +54,9 @@ def concluded(suite: ET.Element, seconds: float) -> str:
 
 def _case(suite: ET.Element, run: RunDocument, name: str, seconds: float) -> ET.Element:
     classname = f"selab.{run.scenario}.{run.policy}.{run.mode.value}"
-    return ET.SubElement(suite, "testcase", classname=plain(classname), name=plain(name), time=f"{seconds:.3f}")
+    return ET.SubElement(
+        suite, "testcase", classname=plain(classname), name=plain(name), time=f"{seconds:.3f}"
+    )
 
 
 def _add(case: ET.Element, kind: str, type_name: str, message: str, text: str) -> None:
@@ -55,5 +68,7 @@ def describe(denial: DenialEntry) -> str:
     """A denial in one line, as a rule that would allow it is written."""
     target = shown_target(denial.source, denial.target)
     example = " ".join(part for part in (denial.comm, denial.path, denial.detail) if part)
-    words = f"{denial.source} {target}:{denial.tclass} {{ {' '.join(denial.permissions)} }} {denial.count} times"
+    words = (
+        f"{denial.source} {target}:{denial.tclass} {{ {' '.join(denial.permissions)} }} {denial.count} times"
+    )
     return plain(f"{words}, for example {example}" if example else words)

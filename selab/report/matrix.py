@@ -33,12 +33,16 @@ class MatrixWatcher:
 
     def planned(self, runs: int, workers: int) -> None:
         self._runs = runs
-        self._console.print(f"{runs} run{'s' * (runs != 1)} on {workers} worker{'s' * (workers != 1)}.", soft_wrap=True)
+        self._console.print(
+            f"{runs} run{'s' * (runs != 1)} on {workers} worker{'s' * (workers != 1)}.", soft_wrap=True
+        )
 
     def began(self, cell: Cell, where: str, *, again: bool) -> None:
         if again:
             self._console.print(
-                f"{safe(str(cell))}: its worker was lost; it is done again in {safe(where)}", style="yellow", soft_wrap=True
+                f"{safe(str(cell))}: its worker was lost; it is done again in {safe(where)}",
+                style="yellow",
+                soft_wrap=True,
             )
         elif not self._console.is_terminal:
             self._console.print(f"{safe(str(cell))}: in {safe(where)} ...", soft_wrap=True)
@@ -71,7 +75,12 @@ class MatrixWatcher:
             self._status = self._console.status("")
             self._status.start()
         self._status.update(
-            "  ".join([f"{self._done}/{self._runs}", *(f"{safe(str(cell))}: {safe(what)};" for cell, what in self._now.items())])
+            "  ".join(
+                [
+                    f"{self._done}/{self._runs}",
+                    *(f"{safe(str(cell))}: {safe(what)};" for cell, what in self._now.items()),
+                ]
+            )
         )
 
 
@@ -79,7 +88,11 @@ def in_words(ended: Ended) -> str:
     """The verdict, and what was expected where that is not plain."""
     if ended.is_right:
         return ended.verdict.value if ended.verdict is Verdict.PASS else f"{ended.verdict.value}, as expected"
-    return ended.verdict.value if ended.cell.expected is Verdict.PASS else f"{ended.verdict.value}, not {ended.cell.expected.value}"
+    return (
+        ended.verdict.value
+        if ended.cell.expected is Verdict.PASS
+        else f"{ended.verdict.value}, not {ended.cell.expected.value}"
+    )
 
 
 def table(ended: Sequence[Ended]) -> Table:
@@ -103,7 +116,9 @@ def show(ended: Sequence[Ended], out: Console) -> None:
     for reasons, runs in wrong.items():
         out.print()
         for one in runs:
-            name = f"  [dim]run {safe(one.result.document.run)}[/dim]" if isinstance(one.result, Record) else ""
+            name = (
+                f"  [dim]run {safe(one.result.document.run)}[/dim]" if isinstance(one.result, Record) else ""
+            )
             out.print(f"{safe(str(one.cell))}: {safe(in_words(one))}{name}", soft_wrap=True)
         for reason in reasons:
             out.print(f"  {safe(reason)}", soft_wrap=True)
@@ -113,7 +128,9 @@ def rows(ended: Sequence[Ended]) -> dict[tuple[str, str], dict[tuple[str, str], 
     """What has ended by scenario and policy, then by mode and guest."""
     found: dict[tuple[str, str], dict[tuple[str, str], Ended]] = {}
     for one in ended:
-        found.setdefault((one.cell.scenario, one.cell.policy), {})[(one.cell.mode.value, one.cell.guest)] = one
+        found.setdefault((one.cell.scenario, one.cell.policy), {})[(one.cell.mode.value, one.cell.guest)] = (
+            one
+        )
     return found
 
 
@@ -146,7 +163,9 @@ def _entry(one: Ended) -> dict[str, Any]:
         "right": one.is_right,
         "reasons": list(one.reasons),
         "vm": one.slot,
-        "run": one.result.document.model_dump(mode="json", by_alias=True) if isinstance(one.result, Record) else None,
+        "run": one.result.document.model_dump(mode="json", by_alias=True)
+        if isinstance(one.result, Record)
+        else None,
     }
 
 
@@ -157,7 +176,9 @@ def matrix_junit(ended: Sequence[Ended]) -> str:
         seconds = sum(one.result.document.timings.values()) if isinstance(one.result, Record) else 0.0
         classname = f"selab.{one.cell.scenario}.{one.cell.policy}"
         name = f"{one.cell.mode.value} {one.cell.guest}"
-        case = ET.SubElement(suite, "testcase", classname=plain(classname), name=plain(name), time=f"{seconds:.3f}")
+        case = ET.SubElement(
+            suite, "testcase", classname=plain(classname), name=plain(name), time=f"{seconds:.3f}"
+        )
         _add_problem(case, one)
     return concluded(suite, sum(float(case.get("time", 0)) for case in suite))
 

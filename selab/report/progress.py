@@ -32,7 +32,9 @@ class TerminalListener:
     def started(self, step: str, depth: int) -> None:
         self._stack = [*self._stack[:depth], _Running(plain(step), self._durations.last(step))]
         if not self._spins:
-            self._console.print(f"{'  ' * depth}{safe(step)} ...{safe(_before(self._durations.last(step)))}", soft_wrap=True)
+            self._console.print(
+                f"{'  ' * depth}{safe(step)} ...{safe(_before(self._durations.last(step)))}", soft_wrap=True
+            )
             return
         if self._status is None:
             self._status = self._console.status("")
@@ -54,7 +56,9 @@ class TerminalListener:
             self._durations.took(step, seconds)
         if failed or (self._spins and seconds >= WORTH_SHOWING):
             sign = "[red]✗[/red]" if failed else "[green]✓[/green]"
-            self._console.print(f"{'  ' * depth}{sign} {safe(step)} [dim]{seconds:.1f} s[/dim]", soft_wrap=True)
+            self._console.print(
+                f"{'  ' * depth}{sign} {safe(step)} [dim]{seconds:.1f} s[/dim]", soft_wrap=True
+            )
 
 
 class _Running:

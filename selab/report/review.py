@@ -21,12 +21,17 @@ def show_review(found: Review, below: Path, out: Console) -> None:
     for finding in found.findings:
         style = _STYLES[finding.severity]
         place = safe(f"{_place(finding, below)}:")
-        out.print(f"{place} [{style}]{finding.severity}:[/] {safe(finding.message)} [dim]{safe(f'[{finding.id}]')}[/dim]", soft_wrap=True)
+        out.print(
+            f"{place} [{style}]{finding.severity}:[/] {safe(finding.message)} [dim]{safe(f'[{finding.id}]')}[/dim]",
+            soft_wrap=True,
+        )
         if finding.remedy:
             out.print(f"    {safe(finding.remedy)}", soft_wrap=True)
     for remark in found.remarks:
         out.print(f"[dim]{safe(remark)}[/dim]")
-    out.print(f"{_counted(len(found.policies), 'policy', 'policies')}: {', '.join(_counts(found)) or 'nothing found'}")
+    out.print(
+        f"{_counted(len(found.policies), 'policy', 'policies')}: {', '.join(_counts(found)) or 'nothing found'}"
+    )
 
 
 def document(found: Review, below: Path) -> dict[str, object]:
@@ -44,7 +49,12 @@ def document(found: Review, below: Path) -> dict[str, object]:
         for policy, findings in found.policies.items()
         for finding in findings
     ]
-    return {"schema": SCHEMA, "policies": list(found.policies), "findings": rows, "remarks": list(found.remarks)}
+    return {
+        "schema": SCHEMA,
+        "policies": list(found.policies),
+        "findings": rows,
+        "remarks": list(found.remarks),
+    }
 
 
 def _counts(found: Review) -> Iterator[str]:

@@ -25,9 +25,16 @@ def sarif(run: RunDocument, te: str) -> str:
     """The document; `te` is the candidate's source, to which the locations refer."""
     uri = quote(plain(f"policies/{run.policy}.te"))
     results = [_result("denial", "error", describe(denial), denial, uri, te) for denial in run.denials]
-    results += [_result("hidden-denial", "warning", describe(denial), denial, uri, te) for denial in run.hidden]
     results += [
-        {"ruleId": "selinux-error", "level": "error", "message": {"text": plain(error.meaning)}, "locations": [_location(uri, 1)]}
+        _result("hidden-denial", "warning", describe(denial), denial, uri, te) for denial in run.hidden
+    ]
+    results += [
+        {
+            "ruleId": "selinux-error",
+            "level": "error",
+            "message": {"text": plain(error.meaning)},
+            "locations": [_location(uri, 1)],
+        }
         for error in run.selinux_errors
     ]
     tool = {
@@ -39,7 +46,8 @@ def sarif(run: RunDocument, te: str) -> str:
         "executionSuccessful": run.verdict is not Verdict.ERROR,
         "startTimeUtc": f"{run.started:%Y-%m-%dT%H:%M:%SZ}",
         "toolExecutionNotifications": [
-            {"level": "error", "message": {"text": plain(reason)}} for reason in (run.reasons if run.verdict is Verdict.ERROR else ())
+            {"level": "error", "message": {"text": plain(reason)}}
+            for reason in (run.reasons if run.verdict is Verdict.ERROR else ())
         ],
     }
     document = {
@@ -51,15 +59,26 @@ def sarif(run: RunDocument, te: str) -> str:
 
 
 def _result(rule: str, level: str, text: str, denial: DenialEntry, uri: str, te: str) -> dict[str, Any]:
-    own = denial.source if f"{denial.source}" in te or denial.source.removesuffix("_t") in te else denial.target
+    own = (
+        denial.source if f"{denial.source}" in te or denial.source.removesuffix("_t") in te else denial.target
+    )
     return {
         "ruleId": rule,
         "level": level,
         "message": {"text": text},
         "locations": [_location(uri, line_of(own, te))],
-        "partialFingerprints": {"denial/v1": plain(f"{denial.source} {denial.target} {denial.tclass} {' '.join(denial.permissions)}")},
+        "partialFingerprints": {
+            "denial/v1": plain(
+                f"{denial.source} {denial.target} {denial.tclass} {' '.join(denial.permissions)}"
+            )
+        },
     }
 
 
 def _location(uri: str, line: int) -> dict[str, Any]:
-    return {"physicalLocation": {"artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"}, "region": {"startLine": line}}}
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"},
+            "region": {"startLine": line},
+        }
+    }

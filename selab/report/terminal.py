@@ -17,7 +17,14 @@ from selab.verdict import Verdict
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "yellow"}
 
 
-def show_run(run: RunDocument, out: Console, *, change: str = "", advice: Sequence[Advice] = (), everything: bool = False) -> None:
+def show_run(
+    run: RunDocument,
+    out: Console,
+    *,
+    change: str = "",
+    advice: Sequence[Advice] = (),
+    everything: bool = False,
+) -> None:
     """Print the summary of `run`: the verdict comes last, where the eye is. `change` is the line about the run before, `advice` what is
     known of its denials."""
     title = f"[bold]{safe(run.scenario)}[/bold]  policy {safe(run.policy)}, {run.mode.value}"
@@ -35,7 +42,9 @@ def show_run(run: RunDocument, out: Console, *, change: str = "", advice: Sequen
         out.print(f"  [dim]{safe(note)}[/dim]")
     show_in_brief(advice, out)
     if run.denials:
-        out.print("  [dim]`selab explain` says what stopped each, and what to do; `selab suggest` has the rules.[/dim]")
+        out.print(
+            "  [dim]`selab explain` says what stopped each, and what to do; `selab suggest` has the rules.[/dim]"
+        )
     _show_verdict(run, out, change)
 
 
@@ -56,9 +65,15 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
         if denials:
             out.print(f"  [dim]{whose}:[/dim]")
             out.print(denials_table(denials))
-    said = [f"{len([key for denial in denials for key in denial.keys])} {whose}" for denials, whose in others if denials]
+    said = [
+        f"{len([key for denial in denials for key in denial.keys])} {whose}"
+        for denials, whose in others
+        if denials
+    ]
     if said and not everything:
-        out.print(f"  [dim]Not counted: {', '.join(said)} (`selab show {safe(run.run)} --all` shows them).[/dim]")
+        out.print(
+            f"  [dim]Not counted: {', '.join(said)} (`selab show {safe(run.run)} --all` shows them).[/dim]"
+        )
 
 
 def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) -> Table:
@@ -88,7 +103,9 @@ def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) ->
 
 
 def _show_verdict(run: RunDocument, out: Console, change: str) -> None:
-    stages = "  ".join(f"{safe(stage)} {seconds:.1f}" for stage, seconds in run.timings.items() if seconds >= 0.05)
+    stages = "  ".join(
+        f"{safe(stage)} {seconds:.1f}" for stage, seconds in run.timings.items() if seconds >= 0.05
+    )
     out.print(f"  [dim]seconds: {stages}[/dim]")
     if change:
         out.print(f"  {safe(change)}")

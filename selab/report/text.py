@@ -15,8 +15,13 @@ anywhere in a line, and a terminal's width may break a line before the former.""
 def plain(text: str) -> str:
     """`text` on one line, with everything that a terminal or a CI system would act on written as an escape (`\\x1b`)."""
     if not (text.isascii() and text.isprintable()):
-        text = "".join(char if char == " " or unicodedata.category(char) not in UNSAFE else _escaped(char) for char in text)
-    return _COMMAND.sub(lambda found: f"\\x{ord(found[0]):02x}", text) if "::" in text or "##" in text else text
+        text = "".join(
+            char if char == " " or unicodedata.category(char) not in UNSAFE else _escaped(char)
+            for char in text
+        )
+    return (
+        _COMMAND.sub(lambda found: f"\\x{ord(found[0]):02x}", text) if "::" in text or "##" in text else text
+    )
 
 
 def plain_lines(text: str) -> str:

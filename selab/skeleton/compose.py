@@ -20,7 +20,18 @@ from selab.yamlfile import load
 MOST_PORTS = 64
 _VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{\w+:?-(?P<default>[^{}$]*)\}|(?P<unset>[\w{]))")
 _NO_SUCH_THING = "a scenario has no such thing"
-_OF_NO_WEIGHT = frozenset({"container_name", "labels", "restart", "depends_on", "expose", "stop_grace_period", "pull_policy", "logging"})
+_OF_NO_WEIGHT = frozenset(
+    {
+        "container_name",
+        "labels",
+        "restart",
+        "depends_on",
+        "expose",
+        "stop_grace_period",
+        "pull_policy",
+        "logging",
+    }
+)
 """Keys without which one container alone runs the same."""
 
 
@@ -34,11 +45,15 @@ def from_compose(project: Project, file: Path, service: str | None) -> Draft:
         services = load(file, _File).services
     except InputError as error:
         hint = "`docker compose config` prints the file with aliases and variables written out."
-        raise InputError(error.what, error.detail, hint if "alias" in error.what or "tag" in error.what else error.hint) from error
+        raise InputError(
+            error.what, error.detail, hint if "alias" in error.what or "tag" in error.what else error.hint
+        ) from error
     if not services:
         raise InputError(f"{file.name} has no services.", str(file))
     if service is None and len(services) > 1:
-        raise InputError("Which service?", f"{file} has {', '.join(services)[:200]}.", "Name it with --service.")
+        raise InputError(
+            "Which service?", f"{file} has {', '.join(services)[:200]}.", "Name it with --service."
+        )
     chosen = service if service is not None else next(iter(services))
     if chosen not in services:
         raise InputError(f"There is no service '{chosen}'.", str(file), nearest(chosen, list(services)))
@@ -70,12 +85,17 @@ class _Service:
         self._each("image", value, lambda one: self.draft.image(word(one)))
 
     def _build(self, value: Any) -> None:
-        self.draft.leave("build", "make a directory of images/ of it, with a Dockerfile and a list `packages`")
+        self.draft.leave(
+            "build", "make a directory of images/ of it, with a Dockerfile and a list `packages`"
+        )
 
     def _command(self, value: Any) -> None:
         with self.draft.trying("command"):
             if value is not None:
-                self.draft.set("command", [word(one) for one in value] if isinstance(value, list) else shlex.split(word(value)))
+                self.draft.set(
+                    "command",
+                    [word(one) for one in value] if isinstance(value, list) else shlex.split(word(value)),
+                )
 
     def _entrypoint(self, value: Any) -> None:
         if value is not None:
@@ -95,7 +115,13 @@ class _Service:
         self._each("cap_drop", value, lambda one: self.draft.add("cap_drop", word(one)))
 
     def _environment(self, value: Any) -> None:
-        pairs = value.items() if isinstance(value, dict) else (_pair(one) for one in value if one) if isinstance(value, list) else ()
+        pairs = (
+            value.items()
+            if isinstance(value, dict)
+            else (_pair(one) for one in value if one)
+            if isinstance(value, list)
+            else ()
+        )
         for name, setting in pairs:
             with self.draft.trying(f"environment {quoted(name)}"):
                 if setting is None:
@@ -115,7 +141,11 @@ class _Service:
         self.draft.leave(f"tmpfs {quoted(path)}", "an empty volume instead")
 
     def _ports(self, value: Any) -> None:
-        self._each("ports", value, lambda one: self._port(*(_long_port(one) if isinstance(one, dict) else _short_port(word(one)))))
+        self._each(
+            "ports",
+            value,
+            lambda one: self._port(*(_long_port(one) if isinstance(one, dict) else _short_port(word(one)))),
+        )
 
     def _port(self, target: str, published: str) -> None:
         inner = port_range(target, MOST_PORTS)
@@ -140,9 +170,13 @@ class _Service:
     def _volume(self, source: str, target: str, options: str) -> None:
         is_path = source.startswith(("/", ".", "~"))
         path = self._directory / os.path.expanduser(source) if is_path else None  # noqa: PTH111 (pathlib's raises for an unknown user)
-        self.draft.volume(self._project, target, path, read_only="ro" in options.split(","), label=label_of(options))
+        self.draft.volume(
+            self._project, target, path, read_only="ro" in options.split(","), label=label_of(options)
+        )
         if source and not is_path:
-            self.draft.leave(f"volume {quoted(source)}", f"{quoted(target)} is empty here: what is in it is not copied")
+            self.draft.leave(
+                f"volume {quoted(source)}", f"{quoted(target)} is empty here: what is in it is not copied"
+            )
 
     _TAKEN: Mapping[str, Callable[[_Service, Any], None]] = {
         "image": _image, "build": _build, "command": _command, "entrypoint": _entrypoint, "user": _user, "read_only": _read_only,
@@ -188,7 +222,9 @@ def _short_volume(text: str) -> tuple[str, str, str]:
     parts = text.split(":")
     if len(parts) > 3:
         raise ValueError("it has too many colons")
-    return ("", parts[0], "") if len(parts) == 1 else (parts[0], parts[1], parts[2] if len(parts) == 3 else "")
+    return (
+        ("", parts[0], "") if len(parts) == 1 else (parts[0], parts[1], parts[2] if len(parts) == 3 else "")
+    )
 
 
 def _long_volume(told: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -23,7 +23,19 @@ RUNTIMES = ("docker", "podman")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _BY_THE_RUNTIME = frozenset({"HOSTNAME", "TERM", "container"})
 """Variables that Podman sets by itself."""
-_USUAL = ("", "default", "bridge", "private", "shareable", "slirp4netns", "pasta", "host-gateway", False, 0, None)
+_USUAL = (
+    "",
+    "default",
+    "bridge",
+    "private",
+    "shareable",
+    "slirp4netns",
+    "pasta",
+    "host-gateway",
+    False,
+    0,
+    None,
+)
 _NOT_CARRIED = {
     "Privileged": "privileged",
     "NetworkMode": "network",
@@ -96,7 +108,9 @@ def from_container(project: Project, name: str, host: Guest) -> Draft:
     """
     if name == STDIN:
         found, image = _described(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"), None
-    elif Path(name).exists() and not Path(name).is_dir():  # a pipe is as good as a file: `<(docker inspect web)`
+    elif (
+        Path(name).exists() and not Path(name).is_dir()
+    ):  # a pipe is as good as a file: `<(docker inspect web)`
         with Path(name).open("rb") as file:
             found, image = _described(file.read(MAX_BYTES + 1), name), None
     else:
@@ -107,7 +121,9 @@ def from_container(project: Project, name: str, host: Guest) -> Draft:
 def _described(data: bytes, where: str) -> _Container:
     """The one container that `data` describes, alone or as a list."""
     if len(data) > MAX_BYTES:
-        raise InputError("The container's description is too large.", f"{where} has more than {MAX_BYTES} bytes.")
+        raise InputError(
+            "The container's description is too large.", f"{where} has more than {MAX_BYTES} bytes."
+        )
     text = data.strip()
     try:
         found = _CONTAINERS.validate_json(text if text.startswith(b"[") else b"[" + text + b"]")
@@ -115,16 +131,25 @@ def _described(data: bytes, where: str) -> _Container:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))[:80]
         detail = f"{where}: {place}: {first['msg']}"
-        raise InputError("That is no container's description.", detail, "`docker inspect ID` and `podman inspect ID` print one.") from error
+        raise InputError(
+            "That is no container's description.",
+            detail,
+            "`docker inspect ID` and `podman inspect ID` print one.",
+        ) from error
     if len(found) != 1:
-        raise InputError("That describes not one container.", f"{where} has {len(found)}.", "Inspect one at a time.")
+        raise InputError(
+            "That describes not one container.", f"{where} has {len(found)}.", "Inspect one at a time."
+        )
     return found[0]
 
 
 def _asked(name: str, host: Guest) -> tuple[_Container, _Config | None]:
     """What the first runtime that knows the container says of it, and of its image."""
     if not _ID.fullmatch(name):
-        raise InputError(f"{quoted(name)} is neither a container's name nor a file.", hint="`docker ps` lists the containers.")
+        raise InputError(
+            f"{quoted(name)} is neither a container's name nor a file.",
+            hint="`docker ps` lists the containers.",
+        )
     said = {}
     for runtime in RUNTIMES:
         done = host.run([runtime, "inspect", "--type", "container", name])
@@ -135,9 +160,15 @@ def _asked(name: str, host: Guest) -> tuple[_Container, _Config | None]:
             said[runtime] = (done.error_text.strip().splitlines() or ["no answer"])[-1]
     if not said:
         hint = "Give what `docker inspect` says elsewhere as a file, or as `-`."
-        raise SelabError("There is neither Docker nor Podman here.", "No docker and no podman was found.", hint)
+        raise SelabError(
+            "There is neither Docker nor Podman here.", "No docker and no podman was found.", hint
+        )
     detail = "; ".join(f"{runtime}: {line}" for runtime, line in said.items())
-    raise SelabError(f"There is no container '{name}'.", detail, "`docker ps` lists those that run; another user's Podman has its own.")
+    raise SelabError(
+        f"There is no container '{name}'.",
+        detail,
+        "`docker ps` lists those that run; another user's Podman has its own.",
+    )
 
 
 def _image_of(container: _Container, runtime: str, host: Guest) -> _Config | None:
@@ -209,9 +240,17 @@ def _mounts(draft: Draft, project: Project, found: _Container) -> None:
     for mount in found.mounts or ():
         source = Path(mount.source) if mount.type == "bind" and mount.source else None
         with draft.trying(f"volume {quoted(mount.destination)}"):
-            draft.volume(project, mount.destination, source, read_only=mount.writable is False, label=label_of(mount.mode or ""))
+            draft.volume(
+                project,
+                mount.destination,
+                source,
+                read_only=mount.writable is False,
+                label=label_of(mount.mode or ""),
+            )
             if source is None:
-                draft.leave(f"volume {quoted(mount.destination)}", "it is empty here: what is in it is not copied")
+                draft.leave(
+                    f"volume {quoted(mount.destination)}", "it is empty here: what is in it is not copied"
+                )
     for target in found.host_config.tmpfs or ():
         with draft.trying(f"tmpfs {quoted(target)}"):
             draft.volume(project, target, None)

@@ -50,7 +50,12 @@ class Draft:
         try:
             yield
         except ValidationError as error:
-            self.leave(what, error.errors(include_url=False, include_input=False)[0]["msg"].removeprefix("Value error, ").lower())
+            self.leave(
+                what,
+                error.errors(include_url=False, include_input=False)[0]["msg"]
+                .removeprefix("Value error, ")
+                .lower(),
+            )
         except ValueError as error:
             self.leave(what, str(error))
 
@@ -100,15 +105,22 @@ class Draft:
         if wanted and guest != wanted:
             self.leave(f"port {wanted} of the host", f"in the guest it is {guest}")
 
-    def volume(self, project: Project, target: str, source: Path | None, *, read_only: bool = False, label: str = "") -> None:
+    def volume(
+        self, project: Project, target: str, source: Path | None, *, read_only: bool = False, label: str = ""
+    ) -> None:
         """A volume; of a directory of the host only where that lies in the project. Raises ValueError for what is no directory."""
         if source is not None and _is_file(source):
-            raise ValueError("it is a file of the host, and volumes are directories: copy it into one, or into the image")
+            raise ValueError(
+                "it is a file of the host, and volumes are directories: copy it into one, or into the image"
+            )
         of_project = _within(project, source) if source is not None else ""
         volume = {"target": target, "source": of_project, "read_only": read_only, "label": label}
         self.add("volumes", {key: value for key, value in volume.items() if value})
         if source is not None and not of_project:
-            self.leave(f"the host's {quoted(source)}", f"it is no directory of the project: {quoted(target)} is an empty volume instead")
+            self.leave(
+                f"the host's {quoted(source)}",
+                f"it is no directory of the project: {quoted(target)} is an empty volume instead",
+            )
 
 
 def _within(project: Project, source: Path) -> str:

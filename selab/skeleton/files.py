@@ -12,7 +12,11 @@ from selab.project import Project, inside
 def require_free(*paths: Path) -> None:
     """Raise InputError where one of them is there already, if only as a link that leads nowhere."""
     if there := [path for path in paths if os.path.lexists(path)]:
-        raise InputError(f"There is a {there[0].name} already.", str(there[0]), "Nothing was written. Take another name, or move it away.")
+        raise InputError(
+            f"There is a {there[0].name} already.",
+            str(there[0]),
+            "Nothing was written. Take another name, or move it away.",
+        )
 
 
 def create(project: Project, path: Path, text: str) -> str:

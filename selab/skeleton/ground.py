@@ -67,14 +67,24 @@ def ground(project: Project, progress: Progress) -> Ground:
     if base is None:
         profile, why = _expected(project)
         arguments = ARGUMENTS[profiles()[profile].family]
-        return Ground(arguments, f"No base policy is known yet: {TEMPLATE} gets {_counted(arguments)}, as on {profile}, since {why}.")
+        return Ground(
+            arguments,
+            f"No base policy is known yet: {TEMPLATE} gets {_counted(arguments)}, as on {profile}, since {why}.",
+        )
     with progress.step("Reading what the interfaces of the base policy grant"):
         known = Known(base, interface_table(base), ports_of(base))
     template = known.table.get(TEMPLATE)
     if template is None:
-        raise SelabError(f"The base policy has no {TEMPLATE}.", hint="Does the guest have container-selinux? See `selab doctor`.")
+        raise SelabError(
+            f"The base policy has no {TEMPLATE}.",
+            hint="Does the guest have container-selinux? See `selab doctor`.",
+        )
     arguments = len(template.parameters)
-    return Ground(arguments, f"{TEMPLATE} gets {_counted(arguments)}, as the base policy of the last guest has it.", known)
+    return Ground(
+        arguments,
+        f"{TEMPLATE} gets {_counted(arguments)}, as the base policy of the last guest has it.",
+        known,
+    )
 
 
 def _counted(arguments: int) -> str:

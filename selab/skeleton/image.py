@@ -55,7 +55,8 @@ def image_config(project: Project, name: str, connect: Connect, progress: Progre
         _REFERENCE.validate_python(name)
     except ValidationError as error:
         raise InputError(
-            f"{quoted(name)} is not an image's name.", hint="Name a directory of images/, or a reference with its tag."
+            f"{quoted(name)} is not an image's name.",
+            hint="Name a directory of images/, or a reference with its tag.",
         ) from error
     image = find_image(project, name)
     if image.source:
@@ -70,9 +71,14 @@ def _of_guest(image: Image, connect: Connect) -> ImageConfig:
             done = guest.run(["docker", "image", "inspect", image.reference], timeout=INSPECT_LIMIT)
     except SelabError as error:
         hint = "Start it with `selab vm up`, or leave --for out."
-        raise SelabError(f"What {image.reference} needs is asked of the guest's Docker, and the VM is not up.", error.what, hint) from error
+        raise SelabError(
+            f"What {image.reference} needs is asked of the guest's Docker, and the VM is not up.",
+            error.what,
+            hint,
+        ) from error
     done.expect(
-        f"The guest's Docker cannot say what {image.reference} needs.", hint=f"Is it there? `selab vm ssh -- docker pull {image.reference}`"
+        f"The guest's Docker cannot say what {image.reference} needs.",
+        hint=f"Is it there? `selab vm ssh -- docker pull {image.reference}`",
     )
     return of_inspect(done.text)
 
@@ -145,7 +151,9 @@ def _config(exposed: Iterable[str], volumes: Iterable[str], user: str) -> ImageC
     except ValidationError:
         left.append(f"the user {quoted(user)} is left out")
         user = ""
-    return ImageConfig(tuple(ports), tuple(paths), "" if user.partition(":")[0] in ("root", "0") else user, tuple(left))
+    return ImageConfig(
+        tuple(ports), tuple(paths), "" if user.partition(":")[0] in ("root", "0") else user, tuple(left)
+    )
 
 
 def port_range(text: str, most: int) -> list[tuple[str, int]]:
@@ -154,4 +162,8 @@ def port_range(text: str, most: int) -> list[tuple[str, int]]:
     if found is None or (protocol := (found[3] or "tcp").lower()) not in ("tcp", "udp"):
         return []
     low, high = int(found[1]), int(found[2] or found[1])
-    return [(protocol, number) for number in range(low, high + 1)] if 0 < low <= high <= 65535 and high - low < most else []
+    return (
+        [(protocol, number) for number in range(low, high + 1)]
+        if 0 < low <= high <= 65535 and high - low < most
+        else []
+    )

@@ -31,14 +31,20 @@ class NewPolicy:
     remarks: tuple[str, ...]
 
 
-def new_policy(project: Project, name: str, image: str | None, connect: Connect, progress: Progress) -> NewPolicy:
+def new_policy(
+    project: Project, name: str, image: str | None, connect: Connect, progress: Progress
+) -> NewPolicy:
     """Write a policy to begin with; for the `image` (a directory of images/, or one that the guest has), if one is named.
 
     Raises InputError where the name will not do or is taken; then nothing is written.
     """
     if not NAME.fullmatch(name):
         like = re.sub(r"\W", "_", name[:40], flags=re.ASCII)
-        raise InputError(f"{quoted(name)} cannot be a new policy's name.", "Its type is called after it.", f"Name it {like}, say.")
+        raise InputError(
+            f"{quoted(name)} cannot be a new policy's name.",
+            "Its type is called after it.",
+            f"Name it {like}, say.",
+        )
     if name == NO_POLICY:
         raise InputError(f"'{name}' means that a run has no policy.", hint="Take another name.")
     path = project.policies / f"{name}.te"
@@ -46,39 +52,66 @@ def new_policy(project: Project, name: str, image: str | None, connect: Connect,
     config = image_config(project, image, connect, progress) if image else ImageConfig()
     found = ground(project, progress)
     if found.has(name):
-        raise InputError(f"The base policy has '{name}' already.", f"A module {name}, or a type {name}_t.", f"Name it my_{name}, say.")
+        raise InputError(
+            f"The base policy has '{name}' already.",
+            f"A module {name}, or a type {name}_t.",
+            f"Name it my_{name}, say.",
+        )
     file = create(project, path, policy_text(name, image or "", config, found))
     return NewPolicy(file, (found.why, *(f"{image}: {line}." for line in config.left)))
 
 
 def policy_text(name: str, image: str, config: ImageConfig, found: Ground) -> str:
     """The text of the .te."""
-    parts = [f"policy_module({name}, 1.0)\n", _about(image, config), _domain(name, found), *_ports(name, config, found)]
+    parts = [
+        f"policy_module({name}, 1.0)\n",
+        _about(image, config),
+        _domain(name, found),
+        *_ports(name, config, found),
+    ]
     return "\n".join([*parts, *_volumes(name, config, found)])
 
 
 def _comment(text: str) -> str:
     """Comment lines of a width that is easily read. What strangers wrote in it becomes ASCII: m4 goes by lines."""
     ascii_only = text.encode("ascii", "backslashreplace").decode("ascii")
-    return "".join(f"# {line}\n" for line in textwrap.wrap(ascii_only, WIDTH, break_long_words=False, break_on_hyphens=False))
+    return "".join(
+        f"# {line}\n"
+        for line in textwrap.wrap(ascii_only, WIDTH, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def _about(image: str, config: ImageConfig) -> str:
-    text = _comment(f"A beginning: what any container may do, and what the image {image} says that it needs." if image else BARE)
-    text += _comment("A permissive run, `selab run SCENARIO --setenforce no`, shows the rest, and `selab suggest` has the rules.")
+    text = _comment(
+        f"A beginning: what any container may do, and what the image {image} says that it needs."
+        if image
+        else BARE
+    )
+    text += _comment(
+        "A permissive run, `selab run SCENARIO --setenforce no`, shows the rest, and `selab suggest` has the rules."
+    )
     if config.user:
-        return text + _comment(f"The image runs as the user {config.user}, not as root: capabilities should not be needed.")
+        return text + _comment(
+            f"The image runs as the user {config.user}, not as root: capabilities should not be needed."
+        )
     if image:
-        return text + _comment("The image starts as root. To give that up, it will ask for self:capability { setgid setuid }.")
+        return text + _comment(
+            "The image starts as root. To give that up, it will ask for self:capability { setgid setuid }."
+        )
     return text
 
 
 def _domain(name: str, found: Ground) -> str:
     if found.arguments == 1:
         return _comment(f"The container's domain, {name}_t.") + f"{TEMPLATE}({name})\n"
-    require = _comment("The template speaks of the type of a container's files.") + f"gen_require(`\n\ttype {FILES};\n')\n"
+    require = (
+        _comment("The template speaks of the type of a container's files.")
+        + f"gen_require(`\n\ttype {FILES};\n')\n"
+    )
     whose = FILES.removesuffix("_file_t")
-    text = _comment(f"The container's domain, {name}_t. The second argument says whose files it uses: {FILES}.")
+    text = _comment(
+        f"The container's domain, {name}_t. The second argument says whose files it uses: {FILES}."
+    )
     return f"{require}\n{text}{TEMPLATE}({name}, {whose})\n"
 
 
@@ -93,13 +126,17 @@ def _ports(name: str, config: ImageConfig, found: Ground) -> Iterator[str]:
 
 
 def _sockets(name: str, protocol: str, numbers: list[int]) -> str:
-    text = _comment(f"It serves {protocol} {', '.join(map(str, numbers))}, with {protocol.upper()} sockets of its own.")
+    text = _comment(
+        f"It serves {protocol} {', '.join(map(str, numbers))}, with {protocol.upper()} sockets of its own."
+    )
     return f"{text}allow {name}_t self:{protocol}_socket {_SOCKETS[protocol]};\n"
 
 
 def _listens(name: str, protocol: str, numbers: list[int], found: Ground) -> str:
     text = _comment(f"It listens at the machine's addresses, with {protocol.upper()},")
-    return f"{text}corenet_{protocol}_bind_generic_node({name}_t)\n" + "".join(_port(name, protocol, numbers, found))
+    return f"{text}corenet_{protocol}_bind_generic_node({name}_t)\n" + "".join(
+        _port(name, protocol, numbers, found)
+    )
 
 
 def _port(name: str, protocol: str, numbers: list[int], found: Ground) -> Iterator[str]:
@@ -110,11 +147,15 @@ def _port(name: str, protocol: str, numbers: list[int], found: Ground) -> Iterat
     for type_, of_type in by_type.items():
         ports = f"{protocol} {', '.join(map(str, of_type))}"
         if not type_:
-            yield _comment(f"on {ports}: which interface is for that, the base policy says, and none is known yet. `selab suggest` has it.")
+            yield _comment(
+                f"on {ports}: which interface is for that, the base policy says, and none is known yet. `selab suggest` has it."
+            )
         elif interface := found.binding_interface(protocol, type_):
             yield _comment(f"on {ports} ({type_}).") + f"{interface}({name}_t)\n"
         else:
-            yield _comment(f"on {ports} ({type_}): the base policy has no interface for that type; `selab explain` says what there is.")
+            yield _comment(
+                f"on {ports} ({type_}): the base policy has no interface for that type; `selab explain` says what there is."
+            )
 
 
 def _volumes(name: str, config: ImageConfig, found: Ground) -> Iterator[str]:

@@ -40,11 +40,15 @@ class NewScenario:
     left: tuple[str, ...]
 
 
-def new_scenario(project: Project, name: str, policy: str | None, source: Source, host: Guest | None = None) -> NewScenario:
+def new_scenario(
+    project: Project, name: str, policy: str | None, source: Source, host: Guest | None = None
+) -> NewScenario:
     """Write a scenario to begin with. Raises InputError where the name will not do or is taken, or the source cannot be read; then nothing
     is written. `host` is where containers are looked for."""
     if not NAME.fullmatch(name):
-        raise InputError(f"{quoted(name)} cannot be a scenario's name.", hint="Use letters, digits, '_', '.' and '-'.")
+        raise InputError(
+            f"{quoted(name)} cannot be a scenario's name.", hint="Use letters, digits, '_', '.' and '-'."
+        )
     path = project.scenarios / f"{name}.yaml"
     require_free(path, path.with_suffix(".yml"))
     if policy not in (None, NO_POLICY):
@@ -66,7 +70,9 @@ def _draft(project: Project, name: str, source: Source, host: Guest) -> Draft:
         draft = _of_image(project, name)
     if "image" not in draft.data:
         draft.set("image", name)
-        draft.leave("image", f"none is named that can be pulled; make one in images/{name}, or name one with its tag")
+        draft.leave(
+            "image", f"none is named that can be pulled; make one in images/{name}, or name one with its tag"
+        )
     return draft
 
 

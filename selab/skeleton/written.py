@@ -11,7 +11,19 @@ import yaml
 from selab.request import NO_POLICY
 from selab.skeleton.draft import Draft
 
-KEYS = ("description", "policy", "image", "command", "ports", "volumes", "cap_add", "cap_drop", "user", "environment", "read_only")
+KEYS = (
+    "description",
+    "policy",
+    "image",
+    "command",
+    "ports",
+    "volumes",
+    "cap_add",
+    "cap_drop",
+    "user",
+    "environment",
+    "read_only",
+)
 """In the order in which people read them."""
 WEB = frozenset({80, 3000, 5000, 8000, 8008, 8080, 8081, 8888})
 """Ports of a container at which something usually speaks HTTP."""
@@ -39,12 +51,18 @@ def _notes(left: Sequence[str]) -> Iterator[str]:
 
 
 def _comment(text: str, indent: str = "") -> list[str]:
-    return [f"{indent}# {line}" for line in textwrap.wrap(_ascii(text), WIDTH, break_long_words=False, break_on_hyphens=False)]
+    return [
+        f"{indent}# {line}"
+        for line in textwrap.wrap(_ascii(text), WIDTH, break_long_words=False, break_on_hyphens=False)
+    ]
 
 
 def _ascii(text: str) -> str:
     """On one line, whatever it was."""
-    return "".join(char if char.isprintable() else "?" for char in text.encode("ascii", "backslashreplace").decode("ascii"))
+    return "".join(
+        char if char.isprintable() else "?"
+        for char in text.encode("ascii", "backslashreplace").decode("ascii")
+    )
 
 
 def _steps(draft: Draft) -> list[str]:

@@ -78,7 +78,10 @@ class BorrowedMachine:
         """Say how the container runtime `runtime`, which the machine lacks, is had there. Raises SelabError."""
         steps = provision.runtime_steps(provision.family_of(guest), runtime)
         packages = " ".join(name for step in steps for name in step.packages)
-        raise SelabError(f"{runtime.capitalize()} is not installed on {self.config.address}.", hint=f"Install there: {packages}.")
+        raise SelabError(
+            f"{runtime.capitalize()} is not installed on {self.config.address}.",
+            hint=f"Install there: {packages}.",
+        )
 
     def status(self) -> str:
         """`running` where it answers, else UNREACHABLE."""
@@ -92,12 +95,19 @@ class BorrowedMachine:
         """A connection. Raises SelabError before the first contact, where the user's ssh does not know the machine either."""
         if not self._is_known():
             hint = "`selab vm up` makes the first contact, and says which key that is."
-            raise SelabError(f"The host key of {self.config.address} is not known.", f"Looked in {self.config.known_hosts}.", hint)
+            raise SelabError(
+                f"The host key of {self.config.address} is not known.",
+                f"Looked in {self.config.known_hosts}.",
+                hint,
+            )
         return SshGuest.connect(self.address, limit=limit)
 
     def shell(self) -> None:
         if shutil.which("ssh") is None:
-            raise SelabError("There is no ssh client here.", hint="Install openssh-client, or name a command: `selab vm ssh -- id`.")
+            raise SelabError(
+                "There is no ssh client here.",
+                hint="Install openssh-client, or name a command: `selab vm ssh -- id`.",
+            )
         with self.connect() as guest:
             address = guest.address
         subprocess.run(interactive(address))
@@ -131,9 +141,7 @@ class BorrowedMachine:
                 guest.run(("sh", "-c", _UNDO), timeout=rescue.UNDO_LIMIT)
             wrong, _ = rescue.trouble(self._new_login)
         if wrong:
-            hint = (
-                "Its console or a reboot brings it back: a candidate is in the kernel only. Its guard, if it has one, acts after a minute."
-            )
+            hint = "Its console or a reboot brings it back: a candidate is in the kernel only. Its guard, if it has one, acts after a minute."
             raise Unreachable(f"{self.config.address} could not be rescued.", wrong, hint)
         return "The base policy was given back by SSH."
 
@@ -168,7 +176,9 @@ class BorrowedMachine:
         guest = SshGuest.connect(address, first_contact=True)
         key = pinned_key(address.known_hosts)
         if key:
-            progress.note(f"the host key of {address.host} is trusted from now on: {key.get_name()} {key.fingerprint}")
+            progress.note(
+                f"the host key of {address.host} is trusted from now on: {key.get_name()} {key.fingerprint}"
+            )
         return guest
 
     def _see(self, guest: SshGuest, progress: Progress) -> None:
@@ -176,19 +186,27 @@ class BorrowedMachine:
         done = guest.run(("sh", "-c", _PROMISED))
         if not done.ok:
             hint = "selab needs root there: as the user root, or by sudo without a password."
-            raise SelabError(f"{self.config.address} cannot be used.", (done.text or done.error_text).strip()[:200], hint)
+            raise SelabError(
+                f"{self.config.address} cannot be used.", (done.text or done.error_text).strip()[:200], hint
+            )
         wanted = provision.host_steps(provision.family_of(guest), provision.NEEDED)
         left = provision.left_to_do(guest, wanted)
         if left:
             packages = " ".join(name for step in left for name in step.packages)
             hint = f"Install there: {packages}. " if packages else ""
             what = f"{self.config.address} lacks what a run needs."
-            raise SelabError(what, ", ".join(step.name for step in left), f"{hint}`selab vm up --prepare` does it.")
+            raise SelabError(
+                what, ", ".join(step.name for step in left), f"{hint}`selab vm up --prepare` does it."
+            )
         if not guest.run(("sh", "-c", _IS_GUARDED)).ok:
             progress.note(NO_GUARD)
 
     def _not_ours(self, does: str) -> InputError:
-        return InputError(f"{self.config.address} is no VM of selab's.", f"selab neither makes nor {does} it.", "`selab vm ssh` logs in.")
+        return InputError(
+            f"{self.config.address} is no VM of selab's.",
+            f"selab neither makes nor {does} it.",
+            "`selab vm ssh` logs in.",
+        )
 
 
 def known_key(file: Path, host: str, port: int) -> paramiko.PKey | None:
@@ -206,7 +224,11 @@ def known_key(file: Path, host: str, port: int) -> paramiko.PKey | None:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return [line for line in file.read_text(errors="replace").splitlines() if line.strip() and line[0] not in "#@"]
+        return [
+            line
+            for line in file.read_text(errors="replace").splitlines()
+            if line.strip() and line[0] not in "#@"
+        ]
     except OSError:
         return []
 
@@ -223,6 +245,8 @@ def _key(wanted: str) -> Path | None:
     found = next((path for name in FIRST_KEYS if (path := Path.home() / ".ssh" / name).is_file()), None)
     if found is None:
         raise InputError(
-            "There is no private key to log in with.", "No agent has one, and ~/.ssh none.", "Name one as `key:` in selab.yaml."
+            "There is no private key to log in with.",
+            "No agent has one, and ~/.ssh none.",
+            "Name one as `key:` in selab.yaml.",
         )
     return found

@@ -70,8 +70,15 @@ def profiles() -> dict[str, Profile]:
     return {name: _profile(name, **fields) for name, fields in data.items()}
 
 
-def _profile(name: str, cpu: list[str], newest: dict[str, dict[str, str]] | None = None, **fields: Any) -> Profile:
-    return Profile(name, cpu=tuple(cpu), newest={provider: Newest(**one) for provider, one in (newest or {}).items()}, **fields)
+def _profile(
+    name: str, cpu: list[str], newest: dict[str, dict[str, str]] | None = None, **fields: Any
+) -> Profile:
+    return Profile(
+        name,
+        cpu=tuple(cpu),
+        newest={provider: Newest(**one) for provider, one in (newest or {}).items()},
+        **fields,
+    )
 
 
 def choose(project: Project, provider: str, progress: Progress) -> Choice:
@@ -91,9 +98,13 @@ def choose(project: Project, provider: str, progress: Progress) -> Choice:
         return _downloaded(profile, provider, "its download site answers")
     if provider != "libvirt":
         raise SelabError(
-            "There is no box for VirtualBox without a network.", f"{profile.urls[provider]}: {problem}", "Give one as `vm.source`."
+            "There is no box for VirtualBox without a network.",
+            f"{profile.urls[provider]}: {problem}",
+            "Give one as `vm.source`.",
         )
-    return _built(project, provider, progress, f"no CentOS box here and its site cannot be reached: {problem}")
+    return _built(
+        project, provider, progress, f"no CentOS box here and its site cannot be reached: {problem}"
+    )
 
 
 def in_store(name: str, provider: str) -> bool:
@@ -113,15 +124,35 @@ def _own(source: BoxSource, box: str) -> Choice:
         path = Path(source.file).expanduser().resolve()
         if not path.is_file():
             raise InputError("The box file of selab.yaml does not exist.", str(path))
-        return Choice(profile, f"selab-own-{path.stem}", path.as_uri(), source.sha256, cpu=cpu, why="selab.yaml gives its file")
+        return Choice(
+            profile,
+            f"selab-own-{path.stem}",
+            path.as_uri(),
+            source.sha256,
+            cpu=cpu,
+            why="selab.yaml gives its file",
+        )
     if not source.sha256:
-        raise InputError("A box by URL needs its sha256.", source.url, "Add `sha256:` beside `url:` in selab.yaml.")
-    return Choice(profile, f"selab-own-{source.sha256[:12]}", source.url, source.sha256, cpu=cpu, why="selab.yaml gives its URL")
+        raise InputError(
+            "A box by URL needs its sha256.", source.url, "Add `sha256:` beside `url:` in selab.yaml."
+        )
+    return Choice(
+        profile,
+        f"selab-own-{source.sha256[:12]}",
+        source.url,
+        source.sha256,
+        cpu=cpu,
+        why="selab.yaml gives its URL",
+    )
 
 
 def _built(project: Project, provider: str, progress: Progress, why: str) -> Choice:
     if provider != "libvirt":
-        raise SelabError(f"The box {BUILT} needs libvirt.", "It has no boot loader; libvirt boots its kernel directly.", "Use centos9.")
+        raise SelabError(
+            f"The box {BUILT} needs libvirt.",
+            "It has no boot loader; libvirt boots its kernel directly.",
+            "Use centos9.",
+        )
     from selab.vm import box as builder
 
     made = builder.find_box(BUILT, project.images) or builder.build_box(BUILT, project.images, progress)
@@ -134,7 +165,10 @@ def _built(project: Project, provider: str, progress: Progress, why: str) -> Cho
 def _downloaded(profile: Profile, provider: str, why: str) -> Choice:
     name = _store_name(profile.name)
     if provider not in profile.urls and provider not in profile.newest:
-        raise InputError(f"There is no {profile.name} box for {provider}.", hint="Give one as `vm.source`, or take another box.")
+        raise InputError(
+            f"There is no {profile.name} box for {provider}.",
+            hint="Give one as `vm.source`, or take another box.",
+        )
     url, sha256 = profile.urls.get(provider, ""), ""
     if not in_store(name, provider):
         url = url or _newest_url(profile.newest[provider])
@@ -148,7 +182,9 @@ def _newest_url(wanted: Newest) -> str:
     text = _fetched(wanted.index, 1 << 22, "The list of the boxes cannot be had.")
     dates = [(found[1], int(found[2])) for found in re.finditer(rf"{pattern}(?![\w.])", text)]
     if not dates:
-        raise SelabError("The box is not among those that its site lists.", f"{wanted.index}: no {wanted.name}", OWN_BOX)
+        raise SelabError(
+            "The box is not among those that its site lists.", f"{wanted.index}: no {wanted.name}", OWN_BOX
+        )
     day, number = max(dates)
     return wanted.index + wanted.name.replace("*", f"{day}.{number}")
 

@@ -26,14 +26,23 @@ RUN_LIMIT = 120.0
 ATTACH_LIMIT = 10.0
 TAIL = 12
 """Lines of the console that an error shows or the log keeps after a boot that failed."""
-ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]")
+ESCAPES = re.compile(
+    r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]"
+)
 
 
 def attach(domain: str) -> pexpect.spawn[str]:
     """`virsh console`, taking the console over from whoever has it."""
     command = ["-q", "-c", libvirt.uri(), "console", "--force", domain]
     try:
-        return pexpect.spawn("virsh", command, encoding="utf-8", codec_errors="replace", dimensions=(50, 200), timeout=ATTACH_LIMIT)
+        return pexpect.spawn(
+            "virsh",
+            command,
+            encoding="utf-8",
+            codec_errors="replace",
+            dimensions=(50, 200),
+            timeout=ATTACH_LIMIT,
+        )
     except pexpect.ExceptionPexpect as error:
         raise Unreachable("The guest's console cannot be reached.", str(error).splitlines()[0]) from error
 
@@ -52,7 +61,9 @@ class Console:
         deadline = time.monotonic() + LOGIN_LIMIT
         while time.monotonic() < deadline:
             self._child.send("\r")
-            found = self._child.expect([r"(?<!Last )login: ", r"[Pp]assword: ", pexpect.TIMEOUT, pexpect.EOF], timeout=PROMPT_LIMIT)
+            found = self._child.expect(
+                [r"(?<!Last )login: ", r"[Pp]assword: ", pexpect.TIMEOUT, pexpect.EOF], timeout=PROMPT_LIMIT
+            )
             if found == 0:
                 self._child.send(user + "\r")
                 if self._seen(r"[Pp]assword: ", LOGIN_LIMIT):
@@ -63,7 +74,9 @@ class Console:
                 return
             if found == 3:
                 break
-        raise Unreachable("Nobody answers on the guest's console.", f"waiting for a shell for {LOGIN_LIMIT:g} s")
+        raise Unreachable(
+            "Nobody answers on the guest's console.", f"waiting for a shell for {LOGIN_LIMIT:g} s"
+        )
 
     def run(self, command: str, timeout: float = RUN_LIMIT) -> tuple[int, str]:
         """Run one shell line that holds nothing of the user's; its exit code and what it wrote (both outputs, no echo)."""
@@ -74,7 +87,9 @@ class Console:
         try:
             self._child.expect(rf"{begin}\r*\n(?P<text>[\s\S]*?){end} (?P<code>\d+)", timeout=timeout)
         except (pexpect.TIMEOUT, pexpect.EOF) as error:
-            raise Unreachable("The guest's console stopped answering.", f"waiting for `{command[:120]}`") from error
+            raise Unreachable(
+                "The guest's console stopped answering.", f"waiting for `{command[:120]}`"
+            ) from error
         match = self._child.match
         assert isinstance(match, re.Match)
         return int(match["code"]), plain(match["text"])
@@ -97,7 +112,12 @@ class Console:
     def _is_shell(self) -> bool:
         """Whether a shell answers; it is then told to be quiet."""
         try:
-            return self.run("stty -echo -onlcr; PS1='# '; PROMPT_COMMAND=; unset HISTFILE; dmesg -n 1", SHELL_LIMIT)[0] == 0
+            return (
+                self.run(
+                    "stty -echo -onlcr; PS1='# '; PROMPT_COMMAND=; unset HISTFILE; dmesg -n 1", SHELL_LIMIT
+                )[0]
+                == 0
+            )
         except Unreachable:
             return False
 

@@ -61,7 +61,9 @@ def give_back(image: bytes) -> bool:
     policy gives both back.
     """
     before = home() or (SELINUX / "enforce").read_text().strip()
-    permissive = written("enforce", b"0") or (bool(image) and written("load", image) and written("enforce", b"0"))
+    permissive = written("enforce", b"0") or (
+        bool(image) and written("load", image) and written("enforce", b"0")
+    )
     if not permissive or not (tried("load_policy") or (bool(image) and written("load", image))):
         return False
     with contextlib.suppress(FileNotFoundError):
@@ -69,7 +71,9 @@ def give_back(image: bytes) -> bool:
     if Path(LABELS).exists():
         tried(sys.executable, RESTORE_LABELS, LABELS)
     for name in SERVICES:
-        if tried("systemctl", "--quiet", "is-enabled", name) and not tried("systemctl", "--quiet", "is-active", name):
+        if tried("systemctl", "--quiet", "is-enabled", name) and not tried(
+            "systemctl", "--quiet", "is-active", name
+        ):
             tried("systemctl", "reset-failed", name)
             tried("systemctl", "start", name)
     if before == "1":
@@ -95,7 +99,9 @@ def say(text: str) -> None:
 
 def tried(*words: str) -> bool:
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=COMMAND_LIMIT, check=False)
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=COMMAND_LIMIT, check=False
+        )
         return done.returncode == 0
     except (OSError, subprocess.SubprocessError) as error:
         say(f"{words[0]}: {error}")

@@ -58,7 +58,9 @@ def probe(kernel: Path | None = None) -> Kvm:
 def _key(qemu: str, kernel: Path | None) -> str:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     stat = Path(qemu).stat()
-    return hashlib.sha256(f"{boot} {qemu} {stat.st_size} {stat.st_mtime_ns} {kernel is not None} {os.geteuid()}".encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        f"{boot} {qemu} {stat.st_size} {stat.st_mtime_ns} {kernel is not None} {os.geteuid()}".encode()
+    ).hexdigest()[:16]
 
 
 def _read(memory: Path) -> dict[str, dict[str, object]]:
@@ -71,15 +73,29 @@ def _read(memory: Path) -> dict[str, dict[str, object]]:
 
 def _run(qemu: str, words: list[str], limit: float) -> int | None:
     """QEMU's exit code under KVM, or None where it had to be ended."""
-    command = [qemu, "-accel", "kvm", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *words]
+    command = [
+        qemu,
+        "-accel",
+        "kvm",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+        *words,
+    ]
     try:
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit).returncode
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit
+        ).returncode
     except subprocess.TimeoutExpired:
         return None
 
 
 def _try_kernel(qemu: str, kernel: Path) -> Kvm:
-    code = _run(qemu, ["-m", "256", "-cpu", "host", "-kernel", str(kernel), "-append", "panic=-1 quiet"], KERNEL_LIMIT)
+    code = _run(
+        qemu, ["-m", "256", "-cpu", "host", "-kernel", str(kernel), "-append", "panic=-1 quiet"], KERNEL_LIMIT
+    )
     if code is None:
         return Kvm(False, f"a kernel that should have exited hung for {KERNEL_LIMIT:g} s under KVM")
     return Kvm(code == 0, "a kernel booted under KVM" if code == 0 else f"QEMU ended with {code} under KVM")
@@ -89,8 +105,16 @@ def _try_sector(qemu: str) -> Kvm:
     with tempfile.NamedTemporaryFile(suffix=".raw") as disk:
         disk.write(SECTOR)
         disk.flush()
-        drive = ["-drive", f"file={disk.name},format=raw,if=ide", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+        drive = [
+            "-drive",
+            f"file={disk.name},format=raw,if=ide",
+            "-device",
+            "isa-debug-exit,iobase=0xf4,iosize=4",
+        ]
         code = _run(qemu, ["-m", "32", "-cpu", "host", *drive], SECTOR_LIMIT)
     if code is None:
         return Kvm(False, f"a boot sector did not answer within {SECTOR_LIMIT:g} s under KVM")
-    return Kvm(code == SECTOR_EXIT, "a boot sector ran under KVM" if code == SECTOR_EXIT else f"QEMU ended with {code} under KVM")
+    return Kvm(
+        code == SECTOR_EXIT,
+        "a boot sector ran under KVM" if code == SECTOR_EXIT else f"QEMU ended with {code} under KVM",
+    )

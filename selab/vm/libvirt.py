@@ -39,7 +39,9 @@ def virsh(*words: str, limit: float = VIRSH_LIMIT) -> subprocess.CompletedProces
     command = ["virsh", "-q", "-c", uri(), *words]
     try:
         environment = {**os.environ, "LC_ALL": "C"}
-        return subprocess.run(command, capture_output=True, text=True, timeout=limit, stdin=subprocess.DEVNULL, env=environment)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=limit, stdin=subprocess.DEVNULL, env=environment
+        )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 124, "", f"no answer within {limit:g} s")
     except FileNotFoundError:
@@ -70,7 +72,11 @@ def ensure_daemon() -> None:
                 return
             time.sleep(0.2)
     last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
-    hint = INSTALL if answer.returncode == 127 else "See whether libvirtd runs: `systemctl status libvirtd`, `virsh uri`."
+    hint = (
+        INSTALL
+        if answer.returncode == 127
+        else "See whether libvirtd runs: `systemctl status libvirtd`, `virsh uri`."
+    )
     raise SelabError("libvirt does not answer.", f"`virsh -c {uri()} uri`: {last}", hint)
 
 
@@ -81,7 +87,13 @@ def _start_daemons() -> None:
             raise SelabError("libvirt is not installed.", f"there is no {daemon}", INSTALL)
         # Its own session: Ctrl-C in selab's terminal must not end a daemon that other VMs use.
         with contextlib.suppress(subprocess.TimeoutExpired):  # the caller asks it for an answer
-            subprocess.run([path, "-d"], capture_output=True, timeout=DAEMON_LIMIT, start_new_session=True, stdin=subprocess.DEVNULL)
+            subprocess.run(
+                [path, "-d"],
+                capture_output=True,
+                timeout=DAEMON_LIMIT,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+            )
 
 
 def _open_kvm() -> None:
@@ -116,13 +128,19 @@ def ensure_pool() -> None:
     if _pool_state() == "running":
         return
     if not _pool_state():
-        home = Path("/var/lib/libvirt/images") if os.geteuid() == 0 else Path.home() / ".local/share/libvirt/images"
+        home = (
+            Path("/var/lib/libvirt/images")
+            if os.geteuid() == 0
+            else Path.home() / ".local/share/libvirt/images"
+        )
         virsh("pool-define-as", "default", "dir", "--target", str(home))
         virsh("pool-build", "default")
     started = virsh("pool-start", "default")
     if _pool_state() != "running":
         raise SelabError(
-            "libvirt's storage pool `default` cannot be started.", started.stderr.strip()[:200], "See `virsh pool-info default`."
+            "libvirt's storage pool `default` cannot be started.",
+            started.stderr.strip()[:200],
+            "See `virsh pool-info default`.",
         )
     virsh("pool-autostart", "default")
 
@@ -149,7 +167,10 @@ def move_forward(domain: str, old: int, new: int) -> None:
     definition = virsh("dumpxml", "--inactive", "--security-info", domain)
     before, after = f"hostfwd=tcp:127.0.0.1:{old}-:22", f"hostfwd=tcp:127.0.0.1:{new}-:22"
     if definition.returncode or before not in definition.stdout:
-        raise SelabError(f"The VM's SSH port {old} is in use, and it has no forward that selab could move.", f"domain {domain}")
+        raise SelabError(
+            f"The VM's SSH port {old} is in use, and it has no forward that selab could move.",
+            f"domain {domain}",
+        )
     with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
         file.write(definition.stdout.replace(before, after))
         file.flush()

@@ -87,7 +87,9 @@ class Machine:
         """`running` where the guest answers, else Vagrant's word for its state."""
         guest = self._connect_as_remembered()
         if guest is None:
-            return self.vagrant.state() if (self.project.vagrant_dir / "Vagrantfile").exists() else "not_created"
+            return (
+                self.vagrant.state() if (self.project.vagrant_dir / "Vagrantfile").exists() else "not_created"
+            )
         guest.close()
         return "running"
 
@@ -103,7 +105,10 @@ class Machine:
         with self.connect() as guest:
             address = guest.address
         if shutil.which("ssh") is None:
-            raise SelabError("There is no ssh client here.", hint="Install openssh-client, or name a command: `selab vm ssh -- id`.")
+            raise SelabError(
+                "There is no ssh client here.",
+                hint="Install openssh-client, or name a command: `selab vm ssh -- id`.",
+            )
         subprocess.run(interactive(address))
 
     def suspend(self, progress: Progress) -> None:
@@ -142,14 +147,20 @@ class Machine:
         domain = self.files.domain
         done = libvirt.virsh("reset", domain)
         if done.returncode:
-            raise SelabError("The VM could not be reset.", f"`virsh reset {domain}`: {done.stderr.strip()}", "Try `selab vm halt`.")
+            raise SelabError(
+                "The VM could not be reset.",
+                f"`virsh reset {domain}`: {done.stderr.strip()}",
+                "Try `selab vm halt`.",
+            )
 
     def rescue(self, progress: Progress) -> str:
         """See whether a new login works and the guest is in order, and where not, give it its base policy back: by SSH, through the serial
         console, or by a reset. What was done, or nothing where nothing was wrong. Raises Unreachable where nothing helps."""
         if self.files.domain and libvirt.domain_state(self.files.domain) not in ("running", ""):
             return ""  # somebody has stopped it: no policy can
-        return rescue.rescue(rescue.Ways(self._new_login, self._rebooted, self.files.domain, self.files.password()), progress)
+        return rescue.rescue(
+            rescue.Ways(self._new_login, self._rebooted, self.files.domain, self.files.password()), progress
+        )
 
     def try_login(self) -> None:
         """Log in anew, as the next selab would, and run something. Raises SelabError where that does not work."""
@@ -190,7 +201,9 @@ class Machine:
             return self._found_running(progress)
         if state in BUSY:
             raise SelabError(
-                "The VM is busy.", f"Vagrant says: {state}", "Another process is working on it; wait for that, then run again."
+                "The VM is busy.",
+                f"Vagrant says: {state}",
+                "Another process is working on it; wait for that, then run again.",
             )
         raise SelabError(
             "The VM is in a state that selab will not touch.",
@@ -203,7 +216,9 @@ class Machine:
         ours = vagrantfile.is_ours(self.project)
         if ours:
             box = boxes.choose(self.project, provider, progress)
-            self.files.tell(vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress))
+            self.files.tell(
+                vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress)
+            )
         self.files.known_hosts.unlink(missing_ok=True)
         if provider == "libvirt" and libvirt.has_disk(self.files.domain_name):
             progress.note("somebody has removed the VM and left its disk: removing that as well")
@@ -236,7 +251,9 @@ class Machine:
                 return self._await(console.Recorder(), PATIENCE)
             try:
                 rescue.by_console(self.files.domain, self.files.password())
-                progress.note("it had locked SSH out: the base policy was given back through the serial console")
+                progress.note(
+                    "it had locked SSH out: the base policy was given back through the serial console"
+                )
             except Unreachable as error:
                 log.info("no way in by the console: %s", error)
         try:
@@ -260,7 +277,9 @@ class Machine:
             return guest
         progress.note("a key of its own, instead of Vagrant's well-known one")
         private, public = keys.new_key()
-        guest.run(("sh", "-c", ADD_KEY), input=public.encode() + b"\n").expect("The VM's own key could not be set.")
+        guest.run(("sh", "-c", ADD_KEY), input=public.encode() + b"\n").expect(
+            "The VM's own key could not be set."
+        )
         guest.close()
         self.files.replace_key(private, self._provider())
         return self.connect()
@@ -284,7 +303,11 @@ class Machine:
                 return SshGuest.connect(address, first_contact=True, limit=min(limit, LOGIN_TIMEOUT))
             except Unreachable as error:
                 if time.monotonic() > deadline:
-                    late = Unreachable(f"The VM runs but did not answer for {limit:g} s.", error.detail, "`selab vm console` shows it.")
+                    late = Unreachable(
+                        f"The VM runs but did not answer for {limit:g} s.",
+                        error.detail,
+                        "`selab vm console` shows it.",
+                    )
                     raise _with_console(late, recorder, self.files.directory) from error
             time.sleep(RETRY)
 
@@ -348,7 +371,11 @@ class Machine:
         if not vagrantfile.is_ours(self.project) or (told and vagrantfile.has_kernel(told)):
             return
         provider = self._provider()
-        progress.note("the VM's box was removed" if told else "what Vagrant was told of the VM was removed: telling it again")
+        progress.note(
+            "the VM's box was removed"
+            if told
+            else "what Vagrant was told of the VM was removed: telling it again"
+        )
         box = boxes.choose(self.project, provider, progress)
         if not told:
             told = vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress)
@@ -357,7 +384,9 @@ class Machine:
         if not vagrantfile.has_kernel(told):
             hint = "`selab vm destroy` removes it, and the next run makes a new one."
             raise SelabError(
-                "The VM cannot be started: its kernel went with its box, which is made otherwise by now.", told["kernel"], hint
+                "The VM cannot be started: its kernel went with its box, which is made otherwise by now.",
+                told["kernel"],
+                hint,
             )
 
     def _move_port(self, progress: Progress) -> None:
@@ -396,5 +425,7 @@ def _with_console(error: SelabError, recorder: console.Recorder, directory: Path
     path = directory / "console.log"
     path.write_text("\n".join(recorder.tail(400)) + "\n")
     return type(error)(
-        error.what, f"{error.detail}; the console's last line: {lines[-1][:120]}", f"{error.hint} More of it is in {path}.".strip()
+        error.what,
+        f"{error.detail}; the console's last line: {lines[-1][:120]}",
+        f"{error.hint} More of it is in {path}.".strip(),
     )

@@ -6,7 +6,12 @@ import shutil
 import sys
 
 TOOLS = {
-    "libvirt": {"vagrant": "vagrant", "qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "virsh": "libvirt-clients"},
+    "libvirt": {
+        "vagrant": "vagrant",
+        "qemu-system-x86_64": "qemu-system-x86",
+        "qemu-img": "qemu-utils",
+        "virsh": "libvirt-clients",
+    },
     "virtualbox": {"vagrant": "vagrant", "VBoxManage": "VirtualBox"},
 }
 """Programs by provider, and where they come from: Debian's packages for libvirt, which Linux alone has."""

@@ -58,7 +58,10 @@ class Step:
 @functools.cache
 def _recipe() -> tuple[dict[str, tuple[Step, ...]], str]:
     data = importlib.resources.files("selab.vm").joinpath("provision.toml").read_bytes()
-    groups = {name: tuple(_step(name, **step) for step in steps) for name, steps in tomllib.loads(data.decode()).items()}
+    groups = {
+        name: tuple(_step(name, **step) for step in steps)
+        for name, steps in tomllib.loads(data.decode()).items()
+    }
     whole = hashlib.sha256(data)
     for text in (text for steps in groups.values() for step in steps for text in step.files.values()):
         whole.update(text)
@@ -76,8 +79,14 @@ def _step(
     host: str = "",
 ) -> Step:
     """A step of the recipe, where `files` names each file's source in selab. A guest with another version of one is not ready."""
-    texts = {path: importlib.resources.files("selab").joinpath(source).read_bytes() for path, source in (files or {}).items()}
-    sums = "".join(f"echo '{hashlib.sha256(text).hexdigest()}  {path}' | sha256sum --status -c - && " for path, text in texts.items())
+    texts = {
+        path: importlib.resources.files("selab").joinpath(source).read_bytes()
+        for path, source in (files or {}).items()
+    }
+    sums = "".join(
+        f"echo '{hashlib.sha256(text).hexdigest()}  {path}' | sha256sum --status -c - && "
+        for path, text in texts.items()
+    )
     install = INSTALL[family].format(" ".join(packages)) if packages else ""
     return Step(name, sums + probe, apply or install, texts, tuple(packages), runtime, host)
 
@@ -138,10 +147,16 @@ def apply(guest: Guest, todo: Sequence[Step], progress: Progress) -> None:
             for path, text in step.files.items():
                 guest.put(text, path, mode=0o755)
             done = guest.run(("sh", "-c", step.apply), timeout=APPLY_LIMIT)
-            done.expect(f"Preparing the guest failed at the step '{step.name}'.", hint="Run again to go on from there.")
+            done.expect(
+                f"Preparing the guest failed at the step '{step.name}'.",
+                hint="Run again to go on from there.",
+            )
     left = left_to_do(guest, todo) if todo else []
     if left:
-        raise SelabError(f"The step '{left[0].name}' ended without an error and without its result.", f"probe: {left[0].probe[:160]}")
+        raise SelabError(
+            f"The step '{left[0].name}' ended without an error and without its result.",
+            f"probe: {left[0].probe[:160]}",
+        )
 
 
 def family_of(guest: Guest) -> str:
@@ -150,7 +165,10 @@ def family_of(guest: Guest) -> str:
     for family, tool in (("dnf", "dnf"), ("apt", "apt-get")):
         if any(line.rsplit("/", 1)[-1] == tool for line in done.text.split()):
             return family
-    raise SelabError("The guest has neither dnf nor apt-get.", "selab prepares CentOS Stream, Fedora-like and Debian guests.")
+    raise SelabError(
+        "The guest has neither dnf nor apt-get.",
+        "selab prepares CentOS Stream, Fedora-like and Debian guests.",
+    )
 
 
 def left_to_do(guest: Guest, wanted: Sequence[Step]) -> list[Step]:
@@ -159,4 +177,6 @@ def left_to_do(guest: Guest, wanted: Sequence[Step]) -> list[Step]:
     try:
         return missing(done.expect("The guest could not be probed.").text, wanted)
     except CommandFailed as error:
-        raise SelabError(error.what, error.detail, "`selab vm ssh` shows what is wrong in the guest.") from error
+        raise SelabError(
+            error.what, error.detail, "`selab vm ssh` shows what is wrong in the guest."
+        ) from error

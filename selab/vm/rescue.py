@@ -58,7 +58,11 @@ def rescue(ways: Ways, progress: Progress) -> str:
     tries: tuple[tuple[str, Callable[[], None], float], ...] = (
         *((("by SSH", lambda: _by_ssh(ways.login), PATIENCE),) if obeys else ()),
         ("through the serial console", lambda: by_console(ways.domain, ways.password), PATIENCE),
-        ("by the guard in it", lambda: None, PATIENCE),  # which it has as long as it takes to find that the console does not obey either
+        (
+            "by the guard in it",
+            lambda: None,
+            PATIENCE,
+        ),  # which it has as long as it takes to find that the console does not obey either
         ("by a reset of the VM", lambda: ways.reset().close(), BOOTED),
     )
     for name, undo, patience in tries:
@@ -72,7 +76,11 @@ def rescue(ways: Ways, progress: Progress) -> str:
             return f"The base policy was given back {name}."
         log.info("not rescued %s: %s", name, wrong)
         progress.note(f"not {name}: {wrong}")
-    raise Unreachable("The VM could not be rescued.", wrong, "`selab vm console` shows it; `selab vm destroy` makes room for a new one.")
+    raise Unreachable(
+        "The VM could not be rescued.",
+        wrong,
+        "`selab vm console` shows it; `selab vm destroy` makes room for a new one.",
+    )
 
 
 def trouble(login: Callable[[], SshGuest]) -> tuple[str, bool]:
@@ -83,7 +91,9 @@ def trouble(login: Callable[[], SshGuest]) -> tuple[str, bool]:
     except Unreachable as error:
         return error.what, False
     said = done.text.strip()
-    return ("", True) if done.ok else (said or done.error_text.strip() or "its shell does not work", bool(said))
+    return (
+        ("", True) if done.ok else (said or done.error_text.strip() or "its shell does not work", bool(said))
+    )
 
 
 def by_console(domain: str, password: str) -> None:
@@ -101,7 +111,9 @@ def by_console(domain: str, password: str) -> None:
 
 def _by_ssh(login: Callable[[], SshGuest]) -> None:
     with login() as guest:
-        guest.run(("sh", "-c", _UNDO), timeout=UNDO_LIMIT).expect("The base policy could not be loaded by SSH.")
+        guest.run(("sh", "-c", _UNDO), timeout=UNDO_LIMIT).expect(
+            "The base policy could not be loaded by SSH."
+        )
 
 
 def _soon(login: Callable[[], SshGuest], patience: float) -> str:

@@ -56,7 +56,12 @@ HOST_ALIAS = "selab-guest"
 """The name under which the host key is kept, so that a new port is still the same guest."""
 
 CIPHERS = ("aes128-gcm@openssh.com", "aes128-ctr", "aes256-gcm@openssh.com", "aes256-ctr")
-KEX = ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "diffie-hellman-group14-sha256")
+KEX = (
+    "curve25519-sha256@libssh.org",
+    "ecdh-sha2-nistp256",
+    "ecdh-sha2-nistp384",
+    "diffie-hellman-group14-sha256",
+)
 
 PUT = """set -eu
 case "$1" in */*) directory=${1%/*} ;; esac
@@ -93,10 +98,20 @@ def command_line(argv: Sequence[str], timeout: float, *, sudo: bool) -> bytes:
     """
     if not argv or any("\0" in word for word in argv):
         raise SelabError("A command for the guest is empty or holds a NUL byte.", shlex.join(argv)[:160])
-    words = [*(("sudo", "-n", "--") if sudo else ()), "timeout", "-k", str(KILL_AFTER), f"{timeout:.1f}", *argv]
+    words = [
+        *(("sudo", "-n", "--") if sudo else ()),
+        "timeout",
+        "-k",
+        str(KILL_AFTER),
+        f"{timeout:.1f}",
+        *argv,
+    ]
     line = b"exec " + shlex.join(words).encode("utf-8", "surrogateescape")
     if len(line) > MAX_LINE:
-        raise SelabError("A command for the guest is too long.", f"`{argv[0]}` with {len(line)} bytes; the limit is {MAX_LINE}.")
+        raise SelabError(
+            "A command for the guest is too long.",
+            f"`{argv[0]}` with {len(line)} bytes; the limit is {MAX_LINE}.",
+        )
     return line
 
 
@@ -133,7 +148,12 @@ class SshGuest:
 
     @classmethod
     def connect(
-        cls, address: Address, *, first_contact: bool = False, alive: Callable[[], bool] = lambda: True, limit: float = LOGIN_TIMEOUT
+        cls,
+        address: Address,
+        *,
+        first_contact: bool = False,
+        alive: Callable[[], bool] = lambda: True,
+        limit: float = LOGIN_TIMEOUT,
     ) -> Self:
         """Log in. The host key must be the pinned one; only with `first_contact` is an unknown one recorded.
 
@@ -145,7 +165,9 @@ class SshGuest:
         expected = pinned_key(address.known_hosts)
         if expected is None and not first_contact:
             raise SelabError(
-                "The guest's host key is not known.", str(address.known_hosts), "Delete the VM with `selab vm destroy` and run again."
+                "The guest's host key is not known.",
+                str(address.known_hosts),
+                "Delete the VM with `selab vm destroy` and run again.",
             )
         try:
             sock = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT)
@@ -153,7 +175,9 @@ class SshGuest:
             raise Unreachable("The guest does not answer.", f"connecting to {address}: {error}") from error
         if not select.select([sock], [], [], SILENCE)[0] and not alive():
             sock.close()
-            raise Unreachable("The guest does not answer.", f"{address} accepts connections, but no guest runs behind it")
+            raise Unreachable(
+                "The guest does not answer.", f"{address} accepts connections, but no guest runs behind it"
+            )
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = _transport(sock, expected, limit)
         try:
@@ -163,10 +187,16 @@ class SshGuest:
             transport.set_keepalive(KEEPALIVE)
         except BaseException as error:
             transport.close()
-            if isinstance(error, paramiko.ssh_exception.IncompatiblePeer) and expected is not None and "host key" in str(error):
+            if (
+                isinstance(error, paramiko.ssh_exception.IncompatiblePeer)
+                and expected is not None
+                and "host key" in str(error)
+            ):
                 raise _changed(address, f"no {expected.get_name()} key", expected) from error
             if isinstance(error, (paramiko.SSHException, OSError, EOFError)):
-                raise Unreachable("Logging in to the guest failed.", f"{address}: {error or type(error).__name__}") from error
+                raise Unreachable(
+                    "Logging in to the guest failed.", f"{address}: {error or type(error).__name__}"
+                ) from error
             raise
         return cls(transport, address)
 
@@ -177,7 +207,10 @@ class SshGuest:
             talk = _Talk(channel, begun + timeout + KILL_AFTER + ANSWER_GRACE, self._probe)
             stdout, stderr, returncode = talk.converse(line, input, argv)
         if returncode in (124, 137, SIGNALLED) and time.monotonic() - begun >= timeout:
-            raise Unreachable("A command in the guest took too long and was ended.", f"`{shlex.join(argv)[:160]}` after {timeout:g} s")
+            raise Unreachable(
+                "A command in the guest took too long and was ended.",
+                f"`{shlex.join(argv)[:160]}` after {timeout:g} s",
+            )
         if returncode == SIGNALLED and not self._transport.is_active():
             raise Unreachable("The connection to the guest broke.", f"during `{shlex.join(argv)[:160]}`")
         return Completed(tuple(argv), returncode, stdout, stderr)
@@ -187,7 +220,11 @@ class SshGuest:
         self.run(words, input=data).expect(f"The file {path} could not be written in the guest.")
 
     def get(self, path: str) -> bytes:
-        return self.run(("cat", "--", _absolute(path))).expect(f"The file {path} could not be read in the guest.").stdout
+        return (
+            self.run(("cat", "--", _absolute(path)))
+            .expect(f"The file {path} could not be read in the guest.")
+            .stdout
+        )
 
     def close(self) -> None:
         self._transport.close()
@@ -221,7 +258,10 @@ class SshGuest:
     def _turned(self, argv: Sequence[str], timeout: float) -> Iterator[None]:
         """One of the sessions that a guest takes at a time."""
         if not self._turn.acquire(timeout=timeout + ANSWER_GRACE):
-            raise Unreachable("The guest is busy with other commands.", f"`{shlex.join(argv)[:160]}` waited {timeout:g} s for its turn")
+            raise Unreachable(
+                "The guest is busy with other commands.",
+                f"`{shlex.join(argv)[:160]}` waited {timeout:g} s for its turn",
+            )
         try:
             yield
         finally:
@@ -232,7 +272,9 @@ class SshGuest:
         try:
             channel = self._transport.open_session(window_size=WINDOW, timeout=LOGIN_TIMEOUT)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise Unreachable("The connection to the guest broke.", f"before `{shlex.join(argv)[:160]}`: {error}") from error
+            raise Unreachable(
+                "The connection to the guest broke.", f"before `{shlex.join(argv)[:160]}`: {error}"
+            ) from error
         try:
             yield channel
         finally:
@@ -311,9 +353,13 @@ class _Talk:
                 finally:
                     channel.close()
         except TimeoutError as error:
-            raise Unreachable("The guest stopped answering.", f"waiting for `{shlex.join(argv)[:160]}`") from error
+            raise Unreachable(
+                "The guest stopped answering.", f"waiting for `{shlex.join(argv)[:160]}`"
+            ) from error
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise Unreachable("The connection to the guest broke.", f"during `{shlex.join(argv)[:160]}`: {error}") from error
+            raise Unreachable(
+                "The connection to the guest broke.", f"during `{shlex.join(argv)[:160]}`: {error}"
+            ) from error
 
     def _left(self) -> float:
         return max(0.1, self._deadline - time.monotonic())
@@ -337,7 +383,9 @@ class _Talk:
         rest = memoryview(data)
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             while rest and time.monotonic() < self._deadline:
-                with contextlib.suppress(TimeoutError):  # the other side takes its time: the reading thread judges that
+                with contextlib.suppress(
+                    TimeoutError
+                ):  # the other side takes its time: the reading thread judges that
                     rest = rest[self._channel.send(bytes(rest[:CHUNK])) :]
             self._channel.shutdown_write()
 

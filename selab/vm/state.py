@@ -60,7 +60,9 @@ class State:
     def address(self) -> Address | None:
         """Where the guest was reached last, if anything is known."""
         known = self.remembered()
-        return Address(known.host, known.port, known.user, Path(known.key), self.known_hosts) if known else None
+        return (
+            Address(known.host, known.port, known.user, Path(known.key), self.known_hosts) if known else None
+        )
 
     def remembered(self) -> Remembered | None:
         """Nothing where it was written by another machine or for another directory: then it speaks of another project's VM."""
@@ -72,7 +74,9 @@ class State:
         right = isinstance(known.port, int) and all(
             isinstance(data[field.name], str) for field in fields(Remembered) if field.name != "port"
         )
-        return known if right and data.get("written_for") == self._place and _is_key(Path(known.key)) else None
+        return (
+            known if right and data.get("written_for") == self._place and _is_key(Path(known.key)) else None
+        )
 
     def remember(self, known: Remembered) -> None:
         write_json(self._guest, {**asdict(known), "written_for": self._place})
@@ -130,7 +134,15 @@ class State:
 
     def forget(self) -> None:
         """Drop everything about a VM that is gone."""
-        for path in (self._guest, self.known_hosts, self.key, self._console, self.parameters, self._told_before, self._applied):
+        for path in (
+            self._guest,
+            self.known_hosts,
+            self.key,
+            self._console,
+            self.parameters,
+            self._told_before,
+            self._applied,
+        ):
             path.unlink(missing_ok=True)
 
     @property

@@ -105,7 +105,11 @@ class Vagrant:
             fields = line.split(",")
             if len(fields) >= 4 and fields[2] == "state":
                 return fields[3]
-        raise SelabError("`vagrant status` does not name a machine.", _last(output), f"See the Vagrantfile in {self.directory}.")
+        raise SelabError(
+            "`vagrant status` does not name a machine.",
+            _last(output),
+            f"See the Vagrantfile in {self.directory}.",
+        )
 
     def ssh_config(self) -> SshConfig:
         """How to log in, as Vagrant knows it. It waits for a guest that boots, whose address Vagrant does not know yet."""
@@ -123,13 +127,20 @@ class Vagrant:
             name, _, value = line.strip().partition(" ")
             fields.setdefault(name, value.strip().strip('"'))
         try:
-            return SshConfig(fields["HostName"], int(fields["Port"]), fields["User"], Path(fields["IdentityFile"]))
+            return SshConfig(
+                fields["HostName"], int(fields["Port"]), fields["User"], Path(fields["IdentityFile"])
+            )
         except (KeyError, ValueError) as error:
             raise SelabError("`vagrant ssh-config` does not say how to log in.", _last(output)) from error
 
     def up(self, progress: Progress, provider: str = "") -> None:
         """Create or start the machine; a failed creation is left for the caller to look at."""
-        words = ["up", "--no-provision", "--no-destroy-on-error", *((f"--provider={provider}",) if provider else ())]
+        words = [
+            "up",
+            "--no-provision",
+            "--no-destroy-on-error",
+            *((f"--provider={provider}",) if provider else ()),
+        ]
         self._stream(words, UP_LIMIT, progress)
 
     def resume(self, progress: Progress) -> None:
@@ -157,7 +168,9 @@ class Vagrant:
                 timeout=QUESTION_LIMIT, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise SelabError("Vagrant does not answer.", f"`vagrant {words[0]}` ran for {QUESTION_LIMIT:g} s") from error
+            raise SelabError(
+                "Vagrant does not answer.", f"`vagrant {words[0]}` ran for {QUESTION_LIMIT:g} s"
+            ) from error
         if done.returncode:
             raise _explained(words[0], done.returncode, done.stdout + done.stderr, self.log)
         return done.stdout
@@ -169,10 +182,14 @@ class Vagrant:
             log.write(f"\n$ vagrant {' '.join(words)}\n")
             deadline = time.monotonic() + limit
             while True:
-                found = child.expect(["[\r\n]+", pexpect.EOF, pexpect.TIMEOUT], timeout=max(0.1, deadline - time.monotonic()))
+                found = child.expect(
+                    ["[\r\n]+", pexpect.EOF, pexpect.TIMEOUT], timeout=max(0.1, deadline - time.monotonic())
+                )
                 if found == 2:
                     raise SelabError(
-                        f"`vagrant {words[0]}` did not end.", f"after {limit:g} s; its last line: {_last_of(lines)}", f"See {self.log}."
+                        f"`vagrant {words[0]}` did not end.",
+                        f"after {limit:g} s; its last line: {_last_of(lines)}",
+                        f"See {self.log}.",
                     )
                 line = _CONTROL.sub("", child.before or "").rstrip()
                 if line and not _PROGRESS.search(line):
@@ -206,7 +223,9 @@ class Vagrant:
 def _vagrant() -> str:
     path = shutil.which("vagrant")
     if path is None:
-        raise SelabError("Vagrant is not installed.", hint="Install vagrant and vagrant-libvirt (script/setup does).")
+        raise SelabError(
+            "Vagrant is not installed.", hint="Install vagrant and vagrant-libvirt (script/setup does)."
+        )
     return path
 
 
@@ -238,9 +257,18 @@ def _last(output: str) -> str:
 
 def _explained(command: str, code: int | None, output: str, log: Path) -> SelabError:
     if _NOT_READY in output:
-        return NotReady("The VM is not ready for a login.", f"`vagrant {command}`: {_NOT_READY}", "`selab vm console` shows what it does.")
+        return NotReady(
+            "The VM is not ready for a login.",
+            f"`vagrant {command}`: {_NOT_READY}",
+            "`selab vm console` shows what it does.",
+        )
     for pattern, what, hint in TROUBLES:
         if found := pattern.search(output):
-            line = next((line for line in output.splitlines() if found.group(0).splitlines()[0] in line), found.group(0))
+            line = next(
+                (line for line in output.splitlines() if found.group(0).splitlines()[0] in line),
+                found.group(0),
+            )
             return SelabError(what, f"`vagrant {command}`: {line.strip()[:200]}", hint)
-    return SelabError(f"`vagrant {command}` failed.", f"exit code {code}: {_last(output)}", f"Its whole output is in {log}.")
+    return SelabError(
+        f"`vagrant {command}` failed.", f"exit code {code}: {_last(output)}", f"Its whole output is in {log}."
+    )

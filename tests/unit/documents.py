@@ -28,8 +28,14 @@ def document(**more: Any) -> RunDocument:
         "policy": "web",
         "digest": "d",
         "base": "b",
-        "label": {"requested": "system_u:system_r:web_t:s0:c1,c2", "actual": "system_u:system_r:web_t:s0:c1,c2"},
-        "steps": [{"name": "page", "ok": False, "seconds": 1.5, "detail": "no answer"}, {"name": "log", "ok": True, "seconds": 0.1}],
+        "label": {
+            "requested": "system_u:system_r:web_t:s0:c1,c2",
+            "actual": "system_u:system_r:web_t:s0:c1,c2",
+        },
+        "steps": [
+            {"name": "page", "ok": False, "seconds": 1.5, "detail": "no answer"},
+            {"name": "log", "ok": True, "seconds": 0.1},
+        ],
         "denials": [DENIAL],
         "verdict": "FAIL",
         "reasons": ["step 'page' failed: no answer", "1 unexpected denial"],

@@ -11,7 +11,11 @@ from selab.guest import RUN_TIMEOUT, Completed, Guest
 from selab.policy import base
 from selab.progress import Progress
 
-STORE = "signature s\ntype test\npolicyvers 33\nmls 1\nexpand 0\nstore\ns\n" + "a" * 64 + "  modules/100/base/cil\n"
+STORE = (
+    "signature s\ntype test\npolicyvers 33\nmls 1\nexpand 0\nstore\ns\n"
+    + "a" * 64
+    + "  modules/100/base/cil\n"
+)
 STATUS = "enabled 1\npid 400\nlost 0\n"
 LABEL = "system_u:system_r:web_t:s0:c1,c2"
 RECORD = 11
@@ -28,7 +32,9 @@ def keep_base(cache: Path) -> None:
     }.items():
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text)
-    (directory / "base.json").write_text(json.dumps({"dangling": [], "left_out": [], "sizes": base._sizes(directory)}))
+    (directory / "base.json").write_text(
+        json.dumps({"dangling": [], "left_out": [], "sizes": base._sizes(directory)})
+    )
 
 
 class ObedientGuest:
@@ -82,8 +88,13 @@ class ObedientGuest:
             self.marks = [words[0]]
             return f"{STATUS}log 77 1000\n"
         if "echo window" in script:
-            begin, end = (_mark(serial, mark) for serial, mark in zip((RECORD - 1, RECORD + 100), (*self.marks, words[0]), strict=True))
-            return f"{STATUS.replace('lost 0', f'lost {self.lost}')}mode 1\nwindow\n{begin}{self.records}{end}"
+            begin, end = (
+                _mark(serial, mark)
+                for serial, mark in zip((RECORD - 1, RECORD + 100), (*self.marks, words[0]), strict=True)
+            )
+            return (
+                f"{STATUS.replace('lost 0', f'lost {self.lost}')}mode 1\nwindow\n{begin}{self.records}{end}"
+            )
         return ""
 
 

@@ -34,8 +34,12 @@ def scripts(lab: Project, *, borrowed: bool, keep: bool = False) -> list[str]:
     return [" ".join(words) for words in guest.asked]
 
 
-@pytest.mark.parametrize(("borrowed", "keep", "left"), [(True, False, True), (True, True, False), (False, False, False)])
-def test_the_base_policy_is_loaded_again_at_the_end_on_somebodys_machine(lab: Project, borrowed: bool, keep: bool, left: bool) -> None:
+@pytest.mark.parametrize(
+    ("borrowed", "keep", "left"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_the_base_policy_is_loaded_again_at_the_end_on_somebodys_machine(
+    lab: Project, borrowed: bool, keep: bool, left: bool
+) -> None:
     assert ("load_policy" in scripts(lab, borrowed=borrowed, keep=keep)[-1]) is left
 
 
@@ -60,10 +64,18 @@ def switched(tmp_path: Path, installed: bool, *words: str) -> tuple[int, str]:
     for place in ("/sys/fs/selinux", "/run/selab", "/usr/local/lib"):
         script = script.replace(place, f"{tmp_path}{place}")
     environment = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
-    done = subprocess.run(["sh", "-c", script, "sh", "1", "any", "60", *words], capture_output=True, text=True, timeout=20, env=environment)
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", "1", "any", "60", *words],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env=environment,
+    )
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize(("installed", "word", "code"), [(False, "optional", 0), (True, "optional", 8), (False, "", 8)])
+@pytest.mark.parametrize(
+    ("installed", "word", "code"), [(False, "optional", 0), (True, "optional", 8), (False, "", 8)]
+)
 def test_a_guard_that_is_there_is_armed(tmp_path: Path, installed: bool, word: str, code: int) -> None:
     assert switched(tmp_path, installed, word)[0] == code

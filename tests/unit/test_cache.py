@@ -20,13 +20,21 @@ class Notes(Silent):
 
 
 def test_who_waits_too_long_is_told_for_whom(tmp_path: Path) -> None:
-    with alone(tmp_path / "x", 1, "counting"), pytest.raises(SelabError, match="still counting"), alone(tmp_path / "x", 0.1, "counting"):
+    with (
+        alone(tmp_path / "x", 1, "counting"),
+        pytest.raises(SelabError, match="still counting"),
+        alone(tmp_path / "x", 0.1, "counting"),
+    ):
         pass
 
 
 def test_who_waits_says_so(tmp_path: Path) -> None:
     notes = Notes()
-    with alone(tmp_path / "x", 1, ""), pytest.raises(SelabError), alone(tmp_path / "x", 0.1, "counting", Progress(notes)):
+    with (
+        alone(tmp_path / "x", 1, ""),
+        pytest.raises(SelabError),
+        alone(tmp_path / "x", 0.1, "counting", Progress(notes)),
+    ):
         pass
     assert notes.said == ["Waiting for another selab, which is counting."]
 

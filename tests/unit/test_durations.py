@@ -38,7 +38,10 @@ def test_the_last_time_counts(tmp_path: Path) -> None:
     ("one", "other"),
     [
         ("Round 1: permissive", "Round 2: permissive"),
-        ("Getting the image selab/httpd:85dcaccf43ee into", "Getting the image selab/httpd:6ef0043337d7 into"),
+        (
+            "Getting the image selab/httpd:85dcaccf43ee into",
+            "Getting the image selab/httpd:6ef0043337d7 into",
+        ),
         ("Getting the image nginx:1.26 into", "Getting the image nginx:1.27 into"),
         ("Building the box selab-debian13-22002717756c", "Building the box selab-debian13-0123456789ab"),
     ],
@@ -51,7 +54,10 @@ def test_what_differs_from_time_to_time_does_not_count(one: str, other: str) -> 
     ("one", "other"),
     [
         ("Round 1: permissive", "Round 1: enforcing"),
-        ("Getting the image selab/httpd:85dcaccf43ee into", "Getting the image selab/redis:85dcaccf43ee into"),
+        (
+            "Getting the image selab/httpd:85dcaccf43ee into",
+            "Getting the image selab/redis:85dcaccf43ee into",
+        ),
         ("Checking web", "Checking db"),
     ],
 )

@@ -26,21 +26,37 @@ from selab.scenario import Scenario
 from selab.verdict import Verdict
 from tests.unit.documents import DENIAL, document
 
-LINE = (
-    b'type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:web_t:s0:c1,c2 tcontext=u:r:etc_t:s0 tclass=file'
-)
+LINE = b'type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:web_t:s0:c1,c2 tcontext=u:r:etc_t:s0 tclass=file'
 
 
 def finished(number: int, scenario: str = "web") -> Run:
     label = ContainerLabel("web_t", "s0:c1,c2")
-    plan = Plan(Request(scenario), Scenario(image="x"), Image("x", None), PolicyModule("web", Path(), {"te": b"policy_module(web, 1.0)\n"}))
+    plan = Plan(
+        Request(scenario),
+        Scenario(image="x"),
+        Image("x", None),
+        PolicyModule("web", Path(), {"te": b"policy_module(web, 1.0)\n"}),
+    )
     plan.scenario._name = scenario
     outcome = Outcome([StepResult("page", True, 1.0)], [], [], frozenset({label.context}))
     window = Window((LINE,), (), True)
     attribution = attribute(window.lines, Scope("web_t", "s0:c1,c2", frozenset()))
     started = datetime.datetime(2026, 11, 23, 22, 0, number % 60, tzinfo=datetime.UTC)
     loaded = LoadedPolicy("d", True, "", frozenset())
-    return Run(f"run-{number:04}", plan, label, loaded, "b", outcome, window, attribution, Verdict.FAIL, ("why",), started, {"audit": 0.1})
+    return Run(
+        f"run-{number:04}",
+        plan,
+        label,
+        loaded,
+        "b",
+        outcome,
+        window,
+        attribution,
+        Verdict.FAIL,
+        ("why",),
+        started,
+        {"audit": 0.1},
+    )
 
 
 @pytest.fixture
@@ -51,13 +67,21 @@ def history(tmp_path: Path) -> History:
 def test_a_run_is_found_again_with_its_policy_and_records(history: History) -> None:
     document = history.add(finished(1))
     stored = history.find("run-0001")
-    assert (stored.document, stored.sources, stored.records) == (document, {"te": "policy_module(web, 1.0)\n"}, (LINE,))
+    assert (stored.document, stored.sources, stored.records) == (
+        document,
+        {"te": "policy_module(web, 1.0)\n"},
+        (LINE,),
+    )
 
 
 def test_the_last_run_is_the_newest(history: History) -> None:
     for number in (1, 2, 3):
         history.add(finished(number))
-    assert [history.find(name).document.run for name in ("last", "last~1", "last~2")] == ["run-0003", "run-0002", "run-0001"]
+    assert [history.find(name).document.run for name in ("last", "last~1", "last~2")] == [
+        "run-0003",
+        "run-0002",
+        "run-0001",
+    ]
 
 
 def test_the_run_before_is_of_the_same_scenario(history: History) -> None:
@@ -87,7 +111,9 @@ def test_a_file_that_is_no_database_is_explained(history: History) -> None:
         history.find("last")
 
 
-def test_a_history_on_a_full_disk_is_not_to_be_moved_away(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_on_a_full_disk_is_not_to_be_moved_away(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
     history.add(finished(1))
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
@@ -132,7 +158,11 @@ def test_a_write_that_was_cut_off_leaves_what_was_there(history: History) -> Non
 def test_denials_are_compared_by_permission() -> None:
     before = document(denials=[DENIAL | {"permissions": ["name_bind", "bind"]}])
     found = compare(before, document(denials=[DENIAL | {"permissions": ["name_bind", "listen"]}]))
-    assert [[key.permission for key in keys] for keys in (found.gone, found.new, found.remaining)] == [["bind"], ["listen"], ["name_bind"]]
+    assert [[key.permission for key in keys] for keys in (found.gone, found.new, found.remaining)] == [
+        ["bind"],
+        ["listen"],
+        ["name_bind"],
+    ]
 
 
 def test_the_same_denials_are_said_to_be_the_same() -> None:
@@ -140,4 +170,7 @@ def test_the_same_denials_are_said_to_be_the_same() -> None:
 
 
 def test_what_changed_is_counted() -> None:
-    assert change_in_words(document(), document(denials=[])) == "0 denials: 1 gone, 0 new, 0 remaining since the run before"
+    assert (
+        change_in_words(document(), document(denials=[]))
+        == "0 denials: 1 gone, 0 new, 0 remaining since the run before"
+    )

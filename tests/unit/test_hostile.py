@@ -29,7 +29,11 @@ ATTACKS = [
     "-v", "--", "-", "-v/:/host", "--security-opt=label=disable", "..", "../..", "/etc", "a/../../..", "x:ro", "x,y", ":", "ü", "日本語",
     "\ud800", "\u202e", "\u2028", "", " ", "none", "keep", "0", "1e9", "s0:c1,c2 --privileged", "label=disable", "x\n--privileged",
 ]  # fmt: skip
-HOSTILE = st.one_of(st.sampled_from(ATTACKS), st.text(max_size=12), st.tuples(st.sampled_from(ATTACKS), st.text(max_size=4)).map("".join))
+HOSTILE = st.one_of(
+    st.sampled_from(ATTACKS),
+    st.text(max_size=12),
+    st.tuples(st.sampled_from(ATTACKS), st.text(max_size=4)).map("".join),
+)
 FINE = "mark"
 
 
@@ -133,7 +137,11 @@ def paths() -> set[str]:
     def walk(node: dict[str, Any], above: str) -> set[str]:
         node = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
         found = {above} if node.get("type") == "string" else set()
-        for part in (*node.get("anyOf", ()), *node.get("prefixItems", ()), *(node[k] for k in ("items",) if isinstance(node.get(k), dict))):
+        for part in (
+            *node.get("anyOf", ()),
+            *node.get("prefixItems", ()),
+            *(node[k] for k in ("items",) if isinstance(node.get(k), dict)),
+        ):
             found |= walk(part, above)
         if isinstance(node.get("additionalProperties"), dict):
             found |= walk(node["additionalProperties"], above)
@@ -149,9 +157,22 @@ def test_no_field_that_holds_text_is_forgotten() -> None:
         "steps.name": "step.name",
         "expect.denials": "denials",
         "environment": "environment, value",
-        **{f"steps.{name}": name for name in ("http.path", "http.contains", "exec.argv", "exec.contains", "guest.argv", "log.pattern")},
+        **{
+            f"steps.{name}": name
+            for name in (
+                "http.path",
+                "http.contains",
+                "exec.argv",
+                "exec.contains",
+                "guest.argv",
+                "log.pattern",
+            )
+        },
         "steps.guest.contains": "exec.contains",
-        **{f"expect.denials.{name}": f"denial.{name}" for name in ("source", "target", "class", "permissions", "path", "as", "reason")},
+        **{
+            f"expect.denials.{name}": f"denial.{name}"
+            for name in ("source", "target", "class", "permissions", "path", "as", "reason")
+        },
     }
     assert {known.get(path, path) for path in paths()} <= set(FIELDS)
 
@@ -166,17 +187,24 @@ def test_a_field_with_a_plain_value_leads_to_a_run(lab: Project, name: str) -> N
 @example(value="$(touch made)")
 @example(value="--privileged")
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_a_field_is_refused_or_is_one_word_and_never_a_scripts_text(lab: Project, name: str, value: str) -> None:
+def test_a_field_is_refused_or_is_one_word_and_never_a_scripts_text(
+    lab: Project, name: str, value: str
+) -> None:
     field = FIELDS[name]
     found = asked(lab, field, value)
     if found is None or (name == "volumes.label" and value in ("keep", "private", "shared", "contexts")):
         return
     if name in HERE:
-        assert {word for argv in found for word in argv} <= {word for fine in (field.fine, "") for word in _words(lab, field, fine)}
+        assert {word for argv in found for word in argv} <= {
+            word for fine in (field.fine, "") for word in _words(lab, field, fine)
+        }
     elif name == "user" and not value:
         assert "--user" not in [word for argv in found for word in argv]
     else:
-        expected = [word if _is_script(word) else word.replace(field.fine, field.becomes(value)) for word in _words(lab, field, field.fine)]
+        expected = [
+            word if _is_script(word) else word.replace(field.fine, field.becomes(value))
+            for word in _words(lab, field, field.fine)
+        ]
         assert [word for argv in found for word in argv] == expected
 
 
@@ -218,7 +246,9 @@ CONFIG = {
 @pytest.mark.parametrize("name", CONFIG)
 @given(value=HOSTILE)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_a_field_of_the_project_is_refused_or_is_no_option_and_one_line(tmp_path: Path, name: str, value: str) -> None:
+def test_a_field_of_the_project_is_refused_or_is_no_option_and_one_line(
+    tmp_path: Path, name: str, value: str
+) -> None:
     (tmp_path / "selab.yaml").write_text(json.dumps(CONFIG[name](value)))
     try:
         config = find_project(tmp_path).config

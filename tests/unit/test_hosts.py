@@ -48,8 +48,25 @@ REACH = {
 """Modules that cannot be imported where there is no terminal as Unix has it."""
 
 LINUX_ATTRIBUTES = {
-    *("os.getxattr", "os.setxattr", "os.listxattr", "os.removexattr", "os.memfd_create", "os.sched_getaffinity", "os.sched_setaffinity"),
-    *("os.unshare", "os.setns", "os.pidfd_open", "os.splice", "os.O_TMPFILE", "os.O_PATH", "select.epoll", "signal.SIGPWR"),
+    *(
+        "os.getxattr",
+        "os.setxattr",
+        "os.listxattr",
+        "os.removexattr",
+        "os.memfd_create",
+        "os.sched_getaffinity",
+        "os.sched_setaffinity",
+    ),
+    *(
+        "os.unshare",
+        "os.setns",
+        "os.pidfd_open",
+        "os.splice",
+        "os.O_TMPFILE",
+        "os.O_PATH",
+        "select.epoll",
+        "signal.SIGPWR",
+    ),
 }
 LINUX_PLACES = ("/proc", "/sys", "/run", "/dev/kvm", "/etc", "/usr/share", "/var")
 """Where nothing is on other systems, or something else."""
@@ -70,9 +87,39 @@ POSIX_MODULES = {
     "spwd",
 }
 POSIX_ATTRIBUTES = {
-    *("os.geteuid", "os.getuid", "os.getgid", "os.getegid", "os.chown", "os.lchown", "os.mkfifo", "os.mknod", "os.fork", "os.forkpty"),
-    *("os.killpg", "os.setsid", "os.getpgid", "os.sysconf", "os.uname", "os.nice", "os.getloadavg", "os.openpty", "os.O_NONBLOCK"),
-    *("os.execv", "os.execvp", "select.poll", "signal.SIGKILL", "signal.SIGHUP", "signal.SIGALRM", "signal.pthread_sigmask", "os.chroot"),
+    *(
+        "os.geteuid",
+        "os.getuid",
+        "os.getgid",
+        "os.getegid",
+        "os.chown",
+        "os.lchown",
+        "os.mkfifo",
+        "os.mknod",
+        "os.fork",
+        "os.forkpty",
+    ),
+    *(
+        "os.killpg",
+        "os.setsid",
+        "os.getpgid",
+        "os.sysconf",
+        "os.uname",
+        "os.nice",
+        "os.getloadavg",
+        "os.openpty",
+        "os.O_NONBLOCK",
+    ),
+    *(
+        "os.execv",
+        "os.execvp",
+        "select.poll",
+        "signal.SIGKILL",
+        "signal.SIGHUP",
+        "signal.SIGALRM",
+        "signal.pthread_sigmask",
+        "os.chroot",
+    ),
 }
 
 
@@ -95,8 +142,16 @@ def named(tree: ast.AST) -> Iterator[str]:
 def places(tree: ast.AST) -> Iterator[str]:
     """The absolute paths of this machine: what `Path` and `open` are called with. What is said to a guest is text."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Path", "open"):
-            yield from (word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str))
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("Path", "open")
+        ):
+            yield from (
+                word.value
+                for word in node.args
+                if isinstance(word, ast.Constant) and isinstance(word.value, str)
+            )
 
 
 def linux_only(tree: ast.AST) -> set[str]:
@@ -137,7 +192,8 @@ def test_each_way_to_use_one_is_seen(source: str, found: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "found"), [("Path('/proc/x')", {"/proc/x"}), ("run('cat /proc/x')", set()), ("os.getxattr(x)", {"os.getxattr"})]
+    ("source", "found"),
+    [("Path('/proc/x')", {"/proc/x"}), ("run('cat /proc/x')", set()), ("os.getxattr(x)", {"os.getxattr"})],
 )
 def test_each_way_to_a_place_of_linux_is_seen(source: str, found: set[str]) -> None:
     assert linux_only(ast.parse(source)) == found
@@ -165,7 +221,11 @@ print("\\n".join(failed))
 
 
 def modules() -> list[str]:
-    names = [".".join(("selab", *path.relative_to(ROOT).with_suffix("").parts)) for path in files() if path.name != "__init__.py"]
+    names = [
+        ".".join(("selab", *path.relative_to(ROOT).with_suffix("").parts))
+        for path in files()
+        if path.name != "__init__.py"
+    ]
     return [name for name in names if name not in (*REACH, "selab.__main__", "selab.policy.restore_labels")]
 
 
@@ -173,7 +233,13 @@ def failed(names: list[str]) -> list[str]:
     """The modules that cannot be imported where the others' modules are missing."""
     missing = ",".join(sorted(POSIX_MODULES - {"posix", "curses", "readline"}))  # the interpreter's own
     words = [missing, ",".join(sorted(POSIX_ATTRIBUTES - {"os.sysconf", "os.uname"})), ",".join(names)]
-    done = subprocess.run([sys.executable, "-c", _ELSEWHERE, *words], capture_output=True, text=True, timeout=120, cwd=ROOT.parent)
+    done = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE, *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT.parent,
+    )
     assert done.returncode == 0, done.stderr
     return [line for line in done.stdout.splitlines() if line]
 
@@ -183,7 +249,9 @@ def test_every_other_module_is_imported_where_they_are_missing() -> None:
 
 
 def test_that_guard_sees_one_that_is_not() -> None:
-    assert [line.partition(":")[0] for line in failed(["selab.vm.console", "selab.vm.ssh"])] == ["selab.vm.console"]
+    assert [line.partition(":")[0] for line in failed(["selab.vm.console", "selab.vm.ssh"])] == [
+        "selab.vm.console"
+    ]
 
 
 # --- which provider ---------------------------------------------------------------------------------------------------------------
@@ -200,7 +268,9 @@ def test_that_guard_sees_one_that_is_not() -> None:
         ("win32", set(), "virtualbox"),
     ],
 )
-def test_a_system_gets_the_provider_that_it_can_have(monkeypatch: pytest.MonkeyPatch, system: str, there: set[str], wanted: str) -> None:
+def test_a_system_gets_the_provider_that_it_can_have(
+    monkeypatch: pytest.MonkeyPatch, system: str, there: set[str], wanted: str
+) -> None:
     monkeypatch.setattr(provider.sys, "platform", system)
     monkeypatch.setattr(provider.shutil, "which", lambda program: program if program in there else None)
     assert provider.default_provider() == wanted

@@ -20,7 +20,9 @@ def test_it_makes_a_project_whose_scenario_can_be_planned(tmp_path: Path) -> Non
 
 def test_it_says_what_it_wrote(tmp_path: Path) -> None:
     written = init(tmp_path)
-    assert sorted(written) == sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert sorted(written) == sorted(
+        str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()
+    )
 
 
 def test_where_a_file_is_there_nothing_is_written(tmp_path: Path) -> None:

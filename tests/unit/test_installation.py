@@ -25,7 +25,9 @@ def test_the_one_scenario_of_a_policy_proves_it(project: Project) -> None:
 
 
 @pytest.mark.parametrize(("policies", "detail"), [({}, "No scenario"), ({"a": "web", "b": "web"}, "a, b")])
-def test_without_exactly_one_the_user_is_asked(project: Project, policies: dict[str, str], detail: str) -> None:
+def test_without_exactly_one_the_user_is_asked(
+    project: Project, policies: dict[str, str], detail: str
+) -> None:
     scenarios(project, **policies)
     with pytest.raises(InputError) as caught:
         scenario_for(project, "web")
@@ -53,7 +55,9 @@ def test_what_is_not_installed_is_not_uninstalled(project: Project) -> None:
 
 def test_what_semodule_says_is_told() -> None:
     guest = FakeGuest()
-    guest.answer("semodule", code=1, err="\nFailed to resolve typeattributeset statement at web:3\nsemodule: Failed!\n")
+    guest.answer(
+        "semodule", code=1, err="\nFailed to resolve typeattributeset statement at web:3\nsemodule: Failed!\n"
+    )
     with pytest.raises(InputError) as caught:
         store.install(guest, {"web": b"pp"})
     assert caught.value.detail == "Failed to resolve typeattributeset statement at web:3"

@@ -19,7 +19,14 @@ from selab.project import Project
 from tests.unit.documents import DENIAL, document
 from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
 
-SHADOW = {**DENIAL, "target": "shadow_t", "class": "file", "permissions": ["open", "read"], "comm": "cat\x1b[31m", "path": "/etc/shadow"}
+SHADOW = {
+    **DENIAL,
+    "target": "shadow_t",
+    "class": "file",
+    "permissions": ["open", "read"],
+    "comm": "cat\x1b[31m",
+    "path": "/etc/shadow",
+}
 
 
 @pytest.fixture
@@ -98,7 +105,9 @@ def test_a_failure_says_nothing_that_a_terminal_would_act_on(result: Callable[..
     assert "\x1b" not in str(error.value)
 
 
-def test_the_command_finds_the_project_from_elsewhere(result: Callable[..., Result], project: Project, tmp_path: Path) -> None:
+def test_the_command_finds_the_project_from_elsewhere(
+    result: Callable[..., Result], project: Project, tmp_path: Path
+) -> None:
     assert result().command("explain") == f"selab -C {project.root} explain 20261123-220000-abcd"
 
 
@@ -109,7 +118,13 @@ def test_a_pass_is_no_fail(result: Callable[..., Result]) -> None:
 
 @pytest.mark.parametrize(
     "wanted",
-    [{}, {"source": "web_t"}, {"target": "shadow_t", "tclass": "file"}, {"permission": "open"}, {"source": "web_t", "permission": "read"}],
+    [
+        {},
+        {"source": "web_t"},
+        {"target": "shadow_t", "tclass": "file"},
+        {"permission": "open"},
+        {"source": "web_t", "permission": "read"},
+    ],
 )
 def test_what_was_denied_is_found(wanted: dict[str, str], result: Callable[..., Result]) -> None:
     result(denials=[SHADOW]).assert_denied(**wanted)
@@ -117,7 +132,9 @@ def test_what_was_denied_is_found(wanted: dict[str, str], result: Callable[..., 
         result(denials=[SHADOW]).assert_not_denied(**wanted)
 
 
-@pytest.mark.parametrize("wanted", [{"source": "other_t"}, {"target": "self"}, {"permission": "write"}, {"tclass": "dir"}])
+@pytest.mark.parametrize(
+    "wanted", [{"source": "other_t"}, {"target": "self"}, {"permission": "write"}, {"tclass": "dir"}]
+)
 def test_what_was_not_denied_is_not_found(wanted: dict[str, str], result: Callable[..., Result]) -> None:
     result(denials=[SHADOW]).assert_not_denied(**wanted)
     with pytest.raises(AssertionError, match="was not denied"):
@@ -140,8 +157,12 @@ def test_an_unknown_word_is_refused() -> None:
         Pattern(taget="shadow_t")  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("wanted", [{"source": "web"}, {"target": "shadow"}, {"tclass": "fil"}, {"permission": "raed"}])
-def test_a_name_that_the_policy_lacks_cannot_be_said_not_to_be_denied(wanted: dict[str, str], laboratory: Laboratory) -> None:
+@pytest.mark.parametrize(
+    "wanted", [{"source": "web"}, {"target": "shadow"}, {"tclass": "fil"}, {"permission": "raed"}]
+)
+def test_a_name_that_the_policy_lacks_cannot_be_said_not_to_be_denied(
+    wanted: dict[str, str], laboratory: Laboratory
+) -> None:
     done = laboratory.run("web")
     with pytest.raises(InputError, match="The policy in force has no"):
         done.assert_not_denied(**wanted)

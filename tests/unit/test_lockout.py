@@ -28,7 +28,10 @@ class Machine:
 
 
 def test_what_had_to_be_undone_is_told_with_what_went_wrong_first() -> None:
-    with pytest.raises(LockedOut) as caught, undone(Machine("Given back."), "web", Mode.ENFORCING, Progress()):
+    with (
+        pytest.raises(LockedOut) as caught,
+        undone(Machine("Given back."), "web", Mode.ENFORCING, Progress()),
+    ):
         try:
             raise Unreachable("The connection broke.", "during `true`")
         finally:
@@ -43,7 +46,9 @@ def test_a_guest_in_order_leaves_the_error_as_it_is() -> None:
     assert machine.asked == 1
 
 
-@pytest.mark.parametrize(("error", "mode"), [(InputError("no"), Mode.ENFORCING), (Unreachable("no"), Mode.PERMISSIVE)])
+@pytest.mark.parametrize(
+    ("error", "mode"), [(InputError("no"), Mode.ENFORCING), (Unreachable("no"), Mode.PERMISSIVE)]
+)
 def test_what_no_candidate_did_is_nobodys_lock_out(error: SelabError, mode: Mode) -> None:
     machine = Machine("Given back.")
     with pytest.raises(type(error)), undone(machine, "web", mode, Progress()):

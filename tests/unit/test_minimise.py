@@ -20,7 +20,14 @@ TE = "".join(f"allow a_t {name}_t:file read;\n" for name in NAMES)
 
 
 def entry(name: str) -> dict[str, object]:
-    asked = {"source": "a_t", "target": f"{name}_t", "class": "file", "permissions": ["read"], "count": 1, "permissive": True}
+    asked = {
+        "source": "a_t",
+        "target": f"{name}_t",
+        "class": "file",
+        "permissions": ["read"],
+        "count": 1,
+        "permissive": True,
+    }
     return {**asked, "evidence": [("u:r:a_t:s0", f"u:r:{name}_t:s0")]}
 
 
@@ -30,7 +37,9 @@ class FakeBench:
 
     def __init__(self, tried: Iterable[str], *, budget: int = 20, **more: Iterable[str]) -> None:
         self.tried = frozenset(tried)
-        self.late, self.silent, self.hidden = (frozenset(more.get(name, ())) for name in ("late", "silent", "hidden"))
+        self.late, self.silent, self.hidden = (
+            frozenset(more.get(name, ())) for name in ("late", "silent", "hidden")
+        )
         self.progress, self.budget, self.runs, self.questions = Progress(), budget, [], 0
 
     def run(self, te: str, mode: Mode = Mode.ENFORCING) -> RunDocument:
@@ -41,7 +50,9 @@ class FakeBench:
         failed = denied | missing & self.silent
         hidden = missing & self.hidden if failed and not denied and mode is Mode.ENFORCING else set()
         verdict = Verdict.FAIL if failed else Verdict.PASS
-        self.runs.append(document(verdict=verdict, mode=mode, denials=[*map(entry, denied)], hidden=[*map(entry, hidden)]))
+        self.runs.append(
+            document(verdict=verdict, mode=mode, denials=[*map(entry, denied)], hidden=[*map(entry, hidden)])
+        )
         return self.runs[-1]
 
     def passes(self, te: str) -> bool:
@@ -49,7 +60,11 @@ class FakeBench:
 
     def ask(self, te: str, asked: Iterable[Access]) -> Replay:
         self.questions += 1
-        return Replay(tuple(Decision(one, Cause.NONE if one.target.split(":")[2] in te else Cause.RULE) for one in asked))
+        return Replay(
+            tuple(
+                Decision(one, Cause.NONE if one.target.split(":")[2] in te else Cause.RULE) for one in asked
+            )
+        )
 
 
 def left(bench: FakeBench) -> tuple[str, ...]:
@@ -103,7 +118,10 @@ def test_each_part_that_is_left_says_what_it_is_needed_for() -> None:
     search = Search(FakeBench({"two"}, silent={"four"}), TE)  # type: ignore[arg-type]
     search.go()
     reasons = {part.text.split()[2]: reason for part, reason in search.reasons.items()}
-    assert (reasons["two_t:file"], reasons["four_t:file"].split(":")[0]) == ("a_t two_t:file read", "without it")
+    assert (reasons["two_t:file"], reasons["four_t:file"].split(":")[0]) == (
+        "a_t two_t:file read",
+        "without it",
+    )
 
 
 def test_what_was_proven_is_kept_where_the_runs_are_spent() -> None:

@@ -38,7 +38,9 @@ def test_a_label_that_nobody_saw_is_a_doubt() -> None:
 
 def test_docker_that_stops_answering_is_a_doubt() -> None:
     steps = [StepResult("get", False, 0.1, "Cannot connect to the Docker daemon at x")]
-    assert concluded(LABEL, labels=frozenset({LABEL.context}), steps=steps).doubts == ["Docker stopped answering at the step 'get'"]
+    assert concluded(LABEL, labels=frozenset({LABEL.context}), steps=steps).doubts == [
+        "Docker stopped answering at the step 'get'"
+    ]
 
 
 def test_a_container_that_was_refused_has_no_label_to_doubt() -> None:
@@ -57,7 +59,11 @@ def test_a_label_that_only_denials_show_is_not_enough_for_a_pass() -> None:
 
 def test_a_level_that_another_container_may_have_shows_nothing() -> None:
     outcome = concluded(LABEL, LABEL.context)
-    assert (outcome.doubts, outcome.labels, outcome.from_denials) == (label_doubts(LABEL, frozenset()), frozenset(), False)
+    assert (outcome.doubts, outcome.labels, outcome.from_denials) == (
+        label_doubts(LABEL, frozenset()),
+        frozenset(),
+        False,
+    )
 
 
 def test_denials_of_another_domain_alone_show_nothing() -> None:
@@ -66,7 +72,9 @@ def test_denials_of_another_domain_alone_show_nothing() -> None:
 
 
 def test_a_process_in_another_domain_beside_the_one_that_was_asked_for_is_a_doubt() -> None:
-    assert concluded(DRAWN, DRAWN.context, OTHER).doubts == [f"a process of the container ran as {OTHER}, not as web_t:s0:c1,c2"]
+    assert concluded(DRAWN, DRAWN.context, OTHER).doubts == [
+        f"a process of the container ran as {OTHER}, not as web_t:s0:c1,c2"
+    ]
 
 
 def test_a_label_that_was_read_is_not_from_denials() -> None:

@@ -45,7 +45,9 @@ def tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 
     (pytester.path / "scenarios").mkdir()
     pytester.makefile(".yaml", selab="")
-    (pytester.path / "scenarios" / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1", "label": {"type": "web_t"}}))
+    (pytester.path / "scenarios" / "web.yaml").write_text(
+        json.dumps({"image": "registry.test/x:1", "label": {"type": "web_t"}})
+    )
     keep_base(pytester.path / "cache")
     monkeypatch.setenv("SELAB_CACHE", str(pytester.path / "cache"))
     monkeypatch.setenv("PATH", "")
@@ -65,13 +67,17 @@ def test_a_test_of_a_policy_passes(tests: pytest.Pytester) -> None:
 def test_a_failure_shows_the_test_and_no_more_of_selab_than_it_says(tests: pytest.Pytester) -> None:
     tests.makepyfile("def test_web(selab):\n    selab.run('web').assert_fail()\n")
     said = run(tests).stdout
-    said.fnmatch_lines([">*assert_fail()", "E*AssertionError: web under none, enforcing: PASS (run *", "E*FAIL was expected"])
+    said.fnmatch_lines(
+        [">*assert_fail()", "E*AssertionError: web under none, enforcing: PASS (run *", "E*FAIL was expected"]
+    )
     said.no_fnmatch_line("*laboratory.py*")
 
 
 def test_what_was_not_seen_is_told_apart(tests: pytest.Pytester) -> None:
     tests.makepyfile("def test_web(selab):\n    selab.run('web', mode='permissive').assert_fail()\n")
-    run(tests).stdout.fnmatch_lines(["E*selab.laboratory.Inconclusive: web under none, permissive: ERROR (run *"])
+    run(tests).stdout.fnmatch_lines(
+        ["E*selab.laboratory.Inconclusive: web under none, permissive: ERROR (run *"]
+    )
 
 
 def test_the_project_may_lie_elsewhere(tests: pytest.Pytester) -> None:
@@ -95,7 +101,9 @@ def test_without_a_project_it_says_how_to_name_one(tests: pytest.Pytester) -> No
     result.stdout.no_fnmatch_line("During handling *")
 
 
-@pytest.mark.parametrize(("words", "gone"), [([], False), (["--selab-destroy"], True)], ids=["left", "destroyed"])
+@pytest.mark.parametrize(
+    ("words", "gone"), [([], False), (["--selab-destroy"], True)], ids=["left", "destroyed"]
+)
 def test_the_vm_is_left_unless_it_is_not_wanted(words: list[str], gone: bool, tests: pytest.Pytester) -> None:
     assert ("the VM is gone" in run(tests, "-s", *words).stdout.str()) is gone
 
@@ -114,5 +122,7 @@ def test_loading_it_imports_nothing_of_selab() -> None:
 
 
 def test_selab_needs_no_pytest() -> None:
-    script = "import sys; sys.modules['pytest'] = None; import selab.laboratory, selab.cli.root, selab.cli.run"
+    script = (
+        "import sys; sys.modules['pytest'] = None; import selab.laboratory, selab.cli.root, selab.cli.run"
+    )
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0

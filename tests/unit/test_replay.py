@@ -30,4 +30,7 @@ def test_what_would_be_allowed_is_counted(base: BasePolicy, tools: Toolchain, tm
     path = tmp_path / "policy"
     path.write_bytes(link(base, [module("web", "(allow web_t etc_t (file (open)))")], tools).binary)
     found = replay(path, accesses([avc("etc_t", "read open"), avc("nobody_t", "read")]))
-    assert found.in_words() == "1 of 3 denials would be allowed now; 2 would not: 1 missing rule, 1 not decidable"
+    assert (
+        found.in_words()
+        == "1 of 3 denials would be allowed now; 2 would not: 1 missing rule, 1 not decidable"
+    )

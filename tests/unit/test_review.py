@@ -64,19 +64,28 @@ def test_an_unknown_policy_is_wrong_input(prepared: Project) -> None:
 
 
 @pytest.mark.parametrize(("function", "id"), [("compiled_all", "compile"), ("linked", "link")])
-def test_a_refusal_is_a_finding_at_its_line(prepared: Project, monkeypatch: pytest.MonkeyPatch, function: str, id: str) -> None:
+def test_a_refusal_is_a_finding_at_its_line(
+    prepared: Project, monkeypatch: pytest.MonkeyPatch, function: str, id: str
+) -> None:
     refuse(monkeypatch, function, f"{prepared.policies}/web.te:2: bad: line")
     found = review(prepared, ["web"], Progress())
     assert (seen(found), found.findings[0].message) == ([(id, "web.te", 2)], "It is refused: bad: line")
 
 
-def test_a_refusal_without_a_line_is_a_finding_about_the_file(prepared: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_without_a_line_is_a_finding_about_the_file(
+    prepared: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refuse(monkeypatch, "linked", "neverallow check failed")
     found = review(prepared, ["web"], Progress())
-    assert (seen(found), found.findings[0].message) == ([("link", "web.te", 0)], "It is refused: neverallow check failed")
+    assert (seen(found), found.findings[0].message) == (
+        [("link", "web.te", 0)],
+        "It is refused: neverallow check failed",
+    )
 
 
-def test_the_compilers_word_gives_way_to_the_lints_about_the_same_line(prepared: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compilers_word_gives_way_to_the_lints_about_the_same_line(
+    prepared: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (prepared.policies / "web.te").write_text(GOOD + "files_red_etc_files(web_t)\n")
     refuse(monkeypatch, "compiled_all", f"{prepared.policies}/web.te:3: syntax error")
     assert seen(review(prepared, ["web"], Progress())) == [("unknown-interface", "web.te", 3)]

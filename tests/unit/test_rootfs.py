@@ -97,7 +97,9 @@ def test_the_digest_changes_with_every_file(image: Path, name: str) -> None:
     assert read_image(image).digest != before
 
 
-def test_the_digest_changes_with_the_mode_and_with_the_builder(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_changes_with_the_mode_and_with_the_builder(
+    image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = read_image(image).digest
     (image / "files/etc/x.conf").chmod(0o755)
     changed = read_image(image).digest
@@ -106,7 +108,10 @@ def test_the_digest_changes_with_the_mode_and_with_the_builder(image: Path, monk
     assert read_image(image).digest not in (before, changed)
 
 
-@pytest.mark.parametrize("name", ["./evil.deb", "/tmp/evil.deb", "-o=x", "?narrow(x)", "~n.", "a,b", "$(id)", "pkg=1", "x/sid", "a;b"])
+@pytest.mark.parametrize(
+    "name",
+    ["./evil.deb", "/tmp/evil.deb", "-o=x", "?narrow(x)", "~n.", "a,b", "$(id)", "pkg=1", "x/sid", "a;b"],
+)
 def test_what_is_not_a_packages_name_is_refused(image: Path, name: str) -> None:
     (image / "packages").write_text(f"apache2\n{name}\n")
     with pytest.raises(InputError, match="is not the name of a package"):
@@ -129,9 +134,16 @@ def test_links_in_an_images_files_are_left_out(image: Path, tmp_path: Path) -> N
     assert [entry.path for entry in read_image(image).files] == ["/etc/x.conf"]
 
 
-def test_an_images_files_are_added_to_the_finished_tar_and_are_never_in_a_file_system_here(builder: Builder) -> None:
-    builder.does('while read -r word; do case $word in */.half-*) tar -cf "$word" -C / etc/hostname;; esac; done <"$SEEN/arguments"\n')
-    overlay = (Entry("/etc/apt/apt.conf.d/99x", b'APT::Update::Pre-Invoke {"touch made";};'), Entry("/var/run/x", b"x"))
+def test_an_images_files_are_added_to_the_finished_tar_and_are_never_in_a_file_system_here(
+    builder: Builder,
+) -> None:
+    builder.does(
+        'while read -r word; do case $word in */.half-*) tar -cf "$word" -C / etc/hostname;; esac; done <"$SEEN/arguments"\n'
+    )
+    overlay = (
+        Entry("/etc/apt/apt.conf.d/99x", b'APT::Update::Pre-Invoke {"touch made";};'),
+        Entry("/var/run/x", b"x"),
+    )
     build_tar(Rootfs("trixie", "essential", ("a",), overlay=overlay), builder.out / "x.tar")
     assert "apt.conf.d" not in (builder.seen / "files").read_text()
     with tarfile.open(builder.out / "x.tar") as tar:
@@ -140,17 +152,22 @@ def test_an_images_files_are_added_to_the_finished_tar_and_are_never_in_a_file_s
 
 def test_an_images_file_stands_in_the_tar_instead_of_the_packages_own(builder: Builder) -> None:
     """Docker refuses a tar that has a path twice."""
-    make = (
-        'while read -r word; do case $word in */.half-*) tar -cf "$word" -C / ./etc/hostname ./etc/hosts;; esac; done <"$SEEN/arguments"\n'
-    )
+    make = 'while read -r word; do case $word in */.half-*) tar -cf "$word" -C / ./etc/hostname ./etc/hosts;; esac; done <"$SEEN/arguments"\n'
     builder.does(make)
-    build_tar(Rootfs("trixie", "essential", ("a",), overlay=(Entry("/etc/hostname", b"ours", 0o755),)), builder.out / "x.tar")
+    build_tar(
+        Rootfs("trixie", "essential", ("a",), overlay=(Entry("/etc/hostname", b"ours", 0o755),)),
+        builder.out / "x.tar",
+    )
     with tarfile.open(builder.out / "x.tar") as tar:
         assert sorted(name.removeprefix("./") for name in tar.getnames()) == ["etc/hostname", "etc/hosts"]
-        assert [(each.mode, each.size) for each in tar.getmembers() if each.name.endswith("hostname")] == [(0o755, 4)]
+        assert [(each.mode, each.size) for each in tar.getmembers() if each.name.endswith("hostname")] == [
+            (0o755, 4)
+        ]
 
 
-def test_an_image_has_nothing_but_an_overlay(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_has_nothing_but_an_overlay(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[Rootfs] = []
     monkeypatch.setattr(rootfs, "build_tar", lambda what, out, stop: seen.append(what))
     source = read_image(image)
@@ -184,7 +201,12 @@ class Options:
     def run(self, argv: list[str], *, input: bytes = b"", timeout: float = 0) -> Completed:
         if argv[0] != "apt-config":
             return Host().run(argv, input=input, timeout=timeout)
-        return Completed(tuple(argv), 0, b'Acquire::http::Proxy "http://p.test:1";\nAPT::Other "1";\nAcquire::Empty "";\n', b"")
+        return Completed(
+            tuple(argv),
+            0,
+            b'Acquire::http::Proxy "http://p.test:1";\nAPT::Other "1";\nAcquire::Empty "";\n',
+            b"",
+        )
 
 
 @dataclass
@@ -201,7 +223,11 @@ class Builder:
         self.program.chmod(0o755)
 
     def build(self, stop: Event | None = None) -> None:
-        build_tar(Rootfs("trixie", "essential", ("a",), files=(Entry("/etc/s", b"1", 0o440),)), self.out / "x.tar", stop)
+        build_tar(
+            Rootfs("trixie", "essential", ("a",), files=(Entry("/etc/s", b"1", 0o440),)),
+            self.out / "x.tar",
+            stop,
+        )
 
 
 @pytest.fixture
@@ -213,7 +239,11 @@ def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
     monkeypatch.setattr(rootfs, "Host", Options)
     monkeypatch.setattr(rootfs, "as_root", list)
     monkeypatch.setattr(rootfs.os, "geteuid", lambda: 1000)
-    for name, value in (("TMPDIR", str(made.place)), ("SEEN", str(made.seen)), ("PATH", f"{made.program.parent}:{os.environ['PATH']}")):
+    for name, value in (
+        ("TMPDIR", str(made.place)),
+        ("SEEN", str(made.seen)),
+        ("PATH", f"{made.program.parent}:{os.environ['PATH']}"),
+    ):
         monkeypatch.setenv(name, value)
     return made
 
@@ -225,7 +255,9 @@ def test_a_tar_is_made_whole(builder: Builder) -> None:
     assert [path.name for path in builder.out.iterdir()] == ["x.tar"]
     assert list(builder.place.iterdir()) == []
     asked = (builder.seen / "arguments").read_text().splitlines()
-    assert [word for word in asked if word.startswith("--aptopt")] == ['--aptopt=Acquire::http::Proxy "http://p.test:1";']
+    assert [word for word in asked if word.startswith("--aptopt")] == [
+        '--aptopt=Acquire::http::Proxy "http://p.test:1";'
+    ]
     assert "--mode=unshare" in asked
     files = (builder.seen / "files").read_text().splitlines()
     assert files[0].startswith("-r--r----- root/root") and files[0].endswith(" etc/s")
@@ -262,7 +294,9 @@ def test_a_build_that_takes_too_long_is_ended(builder: Builder, monkeypatch: pyt
         builder.build()
 
 
-def test_an_image_that_another_selab_made_meanwhile_is_taken(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_another_selab_made_meanwhile_is_taken(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rootfs, "build_tar", None)
     made = b"made" + bytes(2 * tarfile.BLOCKSIZE)
     (tmp_path / "x.tar").write_bytes(made)
@@ -281,7 +315,12 @@ def test_missing_tools_are_named_by_their_packages(monkeypatch: pytest.MonkeyPat
 def test_a_plain_user_needs_subordinate_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rootfs.getpass, "getuser", lambda: "ann")
     path = tmp_path / "subuid"
-    for text, enough in (("ann:1:65536\n", True), ("ann:1:65535\n", False), ("bob:1:65536\n", False), ("broken\n", False)):
+    for text, enough in (
+        ("ann:1:65536\n", True),
+        ("ann:1:65535\n", False),
+        ("bob:1:65536\n", False),
+        ("broken\n", False),
+    ):
         path.write_text(text)
         assert rootfs._has_subordinates(path) is enough
     assert not rootfs._has_subordinates(tmp_path / "none")

@@ -25,7 +25,12 @@ def refused(project: Project, text: str) -> InputError:
 def test_the_least_scenario_names_an_image(project: Project) -> None:
     write(project, "image: httpd\n")
     scenario = load_scenario(project, "web")
-    assert (scenario.name, scenario.image, scenario.policy, scenario.expect.denials) == ("web", "httpd", "none", "none")
+    assert (scenario.name, scenario.image, scenario.policy, scenario.expect.denials) == (
+        "web",
+        "httpd",
+        "none",
+        "none",
+    )
 
 
 def test_an_unknown_scenario_is_answered_with_the_nearest_name(project: Project) -> None:
@@ -78,7 +83,9 @@ def test_a_mistake_is_named_with_its_line(project: Project, text: str, line: int
         ("image: x\ndescription: \x01\n", 2, "not valid YAML"),
     ],
 )
-def test_a_file_that_is_no_scenario_is_refused_with_its_line(project: Project, text: str, line: int, word: str) -> None:
+def test_a_file_that_is_no_scenario_is_refused_with_its_line(
+    project: Project, text: str, line: int, word: str
+) -> None:
     error = refused(project, text)
     assert word in error.what
     assert f"web.yaml:{line}" in error.detail
@@ -121,7 +128,10 @@ def test_nothing_leads_a_volume_out_of_the_project(project: Project, source: str
     (project.root / "data").symlink_to("/etc")
     (project.root / "a").mkdir()
     (project.root / "loop").symlink_to("loop")
-    assert "the volume" in refused(project, f"image: httpd\nvolumes:\n  - {{source: {source}, target: /data}}\n").what
+    assert (
+        "the volume"
+        in refused(project, f"image: httpd\nvolumes:\n  - {{source: {source}, target: /data}}\n").what
+    )
 
 
 def test_a_link_within_the_project_is_followed(project: Project) -> None:
@@ -131,7 +141,9 @@ def test_a_link_within_the_project_is_followed(project: Project) -> None:
     assert load_scenario(project, "web").volumes[0].source == "here"
 
 
-def test_a_scenario_is_not_read_from_outside_of_the_project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_scenario_is_not_read_from_outside_of_the_project(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "web.yaml"
     elsewhere.write_text("image: httpd\n")
     (project.scenarios / "web.yaml").symlink_to(elsewhere)

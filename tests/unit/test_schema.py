@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def errors(kind: str, data: Any) -> list[str]:
-    return [error.message for error in jsonschema.Draft202012Validator(json.loads(schema(kind))).iter_errors(data)]
+    return [
+        error.message for error in jsonschema.Draft202012Validator(json.loads(schema(kind))).iter_errors(data)
+    ]
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -34,6 +36,8 @@ def test_the_projects_own_file_is_valid(kind: str, name: str) -> None:
     assert errors(kind, yaml.safe_load((ROOT / name).read_text())) == []
 
 
-@pytest.mark.parametrize("data", [{}, {"image": "x", "stepz": []}, {"image": "x", "ports": [{"guest": 0, "container": 80}]}])
+@pytest.mark.parametrize(
+    "data", [{}, {"image": "x", "stepz": []}, {"image": "x", "ports": [{"guest": 0, "container": 80}]}]
+)
 def test_a_mistake_is_none(data: dict[str, Any]) -> None:
     assert errors("scenario", data)

@@ -27,7 +27,9 @@ def verdict(
     failures: Sequence[str] = (),
     reservations: Sequence[str] = (),
 ) -> Verdict:
-    return judge(Expect.model_validate({"denials": expect}), Evidence(doubts, failures, found, (), reservations))[0]
+    return judge(
+        Expect.model_validate({"denials": expect}), Evidence(doubts, failures, found, (), reservations)
+    )[0]
 
 
 def test_nothing_wrong_is_a_pass() -> None:
@@ -43,11 +45,17 @@ def test_a_doubt_outweighs_a_failure() -> None:
 
 
 def test_what_is_not_enough_for_a_pass_is_no_pass() -> None:
-    assert verdict("any", denials(("etc_t", "read")), reservations=["the label was in denials only"]) is Verdict.ERROR
+    assert (
+        verdict("any", denials(("etc_t", "read")), reservations=["the label was in denials only"])
+        is Verdict.ERROR
+    )
 
 
 def test_what_is_not_enough_for_a_pass_is_enough_for_a_fail() -> None:
-    assert verdict(found=denials(("etc_t", "read")), reservations=["the label was in denials only"]) is Verdict.FAIL
+    assert (
+        verdict(found=denials(("etc_t", "read")), reservations=["the label was in denials only"])
+        is Verdict.FAIL
+    )
 
 
 def test_a_denial_is_a_fail() -> None:
@@ -73,7 +81,12 @@ def test_an_expected_denial_that_does_not_come_is_a_fail() -> None:
 
 
 def test_an_expected_denial_that_comes_is_a_pass() -> None:
-    assert verdict([{"target": "etc_t", "as": "expect", "reason": "it must be kept out"}], denials(("etc_t", "read"))) is Verdict.PASS
+    assert (
+        verdict(
+            [{"target": "etc_t", "as": "expect", "reason": "it must be kept out"}], denials(("etc_t", "read"))
+        )
+        is Verdict.PASS
+    )
 
 
 def test_a_tolerated_denial_need_not_come() -> None:
@@ -82,5 +95,7 @@ def test_a_tolerated_denial_need_not_come() -> None:
 
 def test_an_error_of_selinux_is_a_fail() -> None:
     line = b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=u:r:web_t:s0:c1,c2 scontext=a:b:c_t:s0"
-    errors = attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], Scope("web_t", "s0:c1,c2", frozenset())).errors
+    errors = attribute(
+        [line + b" tcontext=a:b:d_t:s0 tclass=file"], Scope("web_t", "s0:c1,c2", frozenset())
+    ).errors
     assert judge(Expect(), Evidence((), (), (), errors))[0] is Verdict.FAIL

@@ -41,7 +41,11 @@ def need_of(number: int, row: dict[str, Any]) -> Need:
     target = source if asked["target"] == "self" else context(asked["target"], "object_r")
     levels = [one.split(":", 3)[3] for one in (source, target)]
     types = [one.split(":")[2] for one in (source, target)]
-    apart = asked["tclass"] in ("file", "dir") and all(":" in level for level in levels) and levels[0] != levels[1]
+    apart = (
+        asked["tclass"] in ("file", "dir")
+        and all(":" in level for level in levels)
+        and levels[0] != levels[1]
+    )
     return Need(
         number, *types, asked["tclass"], frozenset(asked["permissions"].split()), "", row.get("path", ""), row.get("detail", ""),
         separated=apart, contexts=((source, target),),
@@ -64,7 +68,10 @@ def matches(expected: str, found: Advice) -> bool:
         return any(f" -t {name} " in found.best.text for name in names.split("|"))
     if found.best.kind != {"label": "relabel"}.get(kind, kind):
         return False
-    return not names or any(fnmatch(re.split(r"[ (]", found.best.text.removeprefix("setsebool -P "))[0], name) for name in names.split("|"))
+    return not names or any(
+        fnmatch(re.split(r"[ (]", found.best.text.removeprefix("setsebool -P "))[0], name)
+        for name in names.split("|")
+    )
 
 
 def outcome(row: dict[str, Any], found: Advice) -> str:
@@ -84,8 +91,12 @@ def answers(project: Project) -> list[tuple[dict[str, Any], Advice]]:
     found = []
     for row, need in zip(rows, map(need_of, range(1, len(rows) + 1), rows), strict=True):
         volumes = tuple(Volume(target) for target in row.get("volumes", ()))
-        situation = Situation(row.get("domain", ""), volumes, runtime_file_type(candidate.base.directory / "contexts"))
-        found += [(row, one) for one in advise([need], expert, causes_of(candidate.linked, [need]), situation)]
+        situation = Situation(
+            row.get("domain", ""), volumes, runtime_file_type(candidate.base.directory / "contexts")
+        )
+        found += [
+            (row, one) for one in advise([need], expert, causes_of(candidate.linked, [need]), situation)
+        ]
     return found
 
 
@@ -96,6 +107,15 @@ def outcomes(project: Project, session_run: Callable[..., experiment.Run]) -> Co
 
 
 def test_as_many_answers_are_right_as_the_documentation_says(outcomes: Counter[str]) -> None:
-    said = re.search(r"(\d+) denials: (\d+) right, (\d+) wrong, (\d+) without an answer; (\d+) are allowed", ADVICE.read_text())
-    counted = (outcomes.total(), outcomes["right"], outcomes["wrong"], outcomes["no answer"], outcomes["allowed"])
+    said = re.search(
+        r"(\d+) denials: (\d+) right, (\d+) wrong, (\d+) without an answer; (\d+) are allowed",
+        ADVICE.read_text(),
+    )
+    counted = (
+        outcomes.total(),
+        outcomes["right"],
+        outcomes["wrong"],
+        outcomes["no answer"],
+        outcomes["allowed"],
+    )
     assert said and tuple(map(int, said.groups())) == counted

@@ -54,16 +54,22 @@ def label(guest: SshGuest, path: str) -> str:
 
 
 def test_files_and_volumes_have_the_candidates_labels_during_the_run(site: str, run: Runner) -> None:
-    assert [(step.name, step.detail) for step in run(site, mode="permissive").outcome.steps if not step.ok] == []
+    assert [
+        (step.name, step.detail) for step in run(site, mode="permissive").outcome.steps if not step.ok
+    ] == []
 
 
-def test_the_guests_files_have_their_old_labels_after_the_run(site: str, run: Runner, guest: SshGuest) -> None:
+def test_the_guests_files_have_their_old_labels_after_the_run(
+    site: str, run: Runner, guest: SshGuest
+) -> None:
     before = label(guest, "/opt/selab-site/data")
     run(site, mode="permissive")
     assert label(guest, "/opt/selab-site/data") == before
 
 
-def test_labels_that_a_killed_run_left_behind_are_put_back_by_the_next(site: str, run: Runner, guest: SshGuest) -> None:
+def test_labels_that_a_killed_run_left_behind_are_put_back_by_the_next(
+    site: str, run: Runner, guest: SshGuest
+) -> None:
     before = label(guest, "/opt/selab-site/data")
     guest.put(f'{{"/opt/selab-site/data": "{before}"}}'.encode(), LABELS)
     guest.run(["chcon", "-t", "tmp_t", "/opt/selab-site/data"]).expect("chcon")

@@ -45,7 +45,9 @@ class Both:
 def dump(policy: Path) -> Counter[str]:
     """The statements of a kernel policy, as checkpolicy writes them, with how often each comes."""
     text = policy.with_suffix(".dump")
-    subprocess.run(["checkpolicy", "-M", "-b", "-C", "-o", str(text), str(policy)], check=True, capture_output=True)
+    subprocess.run(
+        ["checkpolicy", "-M", "-b", "-C", "-o", str(text), str(policy)], check=True, capture_output=True
+    )
     return Counter(line.strip() for line in text.read_text().splitlines())
 
 
@@ -54,22 +56,44 @@ def both(tmp_path_factory: pytest.TempPathFactory, session_guest: SshGuest) -> I
     project, work = _project(tmp_path_factory.mktemp("equal")), tmp_path_factory.mktemp("work")
     tools = choose_toolchain(session_guest, work)
     base = ensure_base(session_guest, survey(NAMES).of(session_guest), tools, cache_dir(), Progress())
-    everything = {each.name: (each, whole) for whole in (load_module(project, name) for name in NAMES) for each in whole.all}
-    compiled = {each.name: each for whole in NAMES for each in compiled_all(load_module(project, whole), base, tools, work)}
+    everything = {
+        each.name: (each, whole)
+        for whole in (load_module(project, name) for name in NAMES)
+        for each in whole.all
+    }
+    compiled = {
+        each.name: each
+        for whole in NAMES
+        for each in compiled_all(load_module(project, whole), base, tools, work)
+    }
     modules = [compiled[name] for name in everything]
-    store.install(session_guest, {name: package(each, whole, base, tools) for name, (each, whole) in everything.items()})
+    store.install(
+        session_guest, {name: package(each, whole, base, tools) for name, (each, whole) in everything.items()}
+    )
     try:
         stored, fast, optimised = work / "stored", work / "fast", work / "optimised"
         stored.write_bytes(session_guest.get("/sys/fs/selinux/policy"))
         contexts = session_guest.get("/etc/selinux/default/contexts/files/file_contexts").decode()
         fast.write_bytes(link(base, modules, tools).binary)
         candidate = f"{tools.workdir}/candidate.cil"
-        argv = ["secilc", "-O", *_options(base, True), "-o", str(optimised), "-f", "/dev/null", str(base.flat), candidate]
+        argv = [
+            "secilc",
+            "-O",
+            *_options(base, True),
+            "-o",
+            str(optimised),
+            "-f",
+            "/dev/null",
+            str(base.flat),
+            candidate,
+        ]
         tools.where.run(argv, timeout=300).expect("secilc")
         yield Both(base, modules, stored, fast, optimised, contexts)
     finally:
         names = [word for name in everything for word in ("-r", name)]
-        session_guest.run(["semodule", "-X", str(store.PRIORITY), *names], timeout=store.REBUILD_TIMEOUT).expect("semodule -r")
+        session_guest.run(
+            ["semodule", "-X", str(store.PRIORITY), *names], timeout=store.REBUILD_TIMEOUT
+        ).expect("semodule -r")
 
 
 def _project(root: Path) -> Project:
@@ -87,7 +111,9 @@ def test_optimised_as_semodule_does_it_is_the_same_policy_rule_by_rule(both: Bot
 def test_the_policy_that_is_loaded_decides_the_same_for(both: Both, name: str) -> None:
     """Unoptimised, it has redundant rules as well: both are asked about every rule of either that names a type of the module."""
     own = next(module.types for module in both.modules if module.name == name)
-    asked = sorted({access for policy in (both.stored, both.fast) for access in _accesses(policy, own)}, key=str)
+    asked = sorted(
+        {access for policy in (both.stored, both.fast) for access in _accesses(policy, own)}, key=str
+    )
     answers = []
     for policy in (both.stored, both.fast):
         answers.append([decision.cause for decision in Decider(policy).decide(asked)])
@@ -99,7 +125,9 @@ def _accesses(policy: Path, own: frozenset[str]) -> Iterator[Access]:
         if (found := _RULE.search(line)) and own & {found[1], found[2]}:
             source, target = found[1], found[1] if found[2] == "self" else found[2]
             for permission in found[4].split():
-                yield Access(f"system_u:system_r:{source}:s0", f"system_u:object_r:{target}:s0", found[3], permission)
+                yield Access(
+                    f"system_u:system_r:{source}:s0", f"system_u:object_r:{target}:s0", found[3], permission
+                )
 
 
 def test_the_file_contexts_are_the_same(both: Both) -> None:

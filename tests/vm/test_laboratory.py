@@ -21,7 +21,9 @@ def test_the_full_policy_is_enough(selab: Laboratory) -> None:
 
 def test_the_draft_is_not(draft: Result) -> None:
     draft.assert_fail()
-    draft.assert_denied(source="selab_apache_t", target="http_port_t", tclass="tcp_socket", permission="name_bind")
+    draft.assert_denied(
+        source="selab_apache_t", target="http_port_t", tclass="tcp_socket", permission="name_bind"
+    )
 
 
 def test_apache_has_no_use_for_passwords(draft: Result) -> None:

@@ -46,7 +46,9 @@ def test_the_users_file_is_as_it_was(learned: Lesson, project: Project, draft: b
     assert (project.policies / "selab_apache.te").read_bytes() == draft
 
 
-def test_it_is_written_when_it_is_asked_for_and_the_old_one_is_kept(learned: Lesson, project: Project, draft: bytes) -> None:
+def test_it_is_written_when_it_is_asked_for_and_the_old_one_is_kept(
+    learned: Lesson, project: Project, draft: bytes
+) -> None:
     backup = write(project, learned.policy, learned.before, learned.after)
     assert backup is not None
     assert (backup.read_bytes(), (project.policies / "selab_apache.te").read_text()) == (draft, learned.after)

@@ -32,7 +32,23 @@ def test_exit_codes_come_back(guest: SshGuest, code: int) -> None:
 
 
 def test_words_arrive_as_they_are(guest: SshGuest) -> None:
-    words = ["", "a b", "$(id)", "`id`", "'", '"', "\n", ";", "-n", "--", "*", "~", "\\", "A=1", "é\u202e\x1b[2J"]
+    words = [
+        "",
+        "a b",
+        "$(id)",
+        "`id`",
+        "'",
+        '"',
+        "\n",
+        ";",
+        "-n",
+        "--",
+        "*",
+        "~",
+        "\\",
+        "A=1",
+        "é\u202e\x1b[2J",
+    ]
     assert guest.run(("printf", "%s\\0", *words)).text.split("\0")[:-1] == words
 
 
@@ -100,12 +116,16 @@ def test_a_put_that_cannot_finish_leaves_the_old_file(guest: SshGuest) -> None:
 def test_another_host_key_is_refused(guest: SshGuest, tmp_path: Path) -> None:
     known_hosts = tmp_path / "known_hosts"
     pin_text(known_hosts, OTHER_KEY)
-    address = Address(guest.address.host, guest.address.port, guest.address.user, guest.address.key, known_hosts)
+    address = Address(
+        guest.address.host, guest.address.port, guest.address.user, guest.address.key, known_hosts
+    )
     with pytest.raises(SelabError, match="another host key"):
         SshGuest.connect(address)
 
 
-def test_a_warm_vm_starts_no_process(machine: Machine, guest: SshGuest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warm_vm_starts_no_process(
+    machine: Machine, guest: SshGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started: list[Any] = []
     original: Callable[..., None] = subprocess.Popen.__init__
 

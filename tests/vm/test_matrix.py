@@ -41,9 +41,14 @@ class Both:
 @pytest.fixture(scope="module")
 def both(project: Project, request: pytest.FixtureRequest) -> Both:
     """The matrix first, and its VMs removed: with the other VM, there would be three at a time."""
-    outcome = run_matrix(project, MATRIX, Wish(workers=2, destroy=True), MatrixWatcher(Console(stderr=True)), logging_to)
+    outcome = run_matrix(
+        project, MATRIX, Wish(workers=2, destroy=True), MatrixWatcher(Console(stderr=True)), logging_to
+    )
     run: Callable[..., Run] = request.getfixturevalue("session_run")
-    one_by_one = [document_of(run(one.cell.scenario, policy=one.cell.policy, mode=one.cell.mode.value)) for one in outcome.ended]
+    one_by_one = [
+        document_of(run(one.cell.scenario, policy=one.cell.policy, mode=one.cell.mode.value))
+        for one in outcome.ended
+    ]
     return Both(outcome, one_by_one)
 
 
@@ -68,7 +73,9 @@ def test_the_denials_are_the_same(both: Both) -> None:
 
 
 def test_the_steps_came_to_the_same(both: Both) -> None:
-    here, there = ([[step.ok for step in run.steps] for run in runs] for runs in zip(*pairs(both), strict=True))
+    here, there = (
+        [[step.ok for step in run.steps] for run in runs] for runs in zip(*pairs(both), strict=True)
+    )
     assert here == there
 
 

@@ -24,4 +24,10 @@ def test_every_verdict_is_audit2whys(project: Project, run: Callable[..., Run], 
     denials = [line for line in records if line.startswith(b"type=AVC ")]
     names = (f"{policy}_t".encode(), b"container_t", b"spc_t")
     lines = [line.replace(b"selab_apache_t", name) for name in names for line in denials]
-    assert differences(linked, [re.sub(rb":\d+\): ", b":%d): " % place, line, count=1) for place, line in enumerate(lines, 1)]) == []
+    assert (
+        differences(
+            linked,
+            [re.sub(rb":\d+\): ", b":%d): " % place, line, count=1) for place, line in enumerate(lines, 1)],
+        )
+        == []
+    )

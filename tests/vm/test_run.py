@@ -70,7 +70,9 @@ def test_the_full_policy_passes_in_enforcing_mode_without_a_denial(run: Runner) 
 def test_only_the_candidates_domain_is_permissive_when_asked(run: Runner) -> None:
     result = run("apache", mode="domain")
     assert result.window.enforcing
-    assert {denial.permissive for denial in result.attribution.scenario if denial.source == "selab_apache_t"} == {True}
+    assert {
+        denial.permissive for denial in result.attribution.scenario if denial.source == "selab_apache_t"
+    } == {True}
 
 
 def test_the_base_policy_alone_uses_its_own_container_domain(run: Runner) -> None:
@@ -95,7 +97,11 @@ def test_nothing_is_left_in_the_guest(run: Runner, guest: SshGuest) -> None:
 
 
 def test_a_warm_run_starts_no_vagrant_and_prints_one_document(
-    project: Project, run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    project: Project,
+    run: Runner,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     run("apache", mode="permissive")
     for name in ("vagrant", "virsh", "docker", "apt-get", "mmdebstrap"):
@@ -109,15 +115,21 @@ def test_a_warm_run_starts_no_vagrant_and_prints_one_document(
     assert json.loads(capfd.readouterr().out)["verdict"] == "FAIL"
 
 
-def test_a_candidate_that_does_not_compile_changes_nothing(project: Project, guest: SshGuest, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_candidate_that_does_not_compile_changes_nothing(
+    project: Project, guest: SshGuest, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = policy_state().of(guest)
-    (project.policies / "broken.te").write_text("policy_module(broken, 1.0)\ncontainer_domain_templat(broken)\n")
+    (project.policies / "broken.te").write_text(
+        "policy_module(broken, 1.0)\ncontainer_domain_templat(broken)\n"
+    )
     assert selab(["-C", str(project.root), "run", "apache", "--policy", "broken"]) == 2
     assert "broken.te:2" in capfd.readouterr().err
     assert policy_state().of(guest) == before
 
 
-def test_a_type_that_nobody_declares_is_refused(project: Project, session_guest: SshGuest, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_type_that_nobody_declares_is_refused(
+    project: Project, session_guest: SshGuest, capfd: pytest.CaptureFixture[str]
+) -> None:
     text = (project.scenarios / "apache.yaml").read_text()
     (project.scenarios / "nameless.yaml").write_text(text + "label: {type: nobody_t}\n")
     assert selab(["-C", str(project.root), "run", "nameless"]) == 2

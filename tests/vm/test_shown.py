@@ -40,6 +40,8 @@ def denied(selab: Laboratory) -> None:
 
 
 @pytest.mark.parametrize("line", LINES, ids=str)
-def test_it_does_what_it_says(line: Shown, denied: None, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_does_what_it_says(
+    line: Shown, denied: None, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     assert selab(["-C", str(project.root), *line.words]) in (0, 1)

@@ -35,7 +35,9 @@ def job(project: Project, run: Runner) -> Callable[..., Run]:
 
 
 def candidate(project: Project, name: str, rules: str = "") -> None:
-    (project.policies / f"{name}.te").write_text(f"policy_module({name}, 1.0)\ncontainer_domain_template({name})\n{rules}\n")
+    (project.policies / f"{name}.te").write_text(
+        f"policy_module({name}, 1.0)\ncontainer_domain_template({name})\n{rules}\n"
+    )
 
 
 def sh(guest: SshGuest, script: str) -> str:
@@ -59,7 +61,9 @@ def test_a_label_that_docker_ignores_is_an_error(run: Runner, guest: SshGuest) -
     assert "not as selab_apache_t" in result.reasons[0]
 
 
-def test_an_audit_daemon_that_stops_in_the_window_is_an_error(job: Callable[..., Run], project: Project, guest: SshGuest) -> None:
+def test_an_audit_daemon_that_stops_in_the_window_is_an_error(
+    job: Callable[..., Run], project: Project, guest: SshGuest
+) -> None:
     candidate(project, "stopped")
     extra = "  - guest: {argv: [sh, -c, 'kill -9 $(pidof auditd); sleep 1']}\n"
     try:
@@ -109,7 +113,9 @@ def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -
 def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Project) -> None:
     candidate(project, "invalid")
     # perl's syscall takes variables only: it must be able to write to its arguments. 188 is setxattr.
-    call = "my $p=q(/data/x); my $n=q(security.selinux); my $c=q(a:b:none_t:s0); syscall(188, $p, $n, $c, 13, 0)"
+    call = (
+        "my $p=q(/data/x); my $n=q(security.selinux); my $c=q(a:b:none_t:s0); syscall(188, $p, $n, $c, 13, 0)"
+    )
     command = f"touch /data/x; perl -e '{call}'"
     result = job(command, extra="volumes:\n  - {target: /data}\n", policy="invalid", mode="permissive")
     assert [error.kind for error in result.attribution.errors] == ["setxattr"]
@@ -129,22 +135,38 @@ def stranger(guest: SshGuest, run: Runner) -> Iterator[str]:
     run("apache", mode="permissive")
     image = sh(guest, "docker images --format '{{.Repository}}:{{.Tag}}' | grep httpd").strip()
     options = "--security-opt label=type:selab_apache_t --security-opt label=level:s0:c900,c901"
-    sh(guest, f"docker run --detach --name stranger {options} {image} sh -c 'while :; do cat /proc/1/environ /etc/shadow; sleep 0.2; done'")
+    sh(
+        guest,
+        f"docker run --detach --name stranger {options} {image} sh -c 'while :; do cat /proc/1/environ /etc/shadow; sleep 0.2; done'",
+    )
     yield "s0:c900,c901"
     sh(guest, "docker rm -f stranger")
 
 
 def test_another_container_of_the_same_type_is_not_the_run(stranger: str, run: Runner) -> None:
     result = run("apache", mode="permissive")
-    levels = {source.level for denial in result.attribution.scenario for source, _ in denial.evidence if source.type == "selab_apache_t"}
+    levels = {
+        source.level
+        for denial in result.attribution.scenario
+        for source, _ in denial.evidence
+        if source.type == "selab_apache_t"
+    }
     assert stranger not in levels
 
 
-def test_separation_by_categories_is_told_from_a_missing_rule(job: Callable[..., Run], guest: SshGuest) -> None:
-    sh(guest, "mkdir -p /srv/other && touch /srv/other/file && chcon -R -t container_file_t -l s0:c7,c8 /srv/other")
+def test_separation_by_categories_is_told_from_a_missing_rule(
+    job: Callable[..., Run], guest: SshGuest
+) -> None:
+    sh(
+        guest,
+        "mkdir -p /srv/other && touch /srv/other/file && chcon -R -t container_file_t -l s0:c7,c8 /srv/other",
+    )
     extra = "volumes:\n  - {guest_path: /srv/other, target: /other}\n"
     result = job("cat /other/file", extra=extra, policy="none")
-    assert {denial.target: denial.separated for denial in result.hidden} == {"container_file_t": True, "container_t": False}
+    assert {denial.target: denial.separated for denial in result.hidden} == {
+        "container_file_t": True,
+        "container_t": False,
+    }
 
 
 def test_a_label_that_the_policy_does_not_allow_is_refused(job: Callable[..., Run], project: Project) -> None:
@@ -157,7 +179,12 @@ def test_a_label_that_the_policy_does_not_allow_is_refused(job: Callable[..., Ru
 def test_the_guest_is_left_as_it_was(guest: SshGuest, run: Runner) -> None:
     run("apache", policy="selab_apache_full")
     assert not policy_state().of(guest).enforcing
-    assert sh(guest, "auditctl -s | grep -E '^(enabled|rate_limit)'; docker ps -aq").split() == ["enabled", "1", "rate_limit", "0"]
+    assert sh(guest, "auditctl -s | grep -E '^(enabled|rate_limit)'; docker ps -aq").split() == [
+        "enabled",
+        "1",
+        "rate_limit",
+        "0",
+    ]
 
 
 def test_the_mode_is_put_back_when_the_run_breaks_off(run: Runner, project: Project, guest: SshGuest) -> None:

@@ -11,7 +11,14 @@ from selab.policy.lint.labels import labels
 from selab.policy.lint.style import order, wildcards
 from selab.policy.lint.view import View, view_of
 
-CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (calls, required, declared, wildcards, order, labels)
+CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
+    calls,
+    required,
+    declared,
+    wildcards,
+    order,
+    labels,
+)
 
 __all__ = ["Finding", "Severity", "View", "lint", "view_of"]
 

@@ -32,7 +32,13 @@ def _unknown(view: View, call: Call) -> Finding:
     severity = Severity.WARNING if _BUILD_CONDITIONS & set(call.inside) else Severity.ERROR
     near = view.table.get(closest(call.name, view.table.names))
     remedy = f"Did you mean {signature(near)}?" if near else ""
-    return view.finding(call.line, severity, "unknown-interface", f"There is no interface '{call.name}' in the policy headers.", remedy)
+    return view.finding(
+        call.line,
+        severity,
+        "unknown-interface",
+        f"There is no interface '{call.name}' in the policy headers.",
+        remedy,
+    )
 
 
 def _call(view: View, call: Call, interface: Interface) -> Iterator[Finding]:

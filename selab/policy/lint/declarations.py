@@ -28,7 +28,11 @@ def required(view: View) -> Iterator[Finding]:
         elif name.kind == "type" and (place := _interfaces_for(view, name.name)):
             message = f"The type '{name.name}' of another module is used directly."
             yield view.finding(
-                name.line, Severity.NOTE, "foreign-type", message, f"An interface keeps working when it changes: see {place}."
+                name.line,
+                Severity.NOTE,
+                "foreign-type",
+                message,
+                f"An interface keeps working when it changes: see {place}.",
             )
 
 
@@ -38,7 +42,9 @@ def _unknown(view: View, name: Name, kind: str) -> Finding:
     if "optional_policy" in name.inside or "optional" in name.inside:
         message = f"The base policy has no {kind} '{name.name}', so this optional block never takes effect."
         return view.finding(name.line, Severity.WARNING, "unknown-require", message, remedy)
-    return view.finding(name.line, Severity.ERROR, "unknown-require", f"The base policy has no {kind} '{name.name}'.", remedy)
+    return view.finding(
+        name.line, Severity.ERROR, "unknown-require", f"The base policy has no {kind} '{name.name}'.", remedy
+    )
 
 
 def _interfaces_for(view: View, name: str) -> str:
@@ -55,15 +61,29 @@ def declared(view: View) -> Iterator[Finding]:
         kind = _WORDS.get(name.kind, name.kind)
         if name.name not in used and name.name not in joined:
             message = f"The {kind} '{name.name}' is declared, and nothing uses it."
-            yield view.finding(name.line, Severity.WARNING, "unused-declaration", message, "Leave it out, or write the rule that needs it.")
+            yield view.finding(
+                name.line,
+                Severity.WARNING,
+                "unused-declaration",
+                message,
+                "Leave it out, or write the rule that needs it.",
+            )
         elif name.kind == "type" and name.name not in joined:
             message = f"The type '{name.name}' has no attribute, so that no rule about files or domains in general holds for it."
-            yield view.finding(name.line, Severity.WARNING, "no-attribute", message, _what_it_may_be(view, name.name))
+            yield view.finding(
+                name.line, Severity.WARNING, "no-attribute", message, _what_it_may_be(view, name.name)
+            )
     for name in (*view.said.declared, *view.said.made):
         enters = name.name in view.said.roles or name.name in view.words_elsewhere
         if name.kind == "type" and (name.name, DOMAIN) in view.said.attributes and not enters:
             message = f"No role may have the domain '{name.name}', so no process can enter it."
-            yield view.finding(name.line, Severity.WARNING, "no-role", message, f"Say which may: `role system_r types {name.name};`.")
+            yield view.finding(
+                name.line,
+                Severity.WARNING,
+                "no-role",
+                message,
+                f"Say which may: `role system_r types {name.name};`.",
+            )
 
 
 def _what_it_may_be(view: View, name: str) -> str:

@@ -36,6 +36,15 @@ def of_error(error: SelabError, id: str, file: Path) -> Finding:
     """A mistake that was raised, where its detail says that it is, or in `file`."""
     place = _PLACE.fullmatch(error.detail)
     if place is None:
-        return Finding(file, 0, Severity.ERROR, id, " ".join(part for part in (error.what, error.detail) if part), error.hint)
+        return Finding(
+            file,
+            0,
+            Severity.ERROR,
+            id,
+            " ".join(part for part in (error.what, error.detail) if part),
+            error.hint,
+        )
     rest = f" {place['rest']}" if place["rest"] else ""
-    return Finding(Path(place["file"]), int(place["line"] or 0), Severity.ERROR, id, f"{error.what}{rest}", error.hint)
+    return Finding(
+        Path(place["file"]), int(place["line"] or 0), Severity.ERROR, id, f"{error.what}{rest}", error.hint
+    )

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.view import View, closest, text_of
 
-_LINE = re.compile(r"(?P<pattern>[^\s#]\S*)(?:\s+(?P<kind>-[-bcdpls]))?\s+(?P<context>gen_context\(.+\)|<<none>>|[^\s(]+)")
+_LINE = re.compile(
+    r"(?P<pattern>[^\s#]\S*)(?:\s+(?P<kind>-[-bcdpls]))?\s+(?P<context>gen_context\(.+\)|<<none>>|[^\s(]+)"
+)
 _CONTEXT = re.compile(r"(?:gen_context\(\s*`?)?[\w$]+:[\w$]+:(?P<type>[\w$]+)")
 _BEGINS = ("/", "HOME_DIR", "HOME_ROOT")
 _MACROS = re.compile(r"(?:ifn?def|ifelse|define)\(|['`,)\s]+(?:dnl.*)?$|dnl\b")
@@ -27,7 +29,11 @@ def labels(view: View) -> Iterator[Finding]:
 def _line(view: View, number: int, text: str) -> Iterator[Finding]:
     found = _LINE.fullmatch(text)
     context = _CONTEXT.match(found["context"]) if found else None
-    if found is None or not (context or found["context"] == "<<none>>") or not found["pattern"].startswith(_BEGINS):
+    if (
+        found is None
+        or not (context or found["context"] == "<<none>>")
+        or not found["pattern"].startswith(_BEGINS)
+    ):
         message = f"This is no line of file contexts: {' '.join(text.split())}"
         remedy = "Write: /path(/.*)?  --  gen_context(system_u:object_r:TYPE,s0), without `--` for every kind of file."
         yield view.finding(number, Severity.ERROR, "fc-syntax", message, remedy, ending="fc")
@@ -37,9 +43,13 @@ def _line(view: View, number: int, text: str) -> Iterator[Finding]:
         yield view.finding(number, Severity.ERROR, "fc-pattern", message, ending="fc")
     name = context["type"] if context else ""
     if name and "$" not in name and not view.said.has("type", name) and not view.knows("type", name):
-        near = closest(name, [*view.base["type"], *(one.name for one in (*view.said.declared, *view.said.made))])
+        near = closest(
+            name, [*view.base["type"], *(one.name for one in (*view.said.declared, *view.said.made))]
+        )
         remedy = f"Did you mean '{near}'?" if near else "Declare it in the .te."
-        yield view.finding(number, Severity.ERROR, "fc-type", f"Nothing declares the type '{name}'.", remedy, ending="fc")
+        yield view.finding(
+            number, Severity.ERROR, "fc-type", f"Nothing declares the type '{name}'.", remedy, ending="fc"
+        )
 
 
 def _not_a_pattern(text: str) -> str:
@@ -48,7 +58,11 @@ def _not_a_pattern(text: str) -> str:
         with warnings.catch_warnings(action="ignore"):
             re.compile(text)
     except re.error as error:
-        return str(error) if "unterminated" in str(error) or "parenthes" in str(error) or "unbalanced" in str(error) else ""
+        return (
+            str(error)
+            if "unterminated" in str(error) or "parenthes" in str(error) or "unbalanced" in str(error)
+            else ""
+        )
     except (OverflowError, RecursionError):
         return ""
     return ""

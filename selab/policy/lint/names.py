@@ -91,7 +91,11 @@ def _required(statement: Statement) -> Iterator[Name]:
     """`type a, b;` or `class file { read write };`"""
     kind = {"tunable": "bool"}.get(statement.kind, statement.kind)
     words = statement.words[1:2] if kind == "class" else statement.words[1:]
-    return (Name(kind, word.text, word.line, statement.inside) for word in _plain(words)) if kind in KINDS else iter(())
+    return (
+        (Name(kind, word.text, word.line, statement.inside) for word in _plain(words))
+        if kind in KINDS
+        else iter(())
+    )
 
 
 def _plain(words: Iterable[Token]) -> Iterator[Token]:
@@ -104,9 +108,13 @@ def _statement(statement: Statement, found: Names) -> None:
         found.roles.update(texts[texts.index("types") + 1 :])
         found.used.update(texts)
     elif kind in ("attribute", "attribute_role", "role"):
-        found.declared += [Name(kind, word.text, word.line, statement.inside) for word in _plain(statement.words[1:])]
+        found.declared += [
+            Name(kind, word.text, word.line, statement.inside) for word in _plain(statement.words[1:])
+        ]
     elif kind in ("bool", "tunable"):
-        found.declared += [Name("bool", word.text, word.line, statement.inside) for word in statement.words[1:2]]
+        found.declared += [
+            Name("bool", word.text, word.line, statement.inside) for word in statement.words[1:2]
+        ]
     elif kind == "type" and texts:
         _type(statement, texts, found)
     else:
@@ -128,18 +136,24 @@ def _type(statement: Statement, texts: list[str], found: Names) -> None:
 
 
 def _aliases(statement: Statement, words: Iterable[Token]) -> Iterator[Name]:
-    return (Name("type", word.text, word.line, statement.inside) for word in _plain(words) if word.text != "alias")
+    return (
+        Name("type", word.text, word.line, statement.inside) for word in _plain(words) if word.text != "alias"
+    )
 
 
 def _sides(texts: list[str]) -> tuple[list[str], list[str]]:
     """The types, one or a set, and the attributes of a `typeattribute` statement."""
     at = texts.index("}") + 1 if texts[0] == "{" and "}" in texts else 1
-    return [text for text in texts[:at] if text not in "{}"], [text for text in texts[at:] if text not in "{},"]
+    return [text for text in texts[:at] if text not in "{}"], [
+        text for text in texts[at:] if text not in "{},"
+    ]
 
 
 def _call(call: Call, table: InterfaceTable, found: Names) -> None:
     if call.name in ("gen_tunable", "gen_bool"):
-        found.declared += [Name("bool", token.text, call.line, call.inside) for token in itertools.chain(*call.arguments[:1])]
+        found.declared += [
+            Name("bool", token.text, call.line, call.inside) for token in itertools.chain(*call.arguments[:1])
+        ]
         return
     found.used.update(token.text for argument in call.arguments for token in argument)
     if call.name in ELSEWHERE:
@@ -148,10 +162,14 @@ def _call(call: Call, table: InterfaceTable, found: Names) -> None:
     if interface is None:
         return
     found.made += [
-        Name(kind, name, call.line, call.inside) for kind, said in interface.declares for name in substituted(said, call.arguments)
+        Name(kind, name, call.line, call.inside)
+        for kind, said in interface.declares
+        for name in substituted(said, call.arguments)
     ]
     for member, attribute in interface.attributes:
-        found.attributes.update(itertools.product(substituted(member, call.arguments), substituted(attribute, call.arguments)))
+        found.attributes.update(
+            itertools.product(substituted(member, call.arguments), substituted(attribute, call.arguments))
+        )
     for said in _touched(interface):
         found.used.update(substituted(said, call.arguments))
         found.passed.update(substituted(said, call.arguments) if interface.kind == "template" else ())
@@ -163,7 +181,9 @@ def _call(call: Call, table: InterfaceTable, found: Names) -> None:
 def _touched(interface: Interface) -> set[str]:
     """The words that an interface makes out of its arguments."""
     words = {side for grant in interface.grants for side in (grant.source, grant.target)}
-    words |= {side for pair in interface.attributes for side in pair} | {name for _, name in interface.requires}
+    words |= {side for pair in interface.attributes for side in pair} | {
+        name for _, name in interface.requires
+    }
     return {word for word in words if "$" in word}
 
 

@@ -11,8 +11,16 @@ from selab.policy.base import BasePolicy
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.module import PolicyModule
 
-_LINE = re.compile(r"(?P<file>.+?): *(?P<line>\d+): \((?P<severity>[CSWEF])\): (?P<message>.*) \((?P<id>[CSWEF]-\d+)\)")
-_SEVERITIES = {"C": Severity.NOTE, "S": Severity.NOTE, "W": Severity.WARNING, "E": Severity.ERROR, "F": Severity.WARNING}
+_LINE = re.compile(
+    r"(?P<file>.+?): *(?P<line>\d+): \((?P<severity>[CSWEF])\): (?P<message>.*) \((?P<id>[CSWEF]-\d+)\)"
+)
+_SEVERITIES = {
+    "C": Severity.NOTE,
+    "S": Severity.NOTE,
+    "W": Severity.WARNING,
+    "E": Severity.ERROR,
+    "F": Severity.WARNING,
+}
 """SELint's own severities: convention, style, warning, error, and what it cannot parse, which m4 and the compiler perhaps can."""
 _LEFT_OUT = ("S-001", "W-008", "E-005")
 """What selab says itself (a require block, a wildcard), and what SELint cannot know from headers (the types that a .fc may name)."""
@@ -43,4 +51,11 @@ def _findings(text: str, module: PolicyModule, files: Mapping[str, str]) -> Iter
     for line in text.splitlines():
         if (found := _LINE.fullmatch(line.strip())) and found["file"] in files:
             place = module.te.with_suffix(f".{files[found['file']]}")
-            yield Finding(place, int(found["line"]), _SEVERITIES[found["severity"]], found["id"], f"{found['message']}.", "")
+            yield Finding(
+                place,
+                int(found["line"]),
+                _SEVERITIES[found["severity"]],
+                found["id"],
+                f"{found['message']}.",
+                "",
+            )

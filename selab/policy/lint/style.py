@@ -28,7 +28,16 @@ _IN_WORDS = {
     Place.OPTIONAL: "an optional block",
 }
 _DECLARING = ("type", "attribute", "attribute_role", "bool", "typealias")
-_RULES = ("allow", "dontaudit", "auditallow", "neverallow", "type_transition", "type_change", "type_member", "range_transition")
+_RULES = (
+    "allow",
+    "dontaudit",
+    "auditallow",
+    "neverallow",
+    "type_transition",
+    "type_change",
+    "type_member",
+    "range_transition",
+)
 
 
 def wildcards(view: View) -> Iterator[Finding]:
@@ -50,7 +59,9 @@ def order(view: View) -> Iterator[Finding]:
             if began and "" not in told:
                 told.add("")
                 message = "A declaration stands behind rules."
-                yield view.finding(item.line, Severity.NOTE, "order", message, "Put declarations before all rules.")
+                yield view.finding(
+                    item.line, Severity.NOTE, "order", message, "Put declarations before all rules."
+                )
             continue
         place, domain = _place(view, item), _domain(item)
         if place is None or not domain:
@@ -58,8 +69,12 @@ def order(view: View) -> Iterator[Finding]:
         began = True
         if place < last.get(domain, place) and domain not in told:
             told.add(domain)
-            message = f"{_IN_WORDS[place].capitalize()} for '{domain}' stands behind {_IN_WORDS[last[domain]]}."
-            remedy = "The order is: own rules, interfaces of the kernel layer, other interfaces, optional blocks."
+            message = (
+                f"{_IN_WORDS[place].capitalize()} for '{domain}' stands behind {_IN_WORDS[last[domain]]}."
+            )
+            remedy = (
+                "The order is: own rules, interfaces of the kernel layer, other interfaces, optional blocks."
+            )
             yield view.finding(item.line, Severity.NOTE, "order", message, remedy)
         last[domain] = max(place, last.get(domain, place))
 
@@ -74,7 +89,12 @@ def _place(view: View, item: Item) -> Place | None:
     interface = view.table.get(item.name)
     if interface is None:
         return Place.RULES if item.name.endswith("_pattern") else None
-    if len(item.arguments) > 1 or interface.kind == "template" or interface.attributes or "/" not in interface.file:
+    if (
+        len(item.arguments) > 1
+        or interface.kind == "template"
+        or interface.attributes
+        or "/" not in interface.file
+    ):
         return None
     return Place.KERNEL if interface.file.startswith(KERNEL_LAYER) else Place.OTHERS
 
@@ -85,4 +105,12 @@ def _domain(item: Item) -> str:
         return item.words[1].text if len(item.words) > 1 else ""
     if isinstance(item, Call):
         return item.arguments[0][0].text if item.arguments and item.arguments[0] else ""
-    return next((_domain(one) for body in item.bodies for one in body if not isinstance(one, Block) or one.name != "gen_require"), "")
+    return next(
+        (
+            _domain(one)
+            for body in item.bodies
+            for one in body
+            if not isinstance(one, Block) or one.name != "gen_require"
+        ),
+        "",
+    )

@@ -15,7 +15,20 @@ from selab.policy.lint.names import Names, Vocabulary, names
 from selab.policy.module import PolicyModule
 from selab.policy.source import Call, Item, Statement, Token, items, tokens, walk
 
-_BUILTINS = frozenset({"define", "undefine", "pushdef", "popdef", "divert", "undivert", "changequote", "changecom", "errprint", "format"})
+_BUILTINS = frozenset(
+    {
+        "define",
+        "undefine",
+        "pushdef",
+        "popdef",
+        "divert",
+        "undivert",
+        "changequote",
+        "changecom",
+        "errprint",
+        "format",
+    }
+)
 """Macros of m4 itself that a policy may call."""
 CUTOFF = 0.6
 
@@ -46,22 +59,36 @@ class View:
     @cached_property
     def words_elsewhere(self) -> frozenset[str]:
         """The words of the module's .fc and .if."""
-        return frozenset(token.text for ending in ("fc", "if") for token in tokens(text_of(self.module, ending)))
+        return frozenset(
+            token.text for ending in ("fc", "if") for token in tokens(text_of(self.module, ending))
+        )
 
     def knows(self, kind: str, name: str) -> bool:
         """Whether the base policy, or a module that this one requires, declares `name`."""
         return name in self.base[kind] or any(each.has(kind, name) for each in self.beside)
 
-    def finding(self, line: int, severity: Severity, id: str, message: str, remedy: str = "", *, ending: str = "te") -> Finding:
+    def finding(
+        self, line: int, severity: Severity, id: str, message: str, remedy: str = "", *, ending: str = "te"
+    ) -> Finding:
         return Finding(self.module.te.with_suffix(f".{ending}"), line, severity, id, message, remedy)
 
 
-def view_of(module: PolicyModule, base: BasePolicy, names_of_base: Vocabulary, headers: InterfaceTable, own: Iterable[Interface]) -> View:
+def view_of(
+    module: PolicyModule,
+    base: BasePolicy,
+    names_of_base: Vocabulary,
+    headers: InterfaceTable,
+    own: Iterable[Interface],
+) -> View:
     """`headers` are the interfaces of the base policy's headers, `own` those of the module's and of the modules' that it requires."""
     table = headers.with_own(own)
     words = tuple(tokens(text_of(module, "te")))
     found = items(words)
-    defined = {call.arguments[0][0].text for call in _calls(found) if call.name == "define" and call.arguments and call.arguments[0]}
+    defined = {
+        call.arguments[0][0].text
+        for call in _calls(found)
+        if call.name == "define" and call.arguments and call.arguments[0]
+    }
     macros = frozenset(interfaces(base)) | _BUILTINS | defined
     beside = tuple(names(items(tokens(text_of(each, "te"))), table) for each in module.requires)
     return View(module, table, macros, names_of_base, words, found, names(found, table), beside)

@@ -64,7 +64,10 @@ def build_box(profile: str, images_dir: Path, progress: Progress) -> Box:
             return made
         check_space(cache_dir())
         box = box_at(directory_of(profile, wanted.digest), profile, wanted.digest, wanted.recipe.cmdline)
-        with progress.step(f"Building the box {box.name} from packages (once)", "box"), half_made(box) as half:
+        with (
+            progress.step(f"Building the box {box.name} from packages (once)", "box"),
+            half_made(box) as half,
+        ):
             _build(wanted, half, progress)
         return box
 
@@ -126,8 +129,18 @@ def _unpack(recipe: Recipe, root: Path) -> None:
     tar = root.with_name("root.tar")
     build_tar(recipe.rootfs, tar)
     root.mkdir()
-    extract = ["tar", "--extract", "--numeric-owner", "--same-owner", "--preserve-permissions", "--exclude=./dev/*"]
-    _run(as_root([*extract, "--file", str(tar), "--directory", str(root)]), "The root file system could not be unpacked.")
+    extract = [
+        "tar",
+        "--extract",
+        "--numeric-owner",
+        "--same-owner",
+        "--preserve-permissions",
+        "--exclude=./dev/*",
+    ]
+    _run(
+        as_root([*extract, "--file", str(tar), "--directory", str(root)]),
+        "The root file system could not be unpacked.",
+    )
     tar.unlink()
 
 
@@ -143,19 +156,28 @@ def _carry(images: Sequence[tuple[ImageSource, Path]], root: Path) -> None:
 
 def _labels(root: Path) -> list[tuple[str, str]]:
     """Build the guest's policy with the guest's own tools, and ask them which label each file is to have."""
-    _run(as_root([tool("chroot"), str(root), "/usr/sbin/semodule", "-B", "-n"]), "The guest's policy could not be built.")
+    _run(
+        as_root([tool("chroot"), str(root), "/usr/sbin/semodule", "-B", "-n"]),
+        "The guest's policy could not be built.",
+    )
     asked = [tool("chroot"), str(root), "/usr/sbin/setfiles", "-n", "-v", FILE_CONTEXTS, "/"]
     labels = RELABEL.findall(_run(as_root(asked), "The guest's files could not be labelled.").text)
     if "/usr/sbin/sshd" not in dict(labels):
         raise SelabError(
-            "The guest's files could not be labelled.", "setfiles names no label for /usr/sbin/sshd.", "Look into selab's log."
+            "The guest's files could not be labelled.",
+            "setfiles names no label for /usr/sbin/sshd.",
+            "Look into selab's log.",
         )
     return labels
 
 
 def _keep_policy(root: Path, half: Path) -> None:
     """Make the flat base of the guest's policy now: from here its store need not be copied out of a slow guest."""
-    there = [f"var/lib/selinux/{SELINUX_TYPE}/active/modules", "usr/share/selinux/devel", f"etc/selinux/{SELINUX_TYPE}/contexts"]
+    there = [
+        f"var/lib/selinux/{SELINUX_TYPE}/active/modules",
+        "usr/share/selinux/devel",
+        f"etc/selinux/{SELINUX_TYPE}/contexts",
+    ]
     argv = as_root(["tar", "--create", "--file", "-", "--directory", str(root), *there])
     archive = _run(argv, "The guest's policy could not be read.").stdout
     keep_base(archive, SELINUX_TYPE, Toolchain(Host(), str(half / "policy")), cache_dir())
@@ -169,7 +191,12 @@ def _write_disk(root: Path, labels: Sequence[tuple[str, str]], raw: Path, gib: i
     make = [tool("mke2fs"), "-q", "-F", "-t", "ext4", "-E", "lazy_itable_init=0", "-d", str(root), str(raw)]
     _run(as_root(make), "The disk's file system could not be made.")
     script = raw.with_name("labels.debugfs")
-    script.write_text("".join(f'ea_set "{path.replace(chr(34), chr(34) * 2)}" security.selinux {label}\n' for path, label in labels))
+    script.write_text(
+        "".join(
+            f'ea_set "{path.replace(chr(34), chr(34) * 2)}" security.selinux {label}\n'
+            for path, label in labels
+        )
+    )
     argv = [tool("debugfs"), "-w", "-f", str(script), str(raw)]
     done = _run(argv, "The labels could not be written.")
     complaints = [line for line in done.error_text.splitlines() if line and not line.startswith("debugfs ")]
@@ -183,14 +210,18 @@ def _take_out(root: Path, half: Path) -> None:
     for name, pattern in (("vmlinuz", "vmlinuz-*"), ("initrd.img", "initrd.img-*")):
         found = sorted((root / "boot").glob(pattern))
         if not found:
-            raise SelabError("The guest has no kernel.", f"There is no boot/{pattern} in it.", "Look into selab's log.")
+            raise SelabError(
+                "The guest has no kernel.", f"There is no boot/{pattern} in it.", "Look into selab's log."
+            )
         shutil.copyfile(found[-1], half / name)
 
 
 def _pack(half: Path, qcow2: Path, recipe: Recipe) -> None:
     metadata = {"provider": "libvirt", "format": "qcow2", "virtual_size": recipe.disk_gib}
     (half / "metadata.json").write_text(json.dumps(metadata) + "\n")
-    (half / "info.json").write_text(json.dumps({"description": "Debian with SELinux, audit and Docker, built by selab"}) + "\n")
+    (half / "info.json").write_text(
+        json.dumps({"description": "Debian with SELinux, audit and Docker, built by selab"}) + "\n"
+    )
     (half / "Vagrantfile").write_text(BOX_VAGRANTFILE % recipe.cmdline)
     with tarfile.open(half / "box.box", "w") as box:
         for name in ("metadata.json", "info.json", "Vagrantfile", "vmlinuz", "initrd.img", qcow2.name):

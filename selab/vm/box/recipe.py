@@ -52,7 +52,11 @@ class Recipe(BaseModel):
 
     @property
     def rootfs(self) -> Rootfs:
-        units = [f"systemctl {verb} -- {shlex.join(names)}" for verb, names in (("enable", self.enabled), ("mask", self.masked)) if names]
+        units = [
+            f"systemctl {verb} -- {shlex.join(names)}"
+            for verb, names in (("enable", self.enabled), ("mask", self.masked))
+            if names
+        ]
         return Rootfs(
             self.suite,
             "minbase",
@@ -75,7 +79,11 @@ class Plan:
 
 def profiles() -> list[str]:
     """The names of the boxes that selab can build."""
-    return sorted(Path(file.name).stem for file in importlib.resources.files("selab.vm.box").iterdir() if file.name.endswith(".toml"))
+    return sorted(
+        Path(file.name).stem
+        for file in importlib.resources.files("selab.vm.box").iterdir()
+        if file.name.endswith(".toml")
+    )
 
 
 def parse(text: str) -> Recipe:

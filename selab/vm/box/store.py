@@ -79,7 +79,11 @@ def read_box(directory: Path) -> Box | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     sizes = facts.get("sizes") or {}
-    return box if all(_has_size(path, sizes.get(path.name)) for path in (box.file, box.kernel, box.initrd)) else None
+    return (
+        box
+        if all(_has_size(path, sizes.get(path.name)) for path in (box.file, box.kernel, box.initrd))
+        else None
+    )
 
 
 def _has_size(path: Path, size: int | None) -> bool:
@@ -108,7 +112,9 @@ def remove_tree(directory: Path) -> None:
     if directory.exists():
         Host().run(as_root(["rm", "-rf", "--one-file-system", str(directory)]), timeout=REMOVE_TIMEOUT)
     if directory.exists():
-        raise SelabError("What an earlier build has left cannot be removed.", str(directory), "Remove it by hand.")
+        raise SelabError(
+            "What an earlier build has left cannot be removed.", str(directory), "Remove it by hand."
+        )
 
 
 @contextmanager

@@ -52,8 +52,20 @@ CANDIDATE = "(type app_t)\n(typeattributeset domain (app_t))\n"
 READ = frozenset({"read", "open", "getattr"})
 
 
-def granting(name: str, *grants: Grant, attributes: tuple[tuple[str, str], ...] = (), kind: str = "interface") -> Interface:
-    return Interface(name, kind, "kernel/files.if", 1, f"It is {name}.", ("domain",), 1, grants=grants, attributes=attributes)
+def granting(
+    name: str, *grants: Grant, attributes: tuple[tuple[str, str], ...] = (), kind: str = "interface"
+) -> Interface:
+    return Interface(
+        name,
+        kind,
+        "kernel/files.if",
+        1,
+        f"It is {name}.",
+        ("domain",),
+        1,
+        grants=grants,
+        attributes=attributes,
+    )
 
 
 ETC = Grant("allow", "$1", "etc_t", "file", READ)
@@ -63,10 +75,22 @@ TABLE = InterfaceTable(
         granting("read_all", Grant("allow", "$1", "file_type", "file", READ)),
         granting(
             "read_but_shadow",
-            Grant("allow", "$1", "file_type", "file", READ, source_except=frozenset(), target_except=frozenset({"etc_t"})),
+            Grant(
+                "allow",
+                "$1",
+                "file_type",
+                "file",
+                READ,
+                source_except=frozenset(),
+                target_except=frozenset({"etc_t"}),
+            ),
         ),
         granting("read_etc_template", ETC, kind="template"),
-        granting("read_etc_and_change", ETC, Grant("type_transition", "$1", "etc_t", "file", frozenset(), result="home_t")),
+        granting(
+            "read_etc_and_change",
+            ETC,
+            Grant("type_transition", "$1", "etc_t", "file", frozenset(), result="home_t"),
+        ),
     ]
 )
 
@@ -75,7 +99,10 @@ TABLE = InterfaceTable(
 def expert() -> Expert:
     base = read_flat(BASE)
     index = PolicyIndex(base, read_candidates([CANDIDATE], base))
-    specs = (FileSpec("/srv(/.*)?", "", "u:object_r:etc_t:s0"), FileSpec("/srv/www(/.*)?", "", "u:object_r:content_t:s0"))
+    specs = (
+        FileSpec("/srv(/.*)?", "", "u:object_r:etc_t:s0"),
+        FileSpec("/srv/www(/.*)?", "", "u:object_r:content_t:s0"),
+    )
     return Expert(index, TABLE, specs)
 
 

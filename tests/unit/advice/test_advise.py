@@ -23,7 +23,10 @@ def only(wanted: Need, expert: Expert, cause: Cause = Cause.RULE, situation: Sit
 
 def test_an_interface_that_grants_it_comes_before_the_rule(expert: Expert) -> None:
     found = only(need("app_t", "etc_t", "file", "read", "open"), expert)
-    assert [remedy.text for remedy in found.remedies[:2]] == ["read_etc(app_t)", "allow app_t etc_t:file { open read };"]
+    assert [remedy.text for remedy in found.remedies[:2]] == [
+        "read_etc(app_t)",
+        "allow app_t etc_t:file { open read };",
+    ]
 
 
 def test_what_comes_with_an_interface_is_counted(expert: Expert) -> None:
@@ -32,18 +35,27 @@ def test_what_comes_with_an_interface_is_counted(expert: Expert) -> None:
 
 
 def test_what_another_denial_asks_for_is_no_excess(expert: Expert) -> None:
-    wanted = [need("app_t", "etc_t", "file", "read", "open"), need("app_t", "etc_t", "file", "getattr", number=2)]
+    wanted = [
+        need("app_t", "etc_t", "file", "read", "open"),
+        need("app_t", "etc_t", "file", "getattr", number=2),
+    ]
     best = advise(wanted, expert, {}, RUN)[0].best
     assert best is not None and best.excess == 0
 
 
-@pytest.mark.parametrize("name", ["read_etc_template(app_t)", "read_etc_and_change(app_t)", "read_but_shadow(app_t)"])
+@pytest.mark.parametrize(
+    "name", ["read_etc_template(app_t)", "read_etc_and_change(app_t)", "read_but_shadow(app_t)"]
+)
 def test_no_interface_is_offered_that_does_something_else_or_leaves_it_out(name: str, expert: Expert) -> None:
-    assert name not in [remedy.text for remedy in only(need("app_t", "etc_t", "file", "read"), expert).remedies]
+    assert name not in [
+        remedy.text for remedy in only(need("app_t", "etc_t", "file", "read"), expert).remedies
+    ]
 
 
 def test_a_dangerous_interface_is_not_offered_for_a_harmless_rule(expert: Expert) -> None:
-    assert "read_all(app_t)" not in [remedy.text for remedy in only(need("app_t", "etc_t", "file", "read"), expert).remedies]
+    assert "read_all(app_t)" not in [
+        remedy.text for remedy in only(need("app_t", "etc_t", "file", "read"), expert).remedies
+    ]
 
 
 def test_to_leave_it_denied_is_the_best_where_the_rule_is_dangerous(expert: Expert) -> None:
@@ -83,11 +95,15 @@ def test_mcs_separation_is_never_answered_by_a_rule(expert: Expert) -> None:
 
 @pytest.mark.parametrize("cause", [Cause.CONSTRAINT, Cause.ROLE, Cause.BOUNDS, Cause.UNKNOWN])
 def test_what_no_rule_lifts_gets_no_rule(cause: Cause, expert: Expert) -> None:
-    assert not any(remedy.is_policy for remedy in only(need("app_t", "etc_t", "file", "read"), expert, cause).remedies)
+    assert not any(
+        remedy.is_policy for remedy in only(need("app_t", "etc_t", "file", "read"), expert, cause).remedies
+    )
 
 
 def test_no_new_privileges_is_named(expert: Expert) -> None:
-    assert only(need("app_t", "web_t", "process2", "nnp_transition"), expert).stopped.startswith("no-new-privileges")
+    assert only(need("app_t", "web_t", "process2", "nnp_transition"), expert).stopped.startswith(
+        "no-new-privileges"
+    )
 
 
 def test_what_is_allowed_by_now_needs_nothing(expert: Expert) -> None:
@@ -96,8 +112,13 @@ def test_what_is_allowed_by_now_needs_nothing(expert: Expert) -> None:
 
 
 @pytest.mark.parametrize(("risky", "count"), [(False, 0), (True, 1)])
-def test_what_is_dangerous_is_applied_only_when_it_is_asked_for(risky: bool, count: int, expert: Expert) -> None:
-    assert len(applicable([only(need("app_t", "self", "capability", "sys_admin"), expert)], risky=risky)) == count
+def test_what_is_dangerous_is_applied_only_when_it_is_asked_for(
+    risky: bool, count: int, expert: Expert
+) -> None:
+    assert (
+        len(applicable([only(need("app_t", "self", "capability", "sys_admin"), expert)], risky=risky))
+        == count
+    )
 
 
 def test_what_a_label_would_mend_is_left_to_a_person(expert: Expert) -> None:
@@ -130,8 +151,12 @@ def test_a_port_of_others_keeps_its_type_where_a_boolean_allows_it(expert: Exper
 
 
 @pytest.mark.parametrize(("target", "advised"), [("etc_t", []), ("home_t", ["restorecon -v /srv/www/x"])])
-def test_a_directory_of_the_machine_is_never_made_a_containers_own(target: str, advised: list[str], expert: Expert) -> None:
-    machine = Situation("web_t", (Volume("/machine", "/srv/www" if target == "home_t" else "/srv"),), "volume_t")
+def test_a_directory_of_the_machine_is_never_made_a_containers_own(
+    target: str, advised: list[str], expert: Expert
+) -> None:
+    machine = Situation(
+        "web_t", (Volume("/machine", "/srv/www" if target == "home_t" else "/srv"),), "volume_t"
+    )
     found = only(need("web_t", target, "file", "read", path="/machine/x"), expert, situation=machine)
     assert [remedy.text for remedy in found.remedies if remedy.kind is Kind.RELABEL] == advised
 
@@ -146,5 +171,7 @@ def test_what_another_line_grants_already_is_not_suggested(expert: Expert) -> No
 
 def test_an_interface_says_what_else_it_grants_that_was_asked_for(expert: Expert) -> None:
     wanted = [need("app_t", "etc_t", "file", "read"), need("app_t", "home_t", "file", "read", number=2)]
-    everything = next(one for one in advise(wanted, expert, {}, RUN)[0].remedies if one.text == "read_etc(app_t)")
+    everything = next(
+        one for one in advise(wanted, expert, {}, RUN)[0].remedies if one.text == "read_etc(app_t)"
+    )
     assert everything.covers == {("app_t", "etc_t", "file")}

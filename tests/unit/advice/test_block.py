@@ -17,7 +17,9 @@ from tests.unit.advice.conftest import need
 TE = "policy_module(app, 1.0)\n"
 
 
-def chosen(text: str, kind: Kind = Kind.RULE, wanted: Need | None = None, **more: object) -> tuple[Advice, Remedy]:
+def chosen(
+    text: str, kind: Kind = Kind.RULE, wanted: Need | None = None, **more: object
+) -> tuple[Advice, Remedy]:
     remedy = Remedy(kind, text, **more)  # type: ignore[arg-type]
     return Advice(wanted or need("app_t", "etc_t", "file", "read"), "", Cause.RULE, (remedy,)), remedy
 
@@ -26,7 +28,10 @@ RULE = chosen("allow app_t etc_t:file read;", requires=(("type", "etc_t"),))
 
 
 def test_own_rules_come_first_then_others_then_the_kernel_layer_then_the_rest() -> None:
-    call, kernel = chosen("other(app_t)", Kind.INTERFACE), chosen("files(app_t)", Kind.INTERFACE, layer="kernel")
+    call, kernel = (
+        chosen("other(app_t)", Kind.INTERFACE),
+        chosen("files(app_t)", Kind.INTERFACE, layer="kernel"),
+    )
     lines = block([call, kernel, RULE, chosen("allow app_t self:process fork;")]).splitlines()
     assert [line for line in lines if line.startswith(("allow", "files", "other"))] == [
         "allow app_t self:process fork;",
@@ -42,7 +47,9 @@ def test_names_of_others_are_required() -> None:
 
 def test_each_line_says_what_asked_for_it() -> None:
     wanted = need("app_t", "etc_t", "file", "read", comm="cat", path="/etc/hosts")
-    assert "# app_t etc_t:file read (cat /etc/hosts)\nfiles(app_t)" in block([chosen("files(app_t)", Kind.INTERFACE, wanted)])
+    assert "# app_t etc_t:file read (cat /etc/hosts)\nfiles(app_t)" in block(
+        [chosen("files(app_t)", Kind.INTERFACE, wanted)]
+    )
 
 
 @given(st.text())
@@ -72,7 +79,11 @@ def test_less_than_is_there_already_changes_nothing() -> None:
 
 def test_what_an_earlier_run_asked_for_is_kept() -> None:
     written = written_into(written_into(TE, [RULE]), [chosen("files(app_t)", Kind.INTERFACE)])
-    assert ("allow app_t etc_t:file read;" in written, "files(app_t)" in written, written.count(BEGIN)) == (True, True, 1)
+    assert ("allow app_t etc_t:file read;" in written, "files(app_t)" in written, written.count(BEGIN)) == (
+        True,
+        True,
+        1,
+    )
 
 
 def test_what_is_declared_already_is_not_declared_again() -> None:

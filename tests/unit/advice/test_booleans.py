@@ -37,7 +37,10 @@ def booleans(expert: Expert, target: str) -> list[str]:
 
 
 def test_the_one_that_is_named_for_the_domain_comes_first(switched: Expert) -> None:
-    assert booleans(switched, "home_t") == ["setsebool -P web_reads_homes on", "setsebool -P all_read_homes on"]
+    assert booleans(switched, "home_t") == [
+        "setsebool -P web_reads_homes on",
+        "setsebool -P all_read_homes on",
+    ]
 
 
 def test_a_choice_is_left_to_a_person(switched: Expert) -> None:

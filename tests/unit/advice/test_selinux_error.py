@@ -13,7 +13,9 @@ CORPUS = Path(__file__).parents[2] / "corpus"
 
 
 def test_a_role_that_lacks_the_type_gets_it() -> None:
-    assert remedy_of("security_compute_sid", "", "", "u:system_r:web_t:s0").startswith("role system_r types web_t;")
+    assert remedy_of("security_compute_sid", "", "", "u:system_r:web_t:s0").startswith(
+        "role system_r types web_t;"
+    )
 
 
 def test_a_bounded_transition_names_both_domains() -> None:
@@ -21,7 +23,9 @@ def test_a_bounded_transition_names_both_domains() -> None:
     assert said.startswith("allow init_t web_t:process2 nnp_transition;")
 
 
-@pytest.mark.parametrize("name", ["selinux_err", "bounded_transition_event", "bounds_err", "setxattr_invalid_context"])
+@pytest.mark.parametrize(
+    "name", ["selinux_err", "bounded_transition_event", "bounds_err", "setxattr_invalid_context"]
+)
 def test_every_recorded_failure_has_an_answer(name: str) -> None:
     events = read_events((CORPUS / f"{name}.log").read_bytes().splitlines())
     errors = [error for event in events for error in event.selinux_errors()]

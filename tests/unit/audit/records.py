@@ -39,12 +39,16 @@ def avc(
     return begin.encode() + encoded("comm", comm) + b" " + encoded("path", path) + end.encode()
 
 
-def syscall(serial: int = 1, *, comm: bytes = b"httpd", exe: bytes = b"/usr/sbin/httpd", time: float = 1700000000.123) -> bytes:
+def syscall(
+    serial: int = 1, *, comm: bytes = b"httpd", exe: bytes = b"/usr/sbin/httpd", time: float = 1700000000.123
+) -> bytes:
     head = f"type=SYSCALL msg=audit({time:.3f}:{serial}): arch=c000003e syscall=2 success=no exit=-13 a0=5630772dbfd0 items=1 pid=42 "
     return head.encode() + encoded("comm", comm) + b" " + encoded("exe", exe) + b" key=(null)\n"
 
 
-def path(serial: int = 1, *, name: bytes = b"/etc/passwd", inode: int = 7, time: float = 1700000000.123) -> bytes:
+def path(
+    serial: int = 1, *, name: bytes = b"/etc/passwd", inode: int = 7, time: float = 1700000000.123
+) -> bytes:
     head = f"type=PATH msg=audit({time:.3f}:{serial}): item=0 ".encode()
     return head + encoded("name", name) + f" inode={inode} nametype=NORMAL\n".encode()
 
@@ -78,14 +82,42 @@ def avc_lines(draw: st.DrawFn, last_serial: int = 99) -> bytes:
 @st.composite
 def logs(draw: st.DrawFn) -> list[bytes]:
     """A log of few events with repeated denials, other records, and lines that are none."""
-    kinds = [avc(1), avc(2, permissive=1), avc(3, comm=b"a b"), avc(4, tclass="dir", path=b"x"), avc(5, decision="granted")]
-    kinds += [syscall(1), syscall(2), path(4), path(4, inode=8), b"type=EOE msg=audit(1700000000.123:2): \n", b"noise\n"]
-    kinds += [b"type=CRED_ACQ msg=audit(1700000000.123:9): pid=1 msg='op=x res=success'\n", avc(6)[:90] + b"\n"]
+    kinds = [
+        avc(1),
+        avc(2, permissive=1),
+        avc(3, comm=b"a b"),
+        avc(4, tclass="dir", path=b"x"),
+        avc(5, decision="granted"),
+    ]
+    kinds += [
+        syscall(1),
+        syscall(2),
+        path(4),
+        path(4, inode=8),
+        b"type=EOE msg=audit(1700000000.123:2): \n",
+        b"noise\n",
+    ]
+    kinds += [
+        b"type=CRED_ACQ msg=audit(1700000000.123:9): pid=1 msg='op=x res=success'\n",
+        avc(6)[:90] + b"\n",
+    ]
     kinds += [avc(7, time=1700000009.0), avc(1, extra="capability=3 "), syscall(7, time=1700000009.0)]
-    kinds += [avc(8, source=f"{user}:r:container_t{level}") for user, level in (("u", ":s0:c99"), ("u", ""), ("u", ":"), ("", ":s0"))]
-    kinds += [avc(8, source="u:r:container_t:s0", permissive=1), avc(8, source="u:r:container_t:s0").rstrip() + b" trawcon=x\n"]
+    kinds += [
+        avc(8, source=f"{user}:r:container_t{level}")
+        for user, level in (("u", ":s0:c99"), ("u", ""), ("u", ":"), ("", ":s0"))
+    ]
+    kinds += [
+        avc(8, source="u:r:container_t:s0", permissive=1),
+        avc(8, source="u:r:container_t:s0").rstrip() + b" trawcon=x\n",
+    ]
     many = [avc(10 + number, source=f"u:r:container_t:s0:c{number}") for number in range(MAX_EVIDENCE)]
-    many += [avc(30 + number, source=f"u:r:a_t:s0:c{number}", target="u:r:b_t:s0:c99") for number in range(MAX_EVIDENCE)]
-    kinds += [avc(50, source="u:r:a_t:s0:c99", target="u:r:b_t:s0:c99"), avc(51, source="u:r:a_t:s0:c98", target="u:r:b_t:s0:c99")]
+    many += [
+        avc(30 + number, source=f"u:r:a_t:s0:c{number}", target="u:r:b_t:s0:c99")
+        for number in range(MAX_EVIDENCE)
+    ]
+    kinds += [
+        avc(50, source="u:r:a_t:s0:c99", target="u:r:b_t:s0:c99"),
+        avc(51, source="u:r:a_t:s0:c98", target="u:r:b_t:s0:c99"),
+    ]
     begin = many if draw(st.booleans()) else []
     return begin + draw(st.lists(st.one_of(st.sampled_from(kinds), avc_lines(5)), max_size=25))

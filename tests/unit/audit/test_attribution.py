@@ -24,7 +24,12 @@ FILE = "system_u:object_r:etc_t:s0"
         (PROCESS, FILE, "x", Owner.SCENARIO),
         ("system_u:system_r:dockerd_t:s0", PROCESS, "runc", Owner.SCENARIO),
         ("system_u:system_r:dockerd_t:s0", "system_u:object_r:web_data_t:s0", "dockerd", Owner.SCENARIO),
-        ("system_u:system_r:dockerd_t:s0", "system_u:object_r:container_file_t:s0:c1,c2", "dockerd", Owner.SCENARIO),
+        (
+            "system_u:system_r:dockerd_t:s0",
+            "system_u:object_r:container_file_t:s0:c1,c2",
+            "dockerd",
+            Owner.SCENARIO,
+        ),
         ("system_u:system_r:dockerd_t:s0", FILE, "dockerd", Owner.RUNTIME),
         ("system_u:system_r:initrc_t:s0", FILE, "runc", Owner.RUNTIME),
         ("system_u:system_r:systemd_tmpfiles_t:s0", FILE, "x", Owner.MACHINE),
@@ -38,9 +43,7 @@ def test_a_denial_has_one_owner(source: str, target: str, comm: str, owner: Owne
 
 
 def test_an_error_about_the_candidates_label_is_the_runs() -> None:
-    line = (
-        b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=system_u:object_r:web_t:s0:c1,c2 scontext=a:b:c_t:s0"
-    )
+    line = b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=system_u:object_r:web_t:s0:c1,c2 scontext=a:b:c_t:s0"
     assert len(attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors) == 1
 
 
@@ -51,12 +54,22 @@ def test_an_error_about_something_else_is_not() -> None:
 
 def test_an_error_that_the_containers_process_caused_is_the_runs() -> None:
     error = b"type=SELINUX_ERR msg=audit(1.1:6): op=setxattr invalid_context=a:b:z_t:s0"
-    call = b'type=SYSCALL msg=audit(1.1:6): arch=c000003e syscall=188 success=no exit=-22 pid=9 comm="x" subj=' + PROCESS.encode()
+    call = (
+        b'type=SYSCALL msg=audit(1.1:6): arch=c000003e syscall=188 success=no exit=-22 pid=9 comm="x" subj='
+        + PROCESS.encode()
+    )
     assert len(attribute([error, call], SCOPE).errors) == 1
 
 
 def test_a_denial_that_cannot_be_read_is_not_lost() -> None:
-    assert len(attribute([b"type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 scontext=u:r"], SCOPE).unread) == 1
+    assert (
+        len(
+            attribute(
+                [b"type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 scontext=u:r"], SCOPE
+            ).unread
+        )
+        == 1
+    )
 
 
 def sent(kind: str, subject: str, text: str) -> bytes:
@@ -90,8 +103,14 @@ RUNC = "system_u:system_r:dockerd_t:s0"
 
 def event(said: str, subject: str, *, kind: str = "AVC", serial: int = 8) -> list[bytes]:
     """A record, and the kernel's of the system call in which it came, with the context that the process had at the call's end."""
-    head, call = f"msg=audit(1700000000.123:{serial}):", 'arch=c000003e syscall=59 success=no exit=-13 pid=9 comm="web"'
-    return [f"type={kind} {head} {said}".encode(), f"type=SYSCALL {head} {call} subj={subject} key=(null)".encode()]
+    head, call = (
+        f"msg=audit(1700000000.123:{serial}):",
+        'arch=c000003e syscall=59 success=no exit=-13 pid=9 comm="web"',
+    )
+    return [
+        f"type={kind} {head} {said}".encode(),
+        f"type=SYSCALL {head} {call} subj={subject} key=(null)".encode(),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -103,14 +122,30 @@ def event(said: str, subject: str, *, kind: str = "AVC", serial: int = 8) -> lis
         (event(ENTRY, RUNC), set()),
         ([event(READ, PROCESS)[0], sent("USER_CMD", PROCESS, "x").replace(b":7)", b":8)")], set()),
         (event(READ.replace("denied", "granted"), PROCESS), set()),
-        (event(READ.replace("web_t", "helper_t"), PROCESS.replace("web_t", "helper_t")), {PROCESS.replace("web_t", "helper_t")}),
+        (
+            event(READ.replace("web_t", "helper_t"), PROCESS.replace("web_t", "helper_t")),
+            {PROCESS.replace("web_t", "helper_t")},
+        ),
         (event(READ.replace("c1,c2", "c7,c8"), PROCESS.replace("c1,c2", "c7,c8")), set()),
         (event(READ, PROCESS)[:1] + event(READ, PROCESS, serial=9)[1:], set()),
         (event(f"pid=9 uid=0 subj={DBUS} msg='{CLAIM}'", PROCESS, kind="USER_AVC"), set()),
     ],
-    ids=["read", "permissive", "no call", "exec refused", "sent", "granted", "other domain", "other level", "other event", "claimed"],
+    ids=[
+        "read",
+        "permissive",
+        "no call",
+        "exec refused",
+        "sent",
+        "granted",
+        "other domain",
+        "other level",
+        "other event",
+        "claimed",
+    ],
 )
-def test_a_process_ran_where_the_kernel_says_so_of_the_denial_and_of_its_call(lines: list[bytes], contexts: set[str]) -> None:
+def test_a_process_ran_where_the_kernel_says_so_of_the_denial_and_of_its_call(
+    lines: list[bytes], contexts: set[str]
+) -> None:
     assert attribute(lines, SCOPE).ran_as == contexts
 
 
@@ -128,7 +163,10 @@ def test_nothing_is_known_of_processes_beside_a_record_that_is_in_doubt(line: by
 
 
 def test_records_that_are_in_doubt_are_told() -> None:
-    lines = [sent("USER_AVC", PROCESS, CLAIM), b"type=AVC msg=audit(1700000000.123:5): avc:  denied  { read } for  pid=1 scontext=u:r"]
+    lines = [
+        sent("USER_AVC", PROCESS, CLAIM),
+        b"type=AVC msg=audit(1700000000.123:5): avc:  denied  { read } for  pid=1 scontext=u:r",
+    ]
     assert [doubt.partition(",")[0] for doubt in attribute(lines, SCOPE).doubts] == [
         "1 records of the window could not be read",
         "1 records of the window may be the container's own words",

@@ -32,7 +32,14 @@ def test_what_is_no_context_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("level", "expected"),
-    [("s0", set()), ("s0:c1,c2", {1, 2}), ("s0:c1.c5,c9", {1, 2, 3, 4, 5, 9}), ("s0:c3-s0:c0.c1023", {3}), ("", set()), ("Secret", set())],
+    [
+        ("s0", set()),
+        ("s0:c1,c2", {1, 2}),
+        ("s0:c1.c5,c9", {1, 2, 3, 4, 5, 9}),
+        ("s0:c3-s0:c0.c1023", {3}),
+        ("", set()),
+        ("Secret", set()),
+    ],
 )
 def test_categories_are_those_of_the_low_end(level: str, expected: set[int]) -> None:
     assert categories(level) == expected
@@ -62,5 +69,7 @@ def test_a_malformed_level_is_refused(level: str) -> None:
         ("s0:c1", "s0:zzz", False),
     ],
 )
-def test_levels_separate_where_the_source_does_not_dominate(source: str, target: str, separated: bool) -> None:
+def test_levels_separate_where_the_source_does_not_dominate(
+    source: str, target: str, separated: bool
+) -> None:
     assert mcs_separated(context(source), context(target, "container_file_t")) is separated

@@ -53,7 +53,12 @@ def test_trap_9_apparmor_under_type_avc_is_no_denial() -> None:
 
 
 @pytest.mark.parametrize(
-    "notice", ["received policyload notice (seqno=2)", "received setenforce notice (enforcing=0)", "op=load_policy lsm=selinux"]
+    "notice",
+    [
+        "received policyload notice (seqno=2)",
+        "received setenforce notice (enforcing=0)",
+        "op=load_policy lsm=selinux",
+    ],
 )
 def test_trap_9_a_notice_under_type_user_avc_is_no_denial(notice: str) -> None:
     line = f"type=USER_AVC msg=audit(1700000000.123:5): pid=1 msg='avc:  {notice} exe=\"/usr/bin/dbus-broker\" sauid=81'\n".encode()
@@ -61,11 +66,20 @@ def test_trap_9_a_notice_under_type_user_avc_is_no_denial(notice: str) -> None:
 
 
 def test_granted_is_no_denial() -> None:
-    assert (event(avc(decision="granted")).denials(), event(avc(decision="granted")).ignored()) == ((), ("granted",))
+    assert (event(avc(decision="granted")).denials(), event(avc(decision="granted")).ignored()) == (
+        (),
+        ("granted",),
+    )
 
 
 def test_trap_7_the_candidate_may_be_the_target() -> None:
-    found = denial(avc(source="system_u:system_r:dockerd_t:s0", target="system_u:system_r:selab_apache_t:s0:c1,c2", tclass="process"))
+    found = denial(
+        avc(
+            source="system_u:system_r:dockerd_t:s0",
+            target="system_u:system_r:selab_apache_t:s0:c1,c2",
+            tclass="process",
+        )
+    )
     assert (found.source.type, found.target.type) == ("dockerd_t", "selab_apache_t")
 
 
@@ -75,7 +89,10 @@ def test_trap_12_categories_of_both_sides_are_kept() -> None:
 
 
 def of_levels(*pairs: tuple[str, str]) -> list[bytes]:
-    return [avc(number, source=f"u:r:container_t:{a}", target=f"u:r:container_file_t:{b}") for number, (a, b) in enumerate(pairs)]
+    return [
+        avc(number, source=f"u:r:container_t:{a}", target=f"u:r:container_file_t:{b}")
+        for number, (a, b) in enumerate(pairs)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,14 +106,20 @@ def of_levels(*pairs: tuple[str, str]) -> list[bytes]:
     ],
     ids=["another pair", "the same pair", "no categories", "many pairs", "one record of many"],
 )
-def test_trap_12_categories_explain_a_row_only_where_they_explain_each_record(pairs: list[tuple[str, str]], expected: bool) -> None:
+def test_trap_12_categories_explain_a_row_only_where_they_explain_each_record(
+    pairs: list[tuple[str, str]], expected: bool
+) -> None:
     lines = of_levels(*pairs)
     assert (row(*lines).separated, summarise(lines).denials[0].separated) == (expected, expected)
 
 
 def test_an_object_managers_denial_is_userspace() -> None:
     found = denial(USER_AVC.format(cmdline="systemctl start x", source=SOURCE, target=TARGET).encode())
-    assert (found.userspace, found.exe, found.path) == (True, "/usr/lib/systemd/systemd", "/usr/lib/systemd/system/x.service")
+    assert (found.userspace, found.exe, found.path) == (
+        True,
+        "/usr/lib/systemd/systemd",
+        "/usr/lib/systemd/system/x.service",
+    )
 
 
 def test_a_command_line_cannot_choose_the_contexts() -> None:
@@ -114,7 +137,9 @@ def test_capability_and_port_are_details() -> None:
     assert denial(avc(extra="capability=12 src=80 ")).detail == "capability=12 src=80"
 
 
-@pytest.mark.parametrize("line", [avc()[:120] + b"\n", avc(source="nonsense"), avc().replace(b"scontext", b"ssid")])
+@pytest.mark.parametrize(
+    "line", [avc()[:120] + b"\n", avc(source="nonsense"), avc().replace(b"scontext", b"ssid")]
+)
 def test_a_denial_that_cannot_be_read_is_not_passed_over(line: bytes) -> None:
     assert len(event(line).unparsed()) == 1
 
@@ -135,9 +160,19 @@ def test_a_rows_permissions_are_the_sorted_union() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"), [((1, 1), True), ((1, 0), False), ((None, 0), False), ((None, 1), None), ((None, None), None), ((0, 0), False)]
+    ("said", "expected"),
+    [
+        ((1, 1), True),
+        ((1, 0), False),
+        ((None, 0), False),
+        ((None, 1), None),
+        ((None, None), None),
+        ((0, 0), False),
+    ],
 )
-def test_a_row_is_permissive_only_where_every_record_says_so(said: tuple[int | None, ...], expected: bool | None) -> None:
+def test_a_row_is_permissive_only_where_every_record_says_so(
+    said: tuple[int | None, ...], expected: bool | None
+) -> None:
     assert row(*(avc(serial, permissive=one) for serial, one in enumerate(said))).permissive is expected
 
 
@@ -147,11 +182,17 @@ def test_a_row_says_when_its_records_differ(said: tuple[int | None, ...], expect
 
 
 def test_a_whole_path_is_a_better_example_than_a_name() -> None:
-    assert row(avc(1).replace(b'path="/etc/passwd"', b'name="passwd"'), avc(2, permissions="open")).path == "/etc/passwd"
+    assert (
+        row(avc(1).replace(b'path="/etc/passwd"', b'name="passwd"'), avc(2, permissions="open")).path
+        == "/etc/passwd"
+    )
 
 
 def test_a_rows_evidence_is_bounded() -> None:
-    lines = [avc(serial, source=f"system_u:system_r:container_t:s0:c{serial}") for serial in range(MAX_EVIDENCE + 5)]
+    lines = [
+        avc(serial, source=f"system_u:system_r:container_t:s0:c{serial}")
+        for serial in range(MAX_EVIDENCE + 5)
+    ]
     assert (len(row(*lines).evidence), len(row(*lines).serials)) == (MAX_EVIDENCE, MAX_EVIDENCE)
 
 

@@ -58,7 +58,11 @@ def test_a_packed_log_is_read(tmp_path: Path) -> None:
     assert "1 denial record" in run(str(packed)).stdout
 
 
-@pytest.mark.parametrize("content", [None, PACKED[:40], PACKED[:20] + b"xxxx" + PACKED[24:]], ids=["missing", "cut gzip", "broken gzip"])
+@pytest.mark.parametrize(
+    "content",
+    [None, PACKED[:40], PACKED[:20] + b"xxxx" + PACKED[24:]],
+    ids=["missing", "cut gzip", "broken gzip"],
+)
 def test_a_log_that_cannot_be_read_is_an_input_error(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "x"
     if content is not None:

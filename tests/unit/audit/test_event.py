@@ -109,5 +109,7 @@ def test_a_formatted_event_parses_to_the_same_event(lines: list[bytes]) -> None:
 
 @pytest.mark.parametrize("stamp", ["11/23/2026 22:01:02.123", "1700000000.123"])
 def test_an_event_of_ausearch_is_one_event(stamp: str) -> None:
-    lines = [f"type={kind} msg=audit({stamp}:7) : comm=a b\n".encode() for kind in ("PROCTITLE", "SYSCALL", "PATH")]
+    lines = [
+        f"type={kind} msg=audit({stamp}:7) : comm=a b\n".encode() for kind in ("PROCTITLE", "SYSCALL", "PATH")
+    ]
     assert len(list(read_events(lines))) == 1

@@ -47,7 +47,9 @@ def test_what_a_process_wrote_into_the_kernels_log_is_no_record(facility: str, t
 
 
 def test_what_is_no_record_is_left_out() -> None:
-    assert journal([], "x", {}, PRINTED | {"MESSAGE": "usb 1-1: new device"}, PRINTED | {"MESSAGE": None}) == b""
+    assert (
+        journal([], "x", {}, PRINTED | {"MESSAGE": "usb 1-1: new device"}, PRINTED | {"MESSAGE": None}) == b""
+    )
 
 
 @given(st.binary())

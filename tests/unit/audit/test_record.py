@@ -43,7 +43,15 @@ def test_every_headed_form_is_the_same_record(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["audit: AVC {}", "Nov 21 16:22:09 host audit[704]: AVC {}", "AVC {}", "host kernel: {}", "{}", "audit(N): {}"]
+    "line",
+    [
+        "audit: AVC {}",
+        "Nov 21 16:22:09 host audit[704]: AVC {}",
+        "AVC {}",
+        "host kernel: {}",
+        "{}",
+        "audit(N): {}",
+    ],
 )
 def test_a_form_without_a_stamp_has_neither_time_nor_serial(line: str) -> None:
     record = one(line.format(BODY))
@@ -55,7 +63,15 @@ def test_an_object_managers_own_log_line_is_userspace(line: str) -> None:
     assert one(line.format(BODY)).type == "USER_AVC"
 
 
-@pytest.mark.parametrize("date", ["11/23/2026 22:01:02.123", "23/11/26 22:01:02.123", "2026-11-23 22:01:02.123", "23.11.2026 22:01:02.123"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        "11/23/2026 22:01:02.123",
+        "23/11/26 22:01:02.123",
+        "2026-11-23 22:01:02.123",
+        "23.11.2026 22:01:02.123",
+    ],
+)
 def test_an_interpreted_date_gives_the_serial_but_no_time(date: str) -> None:
     record = one(f"type=AVC msg=audit({date}:456) : {BODY}")
     assert (record.serial, record.time) == (456, None)
@@ -75,11 +91,15 @@ def test_separators_are_no_records(line: bytes) -> None:
 
 
 def test_a_foreign_line_is_kept_without_a_type() -> None:
-    assert one("Nov 21 host systemd[1]: Started it.") == Record("", None, "", "Nov 21 host systemd[1]: Started it.")
+    assert one("Nov 21 host systemd[1]: Started it.") == Record(
+        "", None, "", "Nov 21 host systemd[1]: Started it."
+    )
 
 
 def test_enriched_names_are_fields_of_their_own() -> None:
-    record = one("type=USER_LOGIN msg=audit(1700000000.123:4): uid=0 msg='op=login res=success'\x1dUID=\"root\"")
+    record = one(
+        "type=USER_LOGIN msg=audit(1700000000.123:4): uid=0 msg='op=login res=success'\x1dUID=\"root\""
+    )
     assert (record.fields["uid"], record.fields["res"], record.fields["UID"]) == ("0", "success", "root")
 
 
@@ -94,11 +114,18 @@ def test_what_a_process_chose_is_read_back(value: bytes) -> None:
 
 
 def test_trap_16_fields_may_be_unquoted() -> None:
-    assert one("type=AVC msg=audit(1.1:1): avc: denied { read } for comm=cat dev=dm-0 tclass=file").fields["comm"] == "cat"
+    assert (
+        one("type=AVC msg=audit(1.1:1): avc: denied { read } for comm=cat dev=dm-0 tclass=file").fields[
+            "comm"
+        ]
+        == "cat"
+    )
 
 
 def test_interpreted_values_may_hold_blanks() -> None:
-    record = one("type=SYSCALL msg=audit(11/23/2026 22:01:02.123:456) : ses=5 comm=Socket Thread exe=/usr/bin/x key=(null) ")
+    record = one(
+        "type=SYSCALL msg=audit(11/23/2026 22:01:02.123:456) : ses=5 comm=Socket Thread exe=/usr/bin/x key=(null) "
+    )
     assert (record.fields["comm"], record.fields["exe"]) == ("Socket Thread", "/usr/bin/x")
 
 
@@ -116,16 +143,27 @@ def test_arguments_of_execve_are_decoded() -> None:
 
 
 def test_a_proctitles_arguments_are_blanks_apart() -> None:
-    assert one("type=PROCTITLE msg=audit(1.1:1): proctitle=7368002D63006C73").fields["proctitle"] == "sh -c ls"
+    assert (
+        one("type=PROCTITLE msg=audit(1.1:1): proctitle=7368002D63006C73").fields["proctitle"] == "sh -c ls"
+    )
 
 
 def test_an_abstract_sockets_path_begins_with_an_at() -> None:
-    assert one("type=AVC msg=audit(1.1:1): avc: denied { connectto } for path=002F746D702F78 tclass=x").fields["path"] == "@/tmp/x"
+    assert (
+        one("type=AVC msg=audit(1.1:1): avc: denied { connectto } for path=002F746D702F78 tclass=x").fields[
+            "path"
+        ]
+        == "@/tmp/x"
+    )
 
 
 def test_trap_16_records_may_be_joined_on_a_line() -> None:
     line = f"type=AVC msg=audit(1.1:1): {BODY} type=SYSCALL msg=audit(1.1:1): comm=x type=AVC msg=audit(1.1:2): {BODY}"
-    assert [(record.type, record.serial) for record in parse_line(line.encode())] == [("AVC", 1), ("SYSCALL", 1), ("AVC", 2)]
+    assert [(record.type, record.serial) for record in parse_line(line.encode())] == [
+        ("AVC", 1),
+        ("SYSCALL", 1),
+        ("AVC", 2),
+    ]
 
 
 def test_a_command_line_in_a_message_is_not_taken_for_a_record() -> None:
@@ -153,7 +191,9 @@ def test_a_record_behind_a_files_name_keeps_its_type() -> None:
 
 
 def test_trap_16_a_cut_denial_is_kept_and_marked() -> None:
-    record = one(b'type=AVC msg=audit(1.1:1): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:a_t:s0 tcontext=u:r:b')
+    record = one(
+        b'type=AVC msg=audit(1.1:1): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:a_t:s0 tcontext=u:r:b'
+    )
     assert record.partial
 
 

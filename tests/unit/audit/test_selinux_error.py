@@ -22,14 +22,26 @@ def kernel(text: str) -> SelinuxError:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ('op=security_compute_sid invalid_context="u:r:x_t" scontext=u:r:a_t tcontext=u:r:b_t tclass=process', "security_compute_sid"),
-        ("security_compute_sid:  invalid context u:r:x_t for scontext=u:r:a_t tcontext=u:r:b_t tclass=process", "security_compute_sid"),
-        ("op=security_bounded_transition seresult=denied oldcontext=u:r:a_t newcontext=u:r:b_t", "security_bounded_transition"),
+        (
+            'op=security_compute_sid invalid_context="u:r:x_t" scontext=u:r:a_t tcontext=u:r:b_t tclass=process',
+            "security_compute_sid",
+        ),
+        (
+            "security_compute_sid:  invalid context u:r:x_t for scontext=u:r:a_t tcontext=u:r:b_t tclass=process",
+            "security_compute_sid",
+        ),
+        (
+            "op=security_bounded_transition seresult=denied oldcontext=u:r:a_t newcontext=u:r:b_t",
+            "security_bounded_transition",
+        ),
         (
             "op=security_validate_transition seresult=denied oldcontext=a newcontext=b taskcontext=c tclass=file",
             "security_validate_transition",
         ),
-        ("op=security_compute_av reason=bounds scontext=a tcontext=b tclass=dir perms=read", "security_compute_av"),
+        (
+            "op=security_compute_av reason=bounds scontext=a tcontext=b tclass=dir perms=read",
+            "security_compute_av",
+        ),
         ("op=security_sid_mls_copy invalid_context=u:r:x_t", "security_sid_mls_copy"),
         ("op=setxattr invalid_context=u:r:x_t", "setxattr"),
         ("op=fscreate invalid_context=u:r:x_t", "fscreate"),
@@ -47,7 +59,10 @@ def test_trap_8_an_unknown_kind_is_still_a_failure() -> None:
 
 
 def test_an_invalid_context_is_decoded() -> None:
-    assert kernel("op=setxattr invalid_context=6B75C5996563C3AD20C599C3AD7A656B").invalid_context == "kuřecí řízek"
+    assert (
+        kernel("op=setxattr invalid_context=6B75C5996563C3AD20C599C3AD7A656B").invalid_context
+        == "kuřecí řízek"
+    )
 
 
 def test_a_transition_has_its_old_and_new_context() -> None:
@@ -62,5 +77,8 @@ def test_an_object_manager_that_cannot_ask_is_a_failure(kind: str) -> None:
 
 
 def test_the_same_failure_twice_is_equal() -> None:
-    first, second = (error(f"type=SELINUX_ERR msg=audit(1700000000.123:{serial}): op=setxattr invalid_context=x") for serial in (1, 2))
+    first, second = (
+        error(f"type=SELINUX_ERR msg=audit(1700000000.123:{serial}): op=setxattr invalid_context=x")
+        for serial in (1, 2)
+    )
     assert first == second

@@ -41,7 +41,10 @@ def test_other_permissions_may_have_the_better_example() -> None:
 
 
 def test_a_denial_behind_a_broken_one_is_read() -> None:
-    lines = [avc(serial, permissions=f"a {{ b }} avc:  denied  {{ {one}") for serial, one in enumerate(("read", "write"))]
+    lines = [
+        avc(serial, permissions=f"a {{ b }} avc:  denied  {{ {one}")
+        for serial, one in enumerate(("read", "write"))
+    ]
     assert summarise(lines) == carefully(lines)
 
 
@@ -60,13 +63,17 @@ def test_examples_of_what_could_not_be_read_are_bounded() -> None:
 
 
 def test_kinds_invented_by_a_log_are_bounded() -> None:
-    summary = summarise(f"type=X{number:05} msg=audit(1700000000.123:5): a=b\n".encode() for number in range(1000))
+    summary = summarise(
+        f"type=X{number:05} msg=audit(1700000000.123:5): a=b\n".encode() for number in range(1000)
+    )
     assert (len(summary.ignored) < 300, sum(summary.ignored.values())) == (True, 1000)
 
 
 def peak(lines: int) -> int:
     tracemalloc.start()
-    summarise(line for serial in range(lines) for line in (avc(serial, comm=b"c%d" % serial), syscall(serial)))
+    summarise(
+        line for serial in range(lines) for line in (avc(serial, comm=b"c%d" % serial), syscall(serial))
+    )
     size = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return size

@@ -31,7 +31,14 @@ def avc(serial: int) -> str:
 
 
 def closing(
-    guest: FakeGuest, window: OpenWindow, log: str, *, lost: int = 0, pid: int = 400, said: str = "", mode: int = 1
+    guest: FakeGuest,
+    window: OpenWindow,
+    log: str,
+    *,
+    lost: int = 0,
+    pid: int = 400,
+    said: str = "",
+    mode: int = 1,
 ) -> tuple[str, ...]:
     head = STATUS.format(lost=lost).replace("pid 400", f"pid {pid}")
     guest.answer(window.mark("end"), out=f"{head}mode {mode}\nwindow\n{log}", err=said)
@@ -69,7 +76,9 @@ def test_a_mark_that_did_not_arrive_is_a_problem(which: str) -> None:
     guest = FakeGuest()
     window = opened(guest)
     other = "end" if which == "begin" else "begin"
-    assert closing(guest, window, user(10, window.mark(other))) == (f"the mark of the window's {which} is not in the audit log",)
+    assert closing(guest, window, user(10, window.mark(other))) == (
+        f"the mark of the window's {which} is not in the audit log",
+    )
 
 
 def test_a_mark_is_a_record_of_type_user_only() -> None:
@@ -95,7 +104,9 @@ def test_records_that_were_lost_before_are_none() -> None:
 def test_an_audit_daemon_that_went_away_is_a_problem(pid: int, word: str) -> None:
     guest = FakeGuest()
     window = opened(guest)
-    assert closing(guest, window, whole(window), pid=pid) == (f"the audit daemon {'was ' if pid else ''}{word} during the run",)
+    assert closing(guest, window, whole(window), pid=pid) == (
+        f"the audit daemon {'was ' if pid else ''}{word} during the run",
+    )
 
 
 @pytest.mark.parametrize("said", ["rotated-away", "truncated"])
@@ -109,7 +120,9 @@ def test_a_window_that_cannot_be_closed_is_a_problem() -> None:
     guest = FakeGuest()
     window = opened(guest)
     guest.answer(window.mark("end"), code=4, err="auditctl: cannot send")
-    assert close_window(window).of(guest).problems == ("the end of the window could not be marked: auditctl: cannot send",)
+    assert close_window(window).of(guest).problems == (
+        "the end of the window could not be marked: auditctl: cannot send",
+    )
 
 
 def journal_window(extra: str = "") -> Window:
@@ -133,7 +146,10 @@ AVC = "avc:  denied  { read } for  pid=1"
 
 def test_without_an_audit_daemon_the_journal_is_read() -> None:
     closed = journal_window()
-    assert (closed.lines, closed.problems) == ((f"type=AVC msg=audit(1700000000.123:11): {AVC}".encode(),), ())
+    assert (closed.lines, closed.problems) == (
+        (f"type=AVC msg=audit(1700000000.123:11): {AVC}".encode(),),
+        (),
+    )
 
 
 def test_the_rate_limit_is_put_back() -> None:
@@ -183,7 +199,12 @@ def test_a_mark_cannot_be_forged_without_the_token(token: str) -> None:
 def test_a_mark_is_none_in_a_record_of_another_type_even_with_the_token(kind: str) -> None:
     guest = FakeGuest()
     window = opened(guest)
-    log = user(10, window.mark("begin")) + forged_with(window.token, kind) + avc(12) + user(13, window.mark("end"))
+    log = (
+        user(10, window.mark("begin"))
+        + forged_with(window.token, kind)
+        + avc(12)
+        + user(13, window.mark("end"))
+    )
     guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
     assert avc(12).strip().encode() in close_window(window).of(guest).lines
 
@@ -192,7 +213,10 @@ def test_what_a_log_says_of_the_status_is_not_believed() -> None:
     guest = FakeGuest()
     window = opened(guest)
     log = user(10, window.mark("begin")) + "lost 0\npid 400\nmode 1\nwindow\n" + user(13, window.mark("end"))
-    assert closing(guest, window, log, lost=9, pid=0) == ("the kernel lost 9 audit records", "the audit daemon stopped during the run")
+    assert closing(guest, window, log, lost=9, pid=0) == (
+        "the kernel lost 9 audit records",
+        "the audit daemon stopped during the run",
+    )
 
 
 def test_the_token_cannot_be_guessed() -> None:
@@ -205,12 +229,19 @@ def test_an_audit_daemon_that_somebody_stopped_is_started_again_once_the_kernel_
 ) -> None:
     """Its queue for a daemon to come is full then, and each further record is lost: no run could ever be judged again."""
     auditctl = f'[ "$1" = -m ] || {{ [ -e {tmp_path}/started ] && pid=9 || pid=0; printf "enabled 1\\npid %s\\nlost {lost}\\n" $pid; }}'
-    programs = {"auditctl": auditctl, "systemctl": f'[ "$1" != start ] || touch {tmp_path}/started', "journalctl": "echo '-- cursor: x'"}
+    programs = {
+        "auditctl": auditctl,
+        "systemctl": f'[ "$1" != start ] || touch {tmp_path}/started',
+        "journalctl": "echo '-- cursor: x'",
+    }
     for name, script in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     script = window_module._OPEN.replace("echo 0 >/proc/sys/kernel/printk_ratelimit", "true")
     done = subprocess.run(
-        ["sh", "-c", script, "sh", "mark"], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, text=True
+        ["sh", "-c", script, "sh", "mark"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, "pid 9" in done.stdout) == (0, starts), done.stderr

@@ -54,8 +54,14 @@ def test_each_of_its_commands_is_one_and_is_run_by_a_test(file: Path) -> None:
 @each_file
 def test_it_runs_a_scenario_of_the_example_in_enforcing_mode_with_both_reports(file: Path) -> None:
     given = next(parsed(line.words).params for line in commands(file) if line.is_one_of("run"))
-    assert (ROOT / "scenarios" / f"{given['scenario']}.yaml").exists() and (ROOT / "policies" / f"{given['policy']}.te").exists()
-    assert (given["setenforce"], str(given["junit"]), str(given["sarif"])) == ("yes", "junit.xml", "selab.sarif")
+    assert (ROOT / "scenarios" / f"{given['scenario']}.yaml").exists() and (
+        ROOT / "policies" / f"{given['policy']}.te"
+    ).exists()
+    assert (given["setenforce"], str(given["junit"]), str(given["sarif"])) == (
+        "yes",
+        "junit.xml",
+        "selab.sarif",
+    )
 
 
 @each_file
@@ -67,5 +73,9 @@ def test_the_page_shows_the_file(file: Path) -> None:
 def test_it_installs_what_script_setup_does(file: Path) -> None:
     table = (ROOT / "script" / "setup").read_text().partition('if [ -n "$extra" ]')[0]
     needed = {found["package"] for found in _SETUP.finditer(table)}
-    words = {word for script in scripts(yaml.safe_load(file.read_text())) for word in shlex.split(script.replace("\\\n", " "))}
+    words = {
+        word
+        for script in scripts(yaml.safe_load(file.read_text()))
+        for word in shlex.split(script.replace("\\\n", " "))
+    }
     assert needed and needed <= words

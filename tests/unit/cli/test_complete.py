@@ -18,7 +18,12 @@ def words(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def offered(*arguments: str, incomplete: str = "") -> list[str]:
-    return [item.value for item in ShellComplete(cli, {}, "selab", "_SELAB_COMPLETE").get_completions(list(arguments), incomplete)]
+    return [
+        item.value
+        for item in ShellComplete(cli, {}, "selab", "_SELAB_COMPLETE").get_completions(
+            list(arguments), incomplete
+        )
+    ]
 
 
 @pytest.mark.parametrize("command", ["run", "watch", "learn", "minimise", "history"])

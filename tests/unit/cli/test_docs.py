@@ -22,7 +22,11 @@ def test_every_command_has_an_example_that_is_one(names: tuple[str, ...]) -> Non
         found = command.get_command(click.Context(command), name)
         assert found is not None
         command = found
-    examples = [words["words"] for words in _HELP.finditer(command.help or "") if words["words"].split()[: len(names)] == list(names)]
+    examples = [
+        words["words"]
+        for words in _HELP.finditer(command.help or "")
+        if words["words"].split()[: len(names)] == list(names)
+    ]
     assert examples or names == ("completion",)
     for example in examples:
         parsed(shlex.split(example))

@@ -9,9 +9,16 @@ import pytest
 from selab.__main__ import run
 
 
-@pytest.mark.parametrize(("where", "said"), [([], "Then: `selab run apache"), (["my lab"], "Then: `cd 'my lab' && selab run apache")])
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [([], "Then: `selab run apache"), (["my lab"], "Then: `cd 'my lab' && selab run apache")],
+)
 def test_it_says_what_comes_then(
-    where: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    where: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run(["init", *where])

@@ -23,13 +23,17 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "selab -C lab run apache" in capsys.readouterr().err
 
 
-def test_outside_of_a_project_a_run_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outside_of_a_project_a_run_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["-C", str(tmp_path), "run", "apache"]) == 2
     said = capsys.readouterr().err
     assert "There is no selab.yaml" in said and "`selab init`" in said
 
 
-def test_an_unknown_scenario_is_wrong_input_of_three_lines_at_most(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_scenario_is_wrong_input_of_three_lines_at_most(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     (project.scenarios / "apache.yaml").write_text("image: httpd\n")
     assert run(["-C", str(project.root), "run", "apach"]) == 2
     said = capsys.readouterr()
@@ -47,7 +51,9 @@ def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert capsys.readouterr().err.strip() == "Error: Interrupted."
 
 
-def test_an_escape_sequence_in_an_error_does_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_escape_sequence_in_an_error_does_not_reach_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run(["\x1b[31mred"]) == 2
     assert "\x1b[31mred" not in capsys.readouterr().err
 
@@ -67,7 +73,9 @@ def test_a_context_is_not_taken_for_an_emoji(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(("width", "widest"), [("60", 60), ("300", 120)])
-def test_the_help_fits_the_terminal(width: str, widest: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_help_fits_the_terminal(
+    width: str, widest: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", width)
     run(["--help"])
     assert 40 < max(map(len, capsys.readouterr().out.splitlines())) <= widest
@@ -88,7 +96,11 @@ def test_the_help_fits_the_terminal(width: str, widest: int, capsys: pytest.Capt
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_first_mistake_names_the_next_command(
-    arguments: list[str], command: str, project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    command: str,
+    project: Project,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
     monkeypatch.setattr(toolchain, "missing_on_host", list)

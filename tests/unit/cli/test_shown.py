@@ -34,15 +34,24 @@ def test_some_test_runs_it(line: Shown) -> None:
 
 @pytest.mark.parametrize("line", shown(), ids=str)
 def test_its_scenario_and_policy_are_the_examples_or_the_pages_own(line: Shown) -> None:
-    assert [place for place in named(line) if not place.exists() and f"`{place.relative_to(ROOT)}`" not in line.page.read_text()] == []
+    assert [
+        place
+        for place in named(line)
+        if not place.exists() and f"`{place.relative_to(ROOT)}`" not in line.page.read_text()
+    ] == []
 
 
 def named(line: Shown) -> list[Path]:
     """The files of the scenarios and policies that a command names."""
     given = parsed(line.words).params
-    policies = [name for name in (given.get("policy"), *given.get("policies", ())) if name not in (None, "none")]
+    policies = [
+        name for name in (given.get("policy"), *given.get("policies", ())) if name not in (None, "none")
+    ]
     scenarios = [given["scenario"]] if given.get("scenario") else []
-    return [*(ROOT / "policies" / f"{name}.te" for name in policies), *(ROOT / "scenarios" / f"{name}.yaml" for name in scenarios)]
+    return [
+        *(ROOT / "policies" / f"{name}.te" for name in policies),
+        *(ROOT / "scenarios" / f"{name}.yaml" for name in scenarios),
+    ]
 
 
 @pytest.fixture
@@ -59,14 +68,18 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("line", [line for line in shown() if line.is_one_of(*HERE)], ids=str)
 def test_it_does_what_it_says(line: Shown, lab: Path) -> None:
-    done = CliRunner().invoke(cli, [word.replace(LOG, "audit.log") for word in line.words], standalone_mode=False)
+    done = CliRunner().invoke(
+        cli, [word.replace(LOG, "audit.log") for word in line.words], standalone_mode=False
+    )
     assert done.exception is None and done.return_value in (None, 0)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_its_links_lead_somewhere(page: Path) -> None:
     prose = _CODE.sub("", page.read_text())
-    assert [link["target"] for link in _LINK.finditer(prose) if not (page.parent / link["target"]).exists()] == []
+    assert [
+        link["target"] for link in _LINK.finditer(prose) if not (page.parent / link["target"]).exists()
+    ] == []
 
 
 def test_every_page_has_a_place_in_the_contents() -> None:

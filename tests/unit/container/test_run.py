@@ -49,7 +49,11 @@ def test_the_command_follows_the_image() -> None:
 
 def test_volumes_carry_their_label() -> None:
     words = arguments(
-        volumes=[{"target": "/a"}, {"target": "/b", "label": "shared", "read_only": True}, {"guest_path": "/etc", "target": "/c"}]
+        volumes=[
+            {"target": "/a"},
+            {"target": "/b", "label": "shared", "read_only": True},
+            {"guest_path": "/etc", "target": "/c"},
+        ]
     )
     assert "/var/lib/selab/runs/selab-web/volume0/a:/a:Z" in words
     assert "/var/lib/selab/runs/selab-web/volume1/b:/b:z,ro" in words
@@ -68,7 +72,9 @@ CONTEXTS = FileContexts((FileSpec("/srv/web(/.*)?", "", "u:object_r:web_content_
         ({"target": "/srv/web", "guest_path": "/etc"}, "keep"),
     ],
 )
-def test_a_volume_is_labelled_as_the_candidates_contexts_say_unless_the_scenario_does(volume: dict[str, str], label: str) -> None:
+def test_a_volume_is_labelled_as_the_candidates_contexts_say_unless_the_scenario_does(
+    volume: dict[str, str], label: str
+) -> None:
     assert volume_label(Volume.model_validate(volume), CONTEXTS) == label
 
 
@@ -84,7 +90,9 @@ def test_a_path_is_no_images_name(project: Project, name: str) -> None:
     assert find_image(project, name).source is None
 
 
-def test_an_image_is_not_found_outside_of_the_project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_an_image_is_not_found_outside_of_the_project(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     (project.images / "x").symlink_to(tmp_path_factory.mktemp("elsewhere"))
     with pytest.raises(InputError, match="outside"):
         find_image(project, "x")
@@ -107,7 +115,11 @@ def test_a_level_has_two_categories() -> None:
     assert 0 <= int(low[1:]) < int(high[1:]) < 1024
 
 
-NO_DAEMON = (125, "", "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?.")
+NO_DAEMON = (
+    125,
+    "",
+    "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?.",
+)
 
 
 def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "docker") -> FakeGuest:
@@ -118,19 +130,34 @@ def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "dock
     for words in ("rm -f -v", "docker pull", "podman pull"):
         guest.answer(words)
     scenario = Scenario.model_validate({"image": "x", "runtime": runtime})
-    with running(guest, scenario, Image("x", None), LABEL, tmp_path, tmp_path, Progress(), lambda: guest.asked.append(("equip", runtime))):
+    with running(
+        guest,
+        scenario,
+        Image("x", None),
+        LABEL,
+        tmp_path,
+        tmp_path,
+        Progress(),
+        lambda: guest.asked.append(("equip", runtime)),
+    ):
         pass
     return guest
 
 
 @pytest.mark.parametrize("silence", [NO_DAEMON, (124, "", "docker hangs")], ids=["stopped", "hung"])
-def test_docker_is_started_again_where_it_does_not_answer(tmp_path: Path, silence: tuple[int, str, str]) -> None:
+def test_docker_is_started_again_where_it_does_not_answer(
+    tmp_path: Path, silence: tuple[int, str, str]
+) -> None:
     guest = started(tmp_path, silence, (0, "pid 7\n", ""))
     assert ("systemctl", "restart", "docker") in guest.asked
 
 
 def test_a_container_that_a_run_before_was_still_starting_is_removed(tmp_path: Path) -> None:
-    conflict = (125, "", 'docker: Conflict. The container name "/selab-" is already in use by container "abc".')
+    conflict = (
+        125,
+        "",
+        'docker: Conflict. The container name "/selab-" is already in use by container "abc".',
+    )
     guest = started(tmp_path, conflict, (0, "pid 7\n", ""))
     assert ("docker", "rm", "-f", "-v", "selab-") in guest.asked
 
@@ -143,8 +170,13 @@ def test_docker_that_does_not_come_back_is_no_failure_of_the_workload(tmp_path: 
 
 def test_a_runtime_that_the_guest_lacks_is_had_and_asked_again(tmp_path: Path) -> None:
     lacking = (125, "", "podman is not installed in the guest")
-    guest = started(tmp_path, lacking, (125, "", "Error: x: image not known"), (0, "pid 7\n", ""), runtime="podman")
-    assert [argv for argv in guest.asked if argv[0] != "sh"] == [("equip", "podman"), ("podman", "pull", "--quiet", "docker.io/x")]
+    guest = started(
+        tmp_path, lacking, (125, "", "Error: x: image not known"), (0, "pid 7\n", ""), runtime="podman"
+    )
+    assert [argv for argv in guest.asked if argv[0] != "sh"] == [
+        ("equip", "podman"),
+        ("podman", "pull", "--quiet", "docker.io/x"),
+    ]
 
 
 def test_a_runtime_that_is_lacking_still_is_no_failure_of_the_workload(tmp_path: Path) -> None:

@@ -26,7 +26,12 @@ DOCKER, PODMAN = runtimes()["docker"], runtimes()["podman"]
 
 
 def arguments(runtime: str, **fields: object) -> list[str]:
-    return run_arguments(Scenario.model_validate({"image": "x", "runtime": runtime, **fields}), Image("x", None), "selab-web", LABEL)
+    return run_arguments(
+        Scenario.model_validate({"image": "x", "runtime": runtime, **fields}),
+        Image("x", None),
+        "selab-web",
+        LABEL,
+    )
 
 
 def test_a_scenario_can_name_each_and_no_other() -> None:
@@ -45,9 +50,9 @@ def test_either_gets_the_label_by_type_and_level(runtime: str) -> None:
 
 
 def test_a_read_only_container_has_nothing_to_write_to_under_podman_either() -> None:
-    assert "--read-only-tmpfs=false" in arguments("podman", read_only=True) and "--read-only-tmpfs=false" not in arguments(
-        "docker", read_only=True
-    )
+    assert "--read-only-tmpfs=false" in arguments(
+        "podman", read_only=True
+    ) and "--read-only-tmpfs=false" not in arguments("docker", read_only=True)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,8 @@ def test_a_runtime_that_does_not_answer_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "subjects"), [(("docker",), ["Docker"]), (("docker", "podman"), ["Docker", "Podman"]), ((), ["containers"])]
+    ("there", "subjects"),
+    [(("docker",), ["Docker"]), (("docker", "podman"), ["Docker", "Podman"]), ((), ["containers"])],
 )
 def test_the_doctor_looks_at_those_that_are_there(there: tuple[str, ...], subjects: list[str]) -> None:
     guest = FakeGuest()
@@ -125,7 +131,9 @@ def test_steps_are_done_by_the_containers_runtime() -> None:
     guest = FakeGuest()
     guest.answer("podman", out="0\n")
     guest.answer("inspect", "podman", out="0\n")
-    scenario = Scenario.model_validate({"image": "x", "steps": [{"exec": {"argv": ["id"]}}, {"log": {"pattern": "0"}}, {"exit": {}}]})
+    scenario = Scenario.model_validate(
+        {"image": "x", "steps": [{"exec": {"argv": ["id"]}}, {"log": {"pattern": "0"}}, {"exit": {}}]}
+    )
     container = Container("selab-web", 1, PODMAN)
     assert [result.ok for result in run_steps(guest, scenario, container)] == [True, True, True]
     log_tail(guest, container)
@@ -162,12 +170,22 @@ esac
         for place in ("/run/selab", "/var/lib/selab", "/sys/fs/cgroup"):
             script = script.replace(place, f"{self.root}{place}")
         environment = {"PATH": f"{self.root / 'bin'}:/usr/bin:/bin"}
-        return subprocess.run(["sh", "-c", script, "sh", *words], capture_output=True, text=True, timeout=30, env=environment)
+        return subprocess.run(
+            ["sh", "-c", script, "sh", *words], capture_output=True, text=True, timeout=30, env=environment
+        )
 
     def start(self) -> subprocess.CompletedProcess[str]:
-        words = ["u:r:web_t:s0", "selab-web", self.runtime.name, f"{self.root}{self.runtime.pid_file}", " ".join(self.runtime.cgroups)]
+        words = [
+            "u:r:web_t:s0",
+            "selab-web",
+            self.runtime.name,
+            f"{self.root}{self.runtime.pid_file}",
+            " ".join(self.runtime.cgroups),
+        ]
         # The watcher would wait for a label that no process here has.
-        script = run._ARGUMENTS + run._LABELS + "watcher=$$; kill() { :; }; mkdir -p /run/selab\n" + run._START
+        script = (
+            run._ARGUMENTS + run._LABELS + "watcher=$$; kill() { :; }; mkdir -p /run/selab\n" + run._START
+        )
         return self.run(script, *words, "run", "--detach", "x")
 
     @property
@@ -215,7 +233,9 @@ def test_a_container_that_did_not_start_leaves_nothing(tmp_path: Path, runtime: 
     place = Place(tmp_path, runtime, fails="it broke")
     done = place.start()
     assert (done.returncode, done.stderr.strip()) == (125, "it broke")
-    assert place.called == ["run --detach x", "rm -f -v selab-web"] and not list((tmp_path / "run/selab/containers").iterdir())
+    assert place.called == ["run --detach x", "rm -f -v selab-web"] and not list(
+        (tmp_path / "run/selab/containers").iterdir()
+    )
 
 
 def test_a_runtime_that_is_not_installed_is_told(tmp_path: Path, runtime: Runtime) -> None:
@@ -243,19 +263,25 @@ def test_a_container_that_is_soon_gone_is_seen_in_any_group_it_may_have(tmp_path
     (tmp_path / "proc/77/attr").mkdir(parents=True)
     (tmp_path / "proc/77/attr/current").write_text("u:r:web_t:s0\n")
     (directory / "cgroup.procs").write_text("77\n")
-    head = run._ARGUMENTS + run._WATCH.replace("/proc/", f"{tmp_path}/proc/").replace('rm -f "$file" "/run/selab/cid-$name"', "")
+    head = run._ARGUMENTS + run._WATCH.replace("/proc/", f"{tmp_path}/proc/").replace(
+        'rm -f "$file" "/run/selab/cid-$name"', ""
+    )
     script = f"{head}\nmkdir -p /run/selab; echo abc >/run/selab/cid-$name; wait $watcher; cat /run/selab/labels-$name\n"
     words = ["u:r:web_t:s0", "selab-web", runtime.name, runtime.pid_file, " ".join(runtime.cgroups)]
     assert place.run(script, *words).stdout == "u:r:web_t:s0\n"
 
 
-SCRIPTS = {name: getattr(run, name) for name in ("_ARGUMENTS", "_LABELS", "_WATCH", "_START", "_KEEP", "_REMOVE")}
+SCRIPTS = {
+    name: getattr(run, name) for name in ("_ARGUMENTS", "_LABELS", "_WATCH", "_START", "_KEEP", "_REMOVE")
+}
 
 
 @pytest.mark.parametrize("shell", [["sh", "-n"], ["bash", "--posix", "-n"]], ids=["sh", "bash"])
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_any_shell_can_read_the_scripts(name: str, shell: list[str]) -> None:
-    done = subprocess.run([*shell, "/dev/stdin"], input=SCRIPTS[name], text=True, capture_output=True, timeout=20)
+    done = subprocess.run(
+        [*shell, "/dev/stdin"], input=SCRIPTS[name], text=True, capture_output=True, timeout=20
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

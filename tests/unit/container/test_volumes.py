@@ -13,16 +13,26 @@ from selab.progress import Progress
 from selab.scenario import Scenario
 from tests.unit.fakes import FakeGuest
 
-LABELS = [(None, "volume_t"), ("private", "volume_t"), ("shared", "volume_t"), ("own_t", "own_t"), ("keep", "")]
+LABELS = [
+    (None, "volume_t"),
+    ("private", "volume_t"),
+    ("shared", "volume_t"),
+    ("own_t", "own_t"),
+    ("keep", ""),
+]
 
 
 @pytest.mark.parametrize(("label", "given"), LABELS)
-def test_a_volume_is_of_the_runtimes_type_before_the_runtime_gives_it_categories(label: str | None, given: str, tmp_path: Path) -> None:
+def test_a_volume_is_of_the_runtimes_type_before_the_runtime_gives_it_categories(
+    label: str | None, given: str, tmp_path: Path
+) -> None:
     scenario = Scenario.model_validate({"image": "x", "volumes": [{"target": "/data", "label": label}]})
     guest = FakeGuest()
     guest.answer("tar -xf")
     guest.answer("docker", out="pid 7\n")
     where = (tmp_path, tmp_path, Progress(), lambda: None)
-    with running(guest, scenario, Image("x", None), ContainerLabel("web_t", "s0:c1,c2"), *where, volume_type="volume_t"):
+    with running(
+        guest, scenario, Image("x", None), ContainerLabel("web_t", "s0:c1,c2"), *where, volume_type="volume_t"
+    ):
         made = next(argv for argv in guest.asked if "tar -xf" in argv[2])
     assert made[-1] == given

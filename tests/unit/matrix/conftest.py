@@ -21,7 +21,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         (root / "policies" / f"{name}.te").write_text(f"policy_module({name}, 1.0)\n")
     (root / "images" / "httpd" / "Dockerfile").write_text("FROM debian:trixie\n")
     (root / "images" / "httpd" / "packages").write_text("apache2\n")
-    (root / "scenarios" / "web.yaml").write_text("image: httpd\npolicy: full\nvolumes: [{target: /srv, source: data}]\n")
+    (root / "scenarios" / "web.yaml").write_text(
+        "image: httpd\npolicy: full\nvolumes: [{target: /srv, source: data}]\n"
+    )
     (root / "scenarios" / "cache.yaml").write_text("image: registry/redis:8\npolicy: draft\n")
     (root / "data" / "deep" / "run").write_text("#!/bin/sh\n")
     (root / "data" / "deep" / "run").chmod(0o750)

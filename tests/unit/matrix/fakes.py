@@ -24,7 +24,15 @@ def no_log(path: Path) -> nullcontext[None]:
 def tasks(home: Path, count: int) -> list[Task]:
     topic = f"test-{home.name}"
     return [
-        Task(number, Cell(f"web{number}", "full", Mode.ENFORCING, "auto"), Bundle(b"", ""), ProjectConfig(), str(home), topic, no_log)
+        Task(
+            number,
+            Cell(f"web{number}", "full", Mode.ENFORCING, "auto"),
+            Bundle(b"", ""),
+            ProjectConfig(),
+            str(home),
+            topic,
+            no_log,
+        )
         for number in range(count)
     ]
 
@@ -99,9 +107,17 @@ class Watched:
         self.said.append(f"{ended.cell.scenario}: {ended.verdict.value}")
 
 
-def ended(scenario: str = "web", policy: str = "full", mode: str = "enforcing", expected: str = "PASS", **more: object) -> Ended:
+def ended(
+    scenario: str = "web",
+    policy: str = "full",
+    mode: str = "enforcing",
+    expected: str = "PASS",
+    **more: object,
+) -> Ended:
     """A run with a document of `more`, or none where there is no verdict in it."""
     from selab.verdict import Verdict
 
     cell = Cell(scenario, policy, Mode(mode), "auto", Verdict(expected))
-    return Ended(cell, record(**more) if more else Failure("The VM did not come.", "a detail"), "auto-1", "127.0.0.1")
+    return Ended(
+        cell, record(**more) if more else Failure("The VM did not come.", "a detail"), "auto-1", "127.0.0.1"
+    )

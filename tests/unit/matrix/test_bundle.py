@@ -61,7 +61,10 @@ def test_the_files_arrive_with_their_modes(lab: Project, there: Path) -> None:
 def test_the_plan_of_a_copy_is_the_plan_of_the_project(lab: Project, there: Path) -> None:
     place(packed(lab), lab.config, there)
     here, copy = (plan(project, Request("web")) for project in (lab, find_project(there)))
-    assert (here.image.reference, here.module and here.module.digest) == (copy.image.reference, copy.module and copy.module.digest)
+    assert (here.image.reference, here.module and here.module.digest) == (
+        copy.image.reference,
+        copy.module and copy.module.digest,
+    )
 
 
 def test_the_box_of_a_copy_is_the_box_of_the_project(lab: Project, there: Path) -> None:
@@ -91,7 +94,11 @@ def test_what_is_gone_goes_and_the_vms_own_stays(lab: Project, there: Path) -> N
     (lab.root / "policies" / "draft.te").unlink()
     (lab.root / "data" / "deep").chmod(0o500)
     place(packed(lab), lab.config, there)
-    assert not (there / "policies" / "draft.te").exists() and (there / ".vagrant").exists() and (there / ".selab" / "key").exists()
+    assert (
+        not (there / "policies" / "draft.te").exists()
+        and (there / ".vagrant").exists()
+        and (there / ".selab" / "key").exists()
+    )
 
 
 def test_what_is_there_already_is_left_alone(lab: Project, there: Path) -> None:
@@ -101,7 +108,9 @@ def test_what_is_there_already_is_left_alone(lab: Project, there: Path) -> None:
     assert (there / "policies").stat().st_ino == before
 
 
-def test_a_copy_that_was_cut_off_is_made_anew(lab: Project, there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_was_cut_off_is_made_anew(
+    lab: Project, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(bundle, "_restore", interrupt)
         place(packed(lab), lab.config, there)
@@ -114,11 +123,17 @@ def interrupt(*_: object) -> None:
 
 
 def test_links_and_what_is_selabs_own_are_not_sent(lab: Project, there: Path) -> None:
-    (lab.root / "scenarios" / "web.yaml").write_text("image: registry/x:1\nvolumes: [{target: /srv, source: .}]\n")
+    (lab.root / "scenarios" / "web.yaml").write_text(
+        "image: registry/x:1\nvolumes: [{target: /srv, source: .}]\n"
+    )
     (lab.root / "data" / "link").symlink_to("/etc/passwd")
     (lab.state / "key").write_text("secret")
     place(packed(lab), lab.config, there)
-    assert not (there / "data" / "link").is_symlink() and not (there / ".selab" / "key").exists() and (there / "data").exists()
+    assert (
+        not (there / "data" / "link").is_symlink()
+        and not (there / ".selab" / "key").exists()
+        and (there / "data").exists()
+    )
 
 
 def test_too_much_is_refused_before_any_run(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +143,9 @@ def test_too_much_is_refused_before_any_run(lab: Project, monkeypatch: pytest.Mo
 
 
 def test_a_volume_by_an_absolute_path_is_refused(lab: Project) -> None:
-    (lab.root / "scenarios" / "web.yaml").write_text(f"image: registry/x:1\nvolumes: [{{target: /srv, source: {lab.root}/data}}]\n")
+    (lab.root / "scenarios" / "web.yaml").write_text(
+        f"image: registry/x:1\nvolumes: [{{target: /srv, source: {lab.root}/data}}]\n"
+    )
     with pytest.raises(InputError, match="not below the project"):
         packed(lab)
 
@@ -149,7 +166,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("member", HOSTILE, ids=lambda member: f"{member[0].name} {member[0].type!r}")
-def test_what_does_not_belong_into_a_project_is_refused(member: tuple[tarfile.TarInfo, bytes], there: Path) -> None:
+def test_what_does_not_belong_into_a_project_is_refused(
+    member: tuple[tarfile.TarInfo, bytes], there: Path
+) -> None:
     with pytest.raises(SelabError):
         place(made(named("policies/x.te"), member), ProjectConfig(), there)
     assert [path.name for path in there.iterdir()] == [".selab"] and not any((there / ".selab").iterdir())
@@ -171,7 +190,9 @@ def test_another_digest_is_refused(lab: Project, there: Path) -> None:
         place(Bundle(packed(lab).data, "0" * 64), lab.config, there)
 
 
-def test_a_small_bundle_that_becomes_a_large_one_is_refused(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_bundle_that_becomes_a_large_one_is_refused(
+    there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bundle, "MOST_UNPACKED", 1 << 20)
     data = zlib.compress(bytes(4 << 20))
     with pytest.raises(SelabError, match="too large"):

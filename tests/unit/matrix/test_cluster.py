@@ -32,7 +32,11 @@ def serving(resources: dict[str, float]) -> Iterator[str]:
 
 def test_nobody_else_can_talk_to_the_workers() -> None:
     with local(1) as client:
-        addresses = [client.scheduler.address, *vm_workers(client), client.cluster.scheduler.services["dashboard"].address]
+        addresses = [
+            client.scheduler.address,
+            *vm_workers(client),
+            client.cluster.scheduler.services["dashboard"].address,
+        ]
     assert all(address.startswith(("tls://127.0.0.1:", "127.0.0.1")) for address in addresses)
 
 
@@ -50,7 +54,11 @@ def test_a_worker_of_several_threads_has_one_run_at_a_time(tmp_path: Path) -> No
 
 def test_workers_without_a_vm_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "CONNECT_LIMIT", 0.5)
-    with serving({}) as address, pytest.raises(SelabError, match="No worker of the cluster has a VM") as caught, existing(address):
+    with (
+        serving({}) as address,
+        pytest.raises(SelabError, match="No worker of the cluster has a VM") as caught,
+        existing(address),
+    ):
         pass
     assert "--resources vm=1" in caught.value.hint
 
@@ -66,7 +74,9 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
 
 def test_only_this_command_imports_dask() -> None:
     code = "import sys, selab.cli.matrix, selab.cli.vm, selab.report.html, selab.schema, selab.matrix.coordinate; print(*sys.modules)"
-    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    names = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"dask", "distributed"} & set(names)
 
 

@@ -21,7 +21,9 @@ from selab.vm.state import State
 
 from .fakes import Watched, no_log, record, worked
 
-MATRIX = Matrix.model_validate({"scenarios": ["web"], "policies": ["full", "draft"], "guests": ["debian13", "centos9"]})
+MATRIX = Matrix.model_validate(
+    {"scenarios": ["web"], "policies": ["full", "draft"], "guests": ["debian13", "centos9"]}
+)
 FILE = "scenarios: [web]\npolicies: [full, draft]\nexpect: [{policy: draft, verdict: fail}]\n"
 
 
@@ -42,11 +44,17 @@ def fast(lab: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_every_run_is_in_the_history(lab: Project) -> None:
     outcome = run_matrix(lab, MATRIX, Wish(workers=2), Watched(), no_log, as_planned)
     stored = {run.document.run for run in History.of(lab).latest(10)}
-    assert stored == {one.result.document.run for one in outcome.ended if isinstance(one.result, Record)} and len(stored) == 4
+    assert (
+        stored == {one.result.document.run for one in outcome.ended if isinstance(one.result, Record)}
+        and len(stored) == 4
+    )
 
 
 def test_each_guest_has_its_own_settings(lab: Project) -> None:
-    assert [task.config.vm.box for task in tasks_of(lab, MATRIX, Wish(), no_log)] == ["debian13", "centos9"] * 2
+    assert [task.config.vm.box for task in tasks_of(lab, MATRIX, Wish(), no_log)] == [
+        "debian13",
+        "centos9",
+    ] * 2
 
 
 def test_workers_elsewhere_are_told_a_name_and_no_path(lab: Project) -> None:
@@ -58,7 +66,9 @@ def test_a_project_of_another_directory_has_another_name() -> None:
     assert len({coordinate._name(Project(Path(f"/{where}/lab"), None, Path())) for where in "ab"}) == 2  # type: ignore[arg-type]
 
 
-def test_the_command_prints_one_table_and_ends_with_its_code(fast: Project, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_one_table_and_ends_with_its_code(
+    fast: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert selab(["-C", str(fast.root), "matrix"]) == 0
     assert [line.split() for line in capfd.readouterr().out.splitlines()] == [
         ["scenario", "policy", "enforcing", "auto"],
@@ -67,7 +77,9 @@ def test_the_command_prints_one_table_and_ends_with_its_code(fast: Project, capf
     ]
 
 
-def test_vms_that_stay_are_told_with_the_command_that_stops_them(fast: Project, capfd: pytest.CaptureFixture[str]) -> None:
+def test_vms_that_stay_are_told_with_the_command_that_stops_them(
+    fast: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
     slot = home(fast) / "auto-1"
     slot.mkdir(parents=True)
     (slot / "selab.yaml").touch()

@@ -40,7 +40,12 @@ class Ending(Watched):
 
 
 def executed(
-    client: Any, home: Path, function: Callable[[Task], Answer], count: int = 4, watched: Watched | None = None, **limits: float
+    client: Any,
+    home: Path,
+    function: Callable[[Task], Answer],
+    count: int = 4,
+    watched: Watched | None = None,
+    **limits: float,
 ) -> list[Ended]:
     return Execution(client, tasks(home, count), watched or Watched(), Limits(**limits)).run(function)
 

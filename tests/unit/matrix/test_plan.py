@@ -24,11 +24,18 @@ def planned(lab: Project, **data: Any) -> list[str]:
 
 def test_every_combination_is_a_run_in_the_files_order(lab: Project) -> None:
     found = planned(lab, policies=["full", "draft"], modes=["enforcing", "permissive"], guests=["debian13"])
-    assert found == [f"web {policy} {mode} debian13" for policy in ("full", "draft") for mode in ("enforcing", "permissive")]
+    assert found == [
+        f"web {policy} {mode} debian13"
+        for policy in ("full", "draft")
+        for mode in ("enforcing", "permissive")
+    ]
 
 
 def test_without_policies_each_scenario_has_its_own(lab: Project) -> None:
-    assert planned(lab, scenarios=["web", "cache"]) == ["web full enforcing auto", "cache draft enforcing auto"]
+    assert planned(lab, scenarios=["web", "cache"]) == [
+        "web full enforcing auto",
+        "cache draft enforcing auto",
+    ]
 
 
 def test_the_base_policy_alone_can_be_asked_for(lab: Project) -> None:
@@ -47,7 +54,9 @@ def test_what_is_excluded_is_left_out(lab: Project) -> None:
 
 def test_a_machine_of_ones_own_is_no_guest_of_a_matrix(lab: Project) -> None:
     with pytest.raises(InputError, match="VMs of its own"):
-        planned(lab, guests=["debian13", {"name": "mine", "box": "host", "host": {"address": "lab.example.org"}}])
+        planned(
+            lab, guests=["debian13", {"name": "mine", "box": "host", "host": {"address": "lab.example.org"}}]
+        )
 
 
 def test_a_box_is_not_the_projects_own_machine() -> None:
@@ -74,8 +83,13 @@ def test_a_name_that_is_none_is_told_before_any_run(lab: Project, data: dict[str
 
 
 def test_the_first_expectation_that_fits_counts(lab: Project) -> None:
-    expect = [{"policy": "draft", "mode": "permissive", "verdict": "pass"}, {"policy": "draft", "verdict": "fail"}]
-    matrix = Matrix.model_validate({"scenarios": ["web"], "policies": ["draft"], "modes": ["enforcing", "permissive"], "expect": expect})
+    expect = [
+        {"policy": "draft", "mode": "permissive", "verdict": "pass"},
+        {"policy": "draft", "verdict": "fail"},
+    ]
+    matrix = Matrix.model_validate(
+        {"scenarios": ["web"], "policies": ["draft"], "modes": ["enforcing", "permissive"], "expect": expect}
+    )
     assert [cell.expected for cell in cells(lab, matrix)] == [Verdict.FAIL, Verdict.PASS]
 
 
@@ -112,7 +126,9 @@ def test_without_guests_it_is_the_projects_own() -> None:
 
 
 def test_a_guest_has_what_it_does_not_say_from_the_project() -> None:
-    assert settings(VmConfig(memory=4096, cpus=1), {"name": "big", "cpus": 8}) == {"big": VmConfig(memory=4096, cpus=8)}
+    assert settings(VmConfig(memory=4096, cpus=1), {"name": "big", "cpus": 8}) == {
+        "big": VmConfig(memory=4096, cpus=8)
+    }
 
 
 def test_another_box_is_not_the_projects_own_file() -> None:

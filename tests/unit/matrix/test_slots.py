@@ -26,7 +26,11 @@ def make(place: Path, slot: str, vm: bool = True) -> Project:
 
 
 def test_each_run_has_a_vm_of_its_own(tmp_path: Path) -> None:
-    with claimed(tmp_path, "auto") as one, claimed(tmp_path, "auto") as two, claimed(tmp_path, "centos9") as other:
+    with (
+        claimed(tmp_path, "auto") as one,
+        claimed(tmp_path, "auto") as two,
+        claimed(tmp_path, "centos9") as other,
+    ):
         assert [one.name, two.name, other.name] == ["auto-1", "auto-2", "centos9-1"]
 
 

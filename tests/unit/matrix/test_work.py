@@ -56,12 +56,17 @@ def ran(task: Task) -> tuple[Record | Failure, list[dict[str, str]]]:
 
 def test_a_run_comes_back_as_plain_data(task: Task) -> None:
     record, _ = ran(task)
-    assert isinstance(record, Record) and (record.document.scenario, record.document.policy) == ("web", "none")
+    assert isinstance(record, Record) and (record.document.scenario, record.document.policy) == (
+        "web",
+        "none",
+    )
 
 
 def test_it_says_where_it_ran(task: Task) -> None:
     record, told = ran(task)
-    assert isinstance(record, Record) and record.document.notes == ("Run by `selab matrix` in the guest auto, VM auto-1.",)
+    assert isinstance(record, Record) and record.document.notes == (
+        "Run by `selab matrix` in the guest auto, VM auto-1.",
+    )
     assert told[0] == {"slot": "auto-1"} and {"step": "Making sure that the VM is up"} in told
 
 
@@ -102,7 +107,11 @@ def test_a_worker_elsewhere_has_a_directory_of_its_own(task: Task, tmp_path: Pat
 def test_the_next_run_knows_the_base_policy_of_the_last(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     ran(task)
     seen = []
-    monkeypatch.setattr(work.experiment, "run", lambda project, machine, request, progress: seen.append(request.base) or stop())
+    monkeypatch.setattr(
+        work.experiment,
+        "run",
+        lambda project, machine, request, progress: seen.append(request.base) or stop(),
+    )
     ran(task)
     assert seen[0] is not None
 

@@ -52,7 +52,9 @@ def test_a_process_that_falls_over_is_an_error(policy: Path, monkeypatch: pytest
         ask(policy, [access("open")])
 
 
-def test_a_file_of_the_directory_is_not_run(policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_the_directory_is_not_run(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit(7)\n")
     monkeypatch.chdir(tmp_path)
     assert ask(policy, [access("open")])[0].allowed

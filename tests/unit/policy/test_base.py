@@ -34,13 +34,22 @@ STORE = {"modules/100/base/cil": "a", "modules/100/web/cil": "b", "ports.local":
 
 def facts(store: dict[str, str], without: tuple[str, ...] = (), head: str = HEAD) -> StoreFacts:
     guest = FakeGuest()
-    guest.answer("SELINUXTYPE", out=head + "store\nseen\n" + "".join(f"{digest}  {path}\n" for path, digest in store.items()))
+    guest.answer(
+        "SELINUXTYPE",
+        out=head + "store\nseen\n" + "".join(f"{digest}  {path}\n" for path, digest in store.items()),
+    )
     return survey(without).of(guest)
 
 
 def test_the_guest_says_what_it_has() -> None:
     found = facts(STORE)
-    assert (found.selinux_type, found.policyvers, found.mls, found.expand_check, found.dontaudit) == ("test", 33, True, False, True)
+    assert (found.selinux_type, found.policyvers, found.mls, found.expand_check, found.dontaudit) == (
+        "test",
+        33,
+        True,
+        False,
+        True,
+    )
 
 
 def test_dontaudit_rules_that_are_switched_off_are_noticed() -> None:
@@ -48,7 +57,13 @@ def test_dontaudit_rules_that_are_switched_off_are_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"modules/100/web/cil": "x"}, {"ports.local": "x"}, {"modules/400/new/cil": "x"}, {"modules/disabled/web": "x"}]
+    "change",
+    [
+        {"modules/100/web/cil": "x"},
+        {"ports.local": "x"},
+        {"modules/400/new/cil": "x"},
+        {"modules/disabled/web": "x"},
+    ],
 )
 def test_the_fingerprint_changes_with(change: dict[str, str]) -> None:
     assert facts(STORE | change).fingerprint != facts(STORE).fingerprint
@@ -60,7 +75,10 @@ def test_the_fingerprint_does_not_change_with(path: str) -> None:
 
 
 def test_a_module_that_is_installed_and_left_out_is_as_if_it_was_not_installed() -> None:
-    assert facts(STORE | {"modules/400/mine/cil": "x"}, ("mine",)).fingerprint == facts(STORE, ("mine",)).fingerprint
+    assert (
+        facts(STORE | {"modules/400/mine/cil": "x"}, ("mine",)).fingerprint
+        == facts(STORE, ("mine",)).fingerprint
+    )
 
 
 def test_a_store_that_changed_is_not_the_same() -> None:
@@ -122,10 +140,14 @@ def test_a_local_boolean_is_in_the_flat_base(tmp_path: Path, tools: Toolchain) -
 
 def test_headers_and_contexts_are_kept(tmp_path: Path, tools: Toolchain) -> None:
     base = made(tmp_path, tools)
-    assert (base.headers / "include" / "web.if").exists() and (base.directory / "contexts" / "files" / "file_contexts").exists()
+    assert (base.headers / "include" / "web.if").exists() and (
+        base.directory / "contexts" / "files" / "file_contexts"
+    ).exists()
 
 
-def test_a_base_that_was_made_from_a_file_system_serves_the_guest_that_has_it(tmp_path: Path, tools: Toolchain) -> None:
+def test_a_base_that_was_made_from_a_file_system_serves_the_guest_that_has_it(
+    tmp_path: Path, tools: Toolchain
+) -> None:
     fingerprint = _fingerprint_of_files()
     keep_base(archive(FILES), "test", tools, tmp_path)
     wanted = StoreFacts("test", 33, True, False, fingerprint)
@@ -162,7 +184,11 @@ def test_what_ones_own_guest_said_of_another_store_does_not_count(tmp_path: Path
 def _fingerprint_of_files() -> str:
     import hashlib
 
-    store = {path.removeprefix(f"{ACTIVE}/"): hashlib.sha256(data).hexdigest() for path, data in FILES.items() if path.startswith(ACTIVE)}
+    store = {
+        path.removeprefix(f"{ACTIVE}/"): hashlib.sha256(data).hexdigest()
+        for path, data in FILES.items()
+        if path.startswith(ACTIVE)
+    }
     return facts(store).fingerprint
 
 

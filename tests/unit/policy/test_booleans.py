@@ -38,9 +38,15 @@ def test_the_values_are_those_of_the_policy(policy: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "target", "permission", "detail"),
-    [("base", "etc", "write", "shiny on"), ("web", "etc", "read", "loud off"), ("web", "shared", "write", "")],
+    [
+        ("base", "etc", "write", "shiny on"),
+        ("web", "etc", "read", "loud off"),
+        ("web", "shared", "write", ""),
+    ],
 )
-def test_what_a_boolean_would_allow_names_it(policy: Path, source: str, target: str, permission: str, detail: str) -> None:
+def test_what_a_boolean_would_allow_names_it(
+    policy: Path, source: str, target: str, permission: str, detail: str
+) -> None:
     found = decided(policy, source, target, permission)
     assert (found.cause, found.detail) == (Cause.BOOLEAN, detail)
 

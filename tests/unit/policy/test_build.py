@@ -14,7 +14,11 @@ from selab.policy.toolchain import Toolchain
 from tests.unit.conftest import module
 from tests.unit.fakes import FakeGuest
 
-MODULE = PolicyModule("web", Path("/p/policies"), {"te": b"policy_module(web, 1.0)\nfiles_red_etc(web_t)\nallow web_t x_t:file read;\n"})
+MODULE = PolicyModule(
+    "web",
+    Path("/p/policies"),
+    {"te": b"policy_module(web, 1.0)\nfiles_red_etc(web_t)\nallow web_t x_t:file read;\n"},
+)
 
 
 def compile_error(base: BasePolicy, output: str) -> InputError:
@@ -28,14 +32,20 @@ def compile_error(base: BasePolicy, output: str) -> InputError:
 
 
 def test_an_error_names_the_users_file_line_and_text(base: BasePolicy) -> None:
-    error = compile_error(base, "web.te:3:ERROR 'unknown type x_t' at token ';' on line 3391:\nallow ...\ncheckmodule:  error(s)")
+    error = compile_error(
+        base,
+        "web.te:3:ERROR 'unknown type x_t' at token ';' on line 3391:\nallow ...\ncheckmodule:  error(s)",
+    )
     assert error.detail == "/p/policies/web.te:3: unknown type x_t at ';': allow web_t x_t:file read;"
 
 
 def test_an_unknown_interface_is_answered_with_the_nearest(base: BasePolicy) -> None:
     (base.headers / "files.if").write_text("interface(`files_read_etc_files',`\n')\n")
     error = compile_error(base, "web.te:2:ERROR 'syntax error' at token 'files_red_etc' on line 3391:")
-    assert error.hint == "The installed policy has no interface 'files_red_etc'. Did you mean files_read_etc_files?"
+    assert (
+        error.hint
+        == "The installed policy has no interface 'files_red_etc'. Did you mean files_read_etc_files?"
+    )
 
 
 def test_an_error_of_another_form_is_shown_as_it_is(base: BasePolicy) -> None:
@@ -47,12 +57,16 @@ def test_a_candidate_is_linked_with_the_flat_base(base: BasePolicy, tools: Toolc
     assert (policy.binary[:4], policy.slow_because) == (b"\x8c\xff\x7c\xf9", "")
 
 
-def test_a_type_that_an_optional_of_the_base_waits_for_takes_the_whole_store(base: BasePolicy, tools: Toolchain) -> None:
+def test_a_type_that_an_optional_of_the_base_waits_for_takes_the_whole_store(
+    base: BasePolicy, tools: Toolchain
+) -> None:
     assert "switches on optional blocks" in link(base, [module("dangling", "")], tools).slow_because
 
 
 def test_a_macro_takes_the_whole_store(base: BasePolicy, tools: Toolchain) -> None:
-    (base.directory / "cil" / "base.cil").write_text(base.flat.read_text() + "(macro m ((type T)) (allow T etc_t (file (open))))")
+    (base.directory / "cil" / "base.cil").write_text(
+        base.flat.read_text() + "(macro m ((type T)) (allow T etc_t (file (open))))"
+    )
     assert link(base, [module("web", "(call m (web_t))")], tools).slow_because == "it uses CIL's 'call'"
 
 
@@ -75,7 +89,9 @@ def test_the_digest_tells_policies_apart(base: BasePolicy) -> None:
 
 def test_the_digest_is_the_linked_policys(base: BasePolicy, tools: Toolchain) -> None:
     web = module("web", "")
-    assert link(base, [web], tools, permissive="web_t").digest == policy_digest(base, [web], permissive="web_t")
+    assert link(base, [web], tools, permissive="web_t").digest == policy_digest(
+        base, [web], permissive="web_t"
+    )
 
 
 def test_what_another_module_has_left_behind_is_not_compiled(tools: Toolchain) -> None:
@@ -96,4 +112,6 @@ def test_a_source_that_did_not_change_is_not_written_again(tools: Toolchain) -> 
 
 def test_a_macro_that_is_there_is_not_called_unknown(base: BasePolicy) -> None:
     (base.headers / "loadable_module.spt").write_text("define(`files_red_etc',`x')\n")
-    assert compile_error(base, "web.te:2:ERROR 'syntax error' at token 'files_red_etc' on line 3391:").hint == ""
+    assert (
+        compile_error(base, "web.te:2:ERROR 'syntax error' at token 'files_red_etc' on line 3391:").hint == ""
+    )

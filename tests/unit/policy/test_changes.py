@@ -102,7 +102,11 @@ def test_settings_that_are_not_there_were_not_edited(guest: Guest) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(POLICY, "a policy was loaded, or a boolean set"), (MODE, "the guest's mode was changed"), (SETTINGS, "/etc/x was edited")],
+    [
+        (POLICY, "a policy was loaded, or a boolean set"),
+        (MODE, "the guest's mode was changed"),
+        (SETTINGS, "/etc/x was edited"),
+    ],
 )
 def test_each_is_a_sentence(change: str, said: str) -> None:
     assert in_words(frozenset({change}), "/etc/x") == [f"By hand since the run before: {said}."]

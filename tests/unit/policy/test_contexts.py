@@ -31,11 +31,17 @@ def filecon(pattern: str, name: str = "web_t", kind: str = "any") -> str:
 
 def test_a_candidates_line_stands_after_less_specific_ones(base: BasePolicy) -> None:
     text = merged(base, filecon("/srv/web(/.*)?")).text
-    assert [line.split()[0] for line in text.splitlines()] == ["/.*", "/srv/.*", "/srv/web(/.*)?", "/srv/web/a\\.sock"]
+    assert [line.split()[0] for line in text.splitlines()] == [
+        "/.*",
+        "/srv/.*",
+        "/srv/web(/.*)?",
+        "/srv/web/a\\.sock",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("kind", "line"), [("any", "/a/b\tsystem_u:object_r:web_t:s0"), ("socket", "/a/b\t-s\tsystem_u:object_r:web_t:s0")]
+    ("kind", "line"),
+    [("any", "/a/b\tsystem_u:object_r:web_t:s0"), ("socket", "/a/b\t-s\tsystem_u:object_r:web_t:s0")],
 )
 def test_a_line_as_setfiles_reads_it(base: BasePolicy, kind: str, line: str) -> None:
     assert line in merged(base, filecon("/a/b", kind=kind)).text.splitlines()
@@ -72,7 +78,9 @@ def test_where_a_pattern_may_match(pattern: str, place: str) -> None:
 
 
 def test_a_place_within_another_is_not_looked_through_twice() -> None:
-    specs = tuple(FileSpec(pattern, "", "c") for pattern in ("/srv/web(/.*)?", "/srv/web/log(/.*)?", "/srv/webby/x"))
+    specs = tuple(
+        FileSpec(pattern, "", "c") for pattern in ("/srv/web(/.*)?", "/srv/web/log(/.*)?", "/srv/webby/x")
+    )
     assert FileContexts(specs, "").places == ("/srv/web", "/srv/webby/x")
 
 
@@ -85,7 +93,11 @@ def test_a_pattern_that_may_match_anywhere_is_named_and_not_looked_for(pattern: 
 @given(st.text(st.sampled_from("/a.b\\*+?[](){}|^$ -"), max_size=20))
 def test_any_pattern_can_be_looked_at(pattern: str) -> None:
     spec = FileSpec(pattern, "", "c")
-    assert spec.matches("/srv/web") in (True, False) and isinstance(spec.rank, tuple) and isinstance(spec.place, str)
+    assert (
+        spec.matches("/srv/web") in (True, False)
+        and isinstance(spec.rank, tuple)
+        and isinstance(spec.place, str)
+    )
 
 
 @pytest.mark.parametrize("pattern", ["-r/etc/web(/.*)?", "--help/x/y", "a/b/c", "../../x/y"])

@@ -20,7 +20,11 @@ WEB = "u:r:web_t:s0:c0,c1"
 def decider(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> Decider:
     path = tmp_path / "policy"
     path.write_bytes(
-        link(base, [module("web", "(allow web_t etc_t (file (open))) (allow web_t base_t (process (transition)))")], tools).binary
+        link(
+            base,
+            [module("web", "(allow web_t etc_t (file (open))) (allow web_t base_t (process (transition)))")],
+            tools,
+        ).binary
     )
     return Decider(path)
 
@@ -38,7 +42,9 @@ def decider(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> Decider:
         ("u:r:etc_t:s0", "file", "fly", Cause.UNKNOWN),
     ],
 )
-def test_an_access_is_decided(decider: Decider, target: str, tclass: str, permission: str, cause: Cause) -> None:
+def test_an_access_is_decided(
+    decider: Decider, target: str, tclass: str, permission: str, cause: Cause
+) -> None:
     assert decider.decide([Access(WEB, target, tclass, permission)])[0].cause is cause
 
 

@@ -55,10 +55,19 @@ def surveyed(root: Path, selinux_type: str, semanage: str) -> StoreFacts:
     return ask.read(Completed(("sh",), done.returncode, done.stdout, done.stderr))
 
 
-@pytest.mark.parametrize(("selinux_type", "semanage", "expands"), [("targeted", CENTOS, False), ("default", DEBIAN, True)])
-def test_the_guest_says_how_its_store_is_linked(tmp_path: Path, selinux_type: str, semanage: str, expands: bool) -> None:
+@pytest.mark.parametrize(
+    ("selinux_type", "semanage", "expands"), [("targeted", CENTOS, False), ("default", DEBIAN, True)]
+)
+def test_the_guest_says_how_its_store_is_linked(
+    tmp_path: Path, selinux_type: str, semanage: str, expands: bool
+) -> None:
     found = surveyed(tmp_path, selinux_type, semanage)
-    assert (found.selinux_type, found.policyvers, found.mls, found.expand_check) == (selinux_type, 33, True, expands)
+    assert (found.selinux_type, found.policyvers, found.mls, found.expand_check) == (
+        selinux_type,
+        33,
+        True,
+        expands,
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +93,9 @@ def test_a_module_is_compiled_for_the_guests_kind_of_policy(base: BasePolicy) ->
     guest.answer("for file in")
     guest.answer("make -f")
     web = PolicyModule("web", Path("/p"), {"te": b"policy_module(web, 1.0)\n"})
-    compile_module(web, replace(base, facts=replace(base.facts, selinux_type="targeted")), Toolchain(guest, "/w"))
+    compile_module(
+        web, replace(base, facts=replace(base.facts, selinux_type="targeted")), Toolchain(guest, "/w")
+    )
     assert guest.asked[-1][4:8] == ("/w/build/web", "web", "/usr/share/selinux/devel", "targeted")
 
 
@@ -104,10 +115,14 @@ def test_a_template_with_too_few_arguments_says_how_many_it_takes(base: BasePoli
     guest.answer("make -f", code=1, err="web.te:2:ERROR 'unknown type _file_t' at token ';' on line 9:\n")
     guest.answer("for pp", out="/pp\n")
     guest.answer("for file in")
-    web = PolicyModule("web", Path("/p"), {"te": b"policy_module(web, 1.0)\ncontainer_domain_template(web)\n"})
+    web = PolicyModule(
+        "web", Path("/p"), {"te": b"policy_module(web, 1.0)\ncontainer_domain_template(web)\n"}
+    )
     with pytest.raises(InputError) as caught:
         compile_module(web, base, Toolchain(guest, "/w"))
-    assert caught.value.hint.startswith("The installed policy's 'container_domain_template' takes 2 arguments (prefix, prefix)")
+    assert caught.value.hint.startswith(
+        "The installed policy's 'container_domain_template' takes 2 arguments (prefix, prefix)"
+    )
 
 
 # --- a base policy that is newer than the host's tools --------------------------------------------------------------------------

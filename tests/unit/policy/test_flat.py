@@ -35,14 +35,22 @@ def test_members_of_an_attribute_are_merged_but_expressions_are_not() -> None:
 
 
 def test_a_conditional_is_kept_whole() -> None:
-    text = "(booleanif (b)\n    (true\n        (allow x y (file (read)))\n    )\n)\n(allow x y (file (write)))\n"
+    text = (
+        "(booleanif (b)\n    (true\n        (allow x y (file (read)))\n    )\n)\n(allow x y (file (write)))\n"
+    )
     assert lines(text) == {"(booleanif (b) (true (allow x y (file (read))) ) )", "(allow x y (file (write)))"}
 
 
 def test_a_conditional_within_an_optional_does_not_end_the_optional() -> None:
-    conditional = "    (booleanif (b)\n        (true\n            (allow x y (file (read)))\n        )\n    )\n"
+    conditional = (
+        "    (booleanif (b)\n        (true\n            (allow x y (file (read)))\n        )\n    )\n"
+    )
     text = f"(optional o\n{conditional}    (allow p q (dir (search)))\n)\n(type t)\n"
-    assert lines(text) == {"(booleanif (b) (true (allow x y (file (read))) ) )", "(allow p q (dir (search)))", "(type t)"}
+    assert lines(text) == {
+        "(booleanif (b) (true (allow x y (file (read))) ) )",
+        "(allow p q (dir (search)))",
+        "(type t)",
+    }
 
 
 def test_a_bracket_in_a_string_is_no_bracket() -> None:

@@ -13,7 +13,11 @@ from selab.policy.module import load_module
 from selab.policy.toolchain import M4
 from selab.project import Project, find_project
 
-STORE = "signature s\ntype {}\npolicyvers 33\nmls 1\nexpand 0\nstore\nsignature\n" + "a" * 64 + "  modules/100/base/cil\n"
+STORE = (
+    "signature s\ntype {}\npolicyvers 33\nmls 1\nexpand 0\nstore\nsignature\n"
+    + "a" * 64
+    + "  modules/100/base/cil\n"
+)
 
 
 def expanded(tmp_path: Path, text: str, m4: str = M4) -> str:
@@ -68,7 +72,9 @@ def test_a_policy_that_another_requires_has_a_policys_name(project: Project, nam
 
 
 @pytest.mark.parametrize("ending", ["te", "fc", "if"])
-def test_a_policy_is_not_read_from_outside_of_the_project(project: Project, tmp_path_factory: pytest.TempPathFactory, ending: str) -> None:
+def test_a_policy_is_not_read_from_outside_of_the_project(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, ending: str
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "file"
     elsewhere.write_text("policy_module(web, 1.0)\n")
     if ending != "te":

@@ -45,7 +45,8 @@ def index(*candidates: str) -> PolicyIndex:
 
 
 @pytest.mark.parametrize(
-    ("name", "members"), [("some", {"a_t", "c_t"}), ("none", set()), ("a_t", {"a_t"}), ("old_t", {"a_t"}), ("x", set())]
+    ("name", "members"),
+    [("some", {"a_t", "c_t"}), ("none", set()), ("a_t", {"a_t"}), ("old_t", {"a_t"}), ("x", set())],
 )
 def test_who_is_in_an_attribute(name: str, members: set[str]) -> None:
     assert index().members(name) == members
@@ -74,7 +75,9 @@ def test_what_hangs_on_a_boolean_is_told_apart() -> None:
 
 
 def test_a_candidate_joins_the_bases_attributes() -> None:
-    assert index("(type new_t) (typeattributeset all (new_t))").permissions("new_t", "b_t", "file") == {"read"}
+    assert index("(type new_t) (typeattributeset all (new_t))").permissions("new_t", "b_t", "file") == {
+        "read"
+    }
 
 
 @pytest.mark.parametrize(("needed", "granted"), [("a_t", {"open"}), ("missing_t", set())])

@@ -26,17 +26,28 @@ def known(table: InterfaceTable, name: str) -> Interface:
 
 
 def test_an_interface_grants_what_its_macros_become(table: InterfaceTable) -> None:
-    assert known(table, "files_read_etc_files").grants == (Grant("allow", "$1", "etc_t", "file", frozenset({"getattr", "open", "read"})),)
+    assert known(table, "files_read_etc_files").grants == (
+        Grant("allow", "$1", "etc_t", "file", frozenset({"getattr", "open", "read"})),
+    )
 
 
 def test_an_interface_says_where_it_is_and_what_it_is_for(table: InterfaceTable) -> None:
     found = known(table, "files_read_etc_files")
-    assert (found.file, found.line, found.summary, found.parameters) == ("kernel/files.if", 12, "Read files in /etc.", ("domain",))
+    assert (found.file, found.line, found.summary, found.parameters) == (
+        "kernel/files.if",
+        12,
+        "Read files in /etc.",
+        ("domain",),
+    )
 
 
 def test_a_template_declares_and_joins(table: InterfaceTable) -> None:
     found = known(table, "container_domain_template")
-    assert (found.kind, found.declares, found.attributes) == ("template", (("type", "$1_t"),), (("$1_t", "domain"),))
+    assert (found.kind, found.declares, found.attributes) == (
+        "template",
+        (("type", "$1_t"),),
+        (("$1_t", "domain"),),
+    )
 
 
 def test_a_tunables_rules_hang_on_it_and_the_class_says_what_is_left(table: InterfaceTable) -> None:
@@ -58,7 +69,11 @@ def test_a_callee_in_use_is_not_deprecated_by_its_caller(table: InterfaceTable) 
 
 def test_an_optional_parameter_need_not_be_given(table: InterfaceTable) -> None:
     found = known(table, "files_etc_filetrans")
-    assert (found.required, found.parameters, found.grants[0].result) == (2, ("domain", "type", "name"), "$2 $3")
+    assert (found.required, found.parameters, found.grants[0].result) == (
+        2,
+        ("domain", "type", "name"),
+        "$2 $3",
+    )
 
 
 def test_an_interface_that_calls_what_is_not_there_is_broken(table: InterfaceTable) -> None:
@@ -66,12 +81,16 @@ def test_an_interface_that_calls_what_is_not_there_is_broken(table: InterfaceTab
     assert ("files_no_such_interface" in found.broken, found.grants, found.parameters) == (True, (), ("$1",))
 
 
-def test_the_table_is_kept_beside_the_base(table: InterfaceTable, base: BasePolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_is_kept_beside_the_base(
+    table: InterfaceTable, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert list(interface_table(base)) == list(table)
 
 
-@pytest.mark.parametrize("damaged", ["", "{", '{"format": 0}', '{"format": 1, "words": [], "grants": [[]], "interfaces": []}'])
+@pytest.mark.parametrize(
+    "damaged", ["", "{", '{"format": 0}', '{"format": 1, "words": [], "grants": [[]], "interfaces": []}']
+)
 def test_a_damaged_table_is_made_again(table: InterfaceTable, base: BasePolicy, damaged: str) -> None:
     (base.directory / "interfaces.json").write_text(damaged)
     assert interface_table(base).names == table.names

@@ -12,9 +12,16 @@ from tests.unit.fakes import FakeGuest
 
 @pytest.mark.parametrize(
     ("said", "enforce", "digest"),
-    [("1 7 abc 7\n", True, "abc"), ("0 7 abc 6\n", False, ""), ("0 7\n", False, ""), ("0 7 abc\n", False, "")],
+    [
+        ("1 7 abc 7\n", True, "abc"),
+        ("0 7 abc 6\n", False, ""),
+        ("0 7\n", False, ""),
+        ("0 7 abc\n", False, ""),
+    ],
 )
-def test_a_policy_is_known_only_while_the_kernels_counter_stands(said: str, enforce: bool, digest: str) -> None:
+def test_a_policy_is_known_only_while_the_kernels_counter_stands(
+    said: str, enforce: bool, digest: str
+) -> None:
     guest = FakeGuest()
     guest.answer("/sys/fs/selinux/status", out=said)
     state = policy_state().of(guest)
@@ -28,7 +35,9 @@ def test_a_kernel_without_selinux_is_an_error() -> None:
         policy_state().of(guest)
 
 
-@pytest.mark.parametrize(("code", "sentence"), [(4, "refused the policy"), (5, "was not loaded"), (6, "label is not valid")])
+@pytest.mark.parametrize(
+    ("code", "sentence"), [(4, "refused the policy"), (5, "was not loaded"), (6, "label is not valid")]
+)
 def test_a_load_that_is_not_proven_is_an_error(code: int, sentence: str) -> None:
     guest = FakeGuest()
     guest.answer("/sys/fs/selinux/load", code=code, err="why")

@@ -58,7 +58,11 @@ def requiring(project: Project, text: str) -> Project:
 
 def test_what_a_policy_requires_comes_before_it(project: Project) -> None:
     text = "policies:\n  web: {requires: [common]}\n  common: {requires: [lib]}\n"
-    assert [each.name for each in load_module(requiring(project, text), "web").all] == ["lib", "common", "web"]
+    assert [each.name for each in load_module(requiring(project, text), "web").all] == [
+        "lib",
+        "common",
+        "web",
+    ]
 
 
 def test_policies_that_require_each_other_are_refused(project: Project) -> None:

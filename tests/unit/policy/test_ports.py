@@ -9,7 +9,12 @@ from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.ports import binding_interface, port_type, ports_of
 from selab.policy.statements import Grant
 
-PORTS = {"http_port_t": ["tcp 80", "tcp 8000-8010"], "odd_port_t": ["tcp 8005"], "dns_port_t": ["udp 53"], "high_t": ["tcp 1024-65535"]}
+PORTS = {
+    "http_port_t": ["tcp 80", "tcp 8000-8010"],
+    "odd_port_t": ["tcp 8005"],
+    "dns_port_t": ["udp 53"],
+    "high_t": ["tcp 1024-65535"],
+}
 
 
 @pytest.mark.parametrize(
@@ -30,12 +35,19 @@ def test_the_smallest_range_says_the_type(protocol: str, number: int, type_: str
 
 def test_the_ports_are_those_of_the_flat_base(base: BasePolicy) -> None:
     with base.flat.open("a") as flat:
-        flat.write("(portcon  tcp 80 (system_u object_r http_port_t ((s0) (s0))))\n(portcon udp (1 9) (u r low_t ((s0) (s0))))\n")
+        flat.write(
+            "(portcon  tcp 80 (system_u object_r http_port_t ((s0) (s0))))\n(portcon udp (1 9) (u r low_t ((s0) (s0))))\n"
+        )
     assert ports_of(base) == {"http_port_t": ["tcp 80"], "low_t": ["udp 1-9"]}
 
 
-def interface(name: str, *targets: str, source: str = "$1", deprecated: str = "", condition: str = "") -> Interface:
-    grants = tuple(Grant("allow", source, target, "tcp_socket", frozenset({"name_bind"}), condition) for target in targets)
+def interface(
+    name: str, *targets: str, source: str = "$1", deprecated: str = "", condition: str = ""
+) -> Interface:
+    grants = tuple(
+        Grant("allow", source, target, "tcp_socket", frozenset({"name_bind"}), condition)
+        for target in targets
+    )
     return Interface(name, "interface", "x.if", 1, "", ("domain",), 1, deprecated, grants)
 
 

@@ -38,17 +38,25 @@ def index(candidate: str = CANDIDATE) -> PolicyIndex:
 
 def test_the_most_dangerous_comes_first() -> None:
     first = additions(index())[0]
-    assert (first.access, first.risk.level) == (Access("app_t", "self", "capability", ("sys_admin",)), Level.HIGH)
+    assert (first.access, first.risk.level) == (
+        Access("app_t", "self", "capability", ("sys_admin",)),
+        Level.HIGH,
+    )
 
 
 def test_rules_about_the_same_are_one_and_generated_sets_are_told_by_their_types() -> None:
     found = [one.access for one in additions(index())]
-    assert Access("app_t", "etc_t", "file", ("execute", "read")) in found and Access("app_t", "tmp_t", "file", ("read",)) in found
+    assert (
+        Access("app_t", "etc_t", "file", ("execute", "read")) in found
+        and Access("app_t", "tmp_t", "file", ("read",)) in found
+    )
 
 
 def test_against_another_version_only_what_is_new_counts() -> None:
     newer = index(CANDIDATE + "(allow app_t self (capability (setuid)))")
-    assert [one.access for one in additions(newer, granted(index()))] == [Access("app_t", "self", "capability", ("setuid",))]
+    assert [one.access for one in additions(newer, granted(index()))] == [
+        Access("app_t", "self", "capability", ("setuid",))
+    ]
 
 
 def test_a_permissive_domain_is_dangerous() -> None:

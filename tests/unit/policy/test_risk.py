@@ -56,7 +56,9 @@ def test_the_risk_of(target: str, tclass: str, permission: str, level: Level) ->
 
 
 def test_the_worst_permission_counts_and_says_why() -> None:
-    found = risk_of(PolicyIndex(read_flat(BASE)), "app_t", "app_t", "capability", ["setuid", "net_admin", "sys_admin"])
+    found = risk_of(
+        PolicyIndex(read_flat(BASE)), "app_t", "app_t", "capability", ["setuid", "net_admin", "sys_admin"]
+    )
     assert (found.level, "container" in found.reason) == (Level.HIGH, True)
 
 

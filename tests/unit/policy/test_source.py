@@ -9,13 +9,28 @@ from selab.policy.source import Block, Call, Statement, items, tokens, walk
 
 WORDS = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 PIECES = st.sampled_from(
-    [*"`'(){};,~*", "if", "else", "optional", "require", "optional_policy", "gen_require", "allow", "a_t", "dnl x\n", "# '(\n"]
+    [
+        *"`'(){};,~*",
+        "if",
+        "else",
+        "optional",
+        "require",
+        "optional_policy",
+        "gen_require",
+        "allow",
+        "a_t",
+        "dnl x\n",
+        "# '(\n",
+    ]
 )
 
 
 def called(text: str) -> list[tuple[str, int, list[str]]]:
     found = [item for item in walk(items(tokens(text))) if isinstance(item, Call)]
-    return [(call.name, call.line, [" ".join(token.text for token in argument) for argument in call.arguments]) for call in found]
+    return [
+        (call.name, call.line, [" ".join(token.text for token in argument) for argument in call.arguments])
+        for call in found
+    ]
 
 
 @given(st.lists(PIECES, max_size=40))
@@ -34,7 +49,11 @@ def test_a_call_has_the_arguments_that_it_was_written_with(name: str, arguments:
 
 
 def test_a_comment_may_hold_quotes_and_brackets() -> None:
-    assert called("f(a) # it's a call: g(b\nh(c) dnl `\ni(d)") == [("f", 1, ["a"]), ("h", 2, ["c"]), ("i", 3, ["d"])]
+    assert called("f(a) # it's a call: g(b\nh(c) dnl `\ni(d)") == [
+        ("f", 1, ["a"]),
+        ("h", 2, ["c"]),
+        ("i", 3, ["d"]),
+    ]
 
 
 def test_what_is_quoted_is_one_argument() -> None:
@@ -68,7 +87,11 @@ def test_a_block_says_what_it_hangs_on() -> None:
 def test_blocks_in_braces_are_read_with_their_else() -> None:
     found = list(walk(items(tokens("if (x) { allow a b:c d; } else { allow e f:g h; } require { type i; }"))))
     statements = [item for item in found if isinstance(item, Statement)]
-    assert [(one.words[1].text, one.inside) for one in statements] == [("a", ("if",)), ("e", ("if",)), ("i", ("require",))]
+    assert [(one.words[1].text, one.inside) for one in statements] == [
+        ("a", ("if",)),
+        ("e", ("if",)),
+        ("i", ("require",)),
+    ]
 
 
 def test_a_statement_may_take_lines() -> None:

@@ -12,7 +12,22 @@ CLASSES = {"file": frozenset({"read", "write", "open"})}
 NAMES = st.from_regex(r"[a-z$][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name not in {"self"})
 SETS = st.lists(NAMES, min_size=1, max_size=4, unique=True)
 GARBAGE = st.lists(
-    st.sampled_from([*ACCESS_KINDS, "if", "optional", "require", "type", "role", "a", "b_t", '"x"', *"{}();:,~*-!", "&&", "#\n"]),
+    st.sampled_from(
+        [
+            *ACCESS_KINDS,
+            "if",
+            "optional",
+            "require",
+            "type",
+            "role",
+            "a",
+            "b_t",
+            '"x"',
+            *"{}();:,~*-!",
+            "&&",
+            "#\n",
+        ]
+    ),
     max_size=30,
 )
 
@@ -29,7 +44,12 @@ def test_every_combination_of_the_sets_is_granted_once(
     kind: str, sources: list[str], targets: list[str], classes: list[str], words: list[str]
 ) -> None:
     text = f"{kind} {written(sources)} {written(targets)}:{written(classes)} {written(words)};"
-    expected = {Grant(kind, one, other, tclass, frozenset(words)) for one in sources for other in targets for tclass in classes}
+    expected = {
+        Grant(kind, one, other, tclass, frozenset(words))
+        for one in sources
+        for other in targets
+        for tclass in classes
+    }
     found = parse(text, {}).grants
     assert (set(found), len(found)) == (expected, len(expected))
 
@@ -63,7 +83,11 @@ def test_all_permissions_of_an_unknown_class_stay_all() -> None:
 
 @pytest.mark.parametrize(
     ("target", "name", "without"),
-    [("{ all_types -secret_t }", "all_types", {"secret_t"}), ("~{ secret_t }", "*", {"secret_t"}), ("*", "*", set())],
+    [
+        ("{ all_types -secret_t }", "all_types", {"secret_t"}),
+        ("~{ secret_t }", "*", {"secret_t"}),
+        ("*", "*", set()),
+    ],
 )
 def test_what_a_set_takes_away_is_kept(target: str, name: str, without: set[str]) -> None:
     grant = parse(f"allow a {target}:file read;", {}).grants[0]
@@ -89,7 +113,10 @@ def test_what_an_optional_block_requires_does_not_count() -> None:
     [
         ("type_transition a b:file c;", ("type_transition", "a", "b", "file", "c")),
         ('type_transition a b:file c "d e";', ("type_transition", "a", "b", "file", 'c "d e"')),
-        ("range_transition a b:process s0 - s0:c0.c1023;", ("range_transition", "a", "b", "process", "s0-s0:c0.c1023")),
+        (
+            "range_transition a b:process s0 - s0:c0.c1023;",
+            ("range_transition", "a", "b", "process", "s0-s0:c0.c1023"),
+        ),
         ("range_transition a b s0;", ("range_transition", "a", "b", "process", "s0")),
         ("role_transition r b q;", ("role_transition", "r", "b", "process", "q")),
         ("role r types t;", ("role_types", "r", "t", "", "")),
@@ -105,11 +132,22 @@ def test_other_rules_are_read(text: str, expected: tuple[str, ...]) -> None:
 
 def test_a_type_comes_with_its_attributes_and_aliases() -> None:
     found = parse("type a alias { b }, x, y; typeattribute a z;", {})
-    assert (found.declares, found.attributes) == ((("type", "a"), ("type", "b")), (("a", "x"), ("a", "y"), ("a", "z")))
+    assert (found.declares, found.attributes) == (
+        (("type", "a"), ("type", "b")),
+        (("a", "x"), ("a", "y"), ("a", "z")),
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["files_read_etc(a_t)", "allow a b:file read", "allow a b:file { };", "optional { allow a b:file read;", "{" * 5000, "type;"]
+    "text",
+    [
+        "files_read_etc(a_t)",
+        "allow a b:file read",
+        "allow a b:file { };",
+        "optional { allow a b:file read;",
+        "{" * 5000,
+        "type;",
+    ],
 )
 def test_what_is_no_statement_is_refused(text: str) -> None:
     with pytest.raises(NotAStatement):

@@ -44,4 +44,9 @@ def test_own_types_concern_nobody_else() -> None:
 
 def test_types_of_another_candidate_are_own_as_well() -> None:
     other = CompiledModule("db", "(type db_t)\n", frozenset())
-    assert beyond_its_own([CompiledModule("web", "(typetransition db_t web_t process web_t)\n", frozenset()), other]) == ""
+    assert (
+        beyond_its_own(
+            [CompiledModule("web", "(typetransition db_t web_t process web_t)\n", frozenset()), other]
+        )
+        == ""
+    )

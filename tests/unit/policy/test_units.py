@@ -75,11 +75,16 @@ def test_a_paragraph_that_is_not_keeps_its_comment() -> None:
 
 
 def test_what_suggest_has_written_above_a_rule_goes_with_it() -> None:
-    assert less("allow web_t dockerd_t").endswith("begin (what stands here is kept, and added to)\n# selab suggest: end\n")
+    assert less("allow web_t dockerd_t").endswith(
+        "begin (what stands here is kept, and added to)\n# selab suggest: end\n"
+    )
 
 
 def test_a_name_that_nothing_needs_any_more_is_not_required() -> None:
-    assert ("type etc_t;" in less("allow web_t etc_t"), "type dockerd_t;" in less("allow web_t etc_t")) == (False, True)
+    assert ("type etc_t;" in less("allow web_t etc_t"), "type dockerd_t;" in less("allow web_t etc_t")) == (
+        False,
+        True,
+    )
 
 
 def test_a_name_that_only_a_template_makes_of_its_argument_stays_required() -> None:

@@ -34,11 +34,25 @@ def denial(target: str, count: int, **more: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three runs with everything that a page may hold, and with names that mean harm or are too long."""
-    rows = [denial("http_port_t", 9), denial("shadow_t", 10, path=HOSTILE), denial(LONG, 1, comm=HOSTILE, source=HOSTILE)]
+    rows = [
+        denial("http_port_t", 9),
+        denial("shadow_t", 10, path=HOSTILE),
+        denial(LONG, 1, comm=HOSTILE, source=HOSTILE),
+    ]
     need = Need(2, "web_t", "shadow_t", "tcp_socket", frozenset({"read"}))
-    remedies = (Remedy(Kind.RULE, f"allow {LONG};", HOSTILE, Risk(Level.HIGH, HOSTILE), 3), Remedy(Kind.LEAVE, "dontaudit web_t shadow_t;"))
+    remedies = (
+        Remedy(Kind.RULE, f"allow {LONG};", HOSTILE, Risk(Level.HIGH, HOSTILE), 3),
+        Remedy(Kind.LEAVE, "dontaudit web_t shadow_t;"),
+    )
     full = PageRun(
-        document(run="three", denials=rows, hidden=[denial("etc_t", 2)], reasons=[HOSTILE, LONG], scenario=HOSTILE, log=LONG),
+        document(
+            run="three",
+            denials=rows,
+            hidden=[denial("etc_t", 2)],
+            reasons=[HOSTILE, LONG],
+            scenario=HOSTILE,
+            log=LONG,
+        ),
         te=f"policy_module(web, 1.0)\n# {HOSTILE} {LONG}\nallow web_t http_port_t:tcp_socket name_bind;\n",
         records=(HOSTILE, LONG * 5),
         advice=(Advice(need, HOSTILE, Cause.RULE, remedies),),
@@ -83,9 +97,15 @@ def test_a_filter_that_is_cleared_shows_all(opened: Chrome) -> None:
 
 def test_a_click_on_a_heading_sorts_numbers_as_numbers_and_a_second_one_turns_them(opened: Chrome) -> None:
     heading(opened, "count").find_element(By.TAG_NAME, "button").click()
-    assert (column(opened, 4), heading(opened, "count").get_attribute("aria-sort")) == (["1", "2", "9", "10"], "ascending")
+    assert (column(opened, 4), heading(opened, "count").get_attribute("aria-sort")) == (
+        ["1", "2", "9", "10"],
+        "ascending",
+    )
     heading(opened, "count").find_element(By.TAG_NAME, "button").click()
-    assert (column(opened, 4), heading(opened, "count").get_attribute("aria-sort")) == (["10", "9", "2", "1"], "descending")
+    assert (column(opened, 4), heading(opened, "count").get_attribute("aria-sort")) == (
+        ["10", "9", "2", "1"],
+        "descending",
+    )
 
 
 @pytest.mark.parametrize("key", [Keys.ENTER, Keys.SPACE], ids=["Enter", "Space"])
@@ -112,14 +132,18 @@ def test_nothing_is_wrong_and_nothing_of_a_record_runs(opened: Chrome) -> None:
 
 
 def test_nothing_is_fetched(opened: Chrome) -> None:
-    assert opened.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)") == []
+    assert (
+        opened.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)") == []
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read(scheme: str, opened: Chrome) -> None:
     colours(opened, scheme)
     opened.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
-    assert opened.execute_script("return matchMedia('(prefers-color-scheme: dark)').matches") is (scheme == "dark")
+    assert opened.execute_script("return matchMedia('(prefers-color-scheme: dark)').matches") is (
+        scheme == "dark"
+    )
     seen, poor = opened.execute_script(CONTRAST, WCAG_AA)
     assert seen > 50 and poor == []
 
@@ -139,9 +163,12 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(opened: Chrome) -
         if here.tag_name == "body":
             break
         outline = opened.execute_script(
-            "const s = getComputedStyle(arguments[0]); return [s.outlineStyle, parseFloat(s.outlineWidth)]", here
+            "const s = getComputedStyle(arguments[0]); return [s.outlineStyle, parseFloat(s.outlineWidth)]",
+            here,
         )
-        assert outline[0] != "none" and outline[1] >= 2, f"no focus to be seen on {here.tag_name} {here.text[:40]}"
+        assert outline[0] != "none" and outline[1] >= 2, (
+            f"no focus to be seen on {here.tag_name} {here.text[:40]}"
+        )
         reached.add(here)
     assert wanted and wanted <= reached
 

@@ -31,7 +31,9 @@ def found(**more: Any) -> Checklist:
     plain: dict[str, Any] = {
         "profile": "centos9",
         "facts": {"kernel": "Linux 5.14 x86_64"},
-        "findings": tuple(Finding(name, State.OK, "fine") for name in ("VM", "SELinux", "base policy", "Docker", "audit")),
+        "findings": tuple(
+            Finding(name, State.OK, "fine") for name in ("VM", "SELinux", "base policy", "Docker", "audit")
+        ),
         "steps": {"Docker": "applied", "Docker running": "present"},
         "runs": (
             document(verdict="PASS", denials=[], timings={"vm": 0.5, "steps": 2.0}),
@@ -80,7 +82,11 @@ def test_a_program_reads_the_same(project: Project) -> None:
     text = re.search(r"```json\n(.*)\n```\n", markdown(found(), project), re.DOTALL)
     assert text is not None
     said = json.loads(text[1])
-    assert (said["profile"], said["facts"]["kernel"], said["provisioning"]["Docker"]) == ("centos9", "Linux 5.14 x86_64", "applied")
+    assert (said["profile"], said["facts"]["kernel"], said["provisioning"]["Docker"]) == (
+        "centos9",
+        "Linux 5.14 x86_64",
+        "applied",
+    )
     assert said["runs"][0] == {
         "mode": "enforcing",
         "verdict": "PASS",
@@ -126,7 +132,11 @@ def test_names_that_everybody_has_stay(project: Project, monkeypatch: pytest.Mon
     assert not {"root", "localhost"} & private(project).keys()
 
 
-@given(st.from_regex(r"[a-z][a-z0-9.-]{2,20}", fullmatch=True), st.text(" /:@'()[]|.-_"), st.text(" /:@'()[]|.-_"))
+@given(
+    st.from_regex(r"[a-z][a-z0-9.-]{2,20}", fullmatch=True),
+    st.text(" /:@'()[]|.-_"),
+    st.text(" /:@'()[]|.-_"),
+)
 def test_a_name_between_any_signs_is_gone(name: str, before: str, after: str) -> None:
     assert name not in _without({name: ""}, f"{before}{name.upper()} {after} {name}").lower()
 
@@ -134,16 +144,24 @@ def test_a_name_between_any_signs_is_gone(name: str, before: str, after: str) ->
 @pytest.mark.parametrize("said", ["a | b", "<script>", "[x](y)", "`x`", "a\nb", "\x1b[31m"])
 def test_a_guests_word_is_neither_markup_nor_a_command(project: Project, said: str) -> None:
     (line,) = [
-        line for line in markdown(found(facts={"fact": said}), project).splitlines() if line.startswith("| fact |") and "value" not in line
+        line
+        for line in markdown(found(facts={"fact": said}), project).splitlines()
+        if line.startswith("| fact |") and "value" not in line
     ]
-    assert len(re.findall(r"(?<!\\)\|", line)) == 3 and "\x1b" not in line and not re.search(r"(?<!\\)[<`\[]", line)
+    assert (
+        len(re.findall(r"(?<!\\)\|", line)) == 3
+        and "\x1b" not in line
+        and not re.search(r"(?<!\\)[<`\[]", line)
+    )
 
 
 def test_the_guest_is_asked_with_a_script_that_any_shell_can_read() -> None:
     import subprocess
 
     for shell in (["sh", "-n"], ["bash", "--posix", "-n"]):
-        done = subprocess.run([*shell, "/dev/stdin"], input=gathering._GUEST, text=True, capture_output=True, timeout=20)
+        done = subprocess.run(
+            [*shell, "/dev/stdin"], input=gathering._GUEST, text=True, capture_output=True, timeout=20
+        )
         assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -161,7 +179,9 @@ def test_a_step_is_applied_present_or_missing() -> None:
     assert [steps[step.name] for step in wanted[:3]] == ["missing", "applied", "present"]
 
 
-def test_a_report_is_written_where_there_is_no_file_yet(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_is_written_where_there_is_no_file_yet(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gathering, "checklist", lambda project: found())
     words = ["-C", str(project.root), "doctor", "--report", str(tmp_path / "centos.md")]
     assert run(words) == 0

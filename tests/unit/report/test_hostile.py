@@ -61,7 +61,11 @@ hostile = pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
 
 def of(text: str) -> RunDocument:
     """A run in which everything that somebody else has said is `text`."""
-    denial = DENIAL | {name: text for name in ("source", "target", "class", "comm", "path", "exe", "detail")} | {"permissions": [text]}
+    denial = (
+        DENIAL
+        | {name: text for name in ("source", "target", "class", "comm", "path", "exe", "detail")}
+        | {"permissions": [text]}
+    )
     error = {"kind": text, "meaning": text, "text": text}
     more: dict[str, Any] = {
         "run": text, "scenario": text, "policy": text, "label": {"requested": text, "actual": text}, "log": text, "notes": [text],
@@ -93,7 +97,11 @@ def test_any_text_is_one_line_that_nobody_acts_on(text: str) -> None:
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
 @settings(deadline=None)
 def test_text_that_is_harmless_stays_as_it_is(text: str) -> None:
-    if "::" not in text and "##" not in text and not any(char != " " and unicodedata.category(char) == "Zs" for char in text):
+    if (
+        "::" not in text
+        and "##" not in text
+        and not any(char != " " and unicodedata.category(char) == "Zs" for char in text)
+    ):
         assert plain(text) == text
 
 
@@ -105,7 +113,9 @@ def test_several_lines_keep_their_ends_and_tabs() -> None:
 @pytest.mark.parametrize("width", [20, 160])
 def test_a_run_on_a_terminal(text: str, width: int) -> None:
     out = io.StringIO()
-    show_run(of(text), Console(file=out, highlight=False, emoji=False, width=width), change=text, everything=True)
+    show_run(
+        of(text), Console(file=out, highlight=False, emoji=False, width=width), change=text, everything=True
+    )
     assert harmless(out.getvalue())
 
 
@@ -179,4 +189,10 @@ def test_an_annotation_is_one_command(text: str) -> None:
 def _strings(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [one for item in value.items() for part in item for one in _strings(part)]
-    return [one for part in value for one in _strings(part)] if isinstance(value, list) else [value] if isinstance(value, str) else []
+    return (
+        [one for part in value for one in _strings(part)]
+        if isinstance(value, list)
+        else [value]
+        if isinstance(value, str)
+        else []
+    )

@@ -39,7 +39,17 @@ class Tags(HTMLParser):
 
 def test_what_others_have_said_is_text() -> None:
     hostile = {**DENIAL, "comm": HOSTILE, "path": HOSTILE, "source": HOSTILE, "target": HOSTILE}
-    made = Tags(page([PageRun(document(denials=[hostile], reasons=[HOSTILE], scenario=HOSTILE), te=HOSTILE, records=(HOSTILE,))]))
+    made = Tags(
+        page(
+            [
+                PageRun(
+                    document(denials=[hostile], reasons=[HOSTILE], scenario=HOSTILE),
+                    te=HOSTILE,
+                    records=(HOSTILE,),
+                )
+            ]
+        )
+    )
     assert (made.tags.count("script"), "\x1b" in made.text) == (1, False)
 
 
@@ -47,7 +57,11 @@ def test_only_its_own_script_and_style_may_run() -> None:
     made = page([PageRun(document())])
     for tag in ("script", "style"):
         inside = re.search(rf"<{tag}>(.*?)</{tag}>", made, re.DOTALL)
-        assert inside and base64.b64encode(hashlib.sha256(inside[1].encode()).digest()).decode() in made.split("<title>")[0]
+        assert (
+            inside
+            and base64.b64encode(hashlib.sha256(inside[1].encode()).digest()).decode()
+            in made.split("<title>")[0]
+        )
 
 
 def test_it_loads_nothing() -> None:
@@ -55,11 +69,15 @@ def test_it_loads_nothing() -> None:
 
 
 def test_every_heading_of_a_table_has_a_scope() -> None:
-    assert not re.search(r"<th(?! scope=)", page([PageRun(document()), PageRun(document(run="b"))]).replace("<thead", ""))
+    assert not re.search(
+        r"<th(?! scope=)", page([PageRun(document()), PageRun(document(run="b"))]).replace("<thead", "")
+    )
 
 
 def test_the_line_that_names_what_was_denied_is_marked() -> None:
-    made = page([PageRun(document(), te="policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n")])
+    made = page(
+        [PageRun(document(), te="policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n")]
+    )
     assert re.findall(r'class="matters"><span class="no">(\d+)<', made) == ["2"]
 
 
@@ -78,7 +96,10 @@ def test_a_file_of_somebody_elses_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "selab.yaml").write_text("")
     (tmp_path / "mine.html").write_text("mine")
     done = CliRunner().invoke(cli, ["-C", str(tmp_path), "report", "--html", str(tmp_path / "mine.html")])
-    assert "has not written" in str(getattr(done.exception, "what", "")) and (tmp_path / "mine.html").read_text() == "mine"
+    assert (
+        "has not written" in str(getattr(done.exception, "what", ""))
+        and (tmp_path / "mine.html").read_text() == "mine"
+    )
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -15,10 +15,15 @@ SCHEMA = xmlschema.XMLSchema(str(Path(__file__).parent / "junit.xsd"))
 
 
 def cases(text: str) -> dict[str, list[str]]:
-    return {case.get("name", ""): [child.tag for child in case] for case in ET.fromstring(text).iter("testcase")}
+    return {
+        case.get("name", ""): [child.tag for child in case] for case in ET.fromstring(text).iter("testcase")
+    }
 
 
-@pytest.mark.parametrize("more", [{}, {"verdict": "ERROR", "reasons": ["records lost"]}, {"verdict": "PASS", "denials": [], "steps": []}])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"verdict": "ERROR", "reasons": ["records lost"]}, {"verdict": "PASS", "denials": [], "steps": []}],
+)
 def test_the_document_is_valid(more: dict[str, object]) -> None:
     SCHEMA.validate(junit(document(**more)))
 
@@ -37,9 +42,17 @@ def test_an_error_is_an_error() -> None:
 
 
 def test_a_pass_fails_nothing() -> None:
-    text = junit(document(verdict="PASS", reasons=["fine"], denials=[], steps=[{"name": "page", "ok": True, "seconds": 1}]))
+    text = junit(
+        document(
+            verdict="PASS", reasons=["fine"], denials=[], steps=[{"name": "page", "ok": True, "seconds": 1}]
+        )
+    )
     assert cases(text) == {"page": [], "denials": []}
 
 
 def test_control_characters_do_not_make_it_invalid() -> None:
-    ET.fromstring(junit(document(log="\x1b[2J\x00", steps=[{"name": "\x07", "ok": False, "seconds": 1, "detail": "\x01"}])))
+    ET.fromstring(
+        junit(
+            document(log="\x1b[2J\x00", steps=[{"name": "\x07", "ok": False, "seconds": 1, "detail": "\x01"}])
+        )
+    )

@@ -39,7 +39,13 @@ def pages(runs: list[Ended]) -> str:
 
 @pytest.mark.parametrize(
     ("one", "words"),
-    [(RIGHT, "PASS"), (EXPECTED, "FAIL, as expected"), (WRONG, "FAIL"), (TOO_GOOD, "PASS, not FAIL"), (NONE, "ERROR")],
+    [
+        (RIGHT, "PASS"),
+        (EXPECTED, "FAIL, as expected"),
+        (WRONG, "FAIL"),
+        (TOO_GOOD, "PASS, not FAIL"),
+        (NONE, "ERROR"),
+    ],
 )
 def test_the_verdict_in_words(one: Ended, words: str) -> None:
     assert in_words(one) == words
@@ -77,7 +83,10 @@ def test_the_json_says_what_was_expected_and_what_came() -> None:
 
 def test_the_json_has_each_run_or_why_there_is_none() -> None:
     first, *_, last = json.loads(as_json(ALL))["runs"]
-    assert first["run"]["scenario"] == "web0" and (last["run"], last["reasons"]) == (None, ["The VM did not come.", "a detail"])
+    assert first["run"]["scenario"] == "web0" and (last["run"], last["reasons"]) == (
+        None,
+        ["The VM did not come.", "a detail"],
+    )
 
 
 def test_the_junit_report_is_valid_and_counts_what_was_not_expected() -> None:

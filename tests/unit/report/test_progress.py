@@ -54,26 +54,37 @@ def test_without_a_terminal_each_step_is_a_line_with_what_it_took(remembered: Du
 
 
 def test_what_was_quick_is_not_worth_a_word(remembered: Durations) -> None:
-    assert said(io.StringIO(), remembered, "Removing it", "Something new") == "Removing it ...\nSomething new ...\n"
+    assert (
+        said(io.StringIO(), remembered, "Removing it", "Something new")
+        == "Removing it ...\nSomething new ...\n"
+    )
 
 
 def test_without_a_terminal_there_is_no_bar_even_where_colours_are_forced(remembered: Durations) -> None:
-    assert said(io.StringIO(), remembered, STEP, force_terminal=True).splitlines() == ["Starting the container ... (6 s last time)"]
+    assert said(io.StringIO(), remembered, STEP, force_terminal=True).splitlines() == [
+        "Starting the container ... (6 s last time)"
+    ]
 
 
-def test_a_terminal_that_cannot_move_its_cursor_gets_lines(remembered: Durations, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
+    remembered: Durations, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert "\r" not in said(Terminal(), remembered, STEP)
 
 
 def test_a_terminal_shows_what_it_took(remembered: Durations) -> None:
-    assert "Starting the container (took 6 s last time)" in plain(said(Terminal(), remembered, STEP, force_terminal=True))
+    assert "Starting the container (took 6 s last time)" in plain(
+        said(Terminal(), remembered, STEP, force_terminal=True)
+    )
 
 
 def test_a_terminal_shows_the_seconds_that_have_gone_by(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 75.0])
     monkeypatch.setattr(shown.time, "monotonic", lambda: next(times))
-    assert shown._Running("Building", 130).__rich__().plain == "Building (took 2 min 10 s last time) 1 min 15 s"
+    assert (
+        shown._Running("Building", 130).__rich__().plain == "Building (took 2 min 10 s last time) 1 min 15 s"
+    )
 
 
 def test_a_step_that_failed_says_nothing_about_the_next_time() -> None:
@@ -112,7 +123,9 @@ def an_error(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("show", [lambda _: failed(), an_error], ids=["a step", "an error"])
-def test_colours_go_with_no_color(show: Callable[[pytest.MonkeyPatch], str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colours_go_with_no_color(
+    show: Callable[[pytest.MonkeyPatch], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert COLOUR.search(show(monkeypatch))
     monkeypatch.setenv("NO_COLOR", "1")

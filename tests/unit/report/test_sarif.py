@@ -43,7 +43,9 @@ def test_a_denial_is_located_where_its_domain_comes_from() -> None:
 
 
 def test_a_hidden_denial_is_a_warning() -> None:
-    assert [(one["ruleId"], one["level"]) for one in results(denials=[], hidden=[DENIAL])] == [("hidden-denial", "warning")]
+    assert [(one["ruleId"], one["level"]) for one in results(denials=[], hidden=[DENIAL])] == [
+        ("hidden-denial", "warning")
+    ]
 
 
 def test_an_error_of_the_run_is_no_success() -> None:
@@ -53,7 +55,13 @@ def test_an_error_of_the_run_is_no_success() -> None:
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("type web_t;\n", 1), ("# x\ntype web_t, domain;\n", 2), (TE, 3), ("x\nallow web_t self:file read;\n", 2), ("nothing\n", 1)],
+    [
+        ("type web_t;\n", 1),
+        ("# x\ntype web_t, domain;\n", 2),
+        (TE, 3),
+        ("x\nallow web_t self:file read;\n", 2),
+        ("nothing\n", 1),
+    ],
 )
 def test_a_domain_is_found_in_the_source(text: str, line: int) -> None:
     assert line_of("web_t", text) == line
@@ -61,12 +69,16 @@ def test_a_domain_is_found_in_the_source(text: str, line: int) -> None:
 
 def test_an_annotation_is_one_line_at_the_denials_place() -> None:
     (command,) = workflow_commands(document(denials=[DENIAL | {"path": "/a\n::error::forged"}]), TE)
-    assert command.startswith("::error file=policies/web.te,line=3,title=SELinux denial::web_t http_port_t:tcp_socket")
+    assert command.startswith(
+        "::error file=policies/web.te,line=3,title=SELinux denial::web_t http_port_t:tcp_socket"
+    )
     assert "\n" not in command
 
 
 def test_a_run_that_failed_without_a_denial_is_annotated_with_its_reason() -> None:
-    assert workflow_commands(document(denials=[], reasons=["step 'page' failed"]), TE)[0].endswith("::step 'page' failed")
+    assert workflow_commands(document(denials=[], reasons=["step 'page' failed"]), TE)[0].endswith(
+        "::step 'page' failed"
+    )
 
 
 def test_a_pass_is_not_annotated() -> None:

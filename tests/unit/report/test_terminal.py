@@ -23,7 +23,12 @@ def shown(advice: list[Advice] | None = None, **more: Any) -> str:
 
 
 def advice(number: int, remedy: Remedy) -> Advice:
-    return Advice(Need(number, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"})), "a missing rule", Cause.RULE, (remedy,))
+    return Advice(
+        Need(number, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"})),
+        "a missing rule",
+        Cause.RULE,
+        (remedy,),
+    )
 
 
 def test_denials_are_counted_as_explain_knows_them() -> None:
@@ -41,7 +46,9 @@ def test_denials_with_the_same_remedy_share_its_line() -> None:
 
 
 def test_a_rule_of_risk_says_which() -> None:
-    assert "risk high: it is root" in shown([advice(1, Remedy(Kind.RULE, "allow x;", risk=Risk(Level.HIGH, "it is root")))])
+    assert "risk high: it is root" in shown(
+        [advice(1, Remedy(Kind.RULE, "allow x;", risk=Risk(Level.HIGH, "it is root")))]
+    )
 
 
 def test_the_runtimes_denials_are_shown_where_no_process_was_seen() -> None:

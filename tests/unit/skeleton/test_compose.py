@@ -45,7 +45,16 @@ def test_ports(text: str, ports: list[tuple[int, int]], project: Project) -> Non
 
 
 @pytest.mark.parametrize(
-    "port", ['"53:53/udp"', '"x:y"', '"80:0"', '"1-65535:1-65535"', "{published: 80}", "[80]", "{target: 53, protocol: udp}"]
+    "port",
+    [
+        '"53:53/udp"',
+        '"x:y"',
+        '"80:0"',
+        '"1-65535:1-65535"',
+        "{published: 80}",
+        "[80]",
+        "{target: 53, protocol: udp}",
+    ],
 )
 def test_a_port_that_cannot_be_is_named(port: str, project: Project) -> None:
     draft = service(project, f"ports: [{port}]")
@@ -61,7 +70,10 @@ def test_a_port_that_cannot_be_is_named(port: str, project: Project) -> None:
         ("volumes: [/etc:/data]", {"target": "/data"}),
         ("volumes: [~/x:/data]", {"target": "/data"}),
         ("volumes: [~nobody-of-that-name/x:/data]", {"target": "/data"}),
-        ("volumes: [{type: volume, source: cache, target: /data, read_only: true}]", {"target": "/data", "read_only": True}),
+        (
+            "volumes: [{type: volume, source: cache, target: /data, read_only: true}]",
+            {"target": "/data", "read_only": True},
+        ),
         ("volumes: [{type: bind, source: html, target: /data, bind: {selinux: z}}]", HTML),
         ("volumes: [{type: tmpfs, target: /data}]", {"target": "/data"}),
         ("tmpfs: /data", {"target": "/data"}),
@@ -74,14 +86,24 @@ def test_volumes(text: str, volume: dict[str, Any], project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["./selab.yaml:/etc/x", "/var/run/docker.sock:/d", "{type: npipe, source: x, target: /x}", "a:b:c:d", "C:\\x:/x", "[]"]
+    "text",
+    [
+        "./selab.yaml:/etc/x",
+        "/var/run/docker.sock:/d",
+        "{type: npipe, source: x, target: /x}",
+        "a:b:c:d",
+        "C:\\x:/x",
+        "[]",
+    ],
 )
 def test_a_volume_that_cannot_be_is_named(text: str, project: Project) -> None:
     draft = service(project, f"volumes: [{text}]")
     assert (draft.data.get("volumes"), len(draft.left)) == (None, 1)
 
 
-@pytest.mark.parametrize("text", ["environment: {A: x, B: 3, C: true, D: 1.5}", "environment: [A=x, B=3, C=true, D=1.5]"])
+@pytest.mark.parametrize(
+    "text", ["environment: {A: x, B: 3, C: true, D: 1.5}", "environment: [A=x, B=3, C=true, D=1.5]"]
+)
 def test_environment(text: str, project: Project) -> None:
     assert service(project, text).data["environment"] == {"A": "x", "B": "3", "C": "true", "D": "1.5"}
 
@@ -93,7 +115,9 @@ def test_a_variable_that_cannot_be_is_named_without_its_value(entry: str, projec
     assert entry not in draft.left[0] or "=" not in entry
 
 
-@pytest.mark.parametrize(("value", "text"), [("${A:-x}", "x"), ("${A-x}y", "xy"), ("a$$b", "a$b"), ("${A:-}", ""), ("5$", "5$")])
+@pytest.mark.parametrize(
+    ("value", "text"), [("${A:-x}", "x"), ("${A-x}y", "xy"), ("a$$b", "a$b"), ("${A:-}", ""), ("5$", "5$")]
+)
 def test_the_default_of_a_variable_is_taken(value: str, text: str, project: Project) -> None:
     assert service(project, f"environment: {{V: '{value}'}}").data["environment"] == {"V": text}
 
@@ -104,7 +128,10 @@ def test_a_command_is_split_as_a_shell_does(command: str, project: Project) -> N
 
 
 def test_the_rest(project: Project) -> None:
-    draft = service(project, "image: nginx\ncap_add: [NET_ADMIN]\ncap_drop: [ALL]\nuser: 101\nread_only: true\nrestart: always")
+    draft = service(
+        project,
+        "image: nginx\ncap_add: [NET_ADMIN]\ncap_drop: [ALL]\nuser: 101\nread_only: true\nrestart: always",
+    )
     assert draft.data == {
         "description": "The service web of compose.yaml.",
         "image": "nginx:latest",

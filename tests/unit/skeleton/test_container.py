@@ -29,7 +29,11 @@ DOCKER: dict[str, Any] = {
         "User": "",
     },
     "HostConfig": {
-        "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}], "53/udp": [{"HostIp": "", "HostPort": "53"}], "9/tcp": None},
+        "PortBindings": {
+            "80/tcp": [{"HostIp": "", "HostPort": "8080"}],
+            "53/udp": [{"HostIp": "", "HostPort": "53"}],
+            "9/tcp": None,
+        },
         "CapAdd": ["CAP_NET_ADMIN"],
         "CapDrop": None,
         "ReadonlyRootfs": True,
@@ -41,7 +45,14 @@ DOCKER: dict[str, Any] = {
     },
     "Mounts": [
         {"Type": "bind", "Source": "/srv/web", "Destination": "/usr/share/nginx", "Mode": "Z", "RW": False},
-        {"Type": "volume", "Name": "x", "Source": "/var/lib/docker/volumes/x/_data", "Destination": "/var/cache", "Mode": "", "RW": True},
+        {
+            "Type": "volume",
+            "Name": "x",
+            "Source": "/var/lib/docker/volumes/x/_data",
+            "Destination": "/var/cache",
+            "Mode": "",
+            "RW": True,
+        },
     ],
 }
 PODMAN: dict[str, Any] = {
@@ -54,7 +65,11 @@ PODMAN: dict[str, Any] = {
         "Env": ["TERM=xterm", "container=podman", "A=b"],
         "User": "101",
     },
-    "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": ""}]}, "CapAdd": [], "CapDrop": ["CAP_CHOWN"]},
+    "HostConfig": {
+        "PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": ""}]},
+        "CapAdd": [],
+        "CapDrop": ["CAP_CHOWN"],
+    },
     "Mounts": [],
 }
 
@@ -82,7 +97,10 @@ def test_docker(project: Project) -> None:
         "read_only": True,
     }
     named = " ".join(draft.left)
-    assert all(word in named for word in ("entrypoint", "DB_PASSWORD", "53/udp", "/srv/web", "/var/cache", "tmpfs", "web.process"))
+    assert all(
+        word in named
+        for word in ("entrypoint", "DB_PASSWORD", "53/udp", "/srv/web", "/var/cache", "tmpfs", "web.process")
+    )
     assert "hunter2" not in named
 
 
@@ -116,7 +134,14 @@ def test_a_pipe(project: Project) -> None:
 def test_what_the_image_has_by_itself_is_not_said_again(project: Project) -> None:
     host = FakeGuest()
     host.answer("docker", "inspect", "--type", "container", "web", out=json.dumps([DOCKER]))
-    image = {"Config": {"Cmd": ["nginx", "-g", "daemon off;"], "Entrypoint": ["/docker-entrypoint.sh"], "Env": ["PATH=/bin"], "User": ""}}
+    image = {
+        "Config": {
+            "Cmd": ["nginx", "-g", "daemon off;"],
+            "Entrypoint": ["/docker-entrypoint.sh"],
+            "Env": ["PATH=/bin"],
+            "User": "",
+        }
+    }
     host.answer("docker", "image", "inspect", "sha256:abcd", out=json.dumps([image]))
     draft = from_container(project, "web", host)
     assert ("command" in draft.data, draft.data["environment"]) == (False, {"LEVEL": "debug"})
@@ -152,7 +177,9 @@ def test_what_is_no_name_is_not_asked_about(name: str, project: Project) -> None
         from_container(project, name, FakeGuest())
 
 
-@pytest.mark.parametrize("data", ["", "[]", "1", "{", [DOCKER, PODMAN], {"Config": 1}, {"Mounts": [{}]}, "[" * 5000])
+@pytest.mark.parametrize(
+    "data", ["", "[]", "1", "{", [DOCKER, PODMAN], {"Config": 1}, {"Mounts": [{}]}, "[" * 5000]
+)
 def test_a_description_that_is_none_is_refused(data: Any, project: Project) -> None:
     with pytest.raises(InputError):
         described(project, data)

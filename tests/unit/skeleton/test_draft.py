@@ -25,14 +25,25 @@ def test_an_image_of_a_registry_has_a_tag(reference: str, image: str) -> None:
     assert draft.data["image"] == image
 
 
-@pytest.mark.parametrize("reference", ["sha256:" + "a" * 64, "0123456789ab", "--privileged", "", "a b", "../x"])
+@pytest.mark.parametrize(
+    "reference", ["sha256:" + "a" * 64, "0123456789ab", "--privileged", "", "a b", "../x"]
+)
 def test_what_cannot_be_pulled_is_no_image(reference: str) -> None:
     with pytest.raises(ValueError):
         Draft().image(reference)
 
 
 @pytest.mark.parametrize(
-    "name", ["DB_PASSWORD", "db_pass", "API_TOKEN", "SSH_KEY", "CLIENT_SECRET", "AWS_CREDENTIALS", "MYSQL_ROOT_PASSWORD_FILE"]
+    "name",
+    [
+        "DB_PASSWORD",
+        "db_pass",
+        "API_TOKEN",
+        "SSH_KEY",
+        "CLIENT_SECRET",
+        "AWS_CREDENTIALS",
+        "MYSQL_ROOT_PASSWORD_FILE",
+    ],
 )
 def test_what_is_named_like_a_secret_is_not_taken(name: str) -> None:
     draft = Draft()
@@ -76,8 +87,13 @@ def test_two_ports_do_not_get_the_same_one() -> None:
 def test_a_directory_of_the_project_becomes_a_volume(project: Project) -> None:
     (project.root / "data").mkdir()
     draft = Draft()
-    draft.volume(project, "/data", project.root / "scenarios" / ".." / "data", read_only=True, label="private")
-    assert (draft.data["volumes"], draft.left) == ([{"target": "/data", "source": "data", "read_only": True, "label": "private"}], [])
+    draft.volume(
+        project, "/data", project.root / "scenarios" / ".." / "data", read_only=True, label="private"
+    )
+    assert (draft.data["volumes"], draft.left) == (
+        [{"target": "/data", "source": "data", "read_only": True, "label": "private"}],
+        [],
+    )
 
 
 @pytest.mark.parametrize("source", ["/etc", "/nowhere", "../..", "link", "missing"])
@@ -97,7 +113,9 @@ def test_a_file_of_the_host_becomes_no_volume(source: str, project: Project) -> 
 
 
 @pytest.mark.parametrize("source", ["a\0b", "x" * 5000, "loop/x"])
-def test_a_path_that_is_none_is_no_directory_of_the_project(source: str, project: Project, tmp_path: Path) -> None:
+def test_a_path_that_is_none_is_no_directory_of_the_project(
+    source: str, project: Project, tmp_path: Path
+) -> None:
     (project.root / "loop").symlink_to("loop")
     draft = Draft()
     with draft.trying("volume"):
@@ -119,7 +137,11 @@ def test_nobody_carries_over_thousands() -> None:
             draft.add("cap_add", "X")
         with draft.trying(f"variable {number}"):
             draft.variable(f"V{number}", "x")
-    assert (len(draft.data["cap_add"]), len(draft.data["environment"]), len(draft.left)) == (MOST, MOST, MOST_LEFT + 1)
+    assert (len(draft.data["cap_add"]), len(draft.data["environment"]), len(draft.left)) == (
+        MOST,
+        MOST,
+        MOST_LEFT + 1,
+    )
 
 
 def test_a_value_of_endless_length_is_refused() -> None:

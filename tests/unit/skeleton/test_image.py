@@ -37,7 +37,9 @@ def test_another_image_is_asked_of_the_guests_docker(project: Project) -> None:
     guest = FakeGuest()
     config = {"ExposedPorts": {"6379/tcp": {}}, "Volumes": {"/data": {}}, "User": "redis"}
     guest.answer("image", "inspect", "redis:7", out=json.dumps([{"Config": config}]))
-    assert image_config(project, "redis:7", connecting(guest), Progress()) == ImageConfig((("tcp", 6379),), ("/data",), "redis")
+    assert image_config(project, "redis:7", connecting(guest), Progress()) == ImageConfig(
+        (("tcp", 6379),), ("/data",), "redis"
+    )
 
 
 def test_without_a_vm_the_next_command_is_named(project: Project) -> None:
@@ -88,7 +90,8 @@ def test_a_volume_that_is_none_is_named(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "found"), [("redis", "redis"), ("1000:1000", "1000:1000"), ("root", ""), ("0", ""), ("0:0", ""), ("-x", "")]
+    ("user", "found"),
+    [("redis", "redis"), ("1000:1000", "1000:1000"), ("root", ""), ("0", ""), ("0:0", ""), ("-x", "")],
 )
 def test_the_user_is_empty_for_root(user: str, found: str) -> None:
     assert of_inspect(json.dumps([{"Config": {"User": user}}])).user == found

@@ -23,7 +23,9 @@ from selab.skeleton.ground import Ground, ground
 from selab.skeleton.image import ImageConfig
 from selab.skeleton.policy import NewPolicy, new_policy, policy_text
 
-MORE_MACROS = "define(`create_stream_socket_perms',`{ create }')\ndefine(`create_socket_perms',`{ create }')\n"
+MORE_MACROS = (
+    "define(`create_stream_socket_perms',`{ create }')\ndefine(`create_socket_perms',`{ create }')\n"
+)
 NODE = """
 interface(`corenet_tcp_bind_generic_node',`
 	gen_require(`
@@ -80,7 +82,9 @@ def test_it_has_a_domain_and_what_the_image_needs(imaged: Project, known: BasePo
     ]
 
 
-def test_every_rule_has_a_comment_above(imaged: Project, two_arguments: BasePolicy, known: BasePolicy) -> None:
+def test_every_rule_has_a_comment_above(
+    imaged: Project, two_arguments: BasePolicy, known: BasePolicy
+) -> None:
     made(imaged, "web", "httpd")
     lines = (imaged.policies / "web.te").read_text().splitlines()
     for above, line in zip(lines, lines[1:], strict=False):
@@ -89,7 +93,9 @@ def test_every_rule_has_a_comment_above(imaged: Project, two_arguments: BasePoli
 
 
 @pytest.mark.parametrize("arguments", [1, 2])
-def test_the_lint_finds_nothing(arguments: int, imaged: Project, known: BasePolicy, request: pytest.FixtureRequest) -> None:
+def test_the_lint_finds_nothing(
+    arguments: int, imaged: Project, known: BasePolicy, request: pytest.FixtureRequest
+) -> None:
     if arguments == 2:
         request.getfixturevalue("two_arguments")
     macros = known.headers / "include" / "support" / "macros.spt"
@@ -114,7 +120,9 @@ def test_a_volume_needs_no_rule_and_says_how_it_is_labelled(imaged: Project, kno
     assert not (imaged.policies / "web.fc").exists()
 
 
-def test_the_template_gets_as_many_arguments_as_it_takes(project: Project, two_arguments: BasePolicy, known: BasePolicy) -> None:
+def test_the_template_gets_as_many_arguments_as_it_takes(
+    project: Project, two_arguments: BasePolicy, known: BasePolicy
+) -> None:
     said = made(project).remarks[0]
     text = (project.policies / "web.te").read_text()
     assert "container_domain_template(web, container)" in text
@@ -122,7 +130,9 @@ def test_the_template_gets_as_many_arguments_as_it_takes(project: Project, two_a
     assert said == "container_domain_template gets 2 arguments, as the base policy of the last guest has it."
 
 
-@pytest.mark.parametrize(("box", "call"), [("debian13", "(web)"), ("centos9", "(web, container)"), ("auto", "(web, container)")])
+@pytest.mark.parametrize(
+    ("box", "call"), [("debian13", "(web)"), ("centos9", "(web, container)"), ("auto", "(web, container)")]
+)
 @pytest.mark.usefixtures("unknown")
 def test_without_a_base_policy_it_goes_by_the_box_and_says_so(box: str, call: str, project: Project) -> None:
     (project.root / "selab.yaml").write_text(f"vm: {{box: {box}}}\n")
@@ -170,7 +180,9 @@ def test_a_file_that_is_there_stays_as_it_is(ending: str, project: Project, know
     assert [path.read_text() for path in project.policies.iterdir()] == ["mine"]
 
 
-def test_a_link_that_leads_nowhere_is_not_followed(project: Project, known: BasePolicy, tmp_path: Path) -> None:
+def test_a_link_that_leads_nowhere_is_not_followed(
+    project: Project, known: BasePolicy, tmp_path: Path
+) -> None:
     (project.policies / "web.te").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="already"):
         made(project)

@@ -23,7 +23,9 @@ from selab.skeleton.written import scenario_text
 from selab.yamlfile import parse
 
 
-def made(project: Project, name: str = "web", policy: str | None = None, source: Source | None = None) -> NewScenario:
+def made(
+    project: Project, name: str = "web", policy: str | None = None, source: Source | None = None
+) -> NewScenario:
     return new_scenario(project, name, policy, source or Source())
 
 
@@ -81,7 +83,9 @@ def test_what_is_left_out_is_said_in_the_file(project: Project) -> None:
     (project.root / "c.yaml").write_text("services: {web: {image: x, privileged: true}}")
     found = made(project, source=Source(compose=project.root / "c.yaml"))
     assert found.left == ("privileged: a scenario has no such thing",)
-    assert text_of(project).startswith("# Left out, or other than it was:\n#   privileged: a scenario has no such thing\n")
+    assert text_of(project).startswith(
+        "# Left out, or other than it was:\n#   privileged: a scenario has no such thing\n"
+    )
 
 
 @pytest.mark.parametrize("ending", ["yaml", "yml"])
@@ -100,19 +104,40 @@ def test_a_name_that_will_not_do_is_refused(name: str, project: Project) -> None
 
 def test_a_scenario_of_too_many_bytes_is_not_written(project: Project) -> None:
     variables = {f"V{number}": "\N{GRINNING FACE}" * 7000 for number in range(60)}
-    (project.root / "web.json").write_text(json.dumps({"Config": {"Image": "x:y", "Env": [f"{k}={v}" for k, v in variables.items()]}}))
+    (project.root / "web.json").write_text(
+        json.dumps({"Config": {"Image": "x:y", "Env": [f"{k}={v}" for k, v in variables.items()]}})
+    )
     with pytest.raises(InputError, match="too large"):
         made(project, source=Source(container=str(project.root / "web.json")))
     assert list(project.scenarios.iterdir()) == []
 
 
-WORDS = ["yes", "null", "~", "true", "1e9", "0x10", "80:80", "1.5", "- x", "a: b", "#x", "&x", "*x", "!x", "=", "<<"]
+WORDS = [
+    "yes",
+    "null",
+    "~",
+    "true",
+    "1e9",
+    "0x10",
+    "80:80",
+    "1.5",
+    "- x",
+    "a: b",
+    "#x",
+    "&x",
+    "*x",
+    "!x",
+    "=",
+    "<<",
+]
 WORDS += ["a\nb", "\u202e", "\x85", "\ud800", "\0"]
 ODD = st.one_of(st.text(max_size=20), st.sampled_from(WORDS))
 
 
 @given(ODD, ODD, st.lists(ODD, max_size=3), st.sampled_from(["no", "true", "null", "A"]))
-def test_what_is_written_reads_the_same(description: str, user: str, command: list[str], variable: str) -> None:
+def test_what_is_written_reads_the_same(
+    description: str, user: str, command: list[str], variable: str
+) -> None:
     draft = Draft()
     draft.set("policy", "none")
     draft.set("image", "x:y")
@@ -122,9 +147,11 @@ def test_what_is_written_reads_the_same(description: str, user: str, command: li
     with draft.trying("environment"):
         draft.variable(variable, user)
     read = parse(scenario_text("web", draft, asked=False), Path("web.yaml"), Scenario)
-    assert {key: read.as_written().get(key, [] if key == "command" else "") for key in draft.data if key != "policy"} == {
-        key: value for key, value in draft.data.items() if key != "policy"
-    }
+    assert {
+        key: read.as_written().get(key, [] if key == "command" else "")
+        for key in draft.data
+        if key != "policy"
+    } == {key: value for key, value in draft.data.items() if key != "policy"}
 
 
 def test_a_value_of_several_lines_stays_on_one() -> None:
@@ -150,10 +177,23 @@ def test_whatever_a_service_is_the_file_loads(project: Project, told: dict[str, 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ODD, max_size=3), st.dictionaries(ODD, st.just([{"HostPort": "80"}]), max_size=3), ODD, JSON)
-def test_whatever_a_container_is_the_file_loads(project: Project, words: list[str], ports: dict[str, Any], word: str, thing: Any) -> None:
+def test_whatever_a_container_is_the_file_loads(
+    project: Project, words: list[str], ports: dict[str, Any], word: str, thing: Any
+) -> None:
     mounts = [{"Destination": one, "Source": word, "Mode": word} for one in words]
-    host = {"PortBindings": ports, "CapAdd": words, "Tmpfs": dict.fromkeys(words), "SecurityOpt": thing, "Devices": thing}
-    config = {"Image": word, "Cmd": words, "Env": [f"A{number}={one}" for number, one in enumerate(words)], "User": word}
+    host = {
+        "PortBindings": ports,
+        "CapAdd": words,
+        "Tmpfs": dict.fromkeys(words),
+        "SecurityOpt": thing,
+        "Devices": thing,
+    }
+    config = {
+        "Image": word,
+        "Cmd": words,
+        "Env": [f"A{number}={one}" for number, one in enumerate(words)],
+        "User": word,
+    }
     told = {"Name": word, "Config": config, "HostConfig": host, "Mounts": mounts}
     loads(_drafted(project, _Container.model_validate(told), None))
 
@@ -168,7 +208,9 @@ def loads(draft: Draft) -> None:
     assert yaml.safe_load(text)["expect"] == {"denials": "none"}
 
 
-def test_the_command_says_what_it_wrote_and_what_comes_next(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_it_wrote_and_what_comes_next(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["-C", str(project.root), "new", "scenario", "web"]) == 0
     said = capsys.readouterr()
     assert said.out == "scenarios/web.yaml\n"

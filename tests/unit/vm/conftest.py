@@ -109,7 +109,9 @@ class Lab:
     def calls(self, program: str = "vagrant") -> list[str]:
         path = self.here / "calls"
         lines = path.read_text().splitlines() if path.exists() else []
-        return [line.removeprefix(f"{program} ").split()[0] for line in lines if line.startswith(f"{program} ")]
+        return [
+            line.removeprefix(f"{program} ").split()[0] for line in lines if line.startswith(f"{program} ")
+        ]
 
     def up_before(self) -> None:
         """As after a first run: the VM is remembered with its host key."""

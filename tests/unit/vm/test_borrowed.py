@@ -37,9 +37,15 @@ class Guest(FakeGuest):
         self.rules.append((("sh -c",), lambda argv: (self.done.append(argv[2]), (0, "", ""))[1]))  # type: ignore[func-returns-value]
 
     def states(self, argv: object, lacks: tuple[str, ...]) -> str:
-        known = {step.probe: step for step in (*provision.steps("dnf"), *provision.host_steps("dnf", "needed", "offered"))}
+        known = {
+            step.probe: step
+            for step in (*provision.steps("dnf"), *provision.host_steps("dnf", "needed", "offered"))
+        }
         words = list(argv)[4:]  # type: ignore[call-overload]
-        return "\n".join("missing" if known[probe].name in lacks and known[probe].apply not in self.done else "present" for probe in words)
+        return "\n".join(
+            "missing" if known[probe].name in lacks and known[probe].apply not in self.done else "present"
+            for probe in words
+        )
 
     def __enter__(self) -> Guest:
         return self
@@ -57,7 +63,13 @@ def key(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lab(project: Project, key: Path, tmp_path: Path) -> Project:
-    config = HostConfig(address="lab.example.org", port=2200, user="me", key=str(key), known_hosts=str(tmp_path / "known_hosts"))
+    config = HostConfig(
+        address="lab.example.org",
+        port=2200,
+        user="me",
+        key=str(key),
+        known_hosts=str(tmp_path / "known_hosts"),
+    )
     return dataclasses.replace(project, config=ProjectConfig(vm=VmConfig(box="host", host=config)))
 
 
@@ -90,7 +102,9 @@ def test_a_project_has_the_machine_that_it_names(lab: Project, project: Project)
     assert isinstance(machine_of(lab), BorrowedMachine) and isinstance(machine_of(project), Machine)
 
 
-@pytest.mark.parametrize("vm", [{"box": "host"}, {"box": "auto", "host": {"address": "x"}}, {"box": "host", "host": {}}])
+@pytest.mark.parametrize(
+    "vm", [{"box": "host"}, {"box": "auto", "host": {"address": "x"}}, {"box": "host", "host": {}}]
+)
 def test_a_host_is_named_where_the_box_is_host_and_only_there(vm: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ProjectConfig.model_validate({"vm": vm})
@@ -131,8 +145,14 @@ def test_on_demand_it_is_installed_and_the_guard_too(connected: Connect) -> None
 
 
 def test_nobodys_login_is_changed_on_demand_either() -> None:
-    offered = {step.name for family in ("apt", "dnf") for step in provision.host_steps(family, "needed", "offered")}
-    assert offered == {"SELinux and audit tools", "Audit daemon running", "The guard against a policy that locks everybody out"}
+    offered = {
+        step.name for family in ("apt", "dnf") for step in provision.host_steps(family, "needed", "offered")
+    }
+    assert offered == {
+        "SELinux and audit tools",
+        "Audit daemon running",
+        "The guard against a policy that locks everybody out",
+    }
 
 
 @pytest.mark.parametrize("said", ["SELinux is not enabled", "its commands do not run as root"])
@@ -174,7 +194,9 @@ def test_before_the_first_contact_nobody_is_trusted_by_the_way(lab: Project) -> 
     assert "selab vm up" in caught.value.hint
 
 
-def test_one_that_does_not_answer_is_unreachable(lab: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_one_that_does_not_answer_is_unreachable(
+    lab: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "known_hosts").write_text(f"[lab.example.org]:2200 {host_key()}\n")
 
     def silent(*_: object, **__: object) -> None:
@@ -200,7 +222,9 @@ def test_the_host_key_is_the_one_that_ssh_knows(lab: Project, connected: Connect
     assert pinned is not None and f"ssh-ed25519 {pinned.get_base64()}" == public
 
 
-def test_one_that_nobody_knows_is_pinned_at_the_first_contact_and_said(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_nobody_knows_is_pinned_at_the_first_contact_and_said(
+    lab: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     public, asked = host_key(), []
 
     def connect(address: borrowed.Address, **options: object) -> Guest:
@@ -212,10 +236,15 @@ def test_one_that_nobody_knows_is_pinned_at_the_first_contact_and_said(lab: Proj
     progress = Notes()
     machine_of(lab).ensure(progress)
     machine_of(lab).ensure(progress)
-    assert asked == [True, None] and len([note for note in progress.notes if "is trusted from now on" in note]) == 1
+    assert (
+        asked == [True, None]
+        and len([note for note in progress.notes if "is trusted from now on" in note]) == 1
+    )
 
 
-@pytest.mark.parametrize("text", ["", "garbage", "x ssh-ed25519 nonsense\n", "@revoked lab ssh-ed25519 AAAA\n"])
+@pytest.mark.parametrize(
+    "text", ["", "garbage", "x ssh-ed25519 nonsense\n", "@revoked lab ssh-ed25519 AAAA\n"]
+)
 def test_a_file_without_the_key_has_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "known_hosts").write_text(text)
     assert known_key(tmp_path / "known_hosts", "lab", 22) is None
@@ -235,7 +264,9 @@ def test_a_key_that_is_not_there_is_wrong_input(lab: Project) -> None:
 
 def test_without_a_named_key_the_agents_are_tried(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lab.config.vm.host is not None
-    monkeypatch.setattr(borrowed.paramiko, "Agent", lambda: type("Agent", (), {"get_keys": lambda self: ("a key",)})())
+    monkeypatch.setattr(
+        borrowed.paramiko, "Agent", lambda: type("Agent", (), {"get_keys": lambda self: ("a key",)})()
+    )
     address = BorrowedMachine(lab, lab.config.vm.host.model_copy(update={"key": ""})).address
     assert address.key is None and "-i" not in interactive(address)
 
@@ -243,7 +274,9 @@ def test_without_a_named_key_the_agents_are_tried(lab: Project, monkeypatch: pyt
 # --- a machine that a candidate has locked ----------------------------------------------------------------------------------------
 
 
-def rescued(connected: Connect, monkeypatch: pytest.MonkeyPatch, *troubles: tuple[str, bool]) -> tuple[str, Guest]:
+def rescued(
+    connected: Connect, monkeypatch: pytest.MonkeyPatch, *troubles: tuple[str, bool]
+) -> tuple[str, Guest]:
     said = iter(troubles)
     monkeypatch.setattr(borrowed.rescue, "trouble", lambda login: next(said))
     guest = Guest()
@@ -256,12 +289,16 @@ def test_where_a_new_login_works_nothing_is_done(connected: Connect, monkeypatch
     assert (said, guest.done) == ("", [])
 
 
-def test_the_base_policy_and_then_the_mode_are_given_back_by_ssh(connected: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_base_policy_and_then_the_mode_are_given_back_by_ssh(
+    connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said, guest = rescued(connected, monkeypatch, ("left in another mode", True), ("", True))
     assert "by SSH" in said and guest.done[0].index("load_policy") < guest.done[0].index("/run/selab/mode")
 
 
-def test_where_nobody_can_log_in_a_reboot_is_what_helps(connected: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_can_log_in_a_reboot_is_what_helps(
+    connected: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(Unreachable, match="could not be rescued") as caught:
         rescued(connected, monkeypatch, ("nobody answers", False))
     assert "reboot" in caught.value.hint

@@ -78,7 +78,9 @@ def test_the_digest_changes_with_the_recipe(change: str) -> None:
     )
 
 
-def test_the_digest_changes_with_an_image_and_with_the_builder(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_changes_with_an_image_and_with_the_builder(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     digests = {recipe.plan("debian13", images).digest}
     (images / "httpd" / "packages").write_text("apache2\ncurl\n")
     digests.add(recipe.plan("debian13", images).digest)
@@ -94,7 +96,9 @@ def test_an_unknown_profile_is_refused(images: Path) -> None:
         find_box("debian12", images)
 
 
-def test_a_box_is_built_once_found_listed_and_removed(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_box_is_built_once_found_listed_and_removed(
+    images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "_build", make)
     assert find_box("debian13", images) is None
     box = build_box("debian13", images, Progress())
@@ -109,7 +113,9 @@ def test_a_box_is_built_once_found_listed_and_removed(images: Path, cache: Path,
         remove_box(box.name)
 
 
-def test_others_can_read_a_box_whatever_the_umask_is(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_can_read_a_box_whatever_the_umask_is(
+    images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "_build", make)
     before = os.umask(0o077)
     try:
@@ -120,7 +126,9 @@ def test_others_can_read_a_box_whatever_the_umask_is(images: Path, cache: Path, 
     assert {path.stat().st_mode & 0o777 for path in box.directory.iterdir()} == {0o644}
 
 
-def test_a_box_that_lacks_a_file_is_built_again(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_box_that_lacks_a_file_is_built_again(
+    images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "_build", make)
     build_box("debian13", images, Progress()).kernel.unlink()
     assert find_box("debian13", images) is None
@@ -128,7 +136,9 @@ def test_a_box_that_lacks_a_file_is_built_again(images: Path, cache: Path, monke
     assert not list(cache.glob(".half-*"))
 
 
-def test_a_build_that_fails_leaves_nothing(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_that_fails_leaves_nothing(
+    images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(wanted: Plan, half: Path, progress: Progress) -> None:
         make(wanted, half, progress)
         raise KeyboardInterrupt
@@ -139,7 +149,9 @@ def test_a_build_that_fails_leaves_nothing(images: Path, cache: Path, monkeypatc
     assert [path.name for path in cache.iterdir()] in ([], [".lock"])
 
 
-def test_an_interrupted_build_begins_no_other_image(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_build_begins_no_other_image(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun: list[str] = []
 
     def image_tar(image: ImageSource, out: Path, progress: Progress, stop: Event) -> None:
@@ -174,7 +186,9 @@ def test_an_image_that_fails_ends_the_images(images: Path, monkeypatch: pytest.M
     assert begun == ["httpd"]
 
 
-def test_what_a_killed_build_left_is_not_a_box_and_is_removed(images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_build_left_is_not_a_box_and_is_removed(
+    images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     left = cache / ".half-killed"
     left.mkdir(parents=True)
     make(recipe.plan("debian13", images), left, Progress())
@@ -187,7 +201,11 @@ def test_what_a_killed_build_left_is_not_a_box_and_is_removed(images: Path, cach
 
 def test_two_builds_wait_on_each_other(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "LOCK_WAIT", 0.01)
-    with store.building(Progress()), pytest.raises(SelabError, match="still building"), store.building(Progress()):
+    with (
+        store.building(Progress()),
+        pytest.raises(SelabError, match="still building"),
+        store.building(Progress()),
+    ):
         pass
     with pytest.raises(Timeout), store.building(Progress()):
         FileLock(cache / ".lock").acquire(timeout=0)
@@ -222,14 +240,19 @@ def test_the_labels_are_what_setfiles_says(tmp_path: Path, monkeypatch: pytest.M
     assert build._labels(tmp_path)[1] == ("/a from b", "system_u:object_r:etc_t:s0")
 
 
-def test_labels_that_could_not_be_written_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_that_could_not_be_written_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "Host", FakeHost)
     labels = [('/a"b', "system_u:object_r:etc_t:s0")]
     build._write_disk(tmp_path, labels, tmp_path / "raw", 1)
     monkeypatch.setattr(FakeHost, "complaint", b'/a"b: File not found by ext2_lookup\n')
     with pytest.raises(CommandFailed, match="File not found"):
         build._write_disk(tmp_path, labels, tmp_path / "raw", 1)
-    assert 'ea_set "/a""b" security.selinux system_u:object_r:etc_t:s0' in (tmp_path / "labels.debugfs").read_text()
+    assert (
+        'ea_set "/a""b" security.selinux system_u:object_r:etc_t:s0'
+        in (tmp_path / "labels.debugfs").read_text()
+    )
 
 
 def test_the_name_of_a_box_is_known_before_it_is_built(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,21 @@ IMAGES = "https://cloud.centos.org/centos/{0}-stream/x86_64/images/CentOS-Stream
 SUM = "5" * 64
 LEVELS = {  # the x86-64 psABI's levels, by libvirt's names, without what QEMU's qemu64 has
     "centos9": {"ssse3", "sse4.1", "sse4.2", "popcnt"},
-    "centos10": {"ssse3", "sse4.1", "sse4.2", "popcnt", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"},
+    "centos10": {
+        "ssse3",
+        "sse4.1",
+        "sse4.2",
+        "popcnt",
+        "avx",
+        "avx2",
+        "bmi1",
+        "bmi2",
+        "f16c",
+        "fma",
+        "abm",
+        "movbe",
+        "xsave",
+    },
 }
 ROOT = Path(__file__).parents[3]
 
@@ -52,8 +66,12 @@ def box_of(lab: Lab, profile: str, provider: str) -> boxes.Choice:
     return boxes.choose(replace(lab.project, config=config), provider, Progress())
 
 
-@pytest.mark.parametrize(("profile", "provider"), [("centos9", "libvirt"), ("centos9", "virtualbox"), ("centos10", "libvirt")])
-def test_a_box_comes_by_url_with_the_sum_beside_it(lab: Lab, site: dict[str, str], profile: str, provider: str) -> None:
+@pytest.mark.parametrize(
+    ("profile", "provider"), [("centos9", "libvirt"), ("centos9", "virtualbox"), ("centos10", "libvirt")]
+)
+def test_a_box_comes_by_url_with_the_sum_beside_it(
+    lab: Lab, site: dict[str, str], profile: str, provider: str
+) -> None:
     url = IMAGES.format(profile.removeprefix("centos"), "latest", provider)
     site[f"{url}.SHA256SUM"] = f"# {url}: 1 bytes\nSHA256 ({url}) = {SUM}\n"
     found = box_of(lab, profile, provider)
@@ -61,10 +79,14 @@ def test_a_box_comes_by_url_with_the_sum_beside_it(lab: Lab, site: dict[str, str
 
 
 def test_virtualbox_gets_the_newest_of_the_dated_boxes(lab: Lab, site: dict[str, str]) -> None:
-    dated = [IMAGES.format(10, date, "virtualbox") for date in ("20250113.0", "20250630.9", "20250630.10", "20240101.0")]
+    dated = [
+        IMAGES.format(10, date, "virtualbox")
+        for date in ("20250113.0", "20250630.9", "20250630.10", "20240101.0")
+    ]
     index = "https://cloud.centos.org/centos/10-stream/x86_64/images/"
     site[index] = "".join(
-        f'<a href="{url.removeprefix(index)}.SHA256SUM">x</a>\n<a href="{url.removeprefix(index)}">x</a>' for url in dated
+        f'<a href="{url.removeprefix(index)}.SHA256SUM">x</a>\n<a href="{url.removeprefix(index)}">x</a>'
+        for url in dated
     )
     site[f"{dated[2]}.SHA256SUM"] = f"{SUM}  x\n"
     found = box_of(lab, "centos10", "virtualbox")
@@ -88,7 +110,9 @@ def test_a_box_without_a_sum_is_refused(lab: Lab, site: dict[str, str], page: st
     assert "vm.source" in caught.value.hint
 
 
-def test_a_box_that_is_in_the_store_needs_no_network(lab: Lab, site: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_box_that_is_in_the_store_needs_no_network(
+    lab: Lab, site: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(boxes, "in_store", lambda name, provider: True)
     assert [box_of(lab, "centos10", provider).sha256 for provider in ("libvirt", "virtualbox")] == ["", ""]
 
@@ -110,7 +134,9 @@ def told(lab: Lab, site: dict[str, str], profile: str) -> dict[str, Any]:
     url = IMAGES.format(profile.removeprefix("centos"), "latest", "libvirt")
     site[f"{url}.SHA256SUM"] = SUM
     lab.set_state("not_created")
-    lab.project = Project(lab.project.root, ProjectConfig(vm=VmConfig(box=profile, memory=3072)), lab.project.root)  # type: ignore[arg-type]
+    lab.project = Project(
+        lab.project.root, ProjectConfig(vm=VmConfig(box=profile, memory=3072)), lab.project.root
+    )  # type: ignore[arg-type]
     lab.machine.ensure(Progress())
     return dict(json.loads(lab.machine.files.parameters.read_text()))
 
@@ -118,7 +144,12 @@ def told(lab: Lab, site: dict[str, str], profile: str) -> dict[str, Any]:
 @pytest.mark.parametrize("profile", sorted(LEVELS))
 def test_vagrant_is_told_of_the_box_and_the_cpu(lab: Lab, site: dict[str, str], profile: str) -> None:
     said = told(lab, site, profile)
-    assert (said["box"], said["profile"], said["memory"], said["accel"]) == (f"selab-{profile}", profile, 3072, "qemu")
+    assert (said["box"], said["profile"], said["memory"], said["accel"]) == (
+        f"selab-{profile}",
+        profile,
+        3072,
+        "qemu",
+    )
     assert said["checksums"] == {"libvirt": SUM}
     assert said["cpu_features"] == list(profiles()[profile].cpu)
     assert not said["agent"] and not {"kernel", "initrd", "cmdline"} & said.keys()
@@ -131,14 +162,20 @@ def vagrantfile(tmp_path: Path, provider: str, parameters: dict[str, Any]) -> li
     (tmp_path / "vm.json").write_text(json.dumps(parameters))
     command = ["ruby", str(Path(__file__).with_name("recorder.rb")), str(ROOT / "Vagrantfile"), provider]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={"PATH": "/usr/bin:/bin", "SELAB_VM": str(tmp_path / "vm.json")}
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": "/usr/bin:/bin", "SELAB_VM": str(tmp_path / "vm.json")},
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("profile", sorted(LEVELS))
-def test_the_vagrantfile_makes_an_emulated_vm_without_an_agent(tmp_path: Path, lab: Lab, site: dict[str, str], profile: str) -> None:
+def test_the_vagrantfile_makes_an_emulated_vm_without_an_agent(
+    tmp_path: Path, lab: Lab, site: dict[str, str], profile: str
+) -> None:
     said = vagrantfile(tmp_path, "libvirt", told(lab, site, profile))
     features = {options["name"] for word, *rest in said if word == "provider.cpu_feature" for options in rest}
     assert features == LEVELS[profile]
@@ -146,7 +183,11 @@ def test_the_vagrantfile_makes_an_emulated_vm_without_an_agent(tmp_path: Path, l
     assert ["address", "127.0.0.1"] in said
     assert not [line for line in said if line[0] in ("provider.qemu_use_agent=", "provider.kernel=")]
     (unused,) = [options for word, *rest in said if word == "config.vm.network" for options in rest[1:]]
-    (ssh,) = [rest[0]["value"] for word, *rest in said if word == "provider.qemuargs" and "netdev=ssh" in rest[0]["value"]]
+    (ssh,) = [
+        rest[0]["value"]
+        for word, *rest in said
+        if word == "provider.qemuargs" and "netdev=ssh" in rest[0]["value"]
+    ]
     assert int(unused["slot"], 16) > int(ssh.rpartition("=")[2], 16)
 
 
@@ -156,9 +197,15 @@ def test_a_box_with_an_agent_is_asked_for_its_address(tmp_path: Path) -> None:
 
 
 def test_virtualbox_forwards_ssh_to_the_loopback(tmp_path: Path) -> None:
-    said = vagrantfile(tmp_path, "virtualbox", {"urls": {"virtualbox": "https://x/y.box"}, "checksums": {"virtualbox": SUM}, "port": 2223})
+    said = vagrantfile(
+        tmp_path,
+        "virtualbox",
+        {"urls": {"virtualbox": "https://x/y.box"}, "checksums": {"virtualbox": SUM}, "port": 2223},
+    )
     forward = {"guest": 22, "host": 2223, "host_ip": "127.0.0.1", "id": "ssh", "auto_correct": True}
-    assert ["config.network", "forwarded_port", forward] in [[word.replace(".vm.", "."), *rest] for word, *rest in said]
+    assert ["config.network", "forwarded_port", forward] in [
+        [word.replace(".vm.", "."), *rest] for word, *rest in said
+    ]
     assert ["config.vm.box_url=", "https://x/y.box"] in said
 
 
@@ -195,7 +242,9 @@ SCRIPTS = {
 @pytest.mark.parametrize("shell", [["sh", "-n"], ["bash", "--posix", "-n"]], ids=["sh", "bash"])
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
 def test_a_step_is_a_script_that_both_distributions_shells_can_read(name: str, shell: list[str]) -> None:
-    done = subprocess.run([*shell, "/dev/stdin"], input=SCRIPTS[name], text=True, capture_output=True, timeout=20)
+    done = subprocess.run(
+        [*shell, "/dev/stdin"], input=SCRIPTS[name], text=True, capture_output=True, timeout=20
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -207,22 +256,31 @@ def applied(tmp_path: Path, step: str, release: str, fails: str = "") -> tuple[i
     calls = tmp_path / "calls"
     for name in ("dnf", "modprobe"):
         program = tmp_path / name
-        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{calls}\ncase "{name} $*" in "{fails or "none"}"*) exit 1 ;; esac\n')
+        program.write_text(
+            f'#!/bin/sh\necho "{name} $*" >>{calls}\ncase "{name} $*" in "{fails or "none"}"*) exit 1 ;; esac\n'
+        )
         program.chmod(0o755)
     (tmp_path / "uname").write_text(f"#!/bin/sh\necho {release}\n")
     (tmp_path / "uname").chmod(0o755)
     script = next(one.apply for one in provision.steps("dnf") if one.name.startswith(step))
-    done = subprocess.run(["sh", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, timeout=20)
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, timeout=20
+    )
     return done.returncode, calls.read_text().splitlines()
 
 
 def test_the_running_kernels_modules_are_installed(tmp_path: Path) -> None:
     code, calls = applied(tmp_path, "Kernel modules", "6.12.0-1.el10.x86_64")
-    assert (code, calls) == (0, ["dnf -y install kernel-modules-extra-6.12.0-1.el10.x86_64", "modprobe xt_addrtype"])
+    assert (code, calls) == (
+        0,
+        ["dnf -y install kernel-modules-extra-6.12.0-1.el10.x86_64", "modprobe xt_addrtype"],
+    )
 
 
 def test_a_kernel_whose_modules_are_gone_is_replaced_and_needs_a_start(tmp_path: Path) -> None:
-    code, calls = applied(tmp_path, "Kernel modules", "6.12.0-1.el10.x86_64", fails="dnf -y install kernel-modules-extra-")
+    code, calls = applied(
+        tmp_path, "Kernel modules", "6.12.0-1.el10.x86_64", fails="dnf -y install kernel-modules-extra-"
+    )
     assert (code, calls[1:]) == (1, ["dnf -y install kernel kernel-modules-extra"])
 
 

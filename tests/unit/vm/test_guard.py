@@ -16,7 +16,13 @@ def guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run, selinux, programs = tmp_path / "run", tmp_path / "selinux", tmp_path / "bin"
     for directory in (run, selinux, programs):
         directory.mkdir()
-    for name, path in (("RUN", run), ("PIPE", run / "guard"), ("MODE", run / "mode"), ("LOADED", run / "loaded"), ("SELINUX", selinux)):
+    for name, path in (
+        ("RUN", run),
+        ("PIPE", run / "guard"),
+        ("MODE", run / "mode"),
+        ("LOADED", run / "loaded"),
+        ("SELINUX", selinux),
+    ):
         monkeypatch.setattr(guard, name, path)
     monkeypatch.setattr(guard, "LABELS", str(tmp_path / "labels.json"))
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
@@ -61,7 +67,14 @@ def test_where_it_may_do_nothing_it_says_so_and_stays_armed(guest: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("order", "seconds"), [(b"60\n", 60.0), (b"60\noff\n", None), (b"off\n5\n", 5.0), (b"60\nrest\n", guard.REST), (b"nonsense\n", 0.0)]
+    ("order", "seconds"),
+    [
+        (b"60\n", 60.0),
+        (b"60\noff\n", None),
+        (b"off\n5\n", 5.0),
+        (b"60\nrest\n", guard.REST),
+        (b"nonsense\n", 0.0),
+    ],
 )
 def test_the_last_order_counts(order: bytes, seconds: float | None) -> None:
     reading, writing = os.pipe()

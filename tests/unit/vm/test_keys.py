@@ -29,7 +29,9 @@ def test_a_key_that_vagrant_ships_is_everybodys(tmp_path: Path, monkeypatch: pyt
     assert [keys.is_well_known(tmp_path / name) for name in ("key", "own")] == [True, False]
 
 
-def test_a_vm_that_was_left_with_everybodys_key_gets_its_own(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vm_that_was_left_with_everybodys_key_gets_its_own(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab.up_before()
     monkeypatch.setattr(keys, "is_well_known", lambda key: "PRIVATE" not in key.read_text())
     monkeypatch.setattr("selab.vm.provision.ready_stamp", lambda: "ready other")

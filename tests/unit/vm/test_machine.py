@@ -43,9 +43,12 @@ def test_no_vm_is_created_from_the_box_that_was_chosen(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "word"), [("paused", "resume"), ("saved", "resume"), ("shutoff", "up"), ("poweroff", "up"), ("aborted", "up")]
+    ("state", "word"),
+    [("paused", "resume"), ("saved", "resume"), ("shutoff", "up"), ("poweroff", "up"), ("aborted", "up")],
 )
-def test_a_vm_that_is_down_is_taken_up_again(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, word: str) -> None:
+def test_a_vm_that_is_down_is_taken_up_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, word: str
+) -> None:
     lab.up_before()
     lab.set_state(state)
     tries = itertools.chain([silent], itertools.repeat(lambda address, **_: FakeGuest(address)))
@@ -61,7 +64,9 @@ def test_root_logs_in_once_the_guest_is_prepared(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("state", ["running", "inaccessible"])
-def test_a_vm_that_runs_is_waited_for_and_then_explained(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+def test_a_vm_that_runs_is_waited_for_and_then_explained(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
     lab.up_before()
     lab.set_state(state)
     monkeypatch.setattr(machine.SshGuest, "connect", silent)
@@ -74,7 +79,9 @@ def test_a_vm_that_runs_is_waited_for_and_then_explained(lab: Lab, monkeypatch: 
 
 
 @pytest.mark.parametrize(("state", "says"), [("preparing", "busy"), ("gone_strange", "will not touch")])
-def test_other_states_are_explained_and_nothing_is_done(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, says: str) -> None:
+def test_other_states_are_explained_and_nothing_is_done(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, says: str
+) -> None:
     lab.up_before()
     lab.set_state(state)
     monkeypatch.setattr(machine.SshGuest, "connect", silent)
@@ -87,7 +94,8 @@ def test_other_states_are_explained_and_nothing_is_done(lab: Lab, monkeypatch: p
 def test_a_locked_vm_is_explained(lab: Lab) -> None:
     lab.set_state("shutoff")
     lab.fail(
-        "up", "An action 'up' was attempted on the machine 'default',\nbut another process is already executing an action on the machine."
+        "up",
+        "An action 'up' was attempted on the machine 'default',\nbut another process is already executing an action on the machine.",
     )
     with pytest.raises(SelabError, match="Another Vagrant process"):
         lab.machine.ensure(Progress())
@@ -177,7 +185,9 @@ def without_kernel(lab: Lab) -> Path:
     return kernel
 
 
-def test_a_box_that_was_removed_is_made_again_for_its_kernel(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_box_that_was_removed_is_made_again_for_its_kernel(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kernel, choose = without_kernel(lab), boxes.choose
 
     def made(*arguments: Any) -> boxes.Choice:
@@ -232,7 +242,9 @@ def test_destroy_forgets_everything(lab: Lab) -> None:
     assert not files.known_hosts.exists() and not files.parameters.exists() and not files.key.exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"host": "h"}', '{"host": "h", "port": "x", "user": "u", "key": "/etc/passwd"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"host": "h"}', '{"host": "h", "port": "x", "user": "u", "key": "/etc/passwd"}']
+)
 def test_a_broken_state_file_counts_as_none(lab: Lab, text: str) -> None:
     lab.up_before()
     (lab.project.state / "guest.json").write_text(text)

@@ -36,7 +36,9 @@ class World:
     def run(self, argv: Sequence[str], *, timeout: float = RUN_TIMEOUT) -> Completed:
         if "rescue" in argv[-1]:
             self.tried.append("SSH")
-        return Completed(tuple(argv), 0 if self.fine else 1, b"" if self.fine else b"Docker does not run\n", b"")
+        return Completed(
+            tuple(argv), 0 if self.fine else 1, b"" if self.fine else b"Docker does not run\n", b""
+        )
 
     def console(self, domain: str, password: str) -> None:
         self.tried.append("console")

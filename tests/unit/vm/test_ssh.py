@@ -15,7 +15,9 @@ from selab.errors import SelabError
 from selab.vm import ssh
 from selab.vm.ssh import MAX_LINE, command_line, pin_text, pinned_key
 
-WORDS = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=30) | st.sampled_from(
+WORDS = st.text(
+    st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=30
+) | st.sampled_from(
     [
         "",
         "-n",
@@ -54,7 +56,9 @@ def test_each_word_arrives_as_it_was(words: list[str]) -> None:
 def test_bytes_that_are_no_utf8_arrive(shell: str) -> None:
     word = b"\xff\xfe'".decode("utf-8", "surrogateescape")
     assert (
-        subprocess.run([shell.encode(), b"-c", command_line(["printf", "%s", word], 5, sudo=False)], capture_output=True).stdout
+        subprocess.run(
+            [shell.encode(), b"-c", command_line(["printf", "%s", word], 5, sudo=False)], capture_output=True
+        ).stdout
         == b"\xff\xfe'"
     )
 

@@ -51,8 +51,12 @@ def after_all(project: Project, run: Callable[..., Run], in_guest: Callable[[str
 def begin(project: Project) -> Callable[..., subprocess.Popen[str]]:
     """Begin selab in its own process: `begin("run", "apache", SELAB_CACHE="/elsewhere")`. `python`: the words instead of `-m selab`."""
 
-    def work(*words: str, python: tuple[str, ...] = ("-m", "selab"), **environment: str) -> subprocess.Popen[str]:
+    def work(
+        *words: str, python: tuple[str, ...] = ("-m", "selab"), **environment: str
+    ) -> subprocess.Popen[str]:
         command = [sys.executable, *python, "-C", str(project.root), *words]
-        return subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            command, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     return work

@@ -26,7 +26,9 @@ def verdict_of(run: Callable[..., Run], fault: Callable[[], None]) -> Verdict:
         return Verdict.ERROR
 
 
-def test_a_connection_that_is_cut_is_no_pass(run: Callable[..., Run], in_guest: Callable[[str], None]) -> None:
+def test_a_connection_that_is_cut_is_no_pass(
+    run: Callable[..., Run], in_guest: Callable[[str], None]
+) -> None:
     assert verdict_of(run, partial(in_guest, CUT)) is Verdict.ERROR
 
 

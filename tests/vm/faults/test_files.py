@@ -47,7 +47,9 @@ def test_vagrants_directory_removed_while_the_vm_runs(project: Project) -> None:
 
 def test_vagrants_directory_removed_while_the_vm_is_off(project: Project, machine: Machine) -> None:
     virsh("destroy", machine.files.domain)
-    shutil.rmtree(project.root / ".vagrant", ignore_errors=True)  # nothing needs it while the VM runs, so it may be gone already
+    shutil.rmtree(
+        project.root / ".vagrant", ignore_errors=True
+    )  # nothing needs it while the VM runs, so it may be gone already
 
 
 def test_what_selab_remembers_removed(project: Project) -> None:
@@ -62,7 +64,9 @@ def test_what_selab_remembers_cut_off(project: Project) -> None:
 def test_what_a_selab_of_another_machine_remembers(project: Project) -> None:
     """As in a project that was copied with its `.selab`: nobody is to be believed to be its VM."""
     kept = project.state / "guest.json"
-    kept.write_text(json.dumps({**json.loads(kept.read_text()), "written_for": "selab-other on another", "port": 1}))
+    kept.write_text(
+        json.dumps({**json.loads(kept.read_text()), "written_for": "selab-other on another", "port": 1})
+    )
 
 
 def test_the_vm_removed_by_hand_and_its_disk_left(machine: Machine) -> None:
@@ -82,7 +86,9 @@ def box_put_back() -> Iterator[None]:
         aside.rename(boxes)
 
 
-def test_the_box_removed_while_the_vm_is_off(machine: Machine, run: Callable[..., Run], box_put_back: None) -> None:
+def test_the_box_removed_while_the_vm_is_off(
+    machine: Machine, run: Callable[..., Run], box_put_back: None
+) -> None:
     virsh("destroy", machine.files.domain)
     boxes = cache_dir() / "boxes"
     boxes.rename(boxes.with_name("boxes.aside"))

@@ -39,7 +39,9 @@ path.write_text(json.dumps({key: value for key, value in json.loads(path.read_te
 END
 systemctl restart docker
 """
-LOCKED = "setsid flock /var/lib/selinux/default/semanage.trans.LOCK sleep 60 >/dev/null 2>&1 </dev/null & sleep 1"
+LOCKED = (
+    "setsid flock /var/lib/selinux/default/semanage.trans.LOCK sleep 60 >/dev/null 2>&1 </dev/null & sleep 1"
+)
 BETWEEN = {
     "Docker stopped": ("systemctl stop docker.socket docker", ""),
     "Docker killed": ("pkill -9 -x dockerd; sleep 2", ""),
@@ -49,13 +51,19 @@ BETWEEN = {
     "auditd stopped": ("pkill -TERM -x auditd; sleep 1", ""),
     "the mode changed by hand": ("echo 1 >/sys/fs/selinux/enforce", "the guest's mode was changed"),
     "a policy loaded by hand": ("load_policy", "a policy was loaded, or a boolean set"),
-    "a boolean flipped by hand": ("setsebool httpd_enable_homedirs on", "a policy was loaded, or a boolean set"),
+    "a boolean flipped by hand": (
+        "setsebool httpd_enable_homedirs on",
+        "a policy was loaded, or a boolean set",
+    ),
     "a module installed by hand": (
         'cd /run && echo "(type by_hand_$(date +%s)_t)" >by_hand.cil && semodule -i by_hand.cil',
         "policy store is not the one of the run before",
     ),
     "semodule's lock held": (LOCKED, ""),
-    "a container in its place": ("docker run -d --name selab-apache --entrypoint sleep $(docker images -q | head -1) 600", ""),
+    "a container in its place": (
+        "docker run -d --name selab-apache --entrypoint sleep $(docker images -q | head -1) 600",
+        "",
+    ),
     "the run's directory gone": ("rm -rf /run/selab", ""),
 }
 """What somebody does to the guest between two runs, and what the next one says of it."""
@@ -63,7 +71,9 @@ QUICK = "Docker's settings edited"
 SLOW = ("a policy loaded by hand", "auditd stopped")
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SEEN])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SEEN]
+)
 def test_what_was_not_seen_is_no_pass(name: str, run: Runner, in_guest: InGuest) -> None:
     assert run("apache", policy=FULL, beside=partial(in_guest, SEEN[name])).verdict is not Verdict.PASS
 
@@ -75,7 +85,11 @@ def test_what_hides_nothing_is_no_error(name: str, run: Runner, in_guest: InGues
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "Docker's settings edited" else pytest.mark.slow) for name in BETWEEN]
+    "name",
+    [
+        pytest.param(name, marks=() if name == "Docker's settings edited" else pytest.mark.slow)
+        for name in BETWEEN
+    ],
 )
 def test_a_guest_that_was_changed_by_hand_is_used_again(name: str, run: Runner, in_guest: InGuest) -> None:
     script, said = BETWEEN[name]

@@ -41,7 +41,9 @@ STAGES = (
 QUICK = "Putting the candidate in force"
 
 
-@pytest.mark.parametrize("stage", [pytest.param(stage, marks=() if stage == QUICK else pytest.mark.slow) for stage in STAGES])
+@pytest.mark.parametrize(
+    "stage", [pytest.param(stage, marks=() if stage == QUICK else pytest.mark.slow) for stage in STAGES]
+)
 def test_selab_killed_at_a_stage(stage: str, begin: Begin) -> None:
     child = begin("run", "apache", "--policy", FULL, python=("-c", AT, stage))
     child.communicate(timeout=LIMIT)

@@ -77,14 +77,18 @@ def is_back(machine: Machine) -> bool:
 
 
 @pytest.mark.slow
-def test_sessions_in_a_domain_without_rights(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
+def test_sessions_in_a_domain_without_rights(
+    bad: Callable[[str], None], machine: Machine, run: Runner
+) -> None:
     bad("moved")
     error = locked_out(run, "moved")
     assert "log in to the guest" in error.what and "typetransition" in error.detail
     assert is_back(machine)
 
 
-def test_a_connection_that_is_cut_is_mended_through_the_console(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
+def test_a_connection_that_is_cut_is_mended_through_the_console(
+    bad: Callable[[str], None], machine: Machine, run: Runner
+) -> None:
     run("apache", policy="selab_apache_full")
     bad("cut")
     assert "through the serial console" in locked_out(run, "cut").hint
@@ -92,7 +96,9 @@ def test_a_connection_that_is_cut_is_mended_through_the_console(bad: Callable[[s
 
 
 @pytest.mark.slow
-def test_where_root_may_do_nothing_the_guard_does_it(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
+def test_where_root_may_do_nothing_the_guard_does_it(
+    bad: Callable[[str], None], machine: Machine, run: Runner
+) -> None:
     bad("shellless")
     error = locked_out(run, "shellless")
     assert "by the guard" in error.hint
@@ -100,16 +106,22 @@ def test_where_root_may_do_nothing_the_guard_does_it(bad: Callable[[str], None],
 
 
 @pytest.mark.slow
-def test_where_nothing_else_helps_the_vm_is_reset(bad: Callable[[str], None], machine: Machine, run: Runner) -> None:
+def test_where_nothing_else_helps_the_vm_is_reset(
+    bad: Callable[[str], None], machine: Machine, run: Runner
+) -> None:
     bad("guardless")
     error = locked_out(run, "guardless")
     assert "by a reset" in error.hint
     assert is_back(machine)
 
 
-def test_files_that_sshd_may_not_read(bad: Callable[[str], None], project: Project, machine: Machine, run: Runner) -> None:
+def test_files_that_sshd_may_not_read(
+    bad: Callable[[str], None], project: Project, machine: Machine, run: Runner
+) -> None:
     bad("mislabelled")
-    (project.policies / "mislabelled.fc").write_text("/root/\\.ssh(/.*)?\tgen_context(system_u:object_r:mislabelled_bare_t,s0)\n")
+    (project.policies / "mislabelled.fc").write_text(
+        "/root/\\.ssh(/.*)?\tgen_context(system_u:object_r:mislabelled_bare_t,s0)\n"
+    )
     with machine.connect() as guest:
         before = guest.run(["ls", "-Z", "/root/.ssh/authorized_keys"]).text
     error = locked_out(run, "mislabelled")
@@ -120,7 +132,9 @@ def test_files_that_sshd_may_not_read(bad: Callable[[str], None], project: Proje
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cut", "paralysed"])
-def test_the_guard_acts_when_the_host_dies(bad: Callable[[str], None], project: Project, machine: Machine, name: str) -> None:
+def test_the_guard_acts_when_the_host_dies(
+    bad: Callable[[str], None], project: Project, machine: Machine, name: str
+) -> None:
     bad(name)
     words = [sys.executable, "-c", KILLED, "-C", str(project.root), "run", "job", "--policy", name]
     done = subprocess.run(words, env={**os.environ}, capture_output=True, timeout=CHILD_LIMIT, check=False)

@@ -73,7 +73,9 @@ def full(directory: Path) -> Iterator[None]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={used}", "tmpfs", str(aside)], check=True)
     try:
         shutil.copytree(directory, aside, dirs_exist_ok=True)
-        subprocess.run(["dd", "if=/dev/zero", f"of={aside / 'filler'}", "bs=4k"], capture_output=True, check=False)
+        subprocess.run(
+            ["dd", "if=/dev/zero", f"of={aside / 'filler'}", "bs=4k"], capture_output=True, check=False
+        )
         subprocess.run(["mount", "--move", str(aside), str(directory)], check=True)
         yield
     finally:

@@ -28,7 +28,9 @@ def test_a_second_selab_waits_and_says_for_whom(begin: Begin, run: Callable[...,
     others: list[subprocess.Popen[str]] = []
 
     def beside() -> None:
-        others.extend([begin("--no-wait", "run", "apache", "--policy", FULL), begin("run", "apache", "--policy", FULL)])
+        others.extend(
+            [begin("--no-wait", "run", "apache", "--policy", FULL), begin("run", "apache", "--policy", FULL)]
+        )
         refused, _ = others[0].communicate(timeout=LIMIT)
         assert "in use" in refused and "selab run apache" in refused
 

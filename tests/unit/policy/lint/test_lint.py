@@ -54,16 +54,23 @@ def test_an_unknown_interface_is_an_error_with_the_nearest_and_its_arguments(lin
 
 
 def test_an_unknown_interface_of_another_build_is_a_warning(linted: Lint) -> None:
-    assert told(linted(DOMAIN + "ifdef(`distro_other',`\n\tother_thing(web_t)\n')\n")) == [("warning", "unknown-interface", 4)]
+    assert told(linted(DOMAIN + "ifdef(`distro_other',`\n\tother_thing(web_t)\n')\n")) == [
+        ("warning", "unknown-interface", 4)
+    ]
 
 
-@pytest.mark.parametrize("call", ["read_file_perms(web_t)", "define(`mine',`')mine(web_t)", "gen_tunable(x, false)tunable_policy(`x',`')"])
+@pytest.mark.parametrize(
+    "call",
+    ["read_file_perms(web_t)", "define(`mine',`')mine(web_t)", "gen_tunable(x, false)tunable_policy(`x',`')"],
+)
 def test_a_macro_is_no_unknown_interface(linted: Lint, call: str) -> None:
     assert linted(DOMAIN + call + "\n") == []
 
 
 def test_an_own_interface_is_known(linted: Lint) -> None:
-    assert linted(DOMAIN + "web_read(web_t)\n", own="interface(`web_read',`allow $1 self:file read;')\n") == []
+    assert (
+        linted(DOMAIN + "web_read(web_t)\n", own="interface(`web_read',`allow $1 self:file read;')\n") == []
+    )
 
 
 def test_an_own_interface_that_is_no_policy_is_told(linted: Lint) -> None:
@@ -85,11 +92,19 @@ def test_a_wrong_number_of_arguments_is_told(linted: Lint, call: str, severity: 
 
 def test_a_template_may_be_called_as_another_distribution_has_it(linted: Lint) -> None:
     te = "type container_file_t, domain;\nrole r types container_file_t;\n"
-    assert linted(HEAD + "gen_require(`\n\ttype container_file_t;\n')\ncontainer_domain_template(web, container)\n", requires=te) == []
+    assert (
+        linted(
+            HEAD + "gen_require(`\n\ttype container_file_t;\n')\ncontainer_domain_template(web, container)\n",
+            requires=te,
+        )
+        == []
+    )
 
 
 def test_a_template_with_more_arguments_than_any_distribution_has_is_told(linted: Lint) -> None:
-    assert told(linted(HEAD + "container_domain_template(web, container, x)\n")) == [("warning", "arguments", 2)]
+    assert told(linted(HEAD + "container_domain_template(web, container, x)\n")) == [
+        ("warning", "arguments", 2)
+    ]
 
 
 @pytest.mark.parametrize("name", ["", ', "x"'])
@@ -98,7 +113,10 @@ def test_an_optional_argument_may_be_left_out(linted: Lint, name: str) -> None:
 
 
 def test_a_call_is_remedied_with_its_optional_arguments_marked(linted: Lint) -> None:
-    assert linted(DOMAIN + "files_etc_filetrans(web_t)\n")[0].remedy == "Call it as files_etc_filetrans(domain, type [, name])."
+    assert (
+        linted(DOMAIN + "files_etc_filetrans(web_t)\n")[0].remedy
+        == "Call it as files_etc_filetrans(domain, type [, name])."
+    )
 
 
 def test_a_deprecated_interface_names_its_replacement(linted: Lint) -> None:
@@ -112,13 +130,18 @@ def test_a_required_name_that_the_base_lacks_is_an_error_with_the_nearest(linted
     assert (told([one]), one.remedy) == ([("error", "unknown-require", 4)], "Did you mean 'shared_t'?")
 
 
-@pytest.mark.parametrize("said", ["type nobody_t", "attribute nobody", "class nobody { read }", "role nobody_r", "bool nobody"])
+@pytest.mark.parametrize(
+    "said", ["type nobody_t", "attribute nobody", "class nobody { read }", "role nobody_r", "bool nobody"]
+)
 def test_every_kind_of_name_is_looked_up(linted: Lint, said: str) -> None:
     assert told(linted(DOMAIN + f"require {{\n\t{said};\n}}\n")) == [("error", "unknown-require", 4)]
 
 
 def test_in_an_optional_block_a_missing_name_is_a_warning(linted: Lint) -> None:
-    te = DOMAIN + "optional_policy(`\n\tgen_require(`\n\t\ttype nobody_t;\n\t')\n\tallow web_t nobody_t:file read;\n')\n"
+    te = (
+        DOMAIN
+        + "optional_policy(`\n\tgen_require(`\n\t\ttype nobody_t;\n\t')\n\tallow web_t nobody_t:file read;\n')\n"
+    )
     assert told(linted(te)) == [("warning", "unknown-require", 5)]
 
 
@@ -128,9 +151,9 @@ def test_a_name_of_a_required_module_is_known(linted: Lint) -> None:
 
 
 def test_a_required_name_that_nothing_uses_is_a_warning(linted: Lint) -> None:
-    assert told(linted(DOMAIN + "gen_require(`\n\ttype shared_t, kernel_t;\n')\nallow web_t kernel_t:file read;\n")) == [
-        ("warning", "unused-require", 4)
-    ]
+    assert told(
+        linted(DOMAIN + "gen_require(`\n\ttype shared_t, kernel_t;\n')\nallow web_t kernel_t:file read;\n")
+    ) == [("warning", "unused-require", 4)]
 
 
 def test_a_foreign_type_with_interfaces_is_a_note_that_says_where_they_are(linted: Lint) -> None:
@@ -139,13 +162,18 @@ def test_a_foreign_type_with_interfaces_is_a_note_that_says_where_they_are(linte
     assert "kernel/files.if" in one.remedy
 
 
-@pytest.mark.parametrize("said", ["type web_x_t;", "attribute web_x;", "bool web_x false;", "gen_tunable(web_x, false)"])
+@pytest.mark.parametrize(
+    "said", ["type web_x_t;", "attribute web_x;", "bool web_x false;", "gen_tunable(web_x, false)"]
+)
 def test_a_declaration_that_nothing_uses_is_a_warning(linted: Lint, said: str) -> None:
     assert told(linted(DOMAIN + said + "\n")) == [("warning", "unused-declaration", 3)]
 
 
 def test_an_alias_that_nothing_uses_is_there_for_others(linted: Lint) -> None:
-    assert linted(DOMAIN + "type web_log_t alias httpd_log_t, domain;\nrole r types { web_log_t web_t };\n") == []
+    assert (
+        linted(DOMAIN + "type web_log_t alias httpd_log_t, domain;\nrole r types { web_log_t web_t };\n")
+        == []
+    )
 
 
 def test_a_declaration_that_an_interface_uses_is_used(linted: Lint) -> None:
@@ -153,14 +181,23 @@ def test_a_declaration_that_an_interface_uses_is_used(linted: Lint) -> None:
 
 
 def test_a_type_without_attribute_is_a_warning(linted: Lint) -> None:
-    assert told(linted(DOMAIN + "type web_x_t;\nallow web_t web_x_t:file read;\n")) == [("warning", "no-attribute", 3)]
+    assert told(linted(DOMAIN + "type web_x_t;\nallow web_t web_x_t:file read;\n")) == [
+        ("warning", "no-attribute", 3)
+    ]
 
 
 def test_a_domain_without_role_is_a_warning(linted: Lint) -> None:
     assert told(linted(HEAD + "type web_t, domain;\n")) == [("warning", "no-role", 2)]
 
 
-@pytest.mark.parametrize("rule", ["allow web_t self:process *;", "allow web_t self:process ~signal;", "allow web_t ~web_t:process signal;"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "allow web_t self:process *;",
+        "allow web_t self:process ~signal;",
+        "allow web_t ~web_t:process signal;",
+    ],
+)
 def test_an_allow_rule_with_a_wildcard_is_a_warning(linted: Lint, rule: str) -> None:
     assert told(linted(DOMAIN + rule + "\n")) == [("warning", "wildcard", 3)]
 
@@ -188,7 +225,9 @@ def test_another_order_than_refpolicys_is_a_note(linted: Lint, te: str) -> None:
         "files_etc_filetrans(web_t, web_t)\nallow web_t self:process signal;\n",
     ],
 )
-def test_the_order_is_that_of_each_domain_and_what_is_about_more_stands_anywhere(linted: Lint, te: str) -> None:
+def test_the_order_is_that_of_each_domain_and_what_is_about_more_stands_anywhere(
+    linted: Lint, te: str
+) -> None:
     assert linted(DOMAIN + "container_domain_template(web_b)\n" + te) == []
 
 
@@ -224,5 +263,8 @@ def test_a_right_line_of_file_contexts_is_none(linted: Lint, text: str) -> None:
 
 
 def test_findings_come_in_the_order_of_their_lines(linted: Lint) -> None:
-    lines = [one.line for one in linted(DOMAIN + "type a_t;\nnobody(web_t)\ntype b_t;\nallow web_t self:process *;\n")]
+    lines = [
+        one.line
+        for one in linted(DOMAIN + "type a_t;\nnobody(web_t)\ntype b_t;\nallow web_t self:process *;\n")
+    ]
     assert lines == sorted(lines)
