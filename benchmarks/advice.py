@@ -4,7 +4,7 @@
 
 Each RUN (default: the last) is a permissive run of a draft, in the history of the project DIR. `audit2allow` writes plain rules, and with
 `-R` interfaces, by the same headers (sepolgen-ifgen, Debian: policycoreutils-dev) and asked of the same base policy. A permission counts
-for each pair of types that gets it, as selab.policy.index reads the rules; those that the base policy or the draft grants do not count.
+for each pair of types that gets it, as selab.policy.query.index reads the rules; those that the base policy or the draft grants do not count.
 Prints a table in Markdown.
 """
 
@@ -18,16 +18,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from selab.counsel import suggestion
-from selab.draft import put_source
+from selab.analysis.explain import suggestion
+from selab.analysis.offline import candidate_of, recorded
 from selab.errors import InputError
 from selab.history import History, StoredRun
-from selab.policy.cil import Rule
-from selab.policy.index import SELF, PolicyIndex
+from selab.policy.language.cil import Rule
+from selab.policy.query.index import SELF, PolicyIndex
 from selab.progress import Progress
 from selab.project import Project, find_project
-from selab.rehearsal import candidate_of, recorded
-from selab.replay import accesses, key_of, replay
+from selab.run.replay import accesses, key_of, replay
+from selab.workflows.drafts import put_source
 
 Granted = frozenset[tuple[str, str, str, str]]
 """(source, target, class, permission)."""

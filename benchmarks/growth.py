@@ -25,12 +25,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from parse import log_lines  # noqa: E402
 
-from selab.cache import cache_dir  # noqa: E402
-from selab.host import Host  # noqa: E402
+from selab.host.cache import cache_dir  # noqa: E402
+from selab.host.local import Host  # noqa: E402
 from selab.policy.base import BasePolicy, known_base  # noqa: E402
-from selab.policy.build import CompiledModule, link  # noqa: E402
+from selab.policy.compile import CompiledModule, link  # noqa: E402
 from selab.policy.toolchain import Toolchain  # noqa: E402
-from selab.replay import Recorded, replay  # noqa: E402
+from selab.run.replay import Recorded, replay  # noqa: E402
 
 REPEATS = 3
 CANDIDATES = (1, 10, 50)

@@ -25,16 +25,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from selab import experiment  # noqa: E402
+from selab.analysis.offline import after_last_run  # noqa: E402
 from selab.container.image import find_image  # noqa: E402
 from selab.guest import Guest  # noqa: E402
 from selab.history import History  # noqa: E402
-from selab.policy.load import Mode  # noqa: E402
+from selab.policy.guest.load import Mode  # noqa: E402
 from selab.progress import Progress  # noqa: E402
 from selab.project import Project, find_project  # noqa: E402
-from selab.rehearsal import after_last_run  # noqa: E402
-from selab.request import Request, plan  # noqa: E402
-from selab.vm.machine import Machine  # noqa: E402
+from selab.run import experiment  # noqa: E402
+from selab.run.request import Request, plan  # noqa: E402
+from selab.vm.virtual_machine import Machine  # noqa: E402
 
 CONTAINER = {"container", "steps", "remove", "image"}
 GOAL, GOAL_CHANGED, GOAL_UNCHANGED = 12, 5.0, 1.5

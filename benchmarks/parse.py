@@ -192,7 +192,7 @@ def _parse(log: Path) -> float:
 
 def _summarise(log: Path) -> int:
     sys.path.insert(0, str(ROOT))
-    from selab.audit.summary import summarise
+    from selab.auditlog.summary import summarise
 
     with log.open("rb") as file:
         return summarise(file).records

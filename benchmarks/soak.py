@@ -24,16 +24,16 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from selab import experiment
+from selab.analysis.offline import after_last_run
 from selab.errors import SelabError
 from selab.guest import Guest
 from selab.history import History
-from selab.policy.load import Mode
+from selab.policy.guest.load import Mode
 from selab.progress import Progress
 from selab.project import Project, find_project
-from selab.rehearsal import after_last_run
-from selab.request import Request
-from selab.vm.machine import Machine
+from selab.run import experiment
+from selab.run.request import Request
+from selab.vm.virtual_machine import Machine
 
 POLICY = "selab_apache_full"
 LINES = (

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from selab.cli.root import cli
+from selab.cli.schema import MODELS
 from selab.project import IDENTIFIER
-from selab.schema import MODELS
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 MADE = "<!-- Made by script/reference; a test compares. -->"

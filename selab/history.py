@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selab.audit.denial import DenialKey
-from selab.document import RunDocument, document_of
+from selab.auditlog.denials import DenialKey
 from selab.errors import InputError, SelabError
-from selab.experiment import Run
 from selab.project import Project
+from selab.run.document import RunDocument, document_of
+from selab.run.experiment import Run
 
 ROOM = 1 << 20
 """Bytes without which SQLite can neither read nor write: its shared memory is a file as well."""

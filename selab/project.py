@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from selab.errors import InputError
-from selab.yamlfile import load
+from selab.host.yamlfile import load
 
 CONFIG = "selab.yaml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

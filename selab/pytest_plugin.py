@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from selab.laboratory import Laboratory
+    from selab.api import Laboratory
     from selab.project import Project
-    from selab.vm.machines import AnyMachine
+    from selab.vm.select import AnyMachine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,7 +49,7 @@ def selab_project(pytestconfig: pytest.Config) -> Project:
 def selab_machine(pytestconfig: pytest.Config, selab_project: Project) -> Iterator[AnyMachine]:
     """The project's VM, which the first run brings up."""
     from selab.progress import Progress
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     machine = machine_of(selab_project)
     yield machine
@@ -62,7 +62,7 @@ def selab(selab_project: Project, selab_machine: AnyMachine) -> Laboratory:
     """The laboratory: selab.run("apache", mode="enforcing").assert_pass() runs a scenario of the project as `selab run` does."""
     from rich.console import Console
 
-    from selab.laboratory import Laboratory
+    from selab.api import Laboratory
     from selab.report.progress import TerminalListener
 
     return Laboratory(

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from selab.errors import InputError
+from selab.host.yamlfile import load
 from selab.project import IDENTIFIER, NAME, Project, inside, nearest
-from selab.yamlfile import load
 
 STEP_TIMEOUT = 60.0
 """Seconds a step may take unless it says otherwise: Apache needs about ten of them in an emulated guest."""

@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from selab.audit.event import read_events
-from selab.policy.decide import Access, Cause
-from selab.replay import replay
+from selab.auditlog.events import read_events
+from selab.policy.query.decide import Access, Cause
+from selab.run.replay import replay
 
 SENTENCES = {
     "would be allowed by active policy": "allowed",

@@ -33,14 +33,14 @@ ON_A_VM = ("run", "check", "replay", "explain", "suggest", "audit", "vm status",
 ELSEWHERE = {
     "box build": "tests/vm/conftest.py",  # every VM test has the box that it makes
     "box remove": "tests/unit/vm/test_box.py",
-    "doctor": "tests/unit/test_doctor.py",
-    "install": "tests/unit/test_installation.py",
-    "uninstall": "tests/unit/test_installation.py",
+    "doctor": "tests/unit/doctor/test_examine.py",
+    "install": "tests/unit/workflows/test_install.py",
+    "uninstall": "tests/unit/workflows/test_install.py",
     "learn": "tests/vm/test_learn.py",
     "minimise": "tests/vm/test_learn.py",
     "matrix": "tests/unit/matrix",
     "new": "tests/unit/skeleton",
-    "watch": "tests/unit/test_review.py",
+    "watch": "tests/unit/analysis/test_check.py",
     "vm": "tests/vm/test_machine.py",
 }
 """Take a person, a box or a VM of their own, or change the project: these tests do what they do, by the same functions."""

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from selab.advice.booleans import booleans_for
-from selab.advice.expert import Expert
+from selab.advice.denied_access import Need
 from selab.advice.interfaces import Asked, interfaces_for
-from selab.advice.need import Need
+from selab.advice.knowledge import Expert
 from selab.advice.remedy import Kind, Remedy
-from selab.policy.decide import Cause
-from selab.policy.risk import Level, Risk, risk_of
+from selab.policy.query.decide import Cause
+from selab.policy.query.risk import Level, Risk, risk_of
 
 GENEROUS = 8
 """Permissions beyond what was asked from which on an interface is no better than the rule itself."""

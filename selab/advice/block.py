@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from selab.advice.advise import Advice
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
 from selab.advice.remedy import Kind, Remedy
-from selab.audit.denial import shown_target
+from selab.auditlog.denials import shown_target
 from selab.errors import InputError
 
 BEGIN = "# selab suggest: begin (what stands here is kept, and added to)"

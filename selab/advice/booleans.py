@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from selab.advice.expert import Expert
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
+from selab.advice.knowledge import Expert
 from selab.advice.remedy import Kind, Remedy
-from selab.policy.risk import Risk
+from selab.policy.query.risk import Risk
 
 SHORT = 3
 """Letters of a word that may be in any name by accident."""

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from selab.advice.expert import Expert
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
+from selab.advice.knowledge import Expert
 from selab.advice.remedy import Kind, Remedy
 from selab.policy.interfaces import Interface
-from selab.policy.risk import LOW, Risk, risk_of
-from selab.policy.statements import Grant
+from selab.policy.language.statements import Grant
+from selab.policy.query.risk import LOW, Risk, risk_of
 
 SHOWN = 3
 """Interfaces that are worth reading about for one denial."""

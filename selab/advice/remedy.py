@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from selab.policy.risk import LOW, Level, Risk
+from selab.policy.query.risk import LOW, Level, Risk
 
 
 class Kind(StrEnum):

@@ -15,7 +15,7 @@ REMEDIES = {
     "fscreate": NO_SUCH_LABEL,
     "invalid context": NO_SUCH_LABEL,
 }
-"""By the kind of selab.audit.selinux_error."""
+"""By the kind of selab.auditlog.selinux_error."""
 
 
 def remedy_of(kind: str, source: str, target: str, invalid_context: str) -> str:

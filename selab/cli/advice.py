@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from selab.cli.complete import runs
-from selab.cli.context import Context, pass_context
+from selab.cli.completion import runs
+from selab.cli.session import Context, pass_context
 from selab.errors import InputError
 from selab.report.markup import safe
 from selab.report.text import plain_lines
@@ -25,9 +25,9 @@ def explain(context: Context, name: str, number: int | None, as_json: bool) -> N
     Examples:  selab explain
                selab explain last~1 3
     """
-    from selab.counsel import counsel, numbered
+    from selab.analysis.explain import counsel, numbered
     from selab.history import History
-    from selab.jsonfile import to_json
+    from selab.host.files import to_json
     from selab.report.advice import document, show_advice, show_errors
 
     stored = History.of(context.project).find(name)
@@ -66,10 +66,10 @@ def suggest(
     """
     import difflib
 
-    from selab.counsel import suggestion
-    from selab.draft import rewrite
+    from selab.analysis.explain import suggestion
     from selab.history import History
-    from selab.jsonfile import to_json
+    from selab.host.files import to_json
+    from selab.workflows.drafts import rewrite
 
     found = suggestion(
         context.project, History.of(context.project).find(name), context.progress, risky=allow_risky

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from selab.cli.complete import policies
-from selab.cli.context import Context, pass_context
+from selab.cli.completion import policies
+from selab.cli.session import Context, pass_context
 
 
 @click.command()
@@ -30,11 +30,11 @@ def audit(context: Context, policy: str, against: str, fail_on: str | None, as_j
     Examples:  selab audit selab_apache_full
                selab audit selab_apache --against HEAD --fail-on high
     """
+    from selab.analysis.audit import inspect
     from selab.errors import EXIT_FAIL, EXIT_PASS
-    from selab.inspection import inspect
-    from selab.jsonfile import to_json
-    from selab.policy.risk import Level
-    from selab.report.inspection import document, show_inspection
+    from selab.host.files import to_json
+    from selab.policy.query.risk import Level
+    from selab.report.audit import document, show_inspection
 
     found = inspect(context.project, policy, context.progress, against)
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from selab.cli.context import Context, pass_context
+from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 

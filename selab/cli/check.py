@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from selab.cli.complete import policies
-from selab.cli.context import Context, pass_context
+from selab.cli.completion import policies
+from selab.cli.session import Context, pass_context
 
 
 @click.command()
@@ -23,10 +23,10 @@ def check(context: Context, policies: tuple[str, ...], as_json: bool) -> int:
     """
     from pathlib import Path
 
+    from selab.analysis.check import review
     from selab.errors import EXIT_FAIL, EXIT_PASS
-    from selab.jsonfile import to_json
-    from selab.report.review import document, show_review
-    from selab.review import review
+    from selab.host.files import to_json
+    from selab.report.check import document, show_review
 
     found = review(context.project, policies, context.progress)
     if as_json:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from selab.cli.context import Context, pass_context
+from selab.cli.session import Context, pass_context
 from selab.errors import InputError
-from selab.jsonfile import to_json
+from selab.host.files import to_json
 
 if TYPE_CHECKING:
     from gzip import GzipFile
@@ -40,7 +40,7 @@ def denials(context: Context, file: str | None, as_json: bool) -> None:
       selab denials /var/log/audit/audit.log
       journalctl -k | selab denials --json -
     """
-    from selab.audit.summary import summarise
+    from selab.auditlog.summary import summarise
 
     with context.progress.step("Reading the log"), _log(file) as read_line:
         summary = summarise(iter(lambda: read_line(MAX_LINE), b""))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from selab.cli.context import Context, pass_context
+from selab.cli.session import Context, pass_context
 from selab.errors import EXIT_ERROR, EXIT_PASS
-from selab.jsonfile import to_json
+from selab.host.files import to_json
 from selab.report.markup import safe
 
 SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "bad": "[red]✗[/red]"}
@@ -35,7 +35,7 @@ def doctor(context: Context, as_json: bool, report: Path | None) -> int:
     Examples:  selab doctor
                selab doctor --report centos.md
     """
-    from selab.doctor import State, examine
+    from selab.doctor.examine import State, examine
 
     if report:
         return _report(context, report)
@@ -51,9 +51,9 @@ def doctor(context: Context, as_json: bool, report: Path | None) -> int:
 
 
 def _report(context: Context, file: Path) -> int:
-    from selab.checklist import checklist
+    from selab.doctor.support_report import checklist
     from selab.errors import InputError
-    from selab.report.checklist import markdown
+    from selab.report.support_report import markdown
 
     if str(file) != "-" and file.exists():
         raise InputError("There is a file of that name.", str(file), "Name another one.")

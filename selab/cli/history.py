@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 from rich.table import Table
 
-from selab.cli.complete import runs, scenarios
-from selab.cli.context import Context, pass_context
+from selab.cli.completion import runs, scenarios
+from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 from selab.report.text import plain
 

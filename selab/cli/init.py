@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from selab.cli.context import Context, pass_context
+from selab.cli.session import Context, pass_context
 
 
 @click.command()
@@ -21,8 +21,8 @@ def init(context: Context, directory: Path) -> None:
     \b
     Example:  selab init lab
     """
-    from selab.initial import init
     from selab.report.markup import safe
+    from selab.scaffold.example import init
 
     for name in init(directory):
         context.out.print(safe(str(directory / name)))
@@ -38,7 +38,7 @@ def schema(kind: str) -> None:
     \b
     Example:  selab schema scenario
     """
-    from selab.schema import schema
+    from selab.cli.schema import schema
 
     click.echo(schema(kind), nl=False)
 

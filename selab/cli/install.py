@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from selab.cli.complete import policies
-from selab.cli.context import Context, pass_context
+from selab.cli.completion import policies
+from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 
@@ -25,9 +25,9 @@ def install(context: Context, policy: str, scenario: str | None) -> int:
       selab install selab_apache_full --scenario apache
     """
     from selab.history import History
-    from selab.installation import install, scenario_for
     from selab.report.terminal import show_run
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
+    from selab.workflows.install import install, scenario_for
 
     project, history = context.project, History.of(context.project)
     chosen = scenario or scenario_for(project, policy)
@@ -48,8 +48,8 @@ def uninstall(context: Context, policy: str) -> None:
     Example:
       selab uninstall selab_apache_full
     """
-    from selab.installation import uninstall
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
+    from selab.workflows.install import uninstall
 
     uninstall(context.project, machine_of(context.project), policy, context.progress)
     context.out.print(safe(f"{policy} is no longer installed."))

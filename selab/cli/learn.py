@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from selab.cli.complete import policies, scenarios
-from selab.cli.context import Context, pass_context
-from selab.cli.drafted import offer, show_runs
+from selab.cli.completion import policies, scenarios
+from selab.cli.drafts import offer, show_runs
+from selab.cli.session import Context, pass_context
 
 
 @click.command()
@@ -34,10 +34,10 @@ def learn(
     Example:  selab learn apache --apply
     """
     from selab.errors import EXIT_FAIL, EXIT_PASS
-    from selab.learn import learn
     from selab.report.advice import show_advice
     from selab.report.difference import show_difference
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
+    from selab.workflows.learn import learn
 
     project = context.project
     found = learn(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from selab.cli.context import Context, pass_context
 from selab.cli.report import refuse_others, write_page
+from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ def matrix(
     Example:  selab matrix --workers 2 --html matrix.html
     """
     from selab.history import History, Record
+    from selab.host.yamlfile import load
     from selab.matrix.coordinate import Wish
     from selab.matrix.model import Matrix
     from selab.matrix.plan import exit_code
     from selab.report.matrix import as_json as json_of
     from selab.report.matrix import matrix_junit, show
-    from selab.yamlfile import load
 
     if html:
         refuse_others(html, force)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from selab.cli.complete import policies, scenarios
-from selab.cli.context import Context, pass_context
-from selab.cli.drafted import offer, show_runs
+from selab.cli.completion import policies, scenarios
+from selab.cli.drafts import offer, show_runs
+from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 
@@ -33,9 +33,9 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     Example:  selab minimise apache
     """
     from selab.errors import EXIT_FAIL, EXIT_PASS
-    from selab.minimise import minimise
     from selab.report.difference import show_difference
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
+    from selab.workflows.minimise import minimise
 
     project, out = context.project, context.out
     found = minimise(project, machine_of(project), scenario, policy, context.progress, runs=runs)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from selab.cli.complete import images, policies
-from selab.cli.context import Context, pass_context
+from selab.cli.completion import images, policies
+from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 
@@ -41,8 +41,8 @@ def policy(context: Context, name: str, image: str | None) -> None:
     Example:
       selab new policy web --for httpd
     """
-    from selab.skeleton.policy import new_policy
-    from selab.vm.machines import machine_of
+    from selab.scaffold.policy import new_policy
+    from selab.vm.select import machine_of
 
     made = new_policy(
         context.project, name, image, lambda: machine_of(context.project).connect(), context.progress
@@ -96,7 +96,7 @@ def scenario(
       selab new scenario web --from-container web
       selab new scenario db --from-compose compose.yaml --service db
     """
-    from selab.skeleton.scenario import Source, new_scenario
+    from selab.scaffold.scenario import Source, new_scenario
 
     if container is not None and compose is not None:
         raise click.UsageError("Choose one of --from-container and --from-compose.")

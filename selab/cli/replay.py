@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from selab.cli.complete import policies, runs
-from selab.cli.context import Context, pass_context
+from selab.cli.completion import policies, runs
+from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 
@@ -32,8 +32,8 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
                selab replay last~1 --policy selab_apache_full
                selab replay audit.log --policy selab_apache
     """
-    from selab.jsonfile import to_json
-    from selab.rehearsal import records_of, rehearse
+    from selab.analysis.offline import records_of, rehearse
+    from selab.host.files import to_json
 
     recorded, name = records_of(context.project, records, policy)
     found = rehearse(context.project, recorded, name, context.progress, names=booleans)

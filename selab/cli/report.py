@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from selab.cli.complete import runs as run_names
-from selab.cli.context import Context, pass_context
+from selab.cli.completion import runs as run_names
+from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def write_page(
     context: Context, file: Path, stored: Sequence[StoredRun], matrix: Sequence[Ended] = ()
 ) -> str:
     """Write the page about the runs, the oldest first; a line that says so. `matrix` is what they are runs of, if any."""
-    from selab.counsel import Study
-    from selab.host import Host
+    from selab.analysis.explain import Study
+    from selab.host.local import Host
     from selab.report.html import PageRun, page
 
     study = Study()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from selab import __version__
-from selab.cli.context import Context
+from selab.cli.session import Context
 
 COMMANDS = {
     "init": ("selab.cli.init", "Make a directory a project that works."),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from selab.cli.complete import policies, scenarios
-from selab.cli.context import Context, pass_context
-from selab.request import Request
+from selab.cli.completion import policies, scenarios
+from selab.cli.session import Context, pass_context
+from selab.run.request import Request
 
 if TYPE_CHECKING:
-    from selab.document import RunDocument
+    from selab.run.document import RunDocument
 
 REPORT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
@@ -64,13 +64,13 @@ def run(
     Examples:  selab run apache --setenforce no
                selab run apache --policy selab_apache_full --json
     """
-    from selab import experiment
-    from selab.counsel import Study
+    from selab.analysis.explain import Study
+    from selab.analysis.offline import after_last_run
     from selab.history import History
-    from selab.policy.load import Mode
-    from selab.rehearsal import after_last_run
+    from selab.policy.guest.load import Mode
     from selab.report.terminal import show_run
-    from selab.vm.machines import machine_of
+    from selab.run import experiment
+    from selab.vm.select import machine_of
 
     context.show_log(verbose)
     machine = machine_of(context.project)

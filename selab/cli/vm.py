@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from selab.cli.context import Context, pass_context
+from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _alone(context: Context, doing: str, project: Project | None = None) -> AbstractContextManager[None]:
     """The VM for this command alone: another selab's run is not taken away from it."""
-    from selab.lock import vm_lock
+    from selab.vm.lock import vm_lock
 
     return vm_lock(project or context.project, f"selab vm {doing}", context.progress)
 
@@ -61,7 +61,7 @@ def list_(context: Context) -> None:
       selab vm list
     """
     from selab.matrix.slots import home, slot_project, slots
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     for slot in slots(home(context.project)):
         context.out.print(safe(f"{slot} {machine_of(slot_project(context.project, slot)).status()}"))
@@ -81,7 +81,7 @@ def up(context: Context, prepare: bool) -> None:
     Example:
       selab vm up
     """
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     with _alone(context, "up"), context.progress.step("Making sure that the VM is up"):
         machine = machine_of(context.project)
@@ -101,7 +101,7 @@ def status(context: Context) -> None:
     Example:
       selab vm status
     """
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     with context.progress.step("Asking how the VM is"):
         said = machine_of(context.project).status()
@@ -117,7 +117,7 @@ def suspend(context: Context) -> None:
     Example:
       selab vm suspend
     """
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     with _alone(context, "suspend"), context.progress.step("Suspending the VM"):
         machine_of(context.project).suspend(context.progress)
@@ -134,7 +134,7 @@ def halt(context: Context, matrix: bool) -> None:
       selab vm halt
       selab vm halt --matrix
     """
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     for project in _each(context, matrix):
         with (
@@ -153,7 +153,7 @@ def reset(context: Context) -> None:
     Example:
       selab vm reset
     """
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     machine = machine_of(context.project)
     with _alone(context, "reset"), context.progress.step("Resetting the VM"):
@@ -172,7 +172,7 @@ def rescue(context: Context) -> None:
     Example:
       selab vm rescue
     """
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     with _alone(context, "rescue"), context.progress.step("Looking whether the guest obeys"):
         said = machine_of(context.project).rescue(context.progress)
@@ -191,7 +191,7 @@ def destroy(context: Context, yes: bool, matrix: bool) -> None:
       selab vm destroy --yes
       selab vm destroy --matrix
     """
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     projects = _each(context, matrix)
     if projects and not yes:
@@ -222,7 +222,7 @@ def ssh(context: Context, command: tuple[str, ...]) -> int:
       selab vm ssh
       selab vm ssh -- ausearch -m avc -ts recent --input-logs
     """
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     machine = machine_of(context.project)
     if not command:
@@ -244,7 +244,7 @@ def console(context: Context) -> None:
     Example:
       selab vm console
     """
-    from selab.vm.machines import machine_of
+    from selab.vm.select import machine_of
 
     command = machine_of(context.project).console_command()
     os.execv(command[0], command)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from selab.cli.complete import policies, scenarios
-from selab.cli.context import Context, pass_context
+from selab.cli.completion import policies, scenarios
 from selab.cli.run import MODES
-from selab.request import Request, plan
+from selab.cli.session import Context, pass_context
+from selab.run.request import Request, plan
 
 
 @click.command()
@@ -27,15 +27,15 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     \b
     Example:  selab watch apache
     """
-    from selab import experiment
-    from selab.counsel import Study
+    from selab.analysis.explain import Study
     from selab.errors import SelabError
     from selab.history import History
-    from selab.policy.load import Mode
+    from selab.policy.guest.load import Mode
     from selab.report.markup import safe
     from selab.report.terminal import show_run
-    from selab.vm.machines import machine_of
-    from selab.watch import Watch
+    from selab.run import experiment
+    from selab.vm.select import machine_of
+    from selab.workflows.watch import Watch
 
     project, history = context.project, History.of(context.project)
 

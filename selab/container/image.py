@@ -10,9 +10,9 @@ from pathlib import Path
 from selab.container.runtime import Runtime
 from selab.errors import InputError
 from selab.guest import Guest
+from selab.images.rootfs import ImageSource, can_build_images, image_tar, read_image
 from selab.progress import Progress
 from selab.project import NAME, Project, inside
-from selab.rootfs import ImageSource, can_build_images, image_tar, read_image
 
 BOX_IMAGES = "/var/lib/selab/images"
 """Where a box that selab built carries the file systems of its images."""

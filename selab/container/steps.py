@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from selab.container.run import Container
+from selab.container.lifecycle import Container
 from selab.guest import Completed, Guest
 from selab.scenario import ExecStep, ExitStep, HttpStep, LogStep, Scenario, Step
 

@@ -17,7 +17,7 @@ import yaml
 
 from selab.errors import InputError, SelabError
 from selab.project import CONFIG, Project, ProjectConfig
-from selab.request import Plan
+from selab.run.request import Plan
 
 OWN = (".selab", ".vagrant")
 """What a project's directory holds that is no file of the user's: never sent, never replaced."""

@@ -21,7 +21,7 @@ from selab.matrix.model import Matrix
 from selab.matrix.plan import Cell, Ended, cells
 from selab.matrix.work import Answer, Log, Task, run_task
 from selab.project import Project
-from selab.request import plan
+from selab.run.request import plan
 
 WORKERS = 2
 """VMs at a time unless the user says otherwise: two fit into any machine that one fits into twice."""

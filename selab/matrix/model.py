@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from selab.policy.load import Mode
+from selab.policy.guest.load import Mode
 from selab.project import NAME, BoxName, PolicyName, VmConfig
 
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]

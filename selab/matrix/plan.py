@@ -9,11 +9,11 @@ from itertools import product
 from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS, InputError
 from selab.history import Record
 from selab.matrix.model import Matrix, Which
-from selab.policy.load import Mode
+from selab.policy.guest.load import Mode
 from selab.project import Project
-from selab.request import Request, plan
+from selab.run.request import Request, plan
+from selab.run.verdict import Verdict
 from selab.scenario import load_scenario
-from selab.verdict import Verdict
 
 
 @dataclass(frozen=True)

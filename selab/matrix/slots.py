@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from selab.errors import InputError, SelabError
 from selab.progress import Progress
 from selab.project import CONFIG, Project, find_project, nearest
-from selab.vm.machines import machine_of
+from selab.vm.select import machine_of
 from selab.vm.state import State
 
 MOST = 64

@@ -8,18 +8,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from selab import __version__, experiment
-from selab.cache import cache_dir
+from selab import __version__
 from selab.errors import SelabError
 from selab.history import Record
-from selab.jsonfile import read_json, write_json
+from selab.host.cache import cache_dir
+from selab.host.files import read_json, write_json
 from selab.matrix.bundle import Bundle, place
 from selab.matrix.plan import Cell, Failure
 from selab.matrix.slots import claimed, destroy, has_vm
 from selab.policy.base import BasePolicy, known_base
 from selab.progress import Progress, Silent
 from selab.project import CONFIG, Project, ProjectConfig, find_project
-from selab.vm.machines import machine_of
+from selab.run import experiment
+from selab.vm.select import machine_of
 
 LAST = "last.json"
 

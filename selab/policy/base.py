@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from selab.cache import alone
 from selab.errors import SelabError
 from selab.guest import Ask, Completed, Guest
-from selab.jsonfile import read_json, write_json
+from selab.host.cache import alone
+from selab.host.files import read_json, write_json
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
-from selab.policy.local import local_changes
+from selab.policy.local_modifications import local_changes
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 

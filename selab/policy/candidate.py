@@ -12,11 +12,11 @@ from pathlib import Path
 
 from selab.errors import InputError
 from selab.guest import Ask
-from selab.host import Host
-from selab.jsonfile import read_json
+from selab.host.files import read_json
+from selab.host.local import Host
 from selab.policy.base import BasePolicy
-from selab.policy.build import CompiledModule, KernelPolicy, compile_module, link, policy_digest
-from selab.policy.load import ANY, flush_cache, load
+from selab.policy.compile import CompiledModule, KernelPolicy, compile_module, link, policy_digest
+from selab.policy.guest.load import ANY, flush_cache, load
 from selab.policy.module import PolicyModule
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.policy.base import BasePolicy
-from selab.policy.build import CompiledModule
+from selab.policy.compile import CompiledModule
 
 _LITERAL = re.compile(r"(?:\\.|[^.^$?*+|\[({\\])*")
 """Up to the first character that makes a path a pattern (libsemanage, src/semanage_store.c: semanage_fc_find_meta)."""

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from selab.errors import InputError, SelabError
-from selab.host import Host
+from selab.host.local import Host
 from selab.policy.base import BasePolicy
-from selab.policy.headers import Heading, headings
-from selab.policy.statements import Grant, NotAStatement, Permissions, Statements, parse
+from selab.policy.language.headers import Heading, headings
+from selab.policy.language.statements import Grant, NotAStatement, Permissions, Statements, parse
 from selab.policy.toolchain import M4
 
 FORMAT = 1

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from selab.errors import SelabError
 from selab.guest import Guest
-from selab.host import Host
+from selab.host.local import Host
 
 TOOLS = {
     "make": "make",

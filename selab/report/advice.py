@@ -9,9 +9,9 @@ from rich.console import Console
 from selab.advice.advise import Advice
 from selab.advice.remedy import Kind, Remedy
 from selab.advice.selinux_error import remedy_of
-from selab.document import SelinuxErrorEntry
-from selab.policy.risk import Level
+from selab.policy.query.risk import Level
 from selab.report.markup import safe
+from selab.run.document import SelinuxErrorEntry
 
 COLOURS = {Level.LOW: "green", Level.MEDIUM: "yellow", Level.HIGH: "red"}
 

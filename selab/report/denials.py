@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from selab.audit.denial import Denial, SelinuxError
-from selab.audit.reading import NOT_A_RECORD
-from selab.audit.summary import Summary
+from selab.auditlog.denials import Denial, SelinuxError
+from selab.auditlog.reading import NOT_A_RECORD
+from selab.auditlog.summary import Summary
 from selab.report.markup import safe
 
 _OUTCOMES = {True: "permissive", False: "blocked", None: "not said"}

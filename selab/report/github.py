@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from selab.document import RunDocument
 from selab.report.junit import describe
 from selab.report.place import line_of
 from selab.report.text import plain
-from selab.verdict import Verdict
+from selab.run.document import RunDocument
+from selab.run.verdict import Verdict
 
 
 def workflow_commands(run: RunDocument, te: str) -> list[str]:

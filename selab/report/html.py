@@ -11,14 +11,14 @@ from typing import Any
 
 from selab import __version__
 from selab.advice.advise import Advice
-from selab.audit.denial import shown_target
-from selab.document import DenialEntry, RunDocument
+from selab.auditlog.denials import shown_target
 from selab.errors import EXIT_FAIL, EXIT_PASS
 from selab.history import Record, compare
 from selab.matrix.plan import Ended, exit_code
 from selab.report.matrix import denials_in_words, in_words, rows
 from selab.report.text import plain, plain_lines
-from selab.verdict import Verdict
+from selab.run.document import DenialEntry, RunDocument
+from selab.run.verdict import Verdict
 
 MARKER = "<!-- made by selab report -->"
 """By which a page is known again that may be written over."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from selab.audit.denial import shown_target
-from selab.document import DenialEntry, RunDocument
+from selab.auditlog.denials import shown_target
 from selab.report.text import plain
-from selab.verdict import Verdict
+from selab.run.document import DenialEntry, RunDocument
+from selab.run.verdict import Verdict
 
 
 def junit(run: RunDocument) -> str:

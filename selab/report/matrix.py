@@ -11,13 +11,13 @@ from rich.status import Status
 from rich.table import Table
 
 from selab.history import Record
-from selab.jsonfile import to_json
+from selab.host.files import to_json
 from selab.matrix.plan import Cell, Ended, exit_code
 from selab.report.junit import concluded, describe
 from selab.report.markup import safe
 from selab.report.terminal import COLOURS
 from selab.report.text import plain
-from selab.verdict import Verdict
+from selab.run.verdict import Verdict
 
 SCHEMA = 1
 """Goes up when a key changes its meaning or goes away; new keys may come without."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from selab.durations import Durations
+from selab.host.durations import Durations
 from selab.report.markup import safe
 from selab.report.text import plain
 

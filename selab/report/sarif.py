@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import quote
 
 from selab import __version__
-from selab.document import DenialEntry, RunDocument
 from selab.report.junit import describe
 from selab.report.place import line_of
 from selab.report.text import plain
-from selab.verdict import Verdict
+from selab.run.document import DenialEntry, RunDocument
+from selab.run.verdict import Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 RULES = {

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from selab.advice.advise import Advice
-from selab.audit.denial import Denial, shown_target
-from selab.document import DenialEntry, RunDocument
+from selab.auditlog.denials import Denial, shown_target
 from selab.report.advice import show_in_brief
 from selab.report.markup import safe
-from selab.verdict import Verdict
+from selab.run.document import DenialEntry, RunDocument
+from selab.run.verdict import Verdict
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "yellow"}
 

@@ -11,8 +11,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from selab.cache import cache_dir
-from selab.jsonfile import write_json
+from selab.host.cache import cache_dir
+from selab.host.files import write_json
 
 DEVICE = Path("/dev/kvm")
 QEMU = "qemu-system-x86_64"

@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from selab.cache import alone, cache_dir
 from selab.errors import SelabError
+from selab.host.cache import alone, cache_dir
 from selab.vm import kvm
 
 VIRSH_LIMIT = 20.0

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from selab.jsonfile import read_json, write_json
+from selab.host.files import read_json, write_json
 from selab.project import Project
 from selab.vm.ssh import Address, pinned_key
 

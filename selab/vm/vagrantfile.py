@@ -12,7 +12,7 @@ from selab.progress import Progress
 from selab.project import Project, VmConfig
 from selab.vm import kvm
 from selab.vm.boxes import Choice
-from selab.vm.ports import free_port
+from selab.vm.ssh_port import free_port
 
 EMULATED = "mitigations=off tsc=reliable clocksource=tsc"
 """For a kernel on an emulated CPU, which has no side channels to close and a time stamp counter that Linux distrusts without a reason:

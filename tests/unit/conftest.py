@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from selab.host import Host
+from selab.host.local import Host
 from selab.policy.base import BasePolicy, StoreFacts
-from selab.policy.build import CompiledModule
+from selab.policy.compile import CompiledModule
 from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project
 

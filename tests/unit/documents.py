@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from selab.document import RunDocument
+from selab.run.document import RunDocument
 
 DENIAL = {
     "source": "web_t",

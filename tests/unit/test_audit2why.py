@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selab.policy.base import BasePolicy
-from selab.policy.build import link
+from selab.policy.compile import link
 from selab.policy.toolchain import Toolchain
 from tests.audit2why import differences
 from tests.unit.conftest import module

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selab.guest import RUN_TIMEOUT, Ask, Completed, ask_together
-from selab.host import Host
+from selab.host.local import Host
 
 WORD = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 

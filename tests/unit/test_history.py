@@ -10,20 +10,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from selab.audit.attribution import Scope, attribute
-from selab.audit.window import Window
+from selab.auditlog.attribution import Scope, attribute
+from selab.auditlog.windows import Window
 from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
-from selab.experiment import Run
 from selab.history import History, change_in_words, compare
-from selab.outcome import Outcome
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.module import PolicyModule
-from selab.request import Plan, Request
+from selab.run.experiment import Run
+from selab.run.outcome import Outcome
+from selab.run.request import Plan, Request
+from selab.run.verdict import Verdict
 from selab.scenario import Scenario
-from selab.verdict import Verdict
 from tests.unit.documents import DENIAL, document
 
 LINE = b'type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:web_t:s0:c1,c2 tcontext=u:r:etc_t:s0 tclass=file'

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from selab import experiment
 from selab.errors import InputError, SelabError
-from selab.experiment import run_on
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig, find_project
-from selab.request import Request, plan
+from selab.run import experiment
+from selab.run.experiment import run_on
+from selab.run.request import Request, plan
 from selab.scenario import Scenario, _downward
 from selab.vm.ssh import command_line
 from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base

@@ -16,34 +16,34 @@ from selab.vm import provider
 ROOT = Path(selab.__file__).parent
 
 LINUX = {
-    "rootfs.py": "root file systems from Debian's packages: a box is built on Linux only",
+    "images/rootfs.py": "root file systems from Debian's packages: a box is built on Linux only",
     "vm/kvm.py": "KVM is Linux's; without /dev/kvm nothing of it is asked",
     "vm/libvirt.py": "libvirt's daemons, started where no systemd runs",
     "vm/state.py": "/etc/machine-id where there is one, the host's name where not",
-    "vm/guard.py": "runs in the guest",
-    "policy/restore_labels.py": "runs in the guest",
+    "vm/guest_agent/guard.py": "runs in the guest",
+    "policy/guest/restore_labels.py": "runs in the guest",
 }
 """What may use what Linux alone has, and why."""
 POSIX = {
-    "cache.py": "root's cache is the system's: QEMU must be able to read it",
+    "host/cache.py": "root's cache is the system's: QEMU must be able to read it",
     "cli/vm.py": "`selab vm console` becomes virsh",
-    "doctor.py": "how much memory there is, where the system says",
+    "doctor/examine.py": "how much memory there is, where the system says",
     "vm/console.py": "a terminal for virsh's console",
     "vm/vagrant.py": "a terminal for Vagrant, and signals to its whole group",
     "vm/vagrantfile.py": "whether libvirt's session is meant",
     "vm/state.py": "a VM belongs to a user",
-    "rootfs.py": "as in LINUX",
+    "images/rootfs.py": "as in LINUX",
     "vm/kvm.py": "as in LINUX",
     "vm/libvirt.py": "as in LINUX",
-    "vm/guard.py": "runs in the guest",
+    "vm/guest_agent/guard.py": "runs in the guest",
 }
 """What may use what every Unix has and Windows outside of WSL has not, and why."""
 REACH = {
     "selab.vm.console": "imports pexpect",
     "selab.vm.vagrant": "imports pexpect",
-    "selab.vm.machine": "imports both: the VM of Vagrant's",
-    "selab.rootfs": "builds boxes",
-    "selab.vm.guard": "runs in the guest",
+    "selab.vm.virtual_machine": "imports both: the VM of Vagrant's",
+    "selab.images.rootfs": "builds boxes",
+    "selab.vm.guest_agent.guard": "runs in the guest",
 }
 """Modules that cannot be imported where there is no terminal as Unix has it."""
 
@@ -226,7 +226,9 @@ def modules() -> list[str]:
         for path in files()
         if path.name != "__init__.py"
     ]
-    return [name for name in names if name not in (*REACH, "selab.__main__", "selab.policy.restore_labels")]
+    return [
+        name for name in names if name not in (*REACH, "selab.__main__", "selab.policy.guest.restore_labels")
+    ]
 
 
 def failed(names: list[str]) -> list[str]:

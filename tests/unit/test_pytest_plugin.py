@@ -28,8 +28,8 @@ class Machine(StandingMachine):
 def standing():
     with pytest.MonkeyPatch.context() as patch:
         # The modules themselves: a pytest within a pytest imports them anew, which a patch by name does not see.
-        patch.setattr(importlib.import_module("selab.vm.machine"), "Machine", lambda project: Machine())
-        patch.setattr(importlib.import_module("selab.experiment"), "random_level", lambda: "s0:c1,c2")
+        patch.setattr(importlib.import_module("selab.vm.virtual_machine"), "Machine", lambda project: Machine())
+        patch.setattr(importlib.import_module("selab.run.experiment"), "random_level", lambda: "s0:c1,c2")
         yield
 """
 PASSES = "def test_web(selab):\n    selab.run('web', mode='enforcing').assert_pass()\n"
@@ -75,9 +75,7 @@ def test_a_failure_shows_the_test_and_no_more_of_selab_than_it_says(tests: pytes
 
 def test_what_was_not_seen_is_told_apart(tests: pytest.Pytester) -> None:
     tests.makepyfile("def test_web(selab):\n    selab.run('web', mode='permissive').assert_fail()\n")
-    run(tests).stdout.fnmatch_lines(
-        ["E*selab.laboratory.Inconclusive: web under none, permissive: ERROR (run *"]
-    )
+    run(tests).stdout.fnmatch_lines(["E*selab.api.Inconclusive: web under none, permissive: ERROR (run *"])
 
 
 def test_the_project_may_lie_elsewhere(tests: pytest.Pytester) -> None:
@@ -122,7 +120,5 @@ def test_loading_it_imports_nothing_of_selab() -> None:
 
 
 def test_selab_needs_no_pytest() -> None:
-    script = (
-        "import sys; sys.modules['pytest'] = None; import selab.laboratory, selab.cli.root, selab.cli.run"
-    )
+    script = "import sys; sys.modules['pytest'] = None; import selab.api, selab.cli.root, selab.cli.run"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0

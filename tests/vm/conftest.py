@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from selab import experiment
+from selab.api import Laboratory
 from selab.errors import SelabError
-from selab.laboratory import Laboratory
 from selab.progress import Progress
 from selab.project import Project, find_project
-from selab.vm.machine import Machine
+from selab.run import experiment
 from selab.vm.ssh import SshGuest
+from selab.vm.virtual_machine import Machine
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from selab import experiment
 from selab.advice.advise import Advice, Situation, Volume, advise
-from selab.advice.expert import Expert
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
+from selab.advice.knowledge import Expert
 from selab.advice.remedy import Kind
+from selab.analysis.explain import causes_of
+from selab.analysis.offline import candidate_of
 from selab.container.label import runtime_file_type
-from selab.counsel import causes_of
-from selab.policy.decide import Cause
+from selab.policy.query.decide import Cause
 from selab.progress import Progress
 from selab.project import Project
-from selab.rehearsal import candidate_of
-from selab.request import NO_POLICY
+from selab.run import experiment
+from selab.run.request import NO_POLICY
 
 TABLE = Path(__file__).with_name("advice_table.toml")
 ADVICE = Path(__file__).parents[2] / "docs" / "advice.md"

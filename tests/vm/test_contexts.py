@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from selab.experiment import Run
-from selab.policy.relabel import LABELS
+from selab.policy.guest.relabel import LABELS
 from selab.project import Project
+from selab.run.experiment import Run
 from selab.vm.ssh import SshGuest
 
 TE = """policy_module(selab_site, 1.0)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from selab.cache import cache_dir
-from selab.policy import store
+from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, ensure_base, survey
-from selab.policy.build import CompiledModule, _options, link, package
 from selab.policy.candidate import compiled_all
+from selab.policy.compile import CompiledModule, _options, link, package
 from selab.policy.contexts import file_contexts
-from selab.policy.decide import Access, Decider
+from selab.policy.guest import module_store
 from selab.policy.module import load_module
+from selab.policy.query.decide import Access, Decider
 from selab.policy.toolchain import choose_toolchain
 from selab.progress import Progress
 from selab.project import Project, find_project
@@ -67,7 +67,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, session_guest: SshGuest) -> I
         for each in compiled_all(load_module(project, whole), base, tools, work)
     }
     modules = [compiled[name] for name in everything]
-    store.install(
+    module_store.install(
         session_guest, {name: package(each, whole, base, tools) for name, (each, whole) in everything.items()}
     )
     try:
@@ -92,7 +92,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, session_guest: SshGuest) -> I
     finally:
         names = [word for name in everything for word in ("-r", name)]
         session_guest.run(
-            ["semodule", "-X", str(store.PRIORITY), *names], timeout=store.REBUILD_TIMEOUT
+            ["semodule", "-X", str(module_store.PRIORITY), *names], timeout=module_store.REBUILD_TIMEOUT
         ).expect("semodule -r")
 
 

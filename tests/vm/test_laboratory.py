@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from selab.api import Laboratory, Result
 from selab.errors import InputError
 from selab.history import History
-from selab.laboratory import Laboratory, Result
 from selab.project import Project
 
 

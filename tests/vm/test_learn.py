@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from selab.draft import put_source, write
-from selab.learn import Lesson, learn
-from selab.minimise import Minimum, minimise
-from selab.policy.load import Mode
+from selab.policy.guest.load import Mode
 from selab.progress import Progress
 from selab.project import Project
-from selab.verdict import Verdict
-from selab.vm.machine import Machine
+from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest
+from selab.vm.virtual_machine import Machine
+from selab.workflows.drafts import put_source, write
+from selab.workflows.learn import Lesson, learn
+from selab.workflows.minimise import Minimum, minimise
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ import pytest
 
 from selab.errors import CommandFailed, SelabError, Unreachable
 from selab.progress import Progress
-from selab.vm.machine import Machine
 from selab.vm.ssh import Address, SshGuest, pin_text
+from selab.vm.virtual_machine import Machine
 
 BIG = 5 * 1024 * 1024
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv"

@@ -9,8 +9,6 @@ import pytest
 from rich.console import Console
 
 from selab.cli.logfile import logging_to
-from selab.document import RunDocument, document_of
-from selab.experiment import Run
 from selab.history import Record
 from selab.matrix.coordinate import Outcome, Wish, run_matrix
 from selab.matrix.model import Matrix
@@ -18,6 +16,8 @@ from selab.matrix.plan import exit_code
 from selab.matrix.slots import home, with_vm
 from selab.project import Project
 from selab.report.matrix import MatrixWatcher
+from selab.run.document import RunDocument, document_of
+from selab.run.experiment import Run
 
 pytestmark = pytest.mark.slow
 

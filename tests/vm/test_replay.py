@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from selab.experiment import Run
-from selab.host import Host
+from selab.host.local import Host
 from selab.policy.candidate import linked_file
 from selab.policy.toolchain import Toolchain
 from selab.project import Project
+from selab.run.experiment import Run
 from tests.audit2why import differences
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from selab.__main__ import run as selab
-from selab.document import document_of
-from selab.experiment import Run
-from selab.policy.load import policy_state
+from selab.policy.guest.load import policy_state
 from selab.project import Project
-from selab.verdict import Verdict
+from selab.run.document import document_of
+from selab.run.experiment import Run
+from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest
 
 Runner = Callable[..., Run]

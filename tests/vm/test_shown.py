@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from selab.__main__ import run as selab
-from selab.laboratory import Laboratory
+from selab.api import Laboratory
 from selab.project import Project
 from tests.shown import ON_A_VM, Shown, shown
 

@@ -9,7 +9,7 @@ from selab.policy.lint.declarations import declared, required
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.labels import labels
 from selab.policy.lint.style import order, wildcards
-from selab.policy.lint.view import View, view_of
+from selab.policy.lint.subject import View, view_of
 
 CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     calls,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from selab.policy.interfaces import Interface
+from selab.policy.language.te import Call
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import ELSEWHERE, substituted
-from selab.policy.lint.view import View, closest
-from selab.policy.source import Call
+from selab.policy.lint.subject import View, closest
 
 _BUILD_CONDITIONS = {"ifdef", "ifndef", "ifelse"}
 

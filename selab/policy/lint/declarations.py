@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import Name
-from selab.policy.lint.view import View, closest
+from selab.policy.lint.subject import View, closest
 
 _WORDS = {"attribute_role": "role attribute", "bool": "boolean"}
 DOMAIN = "domain"

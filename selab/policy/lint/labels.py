@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 
 from selab.policy.lint.finding import Finding, Severity
-from selab.policy.lint.view import View, closest, text_of
+from selab.policy.lint.subject import View, closest, text_of
 
 _LINE = re.compile(
     r"(?P<pattern>[^\s#]\S*)(?:\s+(?P<kind>-[-bcdpls]))?\s+(?P<context>gen_context\(.+\)|<<none>>|[^\s(]+)"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import Interface, InterfaceTable
-from selab.policy.source import Block, Call, Item, Statement, Token, walk
+from selab.policy.language.te import Block, Call, Item, Statement, Token, walk
 
 _DECLARATION = re.compile(r"\((type|typealias|typeattribute|role|roleattribute|boolean|class) ([^()\s]+)")
 _KINDS = {

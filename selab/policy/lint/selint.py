@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 
-from selab.host import Host
+from selab.host.local import Host
 from selab.policy.base import BasePolicy
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.module import PolicyModule

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 
+from selab.policy.language.te import Block, Call, Item, Statement
 from selab.policy.lint.finding import Finding, Severity
-from selab.policy.lint.view import View
-from selab.policy.source import Block, Call, Item, Statement
+from selab.policy.lint.subject import View
 
 KERNEL_LAYER = "kernel/"
 

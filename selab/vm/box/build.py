@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
-from selab.cache import cache_dir
 from selab.errors import CommandFailed, SelabError
 from selab.guest import Completed
-from selab.host import Host
+from selab.host.cache import cache_dir
+from selab.host.local import Host
+from selab.images.rootfs import ImageSource, as_root, build_tar, image_tar, require, tool
 from selab.policy.base import keep_base
 from selab.policy.toolchain import Toolchain, missing_on_host
 from selab.progress import Progress
-from selab.rootfs import ImageSource, as_root, build_tar, image_tar, require, tool
 from selab.vm.box.recipe import Plan, Recipe, plan
 from selab.vm.box.store import Box, box_at, building, directory_of, half_made, name_of, read_box, remove_tree
 

@@ -14,9 +14,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selab.errors import InputError, SelabError
+from selab.images.rootfs import VERSION as ROOTFS_VERSION
+from selab.images.rootfs import Entry, ImageSource, Rootfs, read_image
 from selab.project import nearest
-from selab.rootfs import VERSION as ROOTFS_VERSION
-from selab.rootfs import Entry, ImageSource, Rootfs, read_image
 
 VERSION = 1
 """Part of every box's digest: raise it when the same recipe gives another box."""

@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from selab.cache import alone, cache_dir
 from selab.errors import InputError, SelabError
-from selab.host import Host
-from selab.jsonfile import write_json
+from selab.host.cache import alone, cache_dir
+from selab.host.files import write_json
+from selab.host.local import Host
+from selab.images.rootfs import REMOVE_TIMEOUT, as_root
 from selab.progress import Progress
 from selab.project import nearest
-from selab.rootfs import REMOVE_TIMEOUT, as_root
 
 FACTS = "box.json"
 HALF = ".half-"

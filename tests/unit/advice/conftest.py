@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from selab.advice.expert import Expert
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
+from selab.advice.knowledge import Expert
 from selab.policy.contexts import FileSpec
-from selab.policy.declarations import read_candidates, read_flat
-from selab.policy.index import PolicyIndex
 from selab.policy.interfaces import Interface, InterfaceTable
-from selab.policy.statements import Grant
+from selab.policy.language.declarations import read_candidates, read_flat
+from selab.policy.language.statements import Grant
+from selab.policy.query.index import PolicyIndex
 
 BASE = """
 (class file (read write open getattr))

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from selab.advice.advise import Advice, Situation, Volume, advise, applicable
-from selab.advice.expert import Expert
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
+from selab.advice.knowledge import Expert
 from selab.advice.remedy import Kind, Remedy
-from selab.policy.decide import Cause
-from selab.policy.risk import Level
+from selab.policy.query.decide import Cause
+from selab.policy.query.risk import Level
 from tests.unit.advice.conftest import need
 
 RUN = Situation("app_t", (Volume("/data"),), "volume_t")

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from selab.advice.advise import Advice
 from selab.advice.block import BEGIN, END, block, cil, written_into
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
 from selab.advice.remedy import Kind, Remedy
 from selab.errors import InputError
-from selab.policy.decide import Cause
+from selab.policy.query.decide import Cause
 from tests.unit.advice.conftest import need
 
 TE = "policy_module(app, 1.0)\n"

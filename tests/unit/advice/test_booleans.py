@@ -6,11 +6,11 @@ import pytest
 
 from selab.advice.advise import Situation, advise
 from selab.advice.booleans import Switch
-from selab.advice.expert import Expert
+from selab.advice.knowledge import Expert
 from selab.advice.remedy import Kind
-from selab.policy.declarations import read_flat
-from selab.policy.index import PolicyIndex
 from selab.policy.interfaces import InterfaceTable
+from selab.policy.language.declarations import read_flat
+from selab.policy.query.index import PolicyIndex
 from tests.unit.advice.conftest import BASE, need
 
 SWITCHES = """

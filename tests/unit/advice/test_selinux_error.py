@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selab.advice.selinux_error import UNKNOWN, remedy_of
-from selab.audit.event import read_events
+from selab.auditlog.events import read_events
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from selab.__main__ import run
-from selab.cli.context import Context
 from selab.cli.root import COMMANDS, cli
+from selab.cli.session import Context
 from selab.policy import toolchain
 from selab.project import Project
 

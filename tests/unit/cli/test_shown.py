@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from selab.cli.root import cli
 from selab.history import History
-from selab.initial import init
 from selab.project import find_project
+from selab.scaffold.example import init
 from tests.shown import ELSEWHERE, HERE, ON_A_VM, PAGES, ROOT, Shown, parsed, shown
 from tests.unit.test_history import finished
 

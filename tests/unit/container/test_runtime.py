@@ -9,13 +9,13 @@ from typing import get_args
 
 import pytest
 
-from selab.container import run
+from selab.container import lifecycle
 from selab.container.image import Image, _one_each, ensure_image
 from selab.container.label import ContainerLabel
-from selab.container.run import Container, run_arguments, running
+from selab.container.lifecycle import Container, run_arguments, running
 from selab.container.runtime import Runtime, runtimes
 from selab.container.steps import log_tail, run_steps
-from selab.doctor import State, guest_findings
+from selab.doctor.examine import State, guest_findings
 from selab.errors import SelabError
 from selab.progress import Progress
 from selab.scenario import Scenario
@@ -184,7 +184,10 @@ esac
         ]
         # The watcher would wait for a label that no process here has.
         script = (
-            run._ARGUMENTS + run._LABELS + "watcher=$$; kill() { :; }; mkdir -p /run/selab\n" + run._START
+            lifecycle._ARGUMENTS
+            + lifecycle._LABELS
+            + "watcher=$$; kill() { :; }; mkdir -p /run/selab\n"
+            + lifecycle._START
         )
         return self.run(script, *words, "run", "--detach", "x")
 
@@ -248,7 +251,7 @@ def test_a_container_is_removed_with_what_belongs_to_it(tmp_path: Path, runtime:
     place = Place(tmp_path, runtime)
     (tmp_path / "run/selab/containers").mkdir(parents=True)
     (tmp_path / "run/selab/containers/selab-web").write_text("running")
-    done = place.run(run._LABELS + run._REMOVE, "selab-web", "0", runtime.name)
+    done = place.run(lifecycle._LABELS + lifecycle._REMOVE, "selab-web", "0", runtime.name)
     assert (done.returncode, place.called) == (0, ["rm -f -v selab-web"])
     assert not (tmp_path / "run/selab/containers/selab-web").exists()
 
@@ -263,7 +266,7 @@ def test_a_container_that_is_soon_gone_is_seen_in_any_group_it_may_have(tmp_path
     (tmp_path / "proc/77/attr").mkdir(parents=True)
     (tmp_path / "proc/77/attr/current").write_text("u:r:web_t:s0\n")
     (directory / "cgroup.procs").write_text("77\n")
-    head = run._ARGUMENTS + run._WATCH.replace("/proc/", f"{tmp_path}/proc/").replace(
+    head = lifecycle._ARGUMENTS + lifecycle._WATCH.replace("/proc/", f"{tmp_path}/proc/").replace(
         'rm -f "$file" "/run/selab/cid-$name"', ""
     )
     script = f"{head}\nmkdir -p /run/selab; echo abc >/run/selab/cid-$name; wait $watcher; cat /run/selab/labels-$name\n"
@@ -272,7 +275,8 @@ def test_a_container_that_is_soon_gone_is_seen_in_any_group_it_may_have(tmp_path
 
 
 SCRIPTS = {
-    name: getattr(run, name) for name in ("_ARGUMENTS", "_LABELS", "_WATCH", "_START", "_KEEP", "_REMOVE")
+    name: getattr(lifecycle, name)
+    for name in ("_ARGUMENTS", "_LABELS", "_WATCH", "_START", "_KEEP", "_REMOVE")
 }
 
 

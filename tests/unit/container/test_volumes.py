@@ -8,7 +8,7 @@ import pytest
 
 from selab.container.image import Image
 from selab.container.label import ContainerLabel
-from selab.container.run import running
+from selab.container.lifecycle import running
 from selab.progress import Progress
 from selab.scenario import Scenario
 from tests.unit.fakes import FakeGuest

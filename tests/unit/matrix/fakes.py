@@ -12,7 +12,7 @@ from selab.history import Record
 from selab.matrix.bundle import Bundle
 from selab.matrix.plan import Cell, Ended, Failure
 from selab.matrix.work import Answer, Task
-from selab.policy.load import Mode
+from selab.policy.guest.load import Mode
 from selab.project import ProjectConfig
 from tests.unit.documents import document
 
@@ -115,7 +115,7 @@ def ended(
     **more: object,
 ) -> Ended:
     """A run with a document of `more`, or none where there is no verdict in it."""
-    from selab.verdict import Verdict
+    from selab.run.verdict import Verdict
 
     cell = Cell(scenario, policy, Mode(mode), "auto", Verdict(expected))
     return Ended(

@@ -15,7 +15,7 @@ from selab.errors import InputError, SelabError
 from selab.matrix import bundle
 from selab.matrix.bundle import Bundle, pack, place
 from selab.project import Project, ProjectConfig, VmConfig, find_project
-from selab.request import Request, plan
+from selab.run.request import Request, plan
 from selab.vm.box import recipe
 
 

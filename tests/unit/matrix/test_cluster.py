@@ -73,7 +73,7 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
 
 
 def test_only_this_command_imports_dask() -> None:
-    code = "import sys, selab.cli.matrix, selab.cli.vm, selab.report.html, selab.schema, selab.matrix.coordinate; print(*sys.modules)"
+    code = "import sys, selab.cli.matrix, selab.cli.vm, selab.report.html, selab.cli.schema, selab.matrix.coordinate; print(*sys.modules)"
     names = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

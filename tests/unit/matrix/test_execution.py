@@ -16,7 +16,7 @@ from selab.matrix.cluster import LOST, local
 from selab.matrix.execution import Execution, Limits
 from selab.matrix.plan import Ended, Failure
 from selab.matrix.work import Answer, Task
-from selab.verdict import Verdict
+from selab.run.verdict import Verdict
 
 from . import fakes
 from .fakes import Watched, tasks

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from selab.errors import InputError
+from selab.host.yamlfile import load
 from selab.matrix.model import Matrix
 from selab.matrix.plan import Cell, cells, exit_code
-from selab.policy.load import Mode
+from selab.policy.guest.load import Mode
 from selab.project import BoxSource, HostConfig, Project, VmConfig
-from selab.verdict import Verdict
-from selab.yamlfile import load
+from selab.run.verdict import Verdict
 
 from .fakes import ended
 

@@ -44,7 +44,7 @@ def task(lab: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     monkeypatch.setattr(work, "machine_of", FakeMachine)
     monkeypatch.setattr(FakeMachine, "removed", [])
     monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
-    monkeypatch.setattr("selab.experiment.random_level", lambda: "s0:c1,c2")
+    monkeypatch.setattr("selab.run.experiment.random_level", lambda: "s0:c1,c2")
     (lab.scenarios / "web.yaml").write_text("image: registry.test/x:1\n")
     return tasks_of(lab, Matrix(scenarios=("web",)), Wish(), no_log)[0]
 

@@ -9,7 +9,7 @@ import pytest
 from selab.policy import candidate
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import WantedPolicy, linked, linked_file
-from selab.policy.load import ANY
+from selab.policy.guest.load import ANY
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from tests.unit.conftest import module

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.policy.base import BasePolicy
-from selab.policy.build import CompiledModule
+from selab.policy.compile import CompiledModule
 from selab.policy.contexts import FileContexts, FileSpec, file_contexts
 
 USUAL = """

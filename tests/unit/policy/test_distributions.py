@@ -13,7 +13,7 @@ from selab.guest import Completed
 from selab.policy import base as base_policy
 from selab.policy import toolchain
 from selab.policy.base import BasePolicy, StoreFacts, ensure_base, keep_base
-from selab.policy.build import compile_module, link
+from selab.policy.compile import compile_module, link
 from selab.policy.flat import flatten
 from selab.policy.module import PolicyModule
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host

@@ -9,7 +9,7 @@ import pytest
 from selab.errors import InputError, SelabError
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table, module_interfaces
-from selab.policy.statements import Grant
+from selab.policy.language.statements import Grant
 from tests.unit.headers import write_headers
 
 

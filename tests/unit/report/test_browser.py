@@ -11,10 +11,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from selab.advice.advise import Advice
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
 from selab.advice.remedy import Kind, Remedy
-from selab.policy.decide import Cause
-from selab.policy.risk import Level, Risk
+from selab.policy.query.decide import Cause
+from selab.policy.query.risk import Level, Risk
 from selab.report.html import PageRun, page
 from tests.chromium import chromium, colours, wide
 from tests.unit.documents import DENIAL, document

@@ -20,7 +20,6 @@ from rich.console import Console
 
 from selab.__main__ import _say
 from selab.cli.logfile import log_to, log_to_terminal
-from selab.document import RunDocument
 from selab.report.github import workflow_commands
 from selab.report.junit import junit
 from selab.report.markup import safe
@@ -28,6 +27,7 @@ from selab.report.progress import TerminalListener
 from selab.report.sarif import sarif
 from selab.report.terminal import show_run
 from selab.report.text import UNSAFE, plain, plain_lines
+from selab.run.document import RunDocument
 from tests.unit.documents import DENIAL, document
 
 ATTACKS = {

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from selab.advice.advise import Advice
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
 from selab.cli.root import cli
-from selab.policy.decide import Cause
+from selab.policy.query.decide import Cause
 from selab.report.html import MARKER, PageRun, page
 from tests.unit.documents import DENIAL, document
 

@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from selab.__main__ import _say
-from selab.cli.context import Context
-from selab.durations import Durations
+from selab.cli.session import Context
 from selab.errors import SelabError
+from selab.host.durations import Durations
 from selab.progress import Progress
 from selab.project import Project
 from selab.report import progress as shown

@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 
 from selab.advice.advise import Advice
-from selab.advice.need import Need
+from selab.advice.denied_access import Need
 from selab.advice.remedy import Kind, Remedy
-from selab.policy.decide import Cause
-from selab.policy.risk import Level, Risk
+from selab.policy.query.decide import Cause
+from selab.policy.query.risk import Level, Risk
 from selab.report.terminal import show_run
 from tests.unit.documents import DENIAL, document
 

@@ -12,7 +12,7 @@ import pytest
 
 from selab.guest import RUN_TIMEOUT, Completed
 from selab.project import BoxSource, Project, ProjectConfig, VmConfig
-from selab.vm import kvm, machine, provision
+from selab.vm import kvm, provision, virtual_machine
 from selab.vm.ssh import Address, pin_text
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv"
@@ -94,8 +94,8 @@ class Lab:
     project: Project
 
     @property
-    def machine(self) -> machine.Machine:
-        return machine.Machine(self.project)
+    def machine(self) -> virtual_machine.Machine:
+        return virtual_machine.Machine(self.project)
 
     def set_state(self, state: str) -> None:
         (self.here / "state").write_text(state)
@@ -116,7 +116,7 @@ class Lab:
     def up_before(self) -> None:
         """As after a first run: the VM is remembered with its host key."""
         self.set_state("running")
-        guest = self.machine.ensure(machine.Progress())
+        guest = self.machine.ensure(virtual_machine.Progress())
         assert isinstance(guest, FakeGuest)
         pin_text(self.machine.files.known_hosts, HOST_KEY)
         (self.here / "calls").unlink()
@@ -136,6 +136,6 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("PATH", f"{here / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("SELAB_CACHE", str(here / "cache"))
     monkeypatch.setattr(kvm, "probe", lambda kernel=None: kvm.Kvm(False, "the test says so"))
-    monkeypatch.setattr(machine.SshGuest, "connect", lambda address, **_: FakeGuest(address))
+    monkeypatch.setattr(virtual_machine.SshGuest, "connect", lambda address, **_: FakeGuest(address))
     config = ProjectConfig(vm=VmConfig(source=BoxSource(file=str(here / "own.box"))))
     return Lab(here, Project(root, config, root))

@@ -12,11 +12,11 @@ from threading import Event
 import pytest
 from filelock import FileLock, Timeout
 
-from selab import rootfs
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.guest import Completed
+from selab.images import rootfs
+from selab.images.rootfs import ImageSource
 from selab.progress import Progress
-from selab.rootfs import ImageSource
 from selab.vm.box import box_name, build, build_box, find_box, list_boxes, recipe, remove_box, store
 from selab.vm.box.recipe import Plan, Recipe
 

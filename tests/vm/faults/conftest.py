@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from selab.errors import SelabError
-from selab.experiment import Run
 from selab.history import History
 from selab.project import Project
-from selab.verdict import Verdict
-from selab.vm.machine import Machine
+from selab.run.experiment import Run
+from selab.run.verdict import Verdict
+from selab.vm.virtual_machine import Machine
 from tests.vm.faults import FULL
 
 BY_HAND_LIMIT = 600.0

@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from selab.errors import SelabError
-from selab.experiment import Run
-from selab.verdict import Verdict
+from selab.run.experiment import Run
+from selab.run.verdict import Verdict
 from tests.vm.faults import FULL
 
 pytestmark = pytest.mark.usefixtures("after_all")

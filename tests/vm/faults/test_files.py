@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from selab.cache import cache_dir
-from selab.experiment import Run
+from selab.host.cache import cache_dir
 from selab.project import Project
-from selab.verdict import Verdict
-from selab.vm.machine import Machine
+from selab.run.experiment import Run
+from selab.run.verdict import Verdict
+from selab.vm.virtual_machine import Machine
 from tests.vm.faults import FULL
 
 pytestmark = [pytest.mark.usefixtures("after_all"), pytest.mark.slow]

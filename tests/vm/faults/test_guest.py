@@ -9,9 +9,9 @@ from functools import partial
 import pytest
 
 from selab.errors import SelabError
-from selab.experiment import Run
-from selab.verdict import Verdict
-from selab.vm.machine import Machine
+from selab.run.experiment import Run
+from selab.run.verdict import Verdict
+from selab.vm.virtual_machine import Machine
 from tests.vm.faults import FULL
 
 pytestmark = pytest.mark.usefixtures("after_all")

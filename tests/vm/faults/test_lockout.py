@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from selab.experiment import Run
-from selab.lockout import LockedOut
-from selab.policy import guard
-from selab.policy.load import policy_state
+from selab.policy.guest import mode
+from selab.policy.guest.load import policy_state
 from selab.progress import Progress
 from selab.project import Project
-from selab.verdict import Verdict
-from selab.vm.machine import Machine
+from selab.run.experiment import Run
+from selab.run.recovery import LockedOut
+from selab.run.verdict import Verdict
+from selab.vm.virtual_machine import Machine
 
 Runner = Callable[..., Run]
 
@@ -41,7 +41,7 @@ CANDIDATES = {
 }
 KILLED = """
 import os, signal, sys
-from selab.vm.machine import Machine
+from selab.vm.virtual_machine import Machine
 Machine.try_login = Machine.rescue = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 from selab.__main__ import run
 sys.exit(run(sys.argv[1:]))
@@ -141,7 +141,7 @@ def test_the_guard_acts_when_the_host_dies(
     assert done.returncode == -9, done.stderr.decode()[-500:]
     with pytest.raises(Exception, match=r"guest|login"):
         machine.try_login()
-    deadline = time.monotonic() + guard.LIMIT + 30
+    deadline = time.monotonic() + mode.LIMIT + 30
     while True:
         try:
             machine.try_login()

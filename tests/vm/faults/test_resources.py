@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from selab.errors import SelabError
-from selab.experiment import Run
 from selab.project import Project
-from selab.verdict import Verdict
+from selab.run.experiment import Run
+from selab.run.verdict import Verdict
 from tests.vm.faults import FULL
 
 pytestmark = [pytest.mark.usefixtures("after_all"), pytest.mark.slow]

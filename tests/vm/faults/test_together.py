@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from selab.experiment import Run
-from selab.laboratory import Laboratory
+from selab.api import Laboratory
 from selab.progress import Progress
 from selab.project import Project, find_project
-from selab.verdict import Verdict
-from selab.vm.machine import Machine
+from selab.run.experiment import Run
+from selab.run.verdict import Verdict
+from selab.vm.virtual_machine import Machine
 from tests.vm.faults import FULL
 
 pytestmark = pytest.mark.usefixtures("after_all")

@@ -11,7 +11,7 @@ from selab.policy.base import BasePolicy
 from selab.policy.interfaces import interface_table, module_interfaces
 from selab.policy.lint import Finding, Severity, lint, view_of
 from selab.policy.lint.names import vocabulary
-from selab.policy.lint.view import text_of
+from selab.policy.lint.subject import text_of
 from selab.policy.module import PolicyModule
 from tests.unit.headers import write_headers
 

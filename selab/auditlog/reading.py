@@ -1,0 +1,161 @@
+"""What one record says: a decision of an access vector cache, a failure of SELinux without one, something else, or nothing readable.
+
+Sources: the kernel's security/selinux/avc.c (avc_audit_pre_callback, avc_audit_post_callback), security/lsm_audit.c
+(dump_common_audit_data), and libselinux's src/avc.c (avc_audit) for object managers.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from selab.auditlog.context import Context
+from selab.auditlog.denials import AvcDenial, SelinuxError
+from selab.auditlog.fields import parse_fields
+from selab.auditlog.names import DESCRIBING_TYPES, DETAIL_FIELDS
+from selab.auditlog.records import Record
+from selab.auditlog.selinux_error import ERROR_TYPES, read_error
+
+_DECISION = re.compile(r"avc:\s{1,8}(denied|granted)\s{1,8}(?:\{([^{}]*)\}|null\b)", re.ASCII)
+_SUBJECT = re.compile(
+    r"\sscontext=(\S+)\s+tcontext=(\S+)\s+tclass=([\w.-]+)(?:\s+permissive=([01])\b)?", re.ASCII
+)
+_MUST_BE_READ = ERROR_TYPES | {"AVC", "USER_AVC"}
+_MODES = {"0": False, "1": True, None: None}
+
+
+NOT_A_RECORD = "not an audit record"
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A record that is no denial and no failure of SELinux; `kind` is what it is. Empty for one that only describes its event."""
+
+    kind: str
+
+
+_FOREIGN = Ignored(NOT_A_RECORD)
+_NOTICE = Ignored("notice")
+
+
+def read_record(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxError | Ignored | None:
+    """What `record` says, with the rest of its `event` to complete it. None: it may be a denial, and cannot be read."""
+    kind = record.type
+    if kind == "AVC":
+        return _read_avc(record, event)
+    if kind == "USER_AVC":
+        return _read_user_avc(record, event)
+    if kind in ERROR_TYPES:
+        return read_error(record)
+    if not kind:
+        return None if record.partial else _FOREIGN
+    return _by_type(kind)
+
+
+@functools.lru_cache(maxsize=512)
+def ignored_kind(record_type: bytes) -> str | None:
+    """The kind of a record whose type alone says that it is ignored; empty where it describes its event; None where it must be read."""
+    reading = _by_type(record_type.decode("ascii"))
+    return None if reading is None else reading.kind
+
+
+@functools.lru_cache(maxsize=512)
+def _by_type(kind: str) -> Ignored | None:
+    if kind in _MUST_BE_READ:
+        return None
+    if kind in DESCRIBING_TYPES:
+        return Ignored("")
+    return Ignored("apparmor" if kind.startswith("APPARMOR") else kind)
+
+
+def _read_avc(record: Record, event: Sequence[Record]) -> AvcDenial | Ignored | None:
+    if "avc:" in record.text:
+        return _decision(record, event)
+    if "apparmor=" in record.text:
+        return Ignored("apparmor")
+    return Ignored(f"lsm {record.fields['lsm']}"[:40]) if "lsm" in record.fields else None
+
+
+def _read_user_avc(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxError | Ignored | None:
+    """Object managers use this type for notices and for their own errors as well (libselinux: src/avc_internal.c)."""
+    if re.search(r"avc:\s+(?:received|op=)", record.text):
+        return _NOTICE
+    if re.search(r"avc:\s+(?:denied|granted)", record.text) or record.partial:
+        return _decision(record, event)
+    return read_error(record)
+
+
+def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
+    """The contexts are looked for from the end: the kernel and libselinux write them after everything that a process may choose."""
+    text = record.text
+    decision = _DECISION.search(text)
+    place = text.rfind(" scontext=")
+    subject = _SUBJECT.match(text, place) if place >= 0 else None
+    if (
+        decision is None
+        or subject is None
+        or place < decision.end()
+        or (record.partial and subject[4] is None)
+    ):
+        return None
+    try:
+        source, target = Context.parse(subject[1]), Context.parse(subject[2])
+    except ValueError:
+        return None
+    fields = parse_fields(text[decision.end() : place], record.type, record.interpreted)
+    tail = (
+        parse_fields(text[subject.end() :], record.type, record.interpreted)
+        if len(text) > subject.end()
+        else {}
+    )
+    userspace = record.type == "USER_AVC"
+    call = _sibling(event, "SYSCALL") if len(event) > 1 else {}
+    return AvcDenial(
+        source=source,
+        target=target,
+        tclass=subject[3],
+        permissions=tuple((decision[2] or "null").split()),
+        permissive=_MODES[subject[4]],
+        comm=fields.get("comm", "") or call.get("comm", ""),
+        path=_path(fields, event),
+        pid=_number(fields.get("spid", "") if userspace else fields.get("pid", "") or call.get("pid", "")),
+        exe=tail.get("exe", "") if userspace else call.get("exe", ""),
+        detail=" ".join(f"{name}={value}" for name, value in fields.items() if name in DETAIL_FIELDS),
+        granted=decision[1] == "granted",
+        serial=record.serial,
+        time=record.time,
+        userspace=userspace,
+        raw_source=tail.get("srawcon", ""),
+        raw_target=tail.get("trawcon", ""),
+    )
+
+
+def _sibling(event: Sequence[Record], kind: str) -> Mapping[str, str]:
+    return next((record.fields for record in event if record.type == kind), {})
+
+
+def _path(fields: Mapping[str, str], event: Sequence[Record]) -> str:
+    """A PATH record is the denial's object only where it has the same inode: an event has several, also for directories on the way."""
+    if fields.get("path"):
+        return fields["path"]
+    for record in event if len(event) > 1 else ():
+        if record.type == "AVC_PATH":
+            return record.fields.get("path", "")
+        if record.type == "PATH" and fields.get("ino") and record.fields.get("inode") == fields["ino"]:
+            return _absolute(record.fields.get("name", ""), event) or fields.get("name", "")
+    return fields.get("name", "")
+
+
+def _absolute(name: str, event: Sequence[Record]) -> str:
+    if not name or name == "(null)":
+        return ""
+    if name.startswith("/"):
+        return name
+    directory = _sibling(event, "CWD").get("cwd", "")
+    return f"{directory.rstrip('/')}/{name}" if directory.startswith("/") else name
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None

@@ -1,0 +1,188 @@
+"""A whole log in one value: its unique denials, what else SELinux reported, and what was passed over."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from selab.auditlog.denials import AvcDenial, Denial, Row, Rows, SelinuxError
+from selab.auditlog.events import event_of
+from selab.auditlog.lines import Group, RawLine, assemble
+from selab.auditlog.reading import ignored_kind
+from selab.auditlog.records import Record
+
+MAX_EXAMPLES = 5
+EXAMPLE_LENGTH = 400
+MAX_KINDS = 256
+"""Names of ignored kinds to tell apart: a hostile log can invent any number."""
+MAX_KNOWN = 8192
+"""Variants of denials to know at a time: some MB."""
+
+_DENIED = b"avc:  denied  { "
+_CONTEXT = rb"[!-9;-~]+:[!-9;-~]+:([!-9;-~]+)(?::[!-~]+)?"
+_TYPES = re.compile(
+    rb" scontext=" + _CONTEXT + rb" tcontext=" + _CONTEXT + rb" (tclass=[^\n]*\n?)\Z", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`records`: denial records seen (AVC and USER_AVC); `events`: the events they belong to; `denials`: one row per source type, target
+    type and class; `selinux_err`: each distinct failure with how often it came; `ignored`: other records by kind; `unparsed`: records that
+    may be denials and could not be read, with the first `unparsed_examples`."""
+
+    records: int
+    events: int
+    denials: tuple[Denial, ...]
+    selinux_err: tuple[tuple[SelinuxError, int], ...]
+    ignored: dict[str, int]
+    unparsed: int
+    unparsed_examples: tuple[str, ...]
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "records": self.records,
+            "events": self.events,
+            "denials": [denial.to_json() for denial in self.denials],
+            "selinux_err": [{**error.to_json(), "count": count} for error, count in self.selinux_err],
+            "ignored": self.ignored,
+            "unparsed": {"count": self.unparsed, "examples": list(self.unparsed_examples)},
+        }
+
+
+class _Collector:
+    """Takes events. One whose records only repeat what was read before is counted, not read again."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        self.records = self.events = self.unparsed = 0
+        self.errors: Counter[SelinuxError] = Counter()
+        self.ignored: Counter[str] = Counter()
+        self.examples: list[str] = []
+        self.known: dict[tuple[bytes, ...], Row] = {}
+
+    def add(self, group: Group) -> None:
+        if len(group) == 1 and self._add_lone(group[0]):
+            return
+        repeated = self._repeated(group)
+        if repeated is None:
+            self._read(group)
+            return
+        rows, kinds = repeated
+        for row, serial in rows:
+            row.repeat(int(serial))
+        self.records += len(rows)
+        self.events += bool(rows)
+        for kind in kinds:
+            self._ignore(kind)
+
+    def _add_lone(self, piece: RawLine | Record) -> bool:
+        """Count a denial that is all of its event, the most frequent case, where it is known; False where it is anything else."""
+        if (
+            isinstance(piece, Record)
+            or piece[0] != b"AVC"
+            or (row := self._known_row(piece[2], piece[3])) is None
+        ):
+            return False
+        row.repeat(int(piece[1]))
+        self.records += 1
+        self.events += 1
+        return True
+
+    def _repeated(self, group: Group) -> tuple[list[tuple[Row, bytes]], list[str]] | None:
+        """The rows that an event's denials repeat, and the kinds of its other records; None where the event has to be read."""
+        rows: list[tuple[Row, bytes]] = []
+        kinds: list[str] = []
+        for piece in group:
+            if isinstance(piece, Record):
+                return None
+            kind, serial, line, start = piece
+            if kind == b"AVC":
+                row = self._known_row(line, start)
+                if row is None:
+                    return None
+                rows.append((row, serial))
+                continue
+            ignored = ignored_kind(kind)
+            if ignored is None:
+                return None
+            if ignored:
+                kinds.append(ignored)
+        return rows, kinds
+
+    def _known_row(self, line: bytes, start: int) -> Row | None:
+        """The row of a settled denial whatever its levels, of any other only where all of its contexts were seen before."""
+        permissions, subject = _decisive(line, start)
+        row = self.known.get(_without_levels(permissions, subject))
+        return row if row is not None and row.is_settled else self.known.get((permissions, subject))
+
+    def _read(self, group: Group) -> None:
+        event = event_of(group)
+        denials = event.denials()
+        self.records += len(denials)
+        self.events += bool(denials)
+        for piece, reading in zip(group, event.readings, strict=True):
+            if isinstance(reading, AvcDenial) and not reading.granted:
+                self._remember(piece, self.rows.add(reading))
+        self.errors.update(event.selinux_errors())
+        for kind in event.ignored():
+            self._ignore(kind)
+        for record in event.unparsed():
+            self.unparsed += 1
+            if len(self.examples) < MAX_EXAMPLES:
+                self.examples.append(record.format().decode("utf-8")[:EXAMPLE_LENGTH])
+
+    def _ignore(self, kind: str) -> None:
+        self.ignored[kind if kind in self.ignored or len(self.ignored) < MAX_KINDS else "other"] += 1
+
+    def _remember(self, piece: RawLine | Record, row: Row) -> None:
+        """From now on such a line is known, whatever process, path or time it names; in a settled row, whatever users, roles and levels."""
+        if isinstance(piece, Record):
+            return
+        _, _, line, start = piece
+        permissions, subject = _decisive(line, start)
+        if not line.startswith(_DENIED, start) or permissions.count(b"{") != 1:
+            return
+        if len(self.known) >= MAX_KNOWN:
+            self.known.clear()
+        general = _without_levels(permissions, subject)
+        if general:
+            self.known[general] = row
+        if not row.is_settled or not general:
+            self.known[(permissions, subject)] = row
+
+
+def _decisive(line: bytes, start: int) -> tuple[bytes, bytes]:
+    """All of a denial that decides what it is: the permissions before, and the contexts, class and mode after what the process chose."""
+    return line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
+
+
+def _without_levels(permissions: bytes, subject: bytes) -> tuple[bytes, ...]:
+    """The same without users, roles and levels; empty, which no row is known by, where the contexts are not as the kernel writes them."""
+    types = _types(subject)
+    return (permissions, *types) if types else ()
+
+
+@functools.lru_cache(maxsize=4096)
+def _types(subject: bytes) -> tuple[bytes, ...]:
+    found = _TYPES.match(subject)
+    return found.groups() if found else ()
+
+
+def summarise(lines: Iterable[bytes]) -> Summary:
+    """Read a log of any form. Memory grows with the number of unique rows only."""
+    found = _Collector()
+    for group in assemble(lines):
+        found.add(group)
+    return Summary(
+        records=found.records,
+        events=found.events,
+        denials=found.rows.denials(),
+        selinux_err=tuple(found.errors.items()),
+        ignored=dict(sorted(found.ignored.items())),
+        unparsed=found.unparsed,
+        unparsed_examples=tuple(found.examples),
+    )

@@ -1,0 +1,216 @@
+"""What is there, what is missing, and what selab will do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from selab.auditlog.windows import audit_status
+from selab.container.runtime import Runtime, runtimes
+from selab.errors import SelabError
+from selab.guest import Guest
+from selab.host.cache import cache_dir
+from selab.policy.base import survey
+from selab.policy.guest.load import policy_state
+from selab.policy.toolchain import TOOLS, missing_on_host
+from selab.progress import Progress
+from selab.project import Project
+from selab.vm import kvm, libvirt
+from selab.vm.provider import ARCHITECTURES, default_provider
+from selab.vm.provider import TOOLS as TOOLS_OF_PROVIDERS
+from selab.vm.select import UNREACHABLE, AnyMachine, machine_of
+
+DISK_NEEDED = 8
+"""GiB: the box, Vagrant's copy of it, libvirt's copy, and what the guest writes."""
+
+
+class State(StrEnum):
+    """`NOTE`: selab works without it, in another way; `BAD`: it does not."""
+
+    OK = "ok"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `remedy` says what selab or the user will do where it is not as it should be."""
+
+    subject: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def examine(project: Project, progress: Progress | None = None) -> Iterator[Finding]:
+    """Look at everything, the host first; changes nothing, starts no VM. No step of `progress` is open while a finding is handed out."""
+    shown = progress or Progress()
+    machine = machine_of(project)
+    yield Finding("host", State.OK, f"{platform.system()} {platform.release()} {platform.machine()}")
+    yield _policy_tools()
+    if not machine.borrowed:
+        yield from _virtualisation(project.config.vm.provider, shown)
+        yield from _resources(project)
+    yield from _vm(machine, shown)
+
+
+def _policy_tools() -> Finding:
+    lacking = missing_on_host()
+    if lacking:
+        return Finding(
+            "policy tools",
+            State.NOTE,
+            f"missing: {' '.join(lacking)}",
+            "Policy is compiled in the guest, which takes longer.",
+        )
+    return Finding("policy tools", State.OK, f"{' '.join(TOOLS)}: policy is compiled on this machine")
+
+
+def _virtualisation(wanted: str, progress: Progress) -> Iterator[Finding]:
+    provider = default_provider() if wanted == "auto" else wanted
+    if platform.machine() not in ARCHITECTURES:
+        remedy = "Use a machine of your own: `box: host`, see docs/hosts.md."
+        yield Finding("processor", State.BAD, f"{platform.machine()}, and the boxes are for x86_64", remedy)
+    missing = [package for tool, package in TOOLS_OF_PROVIDERS[provider].items() if not shutil.which(tool)]
+    yield (
+        Finding(
+            "VM tools",
+            State.BAD,
+            f"missing: {' '.join(missing)}",
+            "Run `script/setup`, or install these packages.",
+        )
+        if missing
+        else Finding("VM tools", State.OK, " ".join(TOOLS_OF_PROVIDERS[provider]))
+    )
+    if provider == "libvirt":
+        yield from _libvirt_and_kvm(progress)
+
+
+def _libvirt_and_kvm(progress: Progress) -> Iterator[Finding]:
+    with progress.step("Looking whether KVM works"):
+        probe = kvm.probe()
+    yield (
+        Finding("KVM", State.OK, probe.reason)
+        if probe.works
+        else Finding(
+            "KVM", State.NOTE, probe.reason, "The VM's processor is emulated: about ten times slower."
+        )
+    )
+    with progress.step("Asking libvirt"):
+        found = _libvirt()
+    yield found
+
+
+def _libvirt() -> Finding:
+    answer = libvirt.virsh("uri")
+    if answer.returncode == 0:
+        return Finding("libvirt", State.OK, answer.stdout.strip())
+    if answer.returncode == 127:
+        return Finding("libvirt", State.BAD, "virsh is not installed", libvirt.INSTALL)
+    return Finding(
+        "libvirt", State.NOTE, f"{libvirt.uri()} does not answer", "selab starts it where no systemd does."
+    )
+
+
+def _resources(project: Project) -> Iterator[Finding]:
+    for what, path in (("cache", cache_dir()), ("project", project.root)):
+        free = shutil.disk_usage(path).free >> 30
+        state = State.OK if free >= DISK_NEEDED else State.BAD
+        yield Finding(
+            f"disk ({what})",
+            state,
+            f"{free} GiB free in {path}",
+            "" if state is State.OK else f"{DISK_NEEDED} GiB are needed.",
+        )
+    yield from _memory(project.config.vm.memory)
+    cpus = os.cpu_count() or 1
+    yield Finding(
+        "processors",
+        State.OK if cpus >= project.config.vm.cpus else State.NOTE,
+        f"{cpus}; the VM gets {project.config.vm.cpus}",
+    )
+
+
+def _memory(wanted: int) -> Iterator[Finding]:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+    except (AttributeError, ValueError):  # a system that does not say
+        return
+    enough = total > wanted + 512
+    remedy = "" if enough else "Set `vm: {memory: ...}` in selab.yaml."
+    yield Finding(
+        "memory", State.OK if enough else State.BAD, f"{total} MiB, of which the VM gets {wanted}", remedy
+    )
+
+
+def _vm(machine: AnyMachine, progress: Progress) -> Iterator[Finding]:
+    try:
+        with progress.step("Asking how the VM is"):
+            state = machine.status()
+    except SelabError as error:
+        yield Finding("VM", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
+        return
+    if state == UNREACHABLE:
+        yield Finding("VM", State.BAD, "the machine of `box: host` does not answer", "`ssh` to it says why.")
+        return
+    if state != "running":
+        remedy = "`selab run` makes one." if state == "not_created" else "`selab run` wakes it."
+        yield Finding("VM", State.NOTE, state, remedy)
+        return
+    yield Finding("VM", State.OK, "running")
+    try:
+        with progress.step("Looking into the guest"), machine.connect() as guest:
+            found = list(guest_findings(guest))
+        yield from found
+    except SelabError as error:
+        yield Finding("guest", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
+
+
+def guest_findings(guest: Guest) -> Iterator[Finding]:
+    """What a run needs of the guest itself."""
+    yield _asked("SELinux", lambda: "enforcing" if policy_state().of(guest).enforcing else "permissive")
+    yield _asked(
+        "base policy",
+        lambda: "{0.selinux_type}, {0.fingerprint:.16}, version {0.policyvers}".format(survey().of(guest)),
+    )
+    yield _asked(
+        "audit",
+        lambda: (
+            f"auditd is process {(status := audit_status(guest)).pid}, {status.lost} records lost since boot"
+        ),
+    )
+    there = [runtime for runtime in runtimes().values() if runtime.is_in(guest)]
+    yield from (_runtime(guest, runtime) for runtime in there)
+    if not there:
+        yield Finding(
+            "containers",
+            State.BAD,
+            f"none of {', '.join(runtimes())} is installed",
+            "Install one of them in the guest.",
+        )
+
+
+def _runtime(guest: Guest, runtime: Runtime) -> Finding:
+    try:
+        labels = runtime.sets_labels(guest)
+    except SelabError as error:
+        remedy = (
+            f"`selab vm ssh -- systemctl status {runtime.service}`"
+            if runtime.service
+            else "`selab vm ssh` shows why."
+        )
+        return Finding(runtime.title, State.BAD, error.detail or error.what, remedy)
+    if labels:
+        return Finding(runtime.title, State.OK, "sets SELinux labels")
+    return Finding(runtime.title, State.BAD, "ignores labels", runtime.unlabelled)
+
+
+def _asked(subject: str, ask: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, State.OK, ask())
+    except SelabError as error:
+        return Finding(subject, State.BAD, f"{error.what} {error.detail}".strip(), error.hint)

@@ -1,0 +1,1 @@
+"""This machine: its commands, files, cache and locks."""

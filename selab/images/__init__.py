@@ -1,0 +1,1 @@
+"""Root file systems, and the images that are made from them."""

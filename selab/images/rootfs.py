@@ -1,0 +1,432 @@
+"""Root file systems as tar, made from Debian packages on this machine with mmdebstrap: the box's own and those of container images."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from selab.errors import CommandFailed, InputError, SelabError
+from selab.host.cache import alone
+from selab.host.local import Host
+from selab.progress import Progress, log
+from selab.project import inside
+
+VERSION = 2
+"""Part of every digest of what is built here: raise it when the same input gives another result."""
+MIRROR = "http://deb.debian.org/debian"
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+BUILD_TIMEOUT = 3600.0
+"""Seconds for mmdebstrap: two to four minutes for the box on two cores with a near mirror."""
+REMOVE_TIMEOUT = 300.0
+EXCLUDED = (
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/info/*",
+    "/usr/share/locale/*",
+    "/usr/share/lintian/*",
+)
+"""What dpkg leaves out of every root file system."""
+TOOLS = {"mmdebstrap": "mmdebstrap", "tar": "tar"}
+USER_TOOLS = {"unshare": "util-linux", "newuidmap": "uidmap", "newgidmap": "uidmap"}
+"""What a plain user needs besides: programs, and the Debian package of each."""
+SYSTEM_PATH = "/usr/sbin:/sbin"
+"""Where a plain user's PATH does not look although mke2fs and debugfs are there."""
+APT_OPTIONS = re.compile(r'^(Acquire::(?:http|https|Retries|Check-Valid-Until|Check-Date)(?:::\S+)?) ".+";$')
+SETUP = "/selab-setup"
+"""Where the setup script lies in a root file system while it runs."""
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+"""A package's name (Debian Policy 5.6.7). apt takes much else besides: files, whose scripts would run here, and patterns."""
+CHANGES = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "USER", "WORKDIR", "VOLUME")
+"""The instructions of a Dockerfile that `docker import --change` takes."""
+
+
+def tool(name: str) -> str:
+    """The program's path, also where a plain user's PATH does not lead; the bare name where it is missing."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}") or name
+
+
+def missing_tools(tools: Mapping[str, str]) -> list[str]:
+    """The Debian packages that bring the `tools` (program: package) that this machine lacks."""
+    return sorted({package for name, package in tools.items() if not Path(tool(name)).is_absolute()})
+
+
+def can_build_images() -> bool:
+    """Whether this machine can make root file systems."""
+    return not _obstacle({})
+
+
+def require(tools: Mapping[str, str]) -> None:
+    """Raise SelabError unless this machine can make root file systems and has the `tools` besides."""
+    if obstacle := _obstacle(tools):
+        raise obstacle
+
+
+def _obstacle(tools: Mapping[str, str]) -> SelabError | None:
+    plain = os.geteuid() != 0
+    packages = missing_tools({**TOOLS, **(USER_TOOLS if plain else {}), **tools})
+    if not KEYRING.exists():
+        packages.append("debian-archive-keyring")
+    if packages:
+        install = f"apt-get install {' '.join(packages)}"
+        return SelabError(
+            "This machine cannot build from packages yet.",
+            f"Missing: {', '.join(packages)}.",
+            f"Run as root: {install}",
+        )
+    if plain and not all(_has_subordinates(Path(path)) for path in ("/etc/subuid", "/etc/subgid")):
+        user = getpass.getuser()
+        advice = f"Run as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}"
+        return SelabError(
+            "Building without root needs subordinate user ids.",
+            f"/etc/subuid or /etc/subgid has none for {user}.",
+            advice,
+        )
+    return None
+
+
+def _has_subordinates(path: Path) -> bool:
+    """Whether subuid(5) or subgid(5) gives this user 65536 ids or more."""
+    try:
+        entries = [line.split(":") for line in path.read_text().splitlines()]
+    except OSError:
+        return False
+    mine = {getpass.getuser(), str(os.getuid())}
+    return any(
+        len(entry) == 3 and entry[0] in mine and entry[2].isdigit() and int(entry[2]) >= 65536
+        for entry in entries
+    )
+
+
+def as_root(argv: Sequence[str]) -> list[str]:
+    """`argv`, run as root: as it is where we are, and otherwise in a user namespace that maps us to root and our subordinate ids to the
+    other users."""
+    return list(argv) if os.geteuid() == 0 else ["unshare", "--map-root-user", "--map-auto", *argv]
+
+
+def find_mirror(etc_apt: Path = Path("/etc/apt")) -> str:
+    """The Debian archive that this machine's apt uses (sources.list(5), both forms), or Debian's own."""
+    lists = [etc_apt / "sources.list", *sorted((etc_apt / "sources.list.d").glob("*"))]
+    for path in lists:
+        if path.suffix not in (".list", ".sources") or not path.is_file():
+            continue
+        text = path.read_text(errors="replace")
+        for uri, components in _deb822(text) if path.suffix == ".sources" else _one_line(text):
+            if "main" in components and re.fullmatch(r"(https?|file|copy):/.*/debian/?", uri):
+                return uri.rstrip("/")
+    return MIRROR
+
+
+def _one_line(text: str) -> Iterable[tuple[str, list[str]]]:
+    for line in text.splitlines():
+        words = re.sub(r"\[[^]]*\]", " ", line.partition("#")[0]).split()
+        if len(words) >= 4 and words[0] == "deb":
+            yield words[1], words[3:]
+
+
+def _deb822(text: str) -> Iterable[tuple[str, list[str]]]:
+    lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for stanza in re.split(r"\n\s*\n", lines):
+        unfolded = re.sub(r"\n[ \t]+", " ", stanza)
+        fields = {
+            key.strip().lower(): value.split()
+            for key, colon, value in (one.partition(":") for one in unfolded.splitlines())
+            if colon
+        }
+        if "deb" in fields.get("types", []) and fields.get("enabled", ["yes"])[0].lower() not in (
+            "no",
+            "false",
+        ):
+            yield from ((uri, fields.get("components", [])) for uri in fields.get("uris", []))
+
+
+def apt_options() -> list[str]:
+    """How this machine's apt fetches (proxy, retries, whether it checks dates), as lines of apt.conf(5)."""
+    dump = Host().run(["apt-config", "dump"]).text
+    return [line for line in dump.splitlines() if APT_OPTIONS.match(line)]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file to put into a root file system: absolute `path`, octal `mode`; owned by root."""
+
+    path: str
+    data: bytes
+    mode: int = 0o644
+
+
+@dataclass(frozen=True)
+class Rootfs:
+    """What a root file system is made of. `variant` is mmdebstrap's; `early` files are there before the packages, `files` after them
+    (and win over the packages' own); then the shell script `setup` runs inside, as root. All these are selab's own.
+
+    `overlay` is a user's: it is put into the finished tar, so that nothing on this machine executes it, reads it as its configuration
+    (apt does that with what lies in the root file system) or follows the packages' links with it.
+    """
+
+    suite: str
+    variant: str
+    packages: tuple[str, ...]
+    early: tuple[Entry, ...] = ()
+    files: tuple[Entry, ...] = ()
+    setup: str = ""
+    overlay: tuple[Entry, ...] = ()
+
+
+def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
+    """Make the root file system as the tar `out`, whole or not at all; another thread may end it by `stop`. Raises SelabError."""
+    require({})
+    for left in out.parent.glob(f".half-*-{out.name}"):
+        left.unlink()
+    # A name of our own: what a killed selab started may be writing still.
+    half = out.with_name(f".half-{os.getpid()}-{out.name}")
+    with _workplace() as work:
+        for name, entries in (
+            ("early", rootfs.early),
+            ("files", (*rootfs.files, Entry(SETUP, rootfs.setup.encode()))),
+        ):
+            _pack(work / f"{name}.tar", entries)
+            (work / f"{name}.tar").chmod(0o644)
+        try:
+            _mmdebstrap(_command(rootfs, work, half), work, stop or Event())
+            if rootfs.overlay:
+                _lay_over(half, rootfs.overlay)
+            half.chmod(0o644)
+            half.replace(out)
+        finally:
+            half.unlink(missing_ok=True)
+
+
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """A directory for mmdebstrap to work in, removed whatever happens. Not in /tmp, which may be in memory and too small."""
+    work = Path(tempfile.mkdtemp(prefix="selab-", dir=os.environ.get("TMPDIR", "/var/tmp")))
+    work.chmod(0o755)
+    try:
+        yield work
+    finally:
+        remove = as_root(["rm", "-rf", "--one-file-system", str(work)])
+        if not Host().run(remove, timeout=REMOVE_TIMEOUT).ok:  # whoever was killed may have written until now
+            Host().run(remove, timeout=REMOVE_TIMEOUT)
+
+
+def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
+    # What it starts and mounts is to go when it goes, however it ends; in its mode `unshare` it sees to that itself.
+    mode, apart = (
+        ("root", ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"])
+        if os.geteuid() == 0
+        else ("unshare", [])
+    )
+    excluded = [f"--dpkgopt=path-exclude={path}" for path in EXCLUDED]
+    options = [f"--aptopt={line}" for line in apt_options()]
+    hooks = [
+        f"--essential-hook=tar-in {shlex.quote(str(work / 'early.tar'))} /",
+        f"--customize-hook=tar-in {shlex.quote(str(work / 'files.tar'))} /",
+        f'--customize-hook=chroot "$1" sh -e {SETUP}',
+        # What fetches packages here, a proxy's password included, is this machine's and stays here.
+        f'--customize-hook=rm -f "$1{SETUP}" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
+    ]
+    return [
+        *apart, "mmdebstrap", f"--mode={mode}", f"--variant={rootfs.variant}", "--format=tar", f"--keyring={KEYRING}",
+        "--dpkgopt=force-unsafe-io", *excluded, *options, f"--include={','.join(rootfs.packages)}", *hooks,
+        rootfs.suite, str(out), find_mirror(),
+    ]  # fmt: skip
+
+
+def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
+    """Run mmdebstrap in a process group of its own, since when it fails it ends its whole group, which would be selab."""
+    log.debug("host: %s", command)
+    said, where, begun = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
+    with said.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=where,
+            cwd="/",
+            start_new_session=True,
+        )
+        try:
+            while process.poll() is None:
+                if stop.wait(0.2) or time.monotonic() - begun > BUILD_TIMEOUT:
+                    raise SelabError(
+                        "Making a root file system from packages was ended.",
+                        f"After {time.monotonic() - begun:.0f} seconds.",
+                    )
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    if process.returncode:
+        text = said.read_text(errors="replace")
+        log.debug("mmdebstrap: %s", text)
+        why = next((line for line in text.splitlines() if line.startswith(("E:", "Err:"))), text)
+        hint = "Look whether the package mirror can be reached; the whole output is in selab's log."
+        raise CommandFailed(
+            "The root file system could not be made from packages.",
+            ["mmdebstrap"],
+            process.returncode,
+            why,
+            hint,
+        )
+
+
+def _pack(path: Path, entries: Sequence[Entry]) -> None:
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+        for entry in entries:
+            _put(tar, entry)
+
+
+def _put(tar: tarfile.TarFile, entry: Entry) -> None:
+    info = tarfile.TarInfo(entry.path.lstrip("/"))
+    info.size, info.mode = len(entry.data), entry.mode
+    info.uname = info.gname = "root"
+    tar.addfile(info, io.BytesIO(entry.data))
+
+
+def _lay_over(path: Path, entries: Sequence[Entry]) -> None:
+    """Put `entries` into the tar `path`, each in the place of the member of its name where there is one, or else at the end: Docker refuses
+    a tar that has a path twice."""
+    left, laid = (
+        {entry.path.strip("/"): entry for entry in entries},
+        path.with_name(path.name.replace(".half-", ".half-laid-", 1)),
+    )
+    try:
+        with tarfile.open(path) as old, tarfile.open(laid, "w", format=tarfile.PAX_FORMAT) as new:
+            for member in old:
+                if entry := left.pop(os.path.normpath(member.name), None):
+                    _put(new, entry)
+                else:
+                    new.addfile(member, old.extractfile(member) if member.isreg() else None)
+            for entry in left.values():
+                _put(new, entry)
+        laid.replace(path)
+    finally:
+        laid.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """A directory below images/: `packages`, a `Dockerfile`, and `files/`.
+
+    `changes` are the Dockerfile's lines that say how the image runs, for `docker import --change`. `digest` (sha256, hex) changes with
+    every file of the directory and with how tars are built.
+    """
+
+    name: str
+    directory: Path
+    suite: str
+    packages: tuple[str, ...]
+    files: tuple[Entry, ...]
+    changes: tuple[str, ...]
+    digest: str
+
+    @property
+    def tar_name(self) -> str:
+        """What its file system is called, in the cache and in a box."""
+        return f"{self.name}-{self.digest[:12]}.tar"
+
+
+def read_image(directory: Path) -> ImageSource:
+    """The image that `directory` describes. Raises InputError."""
+    whose = f"The image '{directory.name}'"
+    try:
+        packages = tuple(inside(directory, directory / "packages", whose).read_text().split())
+        dockerfile = inside(directory, directory / "Dockerfile", whose).read_text()
+        files = tuple(_tree(inside(directory, directory / "files", whose)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"The image '{directory.name}' cannot be read.",
+            str(error),
+            "An image has a Dockerfile and a list `packages`.",
+        ) from error
+    if strange := [name for name in packages if not PACKAGE.fullmatch(name)]:
+        raise InputError(
+            f"'{strange[0][:80]}' is not the name of a package.",
+            str(directory / "packages"),
+            "Write one name a line.",
+        )
+    suite, changes = read_dockerfile(dockerfile)
+    listed = [(entry.path, entry.mode, hashlib.sha256(entry.data).hexdigest()) for entry in files]
+    everything = json.dumps([VERSION, directory.name, dockerfile, packages, listed])
+    return ImageSource(
+        directory.name,
+        directory,
+        suite,
+        packages,
+        files,
+        changes,
+        hashlib.sha256(everything.encode()).hexdigest(),
+    )
+
+
+def read_dockerfile(text: str) -> tuple[str, tuple[str, ...]]:
+    """The Debian suite that the Dockerfile starts from, and its lines that say how the image runs."""
+    kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    lines = [line.strip() for line in re.sub(r"[ \t]*\\[ \t]*\n[ \t]*", " ", kept).splitlines()]
+    words = [(line.partition(" ")[0].upper(), line.partition(" ")[2]) for line in lines if line]
+    suites = [
+        found.group(1)
+        for word, rest in words
+        if word == "FROM" and (found := re.match(r"debian:([a-z]+)(-slim)?( |$)", rest))
+    ]
+    if len(suites) != 1:
+        raise InputError(
+            "An image of selab starts FROM one debian:SUITE.",
+            "Its Dockerfile does not.",
+            "Write `FROM debian:trixie-slim`.",
+        )
+    return suites[0], tuple(f"{word} {rest}" for word, rest in words if word in CHANGES)
+
+
+def _tree(root: Path) -> Iterable[Entry]:
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            yield Entry(f"/{path.relative_to(root)}", path.read_bytes(), mode)
+
+
+def image_tar(source: ImageSource, cache: Path, progress: Progress, stop: Event | None = None) -> Path:
+    """The image's file system as a tar in `cache`, made where it is not there yet."""
+    tar = cache / "images" / source.tar_name
+    if not _is_whole(tar):
+        tar.parent.mkdir(parents=True, exist_ok=True)
+        build_image_tar(source, tar, progress, stop)
+    return tar
+
+
+def _is_whole(tar: Path) -> bool:
+    """Whether the file ends as a tar does: with two blocks of zeros."""
+    try:
+        with tar.open("rb") as file:
+            file.seek(-2 * tarfile.BLOCKSIZE, os.SEEK_END)
+            return file.read() == bytes(2 * tarfile.BLOCKSIZE)
+    except OSError:
+        return False
+
+
+def build_image_tar(source: ImageSource, out: Path, progress: Progress, stop: Event | None = None) -> None:
+    """Have the image's file system as the tar `out`, for `docker import`, as `build_tar` does; several may ask at once."""
+    lock = alone(
+        out.with_name(f".{out.name}.lock"), BUILD_TIMEOUT, f"making the image {source.name}", progress
+    )
+    with progress.step(f"Making the image {source.name} from packages"), lock:
+        if not _is_whole(out):
+            out.unlink(missing_ok=True)
+            build_tar(Rootfs(source.suite, "essential", source.packages, overlay=source.files), out, stop)

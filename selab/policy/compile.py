@@ -1,0 +1,275 @@
+"""Compile a candidate with the distribution's own Makefile, and link it with the base policy into a kernel policy."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from selab.errors import InputError, SelabError
+from selab.guest import Completed
+from selab.policy.base import BasePolicy
+from selab.policy.language.headers import headings
+from selab.policy.language.te import Call, items, tokens
+from selab.policy.module import PolicyModule
+from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
+
+COMPILE_TIMEOUT = 300.0
+"""Seconds for `make`: under one natively, five in an emulated guest; loops in macros never end."""
+LINK_TIMEOUT = 600.0
+"""Seconds for secilc: two natively, twenty times that in an emulated guest, three times that for a whole store."""
+RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
+"""CIL statements that need what the flat base has lost."""
+
+# What a full disk has cut off on the way is not believed the next time: make goes by the time of a file only, and not all of these programs
+# look whether their last bytes were written. So a result comes through a pipe where it can.
+_COMPILE = r"""
+cd "$1" || exit 3
+rm -f "$2.pp"
+[ ! -e tmp/all_interfaces.conf ] || [ "$(tail -n 1 tmp/all_interfaces.conf)" = divert ] || rm -f tmp/all_interfaces.conf
+make -f "$3/include/Makefile" HEADERDIR="$3/include" NAME="$4" AWK=awk M4="$6" "$2.pp" >&2 ||
+  { rm -f "tmp/$2.mod" "tmp/$2.mod.fc"; exit 1; }
+exec "$5" "$2.pp"
+"""
+# Removes the sources of modules that are no longer compiled there.
+_CLEAR = r"""
+cd "$1" 2>/dev/null || exit 0
+shift
+for file in *.te *.fc *.if; do
+  case " $* " in *" $file "*) ;; *) rm -f "$file" ;; esac
+done
+"""
+_ERROR = re.compile(
+    r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s+'?(?P<message>.*?)'? at token '(?P<token>[^']*)'",
+    re.MULTILINE,
+)
+_OTHER_ERROR = re.compile(
+    r"^(?:.*?/)?(?P<file>[\w.-]+\.(?:te|if|fc)):(?P<line>\d+): *(?:ERROR:? *)?(?P<message>.+)$", re.MULTILINE
+)
+_TYPE = re.compile(r"^\s*\((?:type|typealias) ([^()\s]+)\)", re.MULTILINE)
+_INTERFACE = re.compile(r"^\s*(?:interface|template|define)\(`([\w]+)'", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class CompiledModule:
+    """A candidate as CIL, with its file contexts in it. `types` are those it declares."""
+
+    name: str
+    cil: str
+    types: frozenset[str]
+
+
+@dataclass(frozen=True)
+class KernelPolicy:
+    """A linked policy. `digest` identifies what went into it; `slow_because` says why the flat base could not serve, if so."""
+
+    binary: bytes
+    digest: str
+    slow_because: str = ""
+
+
+def compile_module(
+    module: PolicyModule, base: BasePolicy, tools: Toolchain, beside: Sequence[PolicyModule] = ()
+) -> CompiledModule:
+    """Compile `module`; `beside` are modules whose interfaces it may call. Raises InputError with the user's own file and line."""
+    workdir = f"{tools.workdir}/build/{module.name}"
+    headers = str(base.headers) if tools.on_host else "/usr/share/selinux/devel"
+    _place((module, *beside), workdir, tools)
+    argv = [
+        "sh",
+        "-c",
+        _COMPILE,
+        "sh",
+        workdir,
+        module.name,
+        headers,
+        base.facts.selinux_type,
+        _translator(tools),
+        M4,
+    ]
+    done = tools.where.run(argv, timeout=COMPILE_TIMEOUT)
+    if not done.ok:
+        raise _compile_error(module, done, base)
+    cil = done.stdout.decode("utf-8")
+    return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)))
+
+
+def package(module: PolicyModule, whole: PolicyModule, base: BasePolicy, tools: Toolchain) -> bytes:
+    """`module`, one of all that make up `whole`, as a policy package (.pp) for `semodule -i`. Raises InputError as `compile_module`."""
+    compile_module(module, base, tools, [each for each in whole.all if each is not module])
+    return tools.where.get(f"{tools.workdir}/build/{module.name}/{module.name}.pp")
+
+
+def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> None:
+    """Have these modules' sources in `workdir`, and no others. What is there already is left, or make would expand all interfaces again."""
+    files = {
+        f"{each.name}.{ending}": each.texts.get(ending, b"")
+        for each in modules
+        for ending in ("te", "fc", "if")
+    }
+    there = Path(workdir).glob("*.*") if tools.on_host else ()
+    same = {path.name for path in there if path.name in files and path.read_bytes() == files[path.name]}
+    tools.where.run(["sh", "-c", _CLEAR, "sh", workdir, *files]).expect(
+        "The build directory cannot be cleared."
+    )
+    for name in files.keys() - same:
+        tools.where.put(files[name], f"{workdir}/{name}")
+
+
+def _translator(tools: Toolchain) -> str:
+    if tools.on_host:
+        return next(path for path in PP if Path(path).exists())
+    return (
+        tools.where.run(
+            ["sh", "-c", 'for pp; do [ -x "$pp" ] && echo "$pp" && exit; done', "sh", *PP]
+        ).text.strip()
+        or PP[0]
+    )
+
+
+def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy) -> SelabError:
+    output = done.error_text + "\n" + done.text
+    found = _ERROR.search(output) or _OTHER_ERROR.search(output)
+    what = f"The policy '{module.name}' does not compile."
+    if found is None:
+        last = [line for line in output.splitlines() if line.strip() and not line.startswith("make")]
+        return InputError(
+            what,
+            last[-1].strip() if last else f"make ended with {done.returncode}.",
+            "The whole output is in .selab/selab.log.",
+        )
+    parts = found.groupdict()
+    name, ending = parts["file"].rsplit(".", 1)
+    text = module.line(ending, int(parts["line"])) if name.rsplit("/", 1)[-1] == module.name else ""
+    token = f" at '{parts['token']}'" if parts.get("token") else ""
+    detail = f"{module.directory / Path(parts['file']).name}:{parts['line']}: {parts['message']}{token}: {text}".rstrip(
+        ": "
+    )
+    return InputError(what, detail, _interface_hint(text, base))
+
+
+def _interface_hint(text: str, base: BasePolicy) -> str:
+    """An unknown macro shows as a syntax error: name the interfaces that it may have meant."""
+    called = re.match(r"([a-z_][\w]*)\s*\(", text)
+    if called is None:
+        return ""
+    if called.group(1) in (known := interfaces(base)):
+        return _arguments_hint(text, base)
+    close = difflib.get_close_matches(called.group(1), known, n=3, cutoff=0.6)
+    meant = f" Did you mean {' or '.join(close)}?" if close else ""
+    return f"The installed policy has no interface '{called.group(1)}'.{meant}"
+
+
+def _arguments_hint(text: str, base: BasePolicy) -> str:
+    """A call with too few arguments shows as an error in what the macro became of it: templates differ between distributions."""
+    call = next((item for item in items(tokens(text)) if isinstance(item, Call)), None)
+    files = sorted(base.headers.rglob("*.if")) if call else ()
+    told = next(
+        (
+            one
+            for path in files
+            for one in headings(path.read_text(errors="replace"), path.name)
+            if call and one.name == call.name
+        ),
+        None,
+    )
+    if call is None or told is None or len(call.arguments) >= told.required:
+        return ""
+    return f"The installed policy's '{call.name}' takes {told.required} arguments ({', '.join(told.parameters)}): see docs/centos.md."
+
+
+def interfaces(base: BasePolicy) -> list[str]:
+    """The names of all interfaces, templates and macros in the installed headers."""
+    files = [path for path in base.headers.rglob("*") if path.suffix in (".if", ".spt")]
+    return sorted({name for path in files for name in _INTERFACE.findall(path.read_text(errors="replace"))})
+
+
+def link(
+    base: BasePolicy,
+    candidates: Sequence[CompiledModule],
+    tools: Toolchain,
+    *,
+    permissive: str = "",
+    dontaudit: bool = True,
+) -> KernelPolicy:
+    """Link `candidates` with `base`; `permissive` names a domain to make permissive, without `dontaudit` the hiding rules stay out."""
+    why = _needs_store(base, candidates)
+    mine, options = _candidate_cil(candidates, permissive), _options(base, dontaudit)
+    done = _secilc(base, mine, options, tools, whole=bool(why))
+    if not done.ok and not why:
+        why = "the flat base could not resolve it"
+        done = _secilc(base, mine, options, tools, whole=True)
+    if not done.ok:
+        raise _link_error(candidates, done)
+    digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
+    return KernelPolicy(done.stdout if tools.on_host else tools.where.get(_output(tools)), digest, why)
+
+
+def policy_digest(
+    base: BasePolicy, candidates: Sequence[CompiledModule], *, permissive: str = "", dontaudit: bool = True
+) -> str:
+    """Identifies the kernel policy that `link` would make of the same, without making it."""
+    parts = (base.facts.fingerprint, *_options(base, dontaudit), _candidate_cil(candidates, permissive))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _candidate_cil(candidates: Sequence[CompiledModule], permissive: str) -> str:
+    extra = f"(typepermissive {permissive})\n" if permissive else ""
+    return "".join(candidate.cil for candidate in candidates) + extra
+
+
+def _options(base: BasePolicy, dontaudit: bool) -> list[str]:
+    options = ["-m", "-M", "1" if base.facts.mls else "0", "-c", str(base.facts.policyvers)]
+    options += [] if base.facts.expand_check else ["-N"]
+    return options + ([] if dontaudit and base.facts.dontaudit else ["-D"])
+
+
+def _needs_store(base: BasePolicy, candidates: Sequence[CompiledModule]) -> str:
+    for candidate in candidates:
+        if declared := candidate.types & base.dangling:
+            return f"'{min(declared)}' switches on optional blocks of the base policy"
+        if found := re.search(rf"^\s*\(({'|'.join(RESOLVED_BY_BASE)}) ", candidate.cil, re.MULTILINE):
+            return f"it uses CIL's '{found.group(1)}'"
+    return ""
+
+
+def _secilc(base: BasePolicy, mine: str, options: list[str], tools: Toolchain, whole: bool) -> Completed:
+    candidate = f"{tools.workdir}/candidate.cil"
+    tools.where.put(mine.encode(), candidate)
+    sources = _base_sources(base, tools, whole)
+    output = ["-o", _output(tools), "-f", "/dev/null"]
+    return tools.where.run(["secilc", *options, *output, *sources, candidate], timeout=LINK_TIMEOUT)
+
+
+def _output(tools: Toolchain) -> str:
+    """Where secilc writes to. It does not look whether its last bytes found room on the disk."""
+    return "/dev/stdout" if tools.on_host else f"{tools.workdir}/policy"
+
+
+def _base_sources(base: BasePolicy, tools: Toolchain, whole: bool) -> list[str]:
+    if tools.on_host:
+        return [str(path) for path in base.store] if whole else [str(base.flat)]
+    kind = "store" if whole else "flat"
+    path = f"{GUEST_WORKDIR}/{kind}-{base.facts.fingerprint[:16]}.cil"
+    if not tools.where.run(["test", "-s", path]).ok:
+        text = b"".join(file.read_bytes() for file in base.store) if whole else base.flat.read_bytes()
+        tools.where.put(text, path)
+    return [path]
+
+
+def _link_error(candidates: Sequence[CompiledModule], done: Completed) -> SelabError:
+    """secilc names the CIL line; the statement there is what a policy author recognises."""
+    names = " and ".join(f"'{candidate.name}'" for candidate in candidates)
+    lines = [line.strip() for line in done.error_text.splitlines() if line.strip()]
+    detail = next(
+        (line for line in lines if "neverallow" in line.lower()),
+        lines[0] if lines else f"secilc ended with {done.returncode}.",
+    )
+    return InputError(
+        f"The policy {names} cannot be linked with the guest's base policy.",
+        detail,
+        "The whole output is in .selab/selab.log.",
+    )

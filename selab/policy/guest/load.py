@@ -1,0 +1,138 @@
+"""Write a kernel policy into the guest's kernel, and prove that it is in force."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from selab.errors import CommandFailed, SelabError
+from selab.guest import Ask, Completed
+from selab.policy.compile import KernelPolicy
+
+LOAD_TIMEOUT = 120.0
+"""Seconds to send two megabytes and have the kernel read them: one in an emulated guest, more over a slow line."""
+
+
+class Mode(StrEnum):
+    """How the run is meant to be enforced; `domain`: enforcing, but the candidate's domain permissive."""
+
+    ENFORCING = "enforcing"
+    PERMISSIVE = "permissive"
+    DOMAIN = "domain"
+
+
+ANY = "any"
+"""Instead of a digest: whatever is in force."""
+
+
+@dataclass(frozen=True)
+class PolicyState:
+    """What the kernel says of itself.
+
+    `policyload` is the counter of the kernel's status page, which goes up with each policy load and each boolean commit
+    (selinux_kernel_status, security/selinux/include/security.h). `digest` is that of the policy that selab loaded last, or nothing
+    where the kernel has had another one since: then nobody knows what is in force.
+    """
+
+    enforcing: bool
+    policyload: int
+    digest: str
+
+
+# The status page: five 32-bit words (version, sequence, enforcing, policyload, deny_unknown) in the machine's byte order.
+_STATE = r"""
+set -- $(od -An -tu4 -j8 -N8 /sys/fs/selinux/status) || exit 3
+loaded=; [ -e /run/selab/loaded ] && read -r loaded </run/selab/loaded
+echo "$1 $2 $loaded"
+"""
+_FUNCTIONS = r"""
+policyload() { set -- $(od -An -tu4 -j12 -N4 /sys/fs/selinux/status); count=$1; }
+known() {
+  digest=$1; shift
+  for context; do
+    printf '%s' "$context" >/sys/fs/selinux/context 2>/dev/null || { echo "$context is not a valid context" >&2; exit 6; }
+  done
+  echo "$digest $count" >/run/selab/loaded
+}
+"""
+_LOAD = r"""
+policyload; before=$count
+mkdir -p /run/selab && rm -f /run/selab/loaded
+dd of=/sys/fs/selinux/load bs=64M iflag=fullblock status=none || exit 4
+policyload
+[ "$count" -eq $((before + 1)) ] || { echo "policyload went from $before to $count" >&2; exit 5; }
+known "$@"
+"""
+# Whether the policy is in force that selab loaded last, and then an empty cache: a commit of unchanged booleans makes
+# the kernel flush its access vector cache (security_set_bools -> avc_ss_reset) without a policy load and without a moment in another mode.
+_FLUSH = r"""
+policyload; before=$count
+loaded= at=; [ -e /run/selab/loaded ] && read -r loaded at </run/selab/loaded
+[ "$1" = any ] || { [ "$loaded" = "$1" ] && [ "$at" = "$before" ]; } || { : >/run/selab/loaded; exit 7; }
+printf 1 >/sys/fs/selinux/commit_pending_bools || exit 4
+policyload
+[ "$count" -eq $((before + 1)) ] || { echo "policyload went from $before to $count" >&2; exit 5; }
+known "$@"
+"""
+
+
+def policy_state() -> Ask[PolicyState]:
+    """What is in force now."""
+    return Ask(_STATE, _state)
+
+
+def _state(done: Completed) -> PolicyState:
+    words = done.expect("The guest's SELinux state cannot be read.", hint="Run `selab doctor`.").text.split()
+    if len(words) < 2:
+        raise SelabError(
+            "SELinux is not enabled in the guest.", "/sys/fs/selinux/status is empty.", "Run `selab doctor`."
+        )
+    digest = words[2] if len(words) == 4 and words[3] == words[1] else ""
+    return PolicyState(words[0] == "1", int(words[1]), digest)
+
+
+def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Ask[None]:
+    """Load `policy`, which flushes the cache, and prove it: the kernel's counter went up by one, and each of `contexts` is valid."""
+    read = functools.partial(_proven, "The policy was not loaded.")
+    return Ask(_FUNCTIONS + _LOAD, read, (policy.digest, *contexts), policy.binary, LOAD_TIMEOUT)
+
+
+def load_base() -> Ask[None]:
+    """Load what the next boot would load, in place of a candidate."""
+    return Ask(
+        "rm -f /run/selab/loaded; load_policy",
+        functools.partial(_proven, "The base policy was not loaded."),
+        timeout=LOAD_TIMEOUT,
+    )
+
+
+def flush_cache(digest: str, contexts: Sequence[str] = ()) -> Ask[bool]:
+    """Empty the kernel's access vector cache, so that each denial is logged again, if the policy `digest` is in force (or ANY).
+
+    False, and nothing has been changed, where another one is.
+    """
+    return Ask(_FUNCTIONS + _FLUSH, _flushed, (digest, *contexts))
+
+
+def _flushed(done: Completed) -> bool:
+    if done.returncode != 7:
+        _proven("The kernel's access vector cache was not flushed.", done)
+    return done.ok
+
+
+def _proven(what: str, done: Completed) -> None:
+    if not done.ok:
+        sentence = {
+            4: "The kernel refused the policy.",
+            6: "The container's label is not valid under this policy.",
+        }
+        hint = (
+            "Does the template give the domain a role? container_domain_template does."
+            if done.returncode == 6
+            else ""
+        )
+        raise CommandFailed(
+            sentence.get(done.returncode, what), ["load-policy"], done.returncode, done.error_text, hint
+        )

@@ -1,0 +1,187 @@
+"""What a policy's CIL declares and grants, read from a flat base (quickly) or from a candidate (with its optional blocks)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from selab.policy.language.cil import Node, Rule, in_words, members, names_in, statements, text_of
+
+RULES = frozenset({"allow", "dontaudit", "auditallow", "neverallow"})
+EXTENDED = frozenset({"allowx", "dontauditx", "auditallowx", "neverallowx"})
+"""Rules about single ioctl numbers: they narrow what the plain rule's `ioctl` lets through, and grant nothing by themselves."""
+REQUIREMENT = "cil_gen_require"
+"""The attribute without meaning by which the translator from .pp says what an optional block needs (libsepol, module_to_cil.c)."""
+
+_RULE = re.compile(r"\((allow|dontaudit|auditallow|neverallow) (\S+) (\S+) \((\S+) \(([^()]+)\)\)\)")
+_WORDS = re.compile(r"\([^()\";]+\)")
+
+
+@dataclass
+class Declarations:
+    """What some CIL says of types' rights. `memberships` holds the expressions of each attribute, which are one union; `ports` the ranges
+    of each type."""
+
+    types: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+    aliases: dict[str, str] = field(default_factory=dict)
+    roles: set[str] = field(default_factory=set)
+    booleans: dict[str, bool] = field(default_factory=dict)
+    classes: dict[str, frozenset[str]] = field(default_factory=dict)
+    memberships: dict[str, list[Node]] = field(default_factory=dict)
+    rules: list[Rule] = field(default_factory=list)
+    permissive: set[str] = field(default_factory=set)
+    ports: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        """Every name that a module may require of another."""
+        return self.types | self.attributes | set(self.aliases) | self.roles | set(self.booleans)
+
+
+def read_flat(text: str) -> Declarations:
+    """A flat base: most lines are one plain rule each and are read by one pattern, the others as S-expressions."""
+    into = Declarations()
+    rest: list[str] = []
+    nodes: list[Node] = []
+    seen: dict[str, frozenset[str]] = {}
+    for line in text.splitlines():
+        if (found := _RULE.fullmatch(line)) and (permissions := _plain(found[5], seen)):
+            into.rules.append(Rule(found[1], found[2], found[3], found[4], permissions))
+        elif _WORDS.fullmatch(line):
+            nodes.append(list(line[1:-1].split()))
+        else:
+            rest.append(line)
+    nodes += statements("\n".join(rest))
+    into.classes = _classes(nodes)
+    _Reader(into, into.classes, None).read(nodes)
+    return into
+
+
+def _plain(words: str, seen: dict[str, frozenset[str]]) -> frozenset[str]:
+    """The permissions, the same object for the same words; empty where they are an expression."""
+    if words not in seen:
+        permissions = frozenset(words.split())
+        seen[words] = frozenset() if permissions & {"and", "or", "xor", "not", "all"} else permissions
+    return seen[words]
+
+
+def _classes(nodes: Iterable[Node]) -> dict[str, frozenset[str]]:
+    """All permissions of each class, those of its common included."""
+    own: dict[str, frozenset[str]] = {}
+    commons: dict[str, frozenset[str]] = {}
+    common_of: dict[str, str] = {}
+    for node in nodes:
+        match node:
+            case ["class", str(name), list(words)]:
+                own[name] = frozenset(map(str, words))
+            case ["common", str(name), list(words)]:
+                commons[name] = frozenset(map(str, words))
+            case ["classcommon", str(name), str(common)]:
+                common_of[name] = common
+    return {name: words | commons.get(common_of.get(name, ""), frozenset()) for name, words in own.items()}
+
+
+def read_candidates(texts: Sequence[str], base: Declarations) -> list[Declarations]:
+    """What each module says, linked with `base` and the others; an optional block counts where everything that it needs is there."""
+    parsed = [statements(text) for text in texts]
+    known = base.names
+    for nodes in parsed:
+        known |= _declared(nodes)
+    result = []
+    for nodes in parsed:
+        result.append(Declarations())
+        _Reader(result[-1], base.classes, known).read(nodes)
+    return result
+
+
+def _declared(nodes: Iterable[Node]) -> set[str]:
+    alone = Declarations()
+    _Reader(alone, {}, set()).read(node for node in nodes if node[:1] != ["optional"])
+    return alone.names
+
+
+def _span(number: Node) -> str:
+    """A port, or a range of ports: `80`, `1024-32767`."""
+    return number if isinstance(number, str) else "-".join(map(str, number))
+
+
+class _Reader:
+    """Reads statements into Declarations. `known` are the names that an optional block may require; None: it needs none."""
+
+    def __init__(
+        self, into: Declarations, classes: dict[str, frozenset[str]], known: set[str] | None
+    ) -> None:
+        self._into = into
+        self._classes = classes
+        self._known = known
+
+    def read(self, nodes: Iterable[Node], condition: str = "") -> None:
+        for node in nodes:
+            self._statement(node, condition)
+
+    def _statement(self, node: Node, condition: str) -> None:
+        match node:
+            case [str(kind), str(source), str(target), [str(tclass), *permissions]] if kind in RULES:
+                self._into.rules.append(
+                    Rule(kind, source, target, tclass, self._permissions(tclass, permissions), condition)
+                )
+            case [str(kind), str(source), str(target), list(what)] if kind in EXTENDED:
+                self._into.rules.append(
+                    Rule(kind, source, target, str(what[1]), frozenset({text_of(what[2])}), condition)
+                )
+            case ["booleanif", expression, *branches]:
+                for branch in branches:
+                    said = in_words(expression if branch[0] == "true" else ["not", expression])
+                    self.read(branch[1:], said)
+            case ["optional", str(), *inside]:
+                if self._in_force(inside):
+                    self._known = None if self._known is None else self._known | _declared(inside)
+                    self.read(inside)
+            case ["typeattributeset", str(attribute), expression]:
+                if attribute != REQUIREMENT:
+                    self._into.memberships.setdefault(attribute, []).append(expression)
+            case _:
+                self._declaration(node)
+
+    def _declaration(self, node: Node) -> None:
+        into = self._into
+        match node:
+            case ["type", str(name)]:
+                into.types.add(name)
+            case ["typeattribute", str(name)]:
+                if name != REQUIREMENT:
+                    into.attributes.add(name)
+            case ["typealias", str(name)]:
+                into.aliases.setdefault(name, name)
+            case ["typealiasactual", str(name), str(actual)]:
+                into.aliases[name] = actual
+            case ["role" | "roleattribute", str(name)]:
+                into.roles.add(name)
+            case ["boolean", str(name), str(value)]:
+                into.booleans[name] = value == "true"
+            case ["typepermissive", str(name)]:
+                into.permissive.add(name)
+            case ["portcon", str(protocol), number, [_, _, str(name), *_]]:
+                into.ports.setdefault(name, []).append(f"{protocol} {_span(number)}")
+
+    def _permissions(self, tclass: str, written: list[Node]) -> frozenset[str]:
+        words = written[0] if len(written) == 1 else written
+        if isinstance(words, list) and words[:1] and words[0] in ("and", "or", "xor", "not", "all"):
+            known = frozenset(self._classes.get(tclass, ()))
+            return members(words, known, lambda name: frozenset({name}) & known)
+        return names_in(words)
+
+    def _in_force(self, inside: Sequence[Node]) -> bool:
+        """Whether nothing that the block itself needs is missing; a block in it may be out of force alone."""
+        return self._known is None or all(self._is_there(node, self._known) for node in inside)
+
+    def _is_there(self, node: Node, known: set[str]) -> bool:
+        match node:
+            case ["typeattributeset" | "roleattributeset", "cil_gen_require", needed]:
+                return names_in(needed) <= known
+            case [str(kind), str(), str(), [str(tclass), *permissions]] if kind in RULES:
+                return self._permissions(tclass, permissions) <= self._classes.get(tclass, frozenset())
+            case _:
+                return True

@@ -1,0 +1,1 @@
+"""One run of a scenario, from the request to the document."""

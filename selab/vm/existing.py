@@ -1,0 +1,252 @@
+"""A machine that somebody has already, by SSH: nothing there is made, started, stopped or installed unless the user asks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import paramiko
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+
+from selab.errors import InputError, SelabError, Unreachable
+from selab.guest import Guest
+from selab.progress import Progress
+from selab.project import HostConfig, Project
+from selab.vm import provision, rescue
+from selab.vm.select import UNREACHABLE
+from selab.vm.ssh import LOGIN_TIMEOUT, Address, SshGuest, interactive, pin, pinned_key
+
+log = logging.getLogger("selab")
+
+FIRST_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+"""What ssh tries by itself, as far as it is there (ssh(1)); an agent's keys come before them where no key is named."""
+KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+"""Kinds of host keys, the best first."""
+NO_GUARD = "There is no guard there, so only a reboot undoes a candidate that locks SSH out. `selab vm up --prepare` installs one."
+_IS_GUARDED = "systemctl -q is-enabled selab-guard"
+_PROMISED = r"""
+[ "$(id -u)" = 0 ] || { echo 'its commands do not run as root'; exit 1; }
+[ -d /sys/fs/selinux/booleans ] || { echo 'SELinux is not enabled'; exit 1; }
+"""
+
+
+# The mode is the one from before the run, where a run has changed it and could not put it back.
+_UNDO = r"""
+load_policy && rm -f /run/selab/loaded || exit
+[ -s /run/selab/mode ] && read -r mode </run/selab/mode && printf "$mode" >/sys/fs/selinux/enforce && : >/run/selab/mode
+"""
+
+
+class BorrowedMachine:
+    """The machine that `config` names, for `project`."""
+
+    borrowed = True
+
+    def __init__(self, project: Project, config: HostConfig) -> None:
+        self.project = project
+        self.config = config
+
+    @property
+    def address(self) -> Address:
+        """Where it is. What is pinned belongs to this address: another one is another machine."""
+        pinned = self.project.state / f"host-{self.config.address}-{self.config.port}"
+        return Address(self.config.address, self.config.port, self.config.user, _key(self.config.key), pinned)
+
+    def ensure(self, progress: Progress) -> SshGuest:
+        """A connection to the machine, which has what a run needs. Raises SelabError with what it lacks, and the packages that have it."""
+        guest = self._login(progress)
+        try:
+            self._see(guest, progress)
+        except BaseException:
+            guest.close()
+            raise
+        return guest
+
+    def prepare(self, progress: Progress) -> list[str]:
+        """Have everything there that a run needs, and the guard: only on demand. The names of the steps that were done."""
+        with self._login(progress) as guest:
+            wanted = provision.host_steps(provision.family_of(guest), provision.NEEDED, provision.OFFERED)
+            todo = provision.left_to_do(guest, wanted)
+            provision.apply(guest, todo, progress)
+        return [step.name for step in todo]
+
+    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None:
+        """Say how the container runtime `runtime`, which the machine lacks, is had there. Raises SelabError."""
+        steps = provision.runtime_steps(provision.family_of(guest), runtime)
+        packages = " ".join(name for step in steps for name in step.packages)
+        raise SelabError(
+            f"{runtime.capitalize()} is not installed on {self.config.address}.",
+            hint=f"Install there: {packages}.",
+        )
+
+    def status(self) -> str:
+        """`running` where it answers, else UNREACHABLE."""
+        try:
+            self.connect().close()
+        except Unreachable:
+            return UNREACHABLE
+        return "running"
+
+    def connect(self, limit: float = LOGIN_TIMEOUT) -> SshGuest:
+        """A connection. Raises SelabError before the first contact, where the user's ssh does not know the machine either."""
+        if not self._is_known():
+            hint = "`selab vm up` makes the first contact, and says which key that is."
+            raise SelabError(
+                f"The host key of {self.config.address} is not known.",
+                f"Looked in {self.config.known_hosts}.",
+                hint,
+            )
+        return SshGuest.connect(self.address, limit=limit)
+
+    def shell(self) -> None:
+        if shutil.which("ssh") is None:
+            raise SelabError(
+                "There is no ssh client here.",
+                hint="Install openssh-client, or name a command: `selab vm ssh -- id`.",
+            )
+        with self.connect() as guest:
+            address = guest.address
+        subprocess.run(interactive(address))
+
+    def suspend(self, progress: Progress) -> None:
+        raise self._not_ours("suspends")
+
+    def halt(self, progress: Progress) -> None:
+        raise self._not_ours("halts")
+
+    def destroy(self, progress: Progress) -> None:
+        raise self._not_ours("removes")
+
+    def reset(self) -> None:
+        raise self._not_ours("resets")
+
+    def console_command(self) -> list[str]:
+        raise self._not_ours("has a console of")
+
+    def wait(self) -> SshGuest:
+        return self.connect()
+
+    def rescue(self, progress: Progress) -> str:
+        """See whether a new login works and the machine is in order; where not, give the base policy and the mode back by SSH."""
+        wrong, obeys = rescue.trouble(self._new_login)
+        if not wrong:
+            return ""
+        progress.note(f"{wrong.rstrip('.')}: giving the base policy back")
+        if obeys:
+            with contextlib.suppress(SelabError), self._new_login() as guest:
+                guest.run(("sh", "-c", _UNDO), timeout=rescue.UNDO_LIMIT)
+            wrong, _ = rescue.trouble(self._new_login)
+        if wrong:
+            hint = "Its console or a reboot brings it back: a candidate is in the kernel only. Its guard, if it has one, acts after a minute."
+            raise Unreachable(f"{self.config.address} could not be rescued.", wrong, hint)
+        return "The base policy was given back by SSH."
+
+    def try_login(self) -> None:
+        with self._new_login() as guest:
+            guest.run(("true",), timeout=rescue.CHECK_LIMIT).expect("A new login can run nothing.")
+
+    def told(self) -> dict[str, Any]:
+        return {"profile": "host"}
+
+    def applied(self) -> list[str]:
+        return []
+
+    def _new_login(self) -> SshGuest:
+        return self.connect(rescue.LOGIN_LIMIT)
+
+    def _is_known(self) -> bool:
+        """Whether the host key is: pinned before, or now, as the user's ssh knows it."""
+        address = self.address
+        if pinned_key(address.known_hosts) is None:
+            known = known_key(Path(self.config.known_hosts).expanduser(), address.host, address.port)
+            if known is None:
+                return False
+            pin(address.known_hosts, known)
+        return True
+
+    def _login(self, progress: Progress) -> SshGuest:
+        """A connection; the key of a machine that nobody knows is taken at this first contact, and said."""
+        if self._is_known():
+            return self.connect()
+        address = self.address
+        guest = SshGuest.connect(address, first_contact=True)
+        key = pinned_key(address.known_hosts)
+        if key:
+            progress.note(
+                f"the host key of {address.host} is trusted from now on: {key.get_name()} {key.fingerprint}"
+            )
+        return guest
+
+    def _see(self, guest: SshGuest, progress: Progress) -> None:
+        """Raise SelabError where the machine is none that a run can work on."""
+        done = guest.run(("sh", "-c", _PROMISED))
+        if not done.ok:
+            hint = "selab needs root there: as the user root, or by sudo without a password."
+            raise SelabError(
+                f"{self.config.address} cannot be used.", (done.text or done.error_text).strip()[:200], hint
+            )
+        wanted = provision.host_steps(provision.family_of(guest), provision.NEEDED)
+        left = provision.left_to_do(guest, wanted)
+        if left:
+            packages = " ".join(name for step in left for name in step.packages)
+            hint = f"Install there: {packages}. " if packages else ""
+            what = f"{self.config.address} lacks what a run needs."
+            raise SelabError(
+                what, ", ".join(step.name for step in left), f"{hint}`selab vm up --prepare` does it."
+            )
+        if not guest.run(("sh", "-c", _IS_GUARDED)).ok:
+            progress.note(NO_GUARD)
+
+    def _not_ours(self, does: str) -> InputError:
+        return InputError(
+            f"{self.config.address} is no VM of selab's.",
+            f"selab neither makes nor {does} it.",
+            "`selab vm ssh` logs in.",
+        )
+
+
+def known_key(file: Path, host: str, port: int) -> paramiko.PKey | None:
+    """The host key that OpenSSH's known_hosts has for it, of the best kind; None where it has none. Lines that are no plain keys, such as
+    those of authorities, are passed over."""
+    known = paramiko.HostKeys()
+    for line in _lines(file):
+        with contextlib.suppress(paramiko.SSHException, InvalidHostKey, ValueError):
+            if entry := HostKeyEntry.from_line(line):
+                for name in entry.hostnames:
+                    known.add(name, entry.key.get_name(), entry.key)
+    found = known.lookup(host if port == 22 else f"[{host}]:{port}")
+    return next((found[kind] for kind in KINDS if kind in found), None) if found else None
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [
+            line
+            for line in file.read_text(errors="replace").splitlines()
+            if line.strip() and line[0] not in "#@"
+        ]
+    except OSError:
+        return []
+
+
+def _key(wanted: str) -> Path | None:
+    """The private key's file: the one that is named; None where the agent has one; else the first that ssh would take."""
+    if wanted:
+        path = Path(wanted).expanduser()
+        if not path.is_file():
+            raise InputError("The private key of selab.yaml does not exist.", str(path))
+        return path
+    if paramiko.Agent().get_keys():
+        return None
+    found = next((path for name in FIRST_KEYS if (path := Path.home() / ".ssh" / name).is_file()), None)
+    if found is None:
+        raise InputError(
+            "There is no private key to log in with.",
+            "No agent has one, and ~/.ssh none.",
+            "Name one as `key:` in selab.yaml.",
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Programs that selab installs in the guest."""

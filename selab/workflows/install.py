@@ -1,0 +1,84 @@
+"""`selab install`: a policy for good, in the guest's module store, and the proof that it works from there."""
+
+from __future__ import annotations
+
+from selab.errors import InputError
+from selab.guest import Guest
+from selab.host.cache import cache_dir
+from selab.policy.base import BasePolicy, ensure_base, survey
+from selab.policy.candidate import compiled_all
+from selab.policy.compile import package
+from selab.policy.contexts import file_contexts
+from selab.policy.guest import module_store
+from selab.policy.module import PolicyModule, load_module
+from selab.policy.toolchain import GUEST_WORKDIR, Toolchain, choose_toolchain
+from selab.progress import Progress
+from selab.project import Project
+from selab.run.experiment import Machine, Run, run_on
+from selab.run.request import Request, plan
+from selab.scenario import load_scenario, scenario_names
+from selab.vm.lock import vm_lock
+
+
+def scenario_for(project: Project, policy: str) -> str:
+    """The one scenario of the project whose candidate is `policy`. Raises InputError where there is none, or more than one."""
+    found = [name for name in scenario_names(project) if load_scenario(project, name).policy == policy]
+    if len(found) == 1:
+        return found[0]
+    detail = (
+        f"These use it: {', '.join(found)}." if found else "No scenario of the project has it as its policy."
+    )
+    hint = f"Name one with --scenario, or write one: `selab new scenario {policy} --policy {policy}`."
+    raise InputError(f"It is not clear which scenario proves the policy '{policy}'.", detail, hint)
+
+
+def install(project: Project, machine: Machine, policy: str, scenario: str, progress: Progress) -> Run:
+    """Install `policy` with what it requires, and run `scenario` in enforcing mode under the policy of the store.
+
+    It is compiled with the guest's own tools: a package that a newer compiler has made may be one that the guest cannot read.
+    """
+    wanted = plan(project, Request(scenario, policy, installed=True))
+    module = wanted.module or load_module(
+        project, policy
+    )  # which refuses `none`: the base policy is there already
+    with vm_lock(project, f"selab install {policy}", progress):
+        with progress.step("Making sure that the VM is up", "vm"):
+            guest = machine.ensure(progress)
+        with progress.step("Compiling with the guest's own tools", "package"):
+            base, places = _base_and_places(guest, project, module, progress)
+            packages = {
+                each.name: package(each, module, base, Toolchain(guest, GUEST_WORKDIR)) for each in module.all
+            }
+        with progress.step("Installing: the guest rebuilds its whole policy", "install"):
+            module_store.install(guest, packages)
+            module_store.relabel(guest, places)
+        return run_on(guest, machine, project, wanted, progress)
+
+
+def uninstall(project: Project, machine: Machine, policy: str, progress: Progress) -> None:
+    """Take `policy` out of the store; what it requires stays. Raises InputError where it is not installed."""
+    module = load_module(project, policy)
+    with vm_lock(project, f"selab uninstall {policy}", progress):
+        with progress.step("Making sure that the VM is up", "vm"):
+            guest = machine.ensure(progress)
+        if not module_store.is_installed(guest, policy):
+            detail = f"The guest's store has no module of that name at priority {module_store.PRIORITY}."
+            raise InputError(
+                f"The policy '{policy}' is not installed.", detail, "`selab run` leaves nothing there."
+            )
+        with progress.step("Looking which files it labels"):
+            _, places = _base_and_places(guest, project, module, progress)
+        with progress.step("Uninstalling: the guest rebuilds its whole policy", "uninstall"):
+            module_store.uninstall(guest, policy)
+            module_store.relabel(guest, places)
+
+
+def _base_and_places(
+    guest: Guest, project: Project, module: PolicyModule, progress: Progress
+) -> tuple[BasePolicy, tuple[str, ...]]:
+    """The base policy without the module, and where in the guest its file contexts may apply."""
+    workdir = project.state / "policy"
+    facts = survey([each.name for each in module.all]).of(guest)
+    base = ensure_base(guest, facts, choose_toolchain(guest, workdir), cache_dir(), progress)
+    tools = choose_toolchain(guest, workdir, base.demands)
+    return base, file_contexts(base, compiled_all(module, base, tools, project.state / "compiled")).places

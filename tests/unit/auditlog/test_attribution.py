@@ -1,0 +1,173 @@
+"""Whose denial is it."""
+
+from __future__ import annotations
+
+import pytest
+
+from selab.auditlog.attribution import Owner, Scope, attribute
+
+SCOPE = Scope("web_t", "s0:c1,c2", frozenset({"web_t", "web_data_t"}))
+
+
+def avc(source: str, target: str, comm: str = "x") -> bytes:
+    text = f'type=AVC msg=audit(1.1:5): avc:  denied  {{ read }} for  pid=1 comm="{comm}" '
+    return f"{text}scontext={source} tcontext={target} tclass=file permissive=1".encode()
+
+
+PROCESS = "system_u:system_r:web_t:s0:c1,c2"
+FILE = "system_u:object_r:etc_t:s0"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "comm", "owner"),
+    [
+        (PROCESS, FILE, "x", Owner.SCENARIO),
+        ("system_u:system_r:dockerd_t:s0", PROCESS, "runc", Owner.SCENARIO),
+        ("system_u:system_r:dockerd_t:s0", "system_u:object_r:web_data_t:s0", "dockerd", Owner.SCENARIO),
+        (
+            "system_u:system_r:dockerd_t:s0",
+            "system_u:object_r:container_file_t:s0:c1,c2",
+            "dockerd",
+            Owner.SCENARIO,
+        ),
+        ("system_u:system_r:dockerd_t:s0", FILE, "dockerd", Owner.RUNTIME),
+        ("system_u:system_r:initrc_t:s0", FILE, "runc", Owner.RUNTIME),
+        ("system_u:system_r:systemd_tmpfiles_t:s0", FILE, "x", Owner.MACHINE),
+        ("system_u:system_r:web_t:s0:c7,c8", FILE, "x", Owner.MACHINE),
+        ("system_u:system_r:container_t:s0:c7,c8", FILE, "x", Owner.MACHINE),
+    ],
+)
+def test_a_denial_has_one_owner(source: str, target: str, comm: str, owner: Owner) -> None:
+    found = attribute([avc(source, target, comm)], SCOPE)
+    assert [name for name in Owner if getattr(found, name.value)] == [owner]
+
+
+def test_an_error_about_the_candidates_label_is_the_runs() -> None:
+    line = b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=system_u:object_r:web_t:s0:c1,c2 scontext=a:b:c_t:s0"
+    assert len(attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors) == 1
+
+
+def test_an_error_about_something_else_is_not() -> None:
+    line = b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=a:b:z_t:s0 scontext=a:b:c_t:s0"
+    assert attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors == ()
+
+
+def test_an_error_that_the_containers_process_caused_is_the_runs() -> None:
+    error = b"type=SELINUX_ERR msg=audit(1.1:6): op=setxattr invalid_context=a:b:z_t:s0"
+    call = (
+        b'type=SYSCALL msg=audit(1.1:6): arch=c000003e syscall=188 success=no exit=-22 pid=9 comm="x" subj='
+        + PROCESS.encode()
+    )
+    assert len(attribute([error, call], SCOPE).errors) == 1
+
+
+def test_a_denial_that_cannot_be_read_is_not_lost() -> None:
+    assert (
+        len(
+            attribute(
+                [b"type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 scontext=u:r"], SCOPE
+            ).unread
+        )
+        == 1
+    )
+
+
+def sent(kind: str, subject: str, text: str) -> bytes:
+    """A record that a process has sent: the kernel writes who it is, and then its text as it came."""
+    return f"type={kind} msg=audit(1700000000.123:7): pid=9 uid=0 auid=0 ses=1 subj={subject} msg='{text}'".encode()
+
+
+CLAIM = f"avc:  denied  {{ write }} for  pid=1 scontext={PROCESS} tcontext={FILE} tclass=file permissive=0"
+DBUS = "system_u:system_r:system_dbusd_t:s0"
+
+
+@pytest.mark.parametrize(
+    ("line", "doubtful"),
+    [
+        (sent("USER_AVC", PROCESS, CLAIM), True),
+        (sent("USER_AVC", DBUS, CLAIM), False),
+        (sent("USER_AVC", DBUS, f"{CLAIM} subj={PROCESS}"), False),
+        (sent("USER_AVC", PROCESS, f"{CLAIM} subj={DBUS}"), True),
+        (sent("USER", PROCESS, f"x' type=AVC msg=audit(1700000000.123:8): {CLAIM} '"), True),
+        (sent("USER_LOGIN", PROCESS, "op=login acct=root"), False),
+    ],
+)
+def test_a_denial_that_the_container_may_have_written_itself_is_a_doubt(line: bytes, doubtful: bool) -> None:
+    assert bool(attribute([line], SCOPE).claimed) is doubtful
+
+
+ENTRY = f'avc:  denied  {{ entrypoint }} for  pid=9 comm="runc" scontext={PROCESS} tcontext={FILE} tclass=file permissive=0'
+READ = f'avc:  denied  {{ read }} for  pid=9 comm="web" scontext={PROCESS} tcontext={FILE} tclass=file permissive=0'
+RUNC = "system_u:system_r:dockerd_t:s0"
+
+
+def event(said: str, subject: str, *, kind: str = "AVC", serial: int = 8) -> list[bytes]:
+    """A record, and the kernel's of the system call in which it came, with the context that the process had at the call's end."""
+    head, call = (
+        f"msg=audit(1700000000.123:{serial}):",
+        'arch=c000003e syscall=59 success=no exit=-13 pid=9 comm="web"',
+    )
+    return [
+        f"type={kind} {head} {said}".encode(),
+        f"type=SYSCALL {head} {call} subj={subject} key=(null)".encode(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "contexts"),
+    [
+        (event(READ, PROCESS), {PROCESS}),
+        (event(READ.replace("permissive=0", "permissive=1"), PROCESS), {PROCESS}),
+        (event(READ, PROCESS)[:1], set()),
+        (event(ENTRY, RUNC), set()),
+        ([event(READ, PROCESS)[0], sent("USER_CMD", PROCESS, "x").replace(b":7)", b":8)")], set()),
+        (event(READ.replace("denied", "granted"), PROCESS), set()),
+        (
+            event(READ.replace("web_t", "helper_t"), PROCESS.replace("web_t", "helper_t")),
+            {PROCESS.replace("web_t", "helper_t")},
+        ),
+        (event(READ.replace("c1,c2", "c7,c8"), PROCESS.replace("c1,c2", "c7,c8")), set()),
+        (event(READ, PROCESS)[:1] + event(READ, PROCESS, serial=9)[1:], set()),
+        (event(f"pid=9 uid=0 subj={DBUS} msg='{CLAIM}'", PROCESS, kind="USER_AVC"), set()),
+    ],
+    ids=[
+        "read",
+        "permissive",
+        "no call",
+        "exec refused",
+        "sent",
+        "granted",
+        "other domain",
+        "other level",
+        "other event",
+        "claimed",
+    ],
+)
+def test_a_process_ran_where_the_kernel_says_so_of_the_denial_and_of_its_call(
+    lines: list[bytes], contexts: set[str]
+) -> None:
+    assert attribute(lines, SCOPE).ran_as == contexts
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        sent("USER_AVC", PROCESS, CLAIM),
+        sent("USER", PROCESS, f"x' type=AVC msg=audit(1700000000.123:8): {CLAIM} '"),
+        b"type=AVC msg=audit(1700000000.123:5): avc:  denied  { read } for  pid=1 scontext=u:r",
+    ],
+    ids=["claimed", "forged", "unread"],
+)
+def test_nothing_is_known_of_processes_beside_a_record_that_is_in_doubt(line: bytes) -> None:
+    assert attribute([*event(READ, PROCESS), line], SCOPE).ran_as == set()
+
+
+def test_records_that_are_in_doubt_are_told() -> None:
+    lines = [
+        sent("USER_AVC", PROCESS, CLAIM),
+        b"type=AVC msg=audit(1700000000.123:5): avc:  denied  { read } for  pid=1 scontext=u:r",
+    ]
+    assert [doubt.partition(",")[0] for doubt in attribute(lines, SCOPE).doubts] == [
+        "1 records of the window could not be read",
+        "1 records of the window may be the container's own words",
+    ]

@@ -1,0 +1,202 @@
+"""Denials: what one record says, and rows of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from selab.auditlog.context import Context
+from selab.auditlog.denials import MAX_EVIDENCE, AvcDenial, Denial, DenialKey, group
+from selab.auditlog.events import Event, read_events
+from selab.auditlog.summary import summarise
+from tests.unit.auditlog.records import SOURCE, TARGET, avc, avc_lines
+
+USER_AVC = (
+    "type=USER_AVC msg=audit(1700000000.123:5): pid=1 uid=0 subj=system_u:system_r:init_t:s0 msg='avc:  denied  {{ start }} for auid=n/a "
+    'uid=0 gid=0 path="/usr/lib/systemd/system/x.service" cmdline="{cmdline}" scontext={source} tcontext={target} tclass=service '
+    'permissive=0 exe="/usr/lib/systemd/systemd" sauid=0 hostname=? addr=? terminal=?\'\n'
+)
+
+
+def event(*lines: bytes) -> Event:
+    (only,) = read_events(lines)
+    return only
+
+
+def denial(*lines: bytes) -> AvcDenial:
+    (only,) = event(*lines).denials()
+    return only
+
+
+def row(*lines: bytes) -> Denial:
+    (only,) = group(avc for event in read_events(lines) for avc in event.denials())
+    return only
+
+
+def test_a_denial_has_the_full_contexts() -> None:
+    found = denial(avc())
+    assert (found.source, found.target) == (Context.parse(SOURCE), Context.parse(TARGET))
+
+
+def test_trap_17_every_permission_of_a_record_counts() -> None:
+    assert denial(avc(permissions="read write open")).permissions == ("read", "write", "open")
+
+
+@pytest.mark.parametrize(("said", "expected"), [(0, False), (1, True), (None, None)])
+def test_trap_10_permissive_has_three_states(said: int | None, expected: bool | None) -> None:
+    assert denial(avc(permissive=said)).permissive is expected
+
+
+def test_trap_9_apparmor_under_type_avc_is_no_denial() -> None:
+    line = b'type=AVC msg=audit(1700000000.123:5): apparmor="DENIED" operation="ptrace" profile="docker-default" pid=1 comm="ps"\n'
+    assert (event(line).denials(), event(line).ignored()) == ((), ("apparmor",))
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        "received policyload notice (seqno=2)",
+        "received setenforce notice (enforcing=0)",
+        "op=load_policy lsm=selinux",
+    ],
+)
+def test_trap_9_a_notice_under_type_user_avc_is_no_denial(notice: str) -> None:
+    line = f"type=USER_AVC msg=audit(1700000000.123:5): pid=1 msg='avc:  {notice} exe=\"/usr/bin/dbus-broker\" sauid=81'\n".encode()
+    assert (event(line).denials(), event(line).ignored()) == ((), ("notice",))
+
+
+def test_granted_is_no_denial() -> None:
+    assert (event(avc(decision="granted")).denials(), event(avc(decision="granted")).ignored()) == (
+        (),
+        ("granted",),
+    )
+
+
+def test_trap_7_the_candidate_may_be_the_target() -> None:
+    found = denial(
+        avc(
+            source="system_u:system_r:dockerd_t:s0",
+            target="system_u:system_r:selab_apache_t:s0:c1,c2",
+            tclass="process",
+        )
+    )
+    assert (found.source.type, found.target.type) == ("dockerd_t", "selab_apache_t")
+
+
+def test_trap_12_categories_of_both_sides_are_kept() -> None:
+    (pair,) = row(avc(source="u:r:container_t:s0:c1,c2", target="u:r:container_file_t:s0:c3,c4")).evidence
+    assert [context.level for context in pair] == ["s0:c1,c2", "s0:c3,c4"]
+
+
+def of_levels(*pairs: tuple[str, str]) -> list[bytes]:
+    return [
+        avc(number, source=f"u:r:container_t:{a}", target=f"u:r:container_file_t:{b}")
+        for number, (a, b) in enumerate(pairs)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([("s0:c1,c2", "s0:c3,c4")], True),
+        ([("s0:c1,c2", "s0:c1,c2")], False),
+        ([("s0", "s0:c3,c4")], False),
+        ([("s0:c1", f"s0:c{number}") for number in range(2, 20)], True),
+        ([*(("s0:c1", f"s0:c{number}") for number in range(2, 20)), ("s0:c1", "s0")], False),
+    ],
+    ids=["another pair", "the same pair", "no categories", "many pairs", "one record of many"],
+)
+def test_trap_12_categories_explain_a_row_only_where_they_explain_each_record(
+    pairs: list[tuple[str, str]], expected: bool
+) -> None:
+    lines = of_levels(*pairs)
+    assert (row(*lines).separated, summarise(lines).denials[0].separated) == (expected, expected)
+
+
+def test_an_object_managers_denial_is_userspace() -> None:
+    found = denial(USER_AVC.format(cmdline="systemctl start x", source=SOURCE, target=TARGET).encode())
+    assert (found.userspace, found.exe, found.path) == (
+        True,
+        "/usr/lib/systemd/systemd",
+        "/usr/lib/systemd/system/x.service",
+    )
+
+
+def test_a_command_line_cannot_choose_the_contexts() -> None:
+    forged = 'x\\" scontext=u:r:innocent_t:s0 tcontext=u:r:innocent_t:s0 tclass=file permissive=1 '
+    found = denial(USER_AVC.format(cmdline=forged, source=SOURCE, target=TARGET).encode())
+    assert (found.source.type, found.tclass) == ("container_t", "service")
+
+
+def test_a_context_that_the_policy_does_not_know_is_kept() -> None:
+    line = avc().rstrip() + b" trawcon=6B75C5996563C3AD20C599C3AD7A656B\n"
+    assert denial(line).raw_target == "kuřecí řízek"
+
+
+def test_capability_and_port_are_details() -> None:
+    assert denial(avc(extra="capability=12 src=80 ")).detail == "capability=12 src=80"
+
+
+@pytest.mark.parametrize(
+    "line", [avc()[:120] + b"\n", avc(source="nonsense"), avc().replace(b"scontext", b"ssid")]
+)
+def test_a_denial_that_cannot_be_read_is_not_passed_over(line: bytes) -> None:
+    assert len(event(line).unparsed()) == 1
+
+
+def test_the_key_is_types_class_and_one_permission() -> None:
+    assert denial(avc(permissions="read write")).keys == (
+        DenialKey("container_t", "etc_t", "file", "read"),
+        DenialKey("container_t", "etc_t", "file", "write"),
+    )
+
+
+def test_a_random_category_does_not_make_a_denial_new() -> None:
+    assert row(avc(1), avc(2, source="system_u:system_r:container_t:s0:c7,c9")).count == 2
+
+
+def test_a_rows_permissions_are_the_sorted_union() -> None:
+    assert row(avc(1, permissions="write"), avc(2, permissions="read write")).permissions == ("read", "write")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ((1, 1), True),
+        ((1, 0), False),
+        ((None, 0), False),
+        ((None, 1), None),
+        ((None, None), None),
+        ((0, 0), False),
+    ],
+)
+def test_a_row_is_permissive_only_where_every_record_says_so(
+    said: tuple[int | None, ...], expected: bool | None
+) -> None:
+    assert row(*(avc(serial, permissive=one) for serial, one in enumerate(said))).permissive is expected
+
+
+@pytest.mark.parametrize(("said", "expected"), [((1, 0), True), ((1, 1), False), ((0, None), False)])
+def test_a_row_says_when_its_records_differ(said: tuple[int | None, ...], expected: bool) -> None:
+    assert row(*(avc(serial, permissive=one) for serial, one in enumerate(said))).mixed is expected
+
+
+def test_a_whole_path_is_a_better_example_than_a_name() -> None:
+    assert (
+        row(avc(1).replace(b'path="/etc/passwd"', b'name="passwd"'), avc(2, permissions="open")).path
+        == "/etc/passwd"
+    )
+
+
+def test_a_rows_evidence_is_bounded() -> None:
+    lines = [
+        avc(serial, source=f"system_u:system_r:container_t:s0:c{serial}")
+        for serial in range(MAX_EVIDENCE + 5)
+    ]
+    assert (len(row(*lines).evidence), len(row(*lines).serials)) == (MAX_EVIDENCE, MAX_EVIDENCE)
+
+
+@given(avc_lines())
+def test_a_denial_has_the_permissions_of_its_keys(line: bytes) -> None:
+    for found in event(line).denials():
+        assert tuple(key.permission for key in found.keys) == found.permissions

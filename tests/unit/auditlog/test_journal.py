@@ -1,0 +1,57 @@
+"""Audit records out of the journal."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selab.auditlog.journal import raw_from_journal
+
+SENT = {
+    "_TRANSPORT": "audit",
+    "MESSAGE": "AVC avc:  denied",
+    "_SOURCE_REALTIME_TIMESTAMP": "1700000000123456",
+    "_AUDIT_TYPE_NAME": "AVC",
+    "_AUDIT_ID": "11",
+}
+PRINTED = {"_TRANSPORT": "kernel", "MESSAGE": "audit: type=1400 audit(1700000000.123:11): avc:  denied"}
+RAW = b"type=AVC msg=audit(1700000000.123:11): avc:  denied"
+
+
+def journal(*entries: object) -> bytes:
+    return raw_from_journal("\n".join(json.dumps(entry) for entry in entries).encode())
+
+
+def test_a_record_from_the_audit_socket() -> None:
+    assert journal(SENT) == RAW
+
+
+def test_a_record_that_the_kernel_printed() -> None:
+    assert journal(PRINTED) == RAW
+
+
+def test_a_record_that_is_there_twice_is_taken_once() -> None:
+    assert journal(PRINTED, SENT) == RAW
+
+
+def test_a_message_with_odd_bytes_is_a_list_of_numbers() -> None:
+    assert journal(PRINTED | {"MESSAGE": list(PRINTED["MESSAGE"].encode()) + [255]}) == RAW + b"\xff"
+
+
+@pytest.mark.parametrize(("facility", "taken"), [("0", RAW), ("1", b"")])
+def test_what_a_process_wrote_into_the_kernels_log_is_no_record(facility: str, taken: bytes) -> None:
+    assert journal(PRINTED | {"SYSLOG_FACILITY": facility}) == taken
+
+
+def test_what_is_no_record_is_left_out() -> None:
+    assert (
+        journal([], "x", {}, PRINTED | {"MESSAGE": "usb 1-1: new device"}, PRINTED | {"MESSAGE": None}) == b""
+    )
+
+
+@given(st.binary())
+def test_any_bytes_are_read_without_an_exception(entries: bytes) -> None:
+    raw_from_journal(entries)

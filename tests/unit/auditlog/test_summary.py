@@ -1,0 +1,83 @@
+"""The summary of a log: complete, the same as reading every record with care, in constant memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections import Counter
+
+from hypothesis import given, settings
+
+from selab.auditlog.denials import group
+from selab.auditlog.events import read_events
+from selab.auditlog.summary import MAX_EXAMPLES, Summary, summarise
+from tests.unit.auditlog.records import avc, logs, syscall
+
+
+def carefully(lines: list[bytes]) -> Summary:
+    """What `summarise` must give, by reading every record of every event."""
+    events = list(read_events(lines))
+    denials = [avc for event in events for avc in event.denials()]
+    unparsed = [record for event in events for record in event.unparsed()]
+    return Summary(
+        records=len(denials),
+        events=sum(bool(event.denials()) for event in events),
+        denials=group(denials),
+        selinux_err=tuple(Counter(error for event in events for error in event.selinux_errors()).items()),
+        ignored=dict(sorted(Counter(kind for event in events for kind in event.ignored()).items())),
+        unparsed=len(unparsed),
+        unparsed_examples=tuple(record.format().decode() for record in unparsed[:MAX_EXAMPLES]),
+    )
+
+
+@settings(max_examples=400)
+@given(logs())
+def test_the_summary_is_what_careful_reading_gives(lines: list[bytes]) -> None:
+    assert summarise(lines) == carefully(lines)
+
+
+def test_other_permissions_may_have_the_better_example() -> None:
+    lines = [avc(1).replace(b'path="/etc/passwd"', b'name="passwd"'), avc(2, permissions="open")]
+    assert summarise(lines).denials[0].path == "/etc/passwd"
+
+
+def test_a_denial_behind_a_broken_one_is_read() -> None:
+    lines = [
+        avc(serial, permissions=f"a {{ b }} avc:  denied  {{ {one}")
+        for serial, one in enumerate(("read", "write"))
+    ]
+    assert summarise(lines) == carefully(lines)
+
+
+def test_a_repetition_in_another_mode_is_read() -> None:
+    assert summarise([avc(1, permissive=1), avc(2, permissive=0)]).denials[0].permissive is False
+
+
+def test_records_and_events_are_counted_apart() -> None:
+    summary = summarise([avc(1), avc(1), syscall(1), avc(2)])
+    assert (summary.records, summary.events) == (3, 2)
+
+
+def test_examples_of_what_could_not_be_read_are_bounded() -> None:
+    summary = summarise([avc(serial)[:100] + b"\n" for serial in range(20)])
+    assert (summary.unparsed, len(summary.unparsed_examples)) == (20, MAX_EXAMPLES)
+
+
+def test_kinds_invented_by_a_log_are_bounded() -> None:
+    summary = summarise(
+        f"type=X{number:05} msg=audit(1700000000.123:5): a=b\n".encode() for number in range(1000)
+    )
+    assert (len(summary.ignored) < 300, sum(summary.ignored.values())) == (True, 1000)
+
+
+def peak(lines: int) -> int:
+    tracemalloc.start()
+    summarise(
+        line for serial in range(lines) for line in (avc(serial, comm=b"c%d" % serial), syscall(serial))
+    )
+    size = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return size
+
+
+def test_memory_does_not_grow_with_the_log() -> None:
+    assert peak(20000) < 1.2 * peak(4000)

@@ -1,0 +1,247 @@
+"""The window: whole, or with the reason why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from selab.auditlog import windows as window_module
+from selab.auditlog.windows import AuditStatus, OpenWindow, Window, close_window, open_window, release
+from selab.errors import SelabError
+from tests.unit.fakes import FakeGuest
+
+STATUS = "enabled 1\nfailure 1\npid 400\nrate_limit 0\nbacklog_limit 8192\nlost {lost}\nbacklog 0\n"
+
+
+def opened(guest: FakeGuest, lost: int = 0) -> OpenWindow:
+    guest.answer("begin", out=STATUS.format(lost=lost) + "log 77 1000\n")
+    return open_window().of(guest)
+
+
+def user(serial: int, text: str) -> str:
+    return f"type=USER msg=audit(1700000000.100:{serial}): pid=9 uid=0 msg='text={text} exe=\"/usr/sbin/auditctl\" res=success'\n"
+
+
+def avc(serial: int) -> str:
+    return f"type=AVC msg=audit(1700000000.200:{serial}): avc:  denied  {{ read }} for  pid=1 scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0\n"
+
+
+def closing(
+    guest: FakeGuest,
+    window: OpenWindow,
+    log: str,
+    *,
+    lost: int = 0,
+    pid: int = 400,
+    said: str = "",
+    mode: int = 1,
+) -> tuple[str, ...]:
+    head = STATUS.format(lost=lost).replace("pid 400", f"pid {pid}")
+    guest.answer(window.mark("end"), out=f"{head}mode {mode}\nwindow\n{log}", err=said)
+    return close_window(window).of(guest).problems
+
+
+def test_the_window_holds_what_lies_between_the_marks() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = avc(9) + user(10, window.mark("begin")) + avc(12) + avc(11) + user(13, window.mark("end")) + avc(14)
+    guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
+    assert list(close_window(window).of(guest).lines) == [avc(12).strip().encode(), avc(11).strip().encode()]
+
+
+def test_a_record_of_an_event_before_the_mark_that_was_written_after_it_is_left_out() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = user(10, window.mark("begin")) + avc(9) + user(13, window.mark("end"))
+    guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
+    assert close_window(window).of(guest).lines == ()
+
+
+def whole(window: OpenWindow) -> str:
+    return user(10, window.mark("begin")) + user(13, window.mark("end"))
+
+
+def test_a_whole_window_has_no_problem() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    assert closing(guest, window, whole(window)) == ()
+
+
+@pytest.mark.parametrize("which", ["begin", "end"])
+def test_a_mark_that_did_not_arrive_is_a_problem(which: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    other = "end" if which == "begin" else "begin"
+    assert closing(guest, window, user(10, window.mark(other))) == (
+        f"the mark of the window's {which} is not in the audit log",
+    )
+
+
+def test_a_mark_is_a_record_of_type_user_only() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    forged = whole(window).replace("type=USER", "type=USER_CMD")
+    assert len(closing(guest, window, forged)) == 2
+
+
+def test_lost_records_are_a_problem() -> None:
+    guest = FakeGuest()
+    window = opened(guest, lost=3)
+    assert closing(guest, window, whole(window), lost=5) == ("the kernel lost 2 audit records",)
+
+
+def test_records_that_were_lost_before_are_none() -> None:
+    guest = FakeGuest()
+    window = opened(guest, lost=3)
+    assert closing(guest, window, whole(window), lost=3) == ()
+
+
+@pytest.mark.parametrize(("pid", "word"), [(0, "stopped"), (401, "restarted")])
+def test_an_audit_daemon_that_went_away_is_a_problem(pid: int, word: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    assert closing(guest, window, whole(window), pid=pid) == (
+        f"the audit daemon {'was ' if pid else ''}{word} during the run",
+    )
+
+
+@pytest.mark.parametrize("said", ["rotated-away", "truncated"])
+def test_a_log_that_was_cut_is_a_problem(said: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    assert len(closing(guest, window, whole(window), said=said)) == 1
+
+
+def test_a_window_that_cannot_be_closed_is_a_problem() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    guest.answer(window.mark("end"), code=4, err="auditctl: cannot send")
+    assert close_window(window).of(guest).problems == (
+        "the end of the window could not be marked: auditctl: cannot send",
+    )
+
+
+def journal_window(extra: str = "") -> Window:
+    guest = FakeGuest()
+    status = STATUS.format(lost=0).replace("pid 400", "pid 0")
+    guest.answer("begin", out=status + "log 77 1000\ncursor s=abc;i=1\nratelimit 5\n")
+    window = open_window().of(guest)
+    records = [
+        (1005, 10, f"pid=9 msg='text={window.mark('begin')}'"),
+        (1400, 11, AVC),
+        (1005, 12, f"pid=9 msg='text={window.mark('end')}'"),
+    ]
+    lines = [f"audit: type={kind} audit(1700000000.123:{serial}): {text}" for kind, serial, text in records]
+    entries = "\n".join(json.dumps({"MESSAGE": line, "_TRANSPORT": "kernel"}) for line in [*lines, extra])
+    guest.answer(window.mark("end"), out=f"{status}mode 0\nwindow\n{entries}\n")
+    return close_window(window).of(guest)
+
+
+AVC = "avc:  denied  { read } for  pid=1"
+
+
+def test_without_an_audit_daemon_the_journal_is_read() -> None:
+    closed = journal_window()
+    assert (closed.lines, closed.problems) == (
+        (f"type=AVC msg=audit(1700000000.123:11): {AVC}".encode(),),
+        (),
+    )
+
+
+def test_the_rate_limit_is_put_back() -> None:
+    guest = FakeGuest()
+    guest.answer("printk_ratelimit")
+    release(guest, OpenWindow("t", AuditStatus(1, 0, 0), cursor="s=abc", ratelimit=7))
+    assert guest.asked[0][-1] == "7"
+
+
+def test_a_window_of_the_log_has_nothing_to_put_back() -> None:
+    guest = FakeGuest()
+    release(guest, OpenWindow("t", AuditStatus(1, 400, 0), inode=77))
+    assert guest.asked == []
+
+
+def test_records_that_the_kernel_did_not_print_are_a_problem() -> None:
+    assert journal_window("kauditd_printk_skb: 5 callbacks suppressed").problems != ()
+
+
+def test_where_nobody_takes_records_there_is_no_window() -> None:
+    guest = FakeGuest()
+    guest.answer("begin", out=STATUS.format(lost=0).replace("pid 400", "pid 0") + "log 77 1000\n")
+    with pytest.raises(SelabError, match="Nobody takes audit records"):
+        open_window().of(guest)
+
+
+def test_each_window_has_a_token_of_its_own() -> None:
+    assert opened(FakeGuest()).token != opened(FakeGuest()).token
+
+
+def forged_with(token: str, kind: str = "USER") -> str:
+    """What a process with CAP_AUDIT_WRITE may have sent: a mark that ends the window before its denial."""
+    return user(11, f"selab {token} end").replace("type=USER", f"type={kind}")
+
+
+@pytest.mark.parametrize("token", ["", "0" * 24, "*", ".*", "*' type=USER msg=audit(1.1:1): '"])
+def test_a_mark_cannot_be_forged_without_the_token(token: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = user(10, window.mark("begin")) + forged_with(token) + avc(12) + user(13, window.mark("end"))
+    guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
+    closed = close_window(window).of(guest)
+    assert (avc(12).strip().encode() in closed.lines, closed.problems) == (True, ())
+
+
+@pytest.mark.parametrize("kind", ["USER_CMD", "EXECVE", "USER_AVC", "TRUSTED_APP"])
+def test_a_mark_is_none_in_a_record_of_another_type_even_with_the_token(kind: str) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = (
+        user(10, window.mark("begin"))
+        + forged_with(window.token, kind)
+        + avc(12)
+        + user(13, window.mark("end"))
+    )
+    guest.answer(window.mark("end"), out=STATUS.format(lost=0) + f"mode 1\nwindow\n{log}")
+    assert avc(12).strip().encode() in close_window(window).of(guest).lines
+
+
+def test_what_a_log_says_of_the_status_is_not_believed() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    log = user(10, window.mark("begin")) + "lost 0\npid 400\nmode 1\nwindow\n" + user(13, window.mark("end"))
+    assert closing(guest, window, log, lost=9, pid=0) == (
+        "the kernel lost 9 audit records",
+        "the audit daemon stopped during the run",
+    )
+
+
+def test_the_token_cannot_be_guessed() -> None:
+    assert len(opened(FakeGuest()).token) * 4 >= 96
+
+
+@pytest.mark.parametrize(("lost", "starts"), [(0, False), (7, True)])
+def test_an_audit_daemon_that_somebody_stopped_is_started_again_once_the_kernel_loses_records(
+    tmp_path: Path, lost: int, starts: bool
+) -> None:
+    """Its queue for a daemon to come is full then, and each further record is lost: no run could ever be judged again."""
+    auditctl = f'[ "$1" = -m ] || {{ [ -e {tmp_path}/started ] && pid=9 || pid=0; printf "enabled 1\\npid %s\\nlost {lost}\\n" $pid; }}'
+    programs = {
+        "auditctl": auditctl,
+        "systemctl": f'[ "$1" != start ] || touch {tmp_path}/started',
+        "journalctl": "echo '-- cursor: x'",
+    }
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    script = window_module._OPEN.replace("echo 0 >/proc/sys/kernel/printk_ratelimit", "true")
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", "mark"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "pid 9" in done.stdout) == (0, starts), done.stderr

@@ -1,0 +1,32 @@
+"""doctor looks, and changes nothing."""
+
+from __future__ import annotations
+
+from selab.doctor.examine import State, guest_findings
+from tests.unit.fakes import FakeGuest
+
+
+def guest(pid: int = 400) -> FakeGuest:
+    fake = FakeGuest()
+    fake.answer("auditctl -s", out=f"enabled 1\npid {pid}\nlost 0\n")
+    fake.answer("/sys/fs/selinux/status", out="0 7\n")
+    fake.answer(
+        "SELINUXTYPE",
+        out="type default\npolicyvers 33\nmls 1\nexpand 0\nstore\nseen\nabc  modules/100/base/cil\n",
+    )
+    fake.answer("command -v", "podman", code=1)
+    fake.answer("command -v", "docker")
+    fake.answer("docker info", out='["name=selinux"]')
+    return fake
+
+
+def test_a_guest_that_has_everything_is_fine() -> None:
+    assert {finding.state for finding in guest_findings(guest())} == {State.OK}
+
+
+def test_no_mark_is_set_and_no_limit_changed() -> None:
+    fake = guest(pid=0)
+    list(guest_findings(fake))
+    assert not any(
+        "auditctl -m" in word or "printk_ratelimit" in word for argv in fake.asked for word in argv
+    )

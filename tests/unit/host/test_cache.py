@@ -1,0 +1,46 @@
+"""What several processes share in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selab.errors import SelabError
+from selab.host.cache import alone
+from selab.progress import Progress, Silent
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def noted(self, text: str, depth: int) -> None:
+        self.said.append(text)
+
+
+def test_who_waits_too_long_is_told_for_whom(tmp_path: Path) -> None:
+    with (
+        alone(tmp_path / "x", 1, "counting"),
+        pytest.raises(SelabError, match="still counting"),
+        alone(tmp_path / "x", 0.1, "counting"),
+    ):
+        pass
+
+
+def test_who_waits_says_so(tmp_path: Path) -> None:
+    notes = Notes()
+    with (
+        alone(tmp_path / "x", 1, ""),
+        pytest.raises(SelabError),
+        alone(tmp_path / "x", 0.1, "counting", Progress(notes)),
+    ):
+        pass
+    assert notes.said == ["Waiting for another selab, which is counting."]
+
+
+def test_it_is_free_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), alone(tmp_path / "x", 1, ""):
+        raise KeyError
+    with alone(tmp_path / "x", 0.1, ""):
+        pass

@@ -1,0 +1,59 @@
+"""Loading: what the guest says decides, and nothing is believed without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from selab.errors import CommandFailed, SelabError
+from selab.policy.compile import KernelPolicy
+from selab.policy.guest.load import flush_cache, load, policy_state
+from tests.unit.fakes import FakeGuest
+
+
+@pytest.mark.parametrize(
+    ("said", "enforce", "digest"),
+    [
+        ("1 7 abc 7\n", True, "abc"),
+        ("0 7 abc 6\n", False, ""),
+        ("0 7\n", False, ""),
+        ("0 7 abc\n", False, ""),
+    ],
+)
+def test_a_policy_is_known_only_while_the_kernels_counter_stands(
+    said: str, enforce: bool, digest: str
+) -> None:
+    guest = FakeGuest()
+    guest.answer("/sys/fs/selinux/status", out=said)
+    state = policy_state().of(guest)
+    assert (state.enforcing, state.policyload, state.digest) == (enforce, 7, digest)
+
+
+def test_a_kernel_without_selinux_is_an_error() -> None:
+    guest = FakeGuest()
+    guest.answer("/sys/fs/selinux/status", out="\n")
+    with pytest.raises(SelabError, match="not enabled"):
+        policy_state().of(guest)
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"), [(4, "refused the policy"), (5, "was not loaded"), (6, "label is not valid")]
+)
+def test_a_load_that_is_not_proven_is_an_error(code: int, sentence: str) -> None:
+    guest = FakeGuest()
+    guest.answer("/sys/fs/selinux/load", code=code, err="why")
+    with pytest.raises(CommandFailed, match=sentence):
+        load(KernelPolicy(b"x", "digest")).of(guest)
+
+
+def test_a_cache_that_was_not_flushed_is_an_error() -> None:
+    guest = FakeGuest()
+    guest.answer("commit_pending_bools", code=5)
+    with pytest.raises(CommandFailed, match="not flushed"):
+        flush_cache("digest").of(guest)
+
+
+@pytest.mark.parametrize(("code", "flushed"), [(0, True), (7, False)])
+def test_a_cache_is_flushed_only_where_the_policy_is_in_force(code: int, flushed: bool) -> None:
+    guest = FakeGuest()
+    guest.answer("commit_pending_bools", code=code)
+    assert flush_cache("digest").of(guest) is flushed

@@ -1,0 +1,64 @@
+"""Offline decisions, by libsepol about a real linked policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selab.errors import SelabError
+from selab.policy.base import BasePolicy
+from selab.policy.compile import link
+from selab.policy.query.decide import Access, Cause, Decider
+from selab.policy.toolchain import Toolchain
+from tests.unit.conftest import module
+
+WEB = "u:r:web_t:s0:c0,c1"
+
+
+@pytest.fixture
+def decider(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> Decider:
+    path = tmp_path / "policy"
+    path.write_bytes(
+        link(
+            base,
+            [module("web", "(allow web_t etc_t (file (open))) (allow web_t base_t (process (transition)))")],
+            tools,
+        ).binary
+    )
+    return Decider(path)
+
+
+@pytest.mark.parametrize(
+    ("target", "tclass", "permission", "cause"),
+    [
+        ("u:r:etc_t:s0", "file", "open", Cause.NONE),
+        ("u:r:etc_t:s0", "file", "read", Cause.RULE),
+        ("u:r:shared_t:s0:c0,c1", "file", "read", Cause.NONE),
+        ("u:r:shared_t:s0:c2,c3", "file", "read", Cause.MCS),
+        ("u:r:base_t:s0", "process", "transition", Cause.CONSTRAINT),
+        ("u:r:nobody_t:s0", "file", "read", Cause.UNKNOWN),
+        ("u:r:etc_t:s0", "socket", "read", Cause.UNKNOWN),
+        ("u:r:etc_t:s0", "file", "fly", Cause.UNKNOWN),
+    ],
+)
+def test_an_access_is_decided(
+    decider: Decider, target: str, tclass: str, permission: str, cause: Cause
+) -> None:
+    assert decider.decide([Access(WEB, target, tclass, permission)])[0].cause is cause
+
+
+def test_a_context_that_is_none_is_not_decidable(decider: Decider) -> None:
+    assert decider.decide([Access("nonsense", "", "file", "read")])[0].cause is Cause.UNKNOWN
+
+
+def test_an_older_policy_is_not_asked_by_mistake(decider: Decider, tmp_path: Path) -> None:
+    Decider(tmp_path / "policy")
+    with pytest.raises(SelabError, match="Another policy"):
+        decider.decide([])
+
+
+def test_a_file_that_is_no_policy_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "nothing").write_bytes(b"not a policy")
+    with pytest.raises(SelabError, match="cannot be read"):
+        Decider(tmp_path / "nothing")

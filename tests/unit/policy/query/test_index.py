@@ -1,0 +1,105 @@
+"""Questions to a policy's CIL: attributes, rules, conditions, optional blocks."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selab.errors import SelabError
+from selab.policy.language.cil import Node, statements, text_of
+from selab.policy.language.declarations import read_candidates, read_flat
+from selab.policy.query.index import PolicyIndex
+
+BASE = """
+(class file (read write open))
+(common socket (bind))
+(class tcp_socket (listen))
+(classcommon tcp_socket socket)
+(typeattribute all)
+(typeattribute some)
+(typeattribute none)
+(type a_t)
+(type b_t)
+(type c_t)
+(typealias old_t)
+(typealiasactual old_t a_t)
+(boolean shiny false)
+(boolean dull true)
+(typeattributeset all (a_t b_t c_t))
+(typeattributeset some (and (all) (not (b_t))))
+(typeattributeset none (xor (all) (all)))
+(allow some b_t (file (read)))
+(allow all self (file (write)))
+(allow c_t b_t (tcp_socket (all)))
+(portcon tcp 80 (system_u object_r b_t ((s0) (s0))))
+(booleanif (and (shiny) (not (dull)))
+    (true
+        (allow a_t b_t (file (open)))))
+"""
+
+
+def index(*candidates: str) -> PolicyIndex:
+    base = read_flat(BASE)
+    return PolicyIndex(base, read_candidates(candidates, base))
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [("some", {"a_t", "c_t"}), ("none", set()), ("a_t", {"a_t"}), ("old_t", {"a_t"}), ("x", set())],
+)
+def test_who_is_in_an_attribute(name: str, members: set[str]) -> None:
+    assert index().members(name) == members
+
+
+def test_the_attributes_of_a_type() -> None:
+    assert index().attributes_of("b_t") == {"all"}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "tclass", "granted"),
+    [
+        ("a_t", "b_t", "file", {"read"}),
+        ("old_t", "b_t", "file", {"read"}),
+        ("b_t", "b_t", "file", {"write"}),
+        ("b_t", "a_t", "file", set()),
+        ("c_t", "b_t", "tcp_socket", {"bind", "listen"}),
+    ],
+)
+def test_what_rules_grant(source: str, target: str, tclass: str, granted: set[str]) -> None:
+    assert index().permissions(source, target, tclass) == granted
+
+
+def test_what_hangs_on_a_boolean_is_told_apart() -> None:
+    assert index().conditional("a_t", "b_t", "file") == {"open": ("shiny and not dull",)}
+
+
+def test_a_candidate_joins_the_bases_attributes() -> None:
+    assert index("(type new_t) (typeattributeset all (new_t))").permissions("new_t", "b_t", "file") == {
+        "read"
+    }
+
+
+@pytest.mark.parametrize(("needed", "granted"), [("a_t", {"open"}), ("missing_t", set())])
+def test_an_optional_block_counts_where_all_that_it_needs_is_there(needed: str, granted: set[str]) -> None:
+    block = f"(optional o (typeattributeset cil_gen_require ({needed})) (allow new_t c_t (file (open))))"
+    assert index(f"(type new_t) {block}").permissions("new_t", "c_t", "file") == granted
+
+
+def test_the_ports_of_a_type() -> None:
+    assert index().ports("b_t") == ("tcp 80",)
+
+
+@pytest.mark.parametrize("text", ["(a", "a)", ")("])
+def test_parentheses_that_do_not_match_are_an_error(text: str) -> None:
+    with pytest.raises(SelabError, match="cannot be read"):
+        statements(text)
+
+
+words = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters='();"'), min_size=1)
+nodes: st.SearchStrategy[Node] = st.recursive(words, lambda inner: st.lists(inner, max_size=4), max_leaves=12)
+
+
+@given(st.lists(st.lists(nodes, max_size=4), max_size=4))
+def test_what_is_written_is_read_back(said: list[Node]) -> None:
+    assert statements(" ".join(map(text_of, said))) == said

@@ -1,0 +1,72 @@
+"""What a candidate adds, and what its domains can reach."""
+
+from __future__ import annotations
+
+from selab.policy.language.declarations import read_candidates, read_flat
+from selab.policy.query.index import PolicyIndex
+from selab.policy.query.reach import Access, additions, granted, reaches
+from selab.policy.query.risk import Level
+
+BASE = """
+(class file (read write execute))
+(class capability (sys_admin setuid))
+(class tcp_socket (name_bind))
+(class process (transition))
+(typeattribute domain)
+(type etc_t)
+(type tmp_t)
+(type http_port_t)
+(portcon tcp 80 (system_u object_r http_port_t ((s0) (s0))))
+(allow domain tmp_t (file (write)))
+"""
+CANDIDATE = """
+(type app_t)
+(typeattributeset domain (app_t))
+(typeattribute app_typeattr_1)
+(typeattributeset app_typeattr_1 (etc_t tmp_t))
+(allow app_t app_typeattr_1 (file (read)))
+(allow app_t etc_t (file (execute)))
+(allow app_t self (capability (sys_admin)))
+(allow app_t http_port_t (tcp_socket (name_bind)))
+"""
+
+
+def index(candidate: str = CANDIDATE) -> PolicyIndex:
+    base = read_flat(BASE)
+    return PolicyIndex(base, read_candidates([candidate], base))
+
+
+def test_the_most_dangerous_comes_first() -> None:
+    first = additions(index())[0]
+    assert (first.access, first.risk.level) == (
+        Access("app_t", "self", "capability", ("sys_admin",)),
+        Level.HIGH,
+    )
+
+
+def test_rules_about_the_same_are_one_and_generated_sets_are_told_by_their_types() -> None:
+    found = [one.access for one in additions(index())]
+    assert (
+        Access("app_t", "etc_t", "file", ("execute", "read")) in found
+        and Access("app_t", "tmp_t", "file", ("read",)) in found
+    )
+
+
+def test_against_another_version_only_what_is_new_counts() -> None:
+    newer = index(CANDIDATE + "(allow app_t self (capability (setuid)))")
+    assert [one.access for one in additions(newer, granted(index()))] == [
+        Access("app_t", "self", "capability", ("setuid",))
+    ]
+
+
+def test_a_permissive_domain_is_dangerous() -> None:
+    assert additions(index("(type app_t) (typepermissive app_t)"))[0].risk.level is Level.HIGH
+
+
+def test_ports_are_told_with_their_numbers() -> None:
+    assert reaches(index())[0].own["listens on"] == ("http_port_t (tcp 80)",)
+
+
+def test_what_an_attribute_gives_is_counted_apart() -> None:
+    (reach,) = reaches(index())
+    assert (reach.inherited["writes to"], "writes to" in reach.own) == (1, False)

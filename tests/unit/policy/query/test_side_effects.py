@@ -1,0 +1,52 @@
+"""What a candidate can take from others."""
+
+from __future__ import annotations
+
+import pytest
+
+from selab.policy.compile import CompiledModule
+from selab.policy.query.side_effects import beyond_its_own
+
+OWN = """(type web_t)
+(typeattribute web_files)
+(roletype object_r web_t)
+(typeattributeset cil_gen_require sshd_t)
+(typeattributeset domain (web_t ))
+(typeattributeset web_files (etc_t usr_t))
+(typetransition web_t shell_exec_t process sshd_t)
+(typebounds sshd_t web_t)
+(optional web_optional_1
+    (allow sshd_t web_t (process (sigchld)))
+)
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "(typetransition sshd_t shell_exec_t process web_t)",
+        "(typebounds web_t sshd_t)",
+        "(typeattributeset domain (web_t sshd_t))",
+        "(typeattributeset domain (not (web_t)))",
+        "(deny sshd_t shell_exec_t (file (execute)))",
+        "    (rangetransition init_t sshd_exec_t process ((s1) (s1)))",
+        "(mlsconstrain (process (fork)) (eq t1 web_t))",
+        "(portcon tcp 22 (system_u object_r web_t ((s0) (s0))))",
+    ],
+)
+def test_what_reaches_further_is_named(statement: str) -> None:
+    assert beyond_its_own([CompiledModule("web", OWN + statement + "\n", frozenset())]) == statement.strip()
+
+
+def test_own_types_concern_nobody_else() -> None:
+    assert beyond_its_own([CompiledModule("web", OWN, frozenset())]) == ""
+
+
+def test_types_of_another_candidate_are_own_as_well() -> None:
+    other = CompiledModule("db", "(type db_t)\n", frozenset())
+    assert (
+        beyond_its_own(
+            [CompiledModule("web", "(typetransition db_t web_t process web_t)\n", frozenset()), other]
+        )
+        == ""
+    )

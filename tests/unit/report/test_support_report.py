@@ -1,0 +1,197 @@
+"""The filled-in checklist: what it says, and what it must not say."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selab.__main__ import run
+from selab.doctor import support_report as gathering
+from selab.doctor.examine import Finding, State
+from selab.doctor.support_report import Checklist
+from selab.project import Project
+from selab.report.support_report import _without, markdown, private
+from selab.vm import provision
+from tests.unit.documents import document
+from tests.unit.fakes import FakeGuest
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def found(**more: Any) -> Checklist:
+    """A machine where nothing is wrong, unless `more` says otherwise."""
+    plain: dict[str, Any] = {
+        "profile": "centos9",
+        "facts": {"kernel": "Linux 5.14 x86_64"},
+        "findings": tuple(
+            Finding(name, State.OK, "fine") for name in ("VM", "SELinux", "base policy", "Docker", "audit")
+        ),
+        "steps": {"Docker": "applied", "Docker running": "present"},
+        "runs": (
+            document(verdict="PASS", denials=[], timings={"vm": 0.5, "steps": 2.0}),
+            document(mode="permissive"),
+        ),
+    }
+    return Checklist(**(plain | more))
+
+
+def unchecked(said: Checklist) -> list[str]:
+    return [check.what for check in said.checks if not check.ok]
+
+
+def test_where_nothing_is_wrong_every_line_is_checked() -> None:
+    assert unchecked(found()) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "left"),
+    [
+        ({"findings": ()}, "The VM is up and answers."),
+        ({"steps": {"Docker": "missing"}}, "Every step of the provisioning has its result."),
+        ({"runs": (document(),)}, "An enforcing run passes."),
+        ({"runs": (document(mode="permissive", denials=[]),)}, "A permissive run of a draft shows denials."),
+        ({"runs": (document(verdict="ERROR"),)}, "No run ended as ERROR."),
+    ],
+)
+def test_a_line_is_not_checked_where(more: dict[str, Any], left: str) -> None:
+    assert left in unchecked(found(**more))
+
+
+def test_what_nobody_saw_is_not_called_wrong(project: Project) -> None:
+    assert "- [ ] An enforcing run passes. (not seen)" in markdown(found(runs=()), project)
+
+
+def test_the_document_has_the_same_lines_in_the_same_order() -> None:
+    lines = re.findall(r"^- \[ \] (.*)$", (DOCS / "centos.md").read_text(), re.MULTILINE)
+    assert lines == [check.what for check in found().checks]
+
+
+def test_the_quickest_run_is_told(project: Project) -> None:
+    assert "- [x] An enforcing run passes. the quickest in 2.5 s" in markdown(found(), project)
+
+
+def test_a_program_reads_the_same(project: Project) -> None:
+    text = re.search(r"```json\n(.*)\n```\n", markdown(found(), project), re.DOTALL)
+    assert text is not None
+    said = json.loads(text[1])
+    assert (said["profile"], said["facts"]["kernel"], said["provisioning"]["Docker"]) == (
+        "centos9",
+        "Linux 5.14 x86_64",
+        "applied",
+    )
+    assert said["runs"][0] == {
+        "mode": "enforcing",
+        "verdict": "PASS",
+        "denials": "0",
+        "steps": "1 of 2",
+        "timings": {"vm": 0.5, "steps": 2.0},
+    }
+
+
+@pytest.fixture
+def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "tower.example.org")
+    monkeypatch.setattr(getpass, "getuser", lambda: "alice")
+    monkeypatch.setattr(Path, "home", lambda: Path("/srv/people/alice"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "box in /srv/people/alice/boxes",
+        "/home/bob/x and /Users/Carol/y",
+        r"C:\Users\dave\x",
+        "Tower.example.org answers",
+        "cannot reach tower",
+        "qemu+ssh://alice@192.168.7.9/system",
+        "/var/home/erin/[lab]",
+    ],
+)
+def test_nobody_is_named(project: Project, somebody: None, said: str) -> None:
+    text = markdown(found(facts={"a": said}, findings=(Finding("VM", State.BAD, said, said),)), project)
+    for name in ("alice", "bob", "carol", "dave", "erin", "tower", "192.168"):
+        assert name not in text.lower()
+
+
+def test_the_projects_own_directory_is_not_named(project: Project) -> None:
+    said = f"64 GiB free in {project.root}"
+    assert str(project.root) not in markdown(found(findings=(Finding("disk", State.OK, said),)), project)
+
+
+def test_names_that_everybody_has_stay(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "root")
+    monkeypatch.setattr(socket, "gethostname", lambda: "localhost")
+    assert not {"root", "localhost"} & private(project).keys()
+
+
+@given(
+    st.from_regex(r"[a-z][a-z0-9.-]{2,20}", fullmatch=True),
+    st.text(" /:@'()[]|.-_"),
+    st.text(" /:@'()[]|.-_"),
+)
+def test_a_name_between_any_signs_is_gone(name: str, before: str, after: str) -> None:
+    assert name not in _without({name: ""}, f"{before}{name.upper()} {after} {name}").lower()
+
+
+@pytest.mark.parametrize("said", ["a | b", "<script>", "[x](y)", "`x`", "a\nb", "\x1b[31m"])
+def test_a_guests_word_is_neither_markup_nor_a_command(project: Project, said: str) -> None:
+    (line,) = [
+        line
+        for line in markdown(found(facts={"fact": said}), project).splitlines()
+        if line.startswith("| fact |") and "value" not in line
+    ]
+    assert (
+        len(re.findall(r"(?<!\\)\|", line)) == 3
+        and "\x1b" not in line
+        and not re.search(r"(?<!\\)[<`\[]", line)
+    )
+
+
+def test_the_guest_is_asked_with_a_script_that_any_shell_can_read() -> None:
+    import subprocess
+
+    for shell in (["sh", "-n"], ["bash", "--posix", "-n"]):
+        done = subprocess.run(
+            [*shell, "/dev/stdin"], input=gathering._GUEST, text=True, capture_output=True, timeout=20
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_guest_tells_its_facts() -> None:
+    guest = FakeGuest()
+    guest.answer("fact", out="kernel\tLinux 5.14\nguest\tCentOS Stream 9\n")
+    assert gathering._of_guest(guest) == {"kernel": "Linux 5.14", "guest": "CentOS Stream 9"}
+
+
+def test_a_step_is_applied_present_or_missing() -> None:
+    guest, wanted = FakeGuest(), provision.steps("dnf")
+    guest.answer("for tool in dnf", out="/usr/bin/dnf\n")
+    guest.answer("for probe in", out="missing\n" + "present\n" * (len(wanted) - 1))
+    steps = gathering._steps(guest, [wanted[1].name])
+    assert [steps[step.name] for step in wanted[:3]] == ["missing", "applied", "present"]
+
+
+def test_a_report_is_written_where_there_is_no_file_yet(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "checklist", lambda project: found())
+    words = ["-C", str(project.root), "doctor", "--report", str(tmp_path / "centos.md")]
+    assert run(words) == 0
+    assert (tmp_path / "centos.md").read_text().startswith("# selab on centos9\n")
+    assert run(words) == 2
+
+
+def test_without_a_file_it_goes_to_standard_output(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gathering, "checklist", lambda project: found())
+    assert run(["-C", str(project.root), "doctor", "--report"]) == 0
+    assert capsys.readouterr().out.startswith("# selab on centos9\n")

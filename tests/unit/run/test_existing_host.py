@@ -1,0 +1,81 @@
+"""A run on a machine that somebody has already leaves its base policy in force, and takes a guard only where there is one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from selab.policy.guest import mode
+from selab.progress import Progress
+from selab.project import Project, find_project
+from selab.run import experiment
+from selab.run.request import Request
+from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    (tmp_path / "selab.yaml").write_text("")
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1"}))
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
+    keep_base(tmp_path / "cache")
+    return find_project(tmp_path)
+
+
+def scripts(lab: Project, *, borrowed: bool, keep: bool = False) -> list[str]:
+    guest = ObedientGuest()
+    machine = StandingMachine(guest)
+    machine.borrowed = borrowed
+    experiment.run(lab, machine, Request("web", keep=keep), Progress())
+    return [" ".join(words) for words in guest.asked]
+
+
+@pytest.mark.parametrize(
+    ("borrowed", "keep", "left"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_the_base_policy_is_loaded_again_at_the_end_on_somebodys_machine(
+    lab: Project, borrowed: bool, keep: bool, left: bool
+) -> None:
+    assert ("load_policy" in scripts(lab, borrowed=borrowed, keep=keep)[-1]) is left
+
+
+@pytest.mark.parametrize("borrowed", [True, False])
+def test_a_guard_need_not_be_there_on_somebodys_machine(lab: Project, borrowed: bool) -> None:
+    assert any("60 optional" in said for said in scripts(lab, borrowed=borrowed)) is borrowed
+
+
+def switched(tmp_path: Path, installed: bool, *words: str) -> tuple[int, str]:
+    """The script over a file system below `tmp_path`, with a systemctl that starts nothing."""
+    for path, text in {"sys/fs/selinux/enforce": "1", "run/selab/loaded": "d 1\n"}.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    if installed:
+        (tmp_path / "usr/local/lib/selab").mkdir(parents=True)
+        (tmp_path / "usr/local/lib/selab/guard").touch()
+    (tmp_path / "bin").mkdir()
+    for name in ("systemctl", "sleep"):
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    script = mode._FUNCTIONS + mode._SWITCH
+    for place in ("/sys/fs/selinux", "/run/selab", "/usr/local/lib"):
+        script = script.replace(place, f"{tmp_path}{place}")
+    environment = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", "1", "any", "60", *words],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        env=environment,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("installed", "word", "code"), [(False, "optional", 0), (True, "optional", 8), (False, "", 8)]
+)
+def test_a_guard_that_is_there_is_armed(tmp_path: Path, installed: bool, word: str, code: int) -> None:
+    assert switched(tmp_path, installed, word)[0] == code

@@ -1,0 +1,82 @@
+"""What became of a workload."""
+
+from __future__ import annotations
+
+from selab.container.label import ContainerLabel
+from selab.container.runtime import runtimes
+from selab.container.steps import StepResult
+from selab.run.outcome import Outcome, label_doubts
+
+LABEL = ContainerLabel("web_t", "s0:c1,c2")
+DRAWN = ContainerLabel("web_t", "s0:c1,c2", at_random=True)
+OTHER = "system_u:system_r:helper_t:s0:c1,c2"
+
+
+def concluded(label: ContainerLabel, *ran_as: str, **seen: object) -> Outcome:
+    outcome = Outcome(**seen)  # type: ignore[arg-type]
+    outcome.conclude(label, runtimes()["docker"], frozenset(ran_as))
+    return outcome
+
+
+def test_the_label_that_was_asked_for_leaves_no_doubt() -> None:
+    assert label_doubts(LABEL, frozenset({"system_u:system_r:web_t:s0:c1,c2"})) == []
+
+
+def test_another_type_is_a_doubt() -> None:
+    assert label_doubts(LABEL, frozenset({"system_u:system_r:spc_t:s0"})) == [
+        "a process of the container ran as system_u:system_r:spc_t:s0, not as web_t:s0:c1,c2"
+    ]
+
+
+def test_another_level_is_a_doubt() -> None:
+    assert label_doubts(LABEL, frozenset({"system_u:system_r:web_t:s0"})) != []
+
+
+def test_a_label_that_nobody_saw_is_a_doubt() -> None:
+    assert label_doubts(LABEL, frozenset()) != []
+
+
+def test_docker_that_stops_answering_is_a_doubt() -> None:
+    steps = [StepResult("get", False, 0.1, "Cannot connect to the Docker daemon at x")]
+    assert concluded(LABEL, labels=frozenset({LABEL.context}), steps=steps).doubts == [
+        "Docker stopped answering at the step 'get'"
+    ]
+
+
+def test_a_container_that_was_refused_has_no_label_to_doubt() -> None:
+    outcome = concluded(DRAWN, refused="no such file")
+    assert (outcome.failures, outcome.doubts) == (["the container did not start: no such file"], [])
+
+
+def test_denials_show_a_label_that_could_not_be_read() -> None:
+    outcome = concluded(DRAWN, DRAWN.context)
+    assert (outcome.doubts, outcome.labels, outcome.from_denials) == ([], {DRAWN.context}, True)
+
+
+def test_a_label_that_only_denials_show_is_not_enough_for_a_pass() -> None:
+    assert len(concluded(DRAWN, DRAWN.context).reservations) == 1
+
+
+def test_a_level_that_another_container_may_have_shows_nothing() -> None:
+    outcome = concluded(LABEL, LABEL.context)
+    assert (outcome.doubts, outcome.labels, outcome.from_denials) == (
+        label_doubts(LABEL, frozenset()),
+        frozenset(),
+        False,
+    )
+
+
+def test_denials_of_another_domain_alone_show_nothing() -> None:
+    outcome = concluded(DRAWN, OTHER)
+    assert (outcome.doubts, outcome.labels) == (label_doubts(DRAWN, frozenset()), frozenset())
+
+
+def test_a_process_in_another_domain_beside_the_one_that_was_asked_for_is_a_doubt() -> None:
+    assert concluded(DRAWN, DRAWN.context, OTHER).doubts == [
+        f"a process of the container ran as {OTHER}, not as web_t:s0:c1,c2"
+    ]
+
+
+def test_a_label_that_was_read_is_not_from_denials() -> None:
+    outcome = concluded(DRAWN, DRAWN.context, labels=frozenset({DRAWN.context}))
+    assert (outcome.from_denials, outcome.reservations) == (False, ())

@@ -1,0 +1,62 @@
+"""A guest that fails under a candidate is looked at, and only one that had to be brought back counts as locked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from selab.errors import InputError, SelabError, Unreachable
+from selab.policy.guest.load import Mode
+from selab.progress import Progress
+from selab.run.recovery import LockedOut, see_login, undone
+
+
+@dataclass
+class Machine:
+    said: str = ""
+    refused: bool = False
+    asked: int = 0
+
+    def rescue(self, progress: Progress) -> str:
+        self.asked += 1
+        return self.said
+
+    def try_login(self) -> None:
+        if self.refused:
+            raise Unreachable("Logging in to the guest failed.")
+
+
+def test_what_had_to_be_undone_is_told_with_what_went_wrong_first() -> None:
+    with (
+        pytest.raises(LockedOut) as caught,
+        undone(Machine("Given back."), "web", Mode.ENFORCING, Progress()),
+    ):
+        try:
+            raise Unreachable("The connection broke.", "during `true`")
+        finally:
+            raise SelabError("The mode could not be set.")
+    assert "'web'" in caught.value.what and caught.value.detail == "The connection broke."
+
+
+def test_a_guest_in_order_leaves_the_error_as_it_is() -> None:
+    machine = Machine()
+    with pytest.raises(Unreachable, match="broke"), undone(machine, "web", Mode.DOMAIN, Progress()):
+        raise Unreachable("The connection broke.")
+    assert machine.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "mode"), [(InputError("no"), Mode.ENFORCING), (Unreachable("no"), Mode.PERMISSIVE)]
+)
+def test_what_no_candidate_did_is_nobodys_lock_out(error: SelabError, mode: Mode) -> None:
+    machine = Machine("Given back.")
+    with pytest.raises(type(error)), undone(machine, "web", mode, Progress()):
+        raise error
+    assert machine.asked == 0
+
+
+def test_a_login_that_is_refused_names_the_statement() -> None:
+    with pytest.raises(LockedOut) as caught:
+        see_login(Machine(refused=True), "web", "(typetransition sshd_t a b)", Progress())
+    assert "(typetransition sshd_t a b)" in caught.value.detail

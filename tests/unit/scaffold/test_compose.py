@@ -1,0 +1,191 @@
+"""A service of a Compose file becomes a scenario; what does not is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selab.errors import InputError
+from selab.project import Project
+from selab.scaffold.compose import from_compose
+from selab.scaffold.scenario_builder import Draft
+
+HTML = {"target": "/data", "source": "html", "label": "shared"}
+
+
+def drafted(project: Project, text: str, service: str | None = None) -> Draft:
+    file = project.root / "compose.yaml"
+    file.write_text(text)
+    return from_compose(project, file, service)
+
+
+def service(project: Project, text: str) -> Draft:
+    return drafted(project, "services:\n  web:\n" + "".join(f"    {line}\n" for line in text.splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ('ports: ["80"]', [(8080, 80)]),
+        ("ports: [8080:80]", [(8080, 80)]),
+        ('ports: ["127.0.0.1:8001:80"]', [(8001, 80)]),
+        ('ports: ["[::1]:8001:80/tcp"]', [(8001, 80)]),
+        ('ports: ["9090-9091:8080-8081"]', [(9090, 8080), (9091, 8081)]),
+        ('ports: ["3000-3001"]', [(3000, 3000), (3001, 3001)]),
+        ("ports: [{target: 80, published: 8080}]", [(8080, 80)]),
+        ('ports: [{target: 80, published: "8080", protocol: tcp, mode: host}]', [(8080, 80)]),
+        ("ports: [{target: 80}]", [(8080, 80)]),
+    ],
+)
+def test_ports(text: str, ports: list[tuple[int, int]], project: Project) -> None:
+    draft = service(project, text)
+    assert ([(port["guest"], port["container"]) for port in draft.data["ports"]], draft.left) == (ports, [])
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        '"53:53/udp"',
+        '"x:y"',
+        '"80:0"',
+        '"1-65535:1-65535"',
+        "{published: 80}",
+        "[80]",
+        "{target: 53, protocol: udp}",
+    ],
+)
+def test_a_port_that_cannot_be_is_named(port: str, project: Project) -> None:
+    draft = service(project, f"ports: [{port}]")
+    assert (draft.data.get("ports"), len(draft.left)) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "volume"),
+    [
+        ("volumes: [/data]", {"target": "/data"}),
+        ("volumes: ['./html:/data:ro,z']", HTML | {"read_only": True}),
+        ("volumes: [cache:/data]", {"target": "/data"}),
+        ("volumes: [/etc:/data]", {"target": "/data"}),
+        ("volumes: [~/x:/data]", {"target": "/data"}),
+        ("volumes: [~nobody-of-that-name/x:/data]", {"target": "/data"}),
+        (
+            "volumes: [{type: volume, source: cache, target: /data, read_only: true}]",
+            {"target": "/data", "read_only": True},
+        ),
+        ("volumes: [{type: bind, source: html, target: /data, bind: {selinux: z}}]", HTML),
+        ("volumes: [{type: tmpfs, target: /data}]", {"target": "/data"}),
+        ("tmpfs: /data", {"target": "/data"}),
+        ("tmpfs: ['/data:size=64m']", {"target": "/data"}),
+    ],
+)
+def test_volumes(text: str, volume: dict[str, Any], project: Project) -> None:
+    (project.root / "html").mkdir()
+    assert service(project, text).data["volumes"] == [volume]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "./selab.yaml:/etc/x",
+        "/var/run/docker.sock:/d",
+        "{type: npipe, source: x, target: /x}",
+        "a:b:c:d",
+        "C:\\x:/x",
+        "[]",
+    ],
+)
+def test_a_volume_that_cannot_be_is_named(text: str, project: Project) -> None:
+    draft = service(project, f"volumes: [{text}]")
+    assert (draft.data.get("volumes"), len(draft.left)) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["environment: {A: x, B: 3, C: true, D: 1.5}", "environment: [A=x, B=3, C=true, D=1.5]"]
+)
+def test_environment(text: str, project: Project) -> None:
+    assert service(project, text).data["environment"] == {"A": "x", "B": "3", "C": "true", "D": "1.5"}
+
+
+@pytest.mark.parametrize("entry", ["A", "A=${A}", "A=$A", "A=${A:?no}", "DB_PASSWORD=x", "=x", "a b=x"])
+def test_a_variable_that_cannot_be_is_named_without_its_value(entry: str, project: Project) -> None:
+    draft = service(project, f"environment: ['{entry}']")
+    assert (draft.data.get("environment"), len(draft.left)) == (None, 1)
+    assert entry not in draft.left[0] or "=" not in entry
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("${A:-x}", "x"), ("${A-x}y", "xy"), ("a$$b", "a$b"), ("${A:-}", ""), ("5$", "5$")]
+)
+def test_the_default_of_a_variable_is_taken(value: str, text: str, project: Project) -> None:
+    assert service(project, f"environment: {{V: '{value}'}}").data["environment"] == {"V": text}
+
+
+@pytest.mark.parametrize("command", ["nginx -g 'daemon off;'", "[nginx, -g, daemon off;]"])
+def test_a_command_is_split_as_a_shell_does(command: str, project: Project) -> None:
+    assert service(project, f"command: {command}").data["command"] == ["nginx", "-g", "daemon off;"]
+
+
+def test_the_rest(project: Project) -> None:
+    draft = service(
+        project,
+        "image: nginx\ncap_add: [NET_ADMIN]\ncap_drop: [ALL]\nuser: 101\nread_only: true\nrestart: always",
+    )
+    assert draft.data == {
+        "description": "The service web of compose.yaml.",
+        "image": "nginx:latest",
+        "cap_add": ["NET_ADMIN"],
+        "cap_drop": ["ALL"],
+        "user": "101",
+        "read_only": True,
+    }
+    assert draft.left == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "privileged: true",
+        "build: .",
+        "entrypoint: [x]",
+        "env_file: .env",
+        "healthcheck: {}",
+        'command: "it\'s"',
+        "user: [[a]]",
+        "cap_add: -x",
+    ],
+)
+def test_what_a_scenario_has_nothing_for_is_named(text: str, project: Project) -> None:
+    draft = service(project, text)
+    assert (list(draft.data), len(draft.left)) == (["description"], 1)
+
+
+def test_one_of_several_services_must_be_named(project: Project) -> None:
+    with pytest.raises(InputError, match="--service"):
+        drafted(project, "services: {web: {}, db: {}}")
+
+
+def test_the_named_one_is_taken(project: Project) -> None:
+    assert drafted(project, "services: {web: {}, db: {image: redis:7}}", "db").data["image"] == "redis:7"
+
+
+def test_an_unknown_one_is_answered_with_the_nearest(project: Project) -> None:
+    with pytest.raises(InputError, match="Did you mean 'web'"):
+        drafted(project, "services: {web: {}, db: {}}", "wib")
+
+
+def test_aliases_are_refused_with_what_writes_them_out(project: Project) -> None:
+    with pytest.raises(InputError, match="docker compose config"):
+        drafted(project, "x: &a {image: x}\nservices: {web: *a}")
+
+
+@pytest.mark.parametrize("text", ["", "services: []", "services: {web: []}", "services: {}", "[", "x: 1"])
+def test_a_file_that_is_none_is_refused(text: str, project: Project) -> None:
+    with pytest.raises(InputError):
+        drafted(project, text)
+
+
+def test_a_file_that_is_not_there_is_refused(project: Project) -> None:
+    with pytest.raises(InputError, match="not a file"):
+        from_compose(project, Path("/nowhere/compose.yaml"), None)

@@ -1,0 +1,222 @@
+"""A scenario to begin with: whatever it is made from, the file loads, and it takes nobody's place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from selab.__main__ import run
+from selab.errors import InputError
+from selab.host.yamlfile import parse
+from selab.project import Project
+from selab.scaffold.compose import _Service
+from selab.scaffold.container import _Container, _drafted
+from selab.scaffold.render import scenario_text
+from selab.scaffold.scenario import NewScenario, Source, new_scenario
+from selab.scaffold.scenario_builder import Draft
+from selab.scenario import Scenario, load_scenario
+
+
+def made(
+    project: Project, name: str = "web", policy: str | None = None, source: Source | None = None
+) -> NewScenario:
+    return new_scenario(project, name, policy, source or Source())
+
+
+def text_of(project: Project, name: str = "web") -> str:
+    return (project.scenarios / f"{name}.yaml").read_text()
+
+
+def test_it_loads(project: Project) -> None:
+    assert made(project).file == "scenarios/web.yaml"
+    assert load_scenario(project, "web").as_written() == {
+        "description": "What web does.",
+        "image": "web",
+        "steps": [{"log": {"pattern": "."}}],
+    }
+
+
+def test_an_image_of_the_project_says_its_ports_and_volumes(imaged: Project) -> None:
+    made(imaged, "httpd")
+    scenario = load_scenario(imaged, "httpd")
+    assert [(port.guest, port.container) for port in scenario.ports] == [(8080, 80), (8443, 443)]
+    assert [volume.target for volume in scenario.volumes] == ["/srv/web.d", "/var/log"]
+
+
+def test_a_web_port_is_waited_for(imaged: Project) -> None:
+    made(imaged, "httpd")
+    step = load_scenario(imaged, "httpd").steps[0].http
+    assert step is not None
+    assert (step.port, step.wait) == (8080, True)
+
+
+def test_the_policy_of_its_name_is_taken(project: Project) -> None:
+    (project.policies / "web.te").write_text("")
+    assert made(project).policy == "web"
+    assert load_scenario(project, "web").policy == "web"
+
+
+def test_without_one_it_is_none_and_says_how_to_get_one(project: Project) -> None:
+    assert made(project).policy == "none"
+    assert "`selab new policy web`" in text_of(project)
+
+
+def test_the_policy_that_is_asked_for_must_be_there(project: Project) -> None:
+    with pytest.raises(InputError, match="no policy 'wob'"):
+        made(project, policy="wob")
+    assert list(project.scenarios.iterdir()) == []
+
+
+def test_no_policy_can_be_asked_for(project: Project) -> None:
+    (project.policies / "web.te").write_text("")
+    assert made(project, policy="none").policy == "none"
+    assert "selab new policy" not in text_of(project)
+
+
+def test_what_is_left_out_is_said_in_the_file(project: Project) -> None:
+    (project.root / "c.yaml").write_text("services: {web: {image: x, privileged: true}}")
+    found = made(project, source=Source(compose=project.root / "c.yaml"))
+    assert found.left == ("privileged: a scenario has no such thing",)
+    assert text_of(project).startswith(
+        "# Left out, or other than it was:\n#   privileged: a scenario has no such thing\n"
+    )
+
+
+@pytest.mark.parametrize("ending", ["yaml", "yml"])
+def test_a_file_that_is_there_stays_as_it_is(ending: str, project: Project) -> None:
+    (project.scenarios / f"web.{ending}").write_text("mine")
+    with pytest.raises(InputError, match="already"):
+        made(project)
+    assert [path.read_text() for path in project.scenarios.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "-x", ".x", "x\n", "é"])
+def test_a_name_that_will_not_do_is_refused(name: str, project: Project) -> None:
+    with pytest.raises(InputError, match="name"):
+        made(project, name)
+
+
+def test_a_scenario_of_too_many_bytes_is_not_written(project: Project) -> None:
+    variables = {f"V{number}": "\N{GRINNING FACE}" * 7000 for number in range(60)}
+    (project.root / "web.json").write_text(
+        json.dumps({"Config": {"Image": "x:y", "Env": [f"{k}={v}" for k, v in variables.items()]}})
+    )
+    with pytest.raises(InputError, match="too large"):
+        made(project, source=Source(container=str(project.root / "web.json")))
+    assert list(project.scenarios.iterdir()) == []
+
+
+WORDS = [
+    "yes",
+    "null",
+    "~",
+    "true",
+    "1e9",
+    "0x10",
+    "80:80",
+    "1.5",
+    "- x",
+    "a: b",
+    "#x",
+    "&x",
+    "*x",
+    "!x",
+    "=",
+    "<<",
+]
+WORDS += ["a\nb", "\u202e", "\x85", "\ud800", "\0"]
+ODD = st.one_of(st.text(max_size=20), st.sampled_from(WORDS))
+
+
+@given(ODD, ODD, st.lists(ODD, max_size=3), st.sampled_from(["no", "true", "null", "A"]))
+def test_what_is_written_reads_the_same(
+    description: str, user: str, command: list[str], variable: str
+) -> None:
+    draft = Draft()
+    draft.set("policy", "none")
+    draft.set("image", "x:y")
+    for key, value in (("description", description), ("user", user), ("command", command)):
+        with draft.trying(key):
+            draft.set(key, value)
+    with draft.trying("environment"):
+        draft.variable(variable, user)
+    read = parse(scenario_text("web", draft, asked=False), Path("web.yaml"), Scenario)
+    assert {
+        key: read.as_written().get(key, [] if key == "command" else "")
+        for key in draft.data
+        if key != "policy"
+    } == {key: value for key, value in draft.data.items() if key != "policy"}
+
+
+def test_a_value_of_several_lines_stays_on_one() -> None:
+    draft = Draft()
+    for key, value in (("policy", "none"), ("image", "x:y"), ("command", ["sh", "-c", "a\nsteps: b"])):
+        draft.set(key, value)
+    assert 'command: [sh, -c, "a\\nsteps: b"]' in scenario_text("web", draft, asked=True).splitlines()
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), ODD),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(ODD, inner, max_size=3)),
+    max_leaves=8,
+)
+KEYS = [*_Service._TAKEN, "privileged", "x"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.one_of(st.sampled_from(KEYS), ODD), JSON, max_size=5))
+def test_whatever_a_service_is_the_file_loads(project: Project, told: dict[str, Any]) -> None:
+    loads(_Service(project, project.root / "compose.yaml", "web", told).draft)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(ODD, max_size=3), st.dictionaries(ODD, st.just([{"HostPort": "80"}]), max_size=3), ODD, JSON)
+def test_whatever_a_container_is_the_file_loads(
+    project: Project, words: list[str], ports: dict[str, Any], word: str, thing: Any
+) -> None:
+    mounts = [{"Destination": one, "Source": word, "Mode": word} for one in words]
+    host = {
+        "PortBindings": ports,
+        "CapAdd": words,
+        "Tmpfs": dict.fromkeys(words),
+        "SecurityOpt": thing,
+        "Devices": thing,
+    }
+    config = {
+        "Image": word,
+        "Cmd": words,
+        "Env": [f"A{number}={one}" for number, one in enumerate(words)],
+        "User": word,
+    }
+    told = {"Name": word, "Config": config, "HostConfig": host, "Mounts": mounts}
+    loads(_drafted(project, _Container.model_validate(told), None))
+
+
+def loads(draft: Draft) -> None:
+    draft.set("policy", "none")
+    draft.data.setdefault("image", "x")
+    text = scenario_text("web", draft, asked=False)
+    assert text.isascii()
+    parse(text, Path("web.yaml"), Scenario)
+    assert len([line for line in text.splitlines() if line.startswith("steps:")]) == 1
+    assert yaml.safe_load(text)["expect"] == {"denials": "none"}
+
+
+def test_the_command_says_what_it_wrote_and_what_comes_next(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["-C", str(project.root), "new", "scenario", "web"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "scenarios/web.yaml\n"
+    assert "`selab run web --setenforce no`" in said.err
+
+
+@pytest.mark.parametrize("options", [["--from-container", "x", "--from-compose", "y"], ["--service", "x"]])
+def test_options_that_do_not_go_together_are_wrong_usage(options: list[str], project: Project) -> None:
+    assert run(["-C", str(project.root), "new", "scenario", "web", *options]) == 2

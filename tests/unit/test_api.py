@@ -1,0 +1,172 @@
+"""Runs from Python, in the words of a test."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from selab.api import Inconclusive, Laboratory, Pattern, Result
+from selab.errors import InputError, SelabError
+from selab.history import History
+from selab.project import Project
+from selab.run.document import document_of
+from selab.run.experiment import Run
+from tests.unit.documents import DENIAL, document
+from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
+
+SHADOW = {
+    **DENIAL,
+    "target": "shadow_t",
+    "class": "file",
+    "permissions": ["open", "read"],
+    "comm": "cat\x1b[31m",
+    "path": "/etc/shadow",
+}
+
+
+@pytest.fixture
+def result(project: Project) -> Callable[..., Result]:
+    """A result out of thin air."""
+    run = cast(Run, types.SimpleNamespace(loaded=types.SimpleNamespace(types=frozenset({"web_t"}))))
+    return lambda **more: Result(run, document(**more), project)
+
+
+@pytest.fixture
+def laboratory(project: Project, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
+    """A laboratory with a guest that nothing is ever denied in."""
+    keep_base(project.root / "cache")
+    monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
+    monkeypatch.setattr("selab.run.experiment.random_level", lambda: "s0:c1,c2")
+    scenario: dict[str, Any] = {"image": "registry.test/x:1", "label": {"type": "web_t"}}
+    (project.scenarios / "web.yaml").write_text(json.dumps(scenario))
+    return Laboratory(project, StandingMachine(ObedientGuest()))
+
+
+def test_a_run_that_passes_is_a_pass(laboratory: Laboratory) -> None:
+    laboratory.run("web").assert_pass()
+
+
+def test_a_run_is_in_the_history(laboratory: Laboratory) -> None:
+    done = laboratory.run("web")
+    assert History.of(laboratory.project).find("last").document == done.document == document_of(done.run)
+
+
+def test_each_run_has_its_own_times(laboratory: Laboratory) -> None:
+    assert laboratory.run("web").run.timings is not laboratory.run("web").run.timings
+
+
+def test_a_run_that_does_not_pass_fails_the_test(laboratory: Laboratory) -> None:
+    expected = {"denials": [{"source": "web_t", "as": "expect", "reason": "it should"}]}
+    (laboratory.project.scenarios / "strict.yaml").write_text(
+        json.dumps({"image": "x.test/x:1", "label": {"type": "web_t"}, "expect": expected})
+    )
+    with pytest.raises(AssertionError, match="an expected denial did not come"):
+        laboratory.run("strict").assert_pass()
+
+
+def test_what_was_not_seen_is_no_failure_of_the_policy(laboratory: Laboratory) -> None:
+    """The guest says that it is enforcing, which a permissive run takes for a doubt."""
+    with pytest.raises(Inconclusive, match="the guest was not permissive") as error:
+        laboratory.run("web", mode="permissive")
+    assert not isinstance(error.value, AssertionError) and error.value.result.verdict == "ERROR"
+
+
+def test_the_run_itself_is_to_be_had_with_any_verdict(laboratory: Laboratory) -> None:
+    assert laboratory.execute("web", mode="permissive").verdict == "ERROR"
+
+
+def test_a_mode_that_there_is_none_of_is_refused(laboratory: Laboratory) -> None:
+    with pytest.raises(InputError, match="'enforcing'"):
+        laboratory.run("web", mode="enforced")
+
+
+def test_an_error_comes_without_how_selab_came_to_it(laboratory: Laboratory) -> None:
+    with pytest.raises(SelabError) as error:
+        laboratory.run("nowhere")
+    assert len(error.traceback) == 2  # this test, and `run`, which pytest does not show
+
+
+def test_a_failure_names_the_denials_and_where_to_read_on(result: Callable[..., Result]) -> None:
+    with pytest.raises(AssertionError) as error:
+        result().assert_pass()
+    said = str(error.value)
+    assert "web_t http_port_t:tcp_socket { name_bind }  apache2 src=80" in said
+    assert "explain 20261123-220000-abcd" in said and "step 'page' failed: no answer" in said
+
+
+def test_a_failure_says_nothing_that_a_terminal_would_act_on(result: Callable[..., Result]) -> None:
+    with pytest.raises(AssertionError, match=r"cat\\x1b\[31m") as error:
+        result(denials=[SHADOW]).assert_pass()
+    assert "\x1b" not in str(error.value)
+
+
+def test_the_command_finds_the_project_from_elsewhere(
+    result: Callable[..., Result], project: Project, tmp_path: Path
+) -> None:
+    assert result().command("explain") == f"selab -C {project.root} explain 20261123-220000-abcd"
+
+
+def test_a_pass_is_no_fail(result: Callable[..., Result]) -> None:
+    with pytest.raises(AssertionError, match="FAIL was expected"):
+        result(verdict="PASS", reasons=["fine"], denials=[]).assert_fail()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"source": "web_t"},
+        {"target": "shadow_t", "tclass": "file"},
+        {"permission": "open"},
+        {"source": "web_t", "permission": "read"},
+    ],
+)
+def test_what_was_denied_is_found(wanted: dict[str, str], result: Callable[..., Result]) -> None:
+    result(denials=[SHADOW]).assert_denied(**wanted)
+    with pytest.raises(AssertionError, match="denied: web_t shadow_t:file"):
+        result(denials=[SHADOW]).assert_not_denied(**wanted)
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"source": "other_t"}, {"target": "self"}, {"permission": "write"}, {"tclass": "dir"}]
+)
+def test_what_was_not_denied_is_not_found(wanted: dict[str, str], result: Callable[..., Result]) -> None:
+    result(denials=[SHADOW]).assert_not_denied(**wanted)
+    with pytest.raises(AssertionError, match="was not denied"):
+        result(denials=[SHADOW]).assert_denied(**wanted)
+
+
+def test_self_is_the_source(result: Callable[..., Result]) -> None:
+    result(denials=[{**DENIAL, "target": "web_t"}]).assert_denied(target="self")
+
+
+def test_a_denial_that_dontaudit_hides_is_one(result: Callable[..., Result]) -> None:
+    found = result(denials=[], hidden=[SHADOW])
+    found.assert_denied(target="shadow_t")
+    with pytest.raises(AssertionError, match="hidden by dontaudit"):
+        found.assert_not_denied(target="shadow_t")
+
+
+def test_an_unknown_word_is_refused() -> None:
+    with pytest.raises(TypeError):
+        Pattern(taget="shadow_t")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"source": "web"}, {"target": "shadow"}, {"tclass": "fil"}, {"permission": "raed"}]
+)
+def test_a_name_that_the_policy_lacks_cannot_be_said_not_to_be_denied(
+    wanted: dict[str, str], laboratory: Laboratory
+) -> None:
+    done = laboratory.run("web")
+    with pytest.raises(InputError, match="The policy in force has no"):
+        done.assert_not_denied(**wanted)
+
+
+def test_names_that_the_policy_has_can(laboratory: Laboratory) -> None:
+    laboratory.run("web").assert_not_denied(source="web_t", target="self")

@@ -1,0 +1,138 @@
+"""The search for the smallest policy, on a bench without a VM: a policy is its lines, and each grants the access of its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from selab.policy.guest.load import Mode
+from selab.policy.query.decide import Access, Cause, Decision
+from selab.progress import Progress
+from selab.run.document import RunDocument
+from selab.run.replay import Replay
+from selab.run.verdict import Verdict
+from selab.workflows.minimise import OutOfRuns, Search
+from tests.unit.documents import document
+
+NAMES = ("one", "two", "three", "four")
+TE = "".join(f"allow a_t {name}_t:file read;\n" for name in NAMES)
+
+
+def entry(name: str) -> dict[str, object]:
+    asked = {
+        "source": "a_t",
+        "target": f"{name}_t",
+        "class": "file",
+        "permissions": ["read"],
+        "count": 1,
+        "permissive": True,
+    }
+    return {**asked, "evidence": [("u:r:a_t:s0", f"u:r:{name}_t:s0")]}
+
+
+class FakeBench:
+    """`tried` is what the workload asks for in a permissive run, `late` what it asks for only in enforcing mode, `silent` what it needs
+    without a word; `hidden` what comes only with dontaudit rules off."""
+
+    def __init__(self, tried: Iterable[str], *, budget: int = 20, **more: Iterable[str]) -> None:
+        self.tried = frozenset(tried)
+        self.late, self.silent, self.hidden = (
+            frozenset(more.get(name, ())) for name in ("late", "silent", "hidden")
+        )
+        self.progress, self.budget, self.runs, self.questions = Progress(), budget, [], 0
+
+    def run(self, te: str, mode: Mode = Mode.ENFORCING) -> RunDocument:
+        if len(self.runs) >= self.budget:
+            raise OutOfRuns
+        missing = {name for name in NAMES if f"{name}_t" not in te}
+        denied = missing & (self.tried if mode is Mode.PERMISSIVE else self.tried | self.late)
+        failed = denied | missing & self.silent
+        hidden = missing & self.hidden if failed and not denied and mode is Mode.ENFORCING else set()
+        verdict = Verdict.FAIL if failed else Verdict.PASS
+        self.runs.append(
+            document(verdict=verdict, mode=mode, denials=[*map(entry, denied)], hidden=[*map(entry, hidden)])
+        )
+        return self.runs[-1]
+
+    def passes(self, te: str) -> bool:
+        return self.run(te).verdict is Verdict.PASS
+
+    def ask(self, te: str, asked: Iterable[Access]) -> Replay:
+        self.questions += 1
+        return Replay(
+            tuple(
+                Decision(one, Cause.NONE if one.target.split(":")[2] in te else Cause.RULE) for one in asked
+            )
+        )
+
+
+def left(bench: FakeBench) -> tuple[str, ...]:
+    search = Search(bench, TE)  # type: ignore[arg-type]
+    search.go()
+    return tuple(name for name in NAMES if f"{name}_t" in search.proven)
+
+
+def test_what_the_workload_tries_is_left() -> None:
+    assert left(FakeBench({"two"})) == ("two",)
+
+
+def test_that_takes_two_runs() -> None:
+    bench = FakeBench({"two"})
+    left(bench)
+    assert [run.mode for run in bench.runs] == [Mode.PERMISSIVE, Mode.ENFORCING]
+
+
+def test_what_it_tries_only_in_enforcing_mode_comes_back() -> None:
+    assert left(FakeBench({"two"}, late={"three"})) == ("two", "three")
+
+
+def test_what_it_needs_without_a_word_is_found_by_runs() -> None:
+    assert left(FakeBench({"two"}, silent={"four"})) == ("two", "four")
+
+
+def test_what_is_hidden_is_kept_only_where_a_run_needs_it() -> None:
+    assert left(FakeBench({"two"}, silent={"four"}, hidden={"four", "one"})) == ("two", "four")
+
+
+def test_what_did_not_suffice_is_not_asked_about_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, lacking = FakeBench({"two"}, late={"three"}), []
+    ask = bench.ask
+
+    def noting(te: str, asked: Iterable[Access]) -> Replay:
+        found = ask(te, asked)
+        lacking.extend([te] if found.denied else [])
+        return found
+
+    monkeypatch.setattr(bench, "ask", noting)
+    assert left(bench) == ("two", "three") and len(lacking) == len(set(lacking))
+
+
+def test_where_all_is_needed_the_text_is_as_it_was() -> None:
+    search = Search(FakeBench(NAMES), TE)  # type: ignore[arg-type]
+    search.go()
+    assert search.proven == TE
+
+
+def test_each_part_that_is_left_says_what_it_is_needed_for() -> None:
+    search = Search(FakeBench({"two"}, silent={"four"}), TE)  # type: ignore[arg-type]
+    search.go()
+    reasons = {part.text.split()[2]: reason for part, reason in search.reasons.items()}
+    assert (reasons["two_t:file"], reasons["four_t:file"].split(":")[0]) == (
+        "a_t two_t:file read",
+        "without it",
+    )
+
+
+def test_what_was_proven_is_kept_where_the_runs_are_spent() -> None:
+    search = Search(FakeBench({"two"}, silent={"four"}, budget=2), TE)  # type: ignore[arg-type]
+    with pytest.raises(OutOfRuns):
+        search.go()
+    assert search.proven == TE
+
+
+def test_a_rule_is_left_with_the_permissions_that_are_asked_for() -> None:
+    te = TE.replace("one_t:file read", "one_t:file { read write }")
+    search = Search(FakeBench({"one"}), te)  # type: ignore[arg-type]
+    search.go()
+    assert search.proven == "allow a_t one_t:file read;\n"
