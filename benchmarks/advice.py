@@ -18,16 +18,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from selab.analysis.explain import suggestion
 from selab.analysis.offline import candidate_of, recorded
+from selab.analysis.suggest import suggestion
 from selab.errors import InputError
 from selab.history import History, StoredRun
 from selab.policy.language.cil import Rule
 from selab.policy.query.index import SELF, PolicyIndex
+from selab.policy.source_file import write_source
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.run.replay import accesses, key_of, replay
-from selab.workflows.drafts import put_source
 
 Granted = frozenset[tuple[str, str, str, str]]
 """(source, target, class, permission)."""
@@ -55,7 +55,7 @@ def rows(project: Project, stored: StoredRun, work: Path) -> Iterator[tuple[obje
     policy, draft = stored.document.policy, stored.sources["te"]
     drafting = replace(project, drafts=work)
     for ending, text in stored.sources.items():
-        put_source(work / f"{policy}.{ending}", text)
+        write_source(work / f"{policy}.{ending}", text)
     without = candidate_of(drafting, policy, Progress(), "The benchmark")
     before = PolicyIndex.of(without.base, without.modules)
     asked = frozenset(key for denial in stored.document.denials for key in denial.keys)
@@ -95,13 +95,13 @@ def _measured(
     ]
     written = [line for line in lines if line.strip() and not line.startswith("#")]
     te = project.policies / f"{policy}.te"
-    put_source(te, f"{draft}\n{text}\n")
+    write_source(te, f"{draft}\n{text}\n")
     try:
         candidate = candidate_of(project, policy, Progress(), "The benchmark")
     except InputError as error:
         return len(written), f"does not compile: {error.detail}", ""
     finally:
-        put_source(te, draft)
+        write_source(te, draft)
     beyond = granted(before, PolicyIndex.of(candidate.base, candidate.modules)) - asked
     wanted = [one for one in accesses(recorded(stored).lines) if tuple(key_of(one)) in asked]
     return len(written), len(beyond), len(replay(candidate.linked, wanted).denied)

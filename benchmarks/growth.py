@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from parse import log_lines  # noqa: E402
 
 from selab.host.cache import cache_dir  # noqa: E402
-from selab.host.local import Host  # noqa: E402
+from selab.host.local import LocalHost  # noqa: E402
 from selab.policy.base import BasePolicy, known_base  # noqa: E402
 from selab.policy.compile import CompiledModule, link  # noqa: E402
 from selab.policy.toolchain import Toolchain  # noqa: E402
@@ -54,9 +54,9 @@ def best(work: Callable[[], object]) -> float:
     """The least of some runs, in seconds."""
     found = []
     for _ in range(REPEATS):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         work()
-        found.append(time.perf_counter() - begun)
+        found.append(time.perf_counter() - started)
     return min(found)
 
 
@@ -67,7 +67,7 @@ def main() -> None:
     options.add_argument("--base", type=Path)
     base = _base(options.parse_args().base)
     with tempfile.TemporaryDirectory() as directory:
-        tools = Toolchain(Host(), directory)
+        tools = Toolchain(LocalHost(), directory)
         print(f"linking with the flat base ({base.flat.stat().st_size / 1e6:.1f} MB of CIL), seconds")
         for count in CANDIDATES:
             candidates = [candidate(number) for number in range(count)]

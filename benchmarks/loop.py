@@ -34,7 +34,7 @@ from selab.progress import Progress  # noqa: E402
 from selab.project import Project, find_project  # noqa: E402
 from selab.run import experiment  # noqa: E402
 from selab.run.request import Request, plan  # noqa: E402
-from selab.vm.virtual_machine import Machine  # noqa: E402
+from selab.vm.virtual_machine import VirtualMachine  # noqa: E402
 
 CONTAINER = {"container", "steps", "remove", "image"}
 GOAL, GOAL_CHANGED, GOAL_UNCHANGED = 12, 5.0, 1.5
@@ -64,9 +64,9 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         yield
-        self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - begun
+        self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - started
 
 
 def edit(project: Project, permission: str) -> None:
@@ -119,8 +119,8 @@ def by_selab(guest: Guest, project: Project) -> Stages:
     with clock.stage("all"):
         request = after_last_run(project, Request("apache", mode=Mode.PERMISSIVE))
         wanted = plan(project, request)
-        with experiment.begun(project, wanted):
-            result = experiment.run_on(guest, Machine(project), project, wanted, progress)
+        with experiment.precompile(project, wanted, progress):
+            result = experiment.run_on(guest, VirtualMachine(project), project, wanted, progress)
         History.of(project).add(result)
     stages = {name: seconds for name, seconds in progress.timings.items() if name not in ("link", "load")}
     return stages | {"the rest": clock.stages["all"] - sum(stages.values())}
@@ -149,7 +149,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     given = options.parse_args()
     project = find_project(given.project)
-    guest = Machine(project).ensure(Progress())
+    guest = VirtualMachine(project).ensure(Progress())
     te = project.policies / f"{NAME}.te"
     with tempfile.TemporaryDirectory() as kept:
         shutil.copy(te, kept)

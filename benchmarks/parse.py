@@ -178,16 +178,16 @@ def memory(directory: Path, shape: str) -> None:
 
 
 def _print_peak(log: Path) -> None:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     records = _summarise(log)
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{kilobytes / 1024:6.1f} MiB, {time.perf_counter() - begun:6.2f} s, {records} denial records")
+    print(f"{kilobytes / 1024:6.1f} MiB, {time.perf_counter() - started:6.2f} s, {records} denial records")
 
 
 def _parse(log: Path) -> float:
-    begun = time.process_time()
+    started = time.process_time()
     _summarise(log)
-    return time.process_time() - begun
+    return time.process_time() - started
 
 
 def _summarise(log: Path) -> int:

@@ -33,7 +33,7 @@ from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.run import experiment
 from selab.run.request import Request
-from selab.vm.virtual_machine import Machine
+from selab.vm.virtual_machine import VirtualMachine
 
 POLICY = "selab_apache_full"
 LINES = (
@@ -101,7 +101,7 @@ class Soak:
 
     def __init__(self, project: Project, chance: random.Random) -> None:
         self.project, self.chance = project, chance
-        self.machine = Machine(project)
+        self.machine = VirtualMachine(project)
         self.te = project.policies / f"{POLICY}.te"
         self.whole = self.te.read_text()
         self.verdicts: Counter[str] = Counter()
@@ -115,9 +115,9 @@ class Soak:
         with contextlib.suppress(SelabError):
             self._break(fault)
         mode = self.chance.choice([Mode.PERMISSIVE, Mode.ENFORCING, Mode.DOMAIN])
-        begun = time.monotonic()
+        started = time.monotonic()
         said = self._run(mode)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started
         self.verdicts[said] += 1
         self.faults[fault or "none"] += 1
         self.te.write_text(self.whole)

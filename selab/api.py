@@ -13,6 +13,7 @@ from selab.auditlog.denials import DenialKey, shown_target
 from selab.errors import InputError, SelabError
 from selab.history import History
 from selab.host.cache import cache_dir
+from selab.machine import Machine
 from selab.policy.base import known_base
 from selab.policy.guest.load import Mode
 from selab.policy.lint.names import vocabulary
@@ -173,12 +174,10 @@ class Result:
         return [*lines, f"`{self.command('explain' if rows else 'show')}` says more."]
 
 
-class Laboratory:
+class Selab:
     """The runs of a project's tests: each is kept in the project's history, and the VM is brought up by the first."""
 
-    def __init__(
-        self, project: Project, machine: experiment.Machine, listener: Listener | None = None
-    ) -> None:
+    def __init__(self, project: Project, machine: Machine, listener: Listener | None = None) -> None:
         self.project = project
         self.machine = machine
         self.listener = listener

@@ -67,7 +67,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Ask(Generic[T]):
+class Query(Generic[T]):
     """A question to a guest: a shell script, its arguments, which no shell parses, and `read`, which makes a value of the answer.
 
     `read` raises SelabError where the answer says that it failed. At most one of several that are asked together has `input`.
@@ -87,7 +87,7 @@ class Ask(Generic[T]):
         )
 
 
-def ask_together(guest: Guest, *asks: Ask[Any]) -> Iterator[Any]:
+def query_all(guest: Guest, *asks: Query[Any]) -> Iterator[Any]:
     """The answers to `asks`, in order, in one round trip. None runs after one that has failed, which is then the last that answers."""
     token = secrets.token_hex(12)
     parts, words = [], [token]

@@ -38,7 +38,7 @@ class Progress:
     @contextmanager
     def step(self, doing: str, key: str = "") -> Iterator[None]:
         """Run the block as the step `doing` ("Compiling selab_apache"); with a `key`, its seconds are added to `timings[key]`."""
-        depth, begun, failed = self._depth, time.monotonic(), True
+        depth, started, failed = self._depth, time.monotonic(), True
         self._depth += 1
         log.info("%s%s", "  " * depth, doing)
         self.listener.started(doing, depth)
@@ -47,7 +47,7 @@ class Progress:
             failed = False
         finally:
             self._depth = depth
-            seconds = time.monotonic() - begun
+            seconds = time.monotonic() - started
             if key:
                 self.timings[key] = self.timings.get(key, 0.0) + seconds
             log.info("%s%s: %s after %.2f s", "  " * depth, doing, "failed" if failed else "done", seconds)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from selab.api import Laboratory
+    from selab.api import Selab
+    from selab.machine import MachineControl
     from selab.project import Project
-    from selab.vm.select import AnyMachine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,7 +46,7 @@ def selab_project(pytestconfig: pytest.Config) -> Project:
 
 
 @pytest.fixture(scope="session")
-def selab_machine(pytestconfig: pytest.Config, selab_project: Project) -> Iterator[AnyMachine]:
+def selab_machine(pytestconfig: pytest.Config, selab_project: Project) -> Iterator[MachineControl]:
     """The project's VM, which the first run brings up."""
     from selab.progress import Progress
     from selab.vm.select import machine_of
@@ -58,14 +58,14 @@ def selab_machine(pytestconfig: pytest.Config, selab_project: Project) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def selab(selab_project: Project, selab_machine: AnyMachine) -> Laboratory:
+def selab(selab_project: Project, selab_machine: MachineControl) -> Selab:
     """The laboratory: selab.run("apache", mode="enforcing").assert_pass() runs a scenario of the project as `selab run` does."""
     from rich.console import Console
 
-    from selab.api import Laboratory
+    from selab.api import Selab
     from selab.report.progress import TerminalListener
 
-    return Laboratory(
+    return Selab(
         selab_project, selab_machine, TerminalListener(Console(stderr=True, highlight=False, emoji=False))
     )
 

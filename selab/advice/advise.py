@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from selab.advice.booleans import booleans_for
-from selab.advice.denied_access import Need
+from selab.advice.denied_access import DeniedAccess
 from selab.advice.interfaces import Asked, interfaces_for
-from selab.advice.knowledge import Expert
+from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk, risk_of
@@ -48,7 +48,7 @@ class Situation:
 class Advice:
     """For one row of denials: what stopped it, and the remedies, the best first. `allowed_now`: the candidate has been mended since."""
 
-    need: Need
+    need: DeniedAccess
     stopped: str
     cause: Cause
     remedies: tuple[Remedy, ...]
@@ -70,7 +70,10 @@ class Advice:
 
 
 def advise(
-    needs: Sequence[Need], expert: Expert, causes: Mapping[int, Cause], situation: Situation = Situation()
+    needs: Sequence[DeniedAccess],
+    expert: PolicyKnowledge,
+    causes: Mapping[int, Cause],
+    situation: Situation = Situation(),
 ) -> list[Advice]:
     """Advice for each need; `causes` has what libsepol says stops it, by the need's number."""
     asked: dict[tuple[str, str, str], frozenset[str]] = {}
@@ -79,7 +82,9 @@ def advise(
     return [_advice(need, expert, causes.get(need.number, Cause.RULE), situation, asked) for need in needs]
 
 
-def _advice(need: Need, expert: Expert, cause: Cause, situation: Situation, asked: Asked) -> Advice:
+def _advice(
+    need: DeniedAccess, expert: PolicyKnowledge, cause: Cause, situation: Situation, asked: Asked
+) -> Advice:
     if cause is Cause.NONE:
         return Advice(need, "nothing any more", cause, ())
     if need.separated or cause is Cause.MCS:
@@ -117,7 +122,7 @@ def _order(remedy: Remedy) -> tuple[int, int, int]:
     return place, int(remedy.risk.level), remedy.excess
 
 
-def _stopped(need: Need, cause: Cause, expert: Expert, remedies: Sequence[Remedy]) -> str:
+def _stopped(need: DeniedAccess, cause: Cause, expert: PolicyKnowledge, remedies: Sequence[Remedy]) -> str:
     hidden = "; a dontaudit rule hides it" if need.hidden else ""
     if remedies and remedies[0].kind is Kind.RELABEL:
         return f"a label: {remedies[0].why}{hidden}"
@@ -139,7 +144,7 @@ def _stopped(need: Need, cause: Cause, expert: Expert, remedies: Sequence[Remedy
     return f"a missing rule{hidden}"
 
 
-def _apart(need: Need, situation: Situation) -> Iterator[Remedy]:
+def _apart(need: DeniedAccess, situation: Situation) -> Iterator[Remedy]:
     volume = _volume_of(need, situation)
     if volume and not volume.guest_path:
         yield Remedy(
@@ -152,7 +157,7 @@ def _apart(need: Need, situation: Situation) -> Iterator[Remedy]:
     )
 
 
-def _nnp(need: Need) -> Iterator[Remedy]:
+def _nnp(need: DeniedAccess) -> Iterator[Remedy]:
     yield Remedy(
         Kind.RULE,
         f"allow {need};",
@@ -162,7 +167,7 @@ def _nnp(need: Need) -> Iterator[Remedy]:
 
 
 def _remedies(
-    need: Need, expert: Expert, cause: Cause, situation: Situation, asked: Asked
+    need: DeniedAccess, expert: PolicyKnowledge, cause: Cause, situation: Situation, asked: Asked
 ) -> Iterator[Remedy]:
     """Of the interfaces none is offered that is more dangerous than the rule itself, which it only widens."""
     risk = risk_of(expert.index, need.source, need.target, need.tclass, need.permissions)
@@ -181,7 +186,7 @@ def _remedies(
     yield _leave(need, situation, risk)
 
 
-def _labels(need: Need, expert: Expert, situation: Situation) -> Iterator[Remedy]:
+def _labels(need: DeniedAccess, expert: PolicyKnowledge, situation: Situation) -> Iterator[Remedy]:
     """A volume that is labelled otherwise than containers may use, or a file that is labelled otherwise than its path says."""
     volume = _volume_of(need, situation)
     if volume and volume.guest_path:
@@ -195,7 +200,7 @@ def _labels(need: Need, expert: Expert, situation: Situation) -> Iterator[Remedy
         yield from _restored(need, need.path, expert)
 
 
-def _restored(need: Need, path: str, expert: Expert) -> Iterator[Remedy]:
+def _restored(need: DeniedAccess, path: str, expert: PolicyKnowledge) -> Iterator[Remedy]:
     """The label that the file contexts give to a file of the machine, if it has another one and would be allowed with it."""
     expected = expert.file_type(path)
     if not _can_be_relabelled(need.target, expert) or expected in ("", need.target):
@@ -208,12 +213,12 @@ def _restored(need: Need, path: str, expert: Expert) -> Iterator[Remedy]:
         )
 
 
-def _can_be_relabelled(name: str, expert: Expert) -> bool:
+def _can_be_relabelled(name: str, expert: PolicyKnowledge) -> bool:
     """Whether a file of this type has a label of its own: in noxattrfs are the types of whole file systems that keep none."""
     return name == UNLABELED or name in expert.index.members("file_type") - expert.index.members("noxattrfs")
 
 
-def _port(need: Need, expert: Expert) -> Iterator[Remedy]:
+def _port(need: DeniedAccess, expert: PolicyKnowledge) -> Iterator[Remedy]:
     """A port of another type, where the domain may use ports of a type that is named like it."""
     number = _PORT_NUMBER.search(need.detail)
     if (
@@ -233,7 +238,7 @@ def _port(need: Need, expert: Expert) -> Iterator[Remedy]:
             return
 
 
-def _volume_of(need: Need, situation: Situation) -> Volume | None:
+def _volume_of(need: DeniedAccess, situation: Situation) -> Volume | None:
     if need.source != situation.domain:
         return None
     inside = (
@@ -242,12 +247,12 @@ def _volume_of(need: Need, situation: Situation) -> Volume | None:
     return next(inside, None)
 
 
-def _rule(need: Need, expert: Expert, risk: Risk) -> Remedy:
+def _rule(need: DeniedAccess, expert: PolicyKnowledge, risk: Risk) -> Remedy:
     foreign = dict.fromkeys(name for name in (need.source, need.target) if name not in expert.index.own_types)
     return Remedy(Kind.RULE, f"allow {need};", risk=risk, requires=tuple(("type", name) for name in foreign))
 
 
-def _leave(need: Need, situation: Situation, risk: Risk) -> Remedy:
+def _leave(need: DeniedAccess, situation: Situation, risk: Risk) -> Remedy:
     """To leave it is the best where allowing it is dangerous."""
     why = "the steps went well without it" if situation.works_without else "if the workload can do without it"
     return Remedy(Kind.LEAVE, f"dontaudit {need};", why, risk)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from selab.advice.advise import Advice
-from selab.advice.denied_access import Need
+from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
 from selab.auditlog.denials import shown_target
 from selab.errors import InputError
@@ -37,11 +37,11 @@ def cil(chosen: Chosen) -> str:
     )
 
 
-def _cil_rule(need: Need) -> str:
+def _cil_rule(need: DeniedAccess) -> str:
     return f"(allow {need.source} {shown_target(need.source, need.target)} ({need.tclass} ({' '.join(sorted(need.permissions))})))"
 
 
-def written_into(text: str, chosen: Chosen) -> str:
+def inserted_into(text: str, chosen: Chosen) -> str:
     """The .te `text` with the block of `chosen`, in the place of an earlier one or at the end; everything else byte for byte.
 
     An earlier block's lines that nothing was denied for any more are kept: they are why. Raises InputError where the markers are broken.
@@ -75,7 +75,7 @@ def _line(advice: Advice, remedy: Remedy) -> str:
     return f"# {_asked(advice.need)}\n{remedy.text}"
 
 
-def _asked(need: Need) -> str:
+def _asked(need: DeniedAccess) -> str:
     example = " ".join(part for part in (need.comm, need.path or need.detail) if part)
     return _harmless(" ".join(f"{need} {f'({example})' if example else ''}".split()))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from selab.advice.denied_access import Need
-from selab.advice.knowledge import Expert
+from selab.advice.denied_access import DeniedAccess
+from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.risk import Risk
 
@@ -49,7 +49,7 @@ class Switch:
         return f"setsebool -P {' '.join(f'{name}={value:d}' for name, value in self.changes)}"
 
 
-def booleans_for(need: Need, expert: Expert, risk: Risk) -> list[Remedy]:
+def booleans_for(need: DeniedAccess, expert: PolicyKnowledge, risk: Risk) -> list[Remedy]:
     """What to set so that rules of the policy allow all of it: first the fewest booleans, those named for the domain, those that grant
     least."""
     conditions = expert.index.conditional(need.source, need.target, need.tclass)
@@ -80,7 +80,7 @@ def booleans_for(need: Need, expert: Expert, risk: Risk) -> list[Remedy]:
     ]
 
 
-def _breadth(domain: str, condition: str, expert: Expert) -> int:
+def _breadth(domain: str, condition: str, expert: PolicyKnowledge) -> int:
     """How many permissions between two types a condition grants a domain."""
     rules = [rule for rule in expert.index.rules_of(domain) if rule.condition == condition]
     return sum(len(rule.permissions) * max(1, len(expert.index.members(rule.target))) for rule in rules)

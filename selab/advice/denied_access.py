@@ -78,7 +78,7 @@ _VERBS = {
 
 
 @dataclass(frozen=True)
-class Need:
+class DeniedAccess:
     """One row of denials. `path`, `comm` and `detail` are examples; `hidden`: a dontaudit rule hides it; `separated`: by MCS categories;
     `number` counts from 1 as the summary lists them."""
 

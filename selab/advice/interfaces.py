@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from selab.advice.denied_access import Need
-from selab.advice.knowledge import Expert
+from selab.advice.denied_access import DeniedAccess
+from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind, Remedy
 from selab.policy.interfaces import Interface
 from selab.policy.language.statements import Grant
@@ -22,7 +22,7 @@ Binding = tuple[tuple[str, str], ...]
 """Parameters (`$1`) and the types that they are called with."""
 
 
-def interfaces_for(need: Need, expert: Expert, asked: Asked) -> list[Remedy]:
+def interfaces_for(need: DeniedAccess, expert: PolicyKnowledge, asked: Asked) -> list[Remedy]:
     """Calls that grant all of `need`, those that grant least beyond what is `asked` first."""
     found = [
         (
@@ -42,7 +42,9 @@ def interfaces_for(need: Need, expert: Expert, asked: Asked) -> list[Remedy]:
     return sorted(remedies, key=lambda one: (one.risk.level, one.excess))
 
 
-def _covering(need: Need, expert: Expert) -> Iterable[tuple[tuple[Interface, Binding], frozenset[str]]]:
+def _covering(
+    need: DeniedAccess, expert: PolicyKnowledge
+) -> Iterable[tuple[tuple[Interface, Binding], frozenset[str]]]:
     """Interfaces with the parameters that make them speak of the two types, and which of the permissions each then grants."""
     found: dict[tuple[str, Binding], tuple[Interface, frozenset[str]]] = {}
     for interface, grant in expert.granting.get(need.tclass, ()):
@@ -55,7 +57,7 @@ def _covering(need: Need, expert: Expert) -> Iterable[tuple[tuple[Interface, Bin
     return [((interface, binding), granted) for (_, binding), (interface, granted) in found.items()]
 
 
-def _binding(grant: Grant, need: Need, expert: Expert) -> Binding | None:
+def _binding(grant: Grant, need: DeniedAccess, expert: PolicyKnowledge) -> Binding | None:
     """The parameters with which `grant` is about the need's two types; None where it never is. The source must be a parameter."""
     if not _PARAMETER.fullmatch(grant.source) or _any_stands_for(grant.source_except, need.source, expert):
         return None
@@ -73,11 +75,11 @@ def _binding(grant: Grant, need: Need, expert: Expert) -> Binding | None:
     return tuple(bound.items())
 
 
-def _any_stands_for(names: Iterable[str], one: str, expert: Expert) -> bool:
+def _any_stands_for(names: Iterable[str], one: str, expert: PolicyKnowledge) -> bool:
     return any(expert.index.stands_for(name, one) for name in names)
 
 
-def _all(names: Iterable[str], expert: Expert) -> frozenset[str]:
+def _all(names: Iterable[str], expert: PolicyKnowledge) -> frozenset[str]:
     return frozenset[str]().union(*(expert.index.members(name) for name in names))
 
 
@@ -89,7 +91,7 @@ def _called(interface: Interface, binding: Mapping[str, str]) -> Iterator[Grant]
             yield replace(grant, source=source, target=source if target == "self" else target)
 
 
-def _excess(interface: Interface, binding: Mapping[str, str], expert: Expert, asked: Asked) -> int:
+def _excess(interface: Interface, binding: Mapping[str, str], expert: PolicyKnowledge, asked: Asked) -> int:
     """Permissions between two types that it grants, without those that are asked for or allowed already."""
     new = 0
     for grant in _called(interface, binding):
@@ -107,14 +109,14 @@ def _excess(interface: Interface, binding: Mapping[str, str], expert: Expert, as
     return new
 
 
-def _breadth(interface: Interface, binding: Mapping[str, str], expert: Expert) -> int:
+def _breadth(interface: Interface, binding: Mapping[str, str], expert: PolicyKnowledge) -> int:
     """How many types it speaks of: of two that add the same, the one that names what was denied is the better."""
     targets = [grant.target for grant in _called(interface, binding)]
     return sum(len(expert.index.members(target)) + (target in expert.index.attributes) for target in targets)
 
 
 def _remedy(
-    interface: Interface, binding: Mapping[str, str], excess: int, expert: Expert, asked: Asked
+    interface: Interface, binding: Mapping[str, str], excess: int, expert: PolicyKnowledge, asked: Asked
 ) -> Remedy:
     grants = list(_called(interface, binding))
     risks = (risk_of(expert.index, one.source, one.target, one.tclass, one.permissions) for one in grants)
@@ -135,7 +137,7 @@ def _remedy(
     )
 
 
-def _granted(grants: Iterable[Grant], key: tuple[str, str, str], expert: Expert) -> frozenset[str]:
+def _granted(grants: Iterable[Grant], key: tuple[str, str, str], expert: PolicyKnowledge) -> frozenset[str]:
     """What of one source, target and class the rules grant."""
     source, target, tclass = key
     found = frozenset[str]()

@@ -15,7 +15,7 @@ from selab.policy.query.index import PolicyIndex
 
 
 @dataclass(frozen=True)
-class Expert:
+class PolicyKnowledge:
     """The base policy with the candidates, and the interfaces by the class that they grant something of."""
 
     index: PolicyIndex
@@ -23,7 +23,7 @@ class Expert:
     specs: tuple[FileSpec, ...]
 
     @classmethod
-    def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule]) -> Expert:
+    def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule]) -> PolicyKnowledge:
         """Raises SelabError where the interfaces are not known yet and this machine cannot expand them."""
         return cls(PolicyIndex.of(base, candidates), interface_table(base), tuple(specs_with(base)))
 

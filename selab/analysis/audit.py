@@ -7,7 +7,7 @@ from pathlib import Path
 
 from selab.analysis.offline import candidate_of
 from selab.errors import InputError
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
 from selab.policy.module import PolicyModule, load_module
@@ -20,7 +20,7 @@ from selab.project import Project
 
 
 @dataclass(frozen=True)
-class Inspection:
+class PolicyAudit:
     """What `policy` adds; against another version, `additions` are what that one does not grant, and `removed` what only it does."""
 
     policy: str
@@ -34,7 +34,7 @@ class Inspection:
         return max((one.risk.level for one in self.additions), default=Level.LOW)
 
 
-def inspect(project: Project, policy: str, progress: Progress, against: str = "") -> Inspection:
+def audit(project: Project, policy: str, progress: Progress, against: str = "") -> PolicyAudit:
     """Compile the policy, link it, and read what it adds. `against` is a file, or a revision of git that has its .te.
 
     Raises InputError where one of the two cannot be found, compiled or linked.
@@ -46,7 +46,7 @@ def inspect(project: Project, policy: str, progress: Progress, against: str = ""
         index = PolicyIndex.of(candidate.base, candidate.modules)
         before = granted(_index_of(project, other, candidate.base)) if other else frozenset()
         removed = together(before - granted(index))
-        return Inspection(
+        return PolicyAudit(
             policy,
             tuple(sorted(index.own_types)),
             tuple(additions(index, before)),
@@ -56,7 +56,7 @@ def inspect(project: Project, policy: str, progress: Progress, against: str = ""
 
 
 def _index_of(project: Project, module: PolicyModule, base: BasePolicy) -> PolicyIndex:
-    tools = Toolchain(Host(), str(project.state / "policy" / "against"))
+    tools = Toolchain(LocalHost(), str(project.state / "policy" / "against"))
     return PolicyIndex.of(base, compiled_all(module, base, tools, project.state / "compiled"))
 
 
@@ -66,7 +66,7 @@ def _version(project: Project, module: PolicyModule, against: str) -> PolicyModu
     if path.is_file():
         return replace(module, texts=module.texts | {"te": path.read_bytes()})
     name = f"{against}:./{module.te.relative_to(project.root)}"
-    done = Host().run(["git", "-C", str(project.root), "show", "--end-of-options", name])
+    done = LocalHost().run(["git", "-C", str(project.root), "show", "--end-of-options", name])
     if not done.ok:
         said = (done.error_text.strip().splitlines() or [""])[-1]
         raise InputError(

@@ -10,7 +10,7 @@ from selab.errors import InputError
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all, linked
 from selab.policy.interfaces import InterfaceTable, interface_table, module_interfaces
-from selab.policy.lint import Finding, Severity, lint, view_of
+from selab.policy.lint import Finding, Severity, lint, module_under_lint
 from selab.policy.lint.finding import of_error
 from selab.policy.lint.names import Vocabulary, vocabulary
 from selab.policy.lint.selint import installed, selint
@@ -22,7 +22,7 @@ from selab.project import Project
 
 
 @dataclass(frozen=True)
-class Review:
+class CheckResult:
     """What was found in `policies`, each with its findings; `remarks` say what could not be looked at."""
 
     policies: dict[str, tuple[Finding, ...]]
@@ -37,7 +37,7 @@ class Review:
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def review(project: Project, names: Sequence[str], progress: Progress) -> Review:
+def check(project: Project, names: Sequence[str], progress: Progress) -> CheckResult:
     """Review the policies `names`, or all of the project.
 
     Raises InputError for a policy that there is none of, and SelabError where no base policy is known or the policy tools are missing.
@@ -57,7 +57,7 @@ def review(project: Project, names: Sequence[str], progress: Progress) -> Review
         if installed()
         else ("SELint is not installed, so its findings are not among these (Debian's package is `selint`).",)
     )
-    return Review(found, remarks)
+    return CheckResult(found, remarks)
 
 
 def _policy(
@@ -78,7 +78,7 @@ def _policy(
     except InputError as error:
         yield of_error(error, "source", file)
         return
-    linted = lint(view_of(module, base, of_base, table, own))
+    linted = lint(module_under_lint(module, base, of_base, table, own))
     wrong = {(one.file, one.line) for one in linted if one.severity is Severity.ERROR}
     stopped = list(_built(project, module, base, tools))
     yield from (one for one in stopped if (one.file, one.line) not in wrong)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from selab.advice.advise import Advice, Situation, Volume, advise, applicable
-from selab.advice.block import block, cil, written_into
-from selab.advice.denied_access import Need
-from selab.advice.knowledge import Expert
+from selab.advice.advise import Advice, Situation, Volume, advise
+from selab.advice.denied_access import DeniedAccess
+from selab.advice.knowledge import PolicyKnowledge
 from selab.analysis.offline import candidate_of
 from selab.container.label import runtime_file_type
 from selab.errors import InputError, SelabError
@@ -24,17 +22,15 @@ from selab.policy.query.decide_subprocess import ask
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.document import DenialEntry
-from selab.run.request import NO_POLICY
 from selab.scenario import load_scenario
-from selab.workflows.drafts import source
 
 
-def counsel(project: Project, stored: StoredRun, progress: Progress) -> list[Advice]:
+def explain(project: Project, stored: StoredRun, progress: Progress) -> list[Advice]:
     """Advice for each row of the run's denials, then of the hidden ones, in the order in which the summary shows them."""
     run = stored.document
     candidate = candidate_of(project, run.policy, progress, "Advice")
     needs = [
-        _need(number, denial, number > len(run.denials))
+        _denied_access(number, denial, number > len(run.denials))
         for number, denial in enumerate((*run.denials, *run.hidden), 1)
     ]
     with progress.step("Asking the policy and its interfaces"):
@@ -46,11 +42,14 @@ def counsel(project: Project, stored: StoredRun, progress: Progress) -> list[Adv
             works,
         )
         return advise(
-            needs, Expert.of(candidate.base, candidate.modules), causes_of(candidate.linked, needs), situation
+            needs,
+            PolicyKnowledge.of(candidate.base, candidate.modules),
+            causes_of(candidate.linked, needs),
+            situation,
         )
 
 
-class Study:
+class AdviceCache:
     """What advice has to know of a base policy, read in a thread while a run waits for its container: it takes a second."""
 
     def __init__(self) -> None:
@@ -70,23 +69,23 @@ class Study:
         ):
             if self._thread:
                 self._thread.join()
-            return counsel(project, stored, Progress())
+            return explain(project, stored, Progress())
         return []
 
 
 def _study(base: BasePolicy) -> None:
     with contextlib.suppress(SelabError):
-        Expert.of(base, [])
+        PolicyKnowledge.of(base, [])
 
 
-def _need(number: int, denial: DenialEntry, hidden: bool) -> Need:
+def _denied_access(number: int, denial: DenialEntry, hidden: bool) -> DeniedAccess:
     asked = (denial.source, denial.target, denial.tclass, frozenset(denial.permissions))
-    return Need(
+    return DeniedAccess(
         number, *asked, denial.comm, denial.path, denial.detail, denial.separated, hidden, denial.evidence
     )
 
 
-def causes_of(policy: Path, needs: Sequence[Need]) -> dict[int, Cause]:
+def causes_of(policy: Path, needs: Sequence[DeniedAccess]) -> dict[int, Cause]:
     """What stops each need, by libsepol: the first thing that stops any of its permissions between any of its contexts."""
     asked = {
         need.number: [
@@ -128,35 +127,3 @@ def numbered(advice: Sequence[Advice], number: int | None) -> Iterator[Advice]:
             f"The run has no denial {number}.", f"It has {len(advice)}.", "`selab explain` shows all."
         )
     yield from (one for one in advice if number in (None, one.need.number))
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """Rules for the candidate in the file `te`: `text` alone, and the file `before` and `after`; `left` are denials for a person.
-
-    For a domain out of a block of CIL there is only the `text`, and no file.
-    """
-
-    te: Path | None
-    text: str
-    before: str
-    after: str
-    left: tuple[Advice, ...]
-
-
-def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky: bool = False) -> Suggestion:
-    """What the run's denials ask for. Raises InputError where the run had no candidate, or its .te cannot be extended."""
-    policy, domain = stored.document.policy, stored.document.label.type
-    if policy == NO_POLICY and "." not in domain:
-        raise InputError(
-            "The run had no candidate to write rules for.", stored.document.run, "Run it with --policy NAME."
-        )
-    advice = counsel(project, stored, progress)
-    chosen = applicable(advice, risky=risky)
-    mended = {one.need.key for one, _ in chosen}.union(*(remedy.covers for _, remedy in chosen))
-    left = tuple(one for one in advice if one.need.key not in mended and not one.allowed_now)
-    if "." in domain:
-        return Suggestion(None, cil(chosen), "", "", left)
-    te = project.policies / f"{policy}.te"
-    before = source(te)
-    return Suggestion(te, block(chosen), before, written_into(before, chosen), left)

@@ -41,7 +41,7 @@ def recorded(stored: StoredRun) -> Recorded:
     return Recorded(stored.records, stored.document.label.type)
 
 
-def rehearse(
+def replay_offline(
     project: Project, records: Recorded, policy: str, progress: Progress, *, names: bool = False
 ) -> Replay:
     """Link the candidate `policy` with the base policy of the project's last run, and ask it for its own domain, NAME_t.

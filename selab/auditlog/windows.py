@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from selab.auditlog.journal import SUPPRESSED, raw_from_journal
 from selab.errors import SelabError
-from selab.guest import Ask, Completed, Guest
+from selab.guest import Completed, Guest, Query
 
 READ_TIMEOUT = 180.0
 """Seconds to wait for the end mark and read the window: one as a rule; a flood of records takes auditd longer to write."""
@@ -133,10 +133,10 @@ class Window:
     enforcing: bool
 
 
-def open_window() -> Ask[OpenWindow]:
+def open_window() -> Query[OpenWindow]:
     """Set the begin mark. The asking raises SelabError where the guest cannot audit at all."""
     token = secrets.token_hex(12)
-    return Ask(_OPEN, functools.partial(_opened, token), (f"selab {token} begin",))
+    return Query(_OPEN, functools.partial(_opened, token), (f"selab {token} begin",))
 
 
 def _opened(token: str, done: Completed) -> OpenWindow:
@@ -174,11 +174,11 @@ def audit_status(guest: Guest) -> AuditStatus:
     return _status(guest.run(["auditctl", "-s"]).expect("The guest cannot be asked about auditing.").text)
 
 
-def close_window(opened: OpenWindow) -> Ask[Window]:
+def close_window(opened: OpenWindow) -> Query[Window]:
     """Set the end mark, wait until it is in the log, and read everything between the two."""
     where = [opened.cursor] if opened.cursor else [str(opened.inode), str(opened.offset)]
     words = (opened.mark("end"), *where, str(MARK_WAIT), str(MAX_BYTES))
-    return Ask(
+    return Query(
         _CLOSE_JOURNAL if opened.cursor else _CLOSE,
         functools.partial(_closed, opened),
         words,

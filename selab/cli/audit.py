@@ -30,16 +30,16 @@ def audit(context: Context, policy: str, against: str, fail_on: str | None, as_j
     Examples:  selab audit selab_apache_full
                selab audit selab_apache --against HEAD --fail-on high
     """
-    from selab.analysis.audit import inspect
+    from selab.analysis.audit import audit
     from selab.errors import EXIT_FAIL, EXIT_PASS
     from selab.host.files import to_json
     from selab.policy.query.risk import Level
-    from selab.report.audit import document, show_inspection
+    from selab.report.audit import document, show_audit
 
-    found = inspect(context.project, policy, context.progress, against)
+    found = audit(context.project, policy, context.progress, against)
     if as_json:
         click.echo(to_json(document(found)))
     else:
-        show_inspection(found, context.out, against)
+        show_audit(found, context.out, against)
     reached = fail_on is not None and found.additions and found.worst >= Level[fail_on.upper()]
     return EXIT_FAIL if reached else EXIT_PASS

@@ -23,14 +23,14 @@ def check(context: Context, policies: tuple[str, ...], as_json: bool) -> int:
     """
     from pathlib import Path
 
-    from selab.analysis.check import review
+    from selab.analysis.check import check
     from selab.errors import EXIT_FAIL, EXIT_PASS
     from selab.host.files import to_json
-    from selab.report.check import document, show_review
+    from selab.report.check import document, show_check
 
-    found = review(context.project, policies, context.progress)
+    found = check(context.project, policies, context.progress)
     if as_json:
         click.echo(to_json(document(found, Path.cwd())))
     else:
-        show_review(found, Path.cwd(), context.out)
+        show_check(found, Path.cwd(), context.out)
     return EXIT_FAIL if found.failed else EXIT_PASS

@@ -1,4 +1,4 @@
-"""Names for the shell's completion: scenarios, policies, images and runs of the project that the user is in."""
+"""`selab completion`, and the names that the shell completes: scenarios, policies, images and runs of the project that the user is in."""
 
 from __future__ import annotations
 
@@ -55,3 +55,20 @@ def _beginning(
         return [name for name in names(project) if name.startswith(incomplete)]
     except SelabError:
         return []
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands, options, and the names of scenarios, policies and runs.
+
+    \b
+    Example:  eval "$(selab completion bash)"
+    """
+    from click.shell_completion import get_completion_class
+
+    from selab.cli.root import cli
+
+    made = get_completion_class(shell)
+    assert made is not None
+    click.echo(made(cli, {}, "selab", "_SELAB_COMPLETE").source())

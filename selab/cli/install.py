@@ -1,4 +1,4 @@
-"""`selab install` and `selab uninstall`."""
+"""`selab install`."""
 
 from __future__ import annotations
 
@@ -36,20 +36,3 @@ def install(context: Context, policy: str, scenario: str | None) -> int:
     show_run(document, context.out, change=history.change(document))
     context.out.print(safe(f"{policy} is installed; `selab uninstall {policy}` takes it out again."))
     return result.verdict.exit_code
-
-
-@click.command()
-@click.argument("policy", shell_complete=policies)
-@pass_context
-def uninstall(context: Context, policy: str) -> None:
-    """Take POLICY out of the VM's module store again.
-
-    \b
-    Example:
-      selab uninstall selab_apache_full
-    """
-    from selab.vm.select import machine_of
-    from selab.workflows.install import uninstall
-
-    uninstall(context.project, machine_of(context.project), policy, context.progress)
-    context.out.print(safe(f"{policy} is no longer installed."))

@@ -12,7 +12,7 @@ from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 if TYPE_CHECKING:
-    from selab.matrix.coordinate import Outcome, Wish
+    from selab.matrix.coordinate import Options, Outcome
     from selab.matrix.model import Matrix
 
 FILE = "matrix.yaml"
@@ -58,7 +58,7 @@ def matrix(
     """
     from selab.history import History, Record
     from selab.host.yamlfile import load
-    from selab.matrix.coordinate import Wish
+    from selab.matrix.coordinate import Options
     from selab.matrix.model import Matrix
     from selab.matrix.plan import exit_code
     from selab.report.matrix import as_json as json_of
@@ -67,7 +67,7 @@ def matrix(
     if html:
         refuse_others(html, force)
     wanted = load(file or context.project.root / FILE, Matrix)
-    outcome = _watched(context, wanted, Wish(workers or 0, scheduler or "", destroy))
+    outcome = _watched(context, wanted, Options(workers or 0, scheduler or "", destroy))
     if junit:
         junit.write_text(matrix_junit(outcome.ended), encoding="utf-8")
     if html:
@@ -84,7 +84,7 @@ def matrix(
     return exit_code(outcome.ended)
 
 
-def _watched(context: Context, wanted: Matrix, wish: Wish) -> Outcome:
+def _watched(context: Context, wanted: Matrix, wish: Options) -> Outcome:
     from selab.cli.logfile import logging_to
     from selab.matrix.coordinate import run_matrix
     from selab.report.matrix import MatrixWatcher

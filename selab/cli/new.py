@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -45,7 +46,11 @@ def policy(context: Context, name: str, image: str | None) -> None:
     from selab.vm.select import machine_of
 
     made = new_policy(
-        context.project, name, image, lambda: machine_of(context.project).connect(), context.progress
+        context.project,
+        name,
+        image,
+        lambda: contextlib.closing(machine_of(context.project).connect()),
+        context.progress,
     )
     for remark in made.remarks:
         context.progress.note(remark)

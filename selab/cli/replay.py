@@ -32,11 +32,11 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
                selab replay last~1 --policy selab_apache_full
                selab replay audit.log --policy selab_apache
     """
-    from selab.analysis.offline import records_of, rehearse
+    from selab.analysis.offline import records_of, replay_offline
     from selab.host.files import to_json
 
     recorded, name = records_of(context.project, records, policy)
-    found = rehearse(context.project, recorded, name, context.progress, names=booleans)
+    found = replay_offline(context.project, recorded, name, context.progress, names=booleans)
     if as_json:
         rows = [
             {

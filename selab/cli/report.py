@@ -62,11 +62,11 @@ def write_page(
     context: Context, file: Path, stored: Sequence[StoredRun], matrix: Sequence[Ended] = ()
 ) -> str:
     """Write the page about the runs, the oldest first; a line that says so. `matrix` is what they are runs of, if any."""
-    from selab.analysis.explain import Study
-    from selab.host.local import Host
+    from selab.analysis.explain import AdviceCache
+    from selab.host.local import LocalHost
     from selab.report.html import PageRun, page
 
-    study = Study()
+    study = AdviceCache()
     with context.progress.step("Asking for advice"):
         made = [
             PageRun(
@@ -77,5 +77,5 @@ def write_page(
             )
             for one in stored
         ]
-    Host().put(page(made, matrix).encode("utf-8", "backslashreplace"), str(file.resolve()))
+    LocalHost().put(page(made, matrix).encode("utf-8", "backslashreplace"), str(file.resolve()))
     return f"{file} is written: {len(made)} run{'s' * (len(made) != 1)}."

@@ -64,7 +64,7 @@ def run(
     Examples:  selab run apache --setenforce no
                selab run apache --policy selab_apache_full --json
     """
-    from selab.analysis.explain import Study
+    from selab.analysis.explain import AdviceCache
     from selab.analysis.offline import after_last_run
     from selab.history import History
     from selab.policy.guest.load import Mode
@@ -76,7 +76,7 @@ def run(
     machine = machine_of(context.project)
     beside = machine.shell if chosen["shell"] else None
     history = History.of(context.project)
-    study = Study()
+    study = AdviceCache()
     wanted = Request(
         scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside, None if as_json else study.begin
     )

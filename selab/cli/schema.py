@@ -1,9 +1,10 @@
-"""JSON Schemas of what users write, generated from the models that read it."""
+"""`selab schema`: JSON Schemas of what users write, generated from the models that read it."""
 
 from __future__ import annotations
 
 import json
 
+import click
 from pydantic import BaseModel
 
 from selab.matrix.model import Matrix
@@ -13,7 +14,18 @@ from selab.scenario import Scenario
 MODELS: dict[str, type[BaseModel]] = {"project": ProjectConfig, "scenario": Scenario, "matrix": Matrix}
 
 
-def schema(kind: str) -> str:
+def schema_text(kind: str) -> str:
     """The schema of `project` (selab.yaml), `scenario` or `matrix` (matrix.yaml), as JSON Schema 2020-12."""
     made = MODELS[kind].model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2) + "\n"
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["project", "scenario", "matrix"]))
+def schema(kind: str) -> None:
+    """Print the JSON Schema of selab.yaml (`project`), a scenario or a matrix, for editors that check YAML.
+
+    \b
+    Example:  selab schema scenario
+    """
+    click.echo(schema_text(kind), nl=False)

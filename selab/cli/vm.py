@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from contextlib import AbstractContextManager
@@ -87,9 +88,8 @@ def up(context: Context, prepare: bool) -> None:
         machine = machine_of(context.project)
         if prepare:
             machine.prepare(context.progress)
-        guest = machine.ensure(context.progress)
-        guest.close()
-    context.out.print(safe(f"running {guest.address}"))
+        machine.ensure(context.progress).close()
+    context.out.print(safe(f"running {machine.location()}"))
 
 
 @vm.command()
@@ -228,7 +228,7 @@ def ssh(context: Context, command: tuple[str, ...]) -> int:
     if not command:
         machine.shell()
         return 0
-    with machine.connect() as guest:
+    with contextlib.closing(machine.connect()) as guest:
         done = guest.run(command, input=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(), timeout=3600)
     sys.stdout.buffer.write(done.stdout)
     sys.stderr.buffer.write(done.stderr)

@@ -27,7 +27,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     \b
     Example:  selab watch apache
     """
-    from selab.analysis.explain import Study
+    from selab.analysis.explain import AdviceCache
     from selab.errors import SelabError
     from selab.history import History
     from selab.policy.guest.load import Mode
@@ -55,7 +55,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
         advice = study.advice(project, history.find(document.run), context.progress)
         show_run(document, context.out, change=history.change(document), advice=advice)
 
-    study = Study()
+    study = AdviceCache()
     request = Request(scenario, policy, Mode(MODES[setenforce]), meanwhile=study.begin)
     plan(project, request)
     Watch(project, machine_of(project), request, context.new_progress, began, ended).forever()

@@ -200,7 +200,7 @@ def running(
     root: Path,
     cache: Path,
     progress: Progress,
-    equip: Callable[[], None],
+    ensure_runtime: Callable[[], None],
     *,
     contexts: FileContexts = NO_CONTEXTS,
     volume_type: str = "",
@@ -208,7 +208,7 @@ def running(
 ) -> Iterator[Container]:
     """The scenario's container, started under `label`; removed after the block unless `keep`. `contexts` label its volumes, or they are of
     `volume_type`, the runtime's own type for them, from before the runtime gives them their categories: it may not relabel any type.
-    `equip` is called where the guest lacks the runtime.
+    `ensure_runtime` is called where the guest lacks the runtime.
 
     Its labels are complete only after the block: they are read once more just before it is removed.
     """
@@ -227,7 +227,7 @@ def running(
         _prepare_volumes(guest, scenario, name, root, contexts, volume_type)
         done = guest.run(argv, timeout=START_TIMEOUT)
         for is_why, mend in (
-            (runtime.lacks, equip),
+            (runtime.lacks, ensure_runtime),
             (runtime.is_silent, lambda: _start_service(guest, runtime, progress)),
             # A run that was cut off may still have been starting its container when this one looked for what it has left.
             (

@@ -54,9 +54,9 @@ class StepResult:
 def run_steps(guest: Guest, scenario: Scenario, container: Container) -> Iterator[StepResult]:
     """Do the steps one after the other; after one that failed the rest is not done."""
     for step in scenario.steps:
-        begun = time.monotonic()
+        started = time.monotonic()
         detail = _problem(guest, step, container)
-        yield StepResult(step.title, not detail, time.monotonic() - begun, detail)
+        yield StepResult(step.title, not detail, time.monotonic() - started, detail)
         if detail:
             return
 

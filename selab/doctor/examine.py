@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -14,6 +15,7 @@ from selab.container.runtime import Runtime, runtimes
 from selab.errors import SelabError
 from selab.guest import Guest
 from selab.host.cache import cache_dir
+from selab.machine import MachineControl
 from selab.policy.base import survey
 from selab.policy.guest.load import policy_state
 from selab.policy.toolchain import TOOLS, missing_on_host
@@ -22,7 +24,7 @@ from selab.project import Project
 from selab.vm import kvm, libvirt
 from selab.vm.provider import ARCHITECTURES, default_provider
 from selab.vm.provider import TOOLS as TOOLS_OF_PROVIDERS
-from selab.vm.select import UNREACHABLE, AnyMachine, machine_of
+from selab.vm.select import UNREACHABLE, machine_of
 
 DISK_NEEDED = 8
 """GiB: the box, Vagrant's copy of it, libvirt's copy, and what the guest writes."""
@@ -52,7 +54,7 @@ def examine(project: Project, progress: Progress | None = None) -> Iterator[Find
     machine = machine_of(project)
     yield Finding("host", State.OK, f"{platform.system()} {platform.release()} {platform.machine()}")
     yield _policy_tools()
-    if not machine.borrowed:
+    if machine.managed:
         yield from _virtualisation(project.config.vm.provider, shown)
         yield from _resources(project)
     yield from _vm(machine, shown)
@@ -147,7 +149,7 @@ def _memory(wanted: int) -> Iterator[Finding]:
     )
 
 
-def _vm(machine: AnyMachine, progress: Progress) -> Iterator[Finding]:
+def _vm(machine: MachineControl, progress: Progress) -> Iterator[Finding]:
     try:
         with progress.step("Asking how the VM is"):
             state = machine.status()
@@ -163,7 +165,7 @@ def _vm(machine: AnyMachine, progress: Progress) -> Iterator[Finding]:
         return
     yield Finding("VM", State.OK, "running")
     try:
-        with progress.step("Looking into the guest"), machine.connect() as guest:
+        with progress.step("Looking into the guest"), contextlib.closing(machine.connect()) as guest:
             found = list(guest_findings(guest))
         yield from found
     except SelabError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import shutil
 from collections.abc import Callable, Collection
@@ -14,7 +15,7 @@ from selab.errors import SelabError
 from selab.guest import Guest
 from selab.history import History
 from selab.host.cache import cache_dir
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.policy.base import known_base
 from selab.policy.guest.load import Mode
 from selab.project import Project
@@ -134,7 +135,7 @@ class Checklist:
 def checklist(project: Project) -> Checklist:
     """Look at the host, the guest if it runs, and the history. Changes nothing, starts no VM."""
     machine = machine_of(project)
-    told = machine.told()
+    told = machine.vagrant_parameters()
     facts = _of_host() | {
         name: str(told[key])
         for name, key in {"provider": "provider", "processor by": "accel"}.items()
@@ -143,7 +144,7 @@ def checklist(project: Project) -> Checklist:
     facts |= {"box": "own" if "-own-" in str(told["box"]) else str(told["box"])} if "box" in told else {}
     steps: dict[str, str] = {}
     try:
-        with machine.connect() as guest:
+        with contextlib.closing(machine.connect()) as guest:
             facts |= _of_guest(guest)
             steps = _steps(guest, machine.applied())
     except SelabError as error:
@@ -164,7 +165,7 @@ def _of_host() -> dict[str, str]:
     }
     for name, command in PROGRAMS.items():
         if shutil.which(command[0]):
-            done = Host().run(command, timeout=PROGRAM_LIMIT)
+            done = LocalHost().run(command, timeout=PROGRAM_LIMIT)
             facts[name] = " ".join(done.text.splitlines()[:8])
     return facts
 

@@ -13,7 +13,7 @@ from selab.guest import RUN_TIMEOUT, Completed
 from selab.progress import log
 
 
-class Host:
+class LocalHost:
     """A Guest that is the machine selab runs on. Unlike in a VM, commands run as the user who started selab."""
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:

@@ -23,7 +23,7 @@ from threading import Event
 
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.host.cache import alone
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.progress import Progress, log
 from selab.project import inside
 
@@ -157,7 +157,7 @@ def _deb822(text: str) -> Iterable[tuple[str, list[str]]]:
 
 def apt_options() -> list[str]:
     """How this machine's apt fetches (proxy, retries, whether it checks dates), as lines of apt.conf(5)."""
-    dump = Host().run(["apt-config", "dump"]).text
+    dump = LocalHost().run(["apt-config", "dump"]).text
     return [line for line in dump.splitlines() if APT_OPTIONS.match(line)]
 
 
@@ -221,8 +221,10 @@ def _workplace() -> Iterator[Path]:
         yield work
     finally:
         remove = as_root(["rm", "-rf", "--one-file-system", str(work)])
-        if not Host().run(remove, timeout=REMOVE_TIMEOUT).ok:  # whoever was killed may have written until now
-            Host().run(remove, timeout=REMOVE_TIMEOUT)
+        if (
+            not LocalHost().run(remove, timeout=REMOVE_TIMEOUT).ok
+        ):  # whoever was killed may have written until now
+            LocalHost().run(remove, timeout=REMOVE_TIMEOUT)
 
 
 def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
@@ -251,7 +253,7 @@ def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
 def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
     """Run mmdebstrap in a process group of its own, since when it fails it ends its whole group, which would be selab."""
     log.debug("host: %s", command)
-    said, where, begun = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
+    said, where, started = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
     with said.open("wb") as out:
         process = subprocess.Popen(
             command,
@@ -264,10 +266,10 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
         )
         try:
             while process.poll() is None:
-                if stop.wait(0.2) or time.monotonic() - begun > BUILD_TIMEOUT:
+                if stop.wait(0.2) or time.monotonic() - started > BUILD_TIMEOUT:
                     raise SelabError(
                         "Making a root file system from packages was ended.",
-                        f"After {time.monotonic() - begun:.0f} seconds.",
+                        f"After {time.monotonic() - started:.0f} seconds.",
                     )
         finally:
             if process.poll() is None:

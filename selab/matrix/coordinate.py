@@ -28,7 +28,7 @@ WORKERS = 2
 
 
 @dataclass(frozen=True)
-class Wish:
+class Options:
     """How the user wants it done. `workers` is the number of a local cluster's, 0 for selab's own choice; `scheduler` the address of a
     cluster that is there; `destroy`: the VMs that were used are removed."""
 
@@ -55,7 +55,7 @@ class Outcome:
 def run_matrix(
     project: Project,
     matrix: Matrix,
-    wish: Wish,
+    wish: Options,
     watcher: Watcher,
     log: Log,
     function: Callable[[Task], Answer] = run_task,
@@ -68,7 +68,7 @@ def run_matrix(
     return Outcome(tuple(ended), removed)
 
 
-def tasks_of(project: Project, matrix: Matrix, wish: Wish, log: Log) -> list[Task]:
+def tasks_of(project: Project, matrix: Matrix, wish: Options, log: Log) -> list[Task]:
     """The runs, each with all that a worker needs for it."""
     wanted = cells(project, matrix)
     bundle = pack(project, (plan(project, cell.request) for cell in wanted))
@@ -82,7 +82,7 @@ def tasks_of(project: Project, matrix: Matrix, wish: Wish, log: Log) -> list[Tas
     return [task(*numbered) for numbered in enumerate(wanted)]
 
 
-def _cluster(wish: Wish, runs: int) -> AbstractContextManager[Any]:
+def _cluster(wish: Options, runs: int) -> AbstractContextManager[Any]:
     if wish.scheduler:
         return existing(wish.scheduler)
     return local(wish.workers or max(1, min(WORKERS, runs, os.cpu_count() or 1)))

@@ -16,7 +16,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Guest(VmConfig):
+class GuestSpec(VmConfig):
     """A guest with settings of its own, under a `name`. What is left out is as selab.yaml has it."""
 
     name: Name
@@ -28,7 +28,7 @@ class Guest(VmConfig):
         return own.model_copy(update=elsewhere | changed)
 
 
-class Which(_Part):
+class Selector(_Part):
     """Combinations by what they have in common: those that have each value that is given here."""
 
     scenario: Name | None = None
@@ -37,7 +37,7 @@ class Which(_Part):
     guest: Name | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Which:
+    def _says_something(self) -> Selector:
         if not any((self.scenario, self.policy, self.mode, self.guest)):
             raise ValueError("needs at least one of scenario, policy, mode, guest")
         return self
@@ -50,7 +50,7 @@ class Which(_Part):
         return " ".join(str(word) for word in (self.scenario, self.policy, self.mode, self.guest) if word)
 
 
-class Expected(Which):
+class Expected(Selector):
     """Combinations whose runs are to end as `verdict`: a draft is right when it fails. An ERROR is never right."""
 
     verdict: Literal["pass", "fail"]
@@ -66,23 +66,23 @@ class Matrix(_Part):
     scenarios: Annotated[tuple[Name, ...], Field(min_length=1)]
     policies: tuple[PolicyName, ...] = ()
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] = (Mode.ENFORCING,)
-    guests: tuple[BoxName | Guest, ...] = ()
-    exclude: tuple[Which, ...] = ()
+    guests: tuple[BoxName | GuestSpec, ...] = ()
+    exclude: tuple[Selector, ...] = ()
     expect: tuple[Expected, ...] = ()
 
     def settings(self, own: VmConfig) -> dict[str, VmConfig]:
         """The VM settings of each guest, by its name, in a project with `own`."""
-        wanted = [guest if isinstance(guest, Guest) else _box(guest, own) for guest in self.guests]
+        wanted = [guest if isinstance(guest, GuestSpec) else _box(guest, own) for guest in self.guests]
         return {guest.name: guest.over(own) for guest in wanted} or {own.box: own}
 
     @model_validator(mode="after")
     def _names_are_different(self) -> Matrix:
-        names = [guest.name if isinstance(guest, Guest) else guest for guest in self.guests]
+        names = [guest.name if isinstance(guest, GuestSpec) else guest for guest in self.guests]
         if len(set(names)) < len(names):
             raise ValueError("two guests have the same name")
         return self
 
 
-def _box(box: BoxName, own: VmConfig) -> Guest:
+def _box(box: BoxName, own: VmConfig) -> GuestSpec:
     """The guest that a box's name stands for: the project's own where that has the same box."""
-    return Guest(name=box) if box == own.box else Guest(name=box, box=box)
+    return GuestSpec(name=box) if box == own.box else GuestSpec(name=box, box=box)

@@ -8,7 +8,7 @@ from itertools import product
 
 from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS, InputError
 from selab.history import Record
-from selab.matrix.model import Matrix, Which
+from selab.matrix.model import Matrix, Selector
 from selab.policy.guest.load import Mode
 from selab.project import Project
 from selab.run.request import Request, plan
@@ -102,10 +102,10 @@ Combination = tuple[str, str, Mode, str]
 
 def _combinations(project: Project, matrix: Matrix) -> Iterator[Combination]:
     guests = matrix.settings(project.config.vm)
-    if borrowed := [name for name, vm in guests.items() if vm.box == "host"]:
+    if existing := [name for name, vm in guests.items() if vm.box == "host"]:
         raise InputError(
             "A matrix runs on VMs of its own.",
-            f"'{borrowed[0]}' is `box: host`, a machine of yours.",
+            f"'{existing[0]}' is `box: host`, a machine of yours.",
             "Name boxes as `guests`.",
         )
     for scenario in matrix.scenarios:
@@ -118,5 +118,5 @@ def _expected(matrix: Matrix, one: Combination) -> Verdict:
     return Verdict(found.verdict.upper()) if found else Verdict.PASS
 
 
-def _first(entries: Sequence[Which], one: Combination) -> bool:
+def _first(entries: Sequence[Selector], one: Combination) -> bool:
     return any(entry.fits(*one) for entry in entries)

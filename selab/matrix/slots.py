@@ -67,7 +67,7 @@ def with_vm(place: Path) -> list[Project]:
 def has_vm(project: Project) -> bool:
     """Whether a VM was made there and not removed since; nothing is asked for that."""
     state = State(project)
-    return bool(state.told() or state.remembered())
+    return bool(state.vagrant_parameters() or state.remembered())
 
 
 def destroy(place: Path, slot: str, progress: Progress) -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from selab.errors import SelabError
-from selab.guest import Ask, Completed, Guest
+from selab.guest import Completed, Guest, Query
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
-from selab.policy.local_modifications import local_changes
+from selab.policy.local_modifications import local_modifications
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
@@ -145,14 +145,14 @@ class BasePolicy:
             return any(line.startswith(statements) for line in lines)
 
 
-def survey(without: Collection[str] = ()) -> Ask[StoreFacts]:
+def survey(without: Collection[str] = ()) -> Query[StoreFacts]:
     """Ask the guest which policy store it has; modules with a name in `without` (a candidate that is also installed) are left out."""
-    return Ask(_SIGN + _SURVEY, functools.partial(_facts, tuple(sorted(without))))
+    return Query(_SIGN + _SURVEY, functools.partial(_facts, tuple(sorted(without))))
 
 
-def same_store(facts: StoreFacts) -> Ask[None]:
+def same_store(facts: StoreFacts) -> Query[None]:
     """Ask the guest whether its store is still the one of `facts`. The asking raises StoreChanged where it is not."""
-    return Ask(_SIGN + _SAME, _is_same, (facts.selinux_type, facts.signature))
+    return Query(_SIGN + _SAME, _is_same, (facts.selinux_type, facts.signature))
 
 
 def _is_same(done: Completed) -> None:
@@ -293,7 +293,7 @@ def keep_base(
             cache,
         )
         modules = {name: _decompressed(store[path]) for name, (_, path) in _in_force(store, without).items()}
-        local = local_changes({path: data for path, data in store.items() if path.endswith(".local")})
+        local = local_modifications({path: data for path, data in store.items() if path.endswith(".local")})
         kept = {name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))} | {
             LOCAL: local.cil
         }

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError
-from selab.guest import Ask
+from selab.guest import Query
 from selab.host.files import read_json
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule, KernelPolicy, compile_module, link, policy_digest
 from selab.policy.guest.load import ANY, flush_cache, load
@@ -49,11 +49,11 @@ class WantedPolicy:
     def digest(self) -> str:
         return policy_digest(self.base, self.candidates, permissive=self.permissive, dontaudit=self.dontaudit)
 
-    def flushed(self, contexts: Sequence[str]) -> Ask[bool]:
+    def flushed(self, contexts: Sequence[str]) -> Query[bool]:
         """Ask for an empty access vector cache, if this policy is in force already; False where it is not."""
         return flush_cache(ANY if self.installed else self.digest, contexts)
 
-    def loaded(self, contexts: Sequence[str], progress: Progress) -> tuple[LoadedPolicy, Ask[None]]:
+    def loaded(self, contexts: Sequence[str], progress: Progress) -> tuple[LoadedPolicy, Query[None]]:
         """Link it, unless that has been done; and what to ask the guest for to have it in force.
 
         Raises InputError where it cannot be linked; the asking raises CommandFailed where one of `contexts` is not valid under it.
@@ -132,7 +132,7 @@ def _kept(path: Path) -> CompiledModule | None:
 
 def _keep(fresh: CompiledModule, path: Path) -> None:
     digest = hashlib.sha256(fresh.cil.encode()).hexdigest()
-    Host().put(
+    LocalHost().put(
         json.dumps({**fresh.__dict__, "types": sorted(fresh.types), "digest": digest}).encode(), str(path)
     )
     for old in sorted(path.parent.glob("*.json"), key=lambda each: each.stat().st_mtime)[:-KEPT]:

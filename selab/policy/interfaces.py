@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from selab.errors import InputError, SelabError
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
 from selab.policy.language.headers import Heading, headings
 from selab.policy.language.statements import Grant, NotAStatement, Permissions, Statements, parse
@@ -159,7 +159,7 @@ def _run_m4(base: BasePolicy, told: list[Heading], texts: Mapping[str, str]) -> 
         (workdir / "calls.m4").write_text(_calls(told))
         (workdir / "selab.mk").write_text(_RULE)
         argv = ["make", "-C", name, "-f", f"{include}/Makefile", "-f", "selab.mk", f"HEADERDIR={include}"]
-        done = Host().run(
+        done = LocalHost().run(
             [*argv, f"NAME={base.facts.selinux_type}", "AWK=awk", f"M4={M4}", "expanded"],
             timeout=EXPAND_TIMEOUT,
         )
@@ -264,7 +264,7 @@ def _keep(interfaces: list[Interface], path: Path) -> None:
         for g in grants
     ]
     told = {"format": FORMAT, "words": [sorted(one) for one in words], "grants": kept, "interfaces": rows}
-    Host().put(json.dumps(told, separators=(",", ":")).encode(), str(path))
+    LocalHost().put(json.dumps(told, separators=(",", ":")).encode(), str(path))
 
 
 def _written(one: Interface, numbers: list[int]) -> list[object]:

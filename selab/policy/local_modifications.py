@@ -23,7 +23,7 @@ _LINE = {
 
 
 @dataclass(frozen=True)
-class LocalChanges:
+class LocalModifications:
     """`statements` are CIL by their key, the words before the context; `booleans` are values by name; `left_out` are files with changes
     that cannot be said in CIL beside the modules (`users.local`: a second definition of a user is an error there)."""
 
@@ -55,7 +55,7 @@ NO_POLICY = frozenset({"file_contexts.local", "seusers.local", "users_extra.loca
 _BOOLEAN = re.compile(r"\(boolean (\w+) (?:true|false)\)")
 
 
-def local_changes(files: Mapping[str, bytes]) -> LocalChanges:
+def local_modifications(files: Mapping[str, bytes]) -> LocalModifications:
     """Read the store's local files, `files` by name. A line that is not understood leaves its file among those left out."""
     statements: dict[str, str] = {}
     booleans: dict[str, bool] = {}
@@ -74,7 +74,7 @@ def local_changes(files: Mapping[str, bytes]) -> LocalChanges:
             else:
                 key, rest = _statement(name, found)
                 statements[key] = f"{key}{rest}"
-    return LocalChanges(statements, booleans, tuple(sorted(left_out)))
+    return LocalModifications(statements, booleans, tuple(sorted(left_out)))
 
 
 def _statement(name: str, found: re.Match[str]) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from selab.errors import SelabError
 from selab.guest import Guest
-from selab.host.local import Host
+from selab.host.local import LocalHost
 
 TOOLS = {
     "make": "make",
@@ -56,7 +56,7 @@ class Toolchain:
 
     @property
     def on_host(self) -> bool:
-        return isinstance(self.where, Host)
+        return isinstance(self.where, LocalHost)
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,11 @@ def host_toolchain(workdir: Path, doing: str, demands: Demands = Demands()) -> T
     if lacking := missing_on_host(demands):
         what = f"{doing} needs the policy tools on this machine."
         raise SelabError(what, f"Missing: {' '.join(lacking)}.", "`script/setup` installs them.")
-    return Toolchain(Host(), str(workdir))
+    return Toolchain(LocalHost(), str(workdir))
 
 
 def choose_toolchain(guest: Guest, workdir: Path, demands: Demands = Demands()) -> Toolchain:
     """The host's toolchain with `workdir`, or the guest's where the host lacks a tool; `demands` are the base policy's."""
-    return Toolchain(guest, GUEST_WORKDIR) if missing_on_host(demands) else Toolchain(Host(), str(workdir))
+    return (
+        Toolchain(guest, GUEST_WORKDIR) if missing_on_host(demands) else Toolchain(LocalHost(), str(workdir))
+    )

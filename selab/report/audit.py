@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from selab.analysis.audit import Inspection
+from selab.analysis.audit import PolicyAudit
 from selab.policy.query.reach import Access
 from selab.report.advice import COLOURS
 from selab.report.markup import safe
 
 
-def show_inspection(found: Inspection, out: Console, against: str = "") -> None:
+def show_audit(found: PolicyAudit, out: Console, against: str = "") -> None:
     """New types, the accesses that are added (the most dangerous first), what each domain can reach."""
     out.print(f"[bold]{safe(found.policy)}[/bold] declares {safe(', '.join(found.types) or 'no type')}")
     for one in found.additions:
@@ -35,7 +35,7 @@ def show_inspection(found: Inspection, out: Console, against: str = "") -> None:
             )
 
 
-def document(found: Inspection) -> dict[str, object]:
+def document(found: PolicyAudit) -> dict[str, object]:
     """The same as JSON."""
     rows = [
         {**_access(one.access), "risk": str(one.risk.level), "reason": one.risk.reason}

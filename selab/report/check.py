@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from selab.analysis.check import Review
+from selab.analysis.check import CheckResult
 from selab.policy.lint import Finding, Severity
 from selab.report.markup import safe
 
@@ -16,7 +16,7 @@ SCHEMA = 1
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
-def show_review(found: Review, below: Path, out: Console) -> None:
+def show_check(found: CheckResult, below: Path, out: Console) -> None:
     """Print the findings with their remedies, files relative to `below` where they lie in it, and a line that counts them."""
     for finding in found.findings:
         style = _STYLES[finding.severity]
@@ -34,7 +34,7 @@ def show_review(found: Review, below: Path, out: Console) -> None:
     )
 
 
-def document(found: Review, below: Path) -> dict[str, object]:
+def document(found: CheckResult, below: Path) -> dict[str, object]:
     """The review as JSON. `line` is 0 where a finding is about a whole file."""
     rows = [
         {
@@ -57,7 +57,7 @@ def document(found: Review, below: Path) -> dict[str, object]:
     }
 
 
-def _counts(found: Review) -> Iterator[str]:
+def _counts(found: CheckResult) -> Iterator[str]:
     counts = Counter(finding.severity for finding in found.findings)
     return (_counted(counts[severity], severity, f"{severity}s") for severity in Severity if counts[severity])
 

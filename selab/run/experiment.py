@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from selab.auditlog.attribution import Attribution, Scope, attribute
 from selab.auditlog.denials import Denial
@@ -17,9 +17,10 @@ from selab.container.label import ContainerLabel, random_level, runtime_default_
 from selab.container.lifecycle import Container, ContainerRefused, running
 from selab.container.runtime import Runtime, runtimes
 from selab.container.steps import log_tail, run_steps
-from selab.guest import Ask, Guest, ask_together
+from selab.guest import Guest, Query, query_all
 from selab.host.cache import cache_dir
-from selab.host.local import Host
+from selab.host.local import LocalHost
+from selab.machine import Machine
 from selab.policy.base import BasePolicy, StoreChanged, ensure_base, keep_facts, same_store, survey
 from selab.policy.candidate import LoadedPolicy, WantedPolicy, compiled_all, linked, linked_file, require_type
 from selab.policy.compile import CompiledModule
@@ -34,25 +35,15 @@ from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.outcome import Outcome
-from selab.run.recovery import Rescuer, see_login, undone
+from selab.run.recovery import recover_on_failure, verify_login
 from selab.run.replay import replay
 from selab.run.request import Plan, Request, plan
 from selab.run.verdict import Evidence, Verdict, judge
 from selab.vm.lock import vm_lock
 
 
-class Machine(Rescuer, Protocol):
-    """Whatever can have a guest ready: a VM, or a host that the user names, which is `borrowed`: its base policy is given back after each
-    run, and it need not have a guard. `equip` has a container runtime there, or raises SelabError."""
-
-    borrowed: bool
-
-    def ensure(self, progress: Progress) -> Guest: ...
-    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None: ...
-
-
 @dataclass(frozen=True)
-class Lab:
+class RunContext:
     """All that an attempt works with; nothing of it changes during a run."""
 
     guest: Guest
@@ -88,7 +79,7 @@ class Attempt:
     changed: frozenset[str]
 
     @property
-    def is_riddle(self) -> bool:
+    def failed_without_denial(self) -> bool:
         """Whether the workload failed while nothing was denied: a dontaudit rule may hide why."""
         quiet = not self.attribution.scenario and not self.attribution.errors
         return bool(self.outcome.failures) and quiet and not self.window.problems
@@ -120,7 +111,10 @@ class Run:
 def run(project: Project, machine: Machine, request: Request, progress: Progress) -> Run:
     """Execute a scenario and judge it. Raises SelabError where no run came about."""
     wanted = plan(project, request)
-    with vm_lock(project, f"selab run {wanted.scenario.name}", progress), begun(project, wanted, progress):
+    with (
+        vm_lock(project, f"selab run {wanted.scenario.name}", progress),
+        precompile(project, wanted, progress),
+    ):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
         with contextlib.closing(guest):
@@ -128,14 +122,14 @@ def run(project: Project, machine: Machine, request: Request, progress: Progress
 
 
 @contextlib.contextmanager
-def begun(project: Project, wanted: Plan, progress: Progress) -> Iterator[None]:
+def precompile(project: Project, wanted: Plan, progress: Progress) -> Iterator[None]:
     """Compile the candidate, so that a mistake shows before any machine is asked, and link it beside the block. Both are kept, and found
     again when the guest has said which base policy it has; where it is another one than the run before had, they were for nothing."""
     base = wanted.request.base
     if base is None or missing_on_host(base.demands):
         yield
         return
-    tools = Toolchain(Host(), str(project.state / "policy"))
+    tools = Toolchain(LocalHost(), str(project.state / "policy"))
     with progress.step("Reading and compiling the candidate"):
         candidates = _candidates(wanted, base, tools, project)
     permissive = _label_type(wanted, base) if wanted.mode is Mode.DOMAIN else ""
@@ -146,7 +140,7 @@ def begun(project: Project, wanted: Plan, progress: Progress) -> Iterator[None]:
 
 def run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, progress: Progress) -> Run:
     """The same in a guest of `machine` that is ready. Raises LockedOut where the guest had to be brought back from outside."""
-    with undone(machine, wanted.policy, wanted.mode, progress):
+    with recover_on_failure(machine, wanted.policy, wanted.mode, progress):
         return _run_on(guest, machine, project, wanted, progress)
 
 
@@ -173,7 +167,7 @@ def _run_on(guest: Guest, machine: Machine, project: Project, wanted: Plan, prog
         f"Nothing in the guest was labelled by '{pattern}', which is too wide for a run."
         for pattern in lab.contexts.too_wide
     ]
-    if found.is_riddle and not wanted.request.installed:
+    if found.failed_without_denial and not wanted.request.installed:
         hidden = _hidden(lab)
         notes.append("It failed without a denial, so it was run once more with dontaudit rules off.")
     verdict, reasons = _judge(wanted, found)
@@ -208,7 +202,7 @@ def _prepare(
     wanted: Plan,
     progress: Progress,
     expected: BasePolicy | None = None,
-) -> Lab:
+) -> RunContext:
     """Everything of a run that needs no change in the guest: the base policy, the candidate as CIL, the label.
 
     The base policy is the `expected` one, which is made sure of when the guest is asked for more, or what the guest says.
@@ -231,18 +225,18 @@ def _prepare(
     label = ContainerLabel(_label_type(wanted, base), level or random_level(), at_random=not level)
     require_type(label.type, candidates, base)
     contexts = file_contexts(base, candidates)
-    return Lab(guest, machine, project, wanted, progress, base, tools, candidates, label, contexts)
+    return RunContext(guest, machine, project, wanted, progress, base, tools, candidates, label, contexts)
 
 
-def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
+def _attempt(lab: RunContext, *, dontaudit: bool = True) -> Attempt:
     """One way through the guest: window open, policy in force, workload, window closed. The mode is put back, whatever happens.
 
     The window is opened first: what is denied once between the cache's flush and the mark would be in no window.
     """
     enforcing, reach = lab.wanted.mode is not Mode.PERMISSIVE, beyond_its_own(lab.candidates)
     with contextlib.ExitStack() as undo:
-        borrowed = lab.machine.borrowed
-        if reach or (borrowed and not lab.wanted.request.keep):
+        managed = lab.machine.managed
+        if reach or (not managed and not lab.wanted.request.keep):
             undo.callback(
                 load_base().of, lab.guest
             )  # what logs in under it would have a label that no other policy knows
@@ -250,13 +244,13 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
         mode.callback(restore_mode().of, lab.guest)
         with lab.progress.step("Putting the candidate in force", "policy"):
             policy = lab.policy(dontaudit=dontaudit)
-            switch = switch_mode(enforcing, ANY if policy.installed else policy.digest, optional=borrowed)
+            switch = switch_mode(enforcing, ANY if policy.installed else policy.digest, optional=not managed)
             late = enforcing and bool(
                 lab.contexts.places
             )  # while the guest enforces, setfiles may not read what it is to apply
             at_once = () if late else (switch,)
             before = (same_store(lab.base.facts), restore_labels(), drift.changes(lab.runtime.settings))
-            answers = ask_together(
+            answers = query_all(
                 lab.guest, *before, open_window(), policy.flushed([lab.label.context]), *at_once
             )
             _, _, changed, opened = (next(answers) for _ in range(4))
@@ -266,27 +260,27 @@ def _attempt(lab: Lab, *, dontaudit: bool = True) -> Attempt:
             if late:
                 switch.of(lab.guest)
             if enforcing and (reach or labelled):
-                see_login(
+                verify_login(
                     lab.machine,
                     lab.wanted.policy,
                     reach or f"what it labels in {lab.contexts.places[0]}",
                     lab.progress,
                 )
             if loaded.loaded and dontaudit:
-                _foretell(lab, loaded)
-            if drift.SETTINGS in changed and not borrowed:
-                _equip(lab)()
+                report_replay(lab, loaded)
+            if drift.SETTINGS in changed and managed:
+                _ensure_runtime(lab)()
                 drift.settled().of(lab.guest)
         with renewed(lab.guest) if enforcing else contextlib.nullcontext():
             outcome = _workload(lab)
         with lab.progress.step("Reading the audit window", "audit"):
-            window, *restored = ask_together(lab.guest, close_window(opened), restore_mode())
+            window, *restored = query_all(lab.guest, close_window(opened), restore_mode())
             if restored:
                 mode.pop_all()
     return Attempt(loaded, outcome, window, _attributed(lab, loaded, outcome, window), changed)
 
 
-def _attributed(lab: Lab, loaded: LoadedPolicy, outcome: Outcome, window: Window) -> Attribution:
+def _attributed(lab: RunContext, loaded: LoadedPolicy, outcome: Outcome, window: Window) -> Attribution:
     """Whose denials the window holds; and what became of the workload, of which they may be the only trace."""
     attribution = attribute(window.lines, Scope(lab.label.type, lab.label.level, loaded.types))
     outcome.conclude(lab.label, lab.runtime, frozenset() if window.problems else attribution.ran_as)
@@ -294,7 +288,7 @@ def _attributed(lab: Lab, loaded: LoadedPolicy, outcome: Outcome, window: Window
 
 
 @contextlib.contextmanager
-def _labelled(lab: Lab) -> Iterator[bool]:
+def _labelled(lab: RunContext) -> Iterator[bool]:
     """The guest's files under the candidates' file contexts inside the block, and whether there were any."""
     labelled = True  # unless it says otherwise: it may break off half-way
     try:
@@ -307,17 +301,19 @@ def _labelled(lab: Lab) -> Iterator[bool]:
             restore_labels().of(lab.guest)
 
 
-def _in_force(lab: Lab, policy: WantedPolicy, answers: Iterator[Any], *then: Ask[None]) -> LoadedPolicy:
+def _in_force(
+    lab: RunContext, policy: WantedPolicy, answers: Iterator[Any], *then: Query[None]
+) -> LoadedPolicy:
     """Take the answers to `policy.flushed()` and `then`; where another policy is in force, load this one, and ask `then` again."""
     if next(answers):
         list(answers)
         return policy.kept()
     loaded, load = policy.loaded([lab.label.context], lab.progress)
-    list(ask_together(lab.guest, load, *then))
+    list(query_all(lab.guest, load, *then))
     return loaded
 
 
-def _foretell(lab: Lab, loaded: LoadedPolicy) -> None:
+def report_replay(lab: RunContext, loaded: LoadedPolicy) -> None:
     """Say what the policy that was linked just now would decide about the denials of the run before."""
     before = lab.wanted.request.before
     if before and lab.tools.on_host and can_decide():
@@ -326,14 +322,14 @@ def _foretell(lab: Lab, loaded: LoadedPolicy) -> None:
             lab.progress.note(f"Of the run before, {found.in_words()}.")
 
 
-def _hidden(lab: Lab) -> tuple[Denial, ...]:
+def _hidden(lab: RunContext) -> tuple[Denial, ...]:
     """The denials that dontaudit rules hide: the same once more without these rules, which are then put back."""
     with lab.progress.step("Running once more with dontaudit rules off", "dontaudit"):
         try:
             return _attempt(lab, dontaudit=False).attribution.scenario
         finally:
             policy = lab.policy()
-            _in_force(lab, policy, ask_together(lab.guest, policy.flushed([lab.label.context])))
+            _in_force(lab, policy, query_all(lab.guest, policy.flushed([lab.label.context])))
 
 
 def _candidates(wanted: Plan, base: BasePolicy, tools: Toolchain, project: Project) -> list[CompiledModule]:
@@ -346,7 +342,7 @@ def _label_type(wanted: Plan, base: BasePolicy) -> str:
     return wanted.scenario.label.type or own
 
 
-def _workload(lab: Lab) -> Outcome:
+def _workload(lab: RunContext) -> Outcome:
     """Run the container and its steps; whatever goes wrong from here on is an outcome of the run."""
     outcome = Outcome()
     try:
@@ -368,7 +364,7 @@ def _workload(lab: Lab) -> Outcome:
 
 
 @contextlib.contextmanager
-def _container(lab: Lab) -> Iterator[Container]:
+def _container(lab: RunContext) -> Iterator[Container]:
     wanted, keep = lab.wanted, lab.wanted.request.keep
     with contextlib.ExitStack() as stack:
         with lab.progress.step("Starting the container", "container"):
@@ -376,7 +372,13 @@ def _container(lab: Lab) -> Iterator[Container]:
             own = runtime_file_type(lab.base.directory / "contexts")
             workload = (wanted.scenario, wanted.image, lab.label)
             started = running(
-                lab.guest, *workload, *where, _equip(lab), contexts=lab.contexts, volume_type=own, keep=keep
+                lab.guest,
+                *workload,
+                *where,
+                _ensure_runtime(lab),
+                contexts=lab.contexts,
+                volume_type=own,
+                keep=keep,
             )
             container = stack.enter_context(started)
         yield container
@@ -384,9 +386,9 @@ def _container(lab: Lab) -> Iterator[Container]:
             stack.close()
 
 
-def _equip(lab: Lab) -> Callable[[], None]:
+def _ensure_runtime(lab: RunContext) -> Callable[[], None]:
     """What has the scenario's container runtime in the guest, where it lacks that."""
-    return lambda: lab.machine.equip(lab.guest, lab.wanted.scenario.runtime, lab.progress)
+    return lambda: lab.machine.ensure_runtime(lab.guest, lab.wanted.scenario.runtime, lab.progress)
 
 
 def _judge(wanted: Plan, found: Attempt) -> tuple[Verdict, tuple[str, ...]]:

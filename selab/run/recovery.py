@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from selab.errors import InputError, SelabError
+from selab.machine import Machine
 from selab.policy.guest.load import Mode
 from selab.progress import Progress
 
@@ -15,17 +15,7 @@ class LockedOut(SelabError):
     """The candidate, while it enforced, left the guest so that selab had to undo it from outside; that is done."""
 
 
-class Rescuer(Protocol):
-    """Whatever can bring a guest back under its base policy, and says what it did; nothing where a new login found nothing wrong.
-
-    `try_login` logs in anew and runs something, or raises SelabError.
-    """
-
-    def rescue(self, progress: Progress) -> str: ...
-    def try_login(self) -> None: ...
-
-
-def see_login(machine: Rescuer, policy: str, reach: str, progress: Progress) -> None:
+def verify_login(machine: Machine, policy: str, reach: str, progress: Progress) -> None:
     """See that the guest can still be logged in to, where a candidate reaches further than its own types by `reach`: the connection that
     there is shows nothing of that. Raises LockedOut."""
     progress.note("The candidate reaches beyond its own types: trying a new login.")
@@ -38,7 +28,7 @@ def see_login(machine: Rescuer, policy: str, reach: str, progress: Progress) -> 
 
 
 @contextmanager
-def undone(machine: Rescuer, policy: str, mode: Mode, progress: Progress) -> Iterator[None]:
+def recover_on_failure(machine: Machine, policy: str, mode: Mode, progress: Progress) -> Iterator[None]:
     """Where the block fails and its candidate may have enforced, look whether the guest is still in order, and bring it back. Raises
     LockedOut where that was needed, and the error itself where it was not."""
     try:

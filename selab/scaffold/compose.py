@@ -15,7 +15,7 @@ from selab.errors import InputError
 from selab.host.yamlfile import load
 from selab.project import Project, nearest
 from selab.scaffold.image_config import port_range, quoted
-from selab.scaffold.scenario_builder import Draft, label_of
+from selab.scaffold.scenario_builder import ScenarioBuilder, label_of
 
 MOST_PORTS = 64
 _VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{\w+:?-(?P<default>[^{}$]*)\}|(?P<unset>[\w{]))")
@@ -39,7 +39,7 @@ class _File(BaseModel):
     services: dict[str, dict[str, Any]] = {}
 
 
-def from_compose(project: Project, file: Path, service: str | None) -> Draft:
+def from_compose(project: Project, file: Path, service: str | None) -> ScenarioBuilder:
     """The scenario of a service of `file`; without a name, of the only one. Raises InputError."""
     try:
         services = load(file, _File).services
@@ -64,7 +64,7 @@ class _Service:
     """A service on its way into a draft: a method for each key that a scenario has something for."""
 
     def __init__(self, project: Project, file: Path, name: str, told: Mapping[str, Any]) -> None:
-        self.draft = Draft()
+        self.draft = ScenarioBuilder()
         self._project, self._directory = project, file.resolve().parent
         with self.draft.trying("its name"):
             self.draft.set("description", f"The service {name} of {file.name}.")

@@ -14,7 +14,7 @@ from selab.errors import InputError, SelabError
 from selab.guest import Guest
 from selab.project import Project
 from selab.scaffold.image_config import Told, quoted
-from selab.scaffold.scenario_builder import Draft, label_of
+from selab.scaffold.scenario_builder import ScenarioBuilder, label_of
 
 STDIN = "-"
 MAX_BYTES = 4 * 2**20
@@ -101,7 +101,7 @@ _CONTAINERS: TypeAdapter[list[_Container]] = TypeAdapter(list[_Container])
 _IMAGES: TypeAdapter[list[_Image]] = TypeAdapter(list[_Image])
 
 
-def from_container(project: Project, name: str, host: Guest) -> Draft:
+def from_container(project: Project, name: str, host: Guest) -> ScenarioBuilder:
     """The scenario of a container: a running one of `host`, or one that the file `name` (`-` for standard input) describes.
 
     Raises InputError for a description that cannot be read, SelabError where no runtime of the host has it.
@@ -182,8 +182,8 @@ def _image_of(container: _Container, runtime: str, host: Guest) -> _Config | Non
         return None
 
 
-def _drafted(project: Project, found: _Container, image: _Config | None) -> Draft:
-    draft, config, host = Draft(), found.config, found.host_config
+def _drafted(project: Project, found: _Container, image: _Config | None) -> ScenarioBuilder:
+    draft, config, host = ScenarioBuilder(), found.config, found.host_config
     name = (found.name or "").lstrip("/")
     with draft.trying("its name"):
         draft.set("description", f"The container {name}." if name else "A container.")
@@ -207,7 +207,7 @@ def _drafted(project: Project, found: _Container, image: _Config | None) -> Draf
     return draft
 
 
-def _program(draft: Draft, config: _Config, image: _Config | None) -> None:
+def _program(draft: ScenarioBuilder, config: _Config, image: _Config | None) -> None:
     """What runs, as whom, with which variables; without what the image has by itself."""
     if config.cmd and (image is None or config.cmd != image.cmd):
         with draft.trying("command"):
@@ -225,7 +225,7 @@ def _program(draft: Draft, config: _Config, image: _Config | None) -> None:
                 draft.variable(key, value)
 
 
-def _ports(draft: Draft, bindings: Mapping[str, list[_Binding] | None]) -> None:
+def _ports(draft: ScenarioBuilder, bindings: Mapping[str, list[_Binding] | None]) -> None:
     for key, published in bindings.items():
         number, _, protocol = key.partition("/")
         for binding in published or ():
@@ -236,7 +236,7 @@ def _ports(draft: Draft, bindings: Mapping[str, list[_Binding] | None]) -> None:
                 draft.port(int(number), int(wanted) if wanted.isdecimal() else None)
 
 
-def _mounts(draft: Draft, project: Project, found: _Container) -> None:
+def _mounts(draft: ScenarioBuilder, project: Project, found: _Container) -> None:
     for mount in found.mounts or ():
         source = Path(mount.source) if mount.type == "bind" and mount.source else None
         with draft.trying(f"volume {quoted(mount.destination)}"):

@@ -13,7 +13,7 @@ from selab.project import Project
 from selab.run.request import NO_POLICY
 from selab.scaffold.image_config import Connect, ImageConfig, image_config, quoted
 from selab.scaffold.new_file import create, require_free
-from selab.scaffold.target import FILES, TEMPLATE, Ground, ground
+from selab.scaffold.target import FILES, TEMPLATE, Target, target_of
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 """Narrower than what selab reads: not every compiler takes '.' and '-' in the name of a type."""
@@ -50,7 +50,7 @@ def new_policy(
     path = project.policies / f"{name}.te"
     require_free(*(path.with_suffix(ending) for ending in (".te", ".fc", ".if")))
     config = image_config(project, image, connect, progress) if image else ImageConfig()
-    found = ground(project, progress)
+    found = target_of(project, progress)
     if found.has(name):
         raise InputError(
             f"The base policy has '{name}' already.",
@@ -61,7 +61,7 @@ def new_policy(
     return NewPolicy(file, (found.why, *(f"{image}: {line}." for line in config.left)))
 
 
-def policy_text(name: str, image: str, config: ImageConfig, found: Ground) -> str:
+def policy_text(name: str, image: str, config: ImageConfig, found: Target) -> str:
     """The text of the .te."""
     parts = [
         f"policy_module({name}, 1.0)\n",
@@ -101,7 +101,7 @@ def _about(image: str, config: ImageConfig) -> str:
     return text
 
 
-def _domain(name: str, found: Ground) -> str:
+def _domain(name: str, found: Target) -> str:
     if found.arguments == 1:
         return _comment(f"The container's domain, {name}_t.") + f"{TEMPLATE}({name})\n"
     require = (
@@ -115,7 +115,7 @@ def _domain(name: str, found: Ground) -> str:
     return f"{require}\n{text}{TEMPLATE}({name}, {whose})\n"
 
 
-def _ports(name: str, config: ImageConfig, found: Ground) -> Iterator[str]:
+def _ports(name: str, config: ImageConfig, found: Target) -> Iterator[str]:
     """Its own rules, then the calls of interfaces: the order of the reference policy's style."""
     by_protocol: dict[str, list[int]] = {}
     for protocol, number in sorted(config.ports):
@@ -132,14 +132,14 @@ def _sockets(name: str, protocol: str, numbers: list[int]) -> str:
     return f"{text}allow {name}_t self:{protocol}_socket {_SOCKETS[protocol]};\n"
 
 
-def _listens(name: str, protocol: str, numbers: list[int], found: Ground) -> str:
+def _listens(name: str, protocol: str, numbers: list[int], found: Target) -> str:
     text = _comment(f"It listens at the machine's addresses, with {protocol.upper()},")
     return f"{text}corenet_{protocol}_bind_generic_node({name}_t)\n" + "".join(
         _port(name, protocol, numbers, found)
     )
 
 
-def _port(name: str, protocol: str, numbers: list[int], found: Ground) -> Iterator[str]:
+def _port(name: str, protocol: str, numbers: list[int], found: Target) -> Iterator[str]:
     """The call that lets it listen on the ports of each type, or why there is none."""
     by_type: dict[str, list[int]] = {}
     for number in numbers:
@@ -158,7 +158,7 @@ def _port(name: str, protocol: str, numbers: list[int], found: Ground) -> Iterat
             )
 
 
-def _volumes(name: str, config: ImageConfig, found: Ground) -> Iterator[str]:
+def _volumes(name: str, config: ImageConfig, found: Target) -> Iterator[str]:
     """No rule: without a word in an .fc a volume gets the type of containers' files, which a container's domain may use."""
     if config.volumes:
         yield (

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from selab.run.request import NO_POLICY
-from selab.scaffold.scenario_builder import Draft
+from selab.scaffold.scenario_builder import ScenarioBuilder
 
 KEYS = (
     "description",
@@ -33,7 +33,7 @@ _ASKING = "What shows that it works? A pattern in its output, or a command in it
 _NO_POLICY = "No policy of that name is there, so this is the base policy's own domain for containers. `selab new policy {}` writes one."
 
 
-def scenario_text(name: str, draft: Draft, *, asked: bool) -> str:
+def scenario_text(name: str, draft: ScenarioBuilder, *, asked: bool) -> str:
     """The text of the file, which holds what the draft does. `asked`: for the policy that it has."""
     lines = list(_notes(draft.left))
     for key in KEYS:
@@ -65,7 +65,7 @@ def _ascii(text: str) -> str:
     )
 
 
-def _steps(draft: Draft) -> list[str]:
+def _steps(draft: ScenarioBuilder) -> list[str]:
     web = next((port["guest"] for port in draft.data.get("ports", ()) if port["container"] in WEB), None)
     if web:
         return [*_comment(_PAGE, "  "), f"  - http: {{port: {web}, wait: true, timeout: 60}}"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from selab.container.image import find_image
 from selab.errors import InputError
 from selab.guest import Guest
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.host.yamlfile import parse
 from selab.policy.module import policy_names, require_policy
 from selab.project import NAME, Project
@@ -18,7 +18,7 @@ from selab.scaffold.container import from_container
 from selab.scaffold.image_config import of_instructions, quoted
 from selab.scaffold.new_file import create, require_free
 from selab.scaffold.render import scenario_text
-from selab.scaffold.scenario_builder import Draft
+from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scenario import Scenario
 
 
@@ -53,7 +53,7 @@ def new_scenario(
     require_free(path, path.with_suffix(".yml"))
     if policy not in (None, NO_POLICY):
         require_policy(project, str(policy))
-    draft = _draft(project, name, source, host or Host())
+    draft = _draft(project, name, source, host or LocalHost())
     chosen = policy or (name if name in policy_names(project) else NO_POLICY)
     draft.set("policy", chosen)
     text = scenario_text(name, draft, asked=policy is not None)
@@ -61,7 +61,7 @@ def new_scenario(
     return NewScenario(create(project, path, text), chosen, tuple(draft.left))
 
 
-def _draft(project: Project, name: str, source: Source, host: Guest) -> Draft:
+def _draft(project: Project, name: str, source: Source, host: Guest) -> ScenarioBuilder:
     if source.container is not None:
         draft = from_container(project, source.container, host)
     elif source.compose is not None:
@@ -76,9 +76,9 @@ def _draft(project: Project, name: str, source: Source, host: Guest) -> Draft:
     return draft
 
 
-def _of_image(project: Project, name: str) -> Draft:
+def _of_image(project: Project, name: str) -> ScenarioBuilder:
     """With the ports and volumes of the project's own image of that name, if there is one."""
-    draft = Draft()
+    draft = ScenarioBuilder()
     draft.set("description", f"What {name} does.")
     if (project.images / name).is_dir() and (image := find_image(project, name).source):
         draft.set("image", name)

@@ -30,7 +30,7 @@ _SECRET_NAME = re.compile(r"PASS|TOKEN|KEY|SECRET|CREDENTIAL", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"://[^/\s]*:[^/\s]*@|-----BEGIN ")
 
 
-class Draft:
+class ScenarioBuilder:
     """`data` is what a scenario holds so far, each value accepted by the model; `left` has a line for each that is not carried over."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Ground:
+class Target:
     """`arguments` are how many the template takes, and `why` says how that is known; `known` is the base policy, if any is."""
 
     arguments: int
@@ -61,13 +61,13 @@ class Ground:
         return (base.directory / "cil" / f"{name}.cil").exists() or base.declares_type(f"{name}_t")
 
 
-def ground(project: Project, progress: Progress) -> Ground:
+def target_of(project: Project, progress: Progress) -> Target:
     """What is known, or else assumed. Raises SelabError where the base policy has no template for containers."""
     base = find_base(project, progress)
     if base is None:
         profile, why = _expected(project)
         arguments = ARGUMENTS[profiles()[profile].family]
-        return Ground(
+        return Target(
             arguments,
             f"No base policy is known yet: {TEMPLATE} gets {_counted(arguments)}, as on {profile}, since {why}.",
         )
@@ -80,7 +80,7 @@ def ground(project: Project, progress: Progress) -> Ground:
             hint="Does the guest have container-selinux? See `selab doctor`.",
         )
     arguments = len(template.parameters)
-    return Ground(
+    return Target(
         arguments,
         f"{TEMPLATE} gets {_counted(arguments)}, as the base policy of the last guest has it.",
         known,
@@ -93,7 +93,7 @@ def _counted(arguments: int) -> str:
 
 def _expected(project: Project) -> tuple[str, str]:
     """The profile of the project's VM, or the one that it will have, and how that is known; the network is not asked."""
-    told = State(project).told().get("profile")
+    told = State(project).vagrant_parameters().get("profile")
     if told in profiles():
         return str(told), "that is the project's VM"
     if (box := project.config.vm.box) in profiles():

@@ -41,10 +41,10 @@ load_policy && rm -f /run/selab/loaded || exit
 """
 
 
-class BorrowedMachine:
+class ExistingHost:
     """The machine that `config` names, for `project`."""
 
-    borrowed = True
+    managed = False
 
     def __init__(self, project: Project, config: HostConfig) -> None:
         self.project = project
@@ -74,7 +74,7 @@ class BorrowedMachine:
             provision.apply(guest, todo, progress)
         return [step.name for step in todo]
 
-    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None:
+    def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
         """Say how the container runtime `runtime`, which the machine lacks, is had there. Raises SelabError."""
         steps = provision.runtime_steps(provision.family_of(guest), runtime)
         packages = " ".join(name for step in steps for name in step.packages)
@@ -101,6 +101,10 @@ class BorrowedMachine:
                 hint,
             )
         return SshGuest.connect(self.address, limit=limit)
+
+    def location(self) -> str:
+        """Return USER@HOST:PORT."""
+        return str(self.address)
 
     def shell(self) -> None:
         if shutil.which("ssh") is None:
@@ -149,7 +153,7 @@ class BorrowedMachine:
         with self._new_login() as guest:
             guest.run(("true",), timeout=rescue.CHECK_LIMIT).expect("A new login can run nothing.")
 
-    def told(self) -> dict[str, Any]:
+    def vagrant_parameters(self) -> dict[str, Any]:
         return {"profile": "host"}
 
     def applied(self) -> list[str]:

@@ -1,50 +1,20 @@
-"""Which machine a project has: a VM of its own, or one that somebody has already."""
+"""Select the machine of a project: its own VM, or an existing host."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-from selab.guest import Guest
-from selab.progress import Progress
+from selab.machine import MachineControl
 from selab.project import Project
-from selab.vm.ssh import LOGIN_TIMEOUT, SshGuest
 
 UNREACHABLE = "unreachable"
-"""The status of a machine that is nobody's to start."""
+"""The status of an existing host that does not answer."""
 
 
-class AnyMachine(Protocol):
-    """What a machine does for a run, and by hand. What one cannot do raises InputError.
-
-    `borrowed`: it is somebody's own: selab prepares nothing unasked there, and leaves its base policy in force.
-    """
-
-    borrowed: bool
-
-    def ensure(self, progress: Progress) -> SshGuest: ...
-    def prepare(self, progress: Progress) -> list[str]: ...
-    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None: ...
-    def status(self) -> str: ...
-    def connect(self, limit: float = LOGIN_TIMEOUT) -> SshGuest: ...
-    def shell(self) -> None: ...
-    def suspend(self, progress: Progress) -> None: ...
-    def halt(self, progress: Progress) -> None: ...
-    def destroy(self, progress: Progress) -> None: ...
-    def reset(self) -> None: ...
-    def wait(self) -> SshGuest: ...
-    def rescue(self, progress: Progress) -> str: ...
-    def try_login(self) -> None: ...
-    def console_command(self) -> list[str]: ...
-    def told(self) -> dict[str, Any]: ...
-    def applied(self) -> list[str]: ...
-
-
-def machine_of(project: Project) -> AnyMachine:
+def machine_of(project: Project) -> MachineControl:
     """The machine of `project`, as its selab.yaml has it."""
     if project.config.vm.host:
-        from selab.vm.existing import BorrowedMachine
+        from selab.vm.existing import ExistingHost
 
-        return BorrowedMachine(project, project.config.vm.host)
-    from selab.vm.virtual_machine import Machine
+        return ExistingHost(project, project.config.vm.host)
+    from selab.vm.virtual_machine import VirtualMachine
 
-    return Machine(project)
+    return VirtualMachine(project)

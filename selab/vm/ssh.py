@@ -203,10 +203,10 @@ class SshGuest:
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
         line = command_line(argv, timeout, sudo=self._sudo)
         with self._turned(argv, timeout), self._channel(argv) as channel:
-            begun = time.monotonic()
-            talk = _Talk(channel, begun + timeout + KILL_AFTER + ANSWER_GRACE, self._probe)
+            started = time.monotonic()
+            talk = _Talk(channel, started + timeout + KILL_AFTER + ANSWER_GRACE, self._probe)
             stdout, stderr, returncode = talk.converse(line, input, argv)
-        if returncode in (124, 137, SIGNALLED) and time.monotonic() - begun >= timeout:
+        if returncode in (124, 137, SIGNALLED) and time.monotonic() - started >= timeout:
             raise Unreachable(
                 "A command in the guest took too long and was ended.",
                 f"`{shlex.join(argv)[:160]}` after {timeout:g} s",

@@ -116,12 +116,12 @@ class State:
         part.write_text(password + "\n")
         part.replace(self._console)
 
-    def told(self) -> dict[str, Any]:
+    def vagrant_parameters(self) -> dict[str, Any]:
         """What Vagrant was told at the VM's creation. Whoever goes to Vagrant asks this first, so that it is whole by then."""
         self._mend()
         return read_json(self.parameters)
 
-    def tell(self, parameters: dict[str, Any]) -> None:
+    def keep_vagrant_parameters(self, parameters: dict[str, Any]) -> None:
         write_json(self.parameters, parameters)
         write_json(self._told_before, parameters)
 

@@ -47,10 +47,10 @@ SUSPENDED = {"saved", "paused", "pmsuspended", "aborted-saved"}
 BUSY = {"preparing", "shutting_down", "shutting down", "stopping", "starting", "saving", "restoring"}
 
 
-class Machine:
+class VirtualMachine:
     """The VM of `project`."""
 
-    borrowed = False
+    managed = True
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -77,7 +77,7 @@ class Machine:
         self.files.keep_applied(done)
         return done
 
-    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None:
+    def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
         """Have the container runtime `runtime` in the guest, which lacks it."""
         steps = provision.left_to_do(guest, provision.runtime_steps(provision.family_of(guest), runtime))
         provision.apply(guest, steps, progress)
@@ -99,6 +99,10 @@ class Machine:
         if address is None:
             raise Unreachable("There is no VM yet.", hint="`selab vm up` makes one.")
         return SshGuest.connect(address, limit=limit)
+
+    def location(self) -> str:
+        """Return USER@HOST:PORT of the last connection, or "" if there was none."""
+        return str(self.files.address() or "")
 
     def shell(self) -> None:
         """An interactive shell in the guest, until the user leaves it."""
@@ -134,9 +138,9 @@ class Machine:
             raise SelabError("Only a VM of libvirt has a console here.", hint="Use `selab vm ssh`.")
         return [program, "-c", libvirt.uri(), "console", "--force", domain]
 
-    def told(self) -> dict[str, Any]:
+    def vagrant_parameters(self) -> dict[str, Any]:
         """What Vagrant was told at the VM's creation."""
-        return self.files.told()
+        return self.files.vagrant_parameters()
 
     def applied(self) -> list[str]:
         """The steps of the provisioning that selab had to do."""
@@ -216,7 +220,7 @@ class Machine:
         ours = vagrantfile.is_ours(self.project)
         if ours:
             box = boxes.choose(self.project, provider, progress)
-            self.files.tell(
+            self.files.keep_vagrant_parameters(
                 vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress)
             )
         self.files.known_hosts.unlink(missing_ok=True)
@@ -224,7 +228,9 @@ class Machine:
             progress.note("somebody has removed the VM and left its disk: removing that as well")
             self.vagrant.destroy(progress)
         try:
-            with first_alone(str(self.files.told().get("box", "")) if ours else "", provider, progress):
+            with first_alone(
+                str(self.files.vagrant_parameters().get("box", "")) if ours else "", provider, progress
+            ):
                 return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""), anew=True)
         except SelabError:
             # Half a VM is worth nothing, and it is ours: the state was not_created a moment ago.
@@ -367,7 +373,7 @@ class Machine:
 
     def _tell_again(self, progress: Progress) -> None:
         """Where what Vagrant was told of the VM, or the kernel in its box, was removed: the same once more."""
-        told = self.files.told()
+        told = self.files.vagrant_parameters()
         if not vagrantfile.is_ours(self.project) or (told and vagrantfile.has_kernel(told)):
             return
         provider = self._provider()
@@ -380,7 +386,7 @@ class Machine:
         if not told:
             told = vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress)
             port = libvirt.forwarded_port(self.files.domain) if provider == "libvirt" else 0
-            self.files.tell({**told, "port": port or told["port"]})
+            self.files.keep_vagrant_parameters({**told, "port": port or told["port"]})
         if not vagrantfile.has_kernel(told):
             hint = "`selab vm destroy` removes it, and the next run makes a new one."
             raise SelabError(
@@ -391,14 +397,14 @@ class Machine:
 
     def _move_port(self, progress: Progress) -> None:
         """Give the VM, which is off, another SSH port where somebody took its own meanwhile."""
-        told = self.files.told()
+        told = self.files.vagrant_parameters()
         old = told.get("port")
         if not isinstance(old, int) or (new := free_port(self.files.name, old)) == old:
             return
         progress.note(f"port {old} is taken by somebody else: SSH is on {new} now")
         if self._provider() == "libvirt":
             libvirt.move_forward(self.files.domain, old, new)
-        self.files.tell({**told, "port": new})
+        self.files.keep_vagrant_parameters({**told, "port": new})
 
     def _readopt(self) -> bool:
         """Whether libvirt has our VM although Vagrant does not know it; then Vagrant is told of it again."""
@@ -409,7 +415,7 @@ class Machine:
         return True
 
     def _provider(self) -> str:
-        wanted = str(self.files.told().get("provider") or self.project.config.vm.provider)
+        wanted = str(self.files.vagrant_parameters().get("provider") or self.project.config.vm.provider)
         return default_provider() if wanted == "auto" else wanted
 
     def _daemon(self) -> None:

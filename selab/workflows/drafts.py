@@ -9,13 +9,13 @@ from pathlib import Path
 from selab.analysis.offline import after_last_run
 from selab.errors import InputError
 from selab.history import History
-from selab.host.local import Host
+from selab.machine import Machine
 from selab.policy.module import PolicyModule
+from selab.policy.source_file import rewrite
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
 from selab.run.document import RunDocument
-from selab.run.experiment import Machine
 from selab.run.request import Request, plan
 
 
@@ -48,39 +48,8 @@ def run_and_keep(project: Project, machine: Machine, request: Request, progress:
     return History.of(project).add(result)
 
 
-def source(te: Path) -> str:
-    """A policy's text, of which every byte can be written back."""
-    return te.read_bytes().decode("utf-8", "surrogateescape")
-
-
-def put_source(te: Path, text: str) -> None:
-    """Write a policy's text, byte for byte what `source` has read."""
-    te.write_bytes(text.encode("utf-8", "surrogateescape"))
-
-
 def write(project: Project, policy: str, before: str, after: str) -> Path | None:
     """Write what became of a draft in the place of the user's .te, and keep that beside it. Raises InputError as `rewrite`."""
     return rewrite(
         project.policies / f"{policy}.te", before, after, f"The draft is below {_drafts(project)}."
     )
-
-
-def rewrite(te: Path, before: str, after: str, hint: str = "Ask again.") -> Path | None:
-    """Write `after` in the place of `before`, which is kept beside it. None where there is nothing to change.
-
-    Raises InputError where the file was changed in the meantime.
-    """
-    if source(te) != before:
-        raise InputError("The policy was changed in the meantime.", str(te), hint)
-    if after == before:
-        return None
-    backup = _free(te)
-    put_source(backup, before)
-    Host().put(after.encode("utf-8", "surrogateescape"), str(te), mode=te.stat().st_mode & 0o777)
-    return backup
-
-
-def _free(te: Path) -> Path:
-    """A name beside `te` that nothing has yet: an earlier backup is somebody's only copy."""
-    names = (te.with_name(f"{te.name}.bak{number or ''}") for number in range(10_000))
-    return next(path for path in names if not path.exists())

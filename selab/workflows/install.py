@@ -5,6 +5,7 @@ from __future__ import annotations
 from selab.errors import InputError
 from selab.guest import Guest
 from selab.host.cache import cache_dir
+from selab.machine import Machine
 from selab.policy.base import BasePolicy, ensure_base, survey
 from selab.policy.candidate import compiled_all
 from selab.policy.compile import package
@@ -14,7 +15,7 @@ from selab.policy.module import PolicyModule, load_module
 from selab.policy.toolchain import GUEST_WORKDIR, Toolchain, choose_toolchain
 from selab.progress import Progress
 from selab.project import Project
-from selab.run.experiment import Machine, Run, run_on
+from selab.run.experiment import Run, run_on
 from selab.run.request import Request, plan
 from selab.scenario import load_scenario, scenario_names
 from selab.vm.lock import vm_lock

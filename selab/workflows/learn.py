@@ -8,23 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selab.advice.advise import Advice
-from selab.analysis.explain import suggestion
-from selab.analysis.offline import recorded, rehearse
+from selab.analysis.offline import recorded, replay_offline
+from selab.analysis.suggest import suggestion
 from selab.history import History
+from selab.machine import Machine
 from selab.policy.guest.load import Mode
+from selab.policy.source_file import source, write_source
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.document import RunDocument
-from selab.run.experiment import Machine
 from selab.run.request import Request
 from selab.run.verdict import Verdict
-from selab.workflows.drafts import candidate, drafts, put_source, run_and_keep, source
+from selab.workflows.drafts import candidate, drafts, run_and_keep
 
 ROUNDS = 6
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LearnResult:
     """What has been learned: the run of each round, the policy before and after, and the denials that are left for a person."""
 
     policy: str
@@ -49,7 +50,7 @@ def learn(
     *,
     rounds: int = ROUNDS,
     risky: bool = False,
-) -> Lesson:
+) -> LearnResult:
     """Learn the policy of a scenario in at most `rounds` runs, each of which is in the history.
 
     Raises InputError where the scenario has no candidate, or where what was added cannot be linked.
@@ -68,11 +69,11 @@ def learn(
             left = found.left or (() if runs[-1].verdict is Verdict.PASS else left)
             grew = found.after != found.before
             if grew:
-                put_source(te, found.after)
+                write_source(te, found.after)
                 progress.note(
-                    f"Of this round, {rehearse(drafting, recorded(stored), module.name, progress).in_words()}."
+                    f"Of this round, {replay_offline(drafting, recorded(stored), module.name, progress).in_words()}."
                 )
         if runs[-1].verdict is Verdict.ERROR or (mode is Mode.ENFORCING and not grew):
             break
         mode = Mode.ENFORCING
-    return Lesson(module.name, tuple(runs), before, source(te), left)
+    return LearnResult(module.name, tuple(runs), before, source(te), left)

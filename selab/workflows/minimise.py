@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 from selab.analysis.offline import candidate_of
 from selab.auditlog.denials import shown_target
 from selab.errors import InputError
+from selab.machine import Machine
 from selab.policy.guest.load import Mode
 from selab.policy.language.units import Unit, narrowed, units, without
 from selab.policy.query.decide import Access
+from selab.policy.source_file import source, write_source
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.document import DenialEntry, RunDocument
-from selab.run.experiment import Machine
 from selab.run.replay import Replay, replay
 from selab.run.request import Request
 from selab.run.verdict import Verdict
 from selab.workflows.delta_debug import reduce
-from selab.workflows.drafts import candidate, drafts, put_source, run_and_keep, source
+from selab.workflows.drafts import candidate, drafts, run_and_keep
 
 RUNS = 20
 SHOWN = 3
@@ -128,7 +129,7 @@ class Bench:
         )
 
     def _write(self, te: str) -> None:
-        put_source(self.project.policies / f"{self.policy}.te", te)
+        write_source(self.project.policies / f"{self.policy}.te", te)
 
 
 @dataclass

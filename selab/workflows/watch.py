@@ -12,10 +12,10 @@ import watchfiles
 from selab.analysis.offline import after_last_run
 from selab.errors import SelabError, Unreachable
 from selab.guest import Guest
+from selab.machine import Machine
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
-from selab.run.experiment import Machine
 from selab.run.recovery import LockedOut
 from selab.run.request import Plan, Request, plan
 from selab.scenario import load_scenario
@@ -72,7 +72,10 @@ class Watch:
         try:
             wanted = plan(self.project, after_last_run(self.project, self.request))
             doing = f"selab watch {wanted.scenario.name}"
-            with experiment.begun(self.project, wanted, progress), vm_lock(self.project, doing, progress):
+            with (
+                experiment.precompile(self.project, wanted, progress),
+                vm_lock(self.project, doing, progress),
+            ):
                 try:
                     return self._run_on(wanted, progress)
                 except Unreachable:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy, StoreFacts
 from selab.policy.compile import CompiledModule
 from selab.policy.toolchain import Toolchain
@@ -54,7 +54,7 @@ def base(tmp_path: Path) -> BasePolicy:
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Toolchain:
-    return Toolchain(Host(), str(tmp_path / "work"))
+    return Toolchain(LocalHost(), str(tmp_path / "work"))
 
 
 def module(name: str, cil: str) -> CompiledModule:

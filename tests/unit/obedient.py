@@ -105,7 +105,7 @@ def _mark(serial: int, mark: str) -> str:
 class StandingMachine:
     """A machine that is up, with a guest that nothing is wrong with."""
 
-    borrowed = False
+    managed = True
 
     def __init__(self, guest: ObedientGuest) -> None:
         self.guest = guest
@@ -113,8 +113,8 @@ class StandingMachine:
     def ensure(self, progress: Progress) -> ObedientGuest:
         return self.guest
 
-    def equip(self, guest: Guest, runtime: str, progress: Progress) -> None:
-        self.equipped = runtime
+    def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
+        self.ensured = runtime
 
     def rescue(self, progress: Progress) -> str:
         return ""

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from selab.api import Inconclusive, Laboratory, Pattern, Result
+import selab
+from selab.api import Inconclusive, Pattern, Result, Selab
 from selab.errors import InputError, SelabError
 from selab.history import History
 from selab.project import Project
@@ -37,30 +38,30 @@ def result(project: Project) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def laboratory(project: Project, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
+def laboratory(project: Project, monkeypatch: pytest.MonkeyPatch) -> Selab:
     """A laboratory with a guest that nothing is ever denied in."""
     keep_base(project.root / "cache")
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
     monkeypatch.setattr("selab.run.experiment.random_level", lambda: "s0:c1,c2")
     scenario: dict[str, Any] = {"image": "registry.test/x:1", "label": {"type": "web_t"}}
     (project.scenarios / "web.yaml").write_text(json.dumps(scenario))
-    return Laboratory(project, StandingMachine(ObedientGuest()))
+    return Selab(project, StandingMachine(ObedientGuest()))
 
 
-def test_a_run_that_passes_is_a_pass(laboratory: Laboratory) -> None:
+def test_a_run_that_passes_is_a_pass(laboratory: Selab) -> None:
     laboratory.run("web").assert_pass()
 
 
-def test_a_run_is_in_the_history(laboratory: Laboratory) -> None:
+def test_a_run_is_in_the_history(laboratory: Selab) -> None:
     done = laboratory.run("web")
     assert History.of(laboratory.project).find("last").document == done.document == document_of(done.run)
 
 
-def test_each_run_has_its_own_times(laboratory: Laboratory) -> None:
+def test_each_run_has_its_own_times(laboratory: Selab) -> None:
     assert laboratory.run("web").run.timings is not laboratory.run("web").run.timings
 
 
-def test_a_run_that_does_not_pass_fails_the_test(laboratory: Laboratory) -> None:
+def test_a_run_that_does_not_pass_fails_the_test(laboratory: Selab) -> None:
     expected = {"denials": [{"source": "web_t", "as": "expect", "reason": "it should"}]}
     (laboratory.project.scenarios / "strict.yaml").write_text(
         json.dumps({"image": "x.test/x:1", "label": {"type": "web_t"}, "expect": expected})
@@ -69,23 +70,23 @@ def test_a_run_that_does_not_pass_fails_the_test(laboratory: Laboratory) -> None
         laboratory.run("strict").assert_pass()
 
 
-def test_what_was_not_seen_is_no_failure_of_the_policy(laboratory: Laboratory) -> None:
+def test_what_was_not_seen_is_no_failure_of_the_policy(laboratory: Selab) -> None:
     """The guest says that it is enforcing, which a permissive run takes for a doubt."""
     with pytest.raises(Inconclusive, match="the guest was not permissive") as error:
         laboratory.run("web", mode="permissive")
     assert not isinstance(error.value, AssertionError) and error.value.result.verdict == "ERROR"
 
 
-def test_the_run_itself_is_to_be_had_with_any_verdict(laboratory: Laboratory) -> None:
+def test_the_run_itself_is_to_be_had_with_any_verdict(laboratory: Selab) -> None:
     assert laboratory.execute("web", mode="permissive").verdict == "ERROR"
 
 
-def test_a_mode_that_there_is_none_of_is_refused(laboratory: Laboratory) -> None:
+def test_a_mode_that_there_is_none_of_is_refused(laboratory: Selab) -> None:
     with pytest.raises(InputError, match="'enforcing'"):
         laboratory.run("web", mode="enforced")
 
 
-def test_an_error_comes_without_how_selab_came_to_it(laboratory: Laboratory) -> None:
+def test_an_error_comes_without_how_selab_came_to_it(laboratory: Selab) -> None:
     with pytest.raises(SelabError) as error:
         laboratory.run("nowhere")
     assert len(error.traceback) == 2  # this test, and `run`, which pytest does not show
@@ -161,12 +162,21 @@ def test_an_unknown_word_is_refused() -> None:
     "wanted", [{"source": "web"}, {"target": "shadow"}, {"tclass": "fil"}, {"permission": "raed"}]
 )
 def test_a_name_that_the_policy_lacks_cannot_be_said_not_to_be_denied(
-    wanted: dict[str, str], laboratory: Laboratory
+    wanted: dict[str, str], laboratory: Selab
 ) -> None:
     done = laboratory.run("web")
     with pytest.raises(InputError, match="The policy in force has no"):
         done.assert_not_denied(**wanted)
 
 
-def test_names_that_the_policy_has_can(laboratory: Laboratory) -> None:
+def test_names_that_the_policy_has_can(laboratory: Selab) -> None:
     laboratory.run("web").assert_not_denied(source="web_t", target="self")
+
+
+def test_the_python_interface_is_exported_by_the_package() -> None:
+    assert (selab.Selab, selab.Result, selab.Inconclusive) == (Selab, Result, Inconclusive)
+
+
+def test_a_name_that_the_package_does_not_export_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = selab.nonsense

@@ -28,7 +28,7 @@ class Machine(StandingMachine):
 def standing():
     with pytest.MonkeyPatch.context() as patch:
         # The modules themselves: a pytest within a pytest imports them anew, which a patch by name does not see.
-        patch.setattr(importlib.import_module("selab.vm.virtual_machine"), "Machine", lambda project: Machine())
+        patch.setattr(importlib.import_module("selab.vm.virtual_machine"), "VirtualMachine", lambda project: Machine())
         patch.setattr(importlib.import_module("selab.run.experiment"), "random_level", lambda: "s0:c1,c2")
         yield
 """

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from selab.api import Laboratory
+from selab.api import Selab
 from selab.errors import SelabError
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.run import experiment
 from selab.vm.ssh import SshGuest
-from selab.vm.virtual_machine import Machine
+from selab.vm.virtual_machine import VirtualMachine
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -36,8 +36,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def machine(project: Project) -> Iterator[Machine]:
-    machine = Machine(project)
+def machine(project: Project) -> Iterator[VirtualMachine]:
+    machine = VirtualMachine(project)
     try:
         yield machine
     finally:
@@ -52,12 +52,12 @@ def selab_project(project: Project) -> Project:
 
 
 @pytest.fixture(scope="session")
-def selab_machine(machine: Machine) -> Machine:
+def selab_machine(machine: VirtualMachine) -> VirtualMachine:
     return machine
 
 
 @pytest.fixture(scope="session")
-def session_guest(machine: Machine) -> SshGuest:
+def session_guest(machine: VirtualMachine) -> SshGuest:
     try:
         return machine.ensure(Progress())
     except SelabError as error:
@@ -65,7 +65,7 @@ def session_guest(machine: Machine) -> SshGuest:
 
 
 @pytest.fixture
-def guest(machine: Machine, session_guest: SshGuest) -> Iterator[SshGuest]:
+def guest(machine: VirtualMachine, session_guest: SshGuest) -> Iterator[SshGuest]:
     """The guest, reachable, and permissive again after the test."""
     guest = machine.connect()
     yield guest
@@ -73,7 +73,7 @@ def guest(machine: Machine, session_guest: SshGuest) -> Iterator[SshGuest]:
 
 
 @pytest.fixture(scope="session")
-def session_run(selab: Laboratory, session_guest: SshGuest) -> Callable[..., experiment.Run]:
+def session_run(selab: Selab, session_guest: SshGuest) -> Callable[..., experiment.Run]:
     """`selab run` as a function: run("apache", policy="none", mode="permissive"). Gives the run itself, with any verdict."""
     return selab.execute
 

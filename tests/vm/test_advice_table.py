@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from selab.advice.advise import Advice, Situation, Volume, advise
-from selab.advice.denied_access import Need
-from selab.advice.knowledge import Expert
+from selab.advice.denied_access import DeniedAccess
+from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind
 from selab.analysis.explain import causes_of
 from selab.analysis.offline import candidate_of
@@ -34,7 +34,7 @@ def context(name: str, role: str) -> str:
     return name if ":" in name else f"system_u:{role}:{name}:s0"
 
 
-def need_of(number: int, row: dict[str, Any]) -> Need:
+def need_of(number: int, row: dict[str, Any]) -> DeniedAccess:
     asked = _ASK.fullmatch(row["ask"])
     assert asked, row
     source = context(asked["source"], "system_r")
@@ -46,7 +46,7 @@ def need_of(number: int, row: dict[str, Any]) -> Need:
         and all(":" in level for level in levels)
         and levels[0] != levels[1]
     )
-    return Need(
+    return DeniedAccess(
         number, *types, asked["tclass"], frozenset(asked["permissions"].split()), "", row.get("path", ""), row.get("detail", ""),
         separated=apart, contexts=((source, target),),
     )  # fmt: skip
@@ -86,7 +86,7 @@ def outcome(row: dict[str, Any], found: Advice) -> str:
 def answers(project: Project) -> list[tuple[dict[str, Any], Advice]]:
     """Each row with what selab advises, asked of the base policy of the project's last run."""
     candidate = candidate_of(project, NO_POLICY, Progress(), "Advice")
-    expert = Expert.of(candidate.base, candidate.modules)
+    expert = PolicyKnowledge.of(candidate.base, candidate.modules)
     rows = tomllib.loads(TABLE.read_text())["denial"]
     found = []
     for row, need in zip(rows, map(need_of, range(1, len(rows) + 1), rows), strict=True):

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from selab.policy.guest.load import Mode
+from selab.policy.source_file import write_source
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest
-from selab.vm.virtual_machine import Machine
-from selab.workflows.drafts import put_source, write
-from selab.workflows.learn import Lesson, learn
+from selab.vm.virtual_machine import VirtualMachine
+from selab.workflows.drafts import write
+from selab.workflows.learn import LearnResult, learn
 from selab.workflows.minimise import Minimum, minimise
 
 
@@ -26,28 +27,28 @@ def draft(project: Project) -> Iterator[bytes]:
 
 
 @pytest.fixture(scope="module")
-def learned(project: Project, machine: Machine, session_guest: SshGuest, draft: bytes) -> Lesson:
+def learned(project: Project, machine: VirtualMachine, session_guest: SshGuest, draft: bytes) -> LearnResult:
     return learn(project, machine, "apache", None, Progress())
 
 
-def test_it_ends_in_a_run_in_enforcing_mode_without_a_denial(learned: Lesson) -> None:
+def test_it_ends_in_a_run_in_enforcing_mode_without_a_denial(learned: LearnResult) -> None:
     assert (learned.passed, learned.runs[0].mode) == (True, Mode.PERMISSIVE)
 
 
-def test_it_takes_few_rounds(learned: Lesson) -> None:
+def test_it_takes_few_rounds(learned: LearnResult) -> None:
     assert len(learned.runs) <= 3
 
 
-def test_nothing_is_left_to_a_person(learned: Lesson) -> None:
+def test_nothing_is_left_to_a_person(learned: LearnResult) -> None:
     assert learned.left == ()
 
 
-def test_the_users_file_is_as_it_was(learned: Lesson, project: Project, draft: bytes) -> None:
+def test_the_users_file_is_as_it_was(learned: LearnResult, project: Project, draft: bytes) -> None:
     assert (project.policies / "selab_apache.te").read_bytes() == draft
 
 
 def test_it_is_written_when_it_is_asked_for_and_the_old_one_is_kept(
-    learned: Lesson, project: Project, draft: bytes
+    learned: LearnResult, project: Project, draft: bytes
 ) -> None:
     backup = write(project, learned.policy, learned.before, learned.after)
     assert backup is not None
@@ -55,8 +56,8 @@ def test_it_is_written_when_it_is_asked_for_and_the_old_one_is_kept(
 
 
 @pytest.fixture(scope="module")
-def smallest(project: Project, machine: Machine, learned: Lesson, draft: bytes) -> Minimum:
-    put_source(project.policies / "selab_apache.te", learned.after + "\ndev_read_sysfs(selab_apache_t)\n")
+def smallest(project: Project, machine: VirtualMachine, learned: LearnResult, draft: bytes) -> Minimum:
+    write_source(project.policies / "selab_apache.te", learned.after + "\ndev_read_sysfs(selab_apache_t)\n")
     return minimise(project, machine, "apache", None, Progress())
 
 

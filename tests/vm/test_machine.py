@@ -16,7 +16,7 @@ import pytest
 from selab.errors import CommandFailed, SelabError, Unreachable
 from selab.progress import Progress
 from selab.vm.ssh import Address, SshGuest, pin_text
-from selab.vm.virtual_machine import Machine
+from selab.vm.virtual_machine import VirtualMachine
 
 BIG = 5 * 1024 * 1024
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv"
@@ -124,7 +124,7 @@ def test_another_host_key_is_refused(guest: SshGuest, tmp_path: Path) -> None:
 
 
 def test_a_warm_vm_starts_no_process(
-    machine: Machine, guest: SshGuest, monkeypatch: pytest.MonkeyPatch
+    machine: VirtualMachine, guest: SshGuest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Any] = []
     original: Callable[..., None] = subprocess.Popen.__init__
@@ -135,7 +135,7 @@ def test_a_warm_vm_starts_no_process(
 
     monkeypatch.setattr(subprocess.Popen, "__init__", counted)
     monkeypatch.setenv("PATH", "")
-    begun = time.monotonic()
+    started = time.monotonic()
     machine.ensure(Progress()).close()
     assert started == []
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - started < 30

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from selab.cli.logfile import logging_to
 from selab.history import Record
-from selab.matrix.coordinate import Outcome, Wish, run_matrix
+from selab.matrix.coordinate import Options, Outcome, run_matrix
 from selab.matrix.model import Matrix
 from selab.matrix.plan import exit_code
 from selab.matrix.slots import home, with_vm
@@ -42,7 +42,7 @@ class Both:
 def both(project: Project, request: pytest.FixtureRequest) -> Both:
     """The matrix first, and its VMs removed: with the other VM, there would be three at a time."""
     outcome = run_matrix(
-        project, MATRIX, Wish(workers=2, destroy=True), MatrixWatcher(Console(stderr=True)), logging_to
+        project, MATRIX, Options(workers=2, destroy=True), MatrixWatcher(Console(stderr=True)), logging_to
     )
     run: Callable[..., Run] = request.getfixturevalue("session_run")
     one_by_one = [

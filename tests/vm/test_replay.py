@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.policy.candidate import linked_file
 from selab.policy.toolchain import Toolchain
 from selab.project import Project
@@ -20,7 +20,7 @@ def test_every_verdict_is_audit2whys(project: Project, run: Callable[..., Run], 
     """The draft's denials, asked of its own policy and of the full one; then the same asked for the base policy's container domain."""
     records = run("apache", mode="permissive").window.lines
     asked = run("apache", policy=policy, mode="permissive")
-    linked = linked_file(Toolchain(Host(), str(project.state / "policy")), asked.loaded.digest)
+    linked = linked_file(Toolchain(LocalHost(), str(project.state / "policy")), asked.loaded.digest)
     denials = [line for line in records if line.startswith(b"type=AVC ")]
     names = (f"{policy}_t".encode(), b"container_t", b"spc_t")
     lines = [line.replace(b"selab_apache_t", name) for name in names for line in denials]

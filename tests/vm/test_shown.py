@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from selab.__main__ import run as selab
-from selab.api import Laboratory
+from selab.api import Selab
 from selab.project import Project
 from tests.shown import ON_A_VM, Shown, shown
 
@@ -33,7 +33,7 @@ LINES = sorted(filter(can_be_run, shown()), key=lambda line: line.is_one_of("run
 
 
 @pytest.fixture(scope="module")
-def denied(selab: Laboratory) -> None:
+def denied(selab: Selab) -> None:
     """A run with the denials that `last` is about, and one before it."""
     for _ in range(2):
         selab.run("apache", mode="permissive").assert_fail()

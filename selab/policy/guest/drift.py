@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selab.guest import Ask, Completed
+from selab.guest import Completed, Query
 
 POLICY, MODE, SETTINGS = "policy", "mode", "settings"
 
@@ -24,14 +24,14 @@ exit 0
 """
 
 
-def changes(settings: str) -> Ask[frozenset[str]]:
+def changes(settings: str) -> Query[frozenset[str]]:
     """Which of POLICY, MODE and SETTINGS are not as the run before left them; `settings` is the path of the container runtime's."""
-    return Ask(_LOOK, _said, (settings,))
+    return Query(_LOOK, _said, (settings,))
 
 
-def settled() -> Ask[None]:
+def settled() -> Query[None]:
     """Take the settings as they are now for those of this run: selab has mended them."""
-    return Ask("touch /run/selab/loaded", lambda done: None)
+    return Query("touch /run/selab/loaded", lambda done: None)
 
 
 def _said(done: Completed) -> frozenset[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Ask, Completed
+from selab.guest import Completed, Query
 from selab.policy.compile import KernelPolicy
 
 LOAD_TIMEOUT = 120.0
@@ -78,9 +78,9 @@ known "$@"
 """
 
 
-def policy_state() -> Ask[PolicyState]:
+def policy_state() -> Query[PolicyState]:
     """What is in force now."""
-    return Ask(_STATE, _state)
+    return Query(_STATE, _state)
 
 
 def _state(done: Completed) -> PolicyState:
@@ -93,27 +93,27 @@ def _state(done: Completed) -> PolicyState:
     return PolicyState(words[0] == "1", int(words[1]), digest)
 
 
-def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Ask[None]:
+def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Query[None]:
     """Load `policy`, which flushes the cache, and prove it: the kernel's counter went up by one, and each of `contexts` is valid."""
     read = functools.partial(_proven, "The policy was not loaded.")
-    return Ask(_FUNCTIONS + _LOAD, read, (policy.digest, *contexts), policy.binary, LOAD_TIMEOUT)
+    return Query(_FUNCTIONS + _LOAD, read, (policy.digest, *contexts), policy.binary, LOAD_TIMEOUT)
 
 
-def load_base() -> Ask[None]:
+def load_base() -> Query[None]:
     """Load what the next boot would load, in place of a candidate."""
-    return Ask(
+    return Query(
         "rm -f /run/selab/loaded; load_policy",
         functools.partial(_proven, "The base policy was not loaded."),
         timeout=LOAD_TIMEOUT,
     )
 
 
-def flush_cache(digest: str, contexts: Sequence[str] = ()) -> Ask[bool]:
+def flush_cache(digest: str, contexts: Sequence[str] = ()) -> Query[bool]:
     """Empty the kernel's access vector cache, so that each denial is logged again, if the policy `digest` is in force (or ANY).
 
     False, and nothing has been changed, where another one is.
     """
-    return Ask(_FUNCTIONS + _FLUSH, _flushed, (digest, *contexts))
+    return Query(_FUNCTIONS + _FLUSH, _flushed, (digest, *contexts))
 
 
 def _flushed(done: Completed) -> bool:

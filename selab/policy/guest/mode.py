@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Ask, Completed, Guest
+from selab.guest import Completed, Guest, Query
 
 LIMIT = 60
 """Seconds that a guest is left to a candidate that enforces while nobody says that all is well."""
@@ -57,19 +57,19 @@ _RENEW = r"""
 """
 
 
-def switch_mode(enforcing: bool, digest: str, *, optional: bool = False) -> Ask[None]:
+def switch_mode(enforcing: bool, digest: str, *, optional: bool = False) -> Query[None]:
     """Switch the mode, see that it took, and remember in the guest what it was. Enforcing arms the guard, and happens only where the policy
     `digest` (or load.ANY) is the one that was loaded last. `optional`: the guest need not have a guard."""
     words = ("1" if enforcing else "0", digest, str(LIMIT), "optional" if optional else "")
-    return Ask(_FUNCTIONS + _SWITCH, _mode_is_set, words)
+    return Query(_FUNCTIONS + _SWITCH, _mode_is_set, words)
 
 
-def restore_mode() -> Ask[None]:
+def restore_mode() -> Query[None]:
     """The mode from before `switch_mode`, also of a run that was cut off, and the guard called off. Does nothing where it was not switched.
 
     The candidate stays loaded. Where the guest itself enforces, its guard gives the base policy back some time later.
     """
-    return Ask(_FUNCTIONS + _BACK, _mode_is_set)
+    return Query(_FUNCTIONS + _BACK, _mode_is_set)
 
 
 def _mode_is_set(done: Completed) -> None:
@@ -88,7 +88,7 @@ def renewed(guest: Guest) -> Iterator[None]:
     def work() -> None:
         while not stop.wait(RENEWAL):
             with contextlib.suppress(SelabError):  # whoever talks to the guest meets the same, and says so
-                Ask(_RENEW, lambda done: done, (str(LIMIT),), timeout=RENEWAL).of(guest)
+                Query(_RENEW, lambda done: done, (str(LIMIT),), timeout=RENEWAL).of(guest)
 
     thread = threading.Thread(target=work, daemon=True, name="guard")
     thread.start()

@@ -6,7 +6,7 @@ import functools
 import importlib.resources
 
 from selab.errors import SelabError
-from selab.guest import Ask, Completed, Guest
+from selab.guest import Completed, Guest, Query
 from selab.policy.contexts import FileContexts
 
 CONTEXTS = "/var/lib/selab/contexts"
@@ -57,9 +57,9 @@ python3 -c "$2" "$1"
 """
 
 
-def restore_labels() -> Ask[None]:
+def restore_labels() -> Query[None]:
     """Put back every label that `label_files` has changed, now or in a run that was cut off. Does nothing where there is none."""
-    return Ask(_UNDO, _restored, (LABELS, _restore()), timeout=RELABEL_TIMEOUT)
+    return Query(_UNDO, _restored, (LABELS, _restore()), timeout=RELABEL_TIMEOUT)
 
 
 @functools.cache
@@ -80,13 +80,13 @@ def label_files(guest: Guest, contexts: FileContexts) -> bool:
         return False
     words = (_file(contexts), LABELS, str(MAX_FILES), _SAVE, *contexts.places)
     return _with_contexts(
-        guest, contexts, Ask(_APPLY, lambda done: done, words, timeout=RELABEL_TIMEOUT)
+        guest, contexts, Query(_APPLY, lambda done: done, words, timeout=RELABEL_TIMEOUT)
     ).text.endswith("\nlabelled\n")
 
 
 def label_tree(guest: Guest, contexts: FileContexts, root: str, path: str) -> None:
     """Label the directory `root` + `path` of the guest as if it lay at `path`."""
-    ask = Ask(_LABEL_TREE, lambda done: done, (_file(contexts), root, path), timeout=RELABEL_TIMEOUT)
+    ask = Query(_LABEL_TREE, lambda done: done, (_file(contexts), root, path), timeout=RELABEL_TIMEOUT)
     _with_contexts(guest, contexts, ask)
 
 
@@ -94,7 +94,7 @@ def _file(contexts: FileContexts) -> str:
     return f"{CONTEXTS}/{contexts.digest}"
 
 
-def _with_contexts(guest: Guest, contexts: FileContexts, ask: Ask[Completed]) -> Completed:
+def _with_contexts(guest: Guest, contexts: FileContexts, ask: Query[Completed]) -> Completed:
     """The answer, after the contexts have been put into the guest where it said (9) that it does not have them."""
     done = ask.of(guest)
     if done.returncode == 9:

@@ -9,9 +9,9 @@ from selab.policy.lint.declarations import declared, required
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.labels import labels
 from selab.policy.lint.style import order, wildcards
-from selab.policy.lint.subject import View, view_of
+from selab.policy.lint.subject import ModuleUnderLint, module_under_lint
 
-CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[ModuleUnderLint], Iterator[Finding]], ...] = (
     calls,
     required,
     declared,
@@ -20,10 +20,10 @@ CHECKS: tuple[Callable[[View], Iterator[Finding]], ...] = (
     labels,
 )
 
-__all__ = ["Finding", "Severity", "View", "lint", "view_of"]
+__all__ = ["Finding", "Severity", "ModuleUnderLint", "lint", "module_under_lint"]
 
 
-def lint(seen: View) -> list[Finding]:
+def lint(seen: ModuleUnderLint) -> list[Finding]:
     """All findings about a module's sources, in the order of its files and lines."""
     found = [finding for check in CHECKS for finding in check(seen)]
     return sorted(found, key=lambda one: (one.file.suffix != ".te", one.file, one.line))

@@ -8,12 +8,12 @@ from selab.policy.interfaces import Interface
 from selab.policy.language.te import Call
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import ELSEWHERE, substituted
-from selab.policy.lint.subject import View, closest
+from selab.policy.lint.subject import ModuleUnderLint, closest
 
 _BUILD_CONDITIONS = {"ifdef", "ifndef", "ifelse"}
 
 
-def calls(view: View) -> Iterator[Finding]:
+def calls(view: ModuleUnderLint) -> Iterator[Finding]:
     """What is wrong with the calls in the .te, and with the interfaces of the module's own .if."""
     for call in view.calls:
         interface = view.table.get(call.name)
@@ -27,7 +27,7 @@ def calls(view: View) -> Iterator[Finding]:
             yield view.finding(interface.line, Severity.WARNING, "broken-interface", message, ending="if")
 
 
-def _unknown(view: View, call: Call) -> Finding:
+def _unknown(view: ModuleUnderLint, call: Call) -> Finding:
     """An unknown macro does not compile, unless it stands where another distribution's build would read it."""
     severity = Severity.WARNING if _BUILD_CONDITIONS & set(call.inside) else Severity.ERROR
     near = view.table.get(closest(call.name, view.table.names))
@@ -41,7 +41,7 @@ def _unknown(view: View, call: Call) -> Finding:
     )
 
 
-def _call(view: View, call: Call, interface: Interface) -> Iterator[Finding]:
+def _call(view: ModuleUnderLint, call: Call, interface: Interface) -> Iterator[Finding]:
     given, wanted = len(call.arguments), len(interface.parameters)
     elsewhere, _ = ELSEWHERE.get(call.name, (0, ""))
     if not interface.required <= given <= max(wanted, elsewhere):

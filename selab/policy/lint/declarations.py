@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import Name
-from selab.policy.lint.subject import View, closest
+from selab.policy.lint.subject import ModuleUnderLint, closest
 
 _WORDS = {"attribute_role": "role attribute", "bool": "boolean"}
 DOMAIN = "domain"
 """The attribute of every type that a process may have, in refpolicy and all that come of it."""
 
 
-def required(view: View) -> Iterator[Finding]:
+def required(view: ModuleUnderLint) -> Iterator[Finding]:
     """What `require` blocks ask for."""
     for name in view.said.required:
         kind = _WORDS.get(name.kind, name.kind)
@@ -36,7 +36,7 @@ def required(view: View) -> Iterator[Finding]:
             )
 
 
-def _unknown(view: View, name: Name, kind: str) -> Finding:
+def _unknown(view: ModuleUnderLint, name: Name, kind: str) -> Finding:
     near = closest(name.name, view.base[name.kind])
     remedy = f"Did you mean '{near}'?" if near else ""
     if "optional_policy" in name.inside or "optional" in name.inside:
@@ -47,13 +47,13 @@ def _unknown(view: View, name: Name, kind: str) -> Finding:
     )
 
 
-def _interfaces_for(view: View, name: str) -> str:
+def _interfaces_for(view: ModuleUnderLint, name: str) -> str:
     """The file of the headers with most interfaces about a type: its own module's, by refpolicy's rules."""
     files = Counter(one.file for one in view.table if ("type", name) in one.requires and "/" in one.file)
     return files.most_common(1)[0][0] if files else ""
 
 
-def declared(view: View) -> Iterator[Finding]:
+def declared(view: ModuleUnderLint) -> Iterator[Finding]:
     """What the .te declares, itself or by a template."""
     joined = {member for member, _ in view.said.attributes}
     used = view.said.used | view.words_elsewhere
@@ -86,6 +86,6 @@ def declared(view: View) -> Iterator[Finding]:
             )
 
 
-def _what_it_may_be(view: View, name: str) -> str:
+def _what_it_may_be(view: ModuleUnderLint, name: str) -> str:
     likely = [f"{one}({name})" for one in ("files_type", "domain_type") if one in view.table]
     return f"Call {' or '.join(likely)}." if likely else ""

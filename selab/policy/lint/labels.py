@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 
 from selab.policy.lint.finding import Finding, Severity
-from selab.policy.lint.subject import View, closest, text_of
+from selab.policy.lint.subject import ModuleUnderLint, closest, text_of
 
 _LINE = re.compile(
     r"(?P<pattern>[^\s#]\S*)(?:\s+(?P<kind>-[-bcdpls]))?\s+(?P<context>gen_context\(.+\)|<<none>>|[^\s(]+)"
@@ -18,7 +18,7 @@ _MACROS = re.compile(r"(?:ifn?def|ifelse|define)\(|['`,)\s]+(?:dnl.*)?$|dnl\b")
 """Lines of m4 around the others, such as "ifdef(`distro_debian',`" and "')"."""
 
 
-def labels(view: View) -> Iterator[Finding]:
+def labels(view: ModuleUnderLint) -> Iterator[Finding]:
     """file_contexts(5): a pattern, one kind of file or none, and a context or `<<none>>`."""
     for number, line in enumerate(text_of(view.module, "fc").splitlines(), 1):
         text = line.strip()
@@ -26,7 +26,7 @@ def labels(view: View) -> Iterator[Finding]:
             yield from _line(view, number, text)
 
 
-def _line(view: View, number: int, text: str) -> Iterator[Finding]:
+def _line(view: ModuleUnderLint, number: int, text: str) -> Iterator[Finding]:
     found = _LINE.fullmatch(text)
     context = _CONTEXT.match(found["context"]) if found else None
     if (

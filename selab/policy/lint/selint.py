@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.module import PolicyModule
@@ -40,7 +40,7 @@ def selint(module: PolicyModule, base: BasePolicy) -> list[Finding]:
     files = {str(module.te.with_suffix(f".{ending}")): ending for ending in module.texts}
     options = [f"--context={base.headers / 'include'}", "--color=off", "--full-path", "--level=S"]
     options += [f"--disable={id}" for id in _LEFT_OUT]
-    done = Host().run(["selint", *options, *files], timeout=SELINT_TIMEOUT)
+    done = LocalHost().run(["selint", *options, *files], timeout=SELINT_TIMEOUT)
     found = list(_findings(done.text, module, files))
     if not found:
         done.expect("SELint could not look at the policy.")

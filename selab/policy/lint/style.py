@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from selab.policy.language.te import Block, Call, Item, Statement
 from selab.policy.lint.finding import Finding, Severity
-from selab.policy.lint.subject import View
+from selab.policy.lint.subject import ModuleUnderLint
 
 KERNEL_LAYER = "kernel/"
 
@@ -40,7 +40,7 @@ _RULES = (
 )
 
 
-def wildcards(view: View) -> Iterator[Finding]:
+def wildcards(view: ModuleUnderLint) -> Iterator[Finding]:
     """`allow` with `*` or `~`: what it grants changes with the kernel's classes."""
     for statement in view.statements:
         signs = [word.text for word in statement.words if word.text in ("*", "~")]
@@ -49,7 +49,7 @@ def wildcards(view: View) -> Iterator[Finding]:
             yield view.finding(statement.line, Severity.WARNING, "wildcard", message, "Name what is needed.")
 
 
-def order(view: View) -> Iterator[Finding]:
+def order(view: ModuleUnderLint) -> Iterator[Finding]:
     """The first declaration behind the rules, and for each domain the first item that stands behind what it should stand before."""
     began = False
     last: dict[str, Place] = {}
@@ -79,7 +79,7 @@ def order(view: View) -> Iterator[Finding]:
         last[domain] = max(place, last.get(domain, place))
 
 
-def _place(view: View, item: Item) -> Place | None:
+def _place(view: ModuleUnderLint, item: Item) -> Place | None:
     """Where an item belongs; none for what may stand anywhere: a call that says what a type is, or that is about more than the domain, as
     a file transition is, which stands beside the rules of its type."""
     if isinstance(item, Statement):

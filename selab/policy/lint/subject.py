@@ -34,7 +34,7 @@ CUTOFF = 0.6
 
 
 @dataclass(frozen=True)
-class View:
+class ModuleUnderLint:
     """A module's sources, read; the interfaces that it may call, its own and those of what it requires among them; the base's names."""
 
     module: PolicyModule
@@ -73,13 +73,13 @@ class View:
         return Finding(self.module.te.with_suffix(f".{ending}"), line, severity, id, message, remedy)
 
 
-def view_of(
+def module_under_lint(
     module: PolicyModule,
     base: BasePolicy,
     names_of_base: Vocabulary,
     headers: InterfaceTable,
     own: Iterable[Interface],
-) -> View:
+) -> ModuleUnderLint:
     """`headers` are the interfaces of the base policy's headers, `own` those of the module's and of the modules' that it requires."""
     table = headers.with_own(own)
     words = tuple(tokens(text_of(module, "te")))
@@ -91,7 +91,7 @@ def view_of(
     }
     macros = frozenset(interfaces(base)) | _BUILTINS | defined
     beside = tuple(names(items(tokens(text_of(each, "te"))), table) for each in module.requires)
-    return View(module, table, macros, names_of_base, words, found, names(found, table), beside)
+    return ModuleUnderLint(module, table, macros, names_of_base, words, found, names(found, table), beside)
 
 
 def text_of(module: PolicyModule, ending: str) -> str:

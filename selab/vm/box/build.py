@@ -14,7 +14,7 @@ from threading import Event
 from selab.errors import CommandFailed, SelabError
 from selab.guest import Completed
 from selab.host.cache import cache_dir
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.images.rootfs import ImageSource, as_root, build_tar, image_tar, require, tool
 from selab.policy.base import keep_base
 from selab.policy.toolchain import Toolchain, missing_on_host
@@ -180,7 +180,7 @@ def _keep_policy(root: Path, half: Path) -> None:
     ]
     argv = as_root(["tar", "--create", "--file", "-", "--directory", str(root), *there])
     archive = _run(argv, "The guest's policy could not be read.").stdout
-    keep_base(archive, SELINUX_TYPE, Toolchain(Host(), str(half / "policy")), cache_dir())
+    keep_base(archive, SELINUX_TYPE, Toolchain(LocalHost(), str(half / "policy")), cache_dir())
 
 
 def _write_disk(root: Path, labels: Sequence[tuple[str, str]], raw: Path, gib: int) -> None:
@@ -239,4 +239,6 @@ def _as_nobody(info: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def _run(argv: Sequence[str], what: str) -> Completed:
-    return Host().run(argv, timeout=STAGE_TIMEOUT).expect(what, hint="The whole output is in selab's log.")
+    return (
+        LocalHost().run(argv, timeout=STAGE_TIMEOUT).expect(what, hint="The whole output is in selab's log.")
+    )

@@ -14,7 +14,7 @@ from typing import Any
 from selab.errors import InputError, SelabError
 from selab.host.cache import alone, cache_dir
 from selab.host.files import write_json
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.images.rootfs import REMOVE_TIMEOUT, as_root
 from selab.progress import Progress
 from selab.project import nearest
@@ -110,7 +110,7 @@ def remove_box(name: str) -> None:
 def remove_tree(directory: Path) -> None:
     """Remove `directory` also where files in it belong to our subordinate ids, as a root file system's do."""
     if directory.exists():
-        Host().run(as_root(["rm", "-rf", "--one-file-system", str(directory)]), timeout=REMOVE_TIMEOUT)
+        LocalHost().run(as_root(["rm", "-rf", "--one-file-system", str(directory)]), timeout=REMOVE_TIMEOUT)
     if directory.exists():
         raise SelabError(
             "What an earlier build has left cannot be removed.", str(directory), "Remove it by hand."
@@ -136,7 +136,9 @@ def half_made(facts: Box) -> Iterator[Path]:
         told["sizes"] = {path.name: path.stat().st_size for path in half.iterdir() if path.is_file()}
         write_json(half / FACTS, told)
         # QEMU may run as another user, which must be able to read these whatever our umask is.
-        Host().run(["chmod", "-R", "u+w,a+rX", str(half)]).expect("The box's files cannot be made readable.")
+        LocalHost().run(["chmod", "-R", "u+w,a+rX", str(half)]).expect(
+            "The box's files cannot be made readable."
+        )
         if facts.directory.exists():
             shutil.move(facts.directory, half.with_name(f"{half.name}-replaced"))
         half.rename(facts.directory)

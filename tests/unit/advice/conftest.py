@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from selab.advice.denied_access import Need
-from selab.advice.knowledge import Expert
+from selab.advice.denied_access import DeniedAccess
+from selab.advice.knowledge import PolicyKnowledge
 from selab.policy.contexts import FileSpec
 from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.language.declarations import read_candidates, read_flat
@@ -96,15 +96,17 @@ TABLE = InterfaceTable(
 
 
 @pytest.fixture
-def expert() -> Expert:
+def expert() -> PolicyKnowledge:
     base = read_flat(BASE)
     index = PolicyIndex(base, read_candidates([CANDIDATE], base))
     specs = (
         FileSpec("/srv(/.*)?", "", "u:object_r:etc_t:s0"),
         FileSpec("/srv/www(/.*)?", "", "u:object_r:content_t:s0"),
     )
-    return Expert(index, TABLE, specs)
+    return PolicyKnowledge(index, TABLE, specs)
 
 
-def need(source: str, target: str, tclass: str, *permissions: str, number: int = 1, **more: object) -> Need:
-    return Need(number, source, target, tclass, frozenset(permissions), **more)  # type: ignore[arg-type]
+def need(
+    source: str, target: str, tclass: str, *permissions: str, number: int = 1, **more: object
+) -> DeniedAccess:
+    return DeniedAccess(number, source, target, tclass, frozenset(permissions), **more)  # type: ignore[arg-type]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.advice.advise import Advice
-from selab.advice.block import BEGIN, END, block, cil, written_into
-from selab.advice.denied_access import Need
+from selab.advice.block import BEGIN, END, block, cil, inserted_into
+from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
 from selab.errors import InputError
 from selab.policy.query.decide import Cause
@@ -18,7 +18,7 @@ TE = "policy_module(app, 1.0)\n"
 
 
 def chosen(
-    text: str, kind: Kind = Kind.RULE, wanted: Need | None = None, **more: object
+    text: str, kind: Kind = Kind.RULE, wanted: DeniedAccess | None = None, **more: object
 ) -> tuple[Advice, Remedy]:
     remedy = Remedy(kind, text, **more)  # type: ignore[arg-type]
     return Advice(wanted or need("app_t", "etc_t", "file", "read"), "", Cause.RULE, (remedy,)), remedy
@@ -60,25 +60,25 @@ def test_a_name_out_of_a_record_stays_in_its_comment(path: str) -> None:
 
 
 def test_the_rest_of_the_file_stays_byte_for_byte() -> None:
-    first = written_into(TE, [RULE])
+    first = inserted_into(TE, [RULE])
     text = first.replace(TE, "# mine\n" + TE) + "# below\n"
-    written = written_into(text, [RULE, chosen("allow app_t self:process fork;")])
+    written = inserted_into(text, [RULE, chosen("allow app_t self:process fork;")])
     assert written.startswith("# mine\n" + TE) and written.endswith(END + "\n# below\n")
 
 
 def test_the_same_again_changes_nothing() -> None:
-    once = written_into(TE, [RULE])
-    assert written_into(once, [RULE]) == once
+    once = inserted_into(TE, [RULE])
+    assert inserted_into(once, [RULE]) == once
 
 
 def test_less_than_is_there_already_changes_nothing() -> None:
     other = chosen("allow app_t home_t:file read;", requires=(("type", "home_t"),))
-    both = written_into(TE, [RULE, other])
-    assert written_into(both, [other]) == both
+    both = inserted_into(TE, [RULE, other])
+    assert inserted_into(both, [other]) == both
 
 
 def test_what_an_earlier_run_asked_for_is_kept() -> None:
-    written = written_into(written_into(TE, [RULE]), [chosen("files(app_t)", Kind.INTERFACE)])
+    written = inserted_into(inserted_into(TE, [RULE]), [chosen("files(app_t)", Kind.INTERFACE)])
     assert ("allow app_t etc_t:file read;" in written, "files(app_t)" in written, written.count(BEGIN)) == (
         True,
         True,
@@ -88,17 +88,17 @@ def test_what_an_earlier_run_asked_for_is_kept() -> None:
 
 def test_what_is_declared_already_is_not_declared_again() -> None:
     more = chosen("allow app_t etc_t:dir search;", requires=(("type", "etc_t"),))
-    assert written_into(written_into(TE, [RULE]), [RULE, more]).count("type etc_t;") == 1
+    assert inserted_into(inserted_into(TE, [RULE]), [RULE, more]).count("type etc_t;") == 1
 
 
 def test_without_anything_to_add_the_file_is_as_it_was() -> None:
-    assert written_into(TE, []) == TE
+    assert inserted_into(TE, []) == TE
 
 
 @pytest.mark.parametrize("text", [f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{END}\n{BEGIN}\n{END}\n"])
 def test_broken_markers_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="markers"):
-        written_into(text, [RULE])
+        inserted_into(text, [RULE])
 
 
 def test_a_domain_out_of_a_block_of_cil_gets_rules_in_cil() -> None:

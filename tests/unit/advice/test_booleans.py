@@ -6,7 +6,7 @@ import pytest
 
 from selab.advice.advise import Situation, advise
 from selab.advice.booleans import Switch
-from selab.advice.knowledge import Expert
+from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind
 from selab.policy.interfaces import InterfaceTable
 from selab.policy.language.declarations import read_flat
@@ -27,23 +27,23 @@ SWITCHES = """
 
 
 @pytest.fixture
-def switched() -> Expert:
-    return Expert(PolicyIndex(read_flat(BASE + SWITCHES)), InterfaceTable([]), ())
+def switched() -> PolicyKnowledge:
+    return PolicyKnowledge(PolicyIndex(read_flat(BASE + SWITCHES)), InterfaceTable([]), ())
 
 
-def booleans(expert: Expert, target: str) -> list[str]:
+def booleans(expert: PolicyKnowledge, target: str) -> list[str]:
     found = advise([need("web_t", target, "dir", "search")], expert, {}, Situation())[0]
     return [remedy.text for remedy in found.remedies if remedy.kind is Kind.BOOLEAN]
 
 
-def test_the_one_that_is_named_for_the_domain_comes_first(switched: Expert) -> None:
+def test_the_one_that_is_named_for_the_domain_comes_first(switched: PolicyKnowledge) -> None:
     assert booleans(switched, "home_t") == [
         "setsebool -P web_reads_homes on",
         "setsebool -P all_read_homes on",
     ]
 
 
-def test_a_choice_is_left_to_a_person(switched: Expert) -> None:
+def test_a_choice_is_left_to_a_person(switched: PolicyKnowledge) -> None:
     assert booleans(switched, "volume_t") == ["set booleans so that: is_on or web_admin"]
 
 
@@ -60,6 +60,6 @@ def test_only_what_is_not_set_already_is_to_be_set(condition: str, said: str) ->
     assert Switch.of(condition, {"one": False, "two": True, "on": True}).in_words == said
 
 
-def test_what_the_policy_has_for_a_domain_comes_before_leaving_it_denied(switched: Expert) -> None:
+def test_what_the_policy_has_for_a_domain_comes_before_leaving_it_denied(switched: PolicyKnowledge) -> None:
     found = advise([need("web_t", "web_t", "capability", "sys_admin")], switched, {}, Situation())[0]
     assert [remedy.kind for remedy in found.remedies[:2]] == [Kind.BOOLEAN, Kind.LEAVE]

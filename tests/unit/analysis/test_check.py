@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from selab.__main__ import run
-from selab.analysis import check as reviewing
-from selab.analysis.check import Review, review
+from selab.analysis import check as checking
+from selab.analysis.check import CheckResult, check
 from selab.errors import InputError
 from selab.policy import toolchain
 from selab.policy.base import BasePolicy
@@ -25,11 +25,11 @@ def prepared(project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
     """A project with one policy `web`, whose last run had `base`; whatever is compiled and linked is accepted."""
     write_headers(base.headers)
     (project.policies / "web.te").write_text(GOOD)
-    monkeypatch.setattr(reviewing, "last_base", lambda *_: base)
+    monkeypatch.setattr(checking, "last_base", lambda *_: base)
     monkeypatch.setattr(toolchain, "missing_on_host", lambda *_: [])
-    monkeypatch.setattr(reviewing, "compiled_all", lambda *_: [])
-    monkeypatch.setattr(reviewing, "linked", lambda *_: None)
-    monkeypatch.setattr(reviewing, "installed", lambda: False)
+    monkeypatch.setattr(checking, "compiled_all", lambda *_: [])
+    monkeypatch.setattr(checking, "linked", lambda *_: None)
+    monkeypatch.setattr(checking, "installed", lambda: False)
     return project
 
 
@@ -37,30 +37,30 @@ def refuse(monkeypatch: pytest.MonkeyPatch, stage: str, detail: str) -> None:
     def refused(*_: object) -> None:
         raise InputError("It is refused:", detail, "Do better.")
 
-    monkeypatch.setattr(reviewing, stage, refused)
+    monkeypatch.setattr(checking, stage, refused)
 
 
-def seen(found: Review) -> list[tuple[str, str, int]]:
+def seen(found: CheckResult) -> list[tuple[str, str, int]]:
     return [(one.id, one.file.name, one.line) for one in found.findings]
 
 
 def test_a_good_policy_has_no_finding(prepared: Project) -> None:
-    found = review(prepared, ["web"], Progress())
+    found = check(prepared, ["web"], Progress())
     assert (found.findings, found.failed) == ([], False)
 
 
 def test_that_selint_is_missing_is_said(prepared: Project) -> None:
-    assert "SELint is not installed" in review(prepared, ["web"], Progress()).remarks[0]
+    assert "SELint is not installed" in check(prepared, ["web"], Progress()).remarks[0]
 
 
 def test_without_a_name_every_policy_is_reviewed(prepared: Project) -> None:
     (prepared.policies / "app.te").write_text(GOOD.replace("web", "app"))
-    assert list(review(prepared, [], Progress()).policies) == ["app", "web"]
+    assert list(check(prepared, [], Progress()).policies) == ["app", "web"]
 
 
 def test_an_unknown_policy_is_wrong_input(prepared: Project) -> None:
     with pytest.raises(InputError, match="no policy 'wob'"):
-        review(prepared, ["wob"], Progress())
+        check(prepared, ["wob"], Progress())
 
 
 @pytest.mark.parametrize(("function", "id"), [("compiled_all", "compile"), ("linked", "link")])
@@ -68,7 +68,7 @@ def test_a_refusal_is_a_finding_at_its_line(
     prepared: Project, monkeypatch: pytest.MonkeyPatch, function: str, id: str
 ) -> None:
     refuse(monkeypatch, function, f"{prepared.policies}/web.te:2: bad: line")
-    found = review(prepared, ["web"], Progress())
+    found = check(prepared, ["web"], Progress())
     assert (seen(found), found.findings[0].message) == ([(id, "web.te", 2)], "It is refused: bad: line")
 
 
@@ -76,7 +76,7 @@ def test_a_refusal_without_a_line_is_a_finding_about_the_file(
     prepared: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse(monkeypatch, "linked", "neverallow check failed")
-    found = review(prepared, ["web"], Progress())
+    found = check(prepared, ["web"], Progress())
     assert (seen(found), found.findings[0].message) == (
         [("link", "web.te", 0)],
         "It is refused: neverallow check failed",
@@ -88,12 +88,12 @@ def test_the_compilers_word_gives_way_to_the_lints_about_the_same_line(
 ) -> None:
     (prepared.policies / "web.te").write_text(GOOD + "files_red_etc_files(web_t)\n")
     refuse(monkeypatch, "compiled_all", f"{prepared.policies}/web.te:3: syntax error")
-    assert seen(review(prepared, ["web"], Progress())) == [("unknown-interface", "web.te", 3)]
+    assert seen(check(prepared, ["web"], Progress())) == [("unknown-interface", "web.te", 3)]
 
 
 def test_a_module_of_another_name_is_a_finding(prepared: Project) -> None:
     (prepared.policies / "web.te").write_text(GOOD.replace("(web,", "(wob,"))
-    assert seen(review(prepared, ["web"], Progress())) == [("source", "web.te", 1)]
+    assert seen(check(prepared, ["web"], Progress())) == [("source", "web.te", 1)]
 
 
 def test_the_command_prints_a_line_and_a_remedy_and_fails(

@@ -10,20 +10,21 @@ import jsonschema
 import pytest
 import yaml
 
-from selab.cli.schema import MODELS, schema
+from selab.cli.schema import MODELS, schema_text
 
 ROOT = Path(__file__).parents[3]
 
 
 def errors(kind: str, data: Any) -> list[str]:
     return [
-        error.message for error in jsonschema.Draft202012Validator(json.loads(schema(kind))).iter_errors(data)
+        error.message
+        for error in jsonschema.Draft202012Validator(json.loads(schema_text(kind))).iter_errors(data)
     ]
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_what_is_published_is_current(kind: str) -> None:
-    assert (ROOT / "docs" / "schema" / f"{kind}.json").read_text() == schema(kind)
+    assert (ROOT / "docs" / "schema" / f"{kind}.json").read_text() == schema_text(kind)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scenarios").glob("*.yaml")), ids=lambda path: path.stem)

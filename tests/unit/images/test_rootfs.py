@@ -13,7 +13,7 @@ import pytest
 
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.guest import Completed
-from selab.host.local import Host
+from selab.host.local import LocalHost
 from selab.images import rootfs
 from selab.images.rootfs import MIRROR, Entry, Rootfs, build_tar, find_mirror, read_dockerfile, read_image
 from selab.progress import Progress
@@ -200,7 +200,7 @@ class Options:
 
     def run(self, argv: list[str], *, input: bytes = b"", timeout: float = 0) -> Completed:
         if argv[0] != "apt-config":
-            return Host().run(argv, input=input, timeout=timeout)
+            return LocalHost().run(argv, input=input, timeout=timeout)
         return Completed(
             tuple(argv),
             0,
@@ -236,7 +236,7 @@ def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
     for directory in (made.out, made.place, made.seen, made.program.parent):
         directory.mkdir()
     monkeypatch.setattr(rootfs, "_obstacle", lambda tools: None)
-    monkeypatch.setattr(rootfs, "Host", Options)
+    monkeypatch.setattr(rootfs, "LocalHost", Options)
     monkeypatch.setattr(rootfs, "as_root", list)
     monkeypatch.setattr(rootfs.os, "geteuid", lambda: 1000)
     for name, value in (
@@ -280,10 +280,10 @@ def test_a_build_can_be_ended(builder: Builder) -> None:
     builder.does("trap '' TERM INT\nsleep 30\n")
     stop = Event()
     Timer(0.3, stop.set).start()
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(SelabError, match="ended"):
         builder.build(stop)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - started < 5
     assert [*builder.out.iterdir(), *builder.place.iterdir()] == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from selab.__main__ import run as selab
 from selab.history import History, Record
 from selab.matrix import coordinate
-from selab.matrix.coordinate import Wish, run_matrix, tasks_of
+from selab.matrix.coordinate import Options, run_matrix, tasks_of
 from selab.matrix.model import Matrix
 from selab.matrix.slots import home
 from selab.matrix.work import Answer, Task
@@ -42,7 +42,7 @@ def fast(lab: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def test_every_run_is_in_the_history(lab: Project) -> None:
-    outcome = run_matrix(lab, MATRIX, Wish(workers=2), Watched(), no_log, as_planned)
+    outcome = run_matrix(lab, MATRIX, Options(workers=2), Watched(), no_log, as_planned)
     stored = {run.document.run for run in History.of(lab).latest(10)}
     assert (
         stored == {one.result.document.run for one in outcome.ended if isinstance(one.result, Record)}
@@ -51,14 +51,14 @@ def test_every_run_is_in_the_history(lab: Project) -> None:
 
 
 def test_each_guest_has_its_own_settings(lab: Project) -> None:
-    assert [task.config.vm.box for task in tasks_of(lab, MATRIX, Wish(), no_log)] == [
+    assert [task.config.vm.box for task in tasks_of(lab, MATRIX, Options(), no_log)] == [
         "debian13",
         "centos9",
     ] * 2
 
 
 def test_workers_elsewhere_are_told_a_name_and_no_path(lab: Project) -> None:
-    (home,) = {task.home for task in tasks_of(lab, MATRIX, Wish(scheduler="tcp://x:1"), no_log)}
+    (home,) = {task.home for task in tasks_of(lab, MATRIX, Options(scheduler="tcp://x:1"), no_log)}
     assert home.startswith("lab-") and "/" not in home
 
 
@@ -83,7 +83,7 @@ def test_vms_that_stay_are_told_with_the_command_that_stops_them(
     slot = home(fast) / "auto-1"
     slot.mkdir(parents=True)
     (slot / "selab.yaml").touch()
-    State(find_project(slot)).tell({"name": "x"})
+    State(find_project(slot)).keep_vagrant_parameters({"name": "x"})
     selab(["-C", str(fast.root), "matrix"])
     assert "1 VM for the next time: auto-1. `selab vm halt --matrix` stops them" in capfd.readouterr().err
 

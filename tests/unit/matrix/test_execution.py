@@ -85,11 +85,11 @@ def test_what_breaks_is_an_error_of_its_run(client: Any, tmp_path: Path) -> None
 
 
 def test_runs_that_do_not_end_are_errors(client: Any, tmp_path: Path) -> None:
-    begun = time.monotonic()
+    started = time.monotonic()
     with local(1) as other:
         ended = executed(other, tmp_path, fakes.is_stuck, 2, stalled=0.5)
     assert {why(one) for one in ended} == {"The workers do not come to an end."}
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - started < 20
 
 
 def test_the_run_of_a_worker_that_is_lost_is_done_again(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def make(place: Path, slot: str, vm: bool = True) -> Project:
     (place / slot / "selab.yaml").touch()
     project = find_project(place / slot)
     if vm:
-        State(project).tell({"name": slot})
+        State(project).keep_vagrant_parameters({"name": slot})
     return project
 
 
@@ -55,19 +55,19 @@ def test_the_one_of_a_guest_whose_name_begins_alike_is_not_taken(tmp_path: Path)
 
 def test_it_is_free_again_when_its_process_is_killed(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    begun = context.Event()
-    other = context.Process(target=hold, args=(tmp_path, begun), daemon=True)
+    started = context.Event()
+    other = context.Process(target=hold, args=(tmp_path, started), daemon=True)
     other.start()
-    assert begun.wait(30)
+    assert started.wait(30)
     other.kill()
     other.join()
     with claimed(tmp_path, "auto") as one:
         assert one.name == "auto-1"
 
 
-def hold(place: Path, begun: multiprocessing.synchronize.Event) -> None:
+def hold(place: Path, started: multiprocessing.synchronize.Event) -> None:
     with claimed(place, "auto"):
-        begun.set()
+        started.set()
         time.sleep(60)
 
 

@@ -10,7 +10,7 @@ import pytest
 from selab.errors import Unreachable
 from selab.history import Record
 from selab.matrix import work
-from selab.matrix.coordinate import Wish, tasks_of
+from selab.matrix.coordinate import Options, tasks_of
 from selab.matrix.model import Matrix
 from selab.matrix.plan import Failure
 from selab.matrix.slots import home
@@ -31,7 +31,7 @@ class FakeMachine(StandingMachine):
     def __init__(self, project: Project) -> None:
         super().__init__(ObedientGuest())
         self.project = project
-        State(project).tell({"name": "x"})
+        State(project).keep_vagrant_parameters({"name": "x"})
 
     def destroy(self, progress: Progress) -> None:
         self.removed.append(self.project.root)
@@ -46,7 +46,7 @@ def task(lab: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
     monkeypatch.setattr("selab.run.experiment.random_level", lambda: "s0:c1,c2")
     (lab.scenarios / "web.yaml").write_text("image: registry.test/x:1\n")
-    return tasks_of(lab, Matrix(scenarios=("web",)), Wish(), no_log)[0]
+    return tasks_of(lab, Matrix(scenarios=("web",)), Options(), no_log)[0]
 
 
 def ran(task: Task) -> tuple[Record | Failure, list[dict[str, str]]]:

@@ -22,10 +22,10 @@ STORE = (
 
 def expanded(tmp_path: Path, text: str, m4: str = M4) -> str:
     """What the macro processor, as the distribution's Makefile calls it here, makes of a policy's text."""
-    from selab.host.local import Host
+    from selab.host.local import LocalHost
 
     (tmp_path / "web.te").write_text(text)
-    return Host().run(["sh", "-c", f'cd "$1" && {m4} -D enable_mcs -s web.te', "sh", str(tmp_path)]).text
+    return LocalHost().run(["sh", "-c", f'cd "$1" && {m4} -D enable_mcs -s web.te', "sh", str(tmp_path)]).text
 
 
 ATTACKS = {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selab.policy.local_modifications import local_changes
+from selab.policy.local_modifications import local_modifications
 
 
 @pytest.mark.parametrize(
@@ -37,17 +37,17 @@ from selab.policy.local_modifications import local_changes
     ],
 )
 def test_a_change_as_cil(name: str, line: str, cil: str) -> None:
-    assert local_changes({name: f"# by semanage\n\n{line}\n".encode()}).cil == f"{cil}\n"
+    assert local_modifications({name: f"# by semanage\n\n{line}\n".encode()}).cil == f"{cil}\n"
 
 
 def test_a_local_port_takes_the_place_of_the_policys_own() -> None:
-    changes = local_changes({"ports.local": b"portcon tcp 80 u:r:web_t:s0\n"})
+    changes = local_modifications({"ports.local": b"portcon tcp 80 u:r:web_t:s0\n"})
     mine, other = "(portcon  tcp 80 (u r http_t ((s0) (s0))))", "(portcon  tcp 8080 (u r http_t ((s0) (s0))))"
     assert changes.applied(f"{mine}\n{other}\n") == f"{other}\n"
 
 
 def test_a_boolean_that_was_set_is_set_in_the_policy() -> None:
-    changes = local_changes({"booleans.local": b"shiny=1\n"})
+    changes = local_modifications({"booleans.local": b"shiny=1\n"})
     assert (
         changes.applied("(boolean shiny false)\n(boolean dull false)\n")
         == "(boolean shiny true)\n(boolean dull false)\n"
@@ -58,7 +58,7 @@ def test_a_boolean_that_was_set_is_set_in_the_policy() -> None:
     ("name", "text"), [("users.local", b"user x roles { y };\n"), ("ports.local", b"portcon ?\n")]
 )
 def test_what_cannot_be_said_in_cil_is_named(name: str, text: bytes) -> None:
-    assert local_changes({name: text}).left_out == (name,)
+    assert local_modifications({name: text}).left_out == (name,)
 
 
 @given(
@@ -66,5 +66,5 @@ def test_what_cannot_be_said_in_cil_is_named(name: str, text: bytes) -> None:
     st.binary(max_size=80),
 )
 def test_any_bytes_are_read_or_named(name: str, data: bytes) -> None:
-    changes = local_changes({name: data})
+    changes = local_modifications({name: data})
     assert changes.cil.count("\n") == len(changes.statements)

@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from selab.advice.advise import Advice
-from selab.advice.denied_access import Need
+from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
@@ -39,7 +39,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         denial("shadow_t", 10, path=HOSTILE),
         denial(LONG, 1, comm=HOSTILE, source=HOSTILE),
     ]
-    need = Need(2, "web_t", "shadow_t", "tcp_socket", frozenset({"read"}))
+    need = DeniedAccess(2, "web_t", "shadow_t", "tcp_socket", frozenset({"read"}))
     remedies = (
         Remedy(Kind.RULE, f"allow {LONG};", HOSTILE, Risk(Level.HIGH, HOSTILE), 3),
         Remedy(Kind.LEAVE, "dontaudit web_t shadow_t;"),

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from selab.advice.advise import Advice
-from selab.advice.denied_access import Need
+from selab.advice.denied_access import DeniedAccess
 from selab.cli.root import cli
 from selab.policy.query.decide import Cause
 from selab.report.html import MARKER, PageRun, page
@@ -82,7 +82,7 @@ def test_the_line_that_names_what_was_denied_is_marked() -> None:
 
 
 def test_a_denial_that_the_policy_allows_by_now_says_so() -> None:
-    need = Need(1, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"}))
+    need = DeniedAccess(1, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"}))
     made = page([PageRun(document(denials=[DENIAL]), advice=(Advice(need, "", Cause.NONE, ()),))])
     assert "<td>allowed by the policy as it is on disk now</td>" in made
 

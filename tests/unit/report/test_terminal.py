@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from selab.advice.advise import Advice
-from selab.advice.denied_access import Need
+from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
@@ -24,7 +24,7 @@ def shown(advice: list[Advice] | None = None, **more: Any) -> str:
 
 def advice(number: int, remedy: Remedy) -> Advice:
     return Advice(
-        Need(number, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"})),
+        DeniedAccess(number, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"})),
         "a missing rule",
         Cause.RULE,
         (remedy,),

@@ -26,26 +26,26 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return find_project(tmp_path)
 
 
-def scripts(lab: Project, *, borrowed: bool, keep: bool = False) -> list[str]:
+def scripts(lab: Project, *, managed: bool, keep: bool = False) -> list[str]:
     guest = ObedientGuest()
     machine = StandingMachine(guest)
-    machine.borrowed = borrowed
+    machine.managed = managed
     experiment.run(lab, machine, Request("web", keep=keep), Progress())
     return [" ".join(words) for words in guest.asked]
 
 
 @pytest.mark.parametrize(
-    ("borrowed", "keep", "left"), [(True, False, True), (True, True, False), (False, False, False)]
+    ("managed", "keep", "left"), [(False, False, True), (False, True, False), (True, False, False)]
 )
 def test_the_base_policy_is_loaded_again_at_the_end_on_somebodys_machine(
-    lab: Project, borrowed: bool, keep: bool, left: bool
+    lab: Project, managed: bool, keep: bool, left: bool
 ) -> None:
-    assert ("load_policy" in scripts(lab, borrowed=borrowed, keep=keep)[-1]) is left
+    assert ("load_policy" in scripts(lab, managed=managed, keep=keep)[-1]) is left
 
 
-@pytest.mark.parametrize("borrowed", [True, False])
-def test_a_guard_need_not_be_there_on_somebodys_machine(lab: Project, borrowed: bool) -> None:
-    assert any("60 optional" in said for said in scripts(lab, borrowed=borrowed)) is borrowed
+@pytest.mark.parametrize("managed", [True, False])
+def test_a_guard_need_not_be_there_on_somebodys_machine(lab: Project, managed: bool) -> None:
+    assert any("60 optional" in said for said in scripts(lab, managed=managed)) is not managed
 
 
 def switched(tmp_path: Path, installed: bool, *words: str) -> tuple[int, str]:

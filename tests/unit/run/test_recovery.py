@@ -9,7 +9,7 @@ import pytest
 from selab.errors import InputError, SelabError, Unreachable
 from selab.policy.guest.load import Mode
 from selab.progress import Progress
-from selab.run.recovery import LockedOut, see_login, undone
+from selab.run.recovery import LockedOut, recover_on_failure, verify_login
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Machine:
 def test_what_had_to_be_undone_is_told_with_what_went_wrong_first() -> None:
     with (
         pytest.raises(LockedOut) as caught,
-        undone(Machine("Given back."), "web", Mode.ENFORCING, Progress()),
+        recover_on_failure(Machine("Given back."), "web", Mode.ENFORCING, Progress()),
     ):
         try:
             raise Unreachable("The connection broke.", "during `true`")
@@ -41,7 +41,10 @@ def test_what_had_to_be_undone_is_told_with_what_went_wrong_first() -> None:
 
 def test_a_guest_in_order_leaves_the_error_as_it_is() -> None:
     machine = Machine()
-    with pytest.raises(Unreachable, match="broke"), undone(machine, "web", Mode.DOMAIN, Progress()):
+    with (
+        pytest.raises(Unreachable, match="broke"),
+        recover_on_failure(machine, "web", Mode.DOMAIN, Progress()),
+    ):
         raise Unreachable("The connection broke.")
     assert machine.asked == 1
 
@@ -51,12 +54,12 @@ def test_a_guest_in_order_leaves_the_error_as_it_is() -> None:
 )
 def test_what_no_candidate_did_is_nobodys_lock_out(error: SelabError, mode: Mode) -> None:
     machine = Machine("Given back.")
-    with pytest.raises(type(error)), undone(machine, "web", mode, Progress()):
+    with pytest.raises(type(error)), recover_on_failure(machine, "web", mode, Progress()):
         raise error
     assert machine.asked == 0
 
 
 def test_a_login_that_is_refused_names_the_statement() -> None:
     with pytest.raises(LockedOut) as caught:
-        see_login(Machine(refused=True), "web", "(typetransition sshd_t a b)", Progress())
+        verify_login(Machine(refused=True), "web", "(typetransition sshd_t a b)", Progress())
     assert "(typetransition sshd_t a b)" in caught.value.detail

@@ -10,18 +10,18 @@ import pytest
 from selab.errors import InputError
 from selab.project import Project
 from selab.scaffold.compose import from_compose
-from selab.scaffold.scenario_builder import Draft
+from selab.scaffold.scenario_builder import ScenarioBuilder
 
 HTML = {"target": "/data", "source": "html", "label": "shared"}
 
 
-def drafted(project: Project, text: str, service: str | None = None) -> Draft:
+def drafted(project: Project, text: str, service: str | None = None) -> ScenarioBuilder:
     file = project.root / "compose.yaml"
     file.write_text(text)
     return from_compose(project, file, service)
 
 
-def service(project: Project, text: str) -> Draft:
+def service(project: Project, text: str) -> ScenarioBuilder:
     return drafted(project, "services:\n  web:\n" + "".join(f"    {line}\n" for line in text.splitlines()))
 
 

@@ -14,7 +14,7 @@ from selab.errors import InputError, SelabError
 from selab.project import Project
 from selab.scaffold import container as containers
 from selab.scaffold.container import from_container
-from selab.scaffold.scenario_builder import Draft
+from selab.scaffold.scenario_builder import ScenarioBuilder
 from tests.unit.fakes import FakeGuest
 
 DOCKER: dict[str, Any] = {
@@ -74,7 +74,7 @@ PODMAN: dict[str, Any] = {
 }
 
 
-def described(project: Project, data: Any) -> Draft:
+def described(project: Project, data: Any) -> ScenarioBuilder:
     file = project.root / "web.json"
     file.write_text(data if isinstance(data, str) else json.dumps(data))
     return from_container(project, str(file), FakeGuest())

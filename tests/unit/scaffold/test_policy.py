@@ -13,15 +13,15 @@ from selab.errors import InputError, SelabError
 from selab.guest import Guest
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import interface_table
-from selab.policy.lint import lint, view_of
+from selab.policy.lint import lint, module_under_lint
 from selab.policy.lint.names import vocabulary
 from selab.policy.module import load_module
 from selab.progress import Progress
 from selab.project import Project, find_project
-from selab.scaffold import target as grounds
+from selab.scaffold import target as target
 from selab.scaffold.image_config import ImageConfig
 from selab.scaffold.policy import NewPolicy, new_policy, policy_text
-from selab.scaffold.target import Ground, ground
+from selab.scaffold.target import Target, target_of
 
 MORE_MACROS = (
     "define(`create_stream_socket_perms',`{ create }')\ndefine(`create_socket_perms',`{ create }')\n"
@@ -58,14 +58,14 @@ def rules(text: str) -> list[str]:
 
 @pytest.fixture
 def known(based: BasePolicy, monkeypatch: pytest.MonkeyPatch) -> BasePolicy:
-    monkeypatch.setattr(grounds, "find_base", lambda *_: based)
+    monkeypatch.setattr(target, "find_base", lambda *_: based)
     return based
 
 
 @pytest.fixture
 def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grounds, "find_base", lambda *_: None)
-    monkeypatch.setattr(grounds, "find_box", lambda *_: None)
+    monkeypatch.setattr(target, "find_base", lambda *_: None)
+    monkeypatch.setattr(target, "find_box", lambda *_: None)
 
 
 def test_it_has_a_domain_and_what_the_image_needs(imaged: Project, known: BasePolicy) -> None:
@@ -102,12 +102,12 @@ def test_the_lint_finds_nothing(
     macros.write_text(macros.read_text() + MORE_MACROS)
     (known.headers / "include" / "kernel" / "node.if").write_text(NODE)
     made(imaged, "web", "httpd")
-    view = view_of(load_module(imaged, "web"), known, vocabulary(known), interface_table(known), ())
+    view = module_under_lint(load_module(imaged, "web"), known, vocabulary(known), interface_table(known), ())
     assert list(lint(view)) == []
 
 
 def test_a_port_without_an_interface_is_a_comment(known: BasePolicy, project: Project) -> None:
-    text = policy_text("web", "x", ImageConfig((("tcp", 3456),)), ground(project, Progress()))
+    text = policy_text("web", "x", ImageConfig((("tcp", 3456),)), target_of(project, Progress()))
     assert "# on tcp 3456 (unreserved_port_t): the base policy has no interface for that type" in text
     assert rules(text)[-1] == "corenet_tcp_bind_generic_node(web_t)"
 
@@ -144,11 +144,11 @@ def test_without_a_base_policy_it_goes_by_the_box_and_says_so(box: str, call: st
 @pytest.mark.usefixtures("unknown")
 def test_the_profile_of_the_vm_counts_before_the_files(project: Project) -> None:
     (project.state / "vm.json").write_text('{"profile": "debian13"}')
-    assert "as on debian13, since that is the project's VM" in ground(project, Progress()).why
+    assert "as on debian13, since that is the project's VM" in target_of(project, Progress()).why
 
 
 def test_without_a_base_policy_a_port_is_a_comment() -> None:
-    text = policy_text("web", "x", ImageConfig((("tcp", 80),)), Ground(1, ""))
+    text = policy_text("web", "x", ImageConfig((("tcp", 80),)), Target(1, ""))
     assert "# on tcp 80: which interface is for that" in text
 
 
@@ -201,7 +201,7 @@ def test_policies_are_not_written_outside_of_the_project(
 
 def test_what_is_strange_in_an_image_stays_within_its_comment(known: BasePolicy, project: Project) -> None:
     config = ImageConfig((), ("/a b`'$1#x(é)",), user="x`'é")
-    text = policy_text("web", "x", config, ground(project, Progress()))
+    text = policy_text("web", "x", config, target_of(project, Progress()))
     assert text.isascii()
     assert rules(text) == ["policy_module(web, 1.0)", "container_domain_template(web)"]
     expanded = subprocess.run(["m4"], input=text, capture_output=True, text=True, check=True).stdout

@@ -19,7 +19,7 @@ from selab.scaffold.compose import _Service
 from selab.scaffold.container import _Container, _drafted
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario import NewScenario, Source, new_scenario
-from selab.scaffold.scenario_builder import Draft
+from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scenario import Scenario, load_scenario
 
 
@@ -138,7 +138,7 @@ ODD = st.one_of(st.text(max_size=20), st.sampled_from(WORDS))
 def test_what_is_written_reads_the_same(
     description: str, user: str, command: list[str], variable: str
 ) -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     draft.set("policy", "none")
     draft.set("image", "x:y")
     for key, value in (("description", description), ("user", user), ("command", command)):
@@ -155,7 +155,7 @@ def test_what_is_written_reads_the_same(
 
 
 def test_a_value_of_several_lines_stays_on_one() -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     for key, value in (("policy", "none"), ("image", "x:y"), ("command", ["sh", "-c", "a\nsteps: b"])):
         draft.set(key, value)
     assert 'command: [sh, -c, "a\\nsteps: b"]' in scenario_text("web", draft, asked=True).splitlines()
@@ -198,7 +198,7 @@ def test_whatever_a_container_is_the_file_loads(
     loads(_drafted(project, _Container.model_validate(told), None))
 
 
-def loads(draft: Draft) -> None:
+def loads(draft: ScenarioBuilder) -> None:
     draft.set("policy", "none")
     draft.data.setdefault("image", "x")
     text = scenario_text("web", draft, asked=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selab.project import Project
-from selab.scaffold.scenario_builder import MOST, MOST_LEFT, Draft, label_of
+from selab.scaffold.scenario_builder import MOST, MOST_LEFT, ScenarioBuilder, label_of
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from selab.scaffold.scenario_builder import MOST, MOST_LEFT, Draft, label_of
     ],
 )
 def test_an_image_of_a_registry_has_a_tag(reference: str, image: str) -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     draft.image(reference)
     assert draft.data["image"] == image
 
@@ -30,7 +30,7 @@ def test_an_image_of_a_registry_has_a_tag(reference: str, image: str) -> None:
 )
 def test_what_cannot_be_pulled_is_no_image(reference: str) -> None:
     with pytest.raises(ValueError):
-        Draft().image(reference)
+        ScenarioBuilder().image(reference)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_cannot_be_pulled_is_no_image(reference: str) -> None:
     ],
 )
 def test_what_is_named_like_a_secret_is_not_taken(name: str) -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     with pytest.raises(ValueError, match="secret"):
         draft.variable(name, "x")
     assert draft.data == {}
@@ -55,11 +55,11 @@ def test_what_is_named_like_a_secret_is_not_taken(name: str) -> None:
 @pytest.mark.parametrize("value", ["postgres://me:pw@db/x", "-----BEGIN PRIVATE KEY-----"])
 def test_a_value_that_looks_like_a_secret_is_not_taken(value: str) -> None:
     with pytest.raises(ValueError, match="secret"):
-        Draft().variable("URL", value)
+        ScenarioBuilder().variable("URL", value)
 
 
 def test_other_variables_are() -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     draft.variable("URL", "http://db:80/x")
     draft.variable("B", "")
     assert draft.data["environment"] == {"URL": "http://db:80/x", "B": ""}
@@ -70,14 +70,14 @@ def test_other_variables_are() -> None:
     [(80, 8080, 8080), (80, None, 8080), (9000, None, 9000), (22, 22, 8022), (80, 80, 80), (80, 99999, None)],
 )
 def test_a_port_gets_one_in_the_guest(container: int, wanted: int | None, guest: int | None) -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     with draft.trying("port"):
         draft.port(container, wanted)
     assert [port["guest"] for port in draft.data.get("ports", ())] == ([guest] if guest else [])
 
 
 def test_two_ports_do_not_get_the_same_one() -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     draft.port(80, 8080)
     draft.port(81, 8080)
     assert [port["guest"] for port in draft.data["ports"]] == [8080, 8081]
@@ -86,7 +86,7 @@ def test_two_ports_do_not_get_the_same_one() -> None:
 
 def test_a_directory_of_the_project_becomes_a_volume(project: Project) -> None:
     (project.root / "data").mkdir()
-    draft = Draft()
+    draft = ScenarioBuilder()
     draft.volume(
         project, "/data", project.root / "scenarios" / ".." / "data", read_only=True, label="private"
     )
@@ -99,14 +99,14 @@ def test_a_directory_of_the_project_becomes_a_volume(project: Project) -> None:
 @pytest.mark.parametrize("source", ["/etc", "/nowhere", "../..", "link", "missing"])
 def test_another_directory_of_the_host_becomes_an_empty_one(source: str, project: Project) -> None:
     (project.root / "link").symlink_to("/etc")
-    draft = Draft()
+    draft = ScenarioBuilder()
     draft.volume(project, "/data", project.root / source)
     assert (draft.data["volumes"], len(draft.left)) == ([{"target": "/data"}], 1)
 
 
 @pytest.mark.parametrize("source", ["selab.yaml", "x.sock"])
 def test_a_file_of_the_host_becomes_no_volume(source: str, project: Project) -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     with pytest.raises(ValueError, match="file"):
         draft.volume(project, "/data", project.root / source)
     assert draft.data == {}
@@ -117,21 +117,21 @@ def test_a_path_that_is_none_is_no_directory_of_the_project(
     source: str, project: Project, tmp_path: Path
 ) -> None:
     (project.root / "loop").symlink_to("loop")
-    draft = Draft()
+    draft = ScenarioBuilder()
     with draft.trying("volume"):
         draft.volume(project, "/data", project.root / source)
     assert "source" not in str(draft.data)
 
 
 def test_what_is_refused_is_named_with_the_reason() -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     with draft.trying("user"):
         draft.set("user", "--privileged")
     assert (draft.data, draft.left) == ({}, ["user: must be one line that does not begin with '-'"])
 
 
 def test_nobody_carries_over_thousands() -> None:
-    draft = Draft()
+    draft = ScenarioBuilder()
     for number in range(1000):
         with draft.trying(f"cap {number}"):
             draft.add("cap_add", "X")
@@ -146,7 +146,7 @@ def test_nobody_carries_over_thousands() -> None:
 
 def test_a_value_of_endless_length_is_refused() -> None:
     with pytest.raises(ValueError, match="too long"):
-        Draft().variable("A", "x" * 100_000)
+        ScenarioBuilder().variable("A", "x" * 100_000)
 
 
 @pytest.mark.parametrize(("options", "label"), [("ro,Z", "private"), ("z", "shared"), ("rw", ""), ("", "")])

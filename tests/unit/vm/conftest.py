@@ -87,15 +87,15 @@ class FakeGuest:
 
 
 @dataclass
-class Lab:
+class FakeVm:
     """A project in a temporary directory with the fakes around it."""
 
     here: Path
     project: Project
 
     @property
-    def machine(self) -> virtual_machine.Machine:
-        return virtual_machine.Machine(self.project)
+    def machine(self) -> virtual_machine.VirtualMachine:
+        return virtual_machine.VirtualMachine(self.project)
 
     def set_state(self, state: str) -> None:
         (self.here / "state").write_text(state)
@@ -123,7 +123,7 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeVm:
     here, root = tmp_path / "fakes", tmp_path / "project"
     for directory in (here / "bin", here / "fails", here / "virsh", root):
         directory.mkdir(parents=True)
@@ -138,4 +138,4 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setattr(kvm, "probe", lambda kernel=None: kvm.Kvm(False, "the test says so"))
     monkeypatch.setattr(virtual_machine.SshGuest, "connect", lambda address, **_: FakeGuest(address))
     config = ProjectConfig(vm=VmConfig(source=BoxSource(file=str(here / "own.box"))))
-    return Lab(here, Project(root, config, root))
+    return FakeVm(here, Project(root, config, root))

@@ -152,15 +152,15 @@ def test_a_build_that_fails_leaves_nothing(
 def test_an_interrupted_build_begins_no_other_image(
     tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun: list[str] = []
+    started: list[str] = []
 
     def image_tar(image: ImageSource, out: Path, progress: Progress, stop: Event) -> None:
-        begun.append(image.name)
+        started.append(image.name)
         assert stop.wait(10)
         raise SelabError("ended")
 
     def unpack(recipe: Recipe, root: Path) -> None:
-        while not begun:
+        while not started:
             time.sleep(0.01)
         raise KeyboardInterrupt
 
@@ -169,21 +169,21 @@ def test_an_interrupted_build_begins_no_other_image(
     monkeypatch.setattr(build, "_unpack", unpack)
     with pytest.raises(KeyboardInterrupt):
         build._build(recipe.plan("debian13", images), tmp_path, Progress())
-    assert begun == ["httpd"]
+    assert started == ["httpd"]
 
 
 def test_an_image_that_fails_ends_the_images(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[str] = []
+    started: list[str] = []
 
     def fail(image: ImageSource, out: Path, progress: Progress, stop: Event) -> None:
-        begun.append(image.name)
+        started.append(image.name)
         raise SelabError("no such package")
 
     shutil.copytree(images / "httpd", images / "redis")
     monkeypatch.setattr(rootfs, "build_image_tar", fail)
     with pytest.raises(SelabError):
         build._image_tars(recipe.plan("debian13", images).images, Event())
-    assert begun == ["httpd"]
+    assert started == ["httpd"]
 
 
 def test_what_a_killed_build_left_is_not_a_box_and_is_removed(
@@ -229,7 +229,7 @@ class FakeHost:
 
 
 def test_the_labels_are_what_setfiles_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "Host", FakeHost)
+    monkeypatch.setattr(build, "LocalHost", FakeHost)
     with pytest.raises(SelabError, match="sshd"):
         build._labels(tmp_path)
     said = (
@@ -243,7 +243,7 @@ def test_the_labels_are_what_setfiles_says(tmp_path: Path, monkeypatch: pytest.M
 def test_labels_that_could_not_be_written_are_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "Host", FakeHost)
+    monkeypatch.setattr(build, "LocalHost", FakeHost)
     labels = [('/a"b', "system_u:object_r:etc_t:s0")]
     build._write_disk(tmp_path, labels, tmp_path / "raw", 1)
     monkeypatch.setattr(FakeHost, "complaint", b'/a"b: File not found by ext2_lookup\n')

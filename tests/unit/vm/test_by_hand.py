@@ -8,11 +8,11 @@ from selab.__main__ import run as selab
 from selab.project import find_project
 from selab.vm.state import State
 
-from .conftest import Lab
+from .conftest import FakeVm
 
 
 @pytest.fixture(autouse=True)
-def slots(lab: Lab) -> None:
+def slots(lab: FakeVm) -> None:
     """Two VMs of a matrix, and a third that is gone."""
     (lab.project.root / "selab.yaml").touch()
     lab.set_state("shutoff")
@@ -22,34 +22,34 @@ def slots(lab: Lab) -> None:
         (root / "selab.yaml").touch()
         (root / "Vagrantfile").touch()
         if number < 3:
-            State(find_project(root)).tell({"name": "x", "provider": "libvirt"})
+            State(find_project(root)).keep_vagrant_parameters({"name": "x", "provider": "libvirt"})
 
 
-def vm(lab: Lab, *words: str) -> int:
+def vm(lab: FakeVm, *words: str) -> int:
     return selab(["-C", str(lab.project.root), "vm", *words])
 
 
-def test_one_is_reached_by_its_name(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+def test_one_is_reached_by_its_name(lab: FakeVm, capfd: pytest.CaptureFixture[str]) -> None:
     assert vm(lab, "--slot", "auto-2", "status") == 0
     assert capfd.readouterr().out == "shutoff\n"
 
 
-def test_a_name_that_is_none_is_told(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_none_is_told(lab: FakeVm, capfd: pytest.CaptureFixture[str]) -> None:
     assert vm(lab, "--slot", "auto-4", "status") == 2
     assert "There is no VM 'auto-4'" in capfd.readouterr().err
 
 
-def test_they_are_listed(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+def test_they_are_listed(lab: FakeVm, capfd: pytest.CaptureFixture[str]) -> None:
     assert vm(lab, "list") == 0
     assert capfd.readouterr().out == "auto-1 shutoff\nauto-2 shutoff\nauto-3 shutoff\n"
 
 
-def test_all_that_are_there_are_stopped_at_once(lab: Lab) -> None:
+def test_all_that_are_there_are_stopped_at_once(lab: FakeVm) -> None:
     assert vm(lab, "halt", "--matrix") == 0
     assert lab.calls() == ["halt", "halt"]
 
 
-def test_all_that_are_there_are_removed_at_once(lab: Lab) -> None:
+def test_all_that_are_there_are_removed_at_once(lab: FakeVm) -> None:
     assert vm(lab, "destroy", "--matrix", "--yes") == 0
     assert lab.calls().count("destroy") == 2
     assert vm(lab, "destroy", "--matrix", "--yes") == 0

@@ -20,7 +20,7 @@ from selab.project import Project, ProjectConfig, VmConfig
 from selab.vm import boxes, provision
 from selab.vm.boxes import profiles
 
-from .conftest import Lab
+from .conftest import FakeVm
 
 IMAGES = "https://cloud.centos.org/centos/{0}-stream/x86_64/images/CentOS-Stream-Vagrant-{0}-{1}.x86_64.vagrant-{2}.box"
 SUM = "5" * 64
@@ -61,7 +61,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return pages
 
 
-def box_of(lab: Lab, profile: str, provider: str) -> boxes.Choice:
+def box_of(lab: FakeVm, profile: str, provider: str) -> boxes.Choice:
     config = ProjectConfig.model_validate({"vm": {"box": profile}})
     return boxes.choose(replace(lab.project, config=config), provider, Progress())
 
@@ -70,7 +70,7 @@ def box_of(lab: Lab, profile: str, provider: str) -> boxes.Choice:
     ("profile", "provider"), [("centos9", "libvirt"), ("centos9", "virtualbox"), ("centos10", "libvirt")]
 )
 def test_a_box_comes_by_url_with_the_sum_beside_it(
-    lab: Lab, site: dict[str, str], profile: str, provider: str
+    lab: FakeVm, site: dict[str, str], profile: str, provider: str
 ) -> None:
     url = IMAGES.format(profile.removeprefix("centos"), "latest", provider)
     site[f"{url}.SHA256SUM"] = f"# {url}: 1 bytes\nSHA256 ({url}) = {SUM}\n"
@@ -78,7 +78,7 @@ def test_a_box_comes_by_url_with_the_sum_beside_it(
     assert (found.url, found.sha256, found.profile) == (url, SUM, profile)
 
 
-def test_virtualbox_gets_the_newest_of_the_dated_boxes(lab: Lab, site: dict[str, str]) -> None:
+def test_virtualbox_gets_the_newest_of_the_dated_boxes(lab: FakeVm, site: dict[str, str]) -> None:
     dated = [
         IMAGES.format(10, date, "virtualbox")
         for date in ("20250113.0", "20250630.9", "20250630.10", "20240101.0")
@@ -93,7 +93,7 @@ def test_virtualbox_gets_the_newest_of_the_dated_boxes(lab: Lab, site: dict[str,
     assert (found.url, found.sha256) == (dated[2], SUM)
 
 
-def test_a_site_that_no_longer_lists_the_box_is_told(lab: Lab, site: dict[str, str]) -> None:
+def test_a_site_that_no_longer_lists_the_box_is_told(lab: FakeVm, site: dict[str, str]) -> None:
     site["https://cloud.centos.org/centos/10-stream/x86_64/images/"] = (
         "<a href='CentOS-Stream-Vagrant-10-20250113.0.x86_64.vagrant-libvirt.box'>"
     )
@@ -102,7 +102,7 @@ def test_a_site_that_no_longer_lists_the_box_is_told(lab: Lab, site: dict[str, s
 
 
 @pytest.mark.parametrize("page", ["", "no sum"])
-def test_a_box_without_a_sum_is_refused(lab: Lab, site: dict[str, str], page: str) -> None:
+def test_a_box_without_a_sum_is_refused(lab: FakeVm, site: dict[str, str], page: str) -> None:
     if page:
         site[IMAGES.format(9, "latest", "libvirt") + ".SHA256SUM"] = page
     with pytest.raises(SelabError, match="checksum") as caught:
@@ -111,13 +111,13 @@ def test_a_box_without_a_sum_is_refused(lab: Lab, site: dict[str, str], page: st
 
 
 def test_a_box_that_is_in_the_store_needs_no_network(
-    lab: Lab, site: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    lab: FakeVm, site: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(boxes, "in_store", lambda name, provider: True)
     assert [box_of(lab, "centos10", provider).sha256 for provider in ("libvirt", "virtualbox")] == ["", ""]
 
 
-def test_a_provider_without_a_box_is_wrong_input(lab: Lab) -> None:
+def test_a_provider_without_a_box_is_wrong_input(lab: FakeVm) -> None:
     with pytest.raises(InputError, match="no debian13 box for virtualbox"):
         boxes._downloaded(profiles()["debian13"], "virtualbox", "")
 
@@ -130,7 +130,7 @@ def test_an_emulated_cpu_has_the_level_that_the_distribution_is_built_for(profil
 # --- what Vagrant is told ---------------------------------------------------------------------------------------------------------
 
 
-def told(lab: Lab, site: dict[str, str], profile: str) -> dict[str, Any]:
+def told(lab: FakeVm, site: dict[str, str], profile: str) -> dict[str, Any]:
     url = IMAGES.format(profile.removeprefix("centos"), "latest", "libvirt")
     site[f"{url}.SHA256SUM"] = SUM
     lab.set_state("not_created")
@@ -142,7 +142,7 @@ def told(lab: Lab, site: dict[str, str], profile: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("profile", sorted(LEVELS))
-def test_vagrant_is_told_of_the_box_and_the_cpu(lab: Lab, site: dict[str, str], profile: str) -> None:
+def test_vagrant_is_told_of_the_box_and_the_cpu(lab: FakeVm, site: dict[str, str], profile: str) -> None:
     said = told(lab, site, profile)
     assert (said["box"], said["profile"], said["memory"], said["accel"]) == (
         f"selab-{profile}",
@@ -174,7 +174,7 @@ def vagrantfile(tmp_path: Path, provider: str, parameters: dict[str, Any]) -> li
 
 @pytest.mark.parametrize("profile", sorted(LEVELS))
 def test_the_vagrantfile_makes_an_emulated_vm_without_an_agent(
-    tmp_path: Path, lab: Lab, site: dict[str, str], profile: str
+    tmp_path: Path, lab: FakeVm, site: dict[str, str], profile: str
 ) -> None:
     said = vagrantfile(tmp_path, "libvirt", told(lab, site, profile))
     features = {options["name"] for word, *rest in said if word == "provider.cpu_feature" for options in rest}

@@ -11,14 +11,14 @@ import pytest
 from pydantic import ValidationError
 
 from selab.errors import InputError, SelabError, Unreachable
+from selab.machine import Machine
 from selab.progress import Progress
 from selab.project import HostConfig, Project, ProjectConfig, VmConfig
-from selab.run.recovery import Rescuer
 from selab.vm import existing, keys, provision
-from selab.vm.existing import BorrowedMachine, known_key
+from selab.vm.existing import ExistingHost, known_key
 from selab.vm.select import machine_of
 from selab.vm.ssh import HOST_ALIAS, interactive, pinned_key
-from selab.vm.virtual_machine import Machine
+from selab.vm.virtual_machine import VirtualMachine
 from tests.unit.fakes import FakeGuest
 
 NEEDED = [step.name for step in provision.host_steps("dnf", provision.NEEDED)]
@@ -73,16 +73,16 @@ def lab(project: Project, key: Path, tmp_path: Path) -> Project:
     return dataclasses.replace(project, config=ProjectConfig(vm=VmConfig(box="host", host=config)))
 
 
-Connect = Callable[[Guest], BorrowedMachine]
+Connect = Callable[[Guest], ExistingHost]
 
 
 @pytest.fixture
 def connected(lab: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Connect:
     (tmp_path / "known_hosts").write_text(f"[lab.example.org]:2200 {host_key()}\n")
 
-    def to(guest: Guest) -> BorrowedMachine:
+    def to(guest: Guest) -> ExistingHost:
         machine = machine_of(lab)
-        assert isinstance(machine, BorrowedMachine)
+        assert isinstance(machine, ExistingHost)
         monkeypatch.setattr(existing.SshGuest, "connect", lambda address, **_: guest)
         return machine
 
@@ -99,7 +99,7 @@ class Notes(Progress):
 
 
 def test_a_project_has_the_machine_that_it_names(lab: Project, project: Project) -> None:
-    assert isinstance(machine_of(lab), BorrowedMachine) and isinstance(machine_of(project), Machine)
+    assert isinstance(machine_of(lab), ExistingHost) and isinstance(machine_of(project), VirtualMachine)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_it_has_no_power_switch_and_no_console(connected: Connect, does: str) ->
 def test_a_runtime_that_it_lacks_is_named_with_its_packages(connected: Connect) -> None:
     guest = Guest()
     with pytest.raises(SelabError, match="Podman is not installed on lab.example.org") as caught:
-        connected(guest).equip(guest, "podman", Progress())
+        connected(guest).ensure_runtime(guest, "podman", Progress())
     assert (caught.value.hint, guest.done) == ("Install there: podman.", [])
 
 
@@ -259,7 +259,7 @@ def test_a_hashed_name_is_found(tmp_path: Path) -> None:
 def test_a_key_that_is_not_there_is_wrong_input(lab: Project) -> None:
     assert lab.config.vm.host is not None
     with pytest.raises(InputError, match="private key"):
-        _ = BorrowedMachine(lab, lab.config.vm.host.model_copy(update={"key": "/nowhere"})).address
+        _ = ExistingHost(lab, lab.config.vm.host.model_copy(update={"key": "/nowhere"})).address
 
 
 def test_without_a_named_key_the_agents_are_tried(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +267,7 @@ def test_without_a_named_key_the_agents_are_tried(lab: Project, monkeypatch: pyt
     monkeypatch.setattr(
         existing.paramiko, "Agent", lambda: type("Agent", (), {"get_keys": lambda self: ("a key",)})()
     )
-    address = BorrowedMachine(lab, lab.config.vm.host.model_copy(update={"key": ""})).address
+    address = ExistingHost(lab, lab.config.vm.host.model_copy(update={"key": ""})).address
     assert address.key is None and "-i" not in interactive(address)
 
 
@@ -280,7 +280,7 @@ def rescued(
     said = iter(troubles)
     monkeypatch.setattr(existing.rescue, "trouble", lambda login: next(said))
     guest = Guest()
-    machine: Rescuer = connected(guest)
+    machine: Machine = connected(guest)
     return machine.rescue(Progress()), guest
 
 

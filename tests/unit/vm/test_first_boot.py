@@ -10,7 +10,7 @@ from selab.errors import SelabError
 from selab.progress import Progress
 from selab.vm import first_boot
 
-from .conftest import Lab
+from .conftest import FakeVm
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def known(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def known(lab: FakeVm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A box in Vagrant's store and in libvirt's pool."""
     monkeypatch.setenv("VAGRANT_HOME", str(tmp_path / "home"))
     place = tmp_path / "home" / "boxes" / "known" / "0" / "libvirt"
@@ -41,21 +41,21 @@ def test_vms_of_a_box_that_is_known_are_made_at_once(known: str) -> None:
     at_once(known, known)
 
 
-def test_the_first_vm_of_a_box_is_made_alone(lab: Lab) -> None:
+def test_the_first_vm_of_a_box_is_made_alone(lab: FakeVm) -> None:
     with pytest.raises(SelabError, match="still making the first VM"):
         at_once("new", "new")
 
 
-def test_the_first_vms_of_two_boxes_are_made_at_once(lab: Lab) -> None:
+def test_the_first_vms_of_two_boxes_are_made_at_once(lab: FakeVm) -> None:
     at_once("new", "other")
 
 
-def test_a_box_that_only_vagrant_knows_is_not_known(lab: Lab, known: str) -> None:
+def test_a_box_that_only_vagrant_knows_is_not_known(lab: FakeVm, known: str) -> None:
     lab.virsh("vol-list", "")
     with pytest.raises(SelabError, match="still making the first VM"):
         at_once(known, known)
 
 
-def test_of_a_box_that_is_not_named_vms_are_made_one_after_the_other(lab: Lab) -> None:
+def test_of_a_box_that_is_not_named_vms_are_made_one_after_the_other(lab: FakeVm) -> None:
     with pytest.raises(SelabError, match="still making the first VM"):
         at_once("", "")

@@ -10,7 +10,7 @@ import pytest
 from selab.progress import Progress
 from selab.vm import keys
 
-from .conftest import Lab
+from .conftest import FakeVm
 
 
 def test_a_new_key_is_one_that_can_log_in(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_key_that_vagrant_ships_is_everybodys(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_vm_that_was_left_with_everybodys_key_gets_its_own(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: FakeVm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.up_before()
     monkeypatch.setattr(keys, "is_well_known", lambda key: "PRIVATE" not in key.read_text())
@@ -40,7 +40,7 @@ def test_a_vm_that_was_left_with_everybodys_key_gets_its_own(
     assert lab.machine.files.key.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_consoles_password_is_set_once_and_kept_from_others(lab: Lab) -> None:
+def test_the_consoles_password_is_set_once_and_kept_from_others(lab: FakeVm) -> None:
     lab.up_before()
     files = lab.machine.files
     password = files.password()

@@ -16,21 +16,21 @@ from selab.progress import Progress
 from selab.vm import boxes, vagrant, virtual_machine
 from selab.vm.ssh_port import free_port
 
-from .conftest import FakeGuest, Lab
+from .conftest import FakeGuest, FakeVm
 
 
 def silent(*_: Any, **__: Any) -> None:
     raise Unreachable("nobody there")
 
 
-def test_a_warm_vm_needs_no_vagrant_and_no_virsh(lab: Lab) -> None:
+def test_a_warm_vm_needs_no_vagrant_and_no_virsh(lab: FakeVm) -> None:
     lab.up_before()
     lab.machine.ensure(Progress())
     assert lab.calls() == []
     assert lab.calls("virsh") == []
 
 
-def test_no_vm_is_created_from_the_box_that_was_chosen(lab: Lab) -> None:
+def test_no_vm_is_created_from_the_box_that_was_chosen(lab: FakeVm) -> None:
     lab.set_state("not_created")
     lab.machine.ensure(Progress())
     assert lab.calls() == ["status", "up", "ssh-config"]
@@ -47,7 +47,7 @@ def test_no_vm_is_created_from_the_box_that_was_chosen(lab: Lab) -> None:
     [("paused", "resume"), ("saved", "resume"), ("shutoff", "up"), ("poweroff", "up"), ("aborted", "up")],
 )
 def test_a_vm_that_is_down_is_taken_up_again(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, word: str
+    lab: FakeVm, monkeypatch: pytest.MonkeyPatch, state: str, word: str
 ) -> None:
     lab.up_before()
     lab.set_state(state)
@@ -57,7 +57,7 @@ def test_a_vm_that_is_down_is_taken_up_again(
     assert lab.calls() == ["status", word, "ssh-config"]
 
 
-def test_root_logs_in_once_the_guest_is_prepared(lab: Lab) -> None:
+def test_root_logs_in_once_the_guest_is_prepared(lab: FakeVm) -> None:
     lab.up_before()
     known = lab.machine.files.remembered()
     assert known is not None and known.user == "root"
@@ -65,7 +65,7 @@ def test_root_logs_in_once_the_guest_is_prepared(lab: Lab) -> None:
 
 @pytest.mark.parametrize("state", ["running", "inaccessible"])
 def test_a_vm_that_runs_is_waited_for_and_then_explained(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str
+    lab: FakeVm, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     lab.up_before()
     lab.set_state(state)
@@ -80,7 +80,7 @@ def test_a_vm_that_runs_is_waited_for_and_then_explained(
 
 @pytest.mark.parametrize(("state", "says"), [("preparing", "busy"), ("gone_strange", "will not touch")])
 def test_other_states_are_explained_and_nothing_is_done(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, says: str
+    lab: FakeVm, monkeypatch: pytest.MonkeyPatch, state: str, says: str
 ) -> None:
     lab.up_before()
     lab.set_state(state)
@@ -91,7 +91,7 @@ def test_other_states_are_explained_and_nothing_is_done(
     assert len(str(caught.value).splitlines()) <= 3
 
 
-def test_a_locked_vm_is_explained(lab: Lab) -> None:
+def test_a_locked_vm_is_explained(lab: FakeVm) -> None:
     lab.set_state("shutoff")
     lab.fail(
         "up",
@@ -102,7 +102,7 @@ def test_a_locked_vm_is_explained(lab: Lab) -> None:
     assert "destroy" not in lab.calls()
 
 
-def test_a_first_creation_that_fails_removes_what_it_made(lab: Lab) -> None:
+def test_a_first_creation_that_fails_removes_what_it_made(lab: FakeVm) -> None:
     lab.set_state("not_created")
     lab.fail("up", "==> default: Booting\nThe machine exploded.")
     with pytest.raises(SelabError, match=r"exit code 1: The machine exploded\."):
@@ -110,14 +110,14 @@ def test_a_first_creation_that_fails_removes_what_it_made(lab: Lab) -> None:
     assert lab.calls() == ["status", "up", "destroy"]
 
 
-def test_the_disk_of_a_vm_that_was_removed_by_hand_is_in_nobodys_way(lab: Lab) -> None:
+def test_the_disk_of_a_vm_that_was_removed_by_hand_is_in_nobodys_way(lab: FakeVm) -> None:
     lab.set_state("not_created")
     lab.virsh("vol-info", "Name: x")
     lab.machine.ensure(Progress())
     assert lab.calls() == ["status", "destroy", "up", "ssh-config"]
 
 
-def test_a_start_that_fails_removes_nothing(lab: Lab) -> None:
+def test_a_start_that_fails_removes_nothing(lab: FakeVm) -> None:
     lab.set_state("shutoff")
     lab.fail("up", "no")
     with pytest.raises(SelabError):
@@ -125,7 +125,7 @@ def test_a_start_that_fails_removes_nothing(lab: Lab) -> None:
     assert lab.calls() == ["status", "up"]
 
 
-def test_the_users_own_vagrantfile_stays(lab: Lab) -> None:
+def test_the_users_own_vagrantfile_stays(lab: FakeVm) -> None:
     lab.set_state("not_created")
     own = lab.project.vagrant_dir / "Vagrantfile"
     own.write_text("# mine")
@@ -134,7 +134,7 @@ def test_the_users_own_vagrantfile_stays(lab: Lab) -> None:
     assert not lab.machine.files.parameters.exists()
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced(lab: Lab) -> None:
+def test_a_port_that_was_taken_meanwhile_is_replaced(lab: FakeVm) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -143,13 +143,13 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(lab: Lab) -> None:
         lab.set_state("shutoff")
         lab.virsh("dumpxml", f"<qemu:arg value='user,id=ssh,hostfwd=tcp:127.0.0.1:{port}-:22'/>")
         lab.virsh("define", "")
-        lab.machine.files.tell({"port": port, "provider": "libvirt"})
+        lab.machine.files.keep_vagrant_parameters({"port": port, "provider": "libvirt"})
         lab.machine.ensure(Progress())
-        assert lab.machine.files.told()["port"] != port
+        assert lab.machine.files.vagrant_parameters()["port"] != port
     assert "define" in lab.calls("virsh")
 
 
-def test_a_vm_that_vagrant_forgot_is_taken_back(lab: Lab) -> None:
+def test_a_vm_that_vagrant_forgot_is_taken_back(lab: FakeVm) -> None:
     lab.up_before()
     lab.machine.files.known_hosts.unlink()
     lab.set_state("not_created")
@@ -158,35 +158,37 @@ def test_a_vm_that_vagrant_forgot_is_taken_back(lab: Lab) -> None:
     assert (lab.project.vagrant_dir / ".vagrant/machines/default/libvirt/id").read_text() == "1234-5678"
 
 
-def test_what_vagrant_was_told_is_told_again_with_the_vms_own_port(lab: Lab) -> None:
+def test_what_vagrant_was_told_is_told_again_with_the_vms_own_port(lab: FakeVm) -> None:
     lab.up_before()
     shutil.rmtree(lab.project.state)
     lab.virsh("dumpxml", "<qemu:arg value='user,id=ssh,hostfwd=tcp:127.0.0.1:2299-:22'/>")
     lab.machine.ensure(Progress())
-    assert lab.machine.files.told()["port"] == 2299
+    assert lab.machine.files.vagrant_parameters()["port"] == 2299
 
 
-def test_what_vagrant_was_told_is_not_left_cut_off(lab: Lab) -> None:
+def test_what_vagrant_was_told_is_not_left_cut_off(lab: FakeVm) -> None:
     """Where its copy is cut off, too: Vagrant would read it, and fail."""
     lab.up_before()
     files = lab.machine.files
     for name in ("vm.json", "vm.kept.json"):
         (lab.project.state / name).write_text('{"name": "sel')
-    assert files.told() == {} and not files.parameters.exists()
+    assert files.vagrant_parameters() == {} and not files.parameters.exists()
 
 
-def without_kernel(lab: Lab) -> Path:
+def without_kernel(lab: FakeVm) -> Path:
     """A VM that is off, made to boot a kernel which is not there any more."""
     kernel = lab.here / "boxes" / "vmlinuz"
     lab.up_before()
-    lab.machine.files.tell({**lab.machine.files.told(), "kernel": str(kernel)})
+    lab.machine.files.keep_vagrant_parameters(
+        {**lab.machine.files.vagrant_parameters(), "kernel": str(kernel)}
+    )
     lab.machine.files.known_hosts.unlink()
     lab.set_state("shutoff")
     return kernel
 
 
 def test_a_box_that_was_removed_is_made_again_for_its_kernel(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: FakeVm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel, choose = without_kernel(lab), boxes.choose
 
@@ -200,14 +202,14 @@ def test_a_box_that_was_removed_is_made_again_for_its_kernel(
     assert lab.calls() == ["status", "up", "ssh-config"]
 
 
-def test_a_kernel_that_no_box_has_any_more_is_explained(lab: Lab) -> None:
+def test_a_kernel_that_no_box_has_any_more_is_explained(lab: FakeVm) -> None:
     without_kernel(lab)
     with pytest.raises(SelabError, match="kernel went with its box"):
         lab.machine.ensure(Progress())
     assert lab.calls() == ["status"]
 
 
-def test_a_guest_that_boots_is_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guest_that_boots_is_waited_for(lab: FakeVm, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a selab that was killed while Vagrant made the VM."""
     lab.set_state("running")
     lab.fail("ssh-config", "The provider is reporting that it is not yet ready for SSH.")
@@ -226,7 +228,7 @@ def test_a_guest_that_boots_is_waited_for(lab: Lab, monkeypatch: pytest.MonkeyPa
     assert lab.calls() == ["status", "ssh-config", "ssh-config"]
 
 
-def test_a_guest_that_never_boots_is_explained(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guest_that_never_boots_is_explained(lab: FakeVm, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.set_state("running")
     lab.fail("ssh-config", "The provider is reporting that it is not yet ready for SSH.")
     monkeypatch.setattr(vagrant, "BOOT_LIMIT", 0.0)
@@ -234,7 +236,7 @@ def test_a_guest_that_never_boots_is_explained(lab: Lab, monkeypatch: pytest.Mon
         lab.machine.ensure(Progress())
 
 
-def test_destroy_forgets_everything(lab: Lab) -> None:
+def test_destroy_forgets_everything(lab: FakeVm) -> None:
     lab.up_before()
     files = lab.machine.files
     lab.machine.destroy(Progress())
@@ -245,7 +247,7 @@ def test_destroy_forgets_everything(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"host": "h"}', '{"host": "h", "port": "x", "user": "u", "key": "/etc/passwd"}']
 )
-def test_a_broken_state_file_counts_as_none(lab: Lab, text: str) -> None:
+def test_a_broken_state_file_counts_as_none(lab: FakeVm, text: str) -> None:
     lab.up_before()
     (lab.project.state / "guest.json").write_text(text)
     assert lab.machine.files.address() is None

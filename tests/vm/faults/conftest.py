@@ -15,7 +15,7 @@ from selab.history import History
 from selab.project import Project
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
-from selab.vm.virtual_machine import Machine
+from selab.vm.virtual_machine import VirtualMachine
 from tests.vm.faults import FULL
 
 BY_HAND_LIMIT = 600.0
@@ -26,7 +26,7 @@ auditctl -b 8192 --backlog_wait_time 60000; auditctl -D -k flood; rm -f /var/lib
 
 
 @pytest.fixture
-def in_guest(machine: Machine) -> Callable[[str], None]:
+def in_guest(machine: VirtualMachine) -> Callable[[str], None]:
     """Run a shell script in the guest, whatever comes of it."""
 
     def work(script: str) -> None:

@@ -14,7 +14,7 @@ from selab.host.cache import cache_dir
 from selab.project import Project
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
-from selab.vm.virtual_machine import Machine
+from selab.vm.virtual_machine import VirtualMachine
 from tests.vm.faults import FULL
 
 pytestmark = [pytest.mark.usefixtures("after_all"), pytest.mark.slow]
@@ -45,7 +45,7 @@ def test_vagrants_directory_removed_while_the_vm_runs(project: Project) -> None:
     shutil.rmtree(project.root / ".vagrant")
 
 
-def test_vagrants_directory_removed_while_the_vm_is_off(project: Project, machine: Machine) -> None:
+def test_vagrants_directory_removed_while_the_vm_is_off(project: Project, machine: VirtualMachine) -> None:
     virsh("destroy", machine.files.domain)
     shutil.rmtree(
         project.root / ".vagrant", ignore_errors=True
@@ -69,7 +69,7 @@ def test_what_a_selab_of_another_machine_remembers(project: Project) -> None:
     )
 
 
-def test_the_vm_removed_by_hand_and_its_disk_left(machine: Machine) -> None:
+def test_the_vm_removed_by_hand_and_its_disk_left(machine: VirtualMachine) -> None:
     domain = machine.files.domain
     virsh("destroy", domain)
     virsh("undefine", domain)
@@ -87,7 +87,7 @@ def box_put_back() -> Iterator[None]:
 
 
 def test_the_box_removed_while_the_vm_is_off(
-    machine: Machine, run: Callable[..., Run], box_put_back: None
+    machine: VirtualMachine, run: Callable[..., Run], box_put_back: None
 ) -> None:
     virsh("destroy", machine.files.domain)
     boxes = cache_dir() / "boxes"
@@ -95,7 +95,7 @@ def test_the_box_removed_while_the_vm_is_off(
     assert run("apache", policy=FULL).verdict is Verdict.PASS
 
 
-def test_selab_killed_while_vagrant_makes_the_vm(machine: Machine, begin: Begin) -> None:
+def test_selab_killed_while_vagrant_makes_the_vm(machine: VirtualMachine, begin: Begin) -> None:
     gone = begin("vm", "destroy", "--yes")
     gone.communicate(timeout=LIMIT)
     assert gone.returncode == 0

@@ -11,7 +11,7 @@ import pytest
 from selab.errors import SelabError
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
-from selab.vm.virtual_machine import Machine
+from selab.vm.virtual_machine import VirtualMachine
 from tests.vm.faults import FULL
 
 pytestmark = pytest.mark.usefixtures("after_all")
@@ -103,7 +103,7 @@ def test_a_guest_that_was_changed_by_hand_is_used_again(name: str, run: Runner, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["destroy", "reset", "suspend"])
-def test_the_vm_is_taken_away_in_the_middle(command: str, machine: Machine, run: Runner) -> None:
+def test_the_vm_is_taken_away_in_the_middle(command: str, machine: VirtualMachine, run: Runner) -> None:
     domain = machine.files.domain
 
     def away() -> None:

@@ -17,7 +17,7 @@ from selab.project import Project
 from selab.run.experiment import Run
 from selab.run.recovery import LockedOut
 from selab.run.verdict import Verdict
-from selab.vm.virtual_machine import Machine
+from selab.vm.virtual_machine import VirtualMachine
 
 Runner = Callable[..., Run]
 
@@ -50,7 +50,7 @@ sys.exit(run(sys.argv[1:]))
 
 
 @pytest.fixture
-def bad(project: Project, machine: Machine, run: Runner) -> Iterator[Callable[[str], None]]:
+def bad(project: Project, machine: VirtualMachine, run: Runner) -> Iterator[Callable[[str], None]]:
     """Write a candidate of CANDIDATES; afterwards the next run must work."""
 
     def write(name: str) -> None:
@@ -69,7 +69,7 @@ def locked_out(run: Runner, name: str) -> LockedOut:
     return caught.value
 
 
-def is_back(machine: Machine) -> bool:
+def is_back(machine: VirtualMachine) -> bool:
     """Whether the guest is as it was before a candidate: permissive by itself, and nothing of selab's loaded."""
     with machine.connect() as guest:
         state, left = policy_state().of(guest), guest.run(["cat", "/run/selab/mode"]).text
@@ -78,7 +78,7 @@ def is_back(machine: Machine) -> bool:
 
 @pytest.mark.slow
 def test_sessions_in_a_domain_without_rights(
-    bad: Callable[[str], None], machine: Machine, run: Runner
+    bad: Callable[[str], None], machine: VirtualMachine, run: Runner
 ) -> None:
     bad("moved")
     error = locked_out(run, "moved")
@@ -87,7 +87,7 @@ def test_sessions_in_a_domain_without_rights(
 
 
 def test_a_connection_that_is_cut_is_mended_through_the_console(
-    bad: Callable[[str], None], machine: Machine, run: Runner
+    bad: Callable[[str], None], machine: VirtualMachine, run: Runner
 ) -> None:
     run("apache", policy="selab_apache_full")
     bad("cut")
@@ -97,7 +97,7 @@ def test_a_connection_that_is_cut_is_mended_through_the_console(
 
 @pytest.mark.slow
 def test_where_root_may_do_nothing_the_guard_does_it(
-    bad: Callable[[str], None], machine: Machine, run: Runner
+    bad: Callable[[str], None], machine: VirtualMachine, run: Runner
 ) -> None:
     bad("shellless")
     error = locked_out(run, "shellless")
@@ -107,7 +107,7 @@ def test_where_root_may_do_nothing_the_guard_does_it(
 
 @pytest.mark.slow
 def test_where_nothing_else_helps_the_vm_is_reset(
-    bad: Callable[[str], None], machine: Machine, run: Runner
+    bad: Callable[[str], None], machine: VirtualMachine, run: Runner
 ) -> None:
     bad("guardless")
     error = locked_out(run, "guardless")
@@ -116,7 +116,7 @@ def test_where_nothing_else_helps_the_vm_is_reset(
 
 
 def test_files_that_sshd_may_not_read(
-    bad: Callable[[str], None], project: Project, machine: Machine, run: Runner
+    bad: Callable[[str], None], project: Project, machine: VirtualMachine, run: Runner
 ) -> None:
     bad("mislabelled")
     (project.policies / "mislabelled.fc").write_text(
@@ -133,7 +133,7 @@ def test_files_that_sshd_may_not_read(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cut", "paralysed"])
 def test_the_guard_acts_when_the_host_dies(
-    bad: Callable[[str], None], project: Project, machine: Machine, name: str
+    bad: Callable[[str], None], project: Project, machine: VirtualMachine, name: str
 ) -> None:
     bad(name)
     words = [sys.executable, "-c", KILLED, "-C", str(project.root), "run", "job", "--policy", name]
@@ -152,6 +152,6 @@ def test_the_guard_acts_when_the_host_dies(
     assert is_back(machine)
 
 
-def test_rescue_by_hand_says_that_nothing_is_wrong(machine: Machine, run: Runner) -> None:
+def test_rescue_by_hand_says_that_nothing_is_wrong(machine: VirtualMachine, run: Runner) -> None:
     run("apache", policy="selab_apache_full")
     assert machine.rescue(Progress()) == ""

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from selab.api import Laboratory
+from selab.api import Selab
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
-from selab.vm.virtual_machine import Machine
+from selab.vm.virtual_machine import VirtualMachine
 from tests.vm.faults import FULL
 
 pytestmark = pytest.mark.usefixtures("after_all")
@@ -41,18 +41,18 @@ def test_a_second_selab_waits_and_says_for_whom(begin: Begin, run: Callable[...,
 
 
 @pytest.fixture
-def neighbour(project: Project, tmp_path: Path) -> Iterator[Laboratory]:
+def neighbour(project: Project, tmp_path: Path) -> Iterator[Selab]:
     """Another project with a VM of its own."""
     root = tmp_path / "neighbour"
     shutil.copytree(project.root, root, ignore=shutil.ignore_patterns(".selab", ".vagrant", ".git", ".venv"))
     other = find_project(root)
-    machine = Machine(other)
-    yield Laboratory(other, machine)
+    machine = VirtualMachine(other)
+    yield Selab(other, machine)
     machine.destroy(Progress())
 
 
 @pytest.mark.slow
-def test_two_projects_side_by_side(neighbour: Laboratory, run: Callable[..., Run]) -> None:
+def test_two_projects_side_by_side(neighbour: Selab, run: Callable[..., Run]) -> None:
     with ThreadPoolExecutor(1) as beside:
         theirs = beside.submit(neighbour.execute, "apache", policy=FULL)
         mine = [run("apache", policy=FULL).verdict for _ in range(3)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from selab.errors import CommandFailed
-from selab.guest import Ask
+from selab.guest import Query
 from selab.policy.guest.mode import restore_mode, switch_mode
 from tests.unit.fakes import FakeGuest
 
 
 @pytest.mark.parametrize("ask", [switch_mode(True, "digest"), restore_mode()])
-def test_a_mode_that_did_not_take_is_an_error(ask: Ask[None]) -> None:
+def test_a_mode_that_did_not_take_is_an_error(ask: Query[None]) -> None:
     guest = FakeGuest()
     guest.answer("/sys/fs/selinux/enforce", code=1)
     with pytest.raises(CommandFailed, match="mode could not be set"):

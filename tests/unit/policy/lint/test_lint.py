@@ -9,7 +9,7 @@ import pytest
 
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import interface_table, module_interfaces
-from selab.policy.lint import Finding, Severity, lint, view_of
+from selab.policy.lint import Finding, Severity, lint, module_under_lint
 from selab.policy.lint.names import vocabulary
 from selab.policy.lint.subject import text_of
 from selab.policy.module import PolicyModule
@@ -30,7 +30,7 @@ def linted(base: BasePolicy) -> Lint:
         texts = {ending: text.encode() for ending, text in (("te", te), ("fc", fc), ("if", own)) if text}
         module = PolicyModule("web", Path("/p"), texts, common)
         mine = module_interfaces(base, {"web.if": text_of(module, "if")} if own else {})
-        return lint(view_of(module, base, vocabulary(base), table, mine))
+        return lint(module_under_lint(module, base, vocabulary(base), table, mine))
 
     return run
 

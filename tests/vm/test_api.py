@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from selab.api import Laboratory, Result
+from selab.api import Result, Selab
 from selab.errors import InputError
 from selab.history import History
 from selab.project import Project
 
 
 @pytest.fixture(scope="module")
-def draft(selab: Laboratory) -> Result:
+def draft(selab: Selab) -> Result:
     return selab.run("apache", mode="permissive")
 
 
-def test_the_full_policy_is_enough(selab: Laboratory) -> None:
+def test_the_full_policy_is_enough(selab: Selab) -> None:
     selab.run("apache", mode="enforcing", policy="selab_apache_full").assert_pass()
 
 

@@ -1,4 +1,4 @@
-"""`selab explain` and `selab suggest`."""
+"""`selab suggest`."""
 
 from __future__ import annotations
 
@@ -9,34 +9,6 @@ from selab.cli.session import Context, pass_context
 from selab.errors import InputError
 from selab.report.markup import safe
 from selab.report.text import plain_lines
-
-
-@click.command()
-@click.argument("name", default="last", metavar="[RUN]", shell_complete=runs)
-@click.argument("number", type=int, required=False, metavar="[N]")
-@click.option("--json", "as_json", is_flag=True, help="Print the advice as JSON.")
-@pass_context
-def explain(context: Context, name: str, number: int | None, as_json: bool) -> None:
-    """Say of each denial of a RUN, or of the N-th, what was asked, what stopped it, and what could be done, the best first.
-
-    Asks the candidate as it is on disk, the base policy's rules and booleans, and the interfaces of its headers. Changes nothing.
-
-    \b
-    Examples:  selab explain
-               selab explain last~1 3
-    """
-    from selab.analysis.explain import counsel, numbered
-    from selab.history import History
-    from selab.host.files import to_json
-    from selab.report.advice import document, show_advice, show_errors
-
-    stored = History.of(context.project).find(name)
-    found = list(numbered(counsel(context.project, stored, context.progress), number))
-    if as_json:
-        click.echo(to_json({"schema": 1, "advice": document(found)}))
-    else:
-        show_advice(found, context.out)
-        show_errors(stored.document.selinux_errors if number is None else (), context.out)
 
 
 @click.command()
@@ -66,10 +38,10 @@ def suggest(
     """
     import difflib
 
-    from selab.analysis.explain import suggestion
+    from selab.analysis.suggest import suggestion
     from selab.history import History
     from selab.host.files import to_json
-    from selab.workflows.drafts import rewrite
+    from selab.policy.source_file import rewrite
 
     found = suggestion(
         context.project, History.of(context.project).find(name), context.progress, risky=allow_risky
