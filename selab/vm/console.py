@@ -1,4 +1,4 @@
-"""The guest's serial console: the way in when SSH is locked out, and the witness of a boot that fails."""
+"""The guest's serial console: it works if SSH is locked out, and it shows why a boot fails."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from selab.errors import Unreachable
 from selab.vm import libvirt
 
 LOGIN_LIMIT = 60.0
-"""Seconds for a login on the console of an emulated guest, PAM and the shell's start included."""
+"""Seconds for a login on the console of an emulated guest, including PAM and the start of the shell."""
 PROMPT_LIMIT = 4.0
-"""Seconds for a prompt to show after a key; a shell without a recognisable prompt is then asked directly."""
+"""Seconds until a prompt appears after a key press. If none appears, selab checks whether a shell answers."""
 SHELL_LIMIT = 20.0
 """Seconds for a login shell to start in an emulated guest and run its first command."""
 RUN_LIMIT = 120.0
 ATTACH_LIMIT = 10.0
 TAIL = 12
-"""Lines of the console that an error shows or the log keeps after a boot that failed."""
+"""Number of console lines that an error shows, and that the log keeps after a failed boot."""
 ESCAPES = re.compile(
     r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]"
 )
 
 
 def attach(domain: str) -> pexpect.spawn[str]:
-    """`virsh console`, taking the console over from whoever has it."""
+    """Start `virsh console`, which takes the console over from any other client."""
     command = ["-q", "-c", libvirt.uri(), "console", "--force", domain]
     try:
         return pexpect.spawn(
@@ -48,41 +48,44 @@ def attach(domain: str) -> pexpect.spawn[str]:
 
 
 class Console:
-    """A root shell on the serial console. A context manager: leaving it logs out, so that the next one finds a login prompt."""
+    """A root shell on the serial console. Leaving the context logs out, so that the next user finds a login
+    prompt."""
 
     def __init__(self, domain: str) -> None:
         self._child = attach(domain)
 
     def login(self, password: str, user: str = "root") -> None:
-        """Get to a shell, logging in if nobody is. Raises Unreachable.
+        """Get a shell, and log in if there is a login prompt. Raises Unreachable.
 
-        The kernel writes to the same console, in the middle of anything: no pattern here relies on being the last thing shown.
+        The kernel writes to the same console at any time, so no pattern here relies on being the last text
+        shown.
         """
         deadline = time.monotonic() + LOGIN_LIMIT
         while time.monotonic() < deadline:
             self._child.send("\r")
-            found = self._child.expect(
+            prompt = self._child.expect(
                 [r"(?<!Last )login: ", r"[Pp]assword: ", pexpect.TIMEOUT, pexpect.EOF], timeout=PROMPT_LIMIT
             )
-            if found == 0:
+            if prompt == 0:
                 self._child.send(user + "\r")
                 if self._seen(r"[Pp]assword: ", LOGIN_LIMIT):
                     self._child.send(password + "\r")
                     if self._seen(r"incorrect", PROMPT_LIMIT):
                         raise Unreachable("The login on the guest's console was refused.", f"as {user}")
-            if found in (0, 2) and self._is_shell():
+            if prompt in (0, 2) and self._is_shell():
                 return
-            if found == 3:
+            if prompt == 3:
                 break
         raise Unreachable(
-            "Nobody answers on the guest's console.", f"waiting for a shell for {LOGIN_LIMIT:g} s"
+            "The guest's console does not answer.", f"No shell appeared within {LOGIN_LIMIT:g} s."
         )
 
     def run(self, command: str, timeout: float = RUN_LIMIT) -> tuple[int, str]:
-        """Run one shell line that holds nothing of the user's; its exit code and what it wrote (both outputs, no echo)."""
+        """Run one shell line, which must contain no user input. Return its exit code and its output (both
+        streams, no echo)."""
         token = secrets.token_hex(6)
         begin, end = f"begin-{token}", f"end-{token}"
-        # The quotes keep the marks out of the terminal's echo of the line itself.
+        # The quotes keep the marks out of the terminal's echo of the command line.
         self._child.send(f"echo 'begin-''{token}'; {command}; echo 'end-''{token}' $?\r")
         try:
             self._child.expect(rf"{begin}\r*\n(?P<text>[\s\S]*?){end} (?P<code>\d+)", timeout=timeout)
@@ -110,7 +113,7 @@ class Console:
         return self._child.expect([pattern, pexpect.TIMEOUT, pexpect.EOF], timeout=limit) == 0
 
     def _is_shell(self) -> bool:
-        """Whether a shell answers; it is then told to be quiet."""
+        """Return whether a shell answers. If so, turn its echo and prompt off."""
         try:
             return (
                 self.run(
@@ -123,7 +126,7 @@ class Console:
 
 
 class Recorder:
-    """The last lines that the console showed while the block ran."""
+    """Keeps the last lines that the console showed."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=400)
@@ -139,7 +142,7 @@ class Recorder:
 
 @contextlib.contextmanager
 def recording(domain: str) -> Iterator[Recorder]:
-    """Record the console of `domain` as soon as it runs: QEMU keeps nothing for a reader who comes later."""
+    """Record the console of `domain` as soon as it runs, because QEMU buffers nothing for a later reader."""
     recorder, stop = Recorder(), threading.Event()
 
     def work() -> None:
@@ -168,5 +171,5 @@ def _read(child: pexpect.spawn[str], recorder: Recorder, stop: threading.Event) 
 
 
 def plain(text: str) -> str:
-    """`text` without escape sequences and control characters, which belong to a terminal."""
+    """Return `text` without terminal escape sequences and control characters."""
     return ESCAPES.sub("", text)

@@ -1,4 +1,4 @@
-"""The first VM of a box, which others have to wait for."""
+"""Serialise the creation of the first VM of a box, while its files are copied into the stores."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from selab.vm import libvirt
 from selab.vm.boxes import in_store
 
 FIRST_LIMIT = 3600.0
-"""Seconds to wait for another selab that makes the first VM of a box: it may have to download a gigabyte."""
+"""Seconds to wait for another selab process that creates the first VM of a box. It may download a
+gigabyte."""
 
 
 @contextlib.contextmanager
 def first_alone(box: str, provider: str, progress: Progress) -> Iterator[None]:
-    """Make a VM of `box` in the block: the first one alone, since Vagrant and libvirt's provider take a box that another process is just
-    putting into their stores for a whole one, or fail. "" is a box that nobody knows before Vagrant does."""
+    """Create a VM of `box` in the block. Only one process at a time creates the first VM of a box.
+
+    Vagrant and its libvirt provider treat a box that another process is still copying into their stores as
+    complete, or fail. `box` is "" if only the user's Vagrantfile names the box.
+    """
     lock = cache_dir() / "locks" / f"first-{hashlib.sha256(box.encode()).hexdigest()[:12]}"
     with contextlib.ExitStack() as held:
         held.enter_context(alone(lock, FIRST_LIMIT, "making the first VM of the same box", progress))
@@ -28,7 +32,7 @@ def first_alone(box: str, provider: str, progress: Progress) -> Iterator[None]:
 
 
 def _is_unpacked(box: str, provider: str) -> bool:
-    """Whether a VM of the box was made before: it is in Vagrant's store, and libvirt's pool has the disk that it is copied from."""
+    """Return whether the box is in Vagrant's store and libvirt's pool contains its disk image."""
     if not in_store(box, provider):
         return False
     return provider != "libvirt" or f"{box}_vagrant_box_image_" in libvirt.virsh("vol-list", "default").stdout

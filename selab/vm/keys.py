@@ -1,4 +1,4 @@
-"""Private keys: a VM has one of its own, whatever its box or the user's Vagrantfile began with."""
+"""Private keys: each VM gets its own key, whatever key its box or the user's Vagrantfile uses at first."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import paramiko
 from paramiko.pkey import UnknownKeyType
 
 WELL_KNOWN_RSA = "AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4TjGYe7gHzI"
-"""How the key begins that has come with Vagrant from its start (its keys/vagrant.pub)."""
+"""The beginning of the public key that Vagrant has shipped since its first release (keys/vagrant.pub)."""
 
 
 def is_well_known(key: Path) -> bool:
-    """Whether the private key in the file `key` is one that everybody has: one of those that Vagrant keeps in its home."""
+    """Return whether the private key in the file `key` is public knowledge: one of the keys that Vagrant
+    ships."""
     home = Path(os.environ.get("VAGRANT_HOME", "~/.vagrant.d")).expanduser()
     shipped = (*home.glob("insecure_private_key"), *home.glob("insecure_private_keys/*"))
     if key.read_bytes().split() in [path.read_bytes().split() for path in shipped]:
@@ -25,7 +26,8 @@ def is_well_known(key: Path) -> bool:
 
 
 def new_key() -> tuple[str, str]:
-    """A key pair (Ed25519): the private one in OpenSSH's format, and the line for authorized_keys."""
+    """Generate an Ed25519 key pair. Return the private key in OpenSSH's format and the line for
+    authorized_keys."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

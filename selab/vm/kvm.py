@@ -1,4 +1,5 @@
-"""Does KVM really work here? A /dev/kvm that exists may still hang every guest (nested virtualisation, for one), so it is tried."""
+"""Probe whether KVM works: /dev/kvm may exist and still hang every guest, for example under nested
+virtualisation."""
 
 from __future__ import annotations
 
@@ -17,26 +18,31 @@ from selab.host.files import write_json
 DEVICE = Path("/dev/kvm")
 QEMU = "qemu-system-x86_64"
 KERNEL_LIMIT = 8.0
-"""Seconds for a kernel without a root to panic and exit; under a KVM that works it takes one."""
+"""Seconds for a kernel without a root file system to panic and exit. It takes one second if KVM works."""
 SECTOR_LIMIT = 2.0
-"""Seconds for a boot sector to say that it runs: 0.3 where KVM works, 4 where every exit goes through another hypervisor's emulation."""
+"""Seconds for a boot sector to report that it runs: 0.3 if KVM works, 4 if another hypervisor emulates each
+VM exit."""
 SECTOR_EXIT = 33
 SECTOR = bytes.fromhex("baf400b010eef4ebfd").ljust(510, b"\0") + b"\x55\xaa"
-"""`mov dx,0xf4; mov al,16; out dx,al; hlt`: QEMU's isa-debug-exit device then ends with 2 * 16 + 1."""
+"""`mov dx,0xf4; mov al,16; out dx,al; hlt`: QEMU's isa-debug-exit device then exits with 2 * 16 + 1."""
 
 
 @dataclass(frozen=True)
 class Kvm:
-    """`works`, and the `reason` for the answer as a clause ("the probe kernel hung")."""
+    """The result of the probe.
+
+    works: whether KVM can run a guest.
+    reason: why, as a clause ("the probe kernel hung").
+    """
 
     works: bool
     reason: str
 
 
 def probe(kernel: Path | None = None) -> Kvm:
-    """Whether KVM works, tried with `kernel` or, without one, with a boot sector, which shows less.
+    """Probe KVM with `kernel`, or with a boot sector (which proves less) if no kernel is given.
 
-    Remembered for this boot of the host, this QEMU and this way of trying.
+    The result is cached for this boot of the host, this QEMU and this kind of probe.
     """
     if not DEVICE.exists():
         return Kvm(False, f"there is no {DEVICE}")
@@ -49,8 +55,8 @@ def probe(kernel: Path | None = None) -> Kvm:
     key = _key(qemu, kernel)
     known = _read(memory)
     if key not in known:
-        found = _try_kernel(qemu, kernel) if kernel else _try_sector(qemu)
-        known = {**_read(memory), key: asdict(found)}
+        result = _try_kernel(qemu, kernel) if kernel else _try_sector(qemu)
+        known = {**_read(memory), key: asdict(result)}
         write_json(memory, known)
     return Kvm(bool(known[key]["works"]), str(known[key]["reason"]))
 
@@ -72,7 +78,7 @@ def _read(memory: Path) -> dict[str, dict[str, object]]:
 
 
 def _run(qemu: str, words: list[str], limit: float) -> int | None:
-    """QEMU's exit code under KVM, or None where it had to be ended."""
+    """Run QEMU under KVM. Return its exit code, or None if it exceeded `limit` seconds and was ended."""
     command = [
         qemu,
         "-accel",
@@ -98,7 +104,7 @@ def _try_kernel(qemu: str, kernel: Path) -> Kvm:
     )
     if code is None:
         return Kvm(False, f"a kernel that should have exited hung for {KERNEL_LIMIT:g} s under KVM")
-    return Kvm(code == 0, "a kernel booted under KVM" if code == 0 else f"QEMU ended with {code} under KVM")
+    return Kvm(code == 0, "a kernel booted under KVM" if code == 0 else f"QEMU exited with {code} under KVM")
 
 
 def _try_sector(qemu: str) -> Kvm:
@@ -116,5 +122,5 @@ def _try_sector(qemu: str) -> Kvm:
         return Kvm(False, f"a boot sector did not answer within {SECTOR_LIMIT:g} s under KVM")
     return Kvm(
         code == SECTOR_EXIT,
-        "a boot sector ran under KVM" if code == SECTOR_EXIT else f"QEMU ended with {code} under KVM",
+        "a boot sector ran under KVM" if code == SECTOR_EXIT else f"QEMU exited with {code} under KVM",
     )

@@ -1,4 +1,4 @@
-"""libvirt's daemons, and the few questions that are put to them directly instead of through Vagrant."""
+"""libvirt's daemons, and the few operations for which selab calls virsh directly instead of Vagrant."""
 
 from __future__ import annotations
 
@@ -19,23 +19,28 @@ from selab.host.cache import alone, cache_dir
 from selab.vm import kvm
 
 VIRSH_LIMIT = 20.0
-"""Seconds for one question; a busy daemon takes one or two."""
+"""Seconds for one virsh command. A busy daemon needs one or two."""
 START_LIMIT = 15.0
 """Seconds from starting the daemons until the first answer."""
 DAEMON_LIMIT = 10.0
-"""Seconds until a daemon that was told to has gone to the background."""
+"""Seconds until a daemon has put itself into the background."""
 ENSURE_LIMIT = 180.0
-"""Seconds to wait for another selab that starts the daemons and the pool: both limits above, and some questions."""
-INSTALL = "Install libvirt-daemon-system, libvirt-clients and qemu-system-x86 (script/setup does), or set `provider: virtualbox`."
+"""Seconds to wait for another selab process that starts the daemons and the pool: both limits above, and a
+few commands."""
+INSTALL = (
+    "Install libvirt-daemon-system, libvirt-clients and qemu-system-x86 (script/setup does), "
+    "or set `provider: virtualbox`."
+)
 
 
 def uri() -> str:
-    """The daemon for this user: root has the system's, everybody else their own session's."""
+    """Return the daemon's URI for this user: the system daemon for root, otherwise the user's session
+    daemon."""
     return "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
 
 
 def virsh(*words: str, limit: float = VIRSH_LIMIT) -> subprocess.CompletedProcess[str]:
-    """Run virsh. Its exit code is the caller's to judge; a time-out gives 124, a missing virsh 127."""
+    """Run virsh. The exit code is 124 after a time-out and 127 if virsh is not installed."""
     command = ["virsh", "-q", "-c", uri(), *words]
     try:
         environment = {**os.environ, "LC_ALL": "C"}
@@ -49,14 +54,16 @@ def virsh(*words: str, limit: float = VIRSH_LIMIT) -> subprocess.CompletedProces
 
 
 def ensure() -> None:
-    """See to it that a daemon answers and the pool is active; of several who ask at once, one does it. Raises SelabError."""
+    """Ensure that a daemon answers and that the pool is active. One process at a time does this. Raises
+    SelabError."""
     with alone(cache_dir() / "locks" / "libvirt", ENSURE_LIMIT, "starting libvirt"):
         ensure_daemon()
         ensure_pool()
 
 
 def ensure_daemon() -> None:
-    """See to it that a daemon answers: where no systemd runs, root starts virtlogd and libvirtd. Raises SelabError."""
+    """Ensure that a daemon answers. If no systemd runs, root starts virtlogd and libvirtd. Raises
+    SelabError."""
     bare = os.geteuid() == 0 and not Path("/run/systemd/system").exists()
     if bare:
         _open_kvm()
@@ -75,7 +82,7 @@ def ensure_daemon() -> None:
     hint = (
         INSTALL
         if answer.returncode == 127
-        else "See whether libvirtd runs: `systemctl status libvirtd`, `virsh uri`."
+        else "Check whether libvirtd runs: `systemctl status libvirtd`, `virsh uri`."
     )
     raise SelabError("libvirt does not answer.", f"`virsh -c {uri()} uri`: {last}", hint)
 
@@ -84,9 +91,10 @@ def _start_daemons() -> None:
     for daemon in ("virtlogd", "libvirtd"):
         path = shutil.which(daemon, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if path is None:
-            raise SelabError("libvirt is not installed.", f"there is no {daemon}", INSTALL)
-        # Its own session: Ctrl-C in selab's terminal must not end a daemon that other VMs use.
-        with contextlib.suppress(subprocess.TimeoutExpired):  # the caller asks it for an answer
+            raise SelabError("libvirt is not installed.", f"There is no program {daemon}.", INSTALL)
+        # The daemon gets its own session: Ctrl-C in selab's terminal must not end a daemon that other VMs
+        # use.
+        with contextlib.suppress(subprocess.TimeoutExpired):  # the caller checks whether it answers
             subprocess.run(
                 [path, "-d"],
                 capture_output=True,
@@ -97,12 +105,12 @@ def _start_daemons() -> None:
 
 
 def _open_kvm() -> None:
-    """Give /dev/kvm the group and mode that udev would: no udev runs here.
+    """Give /dev/kvm the group and mode that udev would set, because no udev runs here.
 
-    libvirt's probe opens it as root, but its cache is checked as QEMU's user; as long as these differ, it probes QEMU anew each time
-    that a domain is defined or started, which takes a minute.
+    libvirt probes QEMU as root, but validates the cached result as QEMU's user. While their access to the
+    device differs, libvirt probes QEMU again each time a domain is defined or started, which takes a minute.
     """
-    import grp  # which this function alone needs: the module is imported where there is none, too
+    import grp  # imported here because Windows does not have it, and this module is imported there
 
     with contextlib.suppress(OSError, KeyError):
         status = kvm.DEVICE.stat()
@@ -112,19 +120,21 @@ def _open_kvm() -> None:
 
 
 def domain_state(domain: str) -> str:
-    """libvirt's word for the state ("running", "shut off", "paused"), or "" where it knows no such domain."""
+    """Return libvirt's name for the state ("running", "shut off", "paused"), or "" if there is no such
+    domain."""
     answer = virsh("domstate", domain)
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
 def domain_uuid(name: str) -> str:
-    """libvirt's id for the domain of this name, or ""."""
+    """Return the UUID of the domain `name`, or ""."""
     answer = virsh("domuuid", name)
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
 def ensure_pool() -> None:
-    """See to it that the pool `default` is there and active: Vagrant makes it, but nobody starts it after the host's next boot."""
+    """Ensure that the pool `default` exists and is active. Vagrant creates it, but does not start it after a
+    reboot."""
     if _pool_state() == "running":
         return
     if not _pool_state():
@@ -147,29 +157,31 @@ def ensure_pool() -> None:
 
 def _pool_state() -> str:
     answer = virsh("pool-info", "default")
-    found = re.search(r"^State:\s+(\w+)", answer.stdout, re.M) if answer.returncode == 0 else None
-    return found[1] if found else ""
+    state = re.search(r"^State:\s+(\w+)", answer.stdout, re.M) if answer.returncode == 0 else None
+    return state[1] if state else ""
 
 
 def has_disk(domain: str) -> bool:
-    """Whether Vagrant's disk for the domain of this name is there: whoever undefines a domain by hand leaves it."""
+    """Return whether Vagrant's disk for this domain exists. `virsh undefine` removes the domain and leaves
+    the disk."""
     return virsh("vol-info", "--pool", "default", f"{domain}.img").returncode == 0
 
 
 def forwarded_port(domain: str) -> int:
-    """The port of the loopback that the domain forwards to its SSH, or 0."""
-    found = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22", virsh("dumpxml", domain).stdout)
-    return int(found.group(1)) if found else 0
+    """Return the loopback port that is forwarded to the domain's SSH server, or 0."""
+    forward = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22", virsh("dumpxml", domain).stdout)
+    return int(forward.group(1)) if forward else 0
 
 
 def move_forward(domain: str, old: int, new: int) -> None:
-    """Let the domain, which is off, forward the port `new` of the loopback to its SSH instead of `old`."""
+    """Forward the loopback port `new` instead of `old` to the SSH server of the domain, which must be off."""
     definition = virsh("dumpxml", "--inactive", "--security-info", domain)
     before, after = f"hostfwd=tcp:127.0.0.1:{old}-:22", f"hostfwd=tcp:127.0.0.1:{new}-:22"
     if definition.returncode or before not in definition.stdout:
         raise SelabError(
-            f"The VM's SSH port {old} is in use, and it has no forward that selab could move.",
-            f"domain {domain}",
+            f"The VM's SSH port {old} is in use, and selab cannot move it.",
+            f"The definition of the domain {domain} has no such forward.",
+            "End the process that uses the port, then run again.",
         )
     with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
         file.write(definition.stdout.replace(before, after))
@@ -180,7 +192,8 @@ def move_forward(domain: str, old: int, new: int) -> None:
 
 
 def agent(domain: str, execute: str, **arguments: object) -> object | None:
-    """What the guest agent returns for a command, or None: it is a way in that does not depend on the guest's network."""
+    """Run a command of the guest agent, which does not need the guest's network. Return its result, or
+    None."""
     request: dict[str, object] = {"execute": execute}
     if arguments:
         request["arguments"] = arguments
@@ -192,7 +205,8 @@ def agent(domain: str, execute: str, **arguments: object) -> object | None:
 
 
 def agent_read(domain: str, path: str) -> bytes | None:
-    """A small file of the guest, through its agent; None where the agent does not run or its configuration forbids it."""
+    """Read a small file of the guest through its agent. Return None if the agent does not run or may not read
+    it."""
     handle = agent(domain, "guest-file-open", path=path, mode="r")
     if not isinstance(handle, int):
         return None

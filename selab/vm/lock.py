@@ -1,4 +1,5 @@
-"""One selab at a time on a VM: the second waits, and says for whom."""
+"""A lock on a VM: one selab process uses it at a time, and the next one waits and reports which process holds
+it."""
 
 from __future__ import annotations
 
@@ -15,34 +16,40 @@ from selab.progress import Progress
 from selab.project import Project
 
 WAIT = 1800.0
-"""Seconds to wait for another selab: a box that is built and a VM that boots for the first time take ten minutes."""
+"""Seconds to wait for another selab process: building a box and booting a VM for the first time take ten
+minutes."""
 
 
 @contextmanager
 def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = WAIT) -> Iterator[None]:
-    """Hold the project's VM for the block; `doing` is what another selab will say it waits for. Raises SelabError after `wait` seconds, or
-    at once where the project does not wait.
+    """Hold the project's VM for the block. A waiting selab process reports `doing` as the command that it
+    waits for.
 
-    The lock goes with its process, however that ends; what says who has it stays behind then, and is only read by whoever must wait.
+    Raises SelabError after `wait` seconds, or at once if the project does not wait.
+
+    The kernel releases the lock when the process ends, however it ends. The holder's description may then
+    remain, but only a process that waits for the lock reads it.
     """
     lock, holder = FileLock(project.state / "vm.lock"), project.state / "vm.holder"
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        said = _said(holder)
+        description = _description(holder)
         if not project.waits:
             raise SelabError(
-                "The VM is in use.", f"By: {said}.", "Wait for it to end, or leave out --no-wait."
+                "The VM is in use.",
+                f"It is used by {description}.",
+                "Wait for that command to end, or leave out --no-wait.",
             ) from None
-        progress.note(f"Waiting for the VM, which is in use by: {said}.")
+        progress.note(f"Waiting for the VM, which is in use by {description}.")
         try:
             with progress.step("Waiting for the VM"):
                 lock.acquire(timeout=wait)
         except Timeout:
             raise SelabError(
                 "The VM is still in use.",
-                f"By: {_said(holder)}; waited {wait:g} seconds.",
-                "End it, then try again.",
+                f"It is used by {_description(holder)}; selab waited {wait:g} seconds.",
+                "End that command, then try again.",
             ) from None
     try:
         holder.write_text(f"`{doing}`, process {os.getpid()}, since {datetime.datetime.now():%H:%M:%S}")
@@ -52,8 +59,8 @@ def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = W
         lock.release()
 
 
-def _said(holder: Path) -> str:
-    """Who has it. Between taking the lock and saying so there is a moment."""
+def _description(holder: Path) -> str:
+    """Return the holder's description. It is missing for a moment after the lock has been taken."""
     try:
         return holder.read_text().strip() or "another selab"
     except (OSError, ValueError):

@@ -10,7 +10,7 @@ UNREACHABLE = "unreachable"
 
 
 def machine_of(project: Project) -> MachineControl:
-    """The machine of `project`, as its selab.yaml has it."""
+    """Return the machine that selab.yaml configures for `project`."""
     if project.config.vm.host:
         from selab.vm.existing import ExistingHost
 

@@ -1,4 +1,5 @@
-"""The project's VM: made if there is none, started if it is off, and otherwise only connected to."""
+"""The project's VM: selab creates it if there is none, starts it if it is off, and otherwise only connects to
+it."""
 
 from __future__ import annotations
 
@@ -28,11 +29,14 @@ from selab.vm.vagrant import Vagrant
 log = logging.getLogger("selab")
 
 ANSWER_LIMIT = 240.0
-"""Seconds until a VM that runs must answer: an emulated boot takes 60 to 70 here; a slower host gets three times that."""
+"""Seconds until a running VM must answer: an emulated boot takes 60 to 70 on a 2-core machine, and a slower
+host gets three times that."""
 PATIENCE = 15.0
-"""Seconds that a VM which runs, and answered once, is given before the serial console is asked what is wrong."""
+"""Seconds until selab checks on the serial console why a running VM that answered before no longer
+answers."""
 RETRY = 0.5
-"""Seconds between two tries to connect: QEMU accepts at once and closes again until the guest's sshd is there."""
+"""Seconds between two attempts to connect: QEMU accepts and closes connections until the guest's sshd
+listens."""
 ADD_KEY = """
 key=$(cat)
 for user in root "${SUDO_USER:-vagrant}"; do
@@ -58,7 +62,8 @@ class VirtualMachine:
         self.vagrant = Vagrant(project.vagrant_dir, self.files.parameters, self.files.vagrant_log)
 
     def ensure(self, progress: Progress) -> SshGuest:
-        """A connection to the VM, up and provisioned. Where it is up already, no other process is started for that."""
+        """Return a connection to the VM, which is up and provisioned. If it is up already, no process is
+        started."""
         guest = self._connect_as_remembered()
         if guest is None:
             with progress.step("Starting the VM"):
@@ -71,20 +76,21 @@ class VirtualMachine:
         return self._as_root(guest)
 
     def prepare(self, progress: Progress) -> list[str]:
-        """Go through the steps of the provisioning again, and do those whose result somebody has taken away; their names."""
+        """Check every provisioning step again and repeat those whose result is missing. Return their
+        names."""
         with self.ensure(progress) as guest, progress.step("Preparing the guest"):
             done = provision.provision(guest, progress)
         self.files.keep_applied(done)
         return done
 
     def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
-        """Have the container runtime `runtime` in the guest, which lacks it."""
+        """Install the container runtime `runtime`, which the guest lacks."""
         steps = provision.left_to_do(guest, provision.runtime_steps(provision.family_of(guest), runtime))
         provision.apply(guest, steps, progress)
         self.files.keep_applied([step.name for step in steps])
 
     def status(self) -> str:
-        """`running` where the guest answers, else Vagrant's word for its state."""
+        """Return `running` if the guest answers, else Vagrant's name for its state."""
         guest = self._connect_as_remembered()
         if guest is None:
             return (
@@ -94,10 +100,11 @@ class VirtualMachine:
         return "running"
 
     def connect(self, limit: float = LOGIN_TIMEOUT) -> SshGuest:
-        """A connection to the VM as it was reached last; starts nothing. Raises Unreachable where a step takes over `limit` seconds."""
+        """Connect to the VM at its last address; start nothing. Raises Unreachable if a step takes more than
+        `limit` seconds."""
         address = self.files.address()
         if address is None:
-            raise Unreachable("There is no VM yet.", hint="`selab vm up` makes one.")
+            raise Unreachable("There is no VM yet.", hint="Create one with `selab vm up`.")
         return SshGuest.connect(address, limit=limit)
 
     def location(self) -> str:
@@ -105,12 +112,12 @@ class VirtualMachine:
         return str(self.files.address() or "")
 
     def shell(self) -> None:
-        """An interactive shell in the guest, until the user leaves it."""
+        """Run an interactive shell in the guest until the user leaves it."""
         with self.connect() as guest:
             address = guest.address
         if shutil.which("ssh") is None:
             raise SelabError(
-                "There is no ssh client here.",
+                "No ssh client is installed.",
                 hint="Install openssh-client, or name a command: `selab vm ssh -- id`.",
             )
         subprocess.run(interactive(address))
@@ -124,7 +131,7 @@ class VirtualMachine:
         self.vagrant.halt(progress)
 
     def destroy(self, progress: Progress) -> None:
-        """Remove the VM and everything that is remembered of it; its box stays."""
+        """Remove the VM and everything that selab recorded about it. The box remains."""
         self._daemon()
         if self.vagrant.state() == "not_created":
             self._readopt()
@@ -132,22 +139,23 @@ class VirtualMachine:
         self.files.forget()
 
     def console_command(self) -> list[str]:
-        """The command that attaches to the serial console. Raises SelabError where the VM has none that can be reached."""
+        """Return the command that attaches to the serial console. Raises SelabError if there is no reachable
+        console."""
         program, domain = shutil.which("virsh"), self.files.domain
         if program is None or not domain:
-            raise SelabError("Only a VM of libvirt has a console here.", hint="Use `selab vm ssh`.")
+            raise SelabError("Only a libvirt VM has a serial console.", hint="Use `selab vm ssh`.")
         return [program, "-c", libvirt.uri(), "console", "--force", domain]
 
     def vagrant_parameters(self) -> dict[str, Any]:
-        """What Vagrant was told at the VM's creation."""
+        """Return the parameters that Vagrant got when the VM was created."""
         return self.files.vagrant_parameters()
 
     def applied(self) -> list[str]:
-        """The steps of the provisioning that selab had to do."""
+        """Return the names of the provisioning steps that selab performed."""
         return self.files.applied()
 
     def reset(self) -> None:
-        """Reboot the VM as if its power was cut: what helps when nothing in it obeys any more. libvirt only."""
+        """Reset the VM as a power cycle does, for a guest that is unresponsive. libvirt only."""
         domain = self.files.domain
         done = libvirt.virsh("reset", domain)
         if done.returncode:
@@ -158,61 +166,66 @@ class VirtualMachine:
             )
 
     def rescue(self, progress: Progress) -> str:
-        """See whether a new login works and the guest is in order, and where not, give it its base policy back: by SSH, through the serial
-        console, or by a reset. What was done, or nothing where nothing was wrong. Raises Unreachable where nothing helps."""
+        """Check that a new login works and that the guest is in order. If not, restore the base policy.
+
+        selab tries SSH, then the serial console, then a reset. Returns what was done, or "" if nothing was
+        wrong. Raises Unreachable if nothing helped.
+        """
         if self.files.domain and libvirt.domain_state(self.files.domain) not in ("running", ""):
-            return ""  # somebody has stopped it: no policy can
+            return ""  # the VM was stopped from outside: no policy can do that
         return rescue.rescue(
             rescue.Ways(self._new_login, self._rebooted, self.files.domain, self.files.password()), progress
         )
 
     def try_login(self) -> None:
-        """Log in anew, as the next selab would, and run something. Raises SelabError where that does not work."""
+        """Log in with a new connection, as the next command will, and run a program. Raises SelabError if
+        that fails."""
         with self._new_login() as guest:
-            guest.run(("true",), timeout=rescue.CHECK_LIMIT).expect("A new login can run nothing.")
+            guest.run(("true",), timeout=rescue.CHECK_LIMIT).expect("A new login cannot run a command.")
 
     def _new_login(self) -> SshGuest:
         return self.connect(rescue.LOGIN_LIMIT)
 
     def wait(self) -> SshGuest:
-        """A connection to a VM that is on its way up. Raises SelabError with what the console shows when it does not come."""
+        """Wait for a VM that boots. Raises SelabError with the last console line if it does not answer in
+        time."""
         with console.recording(self.files.domain) as recorder:
             return self._await(recorder)
 
-    # --- the states ---------------------------------------------------------------------------------------------------------------
+    # --- bringing the VM up, by state
 
     def _bring_up(self, progress: Progress) -> SshGuest:
-        """Every state has one answer; none of them is to destroy."""
+        """Bring the VM up from its present state. No state makes selab destroy a VM."""
         vagrantfile.place(self.project, progress)
         self._daemon()
         state = self.vagrant.state()
         if state == "not_created" and self._readopt():
-            progress.note("Vagrant had forgotten the VM; told it again")
+            progress.note("Vagrant had lost its record of the VM; selab restored it")
             state = self.vagrant.state()
-        log.info("Vagrant says: %s", state)
+        log.info("Vagrant reports the state %s", state)
         if state == "not_created":
             return self._create(progress)
-        self._tell_again(progress)
+        self._restore_parameters(progress)
         if state in SUSPENDED:
-            progress.note(f"it is {state}: resuming it")
+            progress.note(f"the VM is {state}: resuming it")
             return self._starting(lambda: self.vagrant.resume(progress))
         if state in OFF:
-            progress.note(f"it is off ({state}): starting it")
+            progress.note(f"the VM is off ({state}): starting it")
             self._move_port(progress)
             return self._starting(lambda: self.vagrant.up(progress))
         if state == "running" or (state == "inaccessible" and self._provider() == "libvirt"):
-            progress.note("it runs; waiting for it to answer")
+            progress.note("the VM runs: waiting for it to answer")
             return self._found_running(progress)
         if state in BUSY:
             raise SelabError(
                 "The VM is busy.",
-                f"Vagrant says: {state}",
-                "Another process is working on it; wait for that, then run again.",
+                f"Vagrant reports the state '{state}'.",
+                "Another process is working on it. Wait for that process, then run again.",
             )
         raise SelabError(
-            "The VM is in a state that selab will not touch.",
-            f"Vagrant says: {state}",
-            "See `vagrant status`; `selab vm destroy` makes room for a new one.",
+            "The VM is in a state that selab does not change.",
+            f"Vagrant reports the state '{state}'.",
+            "See `vagrant status`. `selab vm destroy` removes the VM, and the next run creates a new one.",
         )
 
     def _create(self, progress: Progress) -> SshGuest:
@@ -225,7 +238,7 @@ class VirtualMachine:
             )
         self.files.known_hosts.unlink(missing_ok=True)
         if provider == "libvirt" and libvirt.has_disk(self.files.domain_name):
-            progress.note("somebody has removed the VM and left its disk: removing that as well")
+            progress.note("the VM was removed and its disk was left: removing the disk as well")
             self.vagrant.destroy(progress)
         try:
             with first_alone(
@@ -233,13 +246,15 @@ class VirtualMachine:
             ):
                 return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""), anew=True)
         except SelabError:
-            # Half a VM is worth nothing, and it is ours: the state was not_created a moment ago.
-            progress.note("removing what was made of the VM")
+            # An incomplete VM is of no use, and this process created it: the state was not_created a moment
+            # ago.
+            progress.note("removing the incomplete VM")
             self.vagrant.destroy(progress)
             raise
 
     def _starting(self, start: Callable[[], None], *, anew: bool = False) -> SshGuest:
-        """The guest after `start`; `anew` where the login that is remembered may be what does not work."""
+        """Return the guest after `start`. With `anew`, the recorded login is not reused, because it may not
+        work."""
         with console.recording(self.files.domain) as recorder:
             try:
                 start()
@@ -249,7 +264,8 @@ class VirtualMachine:
             return self._await(recorder)
 
     def _found_running(self, progress: Progress) -> SshGuest:
-        """The guest of a VM that runs and did not answer: it boots, or a policy has locked SSH out, or nothing in it obeys any more."""
+        """Return the guest of a VM that runs but did not answer: it boots, a policy locks SSH out, or it is
+        unresponsive."""
         known = self.files.known_hosts.exists()
         self._remember(anew=True)
         if known and self.files.domain:
@@ -258,16 +274,16 @@ class VirtualMachine:
             try:
                 rescue.by_console(self.files.domain, self.files.password())
                 progress.note(
-                    "it had locked SSH out: the base policy was given back through the serial console"
+                    "a policy had locked SSH out: the base policy was restored through the serial console"
                 )
             except Unreachable as error:
-                log.info("no way in by the console: %s", error)
+                log.info("no login on the serial console: %s", error)
         try:
             return self.wait()
         except Unreachable as error:
             if not known:
                 raise
-            progress.note("it does not obey any more: resetting it")
+            progress.note("the guest is unresponsive: resetting it")
             try:
                 return self._rebooted()
             except SelabError as again:
@@ -278,10 +294,11 @@ class VirtualMachine:
         return self.wait()
 
     def _with_own_key(self, guest: SshGuest, progress: Progress) -> SshGuest:
-        """The same guest by a key that nobody else has, where it was reached by Vagrant's well-known one (`insert_key = false`)."""
+        """Return the guest, reached with a key of its own. It may still accept Vagrant's public key pair
+        (`insert_key = false`)."""
         if not keys.is_well_known(self.files.key):
             return guest
-        progress.note("a key of its own, instead of Vagrant's well-known one")
+        progress.note("replacing Vagrant's well-known key with a new one")
         private, public = keys.new_key()
         guest.run(("sh", "-c", ADD_KEY), input=public.encode() + b"\n").expect(
             "The VM's own key could not be set."
@@ -291,7 +308,7 @@ class VirtualMachine:
         return self.connect()
 
     def _own_password(self, guest: SshGuest) -> None:
-        """Give root a random password, for the serial console alone, and keep it; once per VM."""
+        """Give root a random password for the serial console and record it, once per VM."""
         if not self.files.password():
             password = secrets.token_urlsafe(24)
             done = guest.run(("chpasswd",), input=f"root:{password}\n".encode())
@@ -302,7 +319,7 @@ class VirtualMachine:
         limit = limit or ANSWER_LIMIT
         address = self.files.address()
         if address is None:
-            raise Unreachable("It is not known how to reach the VM.", str(self.files.directory))
+            raise Unreachable("The VM's address is unknown.", f"{self.files.directory} has no record of it.")
         deadline = time.monotonic() + limit
         while True:
             try:
@@ -312,13 +329,14 @@ class VirtualMachine:
                     late = Unreachable(
                         f"The VM runs but did not answer for {limit:g} s.",
                         error.detail,
-                        "`selab vm console` shows it.",
+                        "See its serial console: `selab vm console`.",
                     )
                     raise _with_console(late, recorder, self.files.directory) from error
             time.sleep(RETRY)
 
     def _as_root(self, guest: SshGuest) -> SshGuest:
-        """The same guest by a login as root, which saves every command its sudo; remembered. Where root may not log in, `guest`."""
+        """Return the guest with a login as root, which needs no sudo, and record it. If root may not log in,
+        return `guest`."""
         known = self.files.remembered()
         if known is None or known.user == "root":
             return guest
@@ -338,15 +356,16 @@ class VirtualMachine:
         try:
             return SshGuest.connect(address, alive=self._runs)
         except Unreachable as error:
-            log.info("not reached as remembered: %s", error)
+            log.info("the last address does not answer: %s", error)
             return None
 
     def _runs(self) -> bool:
-        """Whether a guest that stays silent can be expected to answer: QEMU accepts connections for one that is paused, too."""
+        """Return whether a silent guest may still answer. QEMU accepts connections for a paused guest too."""
         return self._provider() != "libvirt" or libvirt.domain_state(self.files.domain) == "running"
 
     def _remember(self, anew: bool) -> None:
-        """Write down how the VM is reached, with its host key from the guest agent, which needs no network, where that can tell it."""
+        """Record how to reach the VM. The host key comes from the guest agent if it answers, because that
+        needs no network."""
         config = self.vagrant.ssh_config()
         provider = self._provider()
         domain = self.files.domain if provider == "libvirt" else ""
@@ -355,59 +374,62 @@ class VirtualMachine:
         user = known.user if known and known.domain == domain and not anew else config.user
         self.files.remember(Remembered(config.host, config.port, user, str(login), domain, provider))
         if domain and not self.files.known_hosts.exists():
-            told = libvirt.agent_read(domain, HOST_KEY)
-            key = told.decode("ascii", "replace") if told else self._key_on_console(domain)
+            public_key = libvirt.agent_read(domain, HOST_KEY)
+            key = public_key.decode("ascii", "replace") if public_key else self._key_on_console(domain)
             if key:
                 pin_text(self.files.known_hosts, key)
 
     def _key_on_console(self, domain: str) -> str:
-        """The guest's host key as root reads it on the serial console, or nothing: then the one of the first contact counts."""
+        """Read the guest's host key as root on the serial console. Return "" if that fails; the first contact
+        then pins the key."""
         try:
             with console.Console(domain) as shell:
                 shell.login(self.files.password() or rescue.FIRST_PASSWORD)
-                code, said = shell.run(f"cat {HOST_KEY}")
-            return said.strip() if code == 0 and said.startswith("ssh-") else ""
+                code, output = shell.run(f"cat {HOST_KEY}")
+            return output.strip() if code == 0 and output.startswith("ssh-") else ""
         except Unreachable as error:
-            log.info("the host key is taken from the network, at the first contact: %s", error)
+            log.info("the host key is pinned at the first contact over the network: %s", error)
             return ""
 
-    def _tell_again(self, progress: Progress) -> None:
-        """Where what Vagrant was told of the VM, or the kernel in its box, was removed: the same once more."""
-        told = self.files.vagrant_parameters()
-        if not vagrantfile.is_ours(self.project) or (told and vagrantfile.has_kernel(told)):
+    def _restore_parameters(self, progress: Progress) -> None:
+        """Restore Vagrant's parameters, or the kernel of the VM's box, if they were removed."""
+        parameters = self.files.vagrant_parameters()
+        if not vagrantfile.is_ours(self.project) or (parameters and vagrantfile.has_kernel(parameters)):
             return
         provider = self._provider()
         progress.note(
             "the VM's box was removed"
-            if told
-            else "what Vagrant was told of the VM was removed: telling it again"
+            if parameters
+            else "Vagrant's parameters for the VM were removed: writing them again"
         )
         box = boxes.choose(self.project, provider, progress)
-        if not told:
-            told = vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress)
+        if not parameters:
+            parameters = vagrantfile.parameters(
+                box, provider, self.files.name, self.project.config.vm, progress
+            )
             port = libvirt.forwarded_port(self.files.domain) if provider == "libvirt" else 0
-            self.files.keep_vagrant_parameters({**told, "port": port or told["port"]})
-        if not vagrantfile.has_kernel(told):
-            hint = "`selab vm destroy` removes it, and the next run makes a new one."
+            self.files.keep_vagrant_parameters({**parameters, "port": port or parameters["port"]})
+        if not vagrantfile.has_kernel(parameters):
+            hint = "`selab vm destroy` removes the VM, and the next run creates a new one."
             raise SelabError(
-                "The VM cannot be started: its kernel went with its box, which is made otherwise by now.",
-                told["kernel"],
+                "The VM cannot be started: its kernel was removed together with its box.",
+                parameters["kernel"],
                 hint,
             )
 
     def _move_port(self, progress: Progress) -> None:
-        """Give the VM, which is off, another SSH port where somebody took its own meanwhile."""
-        told = self.files.vagrant_parameters()
-        old = told.get("port")
+        """Give the VM, which is off, another SSH port if another process uses its own."""
+        parameters = self.files.vagrant_parameters()
+        old = parameters.get("port")
         if not isinstance(old, int) or (new := free_port(self.files.name, old)) == old:
             return
-        progress.note(f"port {old} is taken by somebody else: SSH is on {new} now")
+        progress.note(f"another process uses port {old}: SSH now uses port {new}")
         if self._provider() == "libvirt":
             libvirt.move_forward(self.files.domain, old, new)
-        self.files.keep_vagrant_parameters({**told, "port": new})
+        self.files.keep_vagrant_parameters({**parameters, "port": new})
 
     def _readopt(self) -> bool:
-        """Whether libvirt has our VM although Vagrant does not know it; then Vagrant is told of it again."""
+        """Restore Vagrant's record of the VM if libvirt still has the VM. Return whether it was restored."""
         uuid = libvirt.domain_uuid(self.files.domain_name) if self._provider() == "libvirt" else ""
         if not uuid or not self.files.key.is_file():
             return False
@@ -415,8 +437,8 @@ class VirtualMachine:
         return True
 
     def _provider(self) -> str:
-        wanted = str(self.files.vagrant_parameters().get("provider") or self.project.config.vm.provider)
-        return default_provider() if wanted == "auto" else wanted
+        provider = str(self.files.vagrant_parameters().get("provider") or self.project.config.vm.provider)
+        return default_provider() if provider == "auto" else provider
 
     def _daemon(self) -> None:
         if self._provider() == "libvirt":
@@ -424,7 +446,7 @@ class VirtualMachine:
 
 
 def _with_console(error: SelabError, recorder: console.Recorder, directory: Path) -> SelabError:
-    """`error` with the console's last line, and a file with more of them."""
+    """Return `error` with the console's last line and the name of the file that keeps more of them."""
     lines = recorder.tail()
     if not lines:
         return error

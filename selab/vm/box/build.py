@@ -1,4 +1,4 @@
-"""From packages to a Vagrant box, in four stages; as root, or as a plain user in a user namespace."""
+"""Build a Vagrant box from packages, in four stages, as root or as a plain user in a user namespace."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from selab.vm.box.store import Box, box_at, building, directory_of, half_made, n
 
 TOOLS = {"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "qemu-img": "qemu-utils", "chroot": "coreutils"}
 DISK_NEEDED = 6 << 30
-"""Free bytes: the root file system twice, the disk twice, the box, and room to spare."""
+"""Free bytes that a build needs: the root file system twice, the disk twice, the box, and a reserve."""
 STAGE_TIMEOUT = 900.0
-"""Seconds for one program of a stage; the longest takes ten here."""
+"""Seconds for one program of a stage. The slowest takes ten on a 2-core machine."""
 IMAGES = "var/lib/selab/images"
 SELINUX_TYPE = "default"
 FILE_CONTEXTS = f"/etc/selinux/{SELINUX_TYPE}/contexts/files/file_contexts"
 RELABEL = re.compile(r"^Would relabel (/.*) from .* to (\S+)$", re.MULTILINE)
-"""What `setfiles -n -v` says of a file whose label differs."""
+"""The line that `setfiles -n -v` prints for a file whose label differs."""
 BOX_VAGRANTFILE = """\
 Vagrant.configure("2") do |config|
   config.vm.provider :libvirt do |libvirt|
@@ -44,41 +44,48 @@ end
 
 
 def find_box(profile: str, images_dir: Path) -> Box | None:
-    """The box `profile` with the images of `images_dir`, where it was built already."""
+    """Return the box `profile` with the images of `images_dir`, or None if it has not been built."""
     return _existing(plan(profile, images_dir))
 
 
 def box_name(profile: str, images_dir: Path) -> str:
-    """What the box `profile` with the images of `images_dir` is called, whether it was built or not."""
+    """Return the name of the box `profile` with the images of `images_dir`, whether or not it has been
+    built."""
     return name_of(profile, plan(profile, images_dir).digest)
 
 
 def build_box(profile: str, images_dir: Path, progress: Progress) -> Box:
-    """The box `profile` with the images of `images_dir`: the one that is there, or else built now (some minutes). Raises SelabError."""
-    wanted = plan(profile, images_dir)
-    if made := _existing(wanted):
-        return made
+    """Return the box `profile` with the images of `images_dir`. Build it if necessary, which takes some
+    minutes.
+
+    Raises SelabError.
+    """
+    box_plan = plan(profile, images_dir)
+    if existing := _existing(box_plan):
+        return existing
     require(TOOLS)
     with building(progress):
-        if made := _existing(wanted):
-            return made
+        if existing := _existing(box_plan):
+            return existing
         check_space(cache_dir())
-        box = box_at(directory_of(profile, wanted.digest), profile, wanted.digest, wanted.recipe.cmdline)
+        box = box_at(
+            directory_of(profile, box_plan.digest), profile, box_plan.digest, box_plan.recipe.cmdline
+        )
         with (
             progress.step(f"Building the box {box.name} from packages (once)", "box"),
             half_made(box) as half,
         ):
-            _build(wanted, half, progress)
+            _build(box_plan, half, progress)
         return box
 
 
-def _existing(wanted: Plan) -> Box | None:
-    box = read_box(directory_of(wanted.profile, wanted.digest))
-    return box if box and box.digest == wanted.digest else None
+def _existing(box_plan: Plan) -> Box | None:
+    box = read_box(directory_of(box_plan.profile, box_plan.digest))
+    return box if box and box.digest == box_plan.digest else None
 
 
 def check_space(directory: Path) -> None:
-    """Raise SelabError where a build in `directory` would fill the disk."""
+    """Raise SelabError if a build in `directory` would fill the disk."""
     free = shutil.disk_usage(directory).free
     if free < DISK_NEEDED:
         raise SelabError(
@@ -88,18 +95,18 @@ def check_space(directory: Path) -> None:
         )
 
 
-def _build(wanted: Plan, half: Path, progress: Progress) -> None:
+def _build(box_plan: Plan, half: Path, progress: Progress) -> None:
     root, raw, qcow2 = half / "root", half / "disk.raw", half / "box.img"
-    names = "".join(f", the image {image.name}" for image in wanted.images)
+    names = "".join(f", the image {image.name}" for image in box_plan.images)
     with progress.step(f"Installing packages: the guest{names}"), ThreadPoolExecutor(1) as beside:
         stop = Event()
-        tars = beside.submit(_image_tars, wanted.images, stop)
+        tars = beside.submit(_image_tars, box_plan.images, stop)
         try:
-            _unpack(wanted.recipe, root)
+            _unpack(box_plan.recipe, root)
         except BaseException:
             stop.set()
             raise
-        _carry(list(zip(wanted.images, tars.result(), strict=True)), root)
+        _carry(list(zip(box_plan.images, tars.result(), strict=True)), root)
     with progress.step("Labelling its files"):
         labels = _labels(root)
     if not missing_on_host():
@@ -107,25 +114,27 @@ def _build(wanted: Plan, half: Path, progress: Progress) -> None:
             _keep_policy(root, half)
     with progress.step("Making its disk"):
         _take_out(root, half)
-        _write_disk(root, labels, raw, wanted.recipe.disk_gib)
+        _write_disk(root, labels, raw, box_plan.recipe.disk_gib)
         remove_tree(root)
         _run(["qemu-img", "convert", "-O", "qcow2", str(raw), str(qcow2)], "The disk could not be converted.")
         raw.unlink()
     with progress.step("Packing the Vagrant box"):
-        _pack(half, qcow2, wanted.recipe)
+        _pack(half, qcow2, box_plan.recipe)
         qcow2.unlink()
 
 
 def _image_tars(images: Sequence[ImageSource], stop: Event) -> list[Path]:
-    """The images' tars, kept in the cache. Silent, since it runs beside the guest's packages: one mmdebstrap keeps only one CPU busy.
+    """Build the images' tar files and keep them in the cache.
 
-    `stop` ends the one that is being made, as a failure, and so no other is begun.
+    This runs in parallel with the guest's packages, because one mmdebstrap uses one CPU, and so it reports no
+    progress. Setting `stop` ends the current build as a failure, and then no other one starts.
     """
     return [image_tar(image, cache_dir(), Progress(), stop) for image in images]
 
 
 def _unpack(recipe: Recipe, root: Path) -> None:
-    """The root file system as files of root's, or of whoever is root in our user namespace. Devices are the guest's kernel's matter."""
+    """Unpack the root file system as root, or as root of the user namespace. The guest's kernel creates the
+    devices."""
     tar = root.with_name("root.tar")
     build_tar(recipe.rootfs, tar)
     root.mkdir()
@@ -145,7 +154,8 @@ def _unpack(recipe: Recipe, root: Path) -> None:
 
 
 def _carry(images: Sequence[tuple[ImageSource, Path]], root: Path) -> None:
-    """Put the images' tars into the guest, each with a .json that holds the `--change` lines for `docker import`."""
+    """Copy the images' tar files into the guest, each with a .json file that contains the `--change` lines
+    for `docker import`."""
     directory = root / IMAGES
     directory.mkdir(parents=True)
     for image, tar in images:
@@ -155,24 +165,25 @@ def _carry(images: Sequence[tuple[ImageSource, Path]], root: Path) -> None:
 
 
 def _labels(root: Path) -> list[tuple[str, str]]:
-    """Build the guest's policy with the guest's own tools, and ask them which label each file is to have."""
+    """Build the guest's policy with the guest's own tools, and let them determine the label of each file."""
     _run(
         as_root([tool("chroot"), str(root), "/usr/sbin/semodule", "-B", "-n"]),
         "The guest's policy could not be built.",
     )
-    asked = [tool("chroot"), str(root), "/usr/sbin/setfiles", "-n", "-v", FILE_CONTEXTS, "/"]
-    labels = RELABEL.findall(_run(as_root(asked), "The guest's files could not be labelled.").text)
+    setfiles = [tool("chroot"), str(root), "/usr/sbin/setfiles", "-n", "-v", FILE_CONTEXTS, "/"]
+    labels = RELABEL.findall(_run(as_root(setfiles), "The guest's files could not be labelled.").text)
     if "/usr/sbin/sshd" not in dict(labels):
         raise SelabError(
             "The guest's files could not be labelled.",
-            "setfiles names no label for /usr/sbin/sshd.",
-            "Look into selab's log.",
+            "setfiles reports no label for /usr/sbin/sshd.",
+            "See selab's log.",
         )
     return labels
 
 
 def _keep_policy(root: Path, half: Path) -> None:
-    """Make the flat base of the guest's policy now: from here its store need not be copied out of a slow guest."""
+    """Make the flat base of the guest's policy now, so that the module store need not be copied out of a slow
+    guest later."""
     there = [
         f"var/lib/selinux/{SELINUX_TYPE}/active/modules",
         "usr/share/selinux/devel",
@@ -184,10 +195,14 @@ def _keep_policy(root: Path, half: Path) -> None:
 
 
 def _write_disk(root: Path, labels: Sequence[tuple[str, str]], raw: Path, gib: int) -> None:
-    """A file system without partitions, and then its labels: a plain user cannot set them on files, but can in a file system image."""
+    """Write a file system without partitions, then its labels.
+
+    A plain user cannot set labels on files, but can set them inside a file system image.
+    """
     with raw.open("wb") as disk:
         disk.truncate(gib << 30)
-    # Zeroed now, where it costs nothing, instead of by the guest's kernel in the background of the first runs.
+    # The inode tables are zeroed here at no cost; otherwise the guest's kernel would do it during the first
+    # runs.
     make = [tool("mke2fs"), "-q", "-F", "-t", "ext4", "-E", "lazy_itable_init=0", "-d", str(root), str(raw)]
     _run(as_root(make), "The disk's file system could not be made.")
     script = raw.with_name("labels.debugfs")
@@ -206,14 +221,14 @@ def _write_disk(root: Path, labels: Sequence[tuple[str, str]], raw: Path, gib: i
 
 
 def _take_out(root: Path, half: Path) -> None:
-    """Copy what the host needs: kernel and initrd."""
+    """Copy the files that libvirt boots: the kernel and the initrd."""
     for name, pattern in (("vmlinuz", "vmlinuz-*"), ("initrd.img", "initrd.img-*")):
-        found = sorted((root / "boot").glob(pattern))
-        if not found:
+        candidates = sorted((root / "boot").glob(pattern))
+        if not candidates:
             raise SelabError(
-                "The guest has no kernel.", f"There is no boot/{pattern} in it.", "Look into selab's log."
+                "The guest has no kernel.", f"It has no file boot/{pattern}.", "See selab's log."
             )
-        shutil.copyfile(found[-1], half / name)
+        shutil.copyfile(candidates[-1], half / name)
 
 
 def _pack(half: Path, qcow2: Path, recipe: Recipe) -> None:
@@ -226,13 +241,13 @@ def _pack(half: Path, qcow2: Path, recipe: Recipe) -> None:
     with tarfile.open(half / "box.box", "w") as box:
         for name in ("metadata.json", "info.json", "Vagrantfile", "vmlinuz", "initrd.img", qcow2.name):
             (half / name).chmod(0o644)
-            box.add(half / name, arcname=name, filter=_as_nobody)
+            box.add(half / name, arcname=name, filter=_owned_by_root)
     for name in ("metadata.json", "info.json", "Vagrantfile"):
         (half / name).unlink()
     (half / "box.box").chmod(0o644)
 
 
-def _as_nobody(info: tarfile.TarInfo) -> tarfile.TarInfo:
+def _owned_by_root(info: tarfile.TarInfo) -> tarfile.TarInfo:
     info.uid = info.gid = 0
     info.uname = info.gname = ""
     return info

@@ -19,11 +19,17 @@ from selab.images.rootfs import Entry, ImageSource, Rootfs, read_image
 from selab.project import nearest
 
 VERSION = 1
-"""Part of every box's digest: raise it when the same recipe gives another box."""
+"""Part of every box's digest. Raise it if the same recipe produces a different box."""
 
 
 class GuestFile(BaseModel):
-    """A file in the guest, root's own. `early` ones are there before the packages are installed."""
+    """A file in the guest, which belongs to root.
+
+    path: absolute path in the guest.
+    content: text of the file.
+    mode: permission bits.
+    early: whether the file exists before the packages are installed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     path: Annotated[str, Field(pattern="^/[^ ]+$")]
@@ -37,7 +43,7 @@ class GuestFile(BaseModel):
 
 
 class Recipe(BaseModel):
-    """What a box is made of; the keys are explained in debian13.toml."""
+    """The recipe of a box. debian13.toml explains the keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     suite: str
@@ -69,7 +75,13 @@ class Recipe(BaseModel):
 
 @dataclass(frozen=True)
 class Plan:
-    """A box that can be built: its recipe, the images it carries, and the digest (sha256, hex) of both and of the builder."""
+    """A box that can be built.
+
+    profile: name of the recipe.
+    recipe: what the box is made of.
+    images: container images that the box carries.
+    digest: sha256 (hex) of the recipe, the images and the builder's version.
+    """
 
     profile: str
     recipe: Recipe
@@ -78,7 +90,7 @@ class Plan:
 
 
 def profiles() -> list[str]:
-    """The names of the boxes that selab can build."""
+    """Return the names of the boxes that selab can build."""
     return sorted(
         Path(file.name).stem
         for file in importlib.resources.files("selab.vm.box").iterdir()
@@ -87,7 +99,7 @@ def profiles() -> list[str]:
 
 
 def parse(text: str) -> Recipe:
-    """The recipe in `text`. Raises SelabError, since a recipe comes with selab."""
+    """Parse a recipe. Raises SelabError, because recipes are part of selab."""
     try:
         return Recipe.model_validate(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, ValidationError) as error:
@@ -95,7 +107,8 @@ def parse(text: str) -> Recipe:
 
 
 def plan(profile: str, images_dir: Path) -> Plan:
-    """The plan for the box `profile` with the images of `images_dir`; an image that is not there is left out. Raises InputError."""
+    """Return the plan for the box `profile` with those of its images that exist in `images_dir`. Raises
+    InputError."""
     if profile not in profiles():
         raise InputError(f"selab cannot build a box '{profile}'.", hint=nearest(profile, profiles()))
     recipe = parse(importlib.resources.files("selab.vm.box").joinpath(f"{profile}.toml").read_text())

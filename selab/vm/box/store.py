@@ -1,4 +1,5 @@
-"""The boxes in the cache directory: a finished one has its box.json, and got its name only when it was complete."""
+"""The boxes in the cache directory. A finished box has a box.json, and gets its name only when it is
+complete."""
 
 from __future__ import annotations
 
@@ -24,13 +25,22 @@ HALF = ".half-"
 LOCK_WAIT = 3600.0
 """Seconds to wait for another selab's build."""
 SHORT = 12
-"""Digits of a digest that a name has."""
+"""Number of digits of the digest in a box's name."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box on this machine. `name` is what Vagrant calls it; `file` the .box; `kernel`, `initrd` and `cmdline` what libvirt boots,
-    since its disk has no boot loader. `directory` holds them all."""
+    """A box on this machine.
+
+    name: name of the box in Vagrant.
+    profile: name of its recipe.
+    directory: directory that contains its files.
+    file: the .box file.
+    kernel: kernel that libvirt boots, because the disk has no boot loader.
+    initrd: initrd that libvirt boots.
+    cmdline: kernel command line.
+    digest: sha256 (hex) of the plan.
+    """
 
     name: str
     profile: str
@@ -72,7 +82,7 @@ def directory_of(profile: str, digest: str) -> Path:
 
 
 def read_box(directory: Path) -> Box | None:
-    """The box in `directory`, or None where there is none, or one that lacks a file."""
+    """Return the box in `directory`, or None if there is none or a file of it is missing."""
     try:
         facts = json.loads((directory / FACTS).read_text())
         box = box_at(directory, facts["profile"], facts["digest"], facts["cmdline"])
@@ -87,18 +97,19 @@ def read_box(directory: Path) -> Box | None:
 
 
 def _has_size(path: Path, size: int | None) -> bool:
-    """Whether the file is there, and whole. Boxes of selab 0.1.0 did not write down their sizes."""
+    """Return whether the file exists with its full size. Boxes of selab 0.1.0 did not record sizes."""
     return path.is_file() and size in (None, path.stat().st_size)
 
 
 def list_boxes() -> list[Box]:
-    """The boxes that were built here, the newest first."""
-    found = sorted(boxes_dir().glob(f"*/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return [box for path in found if (box := read_box(path.parent))]
+    """Return the boxes that were built here, newest first."""
+    paths = sorted(boxes_dir().glob(f"*/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [box for path in paths if (box := read_box(path.parent))]
 
 
 def remove_box(name: str) -> None:
-    """Remove a box that was built here. Vagrant's copy, and VMs made from it, stay. Raises InputError where there is no such box."""
+    """Remove a box that was built here. Vagrant's copy and existing VMs remain. Raises InputError if there is
+    no such box."""
     known = {box.name: box for box in list_boxes()}
     if name not in known:
         raise InputError(f"There is no box '{name}' here.", hint=nearest(name, list(known)))
@@ -108,18 +119,21 @@ def remove_box(name: str) -> None:
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove `directory` also where files in it belong to our subordinate ids, as a root file system's do."""
+    """Remove `directory`, even if files in it belong to the user's subordinate ids, as those of a root file
+    system do."""
     if directory.exists():
         LocalHost().run(as_root(["rm", "-rf", "--one-file-system", str(directory)]), timeout=REMOVE_TIMEOUT)
     if directory.exists():
         raise SelabError(
-            "What an earlier build has left cannot be removed.", str(directory), "Remove it by hand."
+            "The remains of an earlier build cannot be removed.",
+            str(directory),
+            "Remove the directory by hand.",
         )
 
 
 @contextmanager
 def building(progress: Progress) -> Iterator[None]:
-    """Be the only one who builds; what a killed build has left is removed first."""
+    """Hold the lock for building boxes. The remains of an interrupted build are removed first."""
     with alone(boxes_dir() / ".lock", LOCK_WAIT, "building a box", progress):
         for left in boxes_dir().glob(f"{HALF}*"):
             remove_tree(left)
@@ -128,14 +142,17 @@ def building(progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def half_made(facts: Box) -> Iterator[Path]:
-    """A directory to build in, which takes its place as `facts.directory` when the block ends well, and is removed when not."""
+    """Yield a directory to build in. If the block succeeds, it becomes `facts.directory`; otherwise it is
+    removed."""
     half = Path(tempfile.mkdtemp(prefix=HALF, dir=boxes_dir()))
     try:
         yield half
-        told: dict[str, Any] = {key: asdict(facts)[key] for key in ("name", "profile", "cmdline", "digest")}
-        told["sizes"] = {path.name: path.stat().st_size for path in half.iterdir() if path.is_file()}
-        write_json(half / FACTS, told)
-        # QEMU may run as another user, which must be able to read these whatever our umask is.
+        metadata: dict[str, Any] = {
+            key: asdict(facts)[key] for key in ("name", "profile", "cmdline", "digest")
+        }
+        metadata["sizes"] = {path.name: path.stat().st_size for path in half.iterdir() if path.is_file()}
+        write_json(half / FACTS, metadata)
+        # QEMU may run as another user, who must be able to read the files whatever the umask is.
         LocalHost().run(["chmod", "-R", "u+w,a+rX", str(half)]).expect(
             "The box's files cannot be made readable."
         )

@@ -1,8 +1,10 @@
-"""Runs in the guest, with its Python (3.8 or later) alone: gives the base policy back when a candidate is not called off in time.
+"""The guard, a program in the guest: it restores the base policy if selab does not call a candidate off in
+time.
 
-`serve` is the guard, a service from the guest's start on. A number of seconds written to its pipe arms it, `off` calls it off. What it
-does at that time needs no other process and nothing of init: under the policy that it is to undo, none may be allowed to start. `rescue`
-does the same at once, for whoever got in by the serial console.
+It runs with the guest's own Python (3.8 or later) and nothing else. `serve` is the service, which starts with
+the guest. A number of seconds written to its pipe arms the guard, and `off` disarms it. When the time is up,
+the guard needs no other process and nothing from init, because the policy that it undoes may forbid every new
+process. `rescue` restores the base policy at once, for a user of the serial console.
 """
 
 from __future__ import annotations
@@ -19,30 +21,34 @@ RUN = Path("/run/selab")
 PIPE = RUN / "guard"
 PID = RUN / "guard.pid"
 MODE = RUN / "mode"
-"""The mode (0 or 1) that the guest is to have again, from before a candidate may enforce until it is called off."""
+"""The file with the mode (0 or 1) to restore. It exists from before a candidate may enforce until the mode is
+restored."""
 LOADED = RUN / "loaded"
 LABELS = "/var/lib/selab/labels.json"
 RESTORE_LABELS = "/usr/local/lib/selab/restore-labels"
 SELINUX = Path("/sys/fs/selinux")
 SERVICES = ("ssh", "sshd", "docker", "auditd")
-"""What a candidate may have brought down, and a run needs."""
+"""Services that a run needs and that a candidate may have stopped."""
 REST = 600.0
-"""Seconds that a candidate stays in force after a run where the guest itself enforces."""
+"""Seconds that a candidate stays in force after a run if the guest's own mode is enforcing."""
 LIMIT = 60.0
-"""Seconds that a guard waits that finds itself started while it should be armed."""
+"""Seconds until a guard acts that was restarted while it was armed."""
 AGAIN = 2.0
-"""Seconds between two tries where the policy in force forbids everything that would undo it."""
+"""Seconds between two attempts if the policy in force forbids everything that would undo it."""
 COMMAND_LIMIT = 60.0
 
 
 def base_policy() -> bytes:
-    """The kernel's own image of its policy while no candidate is loaded, else nothing. The file on disk may be of a version that this
-    kernel cannot read, which libselinux converts (selinux_mkload_policy)."""
+    """Return the kernel's image of its policy if no candidate is loaded, else b"".
+
+    The policy file on disk may have a version that this kernel cannot read; libselinux converts it
+    (selinux_mkload_policy).
+    """
     return b"" if LOADED.exists() else (SELINUX / "policy").read_bytes()
 
 
-def written(name: str, data: bytes) -> bool:
-    """Whether the kernel has taken `data`, in one write, as selinuxfs wants it."""
+def write_selinuxfs(name: str, data: bytes) -> bool:
+    """Write `data` in one write, as selinuxfs requires. Return whether the kernel accepted it."""
     try:
         file = os.open(str(SELINUX / name), os.O_WRONLY)
         try:
@@ -55,16 +61,17 @@ def written(name: str, data: bytes) -> bool:
 
 
 def give_back(image: bytes) -> bool:
-    """Permissive, the base policy, the files' labels, the services, and then the mode that the guest had; whether the policy is back.
+    """Set permissive mode, then restore the base policy, file labels, services and the mode. Return whether
+    the policy is restored.
 
-    Where the mode cannot be set, `image` is loaded as it is, without another process: one right does not need the other, and the base
-    policy gives both back.
+    If the mode cannot be set, load `image` first, without another process: setting the mode and loading a
+    policy need different permissions, and the base policy grants both.
     """
     before = home() or (SELINUX / "enforce").read_text().strip()
-    permissive = written("enforce", b"0") or (
-        bool(image) and written("load", image) and written("enforce", b"0")
+    permissive = write_selinuxfs("enforce", b"0") or (
+        bool(image) and write_selinuxfs("load", image) and write_selinuxfs("enforce", b"0")
     )
-    if not permissive or not (tried("load_policy") or (bool(image) and written("load", image))):
+    if not permissive or not (tried("load_policy") or (bool(image) and write_selinuxfs("load", image))):
         return False
     with contextlib.suppress(FileNotFoundError):
         LOADED.unlink()
@@ -77,14 +84,15 @@ def give_back(image: bytes) -> bool:
             tried("systemctl", "reset-failed", name)
             tried("systemctl", "start", name)
     if before == "1":
-        written("enforce", b"1")
+        write_selinuxfs("enforce", b"1")
     with contextlib.suppress(OSError):
         MODE.unlink()
     return True
 
 
 def home() -> str:
-    """The mode that the guest is to have again; nothing where nobody has said. What may not be seen is taken for permissive."""
+    """Return the mode to restore, or "" if none is recorded. A file that cannot be read counts as
+    permissive."""
     try:
         return MODE.read_text().strip()
     except FileNotFoundError:
@@ -109,7 +117,7 @@ def tried(*words: str) -> bool:
 
 
 def serve() -> None:
-    """Wait for orders for ever."""
+    """Wait for commands on the pipe until the process is ended."""
     RUN.mkdir(exist_ok=True)
     if not PIPE.is_fifo():
         os.mkfifo(str(PIPE), 0o600)
@@ -117,24 +125,27 @@ def serve() -> None:
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
     image = base_policy()
-    # One that was itself ended while it was armed takes it up again.
+    # A guard that was ended while it was armed becomes armed again.
     deadline, resting = (time.monotonic() + LIMIT if home() else None), False
     PID.write_text(f"{os.getpid()}\n")
     while True:
         if poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
-            seconds, resting = ordered(pipe)
+            seconds, resting = read_command(pipe)
             deadline = None if seconds is None else time.monotonic() + seconds
         if deadline is not None and time.monotonic() >= deadline:
-            # A word that all is well may come after the last one.
+            # The command that disarms the guard may arrive after the deadline.
             needed = home() or (resting and LOADED.exists())
             if needed:
-                say("not called off: the base policy is loaded again")
+                say("no command disarmed the guard in time: the base policy is loaded again")
             deadline = time.monotonic() + AGAIN if needed and not give_back(image) else None
 
 
-def ordered(pipe: int) -> tuple[float | None, bool]:
-    """The last order in the pipe: the seconds to wait, or None for `off`, and whether that is only for `rest`. A pipe that may not be read
-    any more is a reason to act."""
+def read_command(pipe: int) -> tuple[float | None, bool]:
+    """Read the last command in the pipe. Return the seconds to wait (None for `off`), and whether the command
+    was `rest`.
+
+    If the policy in force forbids reading the pipe, return 0 seconds: the guard must act.
+    """
     try:
         last = (os.read(pipe, 4096).split() or [b"off"])[-1]
         return (REST, True) if last == b"rest" else (None if last == b"off" else float(last), False)

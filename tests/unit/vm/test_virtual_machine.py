@@ -78,7 +78,7 @@ def test_a_vm_that_runs_is_waited_for_and_then_explained(
     assert lab.calls() == ["status", "ssh-config"]
 
 
-@pytest.mark.parametrize(("state", "says"), [("preparing", "busy"), ("gone_strange", "will not touch")])
+@pytest.mark.parametrize(("state", "says"), [("preparing", "busy"), ("gone_strange", "does not change")])
 def test_other_states_are_explained_and_nothing_is_done(
     lab: FakeVm, monkeypatch: pytest.MonkeyPatch, state: str, says: str
 ) -> None:
@@ -204,7 +204,7 @@ def test_a_box_that_was_removed_is_made_again_for_its_kernel(
 
 def test_a_kernel_that_no_box_has_any_more_is_explained(lab: FakeVm) -> None:
     without_kernel(lab)
-    with pytest.raises(SelabError, match="kernel went with its box"):
+    with pytest.raises(SelabError, match="its kernel was removed"):
         lab.machine.ensure(Progress())
     assert lab.calls() == ["status"]
 

@@ -79,7 +79,7 @@ def test_where_it_may_do_nothing_it_says_so_and_stays_armed(guest: Path) -> None
 def test_the_last_order_counts(order: bytes, seconds: float | None) -> None:
     reading, writing = os.pipe()
     os.write(writing, order)
-    assert guard.ordered(reading)[0] == seconds
+    assert guard.read_command(reading)[0] == seconds
     os.close(writing)
     os.close(reading)
 
@@ -88,4 +88,4 @@ def test_a_pipe_that_may_not_be_read_is_a_reason_to_act() -> None:
     reading, writing = os.pipe()
     os.close(writing)
     os.close(reading)
-    assert guard.ordered(reading) == (0.0, False)
+    assert guard.read_command(reading) == (0.0, False)
