@@ -1,4 +1,4 @@
-"""The program `selab`: the one place where an error becomes text and an exit code."""
+"""The program `selab`. This is the only place that turns an error into text and an exit code."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from selab.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, SelabError
 
 def main() -> NoReturn:
     """Run the command line. Exit codes: 0 PASS, 1 FAIL, 2 wrong usage or input, 3 ERROR, 130 interrupted."""
-    # Most of what starting makes stays: looking it through for garbage again and again takes a tenth of a short command's time.
+    # Most objects that are created at start-up stay alive: scanning them for garbage repeatedly takes a tenth
+    # of a short command's time.
     gc.set_threshold(50_000)
     code = run(sys.argv[1:])
-    # And all of it would be looked through once more at the end, when it goes anyway.
+    # The interpreter would scan all of them once more when it exits.
     gc.freeze()
     sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; click uses exit code 1 for its own errors, for Ctrl-C and for a closed pipe, which here means FAIL."""
+    """Run one command and return its exit code.
+
+    click exits with 1 on its own errors, on Ctrl-C and on a closed pipe. Here 1 means FAIL, so each gets
+    another code.
+    """
     from selab.cli.root import cli
 
     try:
@@ -53,26 +58,30 @@ def run(arguments: list[str]) -> int:
 
 
 def _refused_by_system(error: OSError) -> int:
-    """What the operating system refuses anywhere (a full disk, a directory of somebody else's), as an error like the others."""
+    """Report an error of the operating system (a full disk, another user's directory) like every other
+    error."""
     import errno
     import logging
 
-    logging.getLogger("selab").error("the system refused something", exc_info=error)
+    logging.getLogger("selab").error("the operating system reported an error", exc_info=error)
     sentences = {
         errno.ENOSPC: (
             "There is no space left on the disk.",
-            "Make room, then run again: what was half written is not used.",
+            "Free some space, then run again. Incomplete files are not used.",
         ),
         errno.EDQUOT: (
-            "Your quota of the disk is used up.",
-            "Make room, then run again: what was half written is not used.",
+            "Your disk quota is used up.",
+            "Free some space, then run again. Incomplete files are not used.",
         ),
-        errno.EFBIG: ("A file may not grow any more.", "See `ulimit -f`; what was half written is not used."),
-        errno.EROFS: ("The disk cannot be written to.", "The project and the cache (SELAB_CACHE) must be."),
-        errno.EACCES: ("selab may not use a file.", "Whose is it? selab was perhaps run as root before."),
+        errno.EFBIG: ("A file exceeds the size limit.", "See `ulimit -f`. Incomplete files are not used."),
+        errno.EROFS: ("The disk is read-only.", "The project and the cache (SELAB_CACHE) must be writable."),
+        errno.EACCES: (
+            "selab may not use a file.",
+            "Check its owner; selab may have been run as root earlier.",
+        ),
     }
     what, hint = sentences.get(
-        error.errno or 0, ("The system refused something.", "The log in .selab/selab.log has more.")
+        error.errno or 0, ("The operating system reported an error.", "See the log, .selab/selab.log.")
     )
     _say(what, str(error), hint)
     return EXIT_ERROR
@@ -81,9 +90,8 @@ def _refused_by_system(error: OSError) -> int:
 def _say(what: str, detail: str, hint: str) -> None:
     from selab.report.text import plain
 
-    colour = (
-        None if os.environ.get("NO_COLOR") else "red"
-    )  # click does not look for it (https://no-color.org)
+    # click ignores NO_COLOR (https://no-color.org).
+    colour = None if os.environ.get("NO_COLOR") else "red"
     click.secho(f"Error: {plain(what)}", fg=colour, bold=True, err=True)
     for line in (detail, hint):
         if line:

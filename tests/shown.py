@@ -39,7 +39,7 @@ ELSEWHERE = {
     "learn": "tests/vm/test_learn.py",
     "minimise": "tests/vm/test_learn.py",
     "matrix": "tests/unit/matrix",
-    "new": "tests/unit/skeleton",
+    "new": "tests/unit/scaffold",
     "watch": "tests/unit/analysis/test_check.py",
     "vm": "tests/vm/test_machine.py",
 }

@@ -19,12 +19,12 @@ from selab.cli.session import Context, pass_context
 @click.option(
     "--fail-on",
     type=click.Choice(["low", "medium", "high"]),
-    help="Exit code 1 where something added is of that risk or more.",
+    help="Exit with status 1 if something that the policy adds has this risk or a higher one.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as one JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print the audit as one JSON document.")
 @pass_context
 def audit(context: Context, policy: str, against: str, fail_on: str | None, as_json: bool) -> int:
-    """Say what POLICY adds to the base policy: types, rules with their risk, and what its domains can reach. Needs no VM.
+    """Show what POLICY adds to the base policy: types, rules with their risk, and what its domains can reach. Needs no VM.
 
     \b
     Examples:  selab audit selab_apache_full
@@ -36,10 +36,10 @@ def audit(context: Context, policy: str, against: str, fail_on: str | None, as_j
     from selab.policy.query.risk import Level
     from selab.report.audit import document, show_audit
 
-    found = audit(context.project, policy, context.progress, against)
+    result = audit(context.project, policy, context.progress, against)
     if as_json:
-        click.echo(to_json(document(found)))
+        click.echo(to_json(document(result)))
     else:
-        show_audit(found, context.out, against)
-    reached = fail_on is not None and found.additions and found.worst >= Level[fail_on.upper()]
+        show_audit(result, context.out, against)
+    reached = fail_on is not None and result.additions and result.worst >= Level[fail_on.upper()]
     return EXIT_FAIL if reached else EXIT_PASS

@@ -10,9 +10,9 @@ from selab.report.markup import safe
 
 @click.group()
 def box() -> None:
-    """Build, list and remove the boxes that selab makes from packages.
+    """Build, list and remove the boxes that selab builds from packages.
 
-    `selab run` builds one by itself where no other box can be had.
+    `selab run` builds one if no other box is available.
 
     \b
     Example:
@@ -24,7 +24,7 @@ def box() -> None:
 @click.argument("profile", default="debian13")
 @pass_context
 def build(context: Context, profile: str) -> None:
-    """Build the box PROFILE (debian13), unless it is there already.
+    """Build the box PROFILE (debian13), unless it exists already.
 
     \b
     Example:
@@ -32,15 +32,15 @@ def build(context: Context, profile: str) -> None:
     """
     from selab.vm.box import build_box
 
-    made = build_box(profile, context.project.images, context.progress)
-    context.out.print(safe(f"{made.name} {made.file}"))
+    built = build_box(profile, context.project.images, context.progress)
+    context.out.print(safe(f"{built.name} {built.file}"))
 
 
 @box.command()
 @click.argument("profile", default="debian13")
 @pass_context
 def name(context: Context, profile: str) -> None:
-    """Print the name that the box PROFILE (debian13) has, or will have: the hash of its recipe and images is in it, a key for a cache.
+    """Print the name of the box PROFILE (debian13), built or not. It contains the hash of the recipe and images, for use as a cache key.
 
     \b
     Example:
@@ -54,7 +54,7 @@ def name(context: Context, profile: str) -> None:
 @box.command("list")
 @pass_context
 def list_(context: Context) -> None:
-    """List the boxes that were built here, the newest first: name, size, directory.
+    """List the boxes that were built here, newest first: name, size, directory.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def list_(context: Context) -> None:
 @click.argument("name")
 @pass_context
 def remove(context: Context, name: str) -> None:
-    """Remove the box NAME from the cache. Vagrant's copy of it, and VMs made from it, stay.
+    """Remove the box NAME from the cache. Vagrant's copy of it, and VMs made from it, remain.
 
     \b
     Example:

@@ -15,7 +15,7 @@ from selab.cli.session import Context, pass_context
 def check(context: Context, policies: tuple[str, ...], as_json: bool) -> int:
     """Compile, link and lint each POLICY (all, if none is named) without a VM, against the base policy of the last run.
 
-    Exit code 0 without an error among the findings, 1 with one. Only a run proves a policy.
+    The exit code is 1 if one of the findings is an error, else 0. Only a run proves a policy.
 
     \b
     Examples:  selab check
@@ -28,9 +28,9 @@ def check(context: Context, policies: tuple[str, ...], as_json: bool) -> int:
     from selab.host.files import to_json
     from selab.report.check import document, show_check
 
-    found = check(context.project, policies, context.progress)
+    result = check(context.project, policies, context.progress)
     if as_json:
-        click.echo(to_json(document(found, Path.cwd())))
+        click.echo(to_json(document(result, Path.cwd())))
     else:
-        show_check(found, Path.cwd(), context.out)
-    return EXIT_FAIL if found.failed else EXIT_PASS
+        show_check(result, Path.cwd(), context.out)
+    return EXIT_FAIL if result.failed else EXIT_PASS

@@ -1,4 +1,5 @@
-"""`selab completion`, and the names that the shell completes: scenarios, policies, images and runs of the project that the user is in."""
+"""`selab completion`, and the names that the shell completes: scenarios, policies, images and runs of the
+current project."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from selab.project import Project
 
 RUNS = 20
-"""Runs that are offered: the newest ones, as `selab history` lists them."""
+"""Number of runs that completion offers: the newest, as `selab history` lists them."""
 
 
 def scenarios(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -46,7 +47,8 @@ def images(context: click.Context, parameter: click.Parameter, incomplete: str) 
 def _beginning(
     incomplete: str, context: click.Context, names: Callable[[Project], Iterable[str]]
 ) -> list[str]:
-    """None where there is no project: a shell has no use for an error."""
+    """Return the names that begin with `incomplete`, or none if there is no project: a shell cannot use an
+    error."""
     from selab.errors import SelabError
     from selab.project import find_project
 
@@ -60,7 +62,7 @@ def _beginning(
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what makes SHELL complete commands, options, and the names of scenarios, policies and runs.
+    """Print a script that makes SHELL complete commands, options, and the names of scenarios, policies and runs.
 
     \b
     Example:  eval "$(selab completion bash)"
@@ -69,6 +71,6 @@ def completion(shell: str) -> None:
 
     from selab.cli.root import cli
 
-    made = get_completion_class(shell)
-    assert made is not None
-    click.echo(made(cli, {}, "selab", "_SELAB_COMPLETE").source())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None
+    click.echo(completion_class(cli, {}, "selab", "_SELAB_COMPLETE").source())

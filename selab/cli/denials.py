@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from gzip import GzipFile
 
 MAX_LINE = 1024 * 1024
-"""Bytes of a line that are read at a time: auditd's longest record has 8,970, and a file without line ends must not fill the memory."""
+"""Bytes that are read of a line at a time. auditd's longest record has 8,970; a file without line ends
+must not fill the memory."""
 _GZIP = b"\x1f\x8b"
 
 ReadLine = Callable[[int], bytes]
@@ -54,9 +55,9 @@ def denials(context: Context, file: str | None, as_json: bool) -> None:
 
 @contextmanager
 def _log(file: str | None) -> Iterator[ReadLine]:
-    """The log to read. Raises InputError where it cannot be read, also half-way through."""
+    """Open the log. Raises InputError if it cannot be read, also after a part has been read."""
     if file is None and _is_terminal():
-        raise click.UsageError("Which log? Name a FILE, or `-` for standard input.")
+        raise click.UsageError("No log is given. Name a FILE, or `-` for standard input.")
     try:
         with ExitStack() as opened:
             stream = (

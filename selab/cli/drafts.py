@@ -1,4 +1,4 @@
-"""What `selab learn` and `selab minimise` say of a draft: its runs, and whether it is to be written."""
+"""Show the runs of a draft policy, and offer to write it, for `selab learn` and `selab minimise`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def show_runs(word: str, runs: Iterable[RunDocument], context: Context) -> None:
-    """Each run in a line; `word` is what it is called."""
+    """Print one line for each run. `word` is the name for a run ("round", "run")."""
     for number, run in enumerate(runs, 1):
         head = f"{word} {number}  {run.mode.value:10}  {run.verdict.value:5}"
         context.out.print(f"{head}  {safe(run.reasons[0])}  [dim]run {safe(run.run)}[/dim]")
 
 
 def offer(context: Context, policy: str, before: str, after: str, *, apply: bool) -> None:
-    """Write what became of a policy's .te if `apply`, or if somebody is there and says yes."""
+    """Write the new text of a policy's .te if `apply` is set, or if the user confirms it on a terminal."""
     from selab.workflows.drafts import write
 
     name = f"{policy}.te"
@@ -32,7 +32,7 @@ def offer(context: Context, policy: str, before: str, after: str, *, apply: bool
     if apply or (sys.stdin.isatty() and click.confirm(f"Write {name}?")):
         backup = write(context.project, policy, before, after)
         context.out.print(
-            f"{name} is written; the old one is {backup.name if backup else name}.", markup=False
+            f"{name} was written; the old file is {backup.name if backup else name}.", markup=False
         )
     else:
-        context.out.print(f"{name} is as it was; --apply writes it.", markup=False)
+        context.out.print(f"{name} is unchanged; --apply writes it.", markup=False)

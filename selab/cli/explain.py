@@ -14,9 +14,10 @@ from selab.cli.session import Context, pass_context
 @click.option("--json", "as_json", is_flag=True, help="Print the advice as JSON.")
 @pass_context
 def explain(context: Context, name: str, number: int | None, as_json: bool) -> None:
-    """Say of each denial of a RUN, or of the N-th, what was asked, what stopped it, and what could be done, the best first.
+    """Explain each denial of a RUN, or denial N: what was requested, what denied it, and the remedies, best first.
 
-    Asks the candidate as it is on disk, the base policy's rules and booleans, and the interfaces of its headers. Changes nothing.
+    selab consults the candidate as it is on disk, the base policy's rules and booleans, and the interfaces of its headers. It changes
+    nothing.
 
     \b
     Examples:  selab explain
@@ -28,9 +29,9 @@ def explain(context: Context, name: str, number: int | None, as_json: bool) -> N
     from selab.report.advice import document, show_advice, show_errors
 
     stored = History.of(context.project).find(name)
-    found = list(numbered(explain(context.project, stored, context.progress), number))
+    advice = list(numbered(explain(context.project, stored, context.progress), number))
     if as_json:
-        click.echo(to_json({"schema": 1, "advice": document(found)}))
+        click.echo(to_json({"schema": 1, "advice": document(advice)}))
     else:
-        show_advice(found, context.out)
+        show_advice(advice, context.out)
         show_errors(stored.document.selinux_errors if number is None else (), context.out)

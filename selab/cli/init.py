@@ -14,9 +14,9 @@ from selab.cli.session import Context, pass_context
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @pass_context
 def init(context: Context, directory: Path) -> None:
-    """Make DIRECTORY (this one, if none is given) a project that works: Apache in a container, with a draft of its policy.
+    """Create a working project in DIRECTORY (by default this one): Apache in a container, with a draft of its policy.
 
-    Overwrites nothing: where one of its files is there already, it writes none.
+    Overwrites nothing: if one of the files already exists, selab writes none.
 
     \b
     Example:  selab init lab
@@ -27,4 +27,4 @@ def init(context: Context, directory: Path) -> None:
     for name in init(directory):
         context.out.print(safe(str(directory / name)))
     there = "" if directory.resolve() == Path.cwd() else f"cd {shlex.quote(str(directory))} && "
-    context.console.print(safe(f"Then: `{there}selab run apache --setenforce no`"))
+    context.console.print(safe(f"Next: `{there}selab run apache --setenforce no`"))

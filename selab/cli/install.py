@@ -12,13 +12,14 @@ from selab.report.markup import safe
 @click.command()
 @click.argument("policy", shell_complete=policies)
 @click.option(
-    "--scenario", help="The scenario that proves it, where the project has more than one with this policy."
+    "--scenario", help="The scenario that proves the policy, if the project has several with this policy."
 )
 @pass_context
 def install(context: Context, policy: str, scenario: str | None) -> int:
-    """Install POLICY in the VM's module store, where it outlives a reboot, and run its scenario in enforcing mode.
+    """Install POLICY in the VM's module store, where it survives a reboot, and run its scenario in enforcing mode.
 
-    The slow way, on purpose: the guest rebuilds its whole policy. Exit code as for `selab run`; it stays installed either way.
+    This is deliberately the slow way: the guest rebuilds its whole policy. The exit code is that of `selab run`. The policy stays
+    installed, whatever the verdict.
 
     \b
     Example:
@@ -34,5 +35,5 @@ def install(context: Context, policy: str, scenario: str | None) -> int:
     result = install(project, machine_of(project), policy, chosen, context.progress)
     document = history.add(result)
     show_run(document, context.out, change=history.change(document))
-    context.out.print(safe(f"{policy} is installed; `selab uninstall {policy}` takes it out again."))
+    context.out.print(safe(f"{policy} is installed. Remove it with `selab uninstall {policy}`."))
     return result.verdict.exit_code

@@ -1,4 +1,5 @@
-"""The log: always in the project's file, with -v on standard error as well. Imported when a command first has something to log."""
+"""The log: always in the project's file, and with -v also on standard error. It is imported when a command
+first needs it."""
 
 from __future__ import annotations
 
@@ -12,21 +13,20 @@ from selab.report.text import plain_lines
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 LOGGERS = ("selab", "paramiko")
-"""paramiko's too, which would otherwise write to the terminal by itself."""
+"""paramiko's logger is included, because it would otherwise write to the terminal."""
 
 
 def log_to(path: Path) -> None:
-    """Write selab's log to the file `path`, which is made with the first line."""
+    """Write selab's log to the file `path`, which the first line creates."""
     logging.getLogger("selab").setLevel(logging.DEBUG)
-    logging.raiseExceptions = (
-        False  # a log that cannot be written, as on a full disk, is not what the user asked for
-    )
+    logging.raiseExceptions = False  # a log that cannot be written (on a full disk) must not end the command
     _add(logging.FileHandler(path, encoding="utf-8", delay=True))
 
 
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """The same for the block: a process that works for several projects has a log in each."""
+    """Write selab's log to `path` during the block. A process that works for several projects has a log in
+    each."""
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
     logging.getLogger("selab").setLevel(logging.DEBUG)
     _add(handler)
@@ -43,7 +43,8 @@ def log_to_terminal() -> None:
 
 
 class _Plain(logging.Formatter):
-    """What programs and guests have said is in the log as well, and a log is read on a terminal."""
+    """Removes control characters: the log contains output of programs and guests, and users read it on a
+    terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return plain_lines(super().format(record))

@@ -15,7 +15,9 @@ from selab.report.markup import safe
 @click.option(
     "--policy", metavar="NAME", shell_complete=policies, help="The candidate, instead of the scenario's."
 )
-@click.option("--runs", type=click.IntRange(2, 1000), default=20, show_default=True, help="Runs at most.")
+@click.option(
+    "--runs", type=click.IntRange(2, 1000), default=20, show_default=True, help="Maximum number of runs."
+)
 @click.option(
     "--apply",
     "apply_",
@@ -24,10 +26,10 @@ from selab.report.markup import safe
 )
 @pass_context
 def minimise(context: Context, scenario: str, policy: str | None, runs: int, apply_: bool) -> int:
-    """Make a policy that passes SCENARIO in enforcing mode as small as it can be, and say what each part that is left is needed for.
+    """Reduce a policy that passes SCENARIO in enforcing mode to the parts that it needs, and report what needs each part.
 
-    Rules, calls of interfaces and blocks go that neither a run nor libsepol misses. Works on a copy: the .te itself is written only at the
-    end. Exit code 0 where everything was tried, 1 where the runs were spent before.
+    selab removes rules, interface calls and blocks that neither a run nor libsepol needs. It works on a copy and writes the .te file
+    only at the end. The exit code is 0 if every part was tried, and 1 if the runs were used up before.
 
     \b
     Example:  selab minimise apache
@@ -38,21 +40,21 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     from selab.workflows.minimise import minimise
 
     project, out = context.project, context.out
-    found = minimise(project, machine_of(project), scenario, policy, context.progress, runs=runs)
-    show_runs("run", found.runs, context)
-    name = f"{found.policy}.te"
-    show_difference(found.before, found.after, (name, name), out)
-    for text, reason in found.needed:
+    result = minimise(project, machine_of(project), scenario, policy, context.progress, runs=runs)
+    show_runs("run", result.runs, context)
+    name = f"{result.policy}.te"
+    show_difference(result.before, result.after, (name, name), out)
+    for text, reason in result.needed:
         out.print(
             f"[green]needed[/green]  {safe(' '.join(text.split()))}\n        [dim]{safe(reason)}[/dim]",
             soft_wrap=True,
         )
-    parts, asked = (
-        len(found.removed) + len(found.needed),
-        f"{len(found.runs)} runs, {found.questions} questions to libsepol",
-    )
-    out.print(f"{len(found.removed)} of {parts} parts removed; {asked}.", markup=False)
-    if not found.complete:
-        out.print("[yellow]The runs were spent before everything was tried[/yellow]; --runs gives more.")
-    offer(context, found.policy, found.before, found.after, apply=apply_)
-    return EXIT_PASS if found.complete else EXIT_FAIL
+    parts = len(result.removed) + len(result.needed)
+    effort = f"{len(result.runs)} runs, {result.questions} questions to libsepol"
+    out.print(f"{len(result.removed)} of {parts} parts removed; {effort}.", markup=False)
+    if not result.complete:
+        out.print(
+            "[yellow]The runs were used up before every part was tried[/yellow]; allow more with --runs."
+        )
+    offer(context, result.policy, result.before, result.after, apply=apply_)
+    return EXIT_PASS if result.complete else EXIT_FAIL

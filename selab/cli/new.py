@@ -1,4 +1,4 @@
-"""`selab new`: files to begin with."""
+"""`selab new`: write a first version of a policy or a scenario."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from selab.report.markup import safe
 
 @click.group()
 def new() -> None:
-    """Write a policy or a scenario to begin with. Overwrites nothing.
+    """Write a first version of a policy or a scenario. Overwrites nothing.
 
     \b
     Example:
@@ -34,9 +34,9 @@ def new() -> None:
 )
 @pass_context
 def policy(context: Context, name: str, image: str | None) -> None:
-    """Write policies/NAME.te: a container's domain that fits the guest's policy, and what the IMAGE says that it needs.
+    """Write policies/NAME.te: a domain for a container that fits the guest's policy, with what the IMAGE declares that it needs.
 
-    The base policy of the last run says how many arguments the template takes, and which interface is for a port. No VM is started.
+    The base policy of the last run determines how many arguments the template takes and which interface covers a port. No VM is started.
 
     \b
     Example:
@@ -45,34 +45,34 @@ def policy(context: Context, name: str, image: str | None) -> None:
     from selab.scaffold.policy import new_policy
     from selab.vm.select import machine_of
 
-    made = new_policy(
+    policy_file = new_policy(
         context.project,
         name,
         image,
         lambda: contextlib.closing(machine_of(context.project).connect()),
         context.progress,
     )
-    for remark in made.remarks:
+    for remark in policy_file.remarks:
         context.progress.note(remark)
-    context.out.print(safe(made.file))
+    context.out.print(safe(policy_file.file))
     context.progress.note(
-        f"Then: `selab check {name}`, and `selab new scenario {name}` for something to run under it."
+        f"Next: `selab check {name}`, and `selab new scenario {name}` for a workload to run under it."
     )
 
 
-@new.command(short_help="Empty, or after a container or a Compose file.")
+@new.command(short_help="An empty scenario, or one from a container or a Compose file.")
 @click.argument("name")
 @click.option(
     "--policy",
     metavar="NAME|none",
     shell_complete=policies,
-    help="Its policy; without this, the one of the scenario's name.",
+    help="The scenario's policy; by default the policy with the scenario's name.",
 )
 @click.option(
     "--from-container",
     "container",
     metavar="ID|FILE|-",
-    help="A container of this machine, or what `inspect` says of one.",
+    help="A container on this machine, or the output of `inspect` for one.",
 )
 @click.option(
     "--from-compose",
@@ -81,7 +81,7 @@ def policy(context: Context, name: str, image: str | None) -> None:
     metavar="FILE",
     help="A service of a Compose file.",
 )
-@click.option("--service", metavar="NAME", help="Which one, where the Compose file has several.")
+@click.option("--service", metavar="NAME", help="The service to take if the Compose file has several.")
 @pass_context
 def scenario(
     context: Context,
@@ -91,10 +91,10 @@ def scenario(
     compose: Path | None,
     service: str | None,
 ) -> None:
-    """Write scenarios/NAME.yaml: image, ports, volumes and whatever else a container has, and a first step.
+    """Write scenarios/NAME.yaml: the image, ports, volumes and other settings of a container, and a first step.
 
-    What a scenario cannot have is named, there and here, and what looks like a secret is left out. Of the host, only directories of
-    the project become volumes.
+    selab reports what a scenario cannot represent, in the file and on the terminal, and leaves out what looks like a secret. Only
+    directories of the project become volumes.
 
     \b
     Example:
@@ -106,9 +106,9 @@ def scenario(
     if container is not None and compose is not None:
         raise click.UsageError("Choose one of --from-container and --from-compose.")
     if service is not None and compose is None:
-        raise click.UsageError("--service is of a Compose file: name that with --from-compose.")
-    made = new_scenario(context.project, name, policy, Source(container, compose, service))
-    for line in made.left:
+        raise click.UsageError("--service needs a Compose file: name it with --from-compose.")
+    scenario_file = new_scenario(context.project, name, policy, Source(container, compose, service))
+    for line in scenario_file.left:
         context.progress.note(f"left out or changed: {line}")
-    context.out.print(safe(made.file))
-    context.progress.note(f"Then: `selab run {name} --setenforce no`")
+    context.out.print(safe(scenario_file.file))
+    context.progress.note(f"Next: `selab run {name} --setenforce no`")

@@ -15,17 +15,17 @@ from selab.report.markup import safe
     "--policy",
     metavar="NAME",
     shell_complete=policies,
-    help="The candidate to ask, instead of the run's own.",
+    help="The candidate that decides, instead of the run's own.",
 )
 @click.option(
-    "--booleans", is_flag=True, help="Look for the boolean that would allow it: some seconds for each."
+    "--booleans", is_flag=True, help="Find the boolean that would allow each denial. This takes seconds."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the decisions as JSON.")
 @pass_context
 def replay(context: Context, records: str, policy: str | None, booleans: bool, as_json: bool) -> None:
-    """Say what a candidate, as it is on disk, would decide about the denials of a RUN or an audit log, without a VM.
+    """Show what a candidate, as it is on disk, would decide about the denials of a RUN or an audit log, without a VM.
 
-    It decides rules, booleans, constraints (MCS among them), roles and type bounds. Only a run proves a policy.
+    The decision includes rules, booleans, constraints (also MCS), roles and type bounds. Only a run proves a policy.
 
     \b
     Examples:  selab replay
@@ -36,24 +36,24 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
     from selab.host.files import to_json
 
     recorded, name = records_of(context.project, records, policy)
-    found = replay_offline(context.project, recorded, name, context.progress, names=booleans)
+    result = replay_offline(context.project, recorded, name, context.progress, names=booleans)
     if as_json:
         rows = [
             {
-                "source": one.access.source,
-                "target": one.access.target,
-                "class": one.access.tclass,
-                "permission": one.access.permission,
-                "allowed": one.allowed,
-                "cause": one.cause.value,
-                "detail": one.detail,
+                "source": decision.access.source,
+                "target": decision.access.target,
+                "class": decision.access.tclass,
+                "permission": decision.access.permission,
+                "allowed": decision.allowed,
+                "cause": decision.cause.value,
+                "detail": decision.detail,
             }
-            for one in found.decisions
+            for decision in result.decisions
         ]
         click.echo(to_json({"schema": 1, "policy": name, "decisions": rows}))
         return
-    for key, decision in sorted(found.causes.items()):
+    for key, decision in sorted(result.causes.items()):
         why = f"{decision.cause.value}{': ' + decision.detail if decision.detail else ''}"
         context.out.print(f"  {safe(str(key))}  [dim]{safe(why)}[/dim]")
-    context.out.print(safe(found.in_words()))
-    context.out.print("[dim]Only a run proves a policy: `selab run` it.[/dim]")
+    context.out.print(safe(result.in_words()))
+    context.out.print("[dim]Only a run proves a policy: use `selab run`.[/dim]")

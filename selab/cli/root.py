@@ -1,4 +1,5 @@
-"""The top command: options that all commands share, and the commands, each imported when it is called."""
+"""The top command: options that all commands share, and the commands. Each command is imported when it is
+called."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from selab import __version__
 from selab.cli.session import Context
 
 COMMANDS = {
-    "init": ("selab.cli.init", "Make a directory a project that works."),
-    "new": ("selab.cli.new", "Write a policy or a scenario to begin with."),
+    "init": ("selab.cli.init", "Create a working project in a directory."),
+    "new": ("selab.cli.new", "Write a first version of a policy or a scenario."),
     "run": ("selab.cli.run", "Run a scenario and show what SELinux denied."),
     "matrix": ("selab.cli.matrix", "Run policies x scenarios x modes x guests on several VMs."),
     "watch": ("selab.cli.watch", "Run a scenario again on each save."),
@@ -20,15 +21,21 @@ COMMANDS = {
     "show": ("selab.cli.show", "Show a run again."),
     "diff": ("selab.cli.diff", "Show what changed between two runs."),
     "report": ("selab.cli.report", "Write a page about runs for a reviewer."),
-    "replay": ("selab.cli.replay", "Say what a candidate would decide about recorded denials, without a VM."),
+    "replay": (
+        "selab.cli.replay",
+        "Show what a candidate would decide about recorded denials, without a VM.",
+    ),
     "check": ("selab.cli.check", "Compile, link and lint policies without a VM."),
-    "explain": ("selab.cli.explain", "Say of each denial what was asked, what stopped it, and what to do."),
-    "suggest": ("selab.cli.suggest", "Suggest the rules that a run's denials ask for."),
-    "learn": ("selab.cli.learn", "Run, add the rules that are missing, and run again, until it passes."),
-    "minimise": ("selab.cli.minimise", "Make a policy that passes as small as it can be."),
-    "audit": ("selab.cli.audit", "Say what a policy adds to the base policy, and what it may lead to."),
-    "install": ("selab.cli.install", "Install a policy for good, and prove it by its scenario."),
-    "uninstall": ("selab.cli.uninstall", "Take an installed policy out again."),
+    "explain": (
+        "selab.cli.explain",
+        "Explain each denial: what was requested, what denied it, and what to do.",
+    ),
+    "suggest": ("selab.cli.suggest", "Suggest the rules that a run's denials need."),
+    "learn": ("selab.cli.learn", "Run, add the missing rules, and run again until the scenario passes."),
+    "minimise": ("selab.cli.minimise", "Reduce a policy that passes to the parts that it needs."),
+    "audit": ("selab.cli.audit", "Show what a policy adds to the base policy, and where it may lead."),
+    "install": ("selab.cli.install", "Install a policy permanently, and prove it with its scenario."),
+    "uninstall": ("selab.cli.uninstall", "Remove an installed policy."),
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),
     "vm": (
         "selab.cli.vm",
@@ -37,9 +44,12 @@ COMMANDS = {
     "box": ("selab.cli.box", "The boxes that selab builds itself."),
     "schema": ("selab.cli.schema", "Print the JSON Schema of what you write, for editors."),
     "completion": ("selab.cli.completion", "Print the completion for bash, zsh or fish."),
-    "doctor": ("selab.cli.doctor", "Say what is there, what is missing, and what selab will do about it."),
+    "doctor": (
+        "selab.cli.doctor",
+        "Show what is installed, what is missing, and what selab will do about it.",
+    ),
 }
-"""Name, module and help of each command: the help is here so that `selab --help` need not import them all."""
+"""Name, module and help of each command. The help is here so that `selab --help` imports no command."""
 
 SECTIONS = {
     "First contact": ("init", "new", "doctor", "completion", "schema"),
@@ -48,11 +58,11 @@ SECTIONS = {
     "Review": ("matrix", "audit", "denials", "report"),
     "The machine": ("vm", "box", "install", "uninstall"),
 }
-"""The commands by what they are for, as the help lists them."""
+"""The commands by purpose, in the order of the help."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is called, and not for its name in the help."""
+    """A group that imports a command's module only when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -74,24 +84,24 @@ class LazyGroup(click.Group):
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog="`selab COMMAND --help` says what a command does, with an example.",
+    epilog="`selab COMMAND --help` describes a command, with an example.",
 )
 @click.version_option(__version__, prog_name="selab")
 @click.option(
     "-C",
     "--project",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The project's directory, or one below it.",
+    help="The project's directory, or a directory below it.",
 )
 @click.option(
     "--vagrant-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The directory with the Vagrantfile, if not the project's.",
+    help="The directory of the Vagrantfile, if it is not the project's.",
 )
 @click.option(
     "--no-wait",
     is_flag=True,
-    help="Do not wait for a VM that another selab uses: say by whom, and end with 3.",
+    help="Do not wait for a VM that another selab uses: report what uses it, and exit with status 3.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the log as well; it is always in .selab/selab.log.")
 @click.pass_context

@@ -1,4 +1,4 @@
-"""`selab schema`: JSON Schemas of what users write, generated from the models that read it."""
+"""`selab schema`: JSON Schemas of the files that users write, generated from the models that read them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODELS: dict[str, type[BaseModel]] = {"project": ProjectConfig, "scenario": Scen
 
 
 def schema_text(kind: str) -> str:
-    """The schema of `project` (selab.yaml), `scenario` or `matrix` (matrix.yaml), as JSON Schema 2020-12."""
+    """Return the JSON Schema (2020-12) of `project` (selab.yaml), `scenario` or `matrix` (matrix.yaml)."""
     made = MODELS[kind].model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2) + "\n"
 

@@ -1,4 +1,4 @@
-"""What every command gets: the project, the consoles, the progress and the log."""
+"""The context of a command: the project, the consoles, the progress and the log."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ if TYPE_CHECKING:
     from selab.project import Project
 
 PIPE_WIDTH = 160
-"""Columns where standard output is no terminal: a log or a pager has room."""
+"""Number of columns if standard output is not a terminal: a log or a pager has room."""
 
 
 class Context:
-    """Made once per invocation by the top group; each part is made when a command first asks for it. `slot` is the VM of a matrix that is
-    meant, instead of the project's own."""
+    """The context of one invocation. The top group creates it, and each part is created when a command first
+    uses it.
+
+    project_dir: directory given by --project.
+    vagrant_dir: directory given by --vagrant-dir.
+    verbose: whether the log goes to standard error too.
+    waits: whether to wait for a VM that another selab process uses.
+    slot: VM of a matrix to use instead of the project's own, or "".
+    """
 
     def __init__(
         self,
@@ -63,7 +70,7 @@ class Context:
 
     @functools.cached_property
     def console(self) -> Console:
-        """Standard error: progress, errors and everything else that is not the result."""
+        """Standard error: progress, errors and all other output that is not a result."""
         from rich.console import Console
 
         return Console(stderr=True, highlight=False, emoji=False)
@@ -73,7 +80,7 @@ class Context:
         return self.new_progress()
 
     def new_progress(self) -> Progress:
-        """Progress with timings of its own, for a command that does its work several times."""
+        """Return progress with its own timings, for a command that does its work several times."""
         from selab.progress import Progress
         from selab.report.progress import TerminalListener
 
@@ -81,7 +88,7 @@ class Context:
 
     @functools.cached_property
     def durations(self) -> Durations:
-        """How long steps took in this project; outside of one, nothing is remembered."""
+        """The recorded durations of steps in this project. Outside a project, nothing is recorded."""
         from selab.errors import SelabError
         from selab.host.durations import Durations
 
@@ -91,13 +98,13 @@ class Context:
             return Durations()
 
     def close(self) -> None:
-        """Write down how long the steps took, if there were any."""
+        """Record how long the steps took, if there were any."""
         if "durations" in self.__dict__:
             self.durations.keep()
 
-    def show_log(self, wanted: bool) -> None:
-        """Write the log to standard error as well, from here on."""
-        if wanted and not self._shown:
+    def show_log(self, enabled: bool) -> None:
+        """Write the log to standard error too from now on, if `enabled`."""
+        if enabled and not self._shown:
             from selab.cli.logfile import log_to_terminal
 
             self._shown = True

@@ -17,20 +17,20 @@ from selab.report.text import plain_lines
     "--apply",
     "apply_",
     is_flag=True,
-    help="Write the rules into the policy's .te, between markers; the old file is kept as .te.bak.",
+    help="Write the rules into the policy's .te, between markers. The old file is kept as .te.bak.",
 )
 @click.option("--diff", "as_diff", is_flag=True, help="Print what --apply would change.")
-@click.option("--allow-risky", is_flag=True, help="Also what leads out of the container or to root.")
+@click.option("--allow-risky", is_flag=True, help="Include rules that lead out of the container or to root.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print the rules and what is left for a person as JSON."
+    "--json", "as_json", is_flag=True, help="Print the rules, and the denials that are left for you, as JSON."
 )
 @pass_context
 def suggest(
     context: Context, name: str, apply_: bool, as_diff: bool, allow_risky: bool, as_json: bool
 ) -> None:
-    """Suggest the rules that a RUN's denials ask for, each with the denial that asked for it.
+    """Suggest the rules that a RUN's denials need, each with its denial.
 
-    Denials that a label or a boolean would mend, and rules of high risk, are left for a person and named.
+    Denials that a label or a boolean would fix, and rules of high risk, are left for you to decide, and listed.
 
     \b
     Examples:  selab suggest
@@ -43,31 +43,33 @@ def suggest(
     from selab.host.files import to_json
     from selab.policy.source_file import rewrite
 
-    found = suggestion(
+    proposal = suggestion(
         context.project, History.of(context.project).find(name), context.progress, risky=allow_risky
     )
-    if found.te is None and (apply_ or as_diff):
+    if proposal.te is None and (apply_ or as_diff):
         raise InputError(
-            "The domain is named by a block of CIL.",
+            "The domain is defined in a block of CIL.",
             "selab writes into .te files only.",
-            "`selab suggest` prints the rules.",
+            "Print the rules with `selab suggest`.",
         )
-    file = found.te.name if found.te else ""
+    file = proposal.te.name if proposal.te else ""
     if as_json:
-        left = [{"denial": str(one.need), "advice": one.in_a_line} for one in found.left]
-        click.echo(to_json({"schema": 1, "policy": file, "rules": found.text, "left": left}))
+        left = [{"denial": str(advice.need), "advice": advice.in_a_line} for advice in proposal.left]
+        click.echo(to_json({"schema": 1, "policy": file, "rules": proposal.text, "left": left}))
     elif as_diff:
-        lines = (found.before.splitlines(keepends=True), found.after.splitlines(keepends=True))
+        lines = (proposal.before.splitlines(keepends=True), proposal.after.splitlines(keepends=True))
         click.echo(plain_lines("".join(difflib.unified_diff(*lines, file, file))), nl=False)
     elif not apply_:
-        click.echo(plain_lines(found.text) or "# Nothing to add.")
-    for one in () if as_json else found.left:
+        click.echo(plain_lines(proposal.text) or "# Nothing to add.")
+    for advice in () if as_json else proposal.left:
         context.out.print(
-            f"[yellow]left to you[/yellow]: {safe(str(one.need))}: {safe(one.in_a_line)}", soft_wrap=True
+            f"[yellow]left to you[/yellow]: {safe(str(advice.need))}: {safe(advice.in_a_line)}",
+            soft_wrap=True,
         )
-    if apply_ and found.te:
-        backup = rewrite(found.te, found.before, found.after)
-        said = (
-            f"{file} is written; the old one is {backup.name}." if backup else f"{file} has it all already."
+    if apply_ and proposal.te:
+        backup = rewrite(proposal.te, proposal.before, proposal.after)
+        context.progress.note(
+            f"{file} was written; the old file is {backup.name}."
+            if backup
+            else f"{file} already contains all of it."
         )
-        context.progress.note(said)

@@ -13,7 +13,7 @@ from selab.report.markup import safe
 @click.argument("policy", shell_complete=policies)
 @pass_context
 def uninstall(context: Context, policy: str) -> None:
-    """Take POLICY out of the VM's module store again.
+    """Remove POLICY from the VM's module store.
 
     \b
     Example:

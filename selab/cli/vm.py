@@ -1,4 +1,4 @@
-"""`selab vm`: the virtual machine by hand."""
+"""`selab vm`: operate the virtual machine by hand."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 
 def _alone(context: Context, doing: str, project: Project | None = None) -> AbstractContextManager[None]:
-    """The VM for this command alone: another selab's run is not taken away from it."""
+    """Lock the VM for this command, so that it does not disturb a run of another selab process."""
     from selab.vm.lock import vm_lock
 
     return vm_lock(project or context.project, f"selab vm {doing}", context.progress)
 
 
 def _each(context: Context, matrix: bool) -> list[Project]:
-    """The projects whose VMs are meant: this one, or the slots of its matrix that have one."""
+    """Return the projects whose VMs the command is for: this one, or the slots of its matrix that have a
+    VM."""
     from selab.matrix.slots import home, with_vm
 
     return with_vm(home(context.project)) if matrix else [context.project]
@@ -40,9 +41,9 @@ def _each(context: Context, matrix: bool) -> list[Project]:
 )
 @pass_context
 def vm(context: Context, slot: str) -> None:
-    """Make, stop and look into the project's virtual machine.
+    """Create, stop and inspect the project's virtual machine.
 
-    `selab run` does what is needed by itself; these are for the rest.
+    `selab run` does what it needs by itself. Use these commands for everything else.
 
     \b
     Example:
@@ -55,7 +56,7 @@ def vm(context: Context, slot: str) -> None:
 @vm.command("list")
 @pass_context
 def list_(context: Context) -> None:
-    """List the VMs of `selab matrix`, each with how it is.
+    """List the VMs of `selab matrix` with their state.
 
     \b
     Example:
@@ -72,11 +73,11 @@ def list_(context: Context) -> None:
 @click.option(
     "--prepare",
     is_flag=True,
-    help="Look again for what the guest lacks, and install it; also on a machine of your own (`box: host`).",
+    help="Check again what the guest lacks, and install it; also on an existing host (`box: host`).",
 )
 @pass_context
 def up(context: Context, prepare: bool) -> None:
-    """Make the VM if there is none, start it if it is off, and prepare it.
+    """Create the VM if there is none, start it if it is off, and prepare it.
 
     \b
     Example:
@@ -95,7 +96,7 @@ def up(context: Context, prepare: bool) -> None:
 @vm.command()
 @pass_context
 def status(context: Context) -> None:
-    """Say in one word how the VM is: `running` means that it answers.
+    """Print the state of the VM in one word. `running` means that it answers.
 
     \b
     Example:
@@ -103,15 +104,15 @@ def status(context: Context) -> None:
     """
     from selab.vm.select import machine_of
 
-    with context.progress.step("Asking how the VM is"):
-        said = machine_of(context.project).status()
-    context.out.print(safe(said))
+    with context.progress.step("Checking the state of the VM"):
+        state = machine_of(context.project).status()
+    context.out.print(safe(state))
 
 
 @vm.command()
 @pass_context
 def suspend(context: Context) -> None:
-    """Freeze the VM as it is; the next run takes it up again in seconds.
+    """Suspend the VM. The next run resumes it in seconds.
 
     \b
     Example:
@@ -147,7 +148,7 @@ def halt(context: Context, matrix: bool) -> None:
 @vm.command()
 @pass_context
 def reset(context: Context) -> None:
-    """Reboot the VM as if its power was cut (libvirt): the base policy is back, whatever was loaded.
+    """Reset the VM as a power cycle does (libvirt). This restores the base policy, whatever was loaded.
 
     \b
     Example:
@@ -164,9 +165,9 @@ def reset(context: Context) -> None:
 @vm.command()
 @pass_context
 def rescue(context: Context) -> None:
-    """Give the guest its base policy back where a candidate locks everybody out: by SSH, the serial console, or a reset.
+    """Restore the base policy if a candidate locks logins out: by SSH, through the serial console, or with a reset.
 
-    `selab run` does so by itself. Does nothing where a new login works and nothing is left of a run.
+    `selab run` does this by itself. If a new login works and no run left anything behind, nothing is done.
 
     \b
     Example:
@@ -174,9 +175,9 @@ def rescue(context: Context) -> None:
     """
     from selab.vm.select import machine_of
 
-    with _alone(context, "rescue"), context.progress.step("Looking whether the guest obeys"):
-        said = machine_of(context.project).rescue(context.progress)
-    context.out.print(said or "Nothing is wrong: a new login works, and the guest is in its own mode.")
+    with _alone(context, "rescue"), context.progress.step("Checking whether the guest responds"):
+        action = machine_of(context.project).rescue(context.progress)
+    context.out.print(action or "Nothing is wrong: a new login works, and the guest is in its own mode.")
 
 
 @vm.command()
@@ -184,7 +185,7 @@ def rescue(context: Context) -> None:
 @click.option("--matrix", is_flag=True, help="All VMs of `selab matrix` instead.")
 @pass_context
 def destroy(context: Context, yes: bool, matrix: bool) -> None:
-    """Remove the VM with everything in it. The box stays, so that a new VM needs no download.
+    """Remove the VM with everything in it. The box remains, so a new VM needs no download.
 
     \b
     Example:
@@ -215,7 +216,7 @@ def _of(project: Project, matrix: bool) -> str:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @pass_context
 def ssh(context: Context, command: tuple[str, ...]) -> int:
-    """Open a shell in the VM, or run COMMAND there as root and end with its exit code.
+    """Open a shell in the VM, or run COMMAND there as root and exit with its status.
 
     \b
     Example:

@@ -22,7 +22,7 @@ from selab.run.request import Request, plan
 def watch(context: Context, scenario: str, policy: str | None, setenforce: str) -> None:
     """Run SCENARIO again on each save of its policy, its file or its image, until Ctrl-C.
 
-    A save in the middle of a run starts over at once; a policy that does not compile does not touch the VM.
+    If you save during a run, the run starts over at once. A policy that does not compile does not reach the VM.
 
     \b
     Example:  selab watch apache
@@ -52,10 +52,10 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
                     context.out.print(safe(line), style=style)
             return
         document = history.add(result)
-        advice = study.advice(project, history.find(document.run), context.progress)
+        advice = advice_cache.advice(project, history.find(document.run), context.progress)
         show_run(document, context.out, change=history.change(document), advice=advice)
 
-    study = AdviceCache()
-    request = Request(scenario, policy, Mode(MODES[setenforce]), meanwhile=study.begin)
+    advice_cache = AdviceCache()
+    request = Request(scenario, policy, Mode(MODES[setenforce]), meanwhile=advice_cache.begin)
     plan(project, request)
     Watch(project, machine_of(project), request, context.new_progress, began, ended).forever()

@@ -11,7 +11,7 @@ from selab.__main__ import run
 
 @pytest.mark.parametrize(
     ("where", "said"),
-    [([], "Then: `selab run apache"), (["my lab"], "Then: `cd 'my lab' && selab run apache")],
+    [([], "Next: `selab run apache"), (["my lab"], "Next: `cd 'my lab' && selab run apache")],
 )
 def test_it_says_what_comes_then(
     where: list[str],
