@@ -1,1 +1,1 @@
-"""The languages in which policy is written: .te, .if and CIL."""
+"""Parsers for the languages in which policy is written: .te, .if and CIL."""

@@ -1,4 +1,4 @@
-"""CIL as data: S-expressions, the expressions in them, and an access rule."""
+"""Read CIL: its S-expressions, their operators, and access rules."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from selab.errors import SelabError
 
 Node = str | list["Node"]
-"""An S-expression: a word, or a list of them. A string in quotes keeps its quotes."""
+"""An S-expression is a word or a list of S-expressions. A quoted string keeps its quotes."""
 
 OPERATORS = frozenset({"and", "or", "xor", "not", "all", "eq", "neq"})
-"""The words that begin an expression (secilc's CIL reference, "Expressions"); any other list is the union of what is in it."""
+"""These words begin an expression (secilc's CIL reference, "Expressions"); other lists are unions."""
 
 _TOKEN = re.compile(r'"[^"]*"|;[^\n]*|[()]|[^\s();"]+')
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An access rule with its names as written: types, attributes, `self`. `condition` is its boolean expression in words, or empty.
+    """An access rule.
 
-    An extended rule (allowx) has one permission: its expression of ioctl numbers, as CIL writes it.
+    kind: `allow`, `dontaudit` and so on; `allowx` for an extended rule.
+    source, target: names as written: types, attributes, `self`.
+    tclass: object class.
+    permissions: their names. An extended rule has one: its expression of ioctl numbers, as CIL writes it.
+    condition: boolean expression as readable text, or empty.
     """
 
     kind: str
@@ -33,7 +37,7 @@ class Rule:
 
 
 def statements(text: str) -> list[Node]:
-    """The S-expressions in `text`. Raises SelabError where its parentheses do not match."""
+    """Parse the S-expressions in `text`. Raises SelabError if its parentheses do not match."""
     stack: list[list[Node]] = [[]]
     for token in _TOKEN.findall(text):
         if token == "(":
@@ -41,7 +45,7 @@ def statements(text: str) -> list[Node]:
         elif token == ")":
             done = stack.pop()
             if not stack:
-                raise SelabError("The CIL cannot be read.", "A parenthesis is closed that was not opened.")
+                raise SelabError("The CIL cannot be read.", "It contains an unmatched closing parenthesis.")
             stack[-1].append(done)
         elif not token.startswith(";"):
             stack[-1].append(token)
@@ -51,14 +55,14 @@ def statements(text: str) -> list[Node]:
 
 
 def text_of(node: Node) -> str:
-    """The S-expression as CIL writes it."""
+    """Format the S-expression as CIL writes it."""
     return node if isinstance(node, str) else f"({' '.join(map(text_of, node))})"
 
 
 def members(
     expression: Node, everything: frozenset[str], named: Callable[[str], frozenset[str]]
 ) -> frozenset[str]:
-    """The set that `expression` describes, out of `everything`; `named` has the set that a name stands for."""
+    """Evaluate `expression` to a subset of `everything`; `named` returns the set that a name stands for."""
     if isinstance(expression, str):
         return named(expression)
     head = expression[0] if expression and isinstance(expression[0], str) else ""
@@ -78,19 +82,19 @@ def members(
 
 
 def names_in(expression: Node) -> frozenset[str]:
-    """The names in an expression, without its operators."""
+    """Return the names in an expression, without its operators."""
     if isinstance(expression, str):
         return frozenset({expression})
     parts = expression[1:] if expression and expression[0] in OPERATORS else expression
     return frozenset[str]().union(*map(names_in, parts))
 
 
-def in_words(expression: Node) -> str:
-    """An expression of booleans as a reader says it: "httpd_enable_cgi and not (httpd_use_nfs or httpd_use_cifs)"."""
+def summary(expression: Node) -> str:
+    """Format a boolean expression as text: "httpd_enable_cgi and not (httpd_use_nfs or httpd_use_cifs)"."""
     if isinstance(expression, str):
         return expression
     if len(expression) == 1:
-        return in_words(expression[0])
+        return summary(expression[0])
     head, *parts = expression
     if head == "not":
         return f"not {_within(parts[0])}"
@@ -99,5 +103,5 @@ def in_words(expression: Node) -> str:
 
 
 def _within(expression: Node) -> str:
-    said = in_words(expression)
-    return f"({said})" if " " in said and not said.startswith("not ") else said
+    text = summary(expression)
+    return f"({text})" if " " in text and not text.startswith("not ") else text

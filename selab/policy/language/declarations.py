@@ -1,4 +1,4 @@
-"""What a policy's CIL declares and grants, read from a flat base (quickly) or from a candidate (with its optional blocks)."""
+"""Read what CIL declares and grants: quickly from a flat base, or with optional blocks from a candidate."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from selab.policy.language.cil import Node, Rule, in_words, members, names_in, statements, text_of
+from selab.policy.language.cil import Node, Rule, members, names_in, statements, summary, text_of
 
 RULES = frozenset({"allow", "dontaudit", "auditallow", "neverallow"})
 EXTENDED = frozenset({"allowx", "dontauditx", "auditallowx", "neverallowx"})
-"""Rules about single ioctl numbers: they narrow what the plain rule's `ioctl` lets through, and grant nothing by themselves."""
+"""Rules about single ioctl numbers only restrict what the plain rule's `ioctl` permits."""
 REQUIREMENT = "cil_gen_require"
-"""The attribute without meaning by which the translator from .pp says what an optional block needs (libsepol, module_to_cil.c)."""
+"""An optional block lists its requirements as members of this attribute (libsepol, module_to_cil.c)."""
 
 _RULE = re.compile(r"\((allow|dontaudit|auditallow|neverallow) (\S+) (\S+) \((\S+) \(([^()]+)\)\)\)")
 _WORDS = re.compile(r"\([^()\";]+\)")
@@ -20,8 +20,17 @@ _WORDS = re.compile(r"\([^()\";]+\)")
 
 @dataclass
 class Declarations:
-    """What some CIL says of types' rights. `memberships` holds the expressions of each attribute, which are one union; `ports` the ranges
-    of each type."""
+    """The declarations and rules of CIL text.
+
+    types, attributes, roles: their names.
+    aliases: the type that each alias stands for.
+    booleans: booleans with their default values.
+    classes: permissions of each class.
+    memberships: expressions of each attribute; its members are their union.
+    rules: access rules, extended ones included.
+    permissive: types whose domains are permissive.
+    ports: ranges of each port type.
+    """
 
     types: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
@@ -36,19 +45,19 @@ class Declarations:
 
     @property
     def names(self) -> set[str]:
-        """Every name that a module may require of another."""
+        """Return every name that a module may require of another."""
         return self.types | self.attributes | set(self.aliases) | self.roles | set(self.booleans)
 
 
 def read_flat(text: str) -> Declarations:
-    """A flat base: most lines are one plain rule each and are read by one pattern, the others as S-expressions."""
+    """Read a flat base. One pattern reads plain rules, which most lines are."""
     into = Declarations()
     rest: list[str] = []
     nodes: list[Node] = []
     seen: dict[str, frozenset[str]] = {}
     for line in text.splitlines():
-        if (found := _RULE.fullmatch(line)) and (permissions := _plain(found[5], seen)):
-            into.rules.append(Rule(found[1], found[2], found[3], found[4], permissions))
+        if (match := _RULE.fullmatch(line)) and (permissions := _plain(match[5], seen)):
+            into.rules.append(Rule(match[1], match[2], match[3], match[4], permissions))
         elif _WORDS.fullmatch(line):
             nodes.append(list(line[1:-1].split()))
         else:
@@ -60,7 +69,7 @@ def read_flat(text: str) -> Declarations:
 
 
 def _plain(words: str, seen: dict[str, frozenset[str]]) -> frozenset[str]:
-    """The permissions, the same object for the same words; empty where they are an expression."""
+    """Return the permissions, as one shared object per text; empty if they are an expression."""
     if words not in seen:
         permissions = frozenset(words.split())
         seen[words] = frozenset() if permissions & {"and", "or", "xor", "not", "all"} else permissions
@@ -68,7 +77,7 @@ def _plain(words: str, seen: dict[str, frozenset[str]]) -> frozenset[str]:
 
 
 def _classes(nodes: Iterable[Node]) -> dict[str, frozenset[str]]:
-    """All permissions of each class, those of its common included."""
+    """Return all permissions of each class, including those of its common."""
     own: dict[str, frozenset[str]] = {}
     commons: dict[str, frozenset[str]] = {}
     common_of: dict[str, str] = {}
@@ -84,7 +93,10 @@ def _classes(nodes: Iterable[Node]) -> dict[str, frozenset[str]]:
 
 
 def read_candidates(texts: Sequence[str], base: Declarations) -> list[Declarations]:
-    """What each module says, linked with `base` and the others; an optional block counts where everything that it needs is there."""
+    """Read each module, linked with `base` and the others.
+
+    An optional block counts if everything that it requires is declared.
+    """
     parsed = [statements(text) for text in texts]
     known = base.names
     for nodes in parsed:
@@ -103,12 +115,15 @@ def _declared(nodes: Iterable[Node]) -> set[str]:
 
 
 def _span(number: Node) -> str:
-    """A port, or a range of ports: `80`, `1024-32767`."""
+    """Format a port or a range of ports: `80`, `1024-32767`."""
     return number if isinstance(number, str) else "-".join(map(str, number))
 
 
 class _Reader:
-    """Reads statements into Declarations. `known` are the names that an optional block may require; None: it needs none."""
+    """Reads statements into Declarations.
+
+    `known` holds the names that optional blocks may require; None accepts every name.
+    """
 
     def __init__(
         self, into: Declarations, classes: dict[str, frozenset[str]], known: set[str] | None
@@ -133,8 +148,8 @@ class _Reader:
                 )
             case ["booleanif", expression, *branches]:
                 for branch in branches:
-                    said = in_words(expression if branch[0] == "true" else ["not", expression])
-                    self.read(branch[1:], said)
+                    branch_condition = summary(expression if branch[0] == "true" else ["not", expression])
+                    self.read(branch[1:], branch_condition)
             case ["optional", str(), *inside]:
                 if self._in_force(inside):
                     self._known = None if self._known is None else self._known | _declared(inside)
@@ -174,7 +189,7 @@ class _Reader:
         return names_in(words)
 
     def _in_force(self, inside: Sequence[Node]) -> bool:
-        """Whether nothing that the block itself needs is missing; a block in it may be out of force alone."""
+        """Return whether everything that the block requires is known; a nested block is judged by itself."""
         return self._known is None or all(self._is_there(node, self._known) for node in inside)
 
     def _is_there(self, node: Node, known: set[str]) -> bool:

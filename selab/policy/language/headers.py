@@ -1,4 +1,7 @@
-"""What the text of an .if file says of its interfaces: names, lines, parameters, summaries. What they grant, m4 alone can say."""
+"""Read the names, lines, parameters and summaries of interfaces from an .if file.
+
+Only m4 can expand what an interface grants.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,17 @@ _LONGEST_COMMENT = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """An interface or template as its file announces it. `kind` is `interface` or `template`; `file` is relative to the headers' include
-    directory, or the name of the user's own file. The first `required` of its `parameters` must be given: up to the last that its comment
-    does not call optional, if its body uses them.
+    """An interface or template as its file documents it.
 
-    A parameter that the body uses and no comment names is called as in the body, `$3`.
+    name: name of the interface.
+    kind: `interface` or `template`.
+    file: path relative to the headers' include directory, or the name of the user's own file.
+    line: line of the definition, counted from 1.
+    summary: text of the `<summary>` comment.
+    parameters: their names. A parameter that the body uses and no comment names is called `$3`, as in the
+        body.
+    required: number of leading parameters that a call must give: up to the last one that the body uses and
+        that its comment does not mark as optional.
     """
 
     name: str
@@ -33,10 +42,10 @@ class Heading:
 
 
 def headings(text: str, file: str) -> Iterator[Heading]:
-    """The interfaces and templates that `text`, of the file named `file`, defines."""
-    found = list(DEFINITION.finditer(text))
-    ends = [*(match.start() for match in found), len(text)][1:]
-    for match, end in zip(found, ends, strict=True):
+    """Yield the interfaces and templates that `text`, of the file named `file`, defines."""
+    definitions = list(DEFINITION.finditer(text))
+    ends = [*(match.start() for match in definitions), len(text)][1:]
+    for match, end in zip(definitions, ends, strict=True):
         at = match.start(1)
         summary, named, required = _documentation(_comment_before(text, at))
         body = _COMMENT.sub("", text[match.end() : end])
@@ -47,7 +56,7 @@ def headings(text: str, file: str) -> Iterator[Heading]:
 
 
 def _comment_before(text: str, at: int) -> list[str]:
-    """The XML of the `##` comments right before `at`; refpolicy puts them between lines of `#` only."""
+    """Return the XML of the `##` comments before `at`; refpolicy frames them with lines of `#` only."""
     lines: list[str] = []
     for line in reversed(text[max(0, at - _LONGEST_COMMENT) : at].splitlines()):
         if (documented := _DOCUMENTED.match(line)) is not None:
@@ -58,7 +67,7 @@ def _comment_before(text: str, at: int) -> list[str]:
 
 
 def _documentation(lines: list[str]) -> tuple[str, tuple[str, ...], int]:
-    """Summary, names of the parameters, and how many of them must be given; nothing where the comment is no XML."""
+    """Return the summary, the parameter names and how many are required; malformed XML gives none."""
     try:
         root = ElementTree.fromstring(f"<doc>{' '.join(lines)}</doc>")
     except ElementTree.ParseError:

@@ -1,6 +1,6 @@
-"""Policy statements as m4 leaves them: what each one grants, its sets multiplied out.
+"""Parse policy statements after m4 has expanded them, and list what each one grants, with its sets expanded.
 
-The language is checkpolicy's (policy_parse.y and policy_scan.l), without what only a base module may hold.
+The language is checkpolicy's (policy_parse.y and policy_scan.l), without what only a base module may contain.
 """
 
 from __future__ import annotations
@@ -17,17 +17,22 @@ _TRANSITION_KINDS = ("type_transition", "type_change", "type_member")
 EVERYTHING = "*"
 
 Permissions = Mapping[str, frozenset[str]]
-"""Each class's permissions, for `*` and `~`."""
+"""The permissions of each class, which `*` and `~` expand to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One rule about one source, target and class: names, `$1` to `$9`, `self`, or `*` for every type.
+    """One rule about one source, target and class.
 
-    `kind` is the statement's own word (`allow`, `type_transition`, `role_transition`, `roleattribute` ...), or `role_types` and
-    `role_allow`, whose target is a type and a role. `permissions` are those of an access rule. `condition` is the boolean expression that
-    it hangs on. `result` is what a transition makes (a type, a range, a role), and after a space the name that it is limited to.
-    `source_except` and `target_except` are what a set takes away again: `{ file_type -shadow_t }` is file_type except shadow_t.
+    kind: the statement's own word (`allow`, `type_transition`, `roleattribute` ...), or `role_types` and
+        `role_allow`, whose target is a type and a role.
+    source, target: a name, `$1` to `$9`, `self`, or `*` for every type.
+    tclass: object class.
+    permissions: permissions of an access rule.
+    condition: boolean expression of the conditional block around the rule.
+    result: what a transition produces (a type, a range, a role), followed by the file name that it is limited
+        to.
+    source_except, target_except: what a set excludes: `{ file_type -shadow_t }` is file_type except shadow_t.
     """
 
     kind: str
@@ -43,9 +48,12 @@ class Grant:
 
 @dataclass(frozen=True)
 class Statements:
-    """What a text says. `attributes` are (type, attribute), `declares` and `requires` (kind, name), as in `type` and `foo_t`.
+    """The content of a policy text.
 
-    `requires` leaves out what stands in an optional block, which may be missing.
+    grants: what its rules grant.
+    attributes: pairs of type and attribute.
+    declares: pairs of kind and name, such as `type` and `foo_t`.
+    requires: pairs of kind and name, without those in optional blocks, which may be missing.
     """
 
     grants: tuple[Grant, ...] = ()
@@ -55,16 +63,16 @@ class Statements:
 
 
 class NotAStatement(ValueError):
-    """The text holds what is no statement of the policy language, such as a macro that m4 did not know."""
+    """The text contains something that is no policy statement, such as a macro that m4 does not define."""
 
 
 def parse(text: str, permissions: Permissions) -> Statements:
-    """The statements in `text`. Raises NotAStatement at the first thing that is none."""
+    """Parse the statements in `text`. Raises NotAStatement at the first token that does not fit."""
     reader = _Reader([token for token in _TOKEN.findall(text) if token[0] != "#"], permissions)
     try:
         reader.block("", end="")
     except RecursionError:
-        raise NotAStatement("its blocks or sets are nested without end") from None
+        raise NotAStatement("its blocks or sets are nested too deeply") from None
     return Statements(
         _united(reader.grants),
         *(tuple(dict.fromkeys(names)) for names in (reader.attributes, reader.declares, reader.requires)),
@@ -72,34 +80,34 @@ def parse(text: str, permissions: Permissions) -> Statements:
 
 
 def braced(permissions: Collection[str]) -> str:
-    """Permissions as the policy language writes them: one bare, several in braces, sorted."""
+    """Format permissions as the policy language writes them: one bare, several sorted in braces."""
     return " ".join(permissions) if len(permissions) == 1 else f"{{ {' '.join(sorted(permissions))} }}"
 
 
 def _united(grants: list[Grant]) -> tuple[Grant, ...]:
-    """Grants that differ in their permissions only, as one."""
-    found: dict[tuple[object, ...], set[str]] = {}
-    for one in grants:
+    """Merge grants that differ in their permissions only."""
+    permissions_of: dict[tuple[object, ...], set[str]] = {}
+    for grant in grants:
         key = (
-            one.kind,
-            one.source,
-            one.target,
-            one.tclass,
-            one.condition,
-            one.result,
-            one.source_except,
-            one.target_except,
+            grant.kind,
+            grant.source,
+            grant.target,
+            grant.tclass,
+            grant.condition,
+            grant.result,
+            grant.source_except,
+            grant.target_except,
         )
-        found.setdefault(key, set()).update(one.permissions)
+        permissions_of.setdefault(key, set()).update(grant.permissions)
     return tuple(
         Grant(kind, source, target, tclass, frozenset(words), *rest)  # type: ignore[arg-type]
-        for (kind, source, target, tclass, *rest), words in found.items()
+        for (kind, source, target, tclass, *rest), words in permissions_of.items()
     )
 
 
 @dataclass(frozen=True)
 class _Set:
-    """A set: its names in their order, and what it takes away."""
+    """A set of names in their order, and the names that it excludes."""
 
     names: tuple[str, ...]
     without: frozenset[str] = frozenset()
@@ -107,7 +115,7 @@ class _Set:
 
 @dataclass
 class _Reader:
-    """Reads `tokens` one after the other, and gathers what they say."""
+    """Reads `tokens` in order and collects what they declare and grant."""
 
     tokens: list[str]
     permissions: Permissions
@@ -121,9 +129,9 @@ class _Reader:
     def peek(self) -> str:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
 
-    def take(self, wanted: str = "") -> str:
+    def take(self, expected: str = "") -> str:
         token = self.peek()
-        if not token or (wanted and token != wanted):
+        if not token or (expected and token != expected):
             raise self.stop(token)
         self.at += 1
         return token
@@ -138,7 +146,7 @@ class _Reader:
         return self.take()
 
     def block(self, condition: str, end: str = "}") -> None:
-        """Statements up to `end`, or to the end of the text."""
+        """Read statements up to `end`, or to the end of the text."""
         while (word := self.peek()) != end:
             self.take()
             self._statement(word, condition)
@@ -164,8 +172,8 @@ class _Reader:
         source, target = self.set(), self.set()
         if self.peek() == ";":
             self.take()
-            for one, other in _pairs(source, target):
-                self.grants.append(Grant(f"role_{kind}", one, other, "", frozenset()))
+            for source_name, target_name in _pairs(source, target):
+                self.grants.append(Grant(f"role_{kind}", source_name, target_name, "", frozenset()))
             return
         self.take(":")
         classes, words = self.set(), self.set()
@@ -174,7 +182,7 @@ class _Reader:
             self._grant(kind, source, target, tclass, condition, self._of(tclass, words))
 
     def _of(self, tclass: str, words: _Set) -> frozenset[str]:
-        """The permissions that a set names; `*` where the class is not known, so that nobody reads too little into it."""
+        """Return the permissions that a set names; `*` if the class is unknown, to understate nothing."""
         if EVERYTHING not in words.names:
             return frozenset(words.names)
         known = self.permissions.get(tclass)
@@ -190,9 +198,19 @@ class _Reader:
         words: frozenset[str] = frozenset(),
         result: str = "",
     ) -> None:
-        for one, other in _pairs(source, target):
+        for source_name, target_name in _pairs(source, target):
             self.grants.append(
-                Grant(kind, one, other, tclass, words, condition, result, source.without, target.without)
+                Grant(
+                    kind,
+                    source_name,
+                    target_name,
+                    tclass,
+                    words,
+                    condition,
+                    result,
+                    source.without,
+                    target.without,
+                )
             )
 
     def _extended(self, kind: str, condition: str) -> None:
@@ -214,7 +232,7 @@ class _Reader:
             self._grant(kind, source, target, tclass, condition, result=result)
 
     def _classes(self) -> _Set:
-        """The classes of a transition that may leave them out, and is about processes then."""
+        """Read the classes of a transition; a transition that omits them is about processes."""
         if self.peek() != ":":
             return _Set(("process",))
         self.take()
@@ -302,16 +320,16 @@ class _Reader:
         self.take("}")
 
     def optional(self) -> None:
-        """What an optional grants counts; its `else`, which holds only in its stead, does not."""
+        """Count what an optional grants, but not its `else` branch, which applies only instead of it."""
         self.take("{")
         self.optionals += 1
         self.block("")
         if self.peek() == "else":
             self.take()
             self.take("{")
-            kept = list(self.grants), list(self.attributes), list(self.declares)
+            before_else = list(self.grants), list(self.attributes), list(self.declares)
             self.block("")
-            self.grants, self.attributes, self.declares = kept
+            self.grants, self.attributes, self.declares = before_else
         self.optionals -= 1
 
     def _conditional(self, outer: str) -> None:
@@ -335,7 +353,7 @@ class _Reader:
         return " ".join(words[:-1]).replace("! ", "!").replace("( ", "(").replace(" )", ")")
 
     def _until(self, end: str) -> list[str]:
-        """The words up to `end`, at least one."""
+        """Read the words up to `end`, at least one."""
         words = [self.take()]
         while self.peek() != end:
             words.append(self.take())
@@ -343,7 +361,7 @@ class _Reader:
         return words
 
     def _names(self) -> tuple[str, ...]:
-        """Names with commas between, up to the semicolon."""
+        """Read names separated by commas, up to the semicolon."""
         names = list(self.set().names)
         while self.peek() == ",":
             self.take()
@@ -352,7 +370,9 @@ class _Reader:
         return tuple(names)
 
     def set(self) -> _Set:
-        """A name, `*`, `~` of a set, or braces around such; braces may nest, since macros expand to sets in sets."""
+        """Read a name, `*`, `~` of a set, or a braced set; braces may nest, because macros expand to sets in
+        sets.
+        """
         word = self.peek()
         if word == "~":
             self.take()
@@ -380,7 +400,7 @@ class _Reader:
 
 
 def _pairs(source: _Set, target: _Set) -> Iterator[tuple[str, str]]:
-    return ((one, other) for one in source.names for other in target.names)
+    return ((source_name, target_name) for source_name in source.names for target_name in target.names)
 
 
 _STATEMENTS: dict[str, Callable[[_Reader], None]] = {

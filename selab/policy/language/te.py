@@ -1,6 +1,7 @@
-"""A policy module's text as its author wrote it, before m4: calls, statements and blocks, each with its line.
+"""Parse a policy module's text as its author wrote it, before m4: calls, statements and blocks, each with its
+line.
 
-It never fails: what does not parse is the compiler's to say.
+Parsing never fails: the compiler reports what does not parse.
 """
 
 from __future__ import annotations
@@ -19,15 +20,20 @@ _CODE = {
     "ifndef": (1, 2),
     "ifelse": (2, 3, 4, 5, 6, 7, 8),
 }
-"""Macros whose arguments of these numbers are policy text themselves."""
+"""The positions of those arguments of each macro that are policy text themselves."""
 _BRACED = ("require", "optional")
 DEEPEST = 40
-"""Blocks in blocks that are looked into: nobody writes more, and a text of brackets only must not exhaust the stack."""
+"""Blocks nested deeper than this are skipped, so that a text of brackets only cannot exhaust the stack."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """A word, a string, a quote or a sign; `line` counts from 1, `start` is its place in the text."""
+    """A word, a string, a quote or a punctuation mark.
+
+    text: the token itself.
+    line: its line, counted from 1.
+    start: its offset in the text.
+    """
 
     text: str
     line: int
@@ -40,7 +46,11 @@ class Token:
 
 @dataclass(frozen=True)
 class Statement:
-    """Words up to a semicolon, which is left out. `inside` names the blocks around it, the outermost first."""
+    """The words of a statement.
+
+    words: the tokens before the semicolon.
+    inside: names of the blocks around the statement, the outermost first.
+    """
 
     words: tuple[Token, ...]
     inside: tuple[str, ...]
@@ -56,7 +66,13 @@ class Statement:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a macro. An argument is its words without the quotes around them; `f()` has none."""
+    """A call of a macro.
+
+    name: name of the macro.
+    line: its line, counted from 1.
+    arguments: tokens of each argument, without the quotes around it; `f()` has no arguments.
+    inside: names of the blocks around the call, the outermost first.
+    """
 
     name: str
     line: int
@@ -66,7 +82,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Block:
-    """A block by its macro or keyword. `head` is what it hangs on, such as a tunable; `bodies` are its branches."""
+    """A block that a macro or a keyword opens.
+
+    name: the macro or keyword.
+    line: its line, counted from 1.
+    head: tokens that the block depends on, such as a tunable.
+    bodies: items of each branch.
+    inside: names of the blocks around the block, the outermost first.
+    """
 
     name: str
     line: int
@@ -79,24 +102,24 @@ Item = Statement | Call | Block
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of `text` without its comments, m4's `dnl` among them."""
-    found: list[Token] = []
+    """Return the tokens of `text` without comments and m4's `dnl` lines."""
+    result: list[Token] = []
     line, at = 1, 0
     for match in _TOKEN.finditer(text):
         line += text.count("\n", at, match.start())
         at = match.start()
         if match["comment"] is None:
-            found.append(Token(match[0], line, match.start()))
-    return found
+            result.append(Token(match[0], line, match.start()))
+    return result
 
 
 def items(words: Sequence[Token], inside: tuple[str, ...] = ()) -> tuple[Item, ...]:
-    """What the text says, in its order."""
+    """Return the items of the text in their order."""
     return tuple(item for item, _, _ in placed(words, inside))
 
 
 def placed(words: Sequence[Token], inside: tuple[str, ...] = ()) -> Iterator[tuple[Item, int, int]]:
-    """The same with the place where each begins in the text, and the one behind its end."""
+    """Yield each item with the offset where it begins and the offset after its end."""
     at = 0
     while at < len(words):
         if words[at].text in "`';{}(),":
@@ -107,9 +130,9 @@ def placed(words: Sequence[Token], inside: tuple[str, ...] = ()) -> Iterator[tup
             yield item, start, words[min(at, len(words)) - 1].end
 
 
-def walk(found: Iterable[Item]) -> Iterator[Item]:
-    """Every item and those within it, in the order of the text."""
-    for item in found:
+def walk(every: Iterable[Item]) -> Iterator[Item]:
+    """Yield every item and the items nested in it, in the order of the text."""
+    for item in every:
         yield item
         if isinstance(item, Block):
             for body in item.bodies:
@@ -154,7 +177,7 @@ def _inner(words: Sequence[Token], around: Token, inside: tuple[str, ...]) -> tu
 def _braced(
     word: Token, head: tuple[Token, ...], words: Sequence[Token], at: int, inside: tuple[str, ...]
 ) -> tuple[Item, int]:
-    """The block that begins at the brace at `at`, with its `else`."""
+    """Parse the block that begins at the brace at `at`, with its `else` branch."""
     bodies: list[tuple[Item, ...]] = []
     while at < len(words) and words[at].text == "{":
         depth, end = 1, at + 1
@@ -169,7 +192,11 @@ def _braced(
 
 
 def _arguments(words: Sequence[Token], at: int) -> tuple[list[tuple[Token, ...]], int]:
-    """The arguments of a call from behind its parenthesis, at least one; and where the text goes on. What is quoted is not split."""
+    """Parse the arguments of a call after its parenthesis; return them (at least one) and where the text
+    continues.
+
+    Quoted text is not split.
+    """
     arguments: list[list[Token]] = [[]]
     parentheses = quotes = 0
     while at < len(words):

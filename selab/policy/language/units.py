@@ -1,4 +1,4 @@
-"""The parts of a .te that can be taken away by themselves, and the text without some of them."""
+"""Split a .te into the parts that can be removed one by one, and produce the text without some of them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ _RULES |= {
     "typeattribute",
     "permissive",
 }
-"""Statements that may go without anything else being declared less."""
+"""Statements that can be removed without removing a declaration."""
 _BLOCKS = frozenset({"optional_policy", "tunable_policy", "optional", "if"})
 _REQUIRED = re.compile(r"^[ \t]*(?:type|attribute|bool|role)[ \t]+(\w+);[ \t]*\n", re.MULTILINE)
 _NOTHING_REQUIRED = re.compile(r"^gen_require\(`\s*'\)[ \t]*\n", re.MULTILINE)
 _ALLOW = re.compile(
-    r"(?P<head>^[ \t]*allow\b[^;{}#\n]*(?:\{[^{}\n]*\}[^;{}#\n]*)?:[ \t]*(?P<tclass>\w+)[ \t]*)\{(?P<names>[\w\s]*)\}[ \t]*;",
+    r"(?P<head>^[ \t]*allow\b[^;{}#\n]*(?:\{[^{}\n]*\}[^;{}#\n]*)?:[ \t]*(?P<tclass>\w+)[ \t]*)"
+    r"\{(?P<names>[\w\s]*)\}[ \t]*;",
     re.MULTILINE,
 )
 _WRITTEN_BY_SUGGEST = re.compile(r"^# \S+ \S+:\w+ ")
@@ -31,7 +32,11 @@ _WRITTEN_BY_SUGGEST = re.compile(r"^# \S+ \S+:\w+ ")
 
 @dataclass(frozen=True)
 class Unit:
-    """A rule, a call or a block: its text, and from where to where it stands, its lines' ends included."""
+    """A rule, a call or a block in the text of a module.
+
+    text: the unit itself.
+    start, end: offsets of the unit in the module's text, including its line ends.
+    """
 
     text: str
     start: int
@@ -39,9 +44,9 @@ class Unit:
 
 
 def units(te: str) -> tuple[Unit, ...]:
-    """What can be taken away from a module's text, in its order: rules, calls of interfaces, whole blocks.
+    """Return the rules, interface calls and whole blocks that can be removed from a module, in their order.
 
-    Declarations and templates stay: without them nothing is left to be tried.
+    Declarations and template calls are not units: without them there is nothing left to test.
     """
     return tuple(_whole_lines(te, start, end) for item, start, end in placed(tokens(te)) if _may_go(item))
 
@@ -57,7 +62,9 @@ def _may_go(item: Item) -> bool:
 
 
 def _whole_lines(te: str, start: int, end: int) -> Unit:
-    """The part with the rest of its last line, where that is only a comment, and what `selab suggest` has written above it."""
+    """Extend the part by a trailing comment on its last line and by the comment that `selab suggest` wrote
+    above it.
+    """
     text = te[start:end]
     rest = re.compile(r"[ \t]*(#[^\n]*)?(\n|$)").match(te, end)
     head = te.rfind("\n", 0, start) + 1
@@ -70,26 +77,29 @@ def _whole_lines(te: str, start: int, end: int) -> Unit:
 
 
 def without(te: str, gone: Collection[Unit]) -> str:
-    """The text without these units; nor what only they needed: names in gen_require, and the comments of a paragraph that is empty now."""
+    """Return the text without these units, their gen_require names and the comments of emptied paragraphs.
+
+    A name stays in gen_require if another statement still uses it.
+    """
     if not gone:
         return te
     left = "".join(_left(te, gone))
 
-    def kept(required: re.Match[str]) -> str:
-        """One that nothing used before is a template's, which makes its name of an argument."""
+    def replacement(required: re.Match[str]) -> str:
+        """Keep a name that nothing used before: a template builds that name from an argument."""
         return required[0] if _is_used(required[1], left) or not _is_used(required[1], te) else ""
 
-    return _NOTHING_REQUIRED.sub("", _REQUIRED.sub(kept, left))
+    return _NOTHING_REQUIRED.sub("", _REQUIRED.sub(replacement, left))
 
 
 def _left(te: str, gone: Collection[Unit]) -> Iterator[str]:
-    """The paragraphs (lines up to an empty one) that are left."""
-    for found in re.finditer(r"(?:[^\n]*\S[^\n]*(?:\n|$))+|\n", te):
-        inside = [unit for unit in gone if found.start() <= unit.start < found.end()]
-        text, at = "", found.start()
+    """Yield what remains of each paragraph (the lines up to an empty line)."""
+    for paragraph in re.finditer(r"(?:[^\n]*\S[^\n]*(?:\n|$))+|\n", te):
+        inside = [unit for unit in gone if paragraph.start() <= unit.start < paragraph.end()]
+        text, at = "", paragraph.start()
         for unit in sorted(inside, key=lambda each: each.start):
             text, at = text + te[at : unit.start], max(at, unit.end)
-        text += te[at : max(at, found.end())]
+        text += te[at : max(at, paragraph.end())]
         lines = [line for line in text.splitlines() if line.strip()]
         is_empty = inside and all(
             line.startswith("#") and not line.startswith("# selab suggest") for line in lines
@@ -98,22 +108,25 @@ def _left(te: str, gone: Collection[Unit]) -> Iterator[str]:
 
 
 def _is_used(name: str, text: str) -> bool:
-    """Whether `name` stands anywhere but in one declaration, which is its own."""
+    """Return whether `name` occurs outside its own declaration."""
     code = re.sub(r"#[^\n]*", "", text)
     return len(re.findall(rf"\b{re.escape(name)}\b", code)) > 1
 
 
 def narrowed(te: str, needed: Mapping[str, Collection[str]]) -> str:
-    """The text with only the permissions that are `needed` of their class in the braces of its allow rules.
+    """Reduce the permission sets of the allow rules to the permissions that are `needed` of their class.
 
-    A set that would be empty stays, and what is a name for several permissions (`rw_file_perms`).
+    A set that would become empty stays, and so do names of permission sets (`rw_file_perms`).
     """
 
-    def braces(found: re.Match[str]) -> str:
-        words = found["names"].split()
-        kept = [name for name in words if name in needed.get(found["tclass"], ()) or name.endswith("_perms")]
-        if not kept or kept == words:
-            return found[0]
-        return f"{found['head']}{kept[0] if len(kept) == 1 else '{ ' + ' '.join(kept) + ' }'};"
+    def braces(match: re.Match[str]) -> str:
+        words = match["names"].split()
+        needed_names = [
+            name for name in words if name in needed.get(match["tclass"], ()) or name.endswith("_perms")
+        ]
+        if not needed_names or needed_names == words:
+            return match[0]
+        braced = needed_names[0] if len(needed_names) == 1 else f"{{ {' '.join(needed_names)} }}"
+        return f"{match['head']}{braced};"
 
     return _ALLOW.sub(braces, te)

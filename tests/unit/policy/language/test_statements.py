@@ -155,5 +155,5 @@ def test_what_is_no_statement_is_refused(text: str) -> None:
 
 
 def test_sets_without_end_are_refused() -> None:
-    with pytest.raises(NotAStatement, match="without end"):
+    with pytest.raises(NotAStatement, match="nested"):
         parse("allow " + "{" * 5000, {})
