@@ -1,1 +1,1 @@
-"""Questions to a policy: what it contains, what it decides, what that may lead to."""
+"""Query a policy: what it contains, what it decides, and what that may lead to."""

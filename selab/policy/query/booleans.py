@@ -1,4 +1,4 @@
-"""A kernel policy's booleans, set otherwise in a copy of it: what a policy would decide if one of them was on, or off."""
+"""Set the booleans of a kernel policy in a copy of it, to find out which boolean blocks an access."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _Visit = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class Booleans:
-    """The booleans of the kernel policy in the file `policy`, by name, with their values there (sepol/booleans.h)."""
+    """Reads and sets the booleans of the kernel policy in the file `policy` (sepol/booleans.h).
+
+    values: the booleans by name, as the file has them.
+    """
 
     def __init__(self, policy: Path) -> None:
         self._library = library = libsepol()
@@ -38,7 +41,7 @@ class Booleans:
         library.sepol_policydb_free(database)
 
     def write(self, changes: Mapping[str, bool], path: Path) -> None:
-        """Write the policy with `changes` to the file `path`."""
+        """Write the policy with `changes` applied to the file `path`."""
         library, database = self._library, self._read()
         for name, value in changes.items():
             key, boolean = ctypes.c_void_p(), ctypes.c_void_p()
@@ -69,53 +72,56 @@ class Booleans:
     def _check(self, failed: int) -> None:
         if failed:
             raise SelabError(
-                "The booleans of the linked policy cannot be read or set.", "libsepol refused it."
+                "The booleans of the linked policy cannot be read or set.", "libsepol refused the request."
             )
 
 
 def with_booleans(policy: Path, decisions: Sequence[Decision], *, names: bool = False) -> list[Decision]:
-    """`decisions` of `policy`, with Cause.BOOLEAN where a rule is there but its boolean is not set for it; with `names`, which one.
+    """Mark the `decisions` of `policy` that a boolean blocks with Cause.BOOLEAN; `names` adds which boolean.
 
-    All booleans are set the other way at once, which takes half a second. The one is then looked for by halves, some seconds for each.
+    All booleans are inverted at once, which takes half a second. The deciding boolean is then found by
+    bisection, which takes some seconds each.
     """
     missing = [decision.access for decision in decisions if decision.cause is Cause.RULE]
     booleans = Booleans(policy) if missing else None
     if booleans is None or not booleans.values:
         return list(decisions)
-    found: dict[Access, str] = {}
+    culprit: dict[Access, str] = {}
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "policy"
-        for wanted in (True, False):
-            others = [name for name, value in booleans.values.items() if value is not wanted]
+        for value in (True, False):
+            others = [name for name, current in booleans.values.items() if current is not value]
             left = [
                 access
-                for access in _allowed(booleans, dict.fromkeys(others, wanted), missing, copy)
-                if access not in found
+                for access in _allowed(booleans, dict.fromkeys(others, value), missing, copy)
+                if access not in culprit
             ]
-            found |= dict.fromkeys(left, "")
+            culprit |= dict.fromkeys(left, "")
             while names and left:
-                one = _the_one(booleans, others, wanted, left[0], copy)
-                same = [left[0], *(_allowed(booleans, {one: wanted}, left, copy) if one else [])]
-                found |= dict.fromkeys(same, f"{one} {'on' if wanted else 'off'}" if one else "")
+                name = _deciding_boolean(booleans, others, value, left[0], copy)
+                same = [left[0], *(_allowed(booleans, {name: value}, left, copy) if name else [])]
+                culprit |= dict.fromkeys(same, f"{name} {'on' if value else 'off'}" if name else "")
                 left = [access for access in left if access not in same]
     return [
-        replace(each, cause=Cause.BOOLEAN, detail=found[each.access]) if each.access in found else each
+        replace(each, cause=Cause.BOOLEAN, detail=culprit[each.access]) if each.access in culprit else each
         for each in decisions
     ]
 
 
 def _allowed(
-    booleans: Booleans, changes: Mapping[str, bool], asked: Sequence[Access], copy: Path
+    booleans: Booleans, changes: Mapping[str, bool], accesses: Sequence[Access], copy: Path
 ) -> list[Access]:
     booleans.write(changes, copy)
-    return [decision.access for decision in Decider(copy).decide(asked) if decision.cause is not Cause.RULE]
+    return [
+        decision.access for decision in Decider(copy).decide(accesses) if decision.cause is not Cause.RULE
+    ]
 
 
-def _the_one(booleans: Booleans, names: list[str], wanted: bool, access: Access, copy: Path) -> str:
-    """The boolean out of `names` that lets `access` through when it alone is `wanted`; nothing where it takes more than one."""
+def _deciding_boolean(booleans: Booleans, names: list[str], value: bool, access: Access, copy: Path) -> str:
+    """Return the boolean of `names` that permits `access` if it alone is `value`, or an empty string."""
     while len(names) > 1:
         halves = names[: len(names) // 2], names[len(names) // 2 :]
         names = next(
-            (half for half in halves if _allowed(booleans, dict.fromkeys(half, wanted), [access], copy)), []
+            (half for half in halves if _allowed(booleans, dict.fromkeys(half, value), [access], copy)), []
         )
     return names[0] if names else ""

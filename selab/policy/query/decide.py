@@ -1,9 +1,9 @@
-"""What a linked policy would decide, without a kernel: libsepol's own decision, asked in this process.
+"""Compute what a linked policy decides, without a kernel: libsepol makes the decision in this process.
 
-It is the function that audit2why is made of (libsepol, services.c: sepol_compute_av_reason). It decides type enforcement, constraints
-(MCS among them), roles and type bounds, with the booleans as they are in the policy file, and tells which boolean would allow it. It knows
-nothing of the moment: file labels, no-new-privileges, capabilities of the process, or whether the access is tried at all. Only a run proves
-a policy.
+audit2why uses the same function (libsepol, services.c: sepol_compute_av_reason). It evaluates type
+enforcement, constraints (including MCS), roles and type bounds, with the booleans as they are in the policy
+file. It does not know file labels, no-new-privileges, the process's capabilities, or whether the access is
+attempted at all. Only a run proves a policy.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from pathlib import Path
 from selab.errors import SelabError
 
 TE, CONSTRAINT, RBAC, BOUNDS = 1, 2, 4, 8
-"""Why an access is denied (SEPOL_COMPUTEAV_*, sepol/policydb/services.h)."""
+"""These bits say why an access is denied (SEPOL_COMPUTEAV_*, sepol/policydb/services.h)."""
 
 
 class Cause(StrEnum):
-    """What stops an access; `UNKNOWN`: the policy does not have the type, the class or the permission, so it cannot be asked."""
+    """What blocks an access.
+
+    `UNKNOWN` means that the policy lacks the type, the class or the permission, so libsepol cannot decide.
+    """
 
     NONE = "allowed"
     RULE = "missing rule"
@@ -37,7 +40,12 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Access:
-    """One thing asked: two whole contexts, a class and one permission."""
+    """An access to decide.
+
+    source, target: complete contexts.
+    tclass: object class.
+    permission: one permission.
+    """
 
     source: str
     target: str
@@ -47,7 +55,12 @@ class Access:
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer; `detail` names the booleans that would allow it (`shiny on`), or says what could not be asked."""
+    """The decision about an access.
+
+    access: the access that was decided.
+    cause: what blocks it.
+    detail: the booleans that would permit it (`shiny on`), or what the policy does not know.
+    """
 
     access: Access
     cause: Cause
@@ -66,7 +79,7 @@ class _AvDecision(ctypes.Structure):
 
 @functools.cache
 def libsepol() -> ctypes.CDLL:
-    """The library, with the functions that older ones keep to themselves. Raises SelabError where it cannot be used."""
+    """Load libsepol. Raises SelabError if it lacks the functions that only newer versions export."""
     name = ctypes.util.find_library("sepol") or "libsepol.so.2"
     try:
         library = ctypes.CDLL(name)
@@ -77,17 +90,17 @@ def libsepol() -> ctypes.CDLL:
             "sepol_string_to_av_perm",
         ):
             getattr(library, function)
-        # What it cannot look up is an answer here, and not a message on the terminal.
+        # libsepol would print lookup failures to the terminal; the caller gets them as results.
         library.sepol_debug(0)
     except (OSError, AttributeError) as error:
         raise SelabError(
-            "This machine cannot decide accesses by itself.", str(error), "It needs libsepol 3.4 or newer."
+            "This machine cannot decide accesses.", str(error), "Install libsepol 3.4 or newer."
         ) from error
     return library
 
 
 def can_decide() -> bool:
-    """Whether this machine has a libsepol that can be asked."""
+    """Return whether this machine has a usable libsepol."""
     try:
         libsepol()
     except SelabError:
@@ -96,7 +109,10 @@ def can_decide() -> bool:
 
 
 class Decider:
-    """Answers for one kernel policy. libsepol keeps one policy per process: the Decider made last is the only one that may be asked."""
+    """Decides accesses for one kernel policy.
+
+    libsepol keeps one policy per process: only the Decider created last may be used.
+    """
 
     _current: Decider | None = None
 
@@ -107,13 +123,17 @@ class Decider:
         libc.fclose.argtypes = [ctypes.c_void_p]
         stream = libc.fopen(str(policy).encode(), b"r")
         if not stream:
-            raise SelabError("The linked policy cannot be read.", str(policy))
+            raise SelabError(
+                "The linked policy cannot be read.",
+                str(policy),
+                "Check that the file exists and is readable.",
+            )
         try:
             if self._library.sepol_set_policydb_from_file(ctypes.c_void_p(stream)):
                 raise SelabError(
                     "The linked policy cannot be read.",
                     str(policy),
-                    "It may be of a version that this libsepol does not know.",
+                    "Its version may be newer than this machine's libsepol supports.",
                 )
         finally:
             libc.fclose(stream)
@@ -122,9 +142,11 @@ class Decider:
         Decider._current = self
 
     def decide(self, accesses: Sequence[Access]) -> list[Decision]:
-        """The decision for each access, in order."""
+        """Decide each access, in order."""
         if Decider._current is not self:
-            raise SelabError("Another policy was linked since; ask that one.")
+            raise SelabError(
+                "This process has loaded another policy since.", hint="Use the Decider that was created last."
+            )
         return [self._decide(access) for access in accesses]
 
     def _decide(self, access: Access) -> Decision:
@@ -132,10 +154,10 @@ class Decider:
         for sid, context in ((source, access.source), (target, access.target)):
             if not sid:
                 return Decision(access, Cause.UNKNOWN, f"the policy does not know {context}")
-        asked = self._permission(access.tclass, access.permission)
-        if isinstance(asked, str):
-            return Decision(access, Cause.UNKNOWN, asked)
-        tclass, permission = asked
+        class_and_mask = self._permission(access.tclass, access.permission)
+        if isinstance(class_and_mask, str):
+            return Decision(access, Cause.UNKNOWN, class_and_mask)
+        tclass, permission = class_and_mask
         decided, reason = self._compute(source, target, tclass, permission)
         if not decided:
             return Decision(access, Cause.UNKNOWN, "libsepol could not decide it")
@@ -143,15 +165,18 @@ class Decider:
             return Decision(access, Cause.NONE)
         cause = _cause(reason)
         return Decision(
-            access, Cause.MCS if cause is Cause.CONSTRAINT and self._is_mcs(access, target, asked) else cause
+            access,
+            Cause.MCS
+            if cause is Cause.CONSTRAINT and self._is_mcs(access, target, class_and_mask)
+            else cause,
         )
 
-    def _is_mcs(self, access: Access, target: int, asked: tuple[int, int]) -> bool:
-        """Whether the categories alone are what the constraint is about: with the target's level the source would be let through."""
+    def _is_mcs(self, access: Access, target: int, class_and_mask: tuple[int, int]) -> bool:
+        """Return whether the access would be allowed if the source had the target's level."""
         *names, _ = access.source.split(":", 3)
         source = self._sid(":".join([*names, *access.target.split(":", 3)[3:]]))
-        decided, _ = self._compute(source, target, *asked) if source else (None, 0)
-        return decided is not None and bool(decided.allowed & asked[1])
+        decided, _ = self._compute(source, target, *class_and_mask) if source else (None, 0)
+        return decided is not None and bool(decided.allowed & class_and_mask[1])
 
     def _compute(
         self, source: int, target: int, tclass: int, permission: int
@@ -196,7 +221,7 @@ class Decider:
 
 
 def _cause(reason: int) -> Cause:
-    """The first hurdle: without a rule nothing else matters, and then a constraint stops what rules allow."""
+    """Return the first obstacle: a constraint only restricts what rules allow, so a missing rule is first."""
     for bit, cause in (
         (TE, Cause.RULE),
         (CONSTRAINT, Cause.CONSTRAINT),

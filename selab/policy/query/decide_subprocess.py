@@ -1,8 +1,8 @@
-"""libsepol asked in a process of its own, which ends with the answer.
+"""Decide accesses with libsepol in a subprocess.
 
-libsepol never gives back the memory of a kernel policy that it has read (11 MiB of Debian's; policydb_t.policy_type of one is 0, which
-sepol_set_policydb_from_file takes for none), so a process that asks again and again would grow; and what makes libsepol fall over does not
-end selab.
+libsepol never frees a kernel policy that it has read (11 MiB for Debian's): sepol_set_policydb_from_file
+skips a policydb_t whose policy_type is 0, and a kernel policy's is 0. So a process that decides repeatedly
+would grow. A subprocess also keeps a crash of libsepol from ending selab.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from selab.policy.query.booleans import with_booleans
 from selab.policy.query.decide import Access, Cause, Decider, Decision
 
 LIMIT = 600
-"""Seconds. An answer takes tenths of a second, and some seconds more for each boolean that is looked for by its name."""
+"""Seconds. A decision takes tenths of a second, and the search for one boolean takes some seconds."""
 
 
 def ask(
-    policy: Path, asked: Sequence[Access], *, booleans: bool = False, names: bool = False
+    policy: Path, accesses: Sequence[Access], *, booleans: bool = False, names: bool = False
 ) -> list[Decision]:
-    """What the linked policy in the file `policy` decides about each access, in order.
+    """Return what the linked policy in the file `policy` decides about each access, in order.
 
-    With `booleans`, also whether one stands in its way, and with `names` which one. Raises SelabError where libsepol cannot be asked.
+    `booleans` also detects accesses that a boolean blocks; `names` adds which one. Raises SelabError if
+    libsepol fails.
     """
-    if not asked:
+    if not accesses:
         return []
-    question = {"accesses": [astuple(access) for access in asked], "booleans": booleans, "names": names}
-    # The very selab that asks, and not what the directory has under a name of its modules.
+    question = {"accesses": [astuple(access) for access in accesses], "booleans": booleans, "names": names}
+    # The subprocess must import this selab, not a module of the same name in the current directory.
     environment = os.environ | {"PYTHONPATH": str(Path(selab.__file__).parents[1])}
     options: dict[str, Any] = {
         "capture_output": True,
@@ -51,26 +52,26 @@ def ask(
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SelabError("libsepol did not answer about the linked policy.", str(error)) from error
     if done.returncode:
-        said = done.stderr.strip().splitlines()[-1:]
+        last_line = done.stderr.strip().splitlines()[-1:]
         raise SelabError(
             "libsepol did not answer about the linked policy.",
-            " ".join([f"exit code {done.returncode}", *said]),
+            " ".join([f"exit code {done.returncode}", *last_line]),
         )
     answer = json.loads(done.stdout)
     if "error" in answer:
         raise SelabError(*answer["error"])
     return [
         Decision(access, Cause(cause), detail)
-        for access, (cause, detail) in zip(asked, answer["decisions"], strict=True)
+        for access, (cause, detail) in zip(accesses, answer["decisions"], strict=True)
     ]
 
 
 def _answer(policy: Path, question: str) -> str:
-    wanted = json.loads(question)
+    request = json.loads(question)
     try:
-        decisions = Decider(policy).decide([Access(*words) for words in wanted["accesses"]])
-        if wanted["booleans"]:
-            decisions = with_booleans(policy, decisions, names=wanted["names"])
+        decisions = Decider(policy).decide([Access(*words) for words in request["accesses"]])
+        if request["booleans"]:
+            decisions = with_booleans(policy, decisions, names=request["names"])
     except SelabError as error:
         return json.dumps({"error": [error.what, error.detail, error.hint]})
     return json.dumps({"decisions": [[decision.cause, decision.detail] for decision in decisions]})

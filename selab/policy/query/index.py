@@ -1,4 +1,4 @@
-"""Questions to a base policy together with candidates, answered from their CIL without linking it: who may do what to whom."""
+"""Answer who may do what to whom in a base policy with candidates, from their CIL and without linking it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ EVERYTHING = "*"
 
 
 class PolicyIndex:
-    """The rules, types and attributes of a base policy and candidates. `base` and `candidates` are the parts it is made of.
+    """The rules, types and attributes of a base policy and candidates.
 
-    It knows what rules say, and not what constraints, roles and type bounds take away again: that is what a linked policy decides
-    (selab.policy.query.decide). Optional blocks of the base that a candidate would switch on are not in it.
+    base, candidates: the parts that the index is made of.
+    types, attributes: names from all parts.
+
+    The index knows what rules grant, but not what constraints, roles and type bounds restrict: a linked
+    policy decides that (selab.policy.query.decide). It does not contain optional blocks of the base that a
+    candidate would enable.
     """
 
     def __init__(self, base: Declarations, candidates: Sequence[Declarations] = ()) -> None:
@@ -35,36 +39,36 @@ class PolicyIndex:
 
     @classmethod
     def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule] = ()) -> PolicyIndex:
-        """The index of `base` with `candidates`. A base is read once per process."""
+        """Index `base` with `candidates`. A base is read once per process."""
         declared = _base_declarations(base.flat)
         return cls(declared, read_candidates([each.cil for each in candidates], declared))
 
     @functools.cached_property
     def own_types(self) -> frozenset[str]:
-        """The types that the candidates declare."""
+        """Return the types that the candidates declare."""
         return frozenset[str]().union(*(part.types for part in self.candidates))
 
     def resolve(self, name: str) -> str:
-        """The type that an alias stands for; any other name as it is."""
+        """Return the type that an alias stands for; other names are returned unchanged."""
         return self._aliases.get(name, name)
 
     def attributes_of(self, name: str) -> frozenset[str]:
-        """Every attribute that the type is a member of, generated ones included; none for a name that is no type."""
+        """Return every attribute of the type, generated ones included; empty if `name` is not a type."""
         return self._attributes_of.get(self.resolve(name), frozenset())
 
     def members(self, attribute: str) -> frozenset[str]:
-        """The types in an attribute, all for `*`; of a type or an alias, the type itself; of a name that the policy lacks, none."""
+        """Return the types in an attribute: all for `*`, the type itself for a type, none if unknown."""
         if attribute == EVERYTHING:
             return self.types
         attribute = self.resolve(attribute)
         return frozenset({attribute}) & self.types or self._members.get(attribute, frozenset())
 
     def stands_for(self, written: str, name: str) -> bool:
-        """Whether `written` in a rule (a type, an alias, an attribute, `*`) speaks of the type `name`."""
+        """Return whether `written` (a type, an alias, an attribute, `*`) includes the type `name`."""
         return written == EVERYTHING or self.resolve(written) in self._standing_for(name)
 
     def rules_of(self, name: str, kinds: Collection[str] = ALLOW) -> list[Rule]:
-        """The rules whose source is the type, or an attribute that it is in."""
+        """Return the rules whose source is the type or an attribute of the type."""
         return [
             rule
             for each in self._standing_for(name)
@@ -73,11 +77,11 @@ class PolicyIndex:
         ]
 
     def written_for(self, name: str, kinds: Collection[str] = ALLOW) -> list[Rule]:
-        """The rules whose source is written as `name`: what membership of an attribute grants by itself."""
+        """Return the rules whose source is written as `name`: what membership in an attribute grants."""
         return [rule for rule in self._by_source.get(self.resolve(name), ()) if rule.kind in kinds]
 
     def permissions(self, source: str, target: str, tclass: str) -> frozenset[str]:
-        """What unconditional allow rules grant between two types."""
+        """Return what unconditional allow rules grant between two types."""
         source, target = self.resolve(source), self.resolve(target)
         if source not in self._granted:
             granted: dict[str, dict[str, set[str]]] = {}
@@ -91,16 +95,16 @@ class PolicyIndex:
         return frozenset[str]().union(*(written[name] for name in written.keys() & names))
 
     def conditional(self, source: str, target: str, tclass: str) -> Mapping[str, tuple[str, ...]]:
-        """The conditions under which allow rules grant each permission between two types."""
-        found: dict[str, dict[str, None]] = {}
+        """Return the conditions under which allow rules grant each permission between two types."""
+        conditions_of: dict[str, dict[str, None]] = {}
         for rule in self.rules_of(source):
             if rule.condition and rule.tclass == tclass and self.covers(rule, source, target):
                 for permission in rule.permissions:
-                    found.setdefault(permission, {})[rule.condition] = None
-        return {permission: tuple(conditions) for permission, conditions in found.items()}
+                    conditions_of.setdefault(permission, {})[rule.condition] = None
+        return {permission: tuple(conditions) for permission, conditions in conditions_of.items()}
 
     def covers(self, rule: Rule, source: str, target: str) -> bool:
-        """Whether the rule speaks of the two types."""
+        """Return whether the rule applies to the two types."""
         on = self._standing_for(target)
         same = self.resolve(source) == self.resolve(target)
         return self.resolve(rule.source) in self._standing_for(source) and (
@@ -108,7 +112,7 @@ class PolicyIndex:
         )
 
     def ports(self, name: str) -> tuple[str, ...]:
-        """The ports of a type by the policy's portcon statements: `tcp 80`, `udp 1024-32767`."""
+        """Return the ports of a type from the policy's portcon statements: `tcp 80`, `udp 1024-32767`."""
         parts = (self.base, *self.candidates)
         return tuple(
             port
@@ -124,11 +128,11 @@ class PolicyIndex:
 
     @functools.cached_property
     def _attributes_of(self) -> dict[str, frozenset[str]]:
-        found: dict[str, set[str]] = {}
+        attributes_of: dict[str, set[str]] = {}
         for attribute, types in self._members.items():
             for name in types:
-                found.setdefault(name, set()).add(attribute)
-        return {name: frozenset(attributes) for name, attributes in found.items()}
+                attributes_of.setdefault(name, set()).add(attribute)
+        return {name: frozenset(attributes) for name, attributes in attributes_of.items()}
 
     def _standing_for(self, name: str) -> list[str]:
         name = self.resolve(name)
@@ -144,14 +148,14 @@ class PolicyIndex:
 
     @staticmethod
     def _grouped(pairs: Iterable[tuple[str, Rule]]) -> dict[str, list[Rule]]:
-        found: dict[str, list[Rule]] = {}
+        grouped: dict[str, list[Rule]] = {}
         for name, rule in pairs:
-            found.setdefault(name, []).append(rule)
-        return found
+            grouped.setdefault(name, []).append(rule)
+        return grouped
 
 
 class _Sets:
-    """What attributes are made of."""
+    """Resolves attributes to their members."""
 
     def __init__(
         self, attributes: frozenset[str], aliases: Mapping[str, str], parts: Iterable[Declarations]
@@ -166,7 +170,7 @@ class _Sets:
                     self._add(attribute, expression)
 
     def _add(self, attribute: str, expression: Node) -> None:
-        """A plain list of names, which nearly all expressions are, is looked up and not walked."""
+        """Store an expression. Most are plain lists of names, which are looked up instead of evaluated."""
         attribute = self._aliases.get(attribute, attribute)
         if all(isinstance(part, str) for part in expression) and expression[:1] != ["all"]:
             names = names_in(expression)
@@ -175,7 +179,7 @@ class _Sets:
             self._expressions.setdefault(attribute, []).append(expression)
 
     def expanded(self, types: frozenset[str]) -> dict[str, frozenset[str]]:
-        """The members of each attribute that has any out of `types`."""
+        """Return the members out of `types` of each attribute that has any."""
         known: dict[str, frozenset[str]] = {}
 
         def named(name: str) -> frozenset[str]:
@@ -183,7 +187,7 @@ class _Sets:
             if name not in self._attributes:
                 return frozenset({name}) & types
             if name not in known:
-                # An attribute in terms of itself is an error to the linker; it must not be an endless loop here.
+                # The linker rejects an attribute defined by itself; it must not cause an endless loop here.
                 known[name] = frozenset()
                 listed = self._listed.get(name, set())
                 nested = map(named, listed & self._attributes)
@@ -191,10 +195,10 @@ class _Sets:
                 known[name] = (types & listed).union(*nested, *expressions)
             return known[name]
 
-        return {attribute: found for attribute in self._attributes if (found := named(attribute))}
+        return {attribute: members_of for attribute in self._attributes if (members_of := named(attribute))}
 
 
 @functools.lru_cache(maxsize=2)
 def _base_declarations(flat: Path) -> Declarations:
-    """A flat base never changes: its directory is named by its fingerprint."""
+    """Read a flat base once: it never changes, because its directory is named by its fingerprint."""
     return read_flat(flat.read_text())

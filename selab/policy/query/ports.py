@@ -1,4 +1,4 @@
-"""Which type a port has in a base policy, and which interface lets a domain listen on it."""
+"""Find the type of a port in a base policy, and the interface that lets a domain listen on it."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.language.declarations import read_flat
 
 OTHER = "port_t"
-"""The type of a port that no statement speaks of (initial SID `port`)."""
+"""The type of a port that no portcon statement covers (initial SID `port`)."""
 Ports = Mapping[str, list[str]]
-"""`tcp 80`, `udp 1024-65535` by their type."""
+"""The ports of each type, as `tcp 80` or `udp 1024-65535`."""
 
 
 def ports_of(base: BasePolicy) -> Ports:
-    """What the base policy's portcon statements say, each of which is one line of the flat base."""
+    """Read the base policy's portcon statements, each of which is one line of the flat base."""
     with base.flat.open() as lines:
         return read_flat("".join(line for line in lines if line.startswith("(portcon "))).ports
 
 
 def port_type(ports: Ports, protocol: str, number: int) -> str:
-    """The type of a port: of several ranges the smallest counts (libsepol, cil_post.c: cil_post_portcon_compare)."""
+    """Return the type of a port: of several ranges the smallest (libsepol, cil_post_portcon_compare)."""
     sizes = [
         (high - low, name)
         for name, spans in ports.items()
@@ -39,8 +39,8 @@ def _spans(spans: list[str], protocol: str) -> list[tuple[int, int]]:
 
 
 def binding_interface(table: InterfaceTable, protocol: str, type_: str) -> str:
-    """The interface with one parameter that lets it listen on ports of the type, and of no other; nothing where there is none."""
-    return next((one.name for one in table if _binds(one, f"{protocol}_socket", type_)), "")
+    """Return the one-parameter interface that permits listening on ports of this type only; empty if none."""
+    return next((interface.name for interface in table if _binds(interface, f"{protocol}_socket", type_)), "")
 
 
 def _binds(interface: Interface, tclass: str, type_: str) -> bool:

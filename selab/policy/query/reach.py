@@ -1,4 +1,4 @@
-"""What a candidate adds to the base policy, as a reviewer asks for it: rules with their risk, and what a domain can reach."""
+"""List what a candidate adds to the base policy: rules with their risk, and what a domain can reach."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WRITES = frozenset(
     {"write", "append", "create", "unlink", "rename", "setattr", "add_name", "remove_name", "link"}
 )
 _FILES = frozenset({"file", "dir", "lnk_file", "sock_file", "fifo_file", "chr_file", "blk_file"})
-_ASKED = {
+_KINDS = {
     "writes to": (_FILES, WRITES),
     "executes": (frozenset({"file"}), frozenset({"execute", "execute_no_trans", "entrypoint"})),
     "becomes": (frozenset({"process"}), frozenset({"transition", "dyntransition"})),
@@ -23,12 +23,19 @@ _ASKED = {
 }
 DOMAIN = "domain"
 GENERATED = "_typeattr_"
-"""In the names of attributes that the compiler makes of the sets in a rule (libsepol, module_to_cil.c)."""
+"""The compiler generates an attribute with this in its name for a set in a rule (module_to_cil.c)."""
 
 
 @dataclass(frozen=True, order=True)
 class Access:
-    """What a rule lets one type do to another (or to `self`); `condition` is the boolean that it hangs on."""
+    """What a rule lets one type do to another.
+
+    source: the acting type.
+    target: the other type, or `self`.
+    tclass: object class.
+    permissions: their names, sorted.
+    condition: boolean expression that the rule depends on, or empty.
+    """
 
     source: str
     target: str
@@ -37,12 +44,17 @@ class Access:
     condition: str = ""
 
     def __str__(self) -> str:
-        return f"{self.source} {self.target}:{self.tclass} {braced(self.permissions)}{f' if {self.condition}' if self.condition else ''}"
+        condition = f" if {self.condition}" if self.condition else ""
+        return f"{self.source} {self.target}:{self.tclass} {braced(self.permissions)}{condition}"
 
 
 @dataclass(frozen=True)
 class Addition:
-    """An access that a candidate's rules grant, and what it may lead to."""
+    """An access that a candidate's rules grant.
+
+    access: the access.
+    risk: what it may lead to.
+    """
 
     access: Access
     risk: Risk
@@ -50,7 +62,13 @@ class Addition:
 
 @dataclass(frozen=True)
 class Reach:
-    """What a domain can do, by kind (`writes to`, `executes` ...): by its own rules, and by attributes that it is a member of."""
+    """What a domain can do, by kind (`writes to`, `executes` ...).
+
+    domain: the type of the domain.
+    attributes: attributes of the type, without generated ones.
+    own: target types that the candidates' rules reach.
+    inherited: number of types that it reaches by rules about its attributes.
+    """
 
     domain: str
     attributes: tuple[str, ...]
@@ -59,7 +77,7 @@ class Reach:
 
 
 def granted(index: PolicyIndex) -> frozenset[Access]:
-    """What the candidates' own allow rules grant, one permission each."""
+    """Return what the candidates' own allow rules grant, one permission each."""
     return frozenset(
         Access(source, target, rule.tclass, (permission,), rule.condition)
         for part in index.candidates
@@ -71,19 +89,19 @@ def granted(index: PolicyIndex) -> frozenset[Access]:
 
 
 def additions(index: PolicyIndex, beside: frozenset[Access] = frozenset()) -> list[Addition]:
-    """What the candidates' own rules grant and `beside` does not have, the most dangerous first."""
+    """Return what the candidates' own rules grant and `beside` lacks, the most dangerous first."""
     judged = [
         Addition(
-            one,
+            access,
             risk_of(
                 index,
-                one.source,
-                one.source if one.target == SELF else one.target,
-                one.tclass,
-                one.permissions,
+                access.source,
+                access.source if access.target == SELF else access.target,
+                access.tclass,
+                access.permissions,
             ),
         )
-        for one in together(granted(index) - beside)
+        for access in together(granted(index) - beside)
     ]
     permissive = {
         Access(name, SELF, "process", ("permissive",))
@@ -91,21 +109,26 @@ def additions(index: PolicyIndex, beside: frozenset[Access] = frozenset()) -> li
         for name in part.permissive
     }
     judged += [
-        Addition(one, Risk(Level.HIGH, "nothing is denied to a permissive domain")) for one in permissive
+        Addition(access, Risk(Level.HIGH, "nothing is denied to a permissive domain"))
+        for access in permissive
     ]
-    return sorted(judged, key=lambda one: (-one.risk.level, one.access))
+    return sorted(judged, key=lambda access: (-access.risk.level, access.access))
 
 
 def together(single: Iterable[Access]) -> list[Access]:
-    """Accesses that differ in their permissions only, as one."""
-    found: dict[tuple[str, str, str, str], set[str]] = {}
-    for one in single:
-        found.setdefault((one.source, one.target, one.tclass, one.condition), set()).update(one.permissions)
-    return sorted(Access(*key[:3], tuple(sorted(permissions)), key[3]) for key, permissions in found.items())
+    """Merge accesses that differ in their permissions only."""
+    permissions_of: dict[tuple[str, str, str, str], set[str]] = {}
+    for access in single:
+        permissions_of.setdefault(
+            (access.source, access.target, access.tclass, access.condition), set()
+        ).update(access.permissions)
+    return sorted(
+        Access(*key[:3], tuple(sorted(permissions)), key[3]) for key, permissions in permissions_of.items()
+    )
 
 
 def _pairs(rule: Rule, index: PolicyIndex) -> Iterator[tuple[str, str]]:
-    """The rule for each type that a generated set stands for; an attribute with a name of its own is told by that."""
+    """Expand a rule for each type that a generated set stands for; named attributes are not expanded."""
     for source in _named(rule.source, index):
         for target in _named(rule.target, index):
             yield source, SELF if target == source else target
@@ -116,7 +139,7 @@ def _named(name: str, index: PolicyIndex) -> list[str]:
 
 
 def reaches(index: PolicyIndex) -> list[Reach]:
-    """What each domain that the candidates declare can reach."""
+    """Return what each domain that the candidates declare can reach."""
     own_rules = {id(rule) for part in index.candidates for rule in part.rules}
     return [_reach(name, index, own_rules) for name in sorted(index.own_types & index.members(DOMAIN))]
 
@@ -125,7 +148,7 @@ def _reach(domain: str, index: PolicyIndex, own_rules: set[int]) -> Reach:
     every = index.rules_of(domain)
     own: dict[str, tuple[str, ...]] = {}
     inherited: dict[str, int] = {}
-    for said, (classes, permissions) in _ASKED.items():
+    for kind, (classes, permissions) in _KINDS.items():
         rules = [
             rule for rule in every if rule.tclass in classes and not permissions.isdisjoint(rule.permissions)
         ]
@@ -133,13 +156,13 @@ def _reach(domain: str, index: PolicyIndex, own_rules: set[int]) -> Reach:
         theirs = frozenset[str]().union(
             *(index.members(rule.target) for rule in rules if id(rule) not in own_rules)
         )
-        own |= {said: tuple(_with_ports(name, index) for name in sorted(mine))} if mine else {}
-        inherited[said] = len(theirs)
+        own |= {kind: tuple(_with_ports(name, index) for name in sorted(mine))} if mine else {}
+        inherited[kind] = len(theirs)
     attributes = tuple(sorted(name for name in index.attributes_of(domain) if GENERATED not in name))
     return Reach(domain, attributes, own, inherited)
 
 
 def _with_ports(name: str, index: PolicyIndex) -> str:
-    """A port's type with its numbers: `http_port_t (tcp 80, tcp 443)`."""
+    """Format a port type with its ports: `http_port_t (tcp 80, tcp 443)`."""
     ports = index.ports(name)
     return f"{name} ({', '.join(ports)})" if ports else name

@@ -1,4 +1,4 @@
-"""What an access may lead to: out of the container, to root, or to nothing that matters. The table is risk.toml, beside this file."""
+"""Rate what an access may lead to, such as an escape from the container, by the table in risk.toml."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERY = "*"
 
 
 class Level(IntEnum):
-    """How much a rule opens; the order counts."""
+    """How dangerous a rule is; the values are ordered."""
 
     LOW = 1
     MEDIUM = 2
@@ -28,7 +28,11 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Risk:
-    """A level, and for all but the lowest why."""
+    """What an access may lead to.
+
+    level: how dangerous it is.
+    reason: why; empty for the lowest level.
+    """
 
     level: Level
     reason: str = ""
@@ -36,9 +40,13 @@ class Risk:
 
 @dataclass(frozen=True)
 class RiskRule:
-    """A row of the table: what is asked (`*`: anything), of which types or types with which attributes (neither: of any).
+    """A row of the table.
 
-    `own`: only where source and target are one type, or only where they are not.
+    level, reason: the risk of a matching access.
+    classes: object classes.
+    permissions: their names, or `*` for any.
+    targets, attributes: target types, and attributes of target types; if both are empty, any type.
+    own: true if source and target must be the same type, false if they must differ.
     """
 
     level: Level
@@ -64,15 +72,15 @@ LOW = Risk(Level.LOW)
 
 
 def risk_of(index: PolicyIndex, source: str, target: str, tclass: str, permissions: Iterable[str]) -> Risk:
-    """The worst that one of `permissions` may lead to, by the attributes that the policy gives the target.
+    """Return the worst risk of `permissions`, judged by the attributes that the policy gives the target.
 
-    `target` is a type, or an attribute or `*`, which are as dangerous as their worst member. The files of a candidate's own types are its
-    own affair.
+    `target` is a type, or an attribute or `*`, which are as dangerous as their worst member. Access to files
+    of a candidate's own types is a low risk.
     """
     members = index.members(target) or {target}
     rules = [_rules(tclass, permission) for permission in permissions]
-    found = (_risk(index, source, member, tclass, each) for each in rules if each for member in members)
-    return max(found, key=lambda risk: risk.level, default=LOW)
+    risks = (_risk(index, source, member, tclass, each) for each in rules if each for member in members)
+    return max(risks, key=lambda risk: risk.level, default=LOW)
 
 
 def _risk(index: PolicyIndex, source: str, target: str, tclass: str, rules: Iterable[RiskRule]) -> Risk:
@@ -83,7 +91,7 @@ def _risk(index: PolicyIndex, source: str, target: str, tclass: str, rules: Iter
 
 @functools.cache
 def _rules(tclass: str, permission: str) -> tuple[RiskRule, ...]:
-    """The rows about a permission, in the order of the table."""
+    """Return the rows about a permission, in the order of the table."""
     return tuple(
         rule for rule in _table() if tclass in rule.classes and rule.permissions & {permission, EVERY}
     )

@@ -1,4 +1,4 @@
-"""Whether a candidate can take anything from what is not its own: most only add rules, which nobody else can miss."""
+"""Find out whether a candidate can restrict what is not its own; most candidates only add rules."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ _ADDS = re.compile(
     r"type(?:attribute|alias|aliasactual|permissive)?|expandtypeattribute|(?:allow|auditallow|dontaudit|neverallow)x?"
     r"|role(?:type|attribute|attributeset|allow)?|user(?:role)?|boolean(?:if)?|tunable(?:if)?|true|false|optional|filecon"
 )
-"""CIL's statements that take nothing away (what a filecon does is seen when it labels files)."""
+"""These CIL statements restrict nothing; labelling shows what a filecon changes."""
 
 
 def beyond_its_own(candidates: Sequence[CompiledModule]) -> str:
-    """The first statement by which `candidates` may change what others can do: a transition out of a domain that is not theirs, bounds or
-    an attribute (which a constraint may ask for) for one, a constraint, a deny. Nothing where there is none."""
+    """Return the first statement by which `candidates` may change what other domains can do, or an empty
+    string.
+
+    Such statements are a transition out of a foreign domain, its bounds, an attribute that a constraint may
+    use, a constraint, and a deny rule.
+    """
     own = {name for each in candidates for name in _DECLARED.findall(each.cil)}
     for candidate in candidates:
         for keyword, rest in _STATEMENT.findall(candidate.cil):

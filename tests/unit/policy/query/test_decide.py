@@ -54,7 +54,7 @@ def test_a_context_that_is_none_is_not_decidable(decider: Decider) -> None:
 
 def test_an_older_policy_is_not_asked_by_mistake(decider: Decider, tmp_path: Path) -> None:
     Decider(tmp_path / "policy")
-    with pytest.raises(SelabError, match="Another policy"):
+    with pytest.raises(SelabError, match="another policy"):
         decider.decide([])
 
 
