@@ -1,4 +1,4 @@
-"""Lint: what a policy module's author should know before it runs, from its text alone."""
+"""Check a policy module's text for what its author should know before it runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHECKS: tuple[Callable[[ModuleUnderLint], Iterator[Finding]], ...] = (
 __all__ = ["Finding", "Severity", "ModuleUnderLint", "lint", "module_under_lint"]
 
 
-def lint(seen: ModuleUnderLint) -> list[Finding]:
-    """All findings about a module's sources, in the order of its files and lines."""
-    found = [finding for check in CHECKS for finding in check(seen)]
-    return sorted(found, key=lambda one: (one.file.suffix != ".te", one.file, one.line))
+def lint(module: ModuleUnderLint) -> list[Finding]:
+    """Return all findings about a module's sources, in the order of its files and lines."""
+    findings = [finding for check in CHECKS for finding in check(module)]
+    return sorted(findings, key=lambda finding: (finding.file.suffix != ".te", finding.file, finding.line))

@@ -1,4 +1,4 @@
-"""Calls of interfaces: unknown ones, wrong numbers of arguments, and those that nobody should call any more."""
+"""Check calls of interfaces: unknown ones, wrong numbers of arguments, and deprecated ones."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from selab.policy.lint.subject import ModuleUnderLint, closest
 _BUILD_CONDITIONS = {"ifdef", "ifndef", "ifelse"}
 
 
-def calls(view: ModuleUnderLint) -> Iterator[Finding]:
-    """What is wrong with the calls in the .te, and with the interfaces of the module's own .if."""
-    for call in view.calls:
-        interface = view.table.get(call.name)
+def calls(module: ModuleUnderLint) -> Iterator[Finding]:
+    """Report wrong calls in the .te, and broken interfaces in the module's own .if."""
+    for call in module.calls:
+        interface = module.table.get(call.name)
         if interface is not None:
-            yield from _call(view, call, interface)
-        elif call.name not in view.macros:
-            yield _unknown(view, call)
-    for interface in view.table:
-        if interface.file == f"{view.module.name}.if" and interface.broken:
-            message = f"The interface '{interface.name}' does not become policy: {interface.broken}."
-            yield view.finding(interface.line, Severity.WARNING, "broken-interface", message, ending="if")
+            yield from _call(module, call, interface)
+        elif call.name not in module.macros:
+            yield _unknown(module, call)
+    for interface in module.table:
+        if interface.file == f"{module.module.name}.if" and interface.broken:
+            message = f"The interface '{interface.name}' does not expand to policy: {interface.broken}."
+            yield module.finding(interface.line, Severity.WARNING, "broken-interface", message, ending="if")
 
 
-def _unknown(view: ModuleUnderLint, call: Call) -> Finding:
-    """An unknown macro does not compile, unless it stands where another distribution's build would read it."""
+def _unknown(module: ModuleUnderLint, call: Call) -> Finding:
+    """Report an unknown macro: as a warning inside a build condition, otherwise as an error."""
     severity = Severity.WARNING if _BUILD_CONDITIONS & set(call.inside) else Severity.ERROR
-    near = view.table.get(closest(call.name, view.table.names))
+    near = module.table.get(closest(call.name, module.table.names))
     remedy = f"Did you mean {signature(near)}?" if near else ""
-    return view.finding(
+    return module.finding(
         call.line,
         severity,
         "unknown-interface",
@@ -41,23 +41,25 @@ def _unknown(view: ModuleUnderLint, call: Call) -> Finding:
     )
 
 
-def _call(view: ModuleUnderLint, call: Call, interface: Interface) -> Iterator[Finding]:
-    given, wanted = len(call.arguments), len(interface.parameters)
+def _call(module: ModuleUnderLint, call: Call, interface: Interface) -> Iterator[Finding]:
+    given, most = len(call.arguments), len(interface.parameters)
     elsewhere, _ = ELSEWHERE.get(call.name, (0, ""))
-    if not interface.required <= given <= max(wanted, elsewhere):
-        some = f"{interface.required} to {wanted}" if interface.required < wanted else str(wanted)
-        message = f"'{call.name}' takes {some} argument{'' if some == '1' else 's'}, and is given {given}."
-        # m4 drops what is too much without a word, and puts nothing where something is missing.
+    if not interface.required <= given <= max(most, elsewhere):
+        some = f"{interface.required} to {most}" if interface.required < most else str(most)
+        message = f"'{call.name}' takes {some} argument{'' if some == '1' else 's'}, but gets {given}."
+        # m4 silently drops surplus arguments and substitutes nothing for missing ones.
         severity = Severity.ERROR if given < interface.required else Severity.WARNING
-        yield view.finding(call.line, severity, "arguments", message, f"Call it as {signature(interface)}.")
+        yield module.finding(call.line, severity, "arguments", message, f"Call it as {signature(interface)}.")
     if interface.deprecated:
         advice = substituted(interface.deprecated, call.arguments)[0]
         remedy = f"{advice[:1].upper()}{advice[1:]}."
-        yield view.finding(call.line, Severity.WARNING, "deprecated", f"'{call.name}' is deprecated.", remedy)
+        yield module.finding(
+            call.line, Severity.WARNING, "deprecated", f"'{call.name}' is deprecated.", remedy
+        )
 
 
 def signature(interface: Interface) -> str:
-    """How it is called: `files_etc_filetrans(domain, type [, name])`."""
+    """Format a call of the interface: `files_etc_filetrans(domain, type [, name])`."""
     required = ", ".join(interface.parameters[: interface.required])
     optional = "".join(f" [, {name}]" for name in interface.parameters[interface.required :])
     return f"{interface.name}({required}{optional})"

@@ -1,4 +1,4 @@
-"""Names: required ones that nothing has or nothing uses, declared ones that nothing uses, types that nothing can be done with."""
+"""Check names: requirements that are unknown or unused, unused declarations, and unusable types."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from selab.policy.lint.subject import ModuleUnderLint, closest
 
 _WORDS = {"attribute_role": "role attribute", "bool": "boolean"}
 DOMAIN = "domain"
-"""The attribute of every type that a process may have, in refpolicy and all that come of it."""
+"""In refpolicy and its descendants, every type that a process may have is in this attribute."""
 
 
-def required(view: ModuleUnderLint) -> Iterator[Finding]:
-    """What `require` blocks ask for."""
-    for name in view.said.required:
+def required(module: ModuleUnderLint) -> Iterator[Finding]:
+    """Check the names in `require` blocks."""
+    for name in module.names.required:
         kind = _WORDS.get(name.kind, name.kind)
-        if not view.knows(name.kind, name.name) and not view.said.has(name.kind, name.name):
-            yield _unknown(view, name, kind)
-        elif name.name in view.said.passed:
-            continue  # no interface could stand for it
-        elif name.name not in view.said.used:
-            message = f"The {kind} '{name.name}' is required, and nothing uses it."
-            yield view.finding(name.line, Severity.WARNING, "unused-require", message, "Leave it out.")
-        elif name.kind == "type" and (place := _interfaces_for(view, name.name)):
+        if not module.knows(name.kind, name.name) and not module.names.has(name.kind, name.name):
+            yield _unknown(module, name, kind)
+        elif name.name in module.names.passed:
+            continue  # The name is an argument of a template, and no interface can replace the requirement.
+        elif name.name not in module.names.used:
+            message = f"The {kind} '{name.name}' is required but not used."
+            yield module.finding(name.line, Severity.WARNING, "unused-require", message, "Remove it.")
+        elif name.kind == "type" and (place := _interfaces_for(module, name.name)):
             message = f"The type '{name.name}' of another module is used directly."
-            yield view.finding(
+            yield module.finding(
                 name.line,
                 Severity.NOTE,
                 "foreign-type",
@@ -36,56 +36,63 @@ def required(view: ModuleUnderLint) -> Iterator[Finding]:
             )
 
 
-def _unknown(view: ModuleUnderLint, name: Name, kind: str) -> Finding:
-    near = closest(name.name, view.base[name.kind])
+def _unknown(module: ModuleUnderLint, name: Name, kind: str) -> Finding:
+    near = closest(name.name, module.base[name.kind])
     remedy = f"Did you mean '{near}'?" if near else ""
     if "optional_policy" in name.inside or "optional" in name.inside:
         message = f"The base policy has no {kind} '{name.name}', so this optional block never takes effect."
-        return view.finding(name.line, Severity.WARNING, "unknown-require", message, remedy)
-    return view.finding(
+        return module.finding(name.line, Severity.WARNING, "unknown-require", message, remedy)
+    return module.finding(
         name.line, Severity.ERROR, "unknown-require", f"The base policy has no {kind} '{name.name}'.", remedy
     )
 
 
-def _interfaces_for(view: ModuleUnderLint, name: str) -> str:
-    """The file of the headers with most interfaces about a type: its own module's, by refpolicy's rules."""
-    files = Counter(one.file for one in view.table if ("type", name) in one.requires and "/" in one.file)
+def _interfaces_for(module: ModuleUnderLint, name: str) -> str:
+    """Return the header file with most interfaces about a type: by refpolicy's rules, its own module's."""
+    files = Counter(
+        interface.file
+        for interface in module.table
+        if ("type", name) in interface.requires and "/" in interface.file
+    )
     return files.most_common(1)[0][0] if files else ""
 
 
-def declared(view: ModuleUnderLint) -> Iterator[Finding]:
-    """What the .te declares, itself or by a template."""
-    joined = {member for member, _ in view.said.attributes}
-    used = view.said.used | view.words_elsewhere
-    for name in view.said.declared:
+def declared(module: ModuleUnderLint) -> Iterator[Finding]:
+    """Check what the .te declares, itself or by a template."""
+    joined = {member for member, _ in module.names.attributes}
+    used = module.names.used | module.words_elsewhere
+    for name in module.names.declared:
         kind = _WORDS.get(name.kind, name.kind)
         if name.name not in used and name.name not in joined:
-            message = f"The {kind} '{name.name}' is declared, and nothing uses it."
-            yield view.finding(
+            message = f"The {kind} '{name.name}' is declared but not used."
+            yield module.finding(
                 name.line,
                 Severity.WARNING,
                 "unused-declaration",
                 message,
-                "Leave it out, or write the rule that needs it.",
+                "Remove it, or add the rule that needs it.",
             )
         elif name.kind == "type" and name.name not in joined:
-            message = f"The type '{name.name}' has no attribute, so that no rule about files or domains in general holds for it."
-            yield view.finding(
-                name.line, Severity.WARNING, "no-attribute", message, _what_it_may_be(view, name.name)
+            message = (
+                f"The type '{name.name}' has no attribute, so no general rule about files or domains "
+                "applies to it."
             )
-    for name in (*view.said.declared, *view.said.made):
-        enters = name.name in view.said.roles or name.name in view.words_elsewhere
-        if name.kind == "type" and (name.name, DOMAIN) in view.said.attributes and not enters:
-            message = f"No role may have the domain '{name.name}', so no process can enter it."
-            yield view.finding(
+            yield module.finding(
+                name.line, Severity.WARNING, "no-attribute", message, _attribute_calls(module, name.name)
+            )
+    for name in (*module.names.declared, *module.names.made):
+        enters = name.name in module.names.roles or name.name in module.words_elsewhere
+        if name.kind == "type" and (name.name, DOMAIN) in module.names.attributes and not enters:
+            message = f"No role is allowed the domain '{name.name}', so no process can enter it."
+            yield module.finding(
                 name.line,
                 Severity.WARNING,
                 "no-role",
                 message,
-                f"Say which may: `role system_r types {name.name};`.",
+                f"Add a role: `role system_r types {name.name};`.",
             )
 
 
-def _what_it_may_be(view: ModuleUnderLint, name: str) -> str:
-    likely = [f"{one}({name})" for one in ("files_type", "domain_type") if one in view.table]
+def _attribute_calls(module: ModuleUnderLint, name: str) -> str:
+    likely = [f"{call}({name})" for call in ("files_type", "domain_type") if call in module.table]
     return f"Call {' or '.join(likely)}." if likely else ""

@@ -1,4 +1,4 @@
-"""A finding: one thing about a policy's source that its author should know."""
+"""Define a finding: one thing about a policy's source that its author should know."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _PLACE = re.compile(r"(?P<file>/[^:]*\.(?:te|fc|if))(?::(?P<line>\d+))?(?:: ?(?P
 
 
 class Severity(StrEnum):
-    """How bad it is. An `error` does not compile, link or label as it is written; a `warning` is likely a mistake; a `note` is style."""
+    """How severe a finding is.
+
+    An `error` does not compile, link or label as written; a `warning` is probably a mistake; a `note` is
+    about style.
+    """
 
     ERROR = "error"
     WARNING = "warning"
@@ -22,7 +26,15 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """`line` counts from 1; 0 where it is about the whole file. `id` is short and stays; `remedy` says what to do, and may be empty."""
+    """One finding about a policy's source.
+
+    file: file that it is about.
+    line: line in the file, counted from 1, or 0 for the whole file.
+    severity: how severe it is.
+    id: short identifier that stays stable between versions.
+    message: what is wrong.
+    remedy: what to do, or empty.
+    """
 
     file: Path
     line: int
@@ -33,7 +45,7 @@ class Finding:
 
 
 def of_error(error: SelabError, id: str, file: Path) -> Finding:
-    """A mistake that was raised, where its detail says that it is, or in `file`."""
+    """Convert an error to a finding at the place that its detail names, or in `file`."""
     place = _PLACE.fullmatch(error.detail)
     if place is None:
         return Finding(

@@ -1,4 +1,4 @@
-"""The .fc: lines that do not parse, and contexts of types that nothing declares."""
+"""Check the .fc: lines that do not parse, and contexts with undeclared types."""
 
 from __future__ import annotations
 
@@ -15,45 +15,56 @@ _LINE = re.compile(
 _CONTEXT = re.compile(r"(?:gen_context\(\s*`?)?[\w$]+:[\w$]+:(?P<type>[\w$]+)")
 _BEGINS = ("/", "HOME_DIR", "HOME_ROOT")
 _MACROS = re.compile(r"(?:ifn?def|ifelse|define)\(|['`,)\s]+(?:dnl.*)?$|dnl\b")
-"""Lines of m4 around the others, such as "ifdef(`distro_debian',`" and "')"."""
+"""Lines of m4 around the entries, such as "ifdef(`distro_debian',`" and "')"."""
 
 
-def labels(view: ModuleUnderLint) -> Iterator[Finding]:
-    """file_contexts(5): a pattern, one kind of file or none, and a context or `<<none>>`."""
-    for number, line in enumerate(text_of(view.module, "fc").splitlines(), 1):
+def labels(module: ModuleUnderLint) -> Iterator[Finding]:
+    """Check each line: a pattern, an optional kind of file, a context or `<<none>>` (file_contexts(5))."""
+    for number, line in enumerate(text_of(module.module, "fc").splitlines(), 1):
         text = line.strip()
         if text and not text.startswith("#") and not _MACROS.match(text):
-            yield from _line(view, number, text)
+            yield from _line(module, number, text)
 
 
-def _line(view: ModuleUnderLint, number: int, text: str) -> Iterator[Finding]:
-    found = _LINE.fullmatch(text)
-    context = _CONTEXT.match(found["context"]) if found else None
+def _line(module: ModuleUnderLint, number: int, text: str) -> Iterator[Finding]:
+    match = _LINE.fullmatch(text)
+    context = _CONTEXT.match(match["context"]) if match else None
     if (
-        found is None
-        or not (context or found["context"] == "<<none>>")
-        or not found["pattern"].startswith(_BEGINS)
+        match is None
+        or not (context or match["context"] == "<<none>>")
+        or not match["pattern"].startswith(_BEGINS)
     ):
-        message = f"This is no line of file contexts: {' '.join(text.split())}"
-        remedy = "Write: /path(/.*)?  --  gen_context(system_u:object_r:TYPE,s0), without `--` for every kind of file."
-        yield view.finding(number, Severity.ERROR, "fc-syntax", message, remedy, ending="fc")
+        message = f"This line is not a valid file context: {' '.join(text.split())}"
+        remedy = (
+            "Write: /path(/.*)?  --  gen_context(system_u:object_r:TYPE,s0), "
+            "without `--` for every kind of file."
+        )
+        yield module.finding(number, Severity.ERROR, "fc-syntax", message, remedy, ending="fc")
         return
-    if problem := _not_a_pattern(found["pattern"]):
-        message = f"The pattern '{found['pattern']}' is no regular expression: {problem}."
-        yield view.finding(number, Severity.ERROR, "fc-pattern", message, ending="fc")
+    if problem := _not_a_pattern(match["pattern"]):
+        message = f"The pattern '{match['pattern']}' is not a valid regular expression: {problem}."
+        yield module.finding(number, Severity.ERROR, "fc-pattern", message, ending="fc")
     name = context["type"] if context else ""
-    if name and "$" not in name and not view.said.has("type", name) and not view.knows("type", name):
+    if name and "$" not in name and not module.names.has("type", name) and not module.knows("type", name):
         near = closest(
-            name, [*view.base["type"], *(one.name for one in (*view.said.declared, *view.said.made))]
+            name,
+            [
+                *module.base["type"],
+                *(declared.name for declared in (*module.names.declared, *module.names.made)),
+            ],
         )
         remedy = f"Did you mean '{near}'?" if near else "Declare it in the .te."
-        yield view.finding(
-            number, Severity.ERROR, "fc-type", f"Nothing declares the type '{name}'.", remedy, ending="fc"
+        yield module.finding(
+            number, Severity.ERROR, "fc-type", f"The type '{name}' is not declared.", remedy, ending="fc"
         )
 
 
 def _not_a_pattern(text: str) -> str:
-    """Why the pattern is none, or nothing. PCRE, which decides, knows more than Python; brackets are the same to both."""
+    """Return why the pattern is invalid, or an empty string.
+
+    PCRE, which evaluates the pattern, accepts more than Python, so only bracket errors count: both treat
+    these alike.
+    """
     try:
         with warnings.catch_warnings(action="ignore"):
             re.compile(text)

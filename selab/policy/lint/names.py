@@ -1,4 +1,4 @@
-"""Names: what the base policy has, and what a module's text declares, requires, joins and uses."""
+"""Collect the names that the base policy has, and those that a module's text declares, requires and uses."""
 
 from __future__ import annotations
 
@@ -21,22 +21,31 @@ _KINDS = {
     "boolean": "bool",
     "class": "class",
 }
-"""CIL's words for what the policy language calls otherwise."""
+"""CIL's keywords, and the kinds that the policy language calls them."""
 KINDS = ("type", "attribute", "role", "attribute_role", "bool", "class")
 _PARAMETER = re.compile(r"\$([1-9])")
 ELSEWHERE = {"container_domain_template": (2, "$2_file_t")}
-"""How many arguments a template has on other distributions, and the type that it makes of them: Debian's reads its first and leaves the
-second, container-selinux's (CentOS, Fedora) reads both. A policy for either gives both."""
+"""How many arguments a template takes on other distributions, and the type that it builds from them.
+
+Debian's reads the first argument only; container-selinux's (CentOS, Fedora) reads both. A portable policy
+gives both.
+"""
 MOST = 64
-"""Names that one word of an interface may become, where its arguments are sets."""
+"""The number of names that one word of an interface may expand to if its arguments are sets."""
 
 Vocabulary = Mapping[str, frozenset[str]]
-"""Names by their kind, one of KINDS. A role may be an attribute of roles as well, and stands under both."""
+"""Names by kind, one of KINDS. A role may also be an attribute of roles and is then listed under both."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """A name at its place in the text; `inside` are the blocks around it."""
+    """A name at its place in the text.
+
+    kind: one of KINDS.
+    name: the name itself.
+    line: its line, counted from 1.
+    inside: names of the blocks around it.
+    """
 
     kind: str
     name: str
@@ -45,19 +54,24 @@ class Name:
 
 
 def vocabulary(base: BasePolicy) -> Vocabulary:
-    """What the base policy declares."""
-    found: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    """Read the names that the base policy declares."""
+    by_kind: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for kind, name in _DECLARATION.findall(base.flat.read_text()):
-        found[_KINDS[kind]].add(name)
-    return {kind: frozenset(names) for kind, names in found.items()}
+        by_kind[_KINDS[kind]].add(name)
+    return {kind: frozenset(names) for kind, names in by_kind.items()}
 
 
 @dataclass
 class Names:
-    """What a text says of names.
+    """The names in a module's text.
 
-    `made` are aliases, and what a template declares that it calls; `passed` is what templates make of their arguments; `attributes` are
-    (type, attribute), `roles` the types that some role may have.
+    declared: names that the text declares.
+    made: aliases, and names that called templates declare.
+    required: names in `require` blocks.
+    attributes: pairs of type and attribute.
+    roles: types that a role is allowed.
+    used: names in rules and calls.
+    passed: names that templates build from their arguments.
     """
 
     declared: list[Name] = field(default_factory=list)
@@ -69,26 +83,26 @@ class Names:
     passed: set[str] = field(default_factory=set)
 
     def has(self, kind: str, name: str) -> bool:
-        return any((one.kind, one.name) == (kind, name) for one in (*self.declared, *self.made))
+        return any((known.kind, known.name) == (kind, name) for known in (*self.declared, *self.made))
 
 
 def names(items: Iterable[Item], table: InterfaceTable) -> Names:
-    """The names of a module's text, those among them that its calls of interfaces bring in."""
-    found = Names()
+    """Collect the names of a module's text, including those that its interface calls contribute."""
+    result = Names()
     for item in walk(items):
         if isinstance(item, Block):
-            found.used.update(token.text for token in item.head)
+            result.used.update(token.text for token in item.head)
         elif isinstance(item, Call):
-            _call(item, table, found)
+            _call(item, table, result)
         elif {"gen_require", "require"} & set(item.inside):
-            found.required += _required(item)
+            result.required += _required(item)
         else:
-            _statement(item, found)
-    return found
+            _statement(item, result)
+    return result
 
 
 def _required(statement: Statement) -> Iterator[Name]:
-    """`type a, b;` or `class file { read write };`"""
+    """Parse `type a, b;` or `class file { read write };`."""
     kind = {"tunable": "bool"}.get(statement.kind, statement.kind)
     words = statement.words[1:2] if kind == "class" else statement.words[1:]
     return (
@@ -102,37 +116,37 @@ def _plain(words: Iterable[Token]) -> Iterator[Token]:
     return (word for word in words if re.match(r"[\w$]", word.text))
 
 
-def _statement(statement: Statement, found: Names) -> None:
+def _statement(statement: Statement, into: Names) -> None:
     kind, texts = statement.kind, [word.text for word in statement.words[1:]]
     if kind == "role" and "types" in texts:
-        found.roles.update(texts[texts.index("types") + 1 :])
-        found.used.update(texts)
+        into.roles.update(texts[texts.index("types") + 1 :])
+        into.used.update(texts)
     elif kind in ("attribute", "attribute_role", "role"):
-        found.declared += [
+        into.declared += [
             Name(kind, word.text, word.line, statement.inside) for word in _plain(statement.words[1:])
         ]
     elif kind in ("bool", "tunable"):
-        found.declared += [
+        into.declared += [
             Name("bool", word.text, word.line, statement.inside) for word in statement.words[1:2]
         ]
     elif kind == "type" and texts:
-        _type(statement, texts, found)
+        _type(statement, texts, into)
     else:
-        found.used.update(texts)
+        into.used.update(texts)
         if kind == "typealias":
-            found.made += _aliases(statement, statement.words[2:])
+            into.made += _aliases(statement, statement.words[2:])
         elif kind == "typeattribute" and texts:
-            found.attributes.update(itertools.product(*_sides(texts)))
+            into.attributes.update(itertools.product(*_sides(texts)))
 
 
-def _type(statement: Statement, texts: list[str], found: Names) -> None:
-    """`type a alias { b c }, x, y;`"""
+def _type(statement: Statement, texts: list[str], into: Names) -> None:
+    """Parse `type a alias { b c }, x, y;`."""
     ends = texts.index(",") if "," in texts else len(texts)
     joined = [text for text in texts[ends:] if text != ","]
-    found.declared.append(Name("type", texts[0], statement.words[1].line, statement.inside))
-    found.made += _aliases(statement, statement.words[2 : ends + 1])
-    found.attributes.update((texts[0], attribute) for attribute in joined)
-    found.used.update(joined)
+    into.declared.append(Name("type", texts[0], statement.words[1].line, statement.inside))
+    into.made += _aliases(statement, statement.words[2 : ends + 1])
+    into.attributes.update((texts[0], attribute) for attribute in joined)
+    into.used.update(joined)
 
 
 def _aliases(statement: Statement, words: Iterable[Token]) -> Iterator[Name]:
@@ -142,44 +156,44 @@ def _aliases(statement: Statement, words: Iterable[Token]) -> Iterator[Name]:
 
 
 def _sides(texts: list[str]) -> tuple[list[str], list[str]]:
-    """The types, one or a set, and the attributes of a `typeattribute` statement."""
+    """Split a `typeattribute` statement into the types, one or a set, and the attributes."""
     at = texts.index("}") + 1 if texts[0] == "{" and "}" in texts else 1
     return [text for text in texts[:at] if text not in "{}"], [
         text for text in texts[at:] if text not in "{},"
     ]
 
 
-def _call(call: Call, table: InterfaceTable, found: Names) -> None:
+def _call(call: Call, table: InterfaceTable, into: Names) -> None:
     if call.name in ("gen_tunable", "gen_bool"):
-        found.declared += [
+        into.declared += [
             Name("bool", token.text, call.line, call.inside) for token in itertools.chain(*call.arguments[:1])
         ]
         return
-    found.used.update(token.text for argument in call.arguments for token in argument)
+    into.used.update(token.text for argument in call.arguments for token in argument)
     if call.name in ELSEWHERE:
-        found.passed.update(substituted(ELSEWHERE[call.name][1], call.arguments))
+        into.passed.update(substituted(ELSEWHERE[call.name][1], call.arguments))
     interface = table.get(call.name)
     if interface is None:
         return
-    found.made += [
+    into.made += [
         Name(kind, name, call.line, call.inside)
-        for kind, said in interface.declares
-        for name in substituted(said, call.arguments)
+        for kind, template_name in interface.declares
+        for name in substituted(template_name, call.arguments)
     ]
     for member, attribute in interface.attributes:
-        found.attributes.update(
+        into.attributes.update(
             itertools.product(substituted(member, call.arguments), substituted(attribute, call.arguments))
         )
-    for said in _touched(interface):
-        found.used.update(substituted(said, call.arguments))
-        found.passed.update(substituted(said, call.arguments) if interface.kind == "template" else ())
+    for template_name in _touched(interface):
+        into.used.update(substituted(template_name, call.arguments))
+        into.passed.update(substituted(template_name, call.arguments) if interface.kind == "template" else ())
     for grant in interface.grants:
         if grant.kind == "role_types":
-            found.roles.update(substituted(grant.target, call.arguments))
+            into.roles.update(substituted(grant.target, call.arguments))
 
 
 def _touched(interface: Interface) -> set[str]:
-    """The words that an interface makes out of its arguments."""
+    """Return the words that an interface builds from its arguments."""
     words = {side for grant in interface.grants for side in (grant.source, grant.target)}
     words |= {side for pair in interface.attributes for side in pair} | {
         name for _, name in interface.requires
@@ -188,14 +202,14 @@ def _touched(interface: Interface) -> set[str]:
 
 
 def substituted(text: str, arguments: Sequence[tuple[Token, ...]]) -> list[str]:
-    """What `text` with `$1` to `$9` becomes: a name for each in the sets among the `arguments`; an argument that is missing is empty."""
+    """Expand `$1` to `$9` in `text`, once for each member of a set; a missing argument becomes empty."""
     numbers = sorted({int(digit) for digit in _PARAMETER.findall(text)})
     options = [_members(arguments[number - 1]) if number <= len(arguments) else [""] for number in numbers]
-    found = []
+    substitutions = []
     for chosen in itertools.islice(itertools.product(*options), MOST):
         by_number = dict(zip(numbers, chosen, strict=True))
-        found.append(_PARAMETER.sub(lambda match: by_number[int(match[1])], text))  # noqa: B023
-    return found
+        substitutions.append(_PARAMETER.sub(lambda match: by_number[int(match[1])], text))  # noqa: B023
+    return substitutions
 
 
 def _members(argument: Sequence[Token]) -> list[str]:

@@ -1,4 +1,4 @@
-"""SELint's findings, where SELint is installed."""
+"""Run SELint, if it is installed, and convert its findings."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ _SEVERITIES = {
     "E": Severity.ERROR,
     "F": Severity.WARNING,
 }
-"""SELint's own severities: convention, style, warning, error, and what it cannot parse, which m4 and the compiler perhaps can."""
+"""SELint's severities: convention, style, warning, error, and fatal for what SELint cannot parse.
+
+m4 and the compiler may accept what SELint cannot parse, so fatal is a warning here.
+"""
 _LEFT_OUT = ("S-001", "W-008", "E-005")
-"""What selab says itself (a require block, a wildcard), and what SELint cannot know from headers (the types that a .fc may name)."""
+"""selab reports the first two itself. The third needs all declarations of types, which headers lack."""
 SELINT_TIMEOUT = 60.0
-"""Seconds: it takes a quarter of one."""
+"""Seconds: SELint takes a quarter of one."""
 
 
 def installed() -> bool:
@@ -33,29 +36,29 @@ def installed() -> bool:
 
 
 def selint(module: PolicyModule, base: BasePolicy) -> list[Finding]:
-    """What SELint says of the module's files on disk, with the base policy's headers as what they are compiled with.
+    """Run SELint on the module's files on disk, with the base policy's headers as context.
 
-    Raises CommandFailed where it ends badly and says nothing of them.
+    Raises CommandFailed if SELint fails without a finding.
     """
     files = {str(module.te.with_suffix(f".{ending}")): ending for ending in module.texts}
     options = [f"--context={base.headers / 'include'}", "--color=off", "--full-path", "--level=S"]
     options += [f"--disable={id}" for id in _LEFT_OUT]
     done = LocalHost().run(["selint", *options, *files], timeout=SELINT_TIMEOUT)
-    found = list(_findings(done.text, module, files))
-    if not found:
-        done.expect("SELint could not look at the policy.")
-    return found
+    findings = list(_findings(done.text, module, files))
+    if not findings:
+        done.expect("SELint could not check the policy.")
+    return findings
 
 
 def _findings(text: str, module: PolicyModule, files: Mapping[str, str]) -> Iterator[Finding]:
     for line in text.splitlines():
-        if (found := _LINE.fullmatch(line.strip())) and found["file"] in files:
-            place = module.te.with_suffix(f".{files[found['file']]}")
+        if (match := _LINE.fullmatch(line.strip())) and match["file"] in files:
+            place = module.te.with_suffix(f".{files[match['file']]}")
             yield Finding(
                 place,
-                int(found["line"]),
-                _SEVERITIES[found["severity"]],
-                found["id"],
-                f"{found['message']}.",
+                int(match["line"]),
+                _SEVERITIES[match["severity"]],
+                match["id"],
+                f"{match['message']}.",
                 "",
             )

@@ -1,4 +1,4 @@
-"""Rules that are wider than they look, and the order of a .te that refpolicy's style asks for."""
+"""Check for rules that grant more than they show, and for the order that refpolicy's style guide asks for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KERNEL_LAYER = "kernel/"
 
 
 class Place(IntEnum):
-    """The parts of a domain's section in their order."""
+    """The parts of a domain's section, in their order."""
 
     RULES = 1
     KERNEL = 2
@@ -21,8 +21,8 @@ class Place(IntEnum):
     OPTIONAL = 4
 
 
-_IN_WORDS = {
-    Place.RULES: "an own rule",
+_PLACE_TEXT = {
+    Place.RULES: "a rule of the module's own",
     Place.KERNEL: "a call of the kernel layer",
     Place.OTHERS: "a call of another layer",
     Place.OPTIONAL: "an optional block",
@@ -40,53 +40,57 @@ _RULES = (
 )
 
 
-def wildcards(view: ModuleUnderLint) -> Iterator[Finding]:
-    """`allow` with `*` or `~`: what it grants changes with the kernel's classes."""
-    for statement in view.statements:
+def wildcards(module: ModuleUnderLint) -> Iterator[Finding]:
+    """Report `allow` with `*` or `~`, whose effect changes with the kernel's classes."""
+    for statement in module.statements:
         signs = [word.text for word in statement.words if word.text in ("*", "~")]
         if statement.kind == "allow" and signs:
             message = f"An allow rule with '{signs[0]}' grants more than it names."
-            yield view.finding(statement.line, Severity.WARNING, "wildcard", message, "Name what is needed.")
+            yield module.finding(
+                statement.line, Severity.WARNING, "wildcard", message, "Name the permissions that are needed."
+            )
 
 
-def order(view: ModuleUnderLint) -> Iterator[Finding]:
-    """The first declaration behind the rules, and for each domain the first item that stands behind what it should stand before."""
+def order(module: ModuleUnderLint) -> Iterator[Finding]:
+    """Report the first declaration after the rules, and each domain's first item that is out of order."""
     began = False
     last: dict[str, Place] = {}
-    told: set[str] = set()
-    for item in view.items:
+    reported: set[str] = set()
+    for item in module.items:
         if isinstance(item, Statement) and item.kind in _DECLARING:
-            if began and "" not in told:
-                told.add("")
-                message = "A declaration stands behind rules."
-                yield view.finding(
+            if began and "" not in reported:
+                reported.add("")
+                message = "A declaration follows rules."
+                yield module.finding(
                     item.line, Severity.NOTE, "order", message, "Put declarations before all rules."
                 )
             continue
-        place, domain = _place(view, item), _domain(item)
+        place, domain = _place(module, item), _domain(item)
         if place is None or not domain:
             continue
         began = True
-        if place < last.get(domain, place) and domain not in told:
-            told.add(domain)
-            message = (
-                f"{_IN_WORDS[place].capitalize()} for '{domain}' stands behind {_IN_WORDS[last[domain]]}."
-            )
+        if place < last.get(domain, place) and domain not in reported:
+            reported.add(domain)
+            message = f"{_PLACE_TEXT[place].capitalize()} for '{domain}' follows {_PLACE_TEXT[last[domain]]}."
             remedy = (
-                "The order is: own rules, interfaces of the kernel layer, other interfaces, optional blocks."
+                "Use this order: the module's own rules, interfaces of the kernel layer, "
+                "other interfaces, optional blocks."
             )
-            yield view.finding(item.line, Severity.NOTE, "order", message, remedy)
+            yield module.finding(item.line, Severity.NOTE, "order", message, remedy)
         last[domain] = max(place, last.get(domain, place))
 
 
-def _place(view: ModuleUnderLint, item: Item) -> Place | None:
-    """Where an item belongs; none for what may stand anywhere: a call that says what a type is, or that is about more than the domain, as
-    a file transition is, which stands beside the rules of its type."""
+def _place(module: ModuleUnderLint, item: Item) -> Place | None:
+    """Return where an item belongs, or None for what may stand anywhere.
+
+    A call that gives a type its attributes, or that is about more than the domain, may stand anywhere: a file
+    transition, for example, stands beside the rules of its type.
+    """
     if isinstance(item, Statement):
         return Place.RULES if item.kind in _RULES else None
     if isinstance(item, Block):
         return Place.OPTIONAL if item.name == "optional_policy" else None
-    interface = view.table.get(item.name)
+    interface = module.table.get(item.name)
     if interface is None:
         return Place.RULES if item.name.endswith("_pattern") else None
     if (
@@ -100,17 +104,20 @@ def _place(view: ModuleUnderLint, item: Item) -> Place | None:
 
 
 def _domain(item: Item) -> str:
-    """Whom it is about: the source of a rule, the first argument of a call, for a block that of its first item."""
+    """Return the domain that an item is about.
+
+    For a rule it is the source, for a call the first argument, for a block that of its first item.
+    """
     if isinstance(item, Statement):
         return item.words[1].text if len(item.words) > 1 else ""
     if isinstance(item, Call):
         return item.arguments[0][0].text if item.arguments and item.arguments[0] else ""
     return next(
         (
-            _domain(one)
+            _domain(inner)
             for body in item.bodies
-            for one in body
-            if not isinstance(one, Block) or one.name != "gen_require"
+            for inner in body
+            if not isinstance(inner, Block) or inner.name != "gen_require"
         ),
         "",
     )

@@ -1,4 +1,4 @@
-"""What the checks of a module look at."""
+"""Prepare a module for the checks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,16 @@ CUTOFF = 0.6
 
 @dataclass(frozen=True)
 class ModuleUnderLint:
-    """A module's sources, read; the interfaces that it may call, its own and those of what it requires among them; the base's names."""
+    """A module's sources, parsed, and what they may refer to.
+
+    module: the module.
+    table: interfaces that it may call, including its own and those of the modules that it requires.
+    macros: other macros that it may call.
+    base: names that the base policy declares.
+    words, items: tokens and items of the .te.
+    names: names in the .te.
+    beside: names of each module that it requires.
+    """
 
     module: PolicyModule
     table: InterfaceTable
@@ -43,7 +52,7 @@ class ModuleUnderLint:
     base: Vocabulary
     words: tuple[Token, ...]
     items: tuple[Item, ...]
-    said: Names
+    names: Names
     beside: tuple[Names, ...]
 
     @cached_property
@@ -52,19 +61,23 @@ class ModuleUnderLint:
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
-        """The statements, without those of `require` blocks."""
-        every = (item for item in walk(self.items) if isinstance(item, Statement))
-        return tuple(one for one in every if not {"gen_require", "require"} & set(one.inside))
+        """Return the statements, without those of `require` blocks."""
+        all_statements = (item for item in walk(self.items) if isinstance(item, Statement))
+        return tuple(
+            statement
+            for statement in all_statements
+            if not {"gen_require", "require"} & set(statement.inside)
+        )
 
     @cached_property
     def words_elsewhere(self) -> frozenset[str]:
-        """The words of the module's .fc and .if."""
+        """Return the words of the module's .fc and .if."""
         return frozenset(
             token.text for ending in ("fc", "if") for token in tokens(text_of(self.module, ending))
         )
 
     def knows(self, kind: str, name: str) -> bool:
-        """Whether the base policy, or a module that this one requires, declares `name`."""
+        """Return whether the base policy, or a module that this one requires, declares `name`."""
         return name in self.base[kind] or any(each.has(kind, name) for each in self.beside)
 
     def finding(
@@ -80,29 +93,33 @@ def module_under_lint(
     headers: InterfaceTable,
     own: Iterable[Interface],
 ) -> ModuleUnderLint:
-    """`headers` are the interfaces of the base policy's headers, `own` those of the module's and of the modules' that it requires."""
+    """Parse a module for linting.
+
+    `headers` are the interfaces of the base policy's headers, `own` those of the module and of the modules
+    that it requires.
+    """
     table = headers.with_own(own)
     words = tuple(tokens(text_of(module, "te")))
-    found = items(words)
+    parsed = items(words)
     defined = {
         call.arguments[0][0].text
-        for call in _calls(found)
+        for call in _calls(parsed)
         if call.name == "define" and call.arguments and call.arguments[0]
     }
     macros = frozenset(interfaces(base)) | _BUILTINS | defined
     beside = tuple(names(items(tokens(text_of(each, "te"))), table) for each in module.requires)
-    return ModuleUnderLint(module, table, macros, names_of_base, words, found, names(found, table), beside)
+    return ModuleUnderLint(module, table, macros, names_of_base, words, parsed, names(parsed, table), beside)
 
 
 def text_of(module: PolicyModule, ending: str) -> str:
-    """A source as text, empty where there is none."""
+    """Return a source as text, or an empty string if it does not exist."""
     return module.texts.get(ending, b"").decode("utf-8", "backslashreplace")
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """What `name` may have meant, or nothing."""
+    """Return the known name that is most similar to `name`, or an empty string."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=CUTOFF)), "")
 
 
-def _calls(found: Iterable[Item]) -> Iterator[Call]:
-    return (item for item in walk(found) if isinstance(item, Call))
+def _calls(every: Iterable[Item]) -> Iterator[Call]:
+    return (item for item in walk(every) if isinstance(item, Call))
