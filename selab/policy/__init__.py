@@ -1,1 +1,1 @@
-"""From a policy module's text to a kernel policy in force: module -> CIL -> linked with the base -> loaded, and proven."""
+"""Turn a policy module's text into a kernel policy, load it, and prove that it is in force."""

@@ -1,4 +1,4 @@
-"""The base policy: what the guest has without the candidate, read once and kept as a flat base under its fingerprint."""
+"""Read the base policy, which is the guest's policy without the candidate, and cache it as a flat base."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on
 from selab.progress import Progress
 
 FORMAT = 2
-"""Part of every cache key here: raise it when what is kept under it changes its meaning."""
+"""Part of every cache key here. Raise it if the meaning of the cached files changes."""
 READ_TIMEOUT = 300.0
-"""Seconds to read the module store and the headers (about 15 MB): ten in an emulated guest, more over a slow line."""
+"""Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
 _MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
 _DENY = re.compile(r"^\s*\(deny ", re.MULTILINE)
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FACTS = "facts.json"
 LOCAL = "zz-local"
-"""What the store's local changes are kept as, beside its modules."""
+"""The cache stores the store's local modifications under this name, beside its modules."""
 RESOLVE_TIMEOUT = 600.0
 """Seconds for secil2tree over the whole store: 3 natively, 20 times that in an emulated guest."""
 SWAP_LIMIT = 30.0
-"""Seconds to wait for another process that puts a base policy in its place: it renames a directory."""
+"""Seconds to wait for another process that moves a base policy into place by renaming a directory."""
 
-# What the files of the store and its configuration are, without reading them: no file's content can change without its change time.
+# Compute a signature of the store and its configuration without reading the files: a change updates a file's
+# ctime.
 _SIGN = r"""
 sign() {
   read -r policyvers </sys/fs/selinux/policyvers; read -r mls </sys/fs/selinux/mls
@@ -51,7 +52,8 @@ sign() {
   signature=$1
 }
 """
-# Prints the sha256 of every module's CIL and of every local change. They are read again only where the signature has changed.
+# Print the sha256 of every module's CIL and local modification; read them again only if the signature
+# changed.
 _SURVEY = r"""
 value() {
   found=
@@ -89,9 +91,18 @@ cd / && tar -cf - "var/lib/selinux/$1/active/modules" $(ls -d var/lib/selinux/"$
 
 @dataclass(frozen=True)
 class StoreFacts:
-    """What the guest says of its policy store. `fingerprint` changes with every module in force and every local change; `dontaudit` is
-    False where `semodule -DB` has switched those rules off. `without` are modules that count as not there. `signature` changes with
-    anything about the store's files and its configuration: while it stands, none of the rest can be another."""
+    """What the guest reports about its policy store.
+
+    selinux_type: name of the policy, such as `targeted`.
+    policyvers: newest policy version that the kernel accepts.
+    mls: whether the policy has MLS levels.
+    expand_check: whether the store checks neverallow rules and hierarchy (semanage.conf(5), expand-check).
+    fingerprint: digest of the modules in force and the local modifications.
+    dontaudit: false if `semodule -DB` has switched dontaudit rules off.
+    without: names of modules that are treated as absent.
+    signature: digest of the state of the store's files and configuration; while it stays, so does everything
+        else.
+    """
 
     selinux_type: str
     policyvers: int
@@ -104,15 +115,18 @@ class StoreFacts:
 
 
 class StoreChanged(SelabError):
-    """The guest's policy store is another than the one that was expected."""
+    """The guest's policy store differs from the expected one."""
 
 
 @dataclass(frozen=True)
 class BasePolicy:
-    """A base policy in the cache: `directory` holds flat.cil, the store's CIL in cil/, the development headers in devel/.
+    """A base policy in the cache.
 
-    `left_out` names local changes of the store (users.local) that a linked policy does not have. `denies`: it has `deny` rules, which an
-    older CIL compiler cannot read.
+    facts: what the guest reported about its store.
+    directory: directory with flat.cil, the store's CIL in cil/ and the development headers in devel/.
+    dangling: names that optional blocks require and nothing declares.
+    left_out: files with local modifications that a linked policy does not contain (users.local).
+    denies: whether it contains `deny` rules, which older CIL compilers cannot read.
     """
 
     facts: StoreFacts
@@ -131,7 +145,7 @@ class BasePolicy:
 
     @property
     def store(self) -> list[Path]:
-        """The store's modules as CIL, in the order in which they are linked."""
+        """Return the store's modules as CIL files, in link order."""
         return sorted((self.directory / "cil").iterdir())
 
     @property
@@ -139,60 +153,65 @@ class BasePolicy:
         return self.directory / "devel"
 
     def declares_type(self, name: str) -> bool:
-        """Whether the base policy has the type, or an alias, `name`."""
+        """Return whether the base policy declares `name` as a type or an alias."""
         statements = (f"(type {name})", f"(typealias {name})")
         with self.flat.open() as lines:
             return any(line.startswith(statements) for line in lines)
 
 
 def survey(without: Collection[str] = ()) -> Query[StoreFacts]:
-    """Ask the guest which policy store it has; modules with a name in `without` (a candidate that is also installed) are left out."""
+    """Query the guest's policy store, without the modules named in `without` (an installed candidate)."""
     return Query(_SIGN + _SURVEY, functools.partial(_facts, tuple(sorted(without))))
 
 
 def same_store(facts: StoreFacts) -> Query[None]:
-    """Ask the guest whether its store is still the one of `facts`. The asking raises StoreChanged where it is not."""
+    """Query whether the guest's store still matches `facts`; reading the answer raises StoreChanged."""
     return Query(_SIGN + _SAME, _is_same, (facts.selinux_type, facts.signature))
 
 
 def _is_same(done: Completed) -> None:
     if not done.ok:
-        raise StoreChanged("The guest's policy store changed.", done.error_text.strip(), "Run again.")
+        raise StoreChanged(
+            "The guest's policy store changed.", done.error_text.strip(), "Run the command again."
+        )
 
 
 def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
     head, _, store = done.expect(
         "The guest's policy store cannot be read.", hint="Run `selab doctor`."
     ).text.partition("\nstore\n")
-    said = dict(line.split(maxsplit=1) for line in head.splitlines() if " " in line.strip())
+    reported = dict(line.split(maxsplit=1) for line in head.splitlines() if " " in line.strip())
     try:
-        policyvers, mls = int(said["policyvers"]), said["mls"].strip() == "1"
-        selinux_type, lines = said["type"], [line.split(maxsplit=1) for line in store.splitlines()[1:]]
+        policyvers, mls = int(reported["policyvers"]), reported["mls"].strip() == "1"
+        selinux_type, lines = reported["type"], [line.split(maxsplit=1) for line in store.splitlines()[1:]]
         fingerprint = _fingerprint({path: digest for digest, path in lines}, without)
         if not _TYPE_NAME.fullmatch(selinux_type):
-            raise ValueError("a name that make would expand")
+            raise ValueError("the policy's name contains characters that make expands")
     except (KeyError, ValueError) as error:
         raise SelabError(
-            "The guest did not say which policy store it has.",
-            f"It said: {done.text[:100]!r}",
+            "The guest did not report which policy store it has.",
+            f"It reported: {done.text[:100]!r}",
             "Run `selab doctor`.",
         ) from error
     return StoreFacts(
         selinux_type,
         policyvers,
         mls,
-        said.get("expand", "1").strip() == "1",
+        reported.get("expand", "1").strip() == "1",
         fingerprint,
-        said.get("dontaudit") != "off",
+        reported.get("dontaudit") != "off",
         without,
-        said.get("signature", ""),
+        reported.get("signature", ""),
     )
 
 
 def _fingerprint(store: dict[str, str], without: Collection[str]) -> str:
-    """Of the modules in force and the local changes: `store` has the digest of each file, by its path in the active store."""
+    """Digest the modules in force and the local modifications.
+
+    `store` holds the digest of each file by its path in the active store.
+    """
     if not store:
-        raise ValueError("an empty store")
+        raise ValueError("the store is empty")
     best = _in_force(store, without)
     parts = [f"{name} {priority} {store[path]}" for name, (priority, path) in sorted(best.items())]
     parts += [f"{path} {digest}" for path, digest in sorted(store.items()) if path.endswith(".local")]
@@ -200,40 +219,46 @@ def _fingerprint(store: dict[str, str], without: Collection[str]) -> str:
 
 
 def _in_force(paths: Iterable[str], without: Collection[str]) -> dict[str, tuple[int, str]]:
-    """Priority and path of each module that is in force, by name: not named in modules/disabled, and no other priority of it is higher
-    (semanage.conf(5), semodule(8))."""
+    """Return the priority and path of each module in force, by name.
+
+    A module is in force if modules/disabled does not name it, in its highest priority (semanage.conf(5),
+    semodule(8)).
+    """
     best: dict[str, tuple[int, str]] = {}
     disabled: set[str] = set(without)
     for path in paths:
-        if found := _MODULE.fullmatch(path):
-            where, name = found.groups()
+        if match := _MODULE.fullmatch(path):
+            where, name = match.groups()
             if where == "disabled":
                 disabled.add(name)
             elif path.endswith("/cil") and int(where) >= best.get(name, (0, ""))[0]:
                 best[name] = (int(where), path)
-    return {name: found for name, found in best.items() if name not in disabled}
+    return {name: match for name, match in best.items() if name not in disabled}
 
 
 def ensure_base(
     guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress
 ) -> BasePolicy:
-    """The base policy with the fingerprint of `facts`: from the cache, or read from the guest and flattened with `tools`."""
+    """Return the base policy with the fingerprint of `facts`.
+
+    It comes from the cache, or is read from the guest and flattened with `tools`.
+    """
     directory = _directory(facts.fingerprint, cache)
-    told = _told(directory)
-    if not told:
+    metadata = _metadata(directory)
+    if not metadata:
         with alone(
             cache / "locks" / f"read-{directory.name}",
             READ_TIMEOUT + RESOLVE_TIMEOUT,
             "reading a guest's base policy",
             progress,
         ):
-            if not _told(directory):
+            if not _metadata(directory):
                 _read(guest, facts, tools, cache, progress)
-        told = _told(directory)
-    if not told:
-        raise SelabError("The guest's policy store changed while it was read.", hint="Run again.")
+        metadata = _metadata(directory)
+    if not metadata:
+        raise SelabError("The guest's policy store changed while it was read.", hint="Run the command again.")
     keep_facts(facts, directory / FACTS)
-    return _base(directory, facts, told)
+    return _base(directory, facts, metadata)
 
 
 def _read(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress) -> None:
@@ -246,31 +271,33 @@ def _read(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progre
 
 
 def known_base(fingerprint: str, cache: Path, own: Path | None = None) -> BasePolicy | None:
-    """The base policy with that fingerprint out of the cache, without a guest.
+    """Return the cached base policy with that fingerprint, without a guest.
 
-    Its facts are those in the file `own`, where `keep_facts` has written what a project's guest says, or else those of the last guest of
-    any project that had it.
+    Its facts come from the file `own`, in which `keep_facts` stores what a project's guest reported, or
+    otherwise from the last guest of any project that had this base policy.
     """
     directory = _directory(fingerprint, cache)
-    told = _told(directory)
-    kept = (_facts_at(path) for path in (own, directory / FACTS) if path)
-    facts = next((each for each in kept if each and each.fingerprint == fingerprint), None)
-    return _base(directory, facts, told) if facts and told else None
+    metadata = _metadata(directory)
+    candidates = (_facts_at(path) for path in (own, directory / FACTS) if path)
+    facts = next((each for each in candidates if each and each.fingerprint == fingerprint), None)
+    return _base(directory, facts, metadata) if facts and metadata else None
 
 
 def keep_facts(facts: StoreFacts, path: Path) -> None:
-    """Write down what a guest has said of its policy store."""
+    """Store what a guest reported about its policy store."""
     if _facts_at(path) != facts:
         write_json(path, asdict(facts))
 
 
 def newest_base(cache: Path) -> BasePolicy | None:
-    """The base policy that a guest of any project has had last, out of the cache."""
+    """Return the cached base policy that any project's guest used last."""
     there = sorted(
         (cache / "bases").glob(f"*-v{FORMAT}/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True
     )
-    known = ((path.parent, _facts_at(path), _told(path.parent)) for path in there)
-    return next((_base(place, facts, told) for place, facts, told in known if facts and told), None)
+    known = ((path.parent, _facts_at(path), _metadata(path.parent)) for path in there)
+    return next(
+        (_base(place, facts, metadata) for place, facts, metadata in known if facts and metadata), None
+    )
 
 
 def keep_base(
@@ -282,8 +309,11 @@ def keep_base(
     *,
     newer: Toolchain | None = None,
 ) -> None:
-    """Flatten the policy in `archive`, a tar of a file system's policy store, headers and contexts, and keep it in the cache. `newer` are
-    the tools to take where those of the host are too old for what the store says."""
+    """Flatten a base policy and store it in the cache.
+
+    `archive` is a tar of a file system's policy store, headers and contexts. `newer` are the tools to use if
+    the host's are too old for the store's statements.
+    """
     (cache / "bases").mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / "bases"))
     try:
@@ -294,26 +324,28 @@ def keep_base(
         )
         modules = {name: _decompressed(store[path]) for name, (_, path) in _in_force(store, without).items()}
         local = local_modifications({path: data for path, data in store.items() if path.endswith(".local")})
-        kept = {name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))} | {
-            LOCAL: local.cil
-        }
+        texts = {
+            name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))
+        } | {LOCAL: local.cil}
         (half / "cil").mkdir()
-        for name, cil in kept.items():
+        for name, cil in texts.items():
             (half / "cil" / f"{name}.cil").write_text(cil)
-        denies = any(_DENY.search(cil) for cil in kept.values())
+        denies = any(_DENY.search(cil) for cil in texts.values())
         if newer and tools.on_host and missing_on_host(Demands(denies)):
             tools = newer
-        (half / "flat.cil").write_text(flatten(_resolve("".join(kept.values()), tools)))
-        told = {
+        (half / "flat.cil").write_text(flatten(_resolve("".join(texts.values()), tools)))
+        metadata = {
             "dangling": sorted(dangling_names(modules.values())),
             "left_out": local.left_out,
             "denies": denies,
             "sizes": _sizes(half),
         }
-        write_json(half / "base.json", told)
+        write_json(half / "base.json", metadata)
         half.chmod(0o755)
         with alone(cache / "locks" / f"keep-{directory.name}", SWAP_LIMIT, "keeping a base policy"):
-            if not _told(directory):  # else somebody has kept the same meanwhile, and uses it
+            if not _metadata(
+                directory
+            ):  # Otherwise another process has cached the same base policy, and uses it.
                 shutil.rmtree(directory, ignore_errors=True)
                 half.rename(directory)
     finally:
@@ -324,51 +356,57 @@ def _directory(fingerprint: str, cache: Path) -> Path:
     return cache / "bases" / f"{fingerprint[:16]}-v{FORMAT}"
 
 
-def _base(directory: Path, facts: StoreFacts, told: Mapping[str, Any]) -> BasePolicy:
+def _base(directory: Path, facts: StoreFacts, metadata: Mapping[str, Any]) -> BasePolicy:
     return BasePolicy(
-        facts, directory, frozenset(told["dangling"]), tuple(told["left_out"]), bool(told.get("denies"))
+        facts,
+        directory,
+        frozenset(metadata["dangling"]),
+        tuple(metadata["left_out"]),
+        bool(metadata.get("denies")),
     )
 
 
 def _facts_at(path: Path) -> StoreFacts | None:
-    """What `keep_facts` has written there."""
-    told = read_json(path)
+    """Read facts that `keep_facts` stored; None if the file is missing or invalid."""
+    metadata = read_json(path)
     try:
-        return StoreFacts(**{**told, "without": tuple(told["without"])})
+        return StoreFacts(**{**metadata, "without": tuple(metadata["without"])})
     except (KeyError, TypeError):
         return None
 
 
 def _sizes(directory: Path) -> dict[str, int]:
-    """The bytes of each file that a policy is linked with."""
+    """Return the size in bytes of each file that a policy is linked with."""
     return {
         path.relative_to(directory).as_posix(): path.stat().st_size
         for path in (directory / "flat.cil", *directory.glob("cil/*"))
     }
 
 
-def _told(directory: Path) -> dict[str, Any]:
-    """What is written beside a base policy; nothing where there is none, or its files have not the sizes that they were written with."""
-    told = read_json(directory / "base.json")
+def _metadata(directory: Path) -> dict[str, Any]:
+    """Read a base policy's metadata; empty if the base policy is missing or a file's size differs."""
+    metadata = read_json(directory / "base.json")
     whole = (
-        {"dangling", "left_out"} <= told.keys()
+        {"dangling", "left_out"} <= metadata.keys()
         and (directory / "flat.cil").exists()
-        and told.get("sizes") == _sizes(directory)
+        and metadata.get("sizes") == _sizes(directory)
     )
-    return told if whole else {}
+    return metadata if whole else {}
 
 
 def _resolve(cil: str, tools: Toolchain) -> str:
-    """What secil2tree makes of the whole store's CIL."""
+    """Resolve the whole store's CIL with secil2tree."""
     source = f"{tools.workdir}/store.cil"
     tools.where.put(cil.encode(), source)
     done = tools.where.run(["secil2tree", source], timeout=RESOLVE_TIMEOUT)
     tools.where.run(["rm", "-f", source])
-    return done.expect("The base policy cannot be resolved.").stdout.decode()
+    return done.expect(
+        "The base policy cannot be resolved.", hint="The complete output is in .selab/selab.log."
+    ).stdout.decode()
 
 
 def _unpack(archive: bytes, selinux_type: str, directory: Path) -> dict[str, bytes]:
-    """Unpack headers and contexts into `directory`; return the files that say what is in the store, by their path in it."""
+    """Unpack headers and contexts into `directory`, and return the store's own files by their path in it."""
     active = f"var/lib/selinux/{selinux_type}/active/"
     store: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
@@ -390,10 +428,10 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _keep(name: str, tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
-    """Keep the headers as devel/..., the contexts as contexts/...."""
+    """Store the headers as devel/... and the contexts as contexts/..."""
     for pattern in (r"usr/share/selinux/(devel/.*)", r"etc/selinux/[^/]+/(contexts/.*)"):
-        if found := re.fullmatch(pattern, name):
-            path = (directory / found.group(1)).resolve()
+        if match := re.fullmatch(pattern, name):
+            path = (directory / match.group(1)).resolve()
             if path.is_relative_to(directory.resolve()):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(_content(tar, member))
@@ -401,5 +439,5 @@ def _keep(name: str, tar: tarfile.TarFile, member: tarfile.TarInfo, directory: P
 
 
 def _decompressed(data: bytes) -> str:
-    """A module's CIL is kept with bzip2 or plain, as semanage.conf's bzip-blocksize says."""
+    """Decode a module's CIL: compressed with bzip2 or plain, as semanage.conf's bzip-blocksize says."""
     return (bz2.decompress(data) if data.startswith(b"BZh") else data).decode("utf-8")

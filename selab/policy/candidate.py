@@ -1,4 +1,4 @@
-"""The stage `policy` of the way through: from the user's module to a policy that is proven to be in force."""
+"""Produce the policy of a run: from the user's module to a policy that is proven to be in force."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ from selab.progress import Progress
 
 CACHE_FORMAT = 3
 KEPT = 200
-"""Compiled modules to keep in a project: each is some kilobytes, and an undo in the editor finds its old one."""
+"""Compiled modules to cache per project: each takes some kilobytes, and undoing an edit finds the old one."""
 KEPT_LINKED = 16
-"""Linked policies to keep in a project: two megabytes each."""
+"""Linked policies to cache per project: each takes two megabytes."""
 _LINKING = threading.Lock()
-"""One link at a time: whoever comes second finds the first one's result."""
+"""Serializes linking, so that a second caller finds the first one's result."""
 
 
 @dataclass(frozen=True)
 class WantedPolicy:
-    """The policy that is to be in force: `base` with `candidates`, linked with `tools`.
+    """The policy that a run needs in force.
 
-    `permissive` names a domain that is to be permissive. `installed`: the candidates are in the guest's store, and what is in force there
-    is what is wanted.
+    base: base policy.
+    candidates: modules linked with it.
+    tools: toolchain that links them.
+    permissive: domain to make permissive, or empty.
+    dontaudit: whether dontaudit rules are included.
+    installed: whether the candidates are in the guest's store, whose policy is then used as it is.
     """
 
     base: BasePolicy
@@ -50,13 +54,14 @@ class WantedPolicy:
         return policy_digest(self.base, self.candidates, permissive=self.permissive, dontaudit=self.dontaudit)
 
     def flushed(self, contexts: Sequence[str]) -> Query[bool]:
-        """Ask for an empty access vector cache, if this policy is in force already; False where it is not."""
+        """Query a flush of the access vector cache; the answer is False if this policy is not in force."""
         return flush_cache(ANY if self.installed else self.digest, contexts)
 
     def loaded(self, contexts: Sequence[str], progress: Progress) -> tuple[LoadedPolicy, Query[None]]:
-        """Link it, unless that has been done; and what to ask the guest for to have it in force.
+        """Link the policy, unless it is cached, and return the query that loads it.
 
-        Raises InputError where it cannot be linked; the asking raises CommandFailed where one of `contexts` is not valid under it.
+        Raises InputError if it cannot be linked; reading the answer raises CommandFailed if one of `contexts`
+        is invalid under it.
         """
         with progress.step("Linking the candidate with the base policy", "link"):
             policy = linked(
@@ -67,7 +72,7 @@ class WantedPolicy:
         return self._in_force(loaded=True, slow_because=policy.slow_because), load(policy, contexts)
 
     def kept(self) -> LoadedPolicy:
-        """It is in force since before."""
+        """Describe the policy as loaded by an earlier run."""
         return self._in_force(loaded=False)
 
     def _in_force(self, *, loaded: bool, slow_because: str = "") -> LoadedPolicy:
@@ -77,7 +82,13 @@ class WantedPolicy:
 
 @dataclass(frozen=True)
 class LoadedPolicy:
-    """What is in force, proven. `loaded` is False where it was already, and only the access vector cache was flushed."""
+    """The policy that is proven to be in force.
+
+    digest: digest of the policy.
+    loaded: false if it was in force already and only the access vector cache was flushed.
+    slow_because: why the whole module store was linked, or empty.
+    types: types that the candidates declare.
+    """
 
     digest: str
     loaded: bool
@@ -86,14 +97,14 @@ class LoadedPolicy:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know of how it came to be in force."""
+        """Return what the user should know about how the policy was produced."""
         return (f"Linked with the whole module store: {self.slow_because}.",) if self.slow_because else ()
 
 
 def compiled(
-    module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Path, beside: Sequence[PolicyModule] = ()
+    module: PolicyModule, base: BasePolicy, tools: Toolchain, cache: Path, beside: Sequence[PolicyModule] = ()
 ) -> CompiledModule:
-    """`module` as CIL: out of `kept` where the same sources were compiled against the same base before."""
+    """Compile `module`, or read it from `cache` if the same sources were compiled with the same base."""
     key = hashlib.sha256()
     for part in (
         str(CACHE_FORMAT),
@@ -102,35 +113,35 @@ def compiled(
         *(each.digest for each in (module, *beside)),
     ):
         key.update(part.encode())
-    path = kept / f"{module.name}-{key.hexdigest()[:20]}.json"
-    found = _kept(path)
-    if found is None:
-        found = compile_module(module, base, tools, beside)
-        _keep(found, path)
-    return found
+    path = cache / f"{module.name}-{key.hexdigest()[:20]}.json"
+    module_cil = _cached(path)
+    if module_cil is None:
+        module_cil = compile_module(module, base, tools, beside)
+        _store(module_cil, path)
+    return module_cil
 
 
 def compiled_all(
-    module: PolicyModule, base: BasePolicy, tools: Toolchain, kept: Path
+    module: PolicyModule, base: BasePolicy, tools: Toolchain, cache: Path
 ) -> list[CompiledModule]:
-    """`module` and what it requires, each compiled beside the others, whose interfaces it may call."""
+    """Compile `module` and the modules that it requires; each may call the interfaces of the others."""
     return [
-        compiled(each, base, tools, kept, [other for other in module.all if other is not each])
+        compiled(each, base, tools, cache, [other for other in module.all if other is not each])
         for each in module.all
     ]
 
 
-def _kept(path: Path) -> CompiledModule | None:
-    """What `_keep` has written there; a file that is not there, or was cut off by a crash, is none."""
-    told = read_json(path)
+def _cached(path: Path) -> CompiledModule | None:
+    """Read a compiled module from the cache; None if the file is missing or truncated."""
+    entry = read_json(path)
     try:
-        whole = hashlib.sha256(told["cil"].encode()).hexdigest() == told["digest"]
-        return CompiledModule(told["name"], told["cil"], frozenset(told["types"])) if whole else None
+        whole = hashlib.sha256(entry["cil"].encode()).hexdigest() == entry["digest"]
+        return CompiledModule(entry["name"], entry["cil"], frozenset(entry["types"])) if whole else None
     except (KeyError, TypeError, AttributeError):
         return None
 
 
-def _keep(fresh: CompiledModule, path: Path) -> None:
+def _store(fresh: CompiledModule, path: Path) -> None:
     digest = hashlib.sha256(fresh.cil.encode()).hexdigest()
     LocalHost().put(
         json.dumps({**fresh.__dict__, "types": sorted(fresh.types), "digest": digest}).encode(), str(path)
@@ -147,19 +158,22 @@ def linked(
     permissive: str = "",
     dontaudit: bool = True,
 ) -> KernelPolicy:
-    """`candidates` linked with `base`: out of the toolchain's `workdir` where the same was linked there before."""
+    """Link `candidates` with `base`, or read the result from the toolchain's `workdir`."""
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
     binary = linked_file(tools, digest)
     reason = binary.with_suffix(".why")
     with _LINKING:
-        if tools.on_host and (kept := _kept_policy(binary, reason, digest)):
+        if tools.on_host and (cached := _cached_policy(binary, reason, digest)):
             reason.touch()
-            return kept
+            return cached
         fresh = link(base, candidates, tools, permissive=permissive, dontaudit=dontaudit)
         if tools.on_host:
             tools.where.put(fresh.binary, str(binary))
-            told = {"slow_because": fresh.slow_because, "sha256": hashlib.sha256(fresh.binary).hexdigest()}
-            tools.where.put(json.dumps(told).encode(), str(reason))
+            metadata = {
+                "slow_because": fresh.slow_because,
+                "sha256": hashlib.sha256(fresh.binary).hexdigest(),
+            }
+            tools.where.put(json.dumps(metadata).encode(), str(reason))
             for old in sorted(binary.parent.glob("*.why"), key=lambda each: each.stat().st_mtime)[
                 :-KEPT_LINKED
             ]:
@@ -168,25 +182,25 @@ def linked(
         return fresh
 
 
-def _kept_policy(binary: Path, reason: Path, digest: str) -> KernelPolicy | None:
-    """What `linked` has kept, as it was when it was linked."""
-    told = read_json(reason)
+def _cached_policy(binary: Path, reason: Path, digest: str) -> KernelPolicy | None:
+    """Read a linked policy from the cache; None if the file is missing or damaged."""
+    metadata = read_json(reason)
     try:
         data = binary.read_bytes()
     except OSError:
         return None
-    if hashlib.sha256(data).hexdigest() != told.get("sha256"):
+    if hashlib.sha256(data).hexdigest() != metadata.get("sha256"):
         return None
-    return KernelPolicy(data, digest, str(told.get("slow_because", "")))
+    return KernelPolicy(data, digest, str(metadata.get("slow_because", "")))
 
 
 def linked_file(tools: Toolchain, digest: str) -> Path:
-    """Where `linked` keeps a policy that was linked on the host."""
+    """Return the file in which `linked` stores a policy that it linked on the host."""
     return Path(tools.workdir) / "linked" / digest
 
 
 def declared_types(candidates: Sequence[CompiledModule]) -> frozenset[str]:
-    """The types that any of `candidates` declares."""
+    """Return the types that any of `candidates` declares."""
     return frozenset[str]().union(*(candidate.types for candidate in candidates))
 
 
@@ -195,9 +209,9 @@ def require_type(name: str, candidates: Sequence[CompiledModule], base: BasePoli
     own = sorted(declared_types(candidates))
     if name in own or base.declares_type(name):
         return
-    declared = f"The candidate declares: {', '.join(own)}." if own else "The base policy does not have it."
+    declared = f"The candidate declares: {', '.join(own)}." if own else "The base policy does not declare it."
     raise InputError(
-        f"No type '{name}' is declared, so nothing can run under it.",
+        f"The type '{name}' is not declared, so no process can run under it.",
         declared,
         "Set `label: {type: ...}` in the scenario.",
     )

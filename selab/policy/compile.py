@@ -1,4 +1,4 @@
-"""Compile a candidate with the distribution's own Makefile, and link it with the base policy into a kernel policy."""
+"""Compile a candidate with the distribution's own Makefile, and link it with the base policy."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from selab.policy.module import PolicyModule
 from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
 
 COMPILE_TIMEOUT = 300.0
-"""Seconds for `make`: under one natively, five in an emulated guest; loops in macros never end."""
+"""Seconds for `make`: under one natively, five in an emulated guest; a loop in a macro never ends."""
 LINK_TIMEOUT = 600.0
-"""Seconds for secilc: two natively, twenty times that in an emulated guest, three times that for a whole store."""
+"""Seconds for secilc: 2 natively, 40 in an emulated guest, 120 there for a whole store."""
 RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
-"""CIL statements that need what the flat base has lost."""
+"""CIL statements that need what the flat base does not contain."""
 
-# What a full disk has cut off on the way is not believed the next time: make goes by the time of a file only, and not all of these programs
-# look whether their last bytes were written. So a result comes through a pipe where it can.
+# A result that a full disk truncated must not be used later: make compares file times only, and not all of
+# these
+# programs check their last write. So results come through a pipe if possible.
 _COMPILE = r"""
 cd "$1" || exit 3
 rm -f "$2.pp"
@@ -34,7 +35,7 @@ make -f "$3/include/Makefile" HEADERDIR="$3/include" NAME="$4" AWK=awk M4="$6" "
   { rm -f "tmp/$2.mod" "tmp/$2.mod.fc"; exit 1; }
 exec "$5" "$2.pp"
 """
-# Removes the sources of modules that are no longer compiled there.
+# Remove the sources of modules that are no longer compiled in the directory.
 _CLEAR = r"""
 cd "$1" 2>/dev/null || exit 0
 shift
@@ -43,7 +44,8 @@ for file in *.te *.fc *.if; do
 done
 """
 _ERROR = re.compile(
-    r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s+'?(?P<message>.*?)'? at token '(?P<token>[^']*)'",
+    r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s+'?(?P<message>.*?)'? "
+    r"at token '(?P<token>[^']*)'",
     re.MULTILINE,
 )
 _OTHER_ERROR = re.compile(
@@ -55,7 +57,12 @@ _INTERFACE = re.compile(r"^\s*(?:interface|template|define)\(`([\w]+)'", re.MULT
 
 @dataclass(frozen=True)
 class CompiledModule:
-    """A candidate as CIL, with its file contexts in it. `types` are those it declares."""
+    """A candidate as CIL, including its file contexts.
+
+    name: name of the module.
+    cil: its CIL.
+    types: types that it declares.
+    """
 
     name: str
     cil: str
@@ -64,7 +71,12 @@ class CompiledModule:
 
 @dataclass(frozen=True)
 class KernelPolicy:
-    """A linked policy. `digest` identifies what went into it; `slow_because` says why the flat base could not serve, if so."""
+    """A linked policy.
+
+    binary: the kernel policy.
+    digest: digest of its inputs.
+    slow_because: why the flat base could not be used, or empty.
+    """
 
     binary: bytes
     digest: str
@@ -74,7 +86,10 @@ class KernelPolicy:
 def compile_module(
     module: PolicyModule, base: BasePolicy, tools: Toolchain, beside: Sequence[PolicyModule] = ()
 ) -> CompiledModule:
-    """Compile `module`; `beside` are modules whose interfaces it may call. Raises InputError with the user's own file and line."""
+    """Compile `module`, which may call the interfaces of the modules `beside`.
+
+    Raises InputError with the file and line of the user's own source.
+    """
     workdir = f"{tools.workdir}/build/{module.name}"
     headers = str(base.headers) if tools.on_host else "/usr/share/selinux/devel"
     _place((module, *beside), workdir, tools)
@@ -98,13 +113,19 @@ def compile_module(
 
 
 def package(module: PolicyModule, whole: PolicyModule, base: BasePolicy, tools: Toolchain) -> bytes:
-    """`module`, one of all that make up `whole`, as a policy package (.pp) for `semodule -i`. Raises InputError as `compile_module`."""
+    """Build `module`, one of the modules of `whole`, as a policy package (.pp) for `semodule -i`.
+
+    Raises InputError as `compile_module` does.
+    """
     compile_module(module, base, tools, [each for each in whole.all if each is not module])
     return tools.where.get(f"{tools.workdir}/build/{module.name}/{module.name}.pp")
 
 
 def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> None:
-    """Have these modules' sources in `workdir`, and no others. What is there already is left, or make would expand all interfaces again."""
+    """Put these modules' sources into `workdir` and remove all others.
+
+    Unchanged files are not written again: make would expand all interfaces again.
+    """
     files = {
         f"{each.name}.{ending}": each.texts.get(ending, b"")
         for each in modules
@@ -113,7 +134,8 @@ def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> N
     there = Path(workdir).glob("*.*") if tools.on_host else ()
     same = {path.name for path in there if path.name in files and path.read_bytes() == files[path.name]}
     tools.where.run(["sh", "-c", _CLEAR, "sh", workdir, *files]).expect(
-        "The build directory cannot be cleared."
+        "The build directory cannot be cleared.",
+        hint=f"Check that {workdir} is writable.",
     )
     for name in files.keys() - same:
         tools.where.put(files[name], f"{workdir}/{name}")
@@ -132,27 +154,26 @@ def _translator(tools: Toolchain) -> str:
 
 def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy) -> SelabError:
     output = done.error_text + "\n" + done.text
-    found = _ERROR.search(output) or _OTHER_ERROR.search(output)
+    match = _ERROR.search(output) or _OTHER_ERROR.search(output)
     what = f"The policy '{module.name}' does not compile."
-    if found is None:
+    if match is None:
         last = [line for line in output.splitlines() if line.strip() and not line.startswith("make")]
         return InputError(
             what,
-            last[-1].strip() if last else f"make ended with {done.returncode}.",
-            "The whole output is in .selab/selab.log.",
+            last[-1].strip() if last else f"make exited with status {done.returncode}.",
+            "The complete output is in .selab/selab.log.",
         )
-    parts = found.groupdict()
+    parts = match.groupdict()
     name, ending = parts["file"].rsplit(".", 1)
     text = module.line(ending, int(parts["line"])) if name.rsplit("/", 1)[-1] == module.name else ""
     token = f" at '{parts['token']}'" if parts.get("token") else ""
-    detail = f"{module.directory / Path(parts['file']).name}:{parts['line']}: {parts['message']}{token}: {text}".rstrip(
-        ": "
-    )
+    place = f"{module.directory / Path(parts['file']).name}:{parts['line']}"
+    detail = f"{place}: {parts['message']}{token}: {text}".rstrip(": ")
     return InputError(what, detail, _interface_hint(text, base))
 
 
 def _interface_hint(text: str, base: BasePolicy) -> str:
-    """An unknown macro shows as a syntax error: name the interfaces that it may have meant."""
+    """Suggest interfaces for an unknown macro, which shows as a syntax error."""
     called = re.match(r"([a-z_][\w]*)\s*\(", text)
     if called is None:
         return ""
@@ -164,25 +185,32 @@ def _interface_hint(text: str, base: BasePolicy) -> str:
 
 
 def _arguments_hint(text: str, base: BasePolicy) -> str:
-    """A call with too few arguments shows as an error in what the macro became of it: templates differ between distributions."""
+    """Explain a call with too few arguments, which shows as an error in the expansion.
+
+    Templates take different arguments on different distributions.
+    """
     call = next((item for item in items(tokens(text)) if isinstance(item, Call)), None)
     files = sorted(base.headers.rglob("*.if")) if call else ()
-    told = next(
+    heading = next(
         (
-            one
+            heading
             for path in files
-            for one in headings(path.read_text(errors="replace"), path.name)
-            if call and one.name == call.name
+            for heading in headings(path.read_text(errors="replace"), path.name)
+            if call and heading.name == call.name
         ),
         None,
     )
-    if call is None or told is None or len(call.arguments) >= told.required:
+    if call is None or heading is None or len(call.arguments) >= heading.required:
         return ""
-    return f"The installed policy's '{call.name}' takes {told.required} arguments ({', '.join(told.parameters)}): see docs/centos.md."
+    parameters = ", ".join(heading.parameters)
+    return (
+        f"The installed policy's '{call.name}' takes {heading.required} arguments ({parameters}). "
+        "See docs/centos.md."
+    )
 
 
 def interfaces(base: BasePolicy) -> list[str]:
-    """The names of all interfaces, templates and macros in the installed headers."""
+    """Return the names of all interfaces, templates and macros in the installed headers."""
     files = [path for path in base.headers.rglob("*") if path.suffix in (".if", ".spt")]
     return sorted({name for path in files for name in _INTERFACE.findall(path.read_text(errors="replace"))})
 
@@ -195,12 +223,15 @@ def link(
     permissive: str = "",
     dontaudit: bool = True,
 ) -> KernelPolicy:
-    """Link `candidates` with `base`; `permissive` names a domain to make permissive, without `dontaudit` the hiding rules stay out."""
+    """Link `candidates` with `base`.
+
+    `permissive` names a domain to make permissive; without `dontaudit`, dontaudit rules are left out.
+    """
     why = _needs_store(base, candidates)
     mine, options = _candidate_cil(candidates, permissive), _options(base, dontaudit)
     done = _secilc(base, mine, options, tools, whole=bool(why))
     if not done.ok and not why:
-        why = "the flat base could not resolve it"
+        why = "linking with the flat base failed"
         done = _secilc(base, mine, options, tools, whole=True)
     if not done.ok:
         raise _link_error(candidates, done)
@@ -211,7 +242,7 @@ def link(
 def policy_digest(
     base: BasePolicy, candidates: Sequence[CompiledModule], *, permissive: str = "", dontaudit: bool = True
 ) -> str:
-    """Identifies the kernel policy that `link` would make of the same, without making it."""
+    """Return the digest of the kernel policy that `link` would produce, without linking."""
     parts = (base.facts.fingerprint, *_options(base, dontaudit), _candidate_cil(candidates, permissive))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -230,9 +261,9 @@ def _options(base: BasePolicy, dontaudit: bool) -> list[str]:
 def _needs_store(base: BasePolicy, candidates: Sequence[CompiledModule]) -> str:
     for candidate in candidates:
         if declared := candidate.types & base.dangling:
-            return f"'{min(declared)}' switches on optional blocks of the base policy"
-        if found := re.search(rf"^\s*\(({'|'.join(RESOLVED_BY_BASE)}) ", candidate.cil, re.MULTILINE):
-            return f"it uses CIL's '{found.group(1)}'"
+            return f"'{min(declared)}' enables optional blocks of the base policy"
+        if match := re.search(rf"^\s*\(({'|'.join(RESOLVED_BY_BASE)}) ", candidate.cil, re.MULTILINE):
+            return f"it uses CIL's '{match.group(1)}'"
     return ""
 
 
@@ -245,7 +276,10 @@ def _secilc(base: BasePolicy, mine: str, options: list[str], tools: Toolchain, w
 
 
 def _output(tools: Toolchain) -> str:
-    """Where secilc writes to. It does not look whether its last bytes found room on the disk."""
+    """Return the path that secilc writes to.
+
+    secilc does not check whether a full disk truncated its output.
+    """
     return "/dev/stdout" if tools.on_host else f"{tools.workdir}/policy"
 
 
@@ -261,15 +295,15 @@ def _base_sources(base: BasePolicy, tools: Toolchain, whole: bool) -> list[str]:
 
 
 def _link_error(candidates: Sequence[CompiledModule], done: Completed) -> SelabError:
-    """secilc names the CIL line; the statement there is what a policy author recognises."""
+    """Convert secilc's error, preferring the line that names a violated neverallow rule."""
     names = " and ".join(f"'{candidate.name}'" for candidate in candidates)
     lines = [line.strip() for line in done.error_text.splitlines() if line.strip()]
     detail = next(
         (line for line in lines if "neverallow" in line.lower()),
-        lines[0] if lines else f"secilc ended with {done.returncode}.",
+        lines[0] if lines else f"secilc exited with status {done.returncode}.",
     )
     return InputError(
         f"The policy {names} cannot be linked with the guest's base policy.",
         detail,
-        "The whole output is in .selab/selab.log.",
+        "The complete output is in .selab/selab.log.",
     )

@@ -1,4 +1,4 @@
-"""File contexts: the base policy's and the candidates' as one list, in the order in which the last match counts."""
+"""Merge the file contexts of the base policy and of candidates into one ordered list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 
 _LITERAL = re.compile(r"(?:\\.|[^.^$?*+|\[({\\])*")
-"""Up to the first character that makes a path a pattern (libsemanage, src/semanage_store.c: semanage_fc_find_meta)."""
+"""Matches up to the first character that makes a path a pattern (libsemanage: semanage_fc_find_meta)."""
 _FILECON = re.compile(r'^\s*\(filecon "([^"]*)" (\w+) (\(.*\))\)$', re.MULTILINE)
 KINDS = {
     "any": "",
@@ -26,14 +26,19 @@ KINDS = {
     "symlink": "-l",
 }
 TEMPLATES = ("HOME_DIR", "HOME_ROOT")
-"""Beginnings of lines for every user's home, which genhomedircon expands; a run has nobody's home."""
+"""Lines for home directories, which genhomedircon expands, begin with these words; a run has no homes."""
 SHALLOW = 2
-"""Parts a path must have to be searched for files to label: nobody wants all of /usr or /var looked through for a run."""
+"""Components that a path needs to be searched for files to label, to avoid scanning all of /usr or /var."""
 
 
 @dataclass(frozen=True)
 class FileSpec:
-    """One line: a pattern that matches whole paths, `--` and the like for one kind of file or nothing for all, and a context."""
+    """One line of file contexts; the last line that matches a path applies.
+
+    pattern: regular expression that matches whole paths.
+    kind: `--` and the like for one kind of file, or empty for all.
+    context: the context, or `<<none>>`.
+    """
 
     pattern: str
     kind: str
@@ -44,7 +49,7 @@ class FileSpec:
 
     @property
     def stem(self) -> str:
-        """What every path that it matches begins with."""
+        """Return what every matching path begins with."""
         return _unescaped(self._literal)
 
     @property
@@ -53,28 +58,32 @@ class FileSpec:
 
     @property
     def place(self) -> str:
-        """The path that holds all that it matches: itself where it is no pattern, otherwise the directory that its stem ends in."""
+        """Return the path that contains all matches: for a pattern, the directory of its stem."""
         if not self.is_pattern or self.pattern[len(self._literal) :].startswith("(/"):
             return self.stem
         return self.stem.rsplit("/", 1)[0]
 
     @property
     def is_deep(self) -> bool:
-        """Whether its place is one to search for files: an absolute path, which no program reads as an option, and not too wide."""
+        """Return whether its place can be searched: an absolute path that is not too wide."""
         return self.place.startswith("/") and self.place.count("/") >= SHALLOW
 
     @property
     def _literal(self) -> str:
-        found = _LITERAL.match(self.pattern)
-        return found[0] if found else ""
+        match = _LITERAL.match(self.pattern)
+        return match[0] if match else ""
 
     @property
     def rank(self) -> tuple[bool, int, int, bool]:
-        """More specific is greater: no pattern, a longer stem, a longer text, one kind of file (libsemanage, src/semanage_store.c)."""
+        """Return the sort key; more specific is greater (libsemanage, src/semanage_store.c).
+
+        A path is more specific than a pattern, a longer stem or text than a shorter one, one kind of file
+        than all.
+        """
         return not self.is_pattern, len(self.stem), len(_unescaped(self.pattern)), bool(self.kind)
 
     def matches(self, path: str) -> bool:
-        """Whether the pattern matches `path`, whatever kind of file that is. False where Python cannot read the pattern."""
+        """Return whether the pattern matches `path`, for any kind of file, as far as Python can parse it."""
         try:
             with warnings.catch_warnings(action="ignore"):
                 return re.fullmatch(self.pattern, path) is not None
@@ -84,7 +93,11 @@ class FileSpec:
 
 @dataclass(frozen=True)
 class FileContexts:
-    """`own` are the candidates' lines; `text` has the base policy's as well, as `setfiles` reads them."""
+    """The file contexts under candidates.
+
+    own: lines of the candidates.
+    text: lines of the base policy and the candidates, as `setfiles` reads them.
+    """
 
     own: tuple[FileSpec, ...]
     text: str
@@ -95,22 +108,25 @@ class FileContexts:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Where in a file system something may lie that a candidate labels, none within another."""
-        found = sorted({spec.place for spec in self.own if spec.is_deep})
-        return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
+        """Return the paths under which a candidate may label files, none inside another."""
+        places = sorted({spec.place for spec in self.own if spec.is_deep})
+        return tuple(path for path in places if not any(path.startswith(f"{other}/") for other in places))
 
     @property
     def too_wide(self) -> tuple[str, ...]:
-        """The candidates' patterns that are not looked for, since they may match anywhere."""
+        """Return the candidates' patterns that are not searched for because they may match anywhere."""
         return tuple(spec.pattern for spec in self.own if not spec.is_deep)
 
     def cover(self, directory: str) -> bool:
-        """Whether a candidate has a line for `directory` or for what lies in it."""
+        """Return whether a candidate has a line for `directory` or for files in it."""
         return any(spec.matches(directory) or spec.matches(f"{directory}/x") for spec in self.own)
 
 
 def file_contexts(base: BasePolicy, candidates: Sequence[CompiledModule]) -> FileContexts:
-    """The file contexts with `candidates`. A candidate's line takes the place of one of the base policy with the same pattern and kind."""
+    """Return the file contexts with `candidates`.
+
+    A candidate's line replaces a line of the base policy with the same pattern and kind.
+    """
     own = tuple(spec for candidate in candidates for spec in _filecons(candidate.cil))
     if not own:
         return FileContexts((), "")
@@ -118,7 +134,7 @@ def file_contexts(base: BasePolicy, candidates: Sequence[CompiledModule]) -> Fil
 
 
 def specs_with(base: BasePolicy, own: Iterable[FileSpec] = ()) -> list[FileSpec]:
-    """The guest's file contexts with `own`, in the order in which the last match counts; those of homes left out."""
+    """Return the guest's file contexts with `own`, in order of precedence and without home directories."""
     files = base.directory / "contexts" / "files"
     theirs = {(spec.pattern, spec.kind): spec for spec in _specs(_lines(files / "file_contexts"))}
     together = theirs | {(spec.pattern, spec.kind): spec for spec in own}
@@ -143,7 +159,10 @@ def _specs(lines: Iterable[str]) -> Iterator[FileSpec]:
 
 
 def _filecons(cil: str) -> Iterator[FileSpec]:
-    """What a module's .fc has become in CIL: `(filecon "PATH" KIND (USER ROLE TYPE (LOW HIGH)))`, with `()` for `<<none>>`."""
+    """Parse a module's compiled .fc.
+
+    A line is `(filecon "PATH" KIND (USER ROLE TYPE (LOW HIGH)))`, with `()` for `<<none>>`.
+    """
     for pattern, kind, context in _FILECON.findall(cil):
         if not pattern.startswith(TEMPLATES):
             user, role, name, *levels = re.findall(r"[^\s()]+", context) or ("", "", "")

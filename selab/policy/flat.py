@@ -1,7 +1,7 @@
-"""The flat base: a module store's CIL as one file without optionals, quick to link a candidate with.
+"""Build the flat base: a module store's CIL as one file without optionals, which links quickly.
 
-`secil2tree` resolves the store: optionals whose requirements fail are gone, so the wrappers of the others mean nothing any more, and
-neither do the `cil_gen_require` statements that decided it. What then repeats itself is said once.
+`secil2tree` resolves the store and removes optionals whose requirements fail. The wrappers of the others and
+the `cil_gen_require` statements then have no effect and are removed, and repeated statements are merged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ REQUIRE = re.compile(r"\((?:type|role)attributeset cil_gen_require \(?([^()]+)\)
 RULE = re.compile(r"\((allow|dontaudit|auditallow) (\S+) (\S+) \((\S+) \(([^()]+)\)\)\)")
 MEMBERS = re.compile(r"\((typeattributeset|roleattributeset) (\S+) \(([^()]+)\)\)")
 OPERATORS = frozenset({"and", "or", "xor", "not", "all", "range"})
-"""CIL's expression words: a list that begins with one is no plain list of names (secilc's CIL reference, "expr")."""
+"""A list that begins with one of these words is an expression (secilc's CIL reference, "expr")."""
 REPEATABLE = frozenset(
     {"(roletype", "(roleallow", "(typetransition", "(rangetransition", "(filecon", "(role"}
 )
@@ -23,7 +23,7 @@ DECLARATION = re.compile(
 
 
 def without_repeated_roles(modules: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """(name, CIL) pairs with each `(role X)` line kept once: secil2tree, unlike secilc, cannot be told to accept the second."""
+    """Yield (name, CIL) pairs with each `(role X)` line once: secil2tree rejects repetitions."""
     seen: set[str] = set()
     for name, cil in modules:
         lines = []
@@ -37,7 +37,7 @@ def without_repeated_roles(modules: Iterable[tuple[str, str]]) -> Iterator[tuple
 
 
 def flatten(resolved: str) -> str:
-    """The output of `secil2tree --ast-phase=resolve` as a flat base."""
+    """Convert the output of `secil2tree --ast-phase=resolve` to a flat base."""
     rules: dict[tuple[str, ...], dict[str, None]] = {}
     members: dict[tuple[str, str], dict[str, None]] = {}
     rest: list[str] = []
@@ -70,7 +70,7 @@ def flatten(resolved: str) -> str:
 
 
 def _statements(resolved: str) -> Iterator[str]:
-    """The statements outside of every optional's wrapper; one that spans lines (a booleanif) comes as one, its lines joined."""
+    """Yield the statements without the wrappers of optionals, each on one line."""
     open_optionals = 0
     held: list[str] = []
     depth = 0
@@ -104,9 +104,10 @@ def _balance(line: str) -> int:
 
 
 def dangling_names(modules: Iterable[str]) -> frozenset[str]:
-    """Names that the store's optionals require and nothing declares.
+    """Return the names that the store's optionals require and nothing declares.
 
-    A candidate that declares one would switch such an optional on, and the flat base has lost it: it must be linked with the whole store.
+    A candidate that declares such a name enables the optional, which the flat base does not contain. It must
+    be linked with the whole store.
     """
     required: set[str] = set()
     declared: set[str] = set()

@@ -1,6 +1,6 @@
-"""What the interfaces of the installed policy headers grant: each is called with marked arguments, and m4 says what becomes of it.
+"""Find out what the interfaces of the installed headers grant: m4 expands a marked call of each.
 
-The distribution's own Makefile makes the macros, with its own options, as it does for a module.
+The distribution's own Makefile builds the macros, with its own options, as it does for a module.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from selab.policy.language.statements import Grant, NotAStatement, Permissions, 
 from selab.policy.toolchain import M4
 
 FORMAT = 1
-"""Raise it when what is kept beside the base changes its meaning."""
+"""Raise it if the meaning of the file cached beside the base changes."""
 EXPAND_TIMEOUT = 120.0
 """Seconds for m4 over all headers: one natively; a loop in a user's macro never ends."""
 
@@ -38,16 +38,18 @@ _RULE = """\
 expanded: tmp/all_interfaces.conf calls.m4
 	$(M4) $(M4PARAM) $(m4support) $^ > $@
 """
-"""Added to the distribution's Makefile: its macros and options, over a text of selab's own."""
+"""Appended to the distribution's Makefile, to use its macros and options on a text of selab's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interface(Heading):
-    """An interface or template, called with all its parameters.
+    """An interface or template, expanded with all its parameters; Heading describes the other fields.
 
-    `deprecated` is what its warning says to do (`use foo() instead`), nothing where it is in use. `attributes` are the memberships that it
-    gives, as in ("$1", "domain"); `declares` and `requires` are (kind, name). `broken` says why it could not be read, and then it seems to
-    grant nothing.
+    deprecated: what its warning advises (`use foo() instead`), or empty.
+    grants: what its rules grant.
+    attributes: memberships that it adds, such as ("$1", "domain").
+    declares, requires: pairs of kind and name.
+    broken: why it could not be parsed, or empty; a broken interface has no grants.
     """
 
     deprecated: str = ""
@@ -59,10 +61,10 @@ class Interface(Heading):
 
 
 class InterfaceTable:
-    """Interfaces by their names, in the order of the headers. Iterating gives the interfaces."""
+    """Interfaces by name, in the order of the headers. Iteration yields the interfaces."""
 
     def __init__(self, interfaces: Iterable[Interface]) -> None:
-        self._by_name = {one.name: one for one in interfaces}
+        self._by_name = {interface.name: interface for interface in interfaces}
         self.names = tuple(self._by_name)
 
     def get(self, name: str) -> Interface | None:
@@ -78,37 +80,41 @@ class InterfaceTable:
         return len(self._by_name)
 
     def with_own(self, own: Iterable[Interface]) -> InterfaceTable:
-        """This table and the interfaces `own`, which win, as the later definition does in m4."""
+        """Return this table with the interfaces `own`, which replace others of the same name, as in m4."""
         return InterfaceTable([*self, *own])
 
 
 def interface_table(base: BasePolicy) -> InterfaceTable:
-    """The interfaces of the base policy's headers, kept beside it. Raises SelabError where they are not kept and m4 is missing."""
+    """Return the interfaces of the base policy's headers, cached beside it.
+
+    Raises SelabError if they are not cached and m4 is missing.
+    """
     path = base.directory / "interfaces.json"
-    found = _kept(path)
-    if found is None:
+    interfaces = _cached(path)
+    if interfaces is None:
         include = base.headers / "include"
-        told = [
-            one
+        documented = [
+            heading
             for file in sorted(include.glob("*/*.if"))
-            for one in headings(file.read_text(errors="replace"), file.relative_to(include).as_posix())
+            for heading in headings(file.read_text(errors="replace"), file.relative_to(include).as_posix())
         ]
-        found = _expanded(base, told, {})
-        _keep(found, path)
-    return InterfaceTable(found)
+        interfaces = _expanded(base, documented, {})
+        _store(interfaces, path)
+    return InterfaceTable(interfaces)
 
 
 def module_interfaces(base: BasePolicy, texts: Mapping[str, str]) -> tuple[Interface, ...]:
-    """The interfaces of a user's own .if files (`texts`: NAME.if to its text), which may call those of the headers.
+    """Expand the interfaces of a user's own .if files, which may call those of the headers.
 
-    Raises InputError where m4 cannot read one to its end, as with a quote that is left open.
+    `texts` holds the text of each file by its name. Raises InputError if m4 cannot read a file to its end,
+    for example because of an unclosed quote.
     """
-    told = [one for file, text in texts.items() for one in headings(text, file)]
-    return tuple(_expanded(base, told, texts)) if told else ()
+    documented = [heading for file, text in texts.items() for heading in headings(text, file)]
+    return tuple(_expanded(base, documented, texts)) if documented else ()
 
 
-def _expanded(base: BasePolicy, told: list[Heading], texts: Mapping[str, str]) -> list[Interface]:
-    output, warnings = _run_m4(base, told, texts)
+def _expanded(base: BasePolicy, documented: list[Heading], texts: Mapping[str, str]) -> list[Interface]:
+    output, warnings = _run_m4(base, documented, texts)
     pieces = _BEGIN.split(output.replace(_MARK, "$"))
     bodies = dict(zip(pieces[1::2], pieces[2::2], strict=True))
     permissions = {
@@ -116,24 +122,25 @@ def _expanded(base: BasePolicy, told: list[Heading], texts: Mapping[str, str]) -
     }
     deprecated = {name: _advice(words) for name, words in _DEPRECATED.findall(warnings.replace(_MARK, "$"))}
     return [
-        _interface(one, bodies.get(one.name, ""), permissions, deprecated.get(one.name, "")) for one in told
+        _interface(heading, bodies.get(heading.name, ""), permissions, deprecated.get(heading.name, ""))
+        for heading in documented
     ]
 
 
-def _interface(told: Heading, body: str, permissions: Permissions, deprecated: str) -> Interface:
-    said, broken = Statements(), ""
+def _interface(heading: Heading, body: str, permissions: Permissions, deprecated: str) -> Interface:
+    expansion, broken = Statements(), ""
     try:
-        said = parse(body, permissions)
+        expansion = parse(body, permissions)
     except NotAStatement as error:
         broken = str(error)
-    heading: dict[str, Any] = {each.name: getattr(told, each.name) for each in fields(Heading)}
+    heading_fields: dict[str, Any] = {each.name: getattr(heading, each.name) for each in fields(Heading)}
     return Interface(
-        **heading,
+        **heading_fields,
         deprecated=deprecated,
-        grants=said.grants,
-        attributes=said.attributes,
-        declares=said.declares,
-        requires=said.requires,
+        grants=expansion.grants,
+        attributes=expansion.attributes,
+        declares=expansion.declares,
+        requires=expansion.requires,
         broken=broken,
     )
 
@@ -142,13 +149,13 @@ def _advice(words: str) -> str:
     return words.strip().rstrip(".").removeprefix("please ") or "remove it"
 
 
-def _run_m4(base: BasePolicy, told: list[Heading], texts: Mapping[str, str]) -> tuple[str, str]:
-    """What m4 makes of a call of each interface, and its warnings."""
+def _run_m4(base: BasePolicy, documented: list[Heading], texts: Mapping[str, str]) -> tuple[str, str]:
+    """Expand a call of each interface with m4; return the expansion and m4's warnings."""
     if missing := [tool for tool in ("make", "m4") if not shutil.which(tool)]:
         raise SelabError(
-            "What the interfaces grant cannot be told on this machine.",
+            "Interfaces cannot be expanded on this machine.",
             f"Missing: {' '.join(missing)}.",
-            "`script/setup` installs them.",
+            "Run `script/setup` to install them.",
         )
     include = base.headers / "include"
     with tempfile.TemporaryDirectory(prefix="selab-interfaces-") as name:
@@ -156,46 +163,44 @@ def _run_m4(base: BasePolicy, told: list[Heading], texts: Mapping[str, str]) -> 
         for file, text in texts.items():
             (workdir / file).write_text(text)
             (workdir / file).with_suffix(".te").touch()
-        (workdir / "calls.m4").write_text(_calls(told))
+        (workdir / "calls.m4").write_text(_calls(documented))
         (workdir / "selab.mk").write_text(_RULE)
         argv = ["make", "-C", name, "-f", f"{include}/Makefile", "-f", "selab.mk", f"HEADERDIR={include}"]
         done = LocalHost().run(
             [*argv, f"NAME={base.facts.selinux_type}", "AWK=awk", f"M4={M4}", "expanded"],
             timeout=EXPAND_TIMEOUT,
         )
-        if found := _BROKEN_MACROS.search(done.error_text):
-            raise InputError(
-                "m4 cannot read the interfaces.", found[1], "Look for a quote ` or ' that is not closed."
-            )
+        if match := _BROKEN_MACROS.search(done.error_text):
+            raise InputError("m4 cannot read the interfaces.", match[1], "Look for an unclosed quote ` or '.")
         done.expect("The interfaces of the policy headers cannot be expanded.")
         return (workdir / "expanded").read_text(errors="replace"), done.error_text
 
 
-def _calls(told: Iterable[Heading]) -> str:
+def _calls(documented: Iterable[Heading]) -> str:
     lines = [f"#selab_begin {_ALL_CLASSES}", _ALL_CLASSES]
-    for one in told:
-        marks = ", ".join(f"{_MARK}{number}" for number in range(1, len(one.parameters) + 1))
-        lines += [f"#selab_begin {one.name}", f"{one.name}({marks})"]
+    for heading in documented:
+        marks = ", ".join(f"{_MARK}{number}" for number in range(1, len(heading.parameters) + 1))
+        lines += [f"#selab_begin {heading.name}", f"{heading.name}({marks})"]
     return "\n".join(lines) + "\n"
 
 
-def _kept(path: Path) -> list[Interface] | None:
-    """What `_keep` has written there; a file of another format, or one that is damaged, is none."""
+def _cached(path: Path) -> list[Interface] | None:
+    """Read the interfaces that `_store` wrote; None if the file is damaged or has another format."""
     try:
-        told = json.loads(path.read_text())
-        if told["format"] != FORMAT:
+        cached = json.loads(path.read_text())
+        if cached["format"] != FORMAT:
             return None
         with _no_collection():
-            words = [frozenset(one) for one in told["words"]]
-            grants = [_grant(one, words) for one in told["grants"]]
-            return [_read(one, grants) for one in told["interfaces"]]
+            words = [frozenset(row) for row in cached["words"]]
+            grants = [_grant(row, words) for row in cached["grants"]]
+            return [_read(row, grants) for row in cached["interfaces"]]
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Half of the time would go into looking for garbage among many small objects that all stay."""
+    """Suspend garbage collection, which would take half of the time and free nothing."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -244,38 +249,44 @@ def _read(row: list[Any], grants: list[Grant]) -> Interface:
 
 
 def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((one, other) for one, other in rows)
+    return tuple((first, second) for first, second in rows)
 
 
-def _keep(interfaces: list[Interface], path: Path) -> None:
-    """Sets of words and grants are written once each: most interfaces share theirs with others."""
+def _store(interfaces: list[Interface], path: Path) -> None:
+    """Write the interfaces to a file. Sets of words and grants, which most share, are written once."""
     words: dict[frozenset[str], int] = {}
     grants: dict[Grant, int] = {}
     rows = [
-        _written(one, [grants.setdefault(grant, len(grants)) for grant in one.grants]) for one in interfaces
+        _row(interface, [grants.setdefault(grant, len(grants)) for grant in interface.grants])
+        for interface in interfaces
     ]
 
     def number(of: frozenset[str]) -> int:
         return words.setdefault(of, len(words))
 
-    kept = [
+    grant_rows = [
         [*(g.kind, g.source, g.target, g.tclass), number(g.permissions), g.condition, g.result]
         + [number(g.source_except), number(g.target_except)]
         for g in grants
     ]
-    told = {"format": FORMAT, "words": [sorted(one) for one in words], "grants": kept, "interfaces": rows}
-    LocalHost().put(json.dumps(told, separators=(",", ":")).encode(), str(path))
+    table = {
+        "format": FORMAT,
+        "words": [sorted(word_set) for word_set in words],
+        "grants": grant_rows,
+        "interfaces": rows,
+    }
+    LocalHost().put(json.dumps(table, separators=(",", ":")).encode(), str(path))
 
 
-def _written(one: Interface, numbers: list[int]) -> list[object]:
+def _row(interface: Interface, numbers: list[int]) -> list[object]:
     heading = [
-        one.name,
-        one.kind,
-        one.file,
-        one.line,
-        one.summary,
-        one.parameters,
-        one.required,
-        one.deprecated,
+        interface.name,
+        interface.kind,
+        interface.file,
+        interface.line,
+        interface.summary,
+        interface.parameters,
+        interface.required,
+        interface.deprecated,
     ]
-    return [*heading, numbers, one.attributes, one.declares, one.requires, one.broken]
+    return [*heading, numbers, interface.attributes, interface.declares, interface.requires, interface.broken]

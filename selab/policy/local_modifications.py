@@ -1,7 +1,8 @@
-"""Local changes of a policy store (`semanage port`, `node`, `interface`, `setsebool -P`), as CIL beside the store's modules.
+"""Convert a store's local modifications (`semanage port`, `node`, `interface`, `setsebool -P`) to CIL.
 
-libsemanage keeps them as text, a change a line, and puts them into the policy after the modules are linked (libsemanage:
-src/ports_file.c, nodes_file.c, interfaces_file.c, booleans_file.c; a local change replaces the policy's own of the same key).
+libsemanage stores them as text, one per line, and applies them after the modules are linked (libsemanage:
+src/ports_file.c, nodes_file.c, interfaces_file.c, booleans_file.c). A local modification replaces the
+policy's statement with the same key.
 """
 
 from __future__ import annotations
@@ -24,15 +25,20 @@ _LINE = {
 
 @dataclass(frozen=True)
 class LocalModifications:
-    """`statements` are CIL by their key, the words before the context; `booleans` are values by name; `left_out` are files with changes
-    that cannot be said in CIL beside the modules (`users.local`: a second definition of a user is an error there)."""
+    """The local modifications of a store.
+
+    statements: CIL statements by their key, which is their text before the context.
+    booleans: values by name.
+    left_out: files with modifications that CIL beside the modules cannot express (`users.local`: CIL allows
+        one definition of a user).
+    """
 
     statements: Mapping[str, str]
     booleans: Mapping[str, bool]
     left_out: tuple[str, ...]
 
     def applied(self, cil: str) -> str:
-        """`cil`, of one module or of all, with its booleans set and without the statements that a local one replaces."""
+        """Return `cil`, of one module or all, with the booleans set and without replaced statements."""
         lines = cil.splitlines()
         if self.statements:
             lines = [line for line in lines if not " ".join(line.split()).startswith(tuple(self.statements))]
@@ -40,23 +46,23 @@ class LocalModifications:
             lines = [_BOOLEAN.sub(self._value, line) if "(boolean " in line else line for line in lines]
         return "\n".join(lines) + "\n"
 
-    def _value(self, found: re.Match[str]) -> str:
-        value = self.booleans.get(found[1])
-        return found[0] if value is None else f"(boolean {found[1]} {str(value).lower()})"
+    def _value(self, match: re.Match[str]) -> str:
+        value = self.booleans.get(match[1])
+        return match[0] if value is None else f"(boolean {match[1]} {str(value).lower()})"
 
     @property
     def cil(self) -> str:
-        """The statements, to be linked with the modules."""
+        """Return the statements, to be linked with the modules."""
         return "".join(f"{statement}\n" for statement in self.statements.values())
 
 
 NO_POLICY = frozenset({"file_contexts.local", "seusers.local", "users_extra.local"})
-"""Local changes that are no part of the kernel's policy."""
+"""These files are not part of the kernel policy."""
 _BOOLEAN = re.compile(r"\(boolean (\w+) (?:true|false)\)")
 
 
 def local_modifications(files: Mapping[str, bytes]) -> LocalModifications:
-    """Read the store's local files, `files` by name. A line that is not understood leaves its file among those left out."""
+    """Read the store's local files, `files` by name; a file with an unknown line is listed in `left_out`."""
     statements: dict[str, str] = {}
     booleans: dict[str, bool] = {}
     left_out = set()
@@ -66,30 +72,30 @@ def local_modifications(files: Mapping[str, bytes]) -> LocalModifications:
         for line in data.decode("utf-8", "replace").splitlines():
             if not line.strip() or line.startswith("#"):
                 continue
-            found = _LINE[name].fullmatch(line.strip()) if name in _LINE else None
-            if found is None:
+            match = _LINE[name].fullmatch(line.strip()) if name in _LINE else None
+            if match is None:
                 left_out.add(name)
             elif name == "booleans.local":
-                booleans[found["name"]] = found["value"] == "1"
+                booleans[match["name"]] = match["value"] == "1"
             else:
-                key, rest = _statement(name, found)
+                key, rest = _statement(name, match)
                 statements[key] = f"{key}{rest}"
     return LocalModifications(statements, booleans, tuple(sorted(left_out)))
 
 
-def _statement(name: str, found: re.Match[str]) -> tuple[str, str]:
-    context = f"{_context(found['context'])})"
+def _statement(name: str, match: re.Match[str]) -> tuple[str, str]:
+    context = f"{_context(match['context'])})"
     if name == "ports.local":
-        low, high = found["low"], found["high"]
+        low, high = match["low"], match["high"]
         ports = low if high in (None, low) else f"({low} {high})"
-        return f"(portcon {found['protocol']} {ports} ", context
+        return f"(portcon {match['protocol']} {ports} ", context
     if name == "nodes.local":
-        return f"(nodecon ({found['address']}) ({found['mask']}) ", context
-    return f"(netifcon {found['name']} ", f"{_context(found['context'])} {_context(found['packets'])})"
+        return f"(nodecon ({match['address']}) ({match['mask']}) ", context
+    return f"(netifcon {match['name']} ", f"{_context(match['context'])} {_context(match['packets'])})"
 
 
 def _context(text: str) -> str:
-    """`u:r:t:s0-s0:c1` as CIL writes a context; without MLS a level is written all the same."""
+    """Convert `u:r:t:s0-s0:c1` to a CIL context; without MLS the context still has a level."""
     user, role, kind, *level = text.split(":", 3)
     low, _, high = (level[0] if level else "s0").partition("-")
     return f"({user} {role} {kind} ({_level(low)} {_level(high or low)}))"

@@ -1,4 +1,4 @@
-"""The candidate as the user wrote it: NAME.te, and NAME.fc and NAME.if where they exist."""
+"""Load a candidate as the user wrote it: NAME.te, with NAME.fc and NAME.if if they exist."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ DECLARED_NAME = re.compile(
 class PolicyModule:
     """A policy module's sources.
 
-    `texts` maps the ending (`te`, `fc`, `if`) to the file's bytes, read once, so that all of a run sees the same. `requires` are the other
-    modules of the project that selab.yaml says it needs, those that they need among them, in the order in which they build on another.
+    name: name of the module.
+    directory: directory of its files.
+    texts: bytes of each file by its ending (`te`, `fc`, `if`), read once so that a run uses one version.
+    requires: modules that selab.yaml says it requires, directly or indirectly, each after those that it
+        requires.
     """
 
     name: str
@@ -30,7 +33,7 @@ class PolicyModule:
 
     @property
     def all(self) -> tuple[PolicyModule, ...]:
-        """The modules that it requires, and itself: what is compiled, each beside the others, and linked together."""
+        """Return the required modules and the module itself, which are compiled and linked together."""
         return (*self.requires, self)
 
     @property
@@ -39,14 +42,14 @@ class PolicyModule:
 
     @property
     def digest(self) -> str:
-        """Changes with every byte of every source."""
+        """Return a digest of every byte of every source."""
         whole = hashlib.sha256()
         for ending, text in sorted(self.texts.items()):
             whole.update(f"{ending} {len(text)}\n".encode() + text)
         return whole.hexdigest()
 
     def line(self, ending: str, number: int) -> str:
-        """Line `number` (from 1) of a source, or nothing where there is none."""
+        """Return line `number` (from 1) of a source, or an empty string if it does not exist."""
         lines = self.texts.get(ending, b"").decode("utf-8", "backslashreplace").splitlines()
         return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
@@ -56,16 +59,17 @@ def policy_names(project: Project) -> list[str]:
 
 
 def require_policy(project: Project, name: str) -> None:
-    """Raise InputError, with the nearest names, unless the project has the policy `name`."""
+    """Raise InputError, with similar names, unless the project has the policy `name`."""
     if name not in (known := policy_names(project)):
-        hint = f"{nearest(name, known)} `selab new policy {name}` writes one to begin with.".strip()
+        hint = f"{nearest(name, known)} To create it, run `selab new policy {name}`.".strip()
         raise InputError(f"There is no policy '{name}'.", f"Looked in {project.policies}.", hint)
 
 
 def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> PolicyModule:
-    """The policy module `name` of the project. Raises InputError for an unknown one, or one whose name is not its file's.
+    """Load the policy module `name` of the project.
 
-    `above` are the modules that led here by requiring it.
+    `above` are the modules whose requirements led here. Raises InputError if the module is unknown or if its
+    name differs from the file's.
     """
     require_policy(project, name)
     te = project.policies / f"{name}.te"
@@ -73,7 +77,7 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
         raise InputError(
             f"'{name}' cannot be a policy's name.",
             str(te),
-            "Use letters, digits, '_', '.' and '-', a letter first.",
+            "Use letters, digits, '_', '.' and '-'; begin with a letter.",
         )
     files = {
         ending: path for ending in ("te", "fc", "if") if (path := te.with_name(f"{name}.{ending}")).exists()
@@ -84,35 +88,39 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
             for ending, path in files.items()
         }
     except OSError as error:
-        raise InputError(f"The policy '{name}' cannot be read.", str(error)) from error
+        raise InputError(
+            f"The policy '{name}' cannot be read.", str(error), "Check that its files exist and are readable."
+        ) from error
     if b"\0" in b"".join(texts.values()):
-        raise InputError(f"The policy '{name}' is not text.", str(te))
+        raise InputError(f"The policy '{name}' is not text.", str(te), "Remove the NUL bytes from its files.")
     source = texts["te"].decode("utf-8", "backslashreplace")
     declared = DECLARED_NAME.search(source)
     if declared is None:
         raise InputError(
-            f"The policy '{name}' does not say its name.",
+            f"The policy '{name}' does not declare its name.",
             str(te),
             f"Begin it with `policy_module({name}, 1.0)`.",
         )
-    said = declared.group(1) or declared.group(2)
-    if said != name:
+    module_name = declared.group(1) or declared.group(2)
+    if module_name != name:
         line = source[: declared.start(1 if declared.group(1) else 2)].count("\n") + 1
         raise InputError(
-            f"The module '{said}' is in a file of another name.",
+            f"The module '{module_name}' is in a file with a different name.",
             f"{te}:{line}",
-            f"Name the file {said}.te, or the module {name}.",
+            f"Rename the file to {module_name}.te, or the module to {name}.",
         )
     return PolicyModule(name, project.policies, texts, _required(project, name, above))
 
 
 def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[PolicyModule, ...]:
-    found: dict[str, PolicyModule] = {}
+    required: dict[str, PolicyModule] = {}
     for other in project.config.policies.get(name, PolicyConfig()).requires:
         if other in (*above, name):
             chain = " requires ".join((*above, name, other))
             raise InputError(
-                "Two policies require each other.", chain, f"See `policies:` in {project.root / CONFIG}."
+                "Two policies require each other.",
+                chain,
+                f"Remove one of the requirements from `policies:` in {project.root / CONFIG}.",
             )
         try:
             module = load_module(project, other, above=(*above, name))
@@ -120,5 +128,5 @@ def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[Poli
             raise InputError(
                 f"The policy '{name}' requires '{other}': {error.what}", error.detail, error.hint
             ) from error
-        found |= {each.name: each for each in module.all}
-    return tuple(found.values())
+        required |= {each.name: each for each in module.all}
+    return tuple(required.values())

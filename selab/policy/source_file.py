@@ -1,4 +1,4 @@
-"""A candidate's .te as the user wrote it, read and written byte for byte."""
+"""Read and write a candidate's .te byte for byte."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from selab.host.local import LocalHost
 
 
 def source(te: Path) -> str:
-    """A policy's text, of which every byte can be written back."""
+    """Return a policy's text; `write_source` can restore every byte of it."""
     return te.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def write_source(te: Path, text: str) -> None:
-    """Write a policy's text, byte for byte what `source` has read."""
+    """Write a policy's text with exactly the bytes that `source` read."""
     te.write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
-def rewrite(te: Path, before: str, after: str, hint: str = "Ask again.") -> Path | None:
-    """Write `after` in the place of `before`, which is kept beside it. None where there is nothing to change.
+def rewrite(te: Path, before: str, after: str, hint: str = "Run the command again.") -> Path | None:
+    """Replace `before` with `after` and return the backup, or None if nothing changes.
 
-    Raises InputError where the file was changed in the meantime.
+    Raises InputError if the file changed in the meantime.
     """
     if source(te) != before:
-        raise InputError("The policy was changed in the meantime.", str(te), hint)
+        raise InputError("The policy changed in the meantime.", str(te), hint)
     if after == before:
         return None
     backup = _free(te)
@@ -34,6 +34,6 @@ def rewrite(te: Path, before: str, after: str, hint: str = "Ask again.") -> Path
 
 
 def _free(te: Path) -> Path:
-    """A name beside `te` that nothing has yet: an earlier backup is somebody's only copy."""
+    """Return an unused name beside `te`: an earlier backup may be the only copy and is never overwritten."""
     names = (te.with_name(f"{te.name}.bak{number or ''}") for number in range(10_000))
     return next(path for path in names if not path.exists())

@@ -1,4 +1,4 @@
-"""Where policy is compiled and linked: on this machine if it has the tools, otherwise in the guest."""
+"""Choose where policy is compiled and linked: on this machine if it has the tools, otherwise in the guest."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ TOOLS = {
     "secilc": "secilc",
     "secil2tree": "secilc",
 }
-"""The programs that compile a module and link a policy, and the Debian package of each."""
+"""The programs that compile a module and link a policy, with their Debian packages."""
 PP = ("/usr/libexec/selinux/hll/pp", "/usr/lib/selinux/hll/pp")
-"""policycoreutils' translator from .pp to CIL; no distribution has it in PATH."""
+"""Paths of policycoreutils' translator from .pp to CIL, which no distribution puts into PATH."""
 M4 = "m4 " + " ".join(
     f"-U {builtin}"
     for builtin in (
@@ -40,16 +40,22 @@ M4 = "m4 " + " ".join(
         "undivert",
     )
 )
-"""The macro processor without what runs commands, reads other files or writes them: a policy's text is a stranger's, and no policy headers
-use these."""
+"""m4 without the builtins that run commands or read and write other files.
+
+A policy's text is untrusted input, and no policy headers use these builtins.
+"""
 GUEST_WORKDIR = "/var/lib/selab"
 PROBE_LIMIT = 10.0
-"""Seconds for one line of CIL, or the compiler's help: a hundredth of one."""
+"""Seconds for one line of CIL, or the compiler's help, which take a hundredth of one."""
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The tools of one place. `workdir` is a directory of selab's own there."""
+    """The tools on one machine.
+
+    where: the machine.
+    workdir: selab's own directory there.
+    """
 
     where: Guest
     workdir: str
@@ -61,15 +67,19 @@ class Toolchain:
 
 @dataclass(frozen=True)
 class Demands:
-    """What a base policy takes of the CIL compiler: `denies`, that it reads `deny` rules, which came with 3.6 and which Docker's packages
-    for CentOS bring; and that it writes the kernel's `policyvers`."""
+    """What a base policy requires of the CIL compiler.
+
+    denies: whether the compiler must read `deny` rules, which are new in 3.6 and come with Docker's packages
+        for CentOS.
+    policyvers: policy version that the compiler must write.
+    """
 
     denies: bool = False
     policyvers: int = 0
 
 
 def missing_on_host(demands: Demands = Demands()) -> list[str]:
-    """The programs that this machine lacks to compile and link policy itself, for a base policy with these `demands`."""
+    """Return the programs that this machine lacks to compile and link policy with these `demands`."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if not missing:
         missing += ["secilc 3.6"] if demands.denies and not _knows_deny() else []
@@ -83,15 +93,15 @@ def missing_on_host(demands: Demands = Demands()) -> list[str]:
 
 @functools.cache
 def _newest_policyvers() -> int:
-    """The greatest version that the CIL compiler here writes, which is its default; any, where its help says nothing of that."""
-    said = subprocess.run(["secilc", "--help"], capture_output=True, text=True, timeout=PROBE_LIMIT)
-    found = re.search(r"--policyvers.*?\(default: (\d+)\)", said.stdout + said.stderr, re.DOTALL)
-    return int(found[1]) if found else sys.maxsize
+    """Return the newest version that this machine's CIL compiler writes; no limit if its help omits it."""
+    result = subprocess.run(["secilc", "--help"], capture_output=True, text=True, timeout=PROBE_LIMIT)
+    match = re.search(r"--policyvers.*?\(default: (\d+)\)", result.stdout + result.stderr, re.DOTALL)
+    return int(match[1]) if match else sys.maxsize
 
 
 @functools.cache
 def _knows_deny() -> bool:
-    """Whether the CIL compiler here reads that statement."""
+    """Return whether this machine's CIL compiler reads `deny` statements."""
     with tempfile.NamedTemporaryFile("w", suffix=".cil") as file:
         file.write("(deny a_t b_t (file (read)))\n")
         file.flush()
@@ -104,15 +114,17 @@ def _knows_deny() -> bool:
 
 
 def host_toolchain(workdir: Path, doing: str, demands: Demands = Demands()) -> Toolchain:
-    """The host's toolchain with `workdir`, for what has no guest to go to. Raises SelabError where the host lacks a tool."""
+    """Return the host's toolchain with `workdir`. Raises SelabError if the host lacks a tool."""
     if lacking := missing_on_host(demands):
         what = f"{doing} needs the policy tools on this machine."
-        raise SelabError(what, f"Missing: {' '.join(lacking)}.", "`script/setup` installs them.")
+        raise SelabError(
+            what, f"Missing: {' '.join(lacking)}.", "Run `script/setup` to install the missing tools."
+        )
     return Toolchain(LocalHost(), str(workdir))
 
 
 def choose_toolchain(guest: Guest, workdir: Path, demands: Demands = Demands()) -> Toolchain:
-    """The host's toolchain with `workdir`, or the guest's where the host lacks a tool; `demands` are the base policy's."""
+    """Return the host's toolchain, or the guest's if the host lacks a tool for the `demands`."""
     return (
         Toolchain(guest, GUEST_WORKDIR) if missing_on_host(demands) else Toolchain(LocalHost(), str(workdir))
     )

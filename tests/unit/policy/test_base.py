@@ -92,7 +92,7 @@ def test_a_store_that_changed_is_not_the_same() -> None:
 def test_an_answer_without_a_store_is_an_error(said: str) -> None:
     guest = FakeGuest()
     guest.answer("SELINUXTYPE", out=said)
-    with pytest.raises(SelabError, match="did not say which policy store"):
+    with pytest.raises(SelabError, match="which policy store"):
         survey().of(guest)
 
 
