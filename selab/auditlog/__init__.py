@@ -1,1 +1,4 @@
-"""The audit log: lines -> records -> events -> denials. Knows values only: nothing here runs a command or talks to a person."""
+"""Parse the audit log: lines, records, events, denials.
+
+These modules only compute values: none runs a command or prints.
+"""

@@ -1,4 +1,4 @@
-"""Whose denial is it: the scenario's, the container runtime's on its behalf, or the rest of the machine's."""
+"""Attribute each denial to the scenario, its container runtime, or the rest of the machine."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ RUNTIME_PROGRAMS = frozenset(
 )
 
 CLAIMS = frozenset({"USER_AVC", "USER_SELINUX_ERR"})
-"""Records in which a process, and not the kernel, says that something was denied."""
+"""In records of these types a process, not the kernel, reports a denial."""
 
 
 class Owner(StrEnum):
-    """Whom a denial belongs to."""
+    """The part of the machine that a denial belongs to."""
 
     SCENARIO = "scenario"
     RUNTIME = "runtime"
@@ -53,7 +53,11 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True)
 class Scope:
-    """What tells this run from everything else: the type and the level of its container, and the types that the candidate declares."""
+    """What distinguishes this run from everything else.
+
+    type, level: type and level of its container.
+    types: types that the candidate declares.
+    """
 
     type: str
     level: str
@@ -62,12 +66,16 @@ class Scope:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The denials of a window by owner. `scenario` and `errors` decide the verdict; `unread` are records that nobody could read.
+    """The denials of a window by owner.
 
-    `claimed` are records of denials that the run's own processes may have sent: whoever has CAP_AUDIT_WRITE can, a container by default,
-    and the kernel puts such text into the log as it is (kernel/audit.c: audit_receive_msg).
-    `ran_as` are the contexts at the run's own level of which the kernel says that a process had them when it was denied something; none
-    where a record could not be read, or may be a claim.
+    scenario: denials of the scenario, which decide the verdict.
+    runtime, machine: denials of the container runtime and of the rest of the machine.
+    errors: failures that concern the run, which decide the verdict too.
+    unread: records that could not be read.
+    claimed: records that the run's own processes may have sent. CAP_AUDIT_WRITE, which a container has by
+        default, is enough, and the kernel logs such text unchanged (kernel/audit.c: audit_receive_msg).
+    ran_as: contexts at the run's own level that, according to the kernel, a process had when it was denied
+        something; empty if a record is unreadable or claimed.
     """
 
     scenario: tuple[Denial, ...]
@@ -80,11 +88,14 @@ class Attribution:
 
     @property
     def doubts(self) -> list[str]:
-        """Why these may not be the denials that there were."""
-        said = ((self.unread, "could not be read"), (self.claimed, "may be the container's own words"))
+        """Return the reasons why the denials may be incomplete or forged."""
+        doubted = (
+            (self.unread, "could not be read"),
+            (self.claimed, "may have been written by the container itself"),
+        )
         return [
             f"{len(records)} records of the window {why}, the first: {records[0][:80]}"
-            for records, why in said
+            for records, why in doubted
             if records
         ]
 
@@ -92,10 +103,10 @@ class Attribution:
 def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     """Sort the denials of a window by owner.
 
-    A denial belongs to the scenario when one side of it is the candidate's, as its source or as its target, or has the run's own level:
-    an old container of the same type has another one.
+    A denial belongs to the scenario if its source or target is the candidate's, or has the run's own level.
+    An old container of the same type has a different level.
     """
-    found: dict[Owner, list[AvcDenial]] = {owner: [] for owner in Owner}
+    by_owner: dict[Owner, list[AvcDenial]] = {owner: [] for owner in Owner}
     errors: list[SelinuxError] = []
     unread: list[str] = []
     ran_as: set[str] = set()
@@ -112,19 +123,19 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
             if record.type in CLAIMS and _is_sent_by_own(record, scope)
         ]
         for avc in event.denials():
-            found[owner_of(avc, scope)].append(avc)
+            by_owner[owner_of(avc, scope)].append(avc)
         ran_as |= _processes(event, scope)
         errors += [error for error in event.selinux_errors() if _concerns(error, event, scope)]
         unread += [record.text for record in event.unparsed()]
     scenario, runtime, machine = (
-        group(found[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE)
+        group(by_owner[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE)
     )
     known = frozenset() if unread or claimed else frozenset(ran_as)
     return Attribution(scenario, runtime, machine, tuple(errors), tuple(unread), tuple(claimed), known)
 
 
 def owner_of(avc: AvcDenial, scope: Scope) -> Owner:
-    """The owner of one denial."""
+    """Return the owner of one denial."""
     if _is_own(avc.source, scope) or _is_own(avc.target, scope):
         return Owner.SCENARIO
     of_runtime = avc.source.type in RUNTIME_DOMAINS or avc.comm in RUNTIME_PROGRAMS
@@ -132,10 +143,11 @@ def owner_of(avc: AvcDenial, scope: Scope) -> Owner:
 
 
 def _processes(event: Event, scope: Scope) -> set[str]:
-    """The contexts at the run's level under which a process ran, by what the kernel says of a denial and of the system call it came in.
+    """Return the contexts at the run's level under which, according to the kernel, a process ran.
 
-    A denial's source alone is no proof: where `entrypoint` forbids an exec, it is the context that the process would have had, and of a
-    packet or a connection it is the socket's (security/selinux/hooks.c). The call's record has what the process had when the call ended.
+    A denial's source alone is no proof: if `entrypoint` forbids an exec, it is the context that the process
+    would have had, and for a packet or a connection it is the socket's (security/selinux/hooks.c). The call's
+    record has the context at the end of the call.
     """
     sources = {
         str(avc.source) for avc in event.denials() if not avc.userspace and avc.source.level == scope.level
@@ -146,13 +158,13 @@ def _processes(event: Event, scope: Scope) -> set[str]:
 
 
 def _is_sent_by_own(record: Record, scope: Scope) -> bool:
-    """Whether the sender of a record, whose context the kernel writes before its text, is one of the run's processes."""
+    """Return whether a process of the run sent the record, by the context that the kernel adds."""
     subject = record.fields.get("subj", "")
     return subject.count(":") >= 2 and _is_own(Context.parse(subject), scope)
 
 
 def _is_own(context: Context, scope: Scope) -> bool:
-    """Whether a context is the run's: its level, or a type of the candidate without another container's level."""
+    """Return whether a context is the run's, by its level or by a type of the candidate."""
     if ":" in scope.level and context.level.endswith(scope.level):
         return True
     if context.type == scope.type:
@@ -161,7 +173,7 @@ def _is_own(context: Context, scope: Scope) -> bool:
 
 
 def _concerns(error: SelinuxError, event: Event, scope: Scope) -> bool:
-    """Whether an error speaks of the run: in one of its contexts, of which one may not be valid, or by the process that caused it."""
+    """Return whether an error concerns the run: by one of its contexts, or by the process that caused it."""
     contexts = [
         error.scontext,
         error.tcontext,

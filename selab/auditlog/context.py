@@ -1,4 +1,4 @@
-"""Security contexts and their MCS/MLS levels, as text: nothing here asks a policy."""
+"""Parse security contexts and their MCS/MLS levels as text, without a policy."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import functools
 from dataclasses import dataclass
 
 MAX_CATEGORY = 65535
-"""A policy has 1,024 categories as a rule; a larger number than this is no category but a broken or hostile record."""
+"""A policy usually has 1,024 categories; a number above this comes from a broken or hostile record."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """`user:role:type[:level]`. `level` is empty where the policy has no MLS; it may hold colons (`s0-s0:c0.c1023`)."""
+    """A security context, `user:role:type[:level]`.
+
+    user, role, type: its names.
+    level: its MCS/MLS range, which may contain colons (`s0-s0:c0.c1023`), or empty without MLS.
+    """
 
     user: str
     role: str
@@ -20,7 +24,7 @@ class Context:
 
     @classmethod
     def parse(cls, text: str) -> Context:
-        """Raises ValueError where `text` has fewer than three non-empty parts."""
+        """Parse a context. Raises ValueError if `text` has fewer than three non-empty parts."""
         return _parse(text)
 
     def __str__(self) -> str:
@@ -37,32 +41,36 @@ def _parse(text: str) -> Context:
 
 @dataclass(frozen=True)
 class Level:
-    """One sensitivity and its set of categories: one end of a level's range."""
+    """One end of a level's range.
+
+    sensitivity: name of the sensitivity.
+    categories: numbers of the categories.
+    """
 
     sensitivity: str
     categories: frozenset[int] = frozenset()
 
     @classmethod
     def parse(cls, text: str) -> Level:
-        """`s0:c1.c5,c9` is sensitivity s0 with the categories 1 to 5 and 9. Raises ValueError for anything else, translated names too."""
+        """Parse `s0:c1.c5,c9`: sensitivity s0, categories 1 to 5 and 9. Raises ValueError for other forms."""
         sensitivity, _, categories = text.partition(":")
         if not _is_number(sensitivity, "s"):
             raise ValueError(f"not a sensitivity: {sensitivity[:80]!r}")
         return cls(sensitivity, _parse_categories(categories))
 
     def dominates(self, other: Level) -> bool:
-        """`dom` of a policy's constraints: no lower a sensitivity, and all of the other's categories."""
+        """Return whether this level dominates `other`: no lower a sensitivity, and all of its categories."""
         return int(self.sensitivity[1:]) >= int(other.sensitivity[1:]) and self.categories >= other.categories
 
 
 def level_range(level: str) -> tuple[Level, Level]:
-    """The low (current) and the high (clearance) end of `low[-high]`. Raises ValueError for an empty or malformed level."""
+    """Return the low (current) and high (clearance) end of `low[-high]`. Raises ValueError if malformed."""
     low, _, high = level.partition("-")
     return Level.parse(low), Level.parse(high or low)
 
 
 def categories(level: str) -> frozenset[int]:
-    """The categories of the low end of a level: for a container, the pair that tells it from the others. Malformed: none."""
+    """Return the categories of a level's low end, a pair unique to each container; none if malformed."""
     try:
         return level_range(level)[0].categories
     except ValueError:
@@ -70,10 +78,11 @@ def categories(level: str) -> frozenset[int]:
 
 
 def mcs_separated(source: Context, target: Context) -> bool:
-    """Whether the levels alone would keep `source` from `target`: the source's high end does not dominate the target's.
+    """Return whether the levels alone separate the two: the source's high end does not dominate the target's.
 
-    This is the condition `h1 dom h2` of the policy's mlsconstrain statements (refpolicy: policy/mcs). It says nothing about whether
-    the source's type is bound by it (`mcs_constrained_type`). Levels that cannot be read separate nothing.
+    This is the condition `h1 dom h2` of the policy's mlsconstrain statements (refpolicy: policy/mcs). It does
+    not show whether the source's type is subject to them (`mcs_constrained_type`). Malformed levels separate
+    nothing.
     """
     try:
         return not level_range(source.level)[1].dominates(level_range(target.level)[1])
@@ -82,15 +91,15 @@ def mcs_separated(source: Context, target: Context) -> bool:
 
 
 def _parse_categories(text: str) -> frozenset[int]:
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in text.split(",") if text else ():
         first, dotted, last = part.partition(".")
         start = _category(first)
         end = _category(last) if dotted else start
         if end < start:
             raise ValueError(f"not a range of categories: {part[:80]!r}")
-        found.update(range(start, end + 1))
-    return frozenset(found)
+        numbers.update(range(start, end + 1))
+    return frozenset(numbers)
 
 
 def _category(text: str) -> int:

@@ -1,4 +1,4 @@
-"""What SELinux denied: one decision (AvcDenial), one unique row of a summary (Denial), its identity (DenialKey), other failures."""
+"""Define a decision (AvcDenial), a summary's row (Denial), its identity (DenialKey) and other failures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from typing import NamedTuple
 from selab.auditlog.context import Context, categories, mcs_separated
 
 MAX_EVIDENCE = 10
-"""Pairs of contexts and serial numbers kept with a row: enough to see what differs, however many records there are."""
+"""Context pairs and serial numbers to keep per row: enough to compare, however many records there are."""
 
 
 class DenialKey(NamedTuple):
-    """The identity of a denial: two types, a class and one permission. Paths, categories and process names are evidence, not identity:
-    a random category must not make an old denial look new."""
+    """The identity of a denial.
+
+    source, target: types.
+    tclass: object class.
+    permission: one permission.
+
+    Paths, categories and process names are evidence, not identity: a random category must not make an old
+    denial look new.
+    """
 
     source: str
     target: str
@@ -26,18 +33,29 @@ class DenialKey(NamedTuple):
 
 
 def shown_target(source: str, target: str) -> str:
-    """The target as the policy language writes it: `self` where it is the source."""
+    """Return the target as the policy language writes it: `self` if it is the source."""
     return "self" if target == source else target
 
 
 @dataclass(frozen=True, slots=True)
 class AvcDenial:
-    """One decision of an access vector cache, as one record told it.
+    """One decision of an access vector cache, as one record reports it.
 
-    `permissive` is None on kernels that do not say (before 3.17; RHEL 7). `userspace`: an object manager decided (systemd, D-Bus); `exe` is
-    then its program, and `pid` the asking process where it is known. `path` is the best there is: a path, else a bare name. `detail` holds
-    the other particulars of the object (`src=8080`, `capability=12`). `raw_source` and `raw_target` are contexts that the loaded policy
-    does not know, which the kernel shows beside the ones it used instead (srawcon, trawcon). `granted`: an auditallow rule, no denial.
+    source, target: contexts.
+    tclass: object class.
+    permissions: their names.
+    permissive: whether the access was allowed in spite of the denial; None if the kernel does not report it
+        (before 3.17; RHEL 7).
+    comm: name of the process.
+    path: a path, or otherwise a bare name.
+    pid: process; of an object manager's decision, the requesting process if known.
+    exe: program; of an object manager's decision, the object manager's.
+    detail: further attributes of the object (`src=8080`, `capability=12`).
+    granted: whether an auditallow rule reports an allowed access, which is no denial.
+    serial, time: number of the event, and seconds since the epoch.
+    userspace: whether an object manager decided (systemd, D-Bus).
+    raw_source, raw_target: contexts that the loaded policy does not know, beside those that the kernel used
+        instead (srawcon, trawcon).
     """
 
     source: Context
@@ -69,12 +87,18 @@ class AvcDenial:
 class Denial:
     """One row: everything denied between two types for one class.
 
-    `permissions` is the sorted union, `count` the number of records. `permissive`: False where at least one record says that the access was
-    really blocked (`mixed` where another says that it was not); True where all say that it was let through; None where that is unknown.
-    `comm`, `path`, `exe` and `detail` are examples, from the first record with each set of permissions, a whole path before a bare name.
-    `evidence` (pairs of full contexts) and `serials` are bounded. `separated`: both sides have categories, which keep them apart in each
-    record: an `allow` rule would not help, and must not. (A source without categories is most often a daemon that the constraints do not
-    bind; its denials are not explained so.)
+    source, target, tclass: types and object class.
+    permissions: all denied permissions, sorted.
+    count: number of records.
+    permissive: False if at least one record blocked the access, True if all allowed it, None if unknown.
+    mixed: whether some records blocked the access and others allowed it.
+    comm, path, exe, detail: examples from the first record of each set of permissions; a path is preferred to
+        a bare name.
+    userspace: whether an object manager decided.
+    separated: whether both sides have categories that separate them in each record, so that an `allow` rule
+        neither helps nor should. A source without categories is usually a daemon that the constraints exempt.
+    evidence: pairs of complete contexts, at most MAX_EVIDENCE.
+    serials: numbers of events, at most MAX_EVIDENCE.
     """
 
     source: str
@@ -100,7 +124,7 @@ class Denial:
         )
 
     def to_json(self) -> dict[str, object]:
-        """The row with the keys that `selab run --json` and `selab denials --json` share."""
+        """Convert the row to the keys that `selab run --json` and `selab denials --json` share."""
         return {
             "source": self.source,
             "target": self.target,
@@ -122,9 +146,17 @@ class Denial:
 
 @dataclass(frozen=True)
 class SelinuxError:
-    """A failure that SELinux reports without a denial. `kind` is the kernel's `op` (or its sentence, or `userspace`), `meaning` says what
-    happened. `scontext` and `tcontext` are text: one of them may be the context that is not valid. For a transition they are the old and
-    the new context. Two errors are the same when they differ in serial number and time only."""
+    """A failure that SELinux reports without a denial.
+
+    kind: the kernel's `op`, its sentence, or `userspace`.
+    text: text of the record.
+    scontext, tcontext: contexts as text, one of which may be invalid; for a transition, the old and the new
+        context.
+    tclass: object class.
+    meaning: what happened.
+    invalid_context: the invalid context, or empty.
+    serial, time: number of the event and its time, which do not distinguish errors.
+    """
 
     kind: str
     text: str
@@ -149,13 +181,13 @@ class SelinuxError:
 
 
 class Rows:
-    """Collects decisions into rows: memory grows with the number of rows, not of records."""
+    """Collects decisions into rows. Memory grows with the number of rows, not of records."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, str], Row] = {}
 
     def add(self, avc: AvcDenial) -> Row:
-        """Take one decision; return the row it went to."""
+        """Add one decision, and return its row."""
         key = (avc.source.type, avc.target.type, avc.tclass)
         row = self._rows.get(key)
         if row is None:
@@ -164,12 +196,12 @@ class Rows:
         return row
 
     def denials(self) -> tuple[Denial, ...]:
-        """The rows, sorted by source, target and class."""
+        """Return the rows, sorted by source, target and class."""
         return tuple(row.denial(key) for key, row in sorted(self._rows.items()))
 
 
 def group(denials: Iterable[AvcDenial]) -> tuple[Denial, ...]:
-    """One row for each source type, target type and class, sorted."""
+    """Return one row for each source type, target type and class, sorted."""
     rows = Rows()
     for avc in denials:
         rows.add(avc)
@@ -177,8 +209,11 @@ def group(denials: Iterable[AvcDenial]) -> tuple[Denial, ...]:
 
 
 class Row:
-    """A row while it is collected. Of a record with permissions and contexts that were seen before, only the count and the serial matter,
-    and once `is_settled`, any contexts will do."""
+    """A row while it is collected.
+
+    Of a record with known permissions and contexts, only the count and the serial matter. Once `is_settled`,
+    this holds for any contexts.
+    """
 
     __slots__ = (
         "comm",

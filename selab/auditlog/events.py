@@ -1,4 +1,4 @@
-"""Events: the records that share one serial number, put together again from a log in which several events are interleaved."""
+"""Assemble events, the records that share a serial number, from a log that interleaves several."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from selab.auditlog.records import Record, parse_line
 
 @dataclass(frozen=True)
 class Event:
-    """The records of one (node, stamp, serial), in the log's order. A record without a serial number is an event of its own."""
+    """The records of one event.
+
+    records: records with the same node, stamp and serial, in the log's order; a record without serial is an
+        event.
+    """
 
     records: tuple[Record, ...]
 
@@ -32,29 +36,31 @@ class Event:
 
     @functools.cached_property
     def readings(self) -> tuple[AvcDenial | SelinuxError | Ignored | None, ...]:
-        """What each record says, in their order; None for one that could not be read."""
+        """Interpret each record, in order; None for one that is unreadable."""
         return tuple(read_record(record, self.records) for record in self.records)
 
     def denials(self) -> tuple[AvcDenial, ...]:
-        """What SELinux denied in this event, the kernel's and object managers' alike; decisions that were granted are not among them."""
-        return tuple(one for one in self.readings if isinstance(one, AvcDenial) and not one.granted)
+        """Return what the kernel and object managers denied in this event, without granted decisions."""
+        return tuple(
+            reading for reading in self.readings if isinstance(reading, AvcDenial) and not reading.granted
+        )
 
     def selinux_errors(self) -> tuple[SelinuxError, ...]:
-        """The failures without a denial."""
-        return tuple(one for one in self.readings if isinstance(one, SelinuxError))
+        """Return the failures without a denial."""
+        return tuple(reading for reading in self.readings if isinstance(reading, SelinuxError))
 
     def ignored(self) -> tuple[str, ...]:
-        """The kinds of the records that are neither, one entry a record; those that only describe the event are not counted."""
-        return tuple(_kind(one) for one in self.readings if _kind(one))
+        """Return the kind of each other record; records that only describe the event are not counted."""
+        return tuple(_kind(reading) for reading in self.readings if _kind(reading))
 
     def unparsed(self) -> tuple[Record, ...]:
-        """Records that could not be read: each may be a denial, so nobody may say "no denials" beside one."""
+        """Return records that are unreadable: each may be a denial, so "no denials" would be unproven."""
         return tuple(
             record for record, reading in zip(self.records, self.readings, strict=True) if reading is None
         )
 
     def format(self) -> tuple[bytes, ...]:
-        """The event as lines of audit.log, without line ends."""
+        """Format the event as lines of audit.log, without line ends."""
         return tuple(record.format() for record in self.records)
 
 
@@ -65,16 +71,16 @@ def _kind(reading: AvcDenial | SelinuxError | Ignored | None) -> str:
 
 
 def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """The events of a log, each when it is over, in constant memory.
+    """Yield the events of a log when each ends, in constant memory.
 
-    An event is over with its EOE record, when MAX_OPEN younger ones are open, or with the log. A record that comes later than that makes a
-    second event with the same serial number. Events come in the order in which they end, the ones without an end in the order of their
-    first record.
+    An event ends with its EOE record, when MAX_OPEN younger ones are open, or with the log. A record that
+    comes later makes a second event with the same serial number. Events come in the order in which they end,
+    those without an end in the order of their first record.
     """
     for group in assemble(lines):
         yield event_of(group)
 
 
 def event_of(group: Group) -> Event:
-    """Read the records of an event that was put together."""
+    """Parse the records of an assembled event."""
     return Event(tuple(piece if isinstance(piece, Record) else parse_line(piece[2])[0] for piece in group))

@@ -1,7 +1,8 @@
-"""The `name=value` fields of a record's text, with what the kernel encodes in hex decoded.
+"""Parse the `name=value` fields of a record's text, and decode what the kernel encodes in hex.
 
-The kernel writes what a process or a user may choose in quotes, and as upper-case hex where it holds a quote, a blank or any byte outside
-printable ASCII (kernel/audit.c: audit_log_n_untrustedstring). Numbers look the same as such hex, so the name decides.
+The kernel quotes what a process or a user may choose, and writes it as upper-case hex if it contains a quote,
+a blank or a byte outside printable ASCII (kernel/audit.c: audit_log_n_untrustedstring). Numbers look like
+such hex, so the field's name decides.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ _ARGUMENT = re.compile(r"a\d{1,5}(?:\[\d{1,5}\])?", re.ASCII)
 
 
 def parse_fields(text: str, record_type: str = "", interpreted: bool = False) -> dict[str, str]:
-    """The fields of `text`; of several with one name, the first. `interpreted`: written by `ausearch -i`, values bare and decoded."""
+    """Parse the fields of `text`; the first field of a name applies.
+
+    `interpreted` means that `ausearch -i` wrote the text, with bare and decoded values.
+    """
     if interpreted:
         return _parse_interpreted(text)
     fields: dict[str, str] = {}
@@ -29,7 +33,7 @@ def parse_fields(text: str, record_type: str = "", interpreted: bool = False) ->
 
 
 def _parse_interpreted(text: str) -> dict[str, str]:
-    """A bare value may hold blanks: it ends where the next name begins."""
+    """Parse bare values, which may contain blanks: a value ends before the next name."""
     fields: dict[str, str] = {}
     names = list(_INTERPRETED.finditer(text))
     ends = [name.start() for name in names[1:]] + [len(text)]

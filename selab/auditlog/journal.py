@@ -1,4 +1,4 @@
-"""Audit records out of the journal, as lines of audit.log."""
+"""Convert audit records in the journal to lines of audit.log."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 from selab.auditlog.names import type_names
 
 SUPPRESSED = b"kauditd_printk_skb"
-"""The function whose name the kernel prints when it has left records out (kernel/audit.c, lib/ratelimit.c)."""
+"""The kernel logs this function's name when it has suppressed records (kernel/audit.c, lib/ratelimit.c)."""
 _PRINTED = re.compile(rb"audit: type=(\d+) (audit\(\d+\.\d+:\d+\): .*)", re.DOTALL)
 
 
 def raw_from_journal(entries: bytes) -> bytes:
-    """Entries of `journalctl --output=json` as lines of audit.log; what is no audit record is left out.
+    """Convert entries of `journalctl --output=json` to lines of audit.log, without other entries.
 
-    A record may be there twice: as the kernel printed it, and from its audit socket, where journald listens to that. Then the socket's
-    is taken. Fields: systemd.journal-fields(7), journald-audit.c; a message with odd bytes is a list of numbers. What a process writes to
-    /dev/kmsg has never the kernel's facility, 0 (Documentation/ABI/testing/dev-kmsg).
+    If journald listens to the audit socket, a record is in the journal twice: from the socket, which is used,
+    and as the kernel printed it. Fields are documented in systemd.journal-fields(7) and journald-audit.c; a
+    message with unprintable bytes is a list of numbers. What a process writes to /dev/kmsg never has the
+    kernel's facility, 0 (Documentation/ABI/testing/dev-kmsg).
     """
     printed, sent = [], []
     for line in entries.splitlines():
@@ -26,9 +27,9 @@ def raw_from_journal(entries: bytes) -> bytes:
             entry = json.loads(line)
             if entry["_TRANSPORT"] == "audit":
                 sent.append(_from_socket(entry))
-            elif entry.get("SYSLOG_FACILITY", "0") == "0" and (found := _PRINTED.fullmatch(_message(entry))):
-                name = type_names().get(found.group(1).decode(), f"UNKNOWN[{found.group(1).decode()}]")
-                printed.append(f"type={name} msg=".encode() + found.group(2).replace(b"\n", b" "))
+            elif entry.get("SYSLOG_FACILITY", "0") == "0" and (match := _PRINTED.fullmatch(_message(entry))):
+                name = type_names().get(match.group(1).decode(), f"UNKNOWN[{match.group(1).decode()}]")
+                printed.append(f"type={name} msg=".encode() + match.group(2).replace(b"\n", b" "))
         except (ValueError, KeyError, TypeError):
             continue
     return b"\n".join(sent or printed)

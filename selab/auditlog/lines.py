@@ -1,6 +1,7 @@
-"""Lines put together into events before anything in them is read: most of a log needs no more than that.
+"""Group lines into events before their content is parsed, which most lines of a log never need.
 
-A line of audit.log's own form is kept as it is, with its type and where its text begins; every other form becomes Records at once.
+A line in audit.log's own form stays raw, with its type and the offset of its text; other forms become Records
+at once.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from itertools import islice
 from selab.auditlog.records import Record, parse_line
 
 MAX_OPEN = 512
-"""Events kept open at a time. The kernel interleaves as many as there are processors; beyond this the older half is taken as it is."""
+"""Events kept open at a time.
+
+The kernel interleaves as many as there are processors. Beyond this limit, the older half is closed.
+"""
 
 _RAW = re.compile(rb"type=([A-Z][A-Z_0-9]{1,39}) msg=audit\(([0-9]{1,10}\.[0-9]{3}:(0|[1-9][0-9]{0,18}))\): ")
 
 
 RawLine = tuple[bytes, bytes, bytes, int]
-"""A line that holds one record in audit.log's form: its type, its serial number, the whole line, and where its text begins."""
+"""A line in audit.log's form: the record's type, its serial number, the line, the offset of its text."""
 Group = Sequence[RawLine | Record]
 """The records of one event, in the log's order."""
 
 
 def assemble(lines: Iterable[bytes]) -> Iterator[Group]:
-    """The events of a log, each when it is over; the rule is told at `event.read_events`."""
+    """Yield the events of a log when each ends, by the rule that `events.read_events` describes."""
     opened: dict[bytes, list[RawLine | Record]] = {}
     ended = False
     for line in lines:
@@ -54,7 +58,10 @@ def _oldest(opened: dict[bytes, list[RawLine | Record]]) -> Iterator[Group]:
 
 
 def _add_others(opened: dict[bytes, list[RawLine | Record]], line: bytes, was_cut: bool) -> Iterator[Group]:
-    """A last line without the line end that the others have was still being written: its last record is partial."""
+    """Add the records of any other form.
+
+    A last line without a line end was still being written, so its last record is partial.
+    """
     records = parse_line(line)
     for place, record in enumerate(records, start=1):
         if was_cut and place == len(records):

@@ -1,4 +1,4 @@
-"""What the names in audit records stand for: the tables beside this file."""
+"""Read the tables of record types and fields beside this file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def _table(file: str) -> list[list[str]]:
 
 @functools.cache
 def type_names() -> dict[str, str]:
-    """Names of record types by their number, as text."""
+    """Return the names of record types by their number, as text."""
     return {row[0]: row[1] for row in _table("record_types.txt")}
 
 
 DESCRIBING_TYPES = frozenset(row[1] for row in _table("record_types.txt") if row[2:] == ["describes"])
-"""Records that say more about an event, and nothing by themselves."""
+"""Records of these types describe an event further and mean nothing by themselves."""
 ENCODED_FIELDS = frozenset(name for name, use in _table("field_names.txt") if use == "encoded")
-"""Fields whose value may be in hex."""
+"""The values of these fields may be in hex."""
 DETAIL_FIELDS = frozenset(name for name, use in _table("field_names.txt") if use == "detail")
-"""Fields of a denial that tell more of its object than the path."""
+"""These fields of a denial describe its object beyond the path."""

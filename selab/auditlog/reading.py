@@ -1,7 +1,7 @@
-"""What one record says: a decision of an access vector cache, a failure of SELinux without one, something else, or nothing readable.
+"""Interpret one record: a decision of an access vector cache, another failure, or something else.
 
-Sources: the kernel's security/selinux/avc.c (avc_audit_pre_callback, avc_audit_post_callback), security/lsm_audit.c
-(dump_common_audit_data), and libselinux's src/avc.c (avc_audit) for object managers.
+Sources: the kernel's security/selinux/avc.c (avc_audit_pre_callback, avc_audit_post_callback),
+    security/lsm_audit.c (dump_common_audit_data), and libselinux's src/avc.c (avc_audit) for object managers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ NOT_A_RECORD = "not an audit record"
 
 @dataclass(frozen=True)
 class Ignored:
-    """A record that is no denial and no failure of SELinux; `kind` is what it is. Empty for one that only describes its event."""
+    """A record that is neither a denial nor a failure of SELinux.
+
+    kind: what the record is, or empty if it only describes its event.
+    """
 
     kind: str
 
@@ -41,7 +44,7 @@ _NOTICE = Ignored("notice")
 
 
 def read_record(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxError | Ignored | None:
-    """What `record` says, with the rest of its `event` to complete it. None: it may be a denial, and cannot be read."""
+    """Interpret `record` with the rest of its `event`; None if it is unreadable and may be a denial."""
     kind = record.type
     if kind == "AVC":
         return _read_avc(record, event)
@@ -56,7 +59,10 @@ def read_record(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxE
 
 @functools.lru_cache(maxsize=512)
 def ignored_kind(record_type: bytes) -> str | None:
-    """The kind of a record whose type alone says that it is ignored; empty where it describes its event; None where it must be read."""
+    """Return the kind of a record that its type alone lets selab ignore; None if it must be parsed.
+
+    The kind is empty if the record only describes its event.
+    """
     reading = _by_type(record_type.decode("ascii"))
     return None if reading is None else reading.kind
 
@@ -79,7 +85,7 @@ def _read_avc(record: Record, event: Sequence[Record]) -> AvcDenial | Ignored | 
 
 
 def _read_user_avc(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxError | Ignored | None:
-    """Object managers use this type for notices and for their own errors as well (libselinux: src/avc_internal.c)."""
+    """Interpret a USER_AVC, which may also be a notice or an error (libselinux: src/avc_internal.c)."""
     if re.search(r"avc:\s+(?:received|op=)", record.text):
         return _NOTICE
     if re.search(r"avc:\s+(?:denied|granted)", record.text) or record.partial:
@@ -88,7 +94,7 @@ def _read_user_avc(record: Record, event: Sequence[Record]) -> AvcDenial | Selin
 
 
 def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
-    """The contexts are looked for from the end: the kernel and libselinux write them after everything that a process may choose."""
+    """Parse a decision, its contexts from the end: they follow everything that a process may choose."""
     text = record.text
     decision = _DECISION.search(text)
     place = text.rfind(" scontext=")
@@ -137,7 +143,11 @@ def _sibling(event: Sequence[Record], kind: str) -> Mapping[str, str]:
 
 
 def _path(fields: Mapping[str, str], event: Sequence[Record]) -> str:
-    """A PATH record is the denial's object only where it has the same inode: an event has several, also for directories on the way."""
+    """Return the path of the denial's object.
+
+    An event has several PATH records, also for parent directories: only the one with the same inode is the
+    object's.
+    """
     if fields.get("path"):
         return fields["path"]
     for record in event if len(event) > 1 else ():

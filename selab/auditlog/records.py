@@ -1,11 +1,12 @@
-"""One audit record: where it stands in a line, its type, stamp and serial number, and its fields.
+"""Parse one audit record: its place in a line, its type, stamp and serial number, and its fields.
 
-Forms that are read (each has a file in tests/corpus): audit.log raw and enriched, `ausearch`, `ausearch -i`, the kernel's own log (dmesg,
-syslog, Android's logcat), journald's `audit[PID]: TYPE ...`, userspace object managers' own log lines, and several records on one line.
+These forms are supported (each has a file in tests/corpus): audit.log raw and enriched, `ausearch`, `ausearch
+-i`, the kernel's own log (dmesg, syslog, Android's logcat), journald's `audit[PID]: TYPE ...`, userspace
+object managers' own log lines, and several records on one line.
 
-A log is no proof of who wrote it. audit.log is written by auditd alone, and what a process may choose (its name, a path) is quoted or
-hex there, so it cannot pass for a record. Whoever may write to syslog or the journal can write a line that looks like one; and
-`ausearch -i` prints names bare.
+A log does not prove who wrote it. Only auditd writes audit.log, and what a process may choose (its name, a
+path) is quoted or hex there, so it cannot imitate a record. A process that can write to syslog or the journal
+can write a line that looks like a record, and `ausearch -i` prints names bare.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from selab.auditlog.fields import parse_fields
 from selab.auditlog.names import type_names
 
 ENRICHED = "\x1d"
-"""What auditd puts before the names it adds with `log_format = ENRICHED` (audit: lib/libaudit.h, AUDIT_INTERP_SEPARATOR)."""
+"""auditd writes this before the names that it adds with `log_format = ENRICHED` (AUDIT_INTERP_SEPARATOR)."""
 
 _HEAD = re.compile(
-    r"(?:(?<!\S)|(?<=[:'\"(`])(?=type=|node=))"  # never inside a file's name: there a blank would be hex
+    r"(?:(?<!\S)|(?<=[:'\"(`])(?=type=|node=))"  # not in a file's name, where a blank is hex
     r"(?:node=(?P<node>\S{1,255}) )?"
     r"(?:(?:type=)?(?P<type>[A-Z][A-Z_0-9]{1,39}|\d{4}|UNKNOWN\[\d{1,5}\]) )?"
     r"(?:msg=)?audit\((?P<stamp>[^()\n]{1,64}?):(?P<serial>\d{1,20})\)[ ]?:[ ]?",
@@ -42,11 +43,14 @@ _BLANKS = " \t\r\n"
 
 @dataclass(frozen=True)
 class Record:
-    """One record. A line that is none (`type` empty) is kept as well, so that nothing is dropped unseen.
+    """One record. A line that is no record (its `type` is empty) is represented too.
 
-    `type` is the name (`AVC`), also where the line has the number (1400). `stamp` is the time as the line has it, `serial` the event's
-    number; both are missing (empty, None) in journald's form and in bare messages. `text` is what follows the header, bytes that are not
-    UTF-8 as backslash escapes. `partial`: the line bears marks of a record but is cut, so what it says is not all it said.
+    type: name of the type (`AVC`), even if the line has its number (1400).
+    serial: number of the event, or None in journald's form and in bare messages.
+    stamp: time as the line has it, or empty in journald's form and in bare messages.
+    text: what follows the header; bytes that are not UTF-8 become backslash escapes.
+    node: name of the machine, if the line has it.
+    partial: whether the line is a truncated record, so that its content is incomplete.
     """
 
     type: str
@@ -58,34 +62,40 @@ class Record:
 
     @property
     def time(self) -> float | None:
-        """Seconds since the epoch. None where the line has no stamp or zero (Android), and for `ausearch -i`: its dates are in a locale's
-        order and in the time zone of wherever it ran, and neither is written down."""
+        """Return seconds since the epoch, or None if the stamp is missing, zero or from `ausearch -i`.
+
+        The dates of `ausearch -i` depend on a locale and a time zone that the log does not contain.
+        """
         return float(self.stamp) or None if _EPOCH.match(self.stamp) else None
 
     @property
     def interpreted(self) -> bool:
-        """Whether `ausearch -i` wrote the line: values are names instead of numbers, bare instead of quoted or hex."""
+        """Return whether `ausearch -i` wrote the line: values are names instead of numbers, and bare."""
         return bool(self.stamp) and not _EPOCH.match(self.stamp)
 
     @functools.cached_property
     def fields(self) -> Mapping[str, str]:
-        """The fields, decoded, the enriched ones and those inside `msg='...'` among them. Where a name repeats, the first counts."""
+        """Return the decoded fields, including enriched ones; the first of a name applies."""
         return parse_fields(self.text, self.type, self.interpreted)
 
     def format(self) -> bytes:
-        """The record as a line that parses to the same record: in audit.log's form, without a serial number in journald's."""
+        """Format the record as a line that parses to the same record.
+
+        The line has audit.log's form, or journald's if there is no serial number.
+        """
         node = f"node={self.node} " if self.node else ""
         if not self.type:
             line = self.text
         elif self.serial is None:
             line = f"audit: {self.type} {self.text}"
         else:
-            line = f"{node}type={self.type} msg=audit({self.stamp}:{self.serial}){' ' if self.interpreted else ''}: {self.text}"
+            blank = " " if self.interpreted else ""
+            line = f"{node}type={self.type} msg=audit({self.stamp}:{self.serial}){blank}: {self.text}"
         return line.encode("utf-8", "backslashreplace")
 
 
 def parse_line(line: bytes) -> tuple[Record, ...]:
-    """The records of one line of any log. None for a blank line and for what `ausearch` puts between events."""
+    """Parse one line of any log; a blank line and what `ausearch` prints between events give no record."""
     text = line.decode("utf-8", "backslashreplace").strip(_BLANKS)
     if not text or text == "----" or text.startswith("time->"):
         return ()
@@ -98,7 +108,7 @@ def parse_line(line: bytes) -> tuple[Record, ...]:
 
 
 def _split(text: str) -> tuple[Record, ...]:
-    """The records of a line whose only header is not at its start, or which has several."""
+    """Parse a line with several headers, or with one header that is not at its start."""
     heads = _outside_quotes(text, list(_HEAD.finditer(text)))
     if not heads:
         return (_headless(text),) if "avc:" in text else (Record("", None, "", text, partial=True),)
@@ -111,7 +121,7 @@ def _split(text: str) -> tuple[Record, ...]:
 
 
 def _outside_quotes(text: str, heads: list[re.Match[str]]) -> list[re.Match[str]]:
-    """Without the headers that are part of a `msg='...'`: an object manager puts a command line there that a user chose."""
+    """Drop headers inside a `msg='...'`: an object manager puts a command line there that a user chose."""
     outside: list[re.Match[str]] = []
     closed = 0
     for head in heads:
@@ -137,7 +147,7 @@ def _record(head: re.Match[str], body: str) -> Record:
 
 
 def _headless(text: str) -> Record:
-    """A line without `audit(TIME:SERIAL)`: journald's form, a bare message, or no record at all."""
+    """Parse a line without `audit(TIME:SERIAL)`: journald's form, a bare message, or no record."""
     named = _JOURNAL.search(text) or _BARE_TYPE.match(text)
     if named:
         body = text[named.end() :].strip(_BLANKS)
@@ -150,7 +160,7 @@ def _headless(text: str) -> Record:
 
 
 def _is_cut(text: str) -> bool:
-    """Whether a denial ends before it names its class: the kernel's log cuts at about 1,000 characters, a full disk anywhere."""
+    """Return whether a denial ends before its class: the kernel's log truncates at about 1,000 characters."""
     return "avc:" in text and "denied" in text and "tclass=" not in text
 
 

@@ -1,4 +1,4 @@
-"""A whole log in one value: its unique denials, what else SELinux reported, and what was passed over."""
+"""Summarise a whole log: its unique denials, what else SELinux reported, and what was ignored."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from selab.auditlog.records import Record
 MAX_EXAMPLES = 5
 EXAMPLE_LENGTH = 400
 MAX_KINDS = 256
-"""Names of ignored kinds to tell apart: a hostile log can invent any number."""
+"""Ignored kinds to distinguish: a hostile log can invent any number."""
 MAX_KNOWN = 8192
-"""Variants of denials to know at a time: some MB."""
+"""Variants of denials to remember at a time, which takes some MB."""
 
 _DENIED = b"avc:  denied  { "
 _CONTEXT = rb"[!-9;-~]+:[!-9;-~]+:([!-9;-~]+)(?::[!-~]+)?"
@@ -30,9 +30,16 @@ _TYPES = re.compile(
 
 @dataclass(frozen=True)
 class Summary:
-    """`records`: denial records seen (AVC and USER_AVC); `events`: the events they belong to; `denials`: one row per source type, target
-    type and class; `selinux_err`: each distinct failure with how often it came; `ignored`: other records by kind; `unparsed`: records that
-    may be denials and could not be read, with the first `unparsed_examples`."""
+    """The summary of a log.
+
+    records: number of denial records (AVC and USER_AVC).
+    events: number of events that they belong to.
+    denials: one row per source type, target type and class.
+    selinux_err: each distinct failure with its count.
+    ignored: counts of other records by kind.
+    unparsed: number of records that may be denials and could not be parsed.
+    unparsed_examples: the first of these records.
+    """
 
     records: int
     events: int
@@ -54,7 +61,7 @@ class Summary:
 
 
 class _Collector:
-    """Takes events. One whose records only repeat what was read before is counted, not read again."""
+    """Collects events. An event whose records only repeat earlier ones is counted without parsing."""
 
     def __init__(self) -> None:
         self.rows = Rows()
@@ -80,7 +87,7 @@ class _Collector:
             self._ignore(kind)
 
     def _add_lone(self, piece: RawLine | Record) -> bool:
-        """Count a denial that is all of its event, the most frequent case, where it is known; False where it is anything else."""
+        """Count a known denial that is alone in its event, the most frequent case; otherwise return False."""
         if (
             isinstance(piece, Record)
             or piece[0] != b"AVC"
@@ -93,7 +100,10 @@ class _Collector:
         return True
 
     def _repeated(self, group: Group) -> tuple[list[tuple[Row, bytes]], list[str]] | None:
-        """The rows that an event's denials repeat, and the kinds of its other records; None where the event has to be read."""
+        """Return the rows that an event's denials repeat and the kinds of its other records.
+
+        None means that the event must be parsed.
+        """
         rows: list[tuple[Row, bytes]] = []
         kinds: list[str] = []
         for piece in group:
@@ -114,7 +124,7 @@ class _Collector:
         return rows, kinds
 
     def _known_row(self, line: bytes, start: int) -> Row | None:
-        """The row of a settled denial whatever its levels, of any other only where all of its contexts were seen before."""
+        """Return a denial's row if the row is settled, or if its contexts were seen before."""
         permissions, subject = _decisive(line, start)
         row = self.known.get(_without_levels(permissions, subject))
         return row if row is not None and row.is_settled else self.known.get((permissions, subject))
@@ -139,7 +149,10 @@ class _Collector:
         self.ignored[kind if kind in self.ignored or len(self.ignored) < MAX_KINDS else "other"] += 1
 
     def _remember(self, piece: RawLine | Record, row: Row) -> None:
-        """From now on such a line is known, whatever process, path or time it names; in a settled row, whatever users, roles and levels."""
+        """Remember a line's row: later lines may differ in process, path and time.
+
+        For a settled row they may also differ in users, roles and levels.
+        """
         if isinstance(piece, Record):
             return
         _, _, line, start = piece
@@ -156,33 +169,33 @@ class _Collector:
 
 
 def _decisive(line: bytes, start: int) -> tuple[bytes, bytes]:
-    """All of a denial that decides what it is: the permissions before, and the contexts, class and mode after what the process chose."""
+    """Return what identifies a denial: its permissions, and its contexts, class and mode."""
     return line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
 
 
 def _without_levels(permissions: bytes, subject: bytes) -> tuple[bytes, ...]:
-    """The same without users, roles and levels; empty, which no row is known by, where the contexts are not as the kernel writes them."""
+    """Return the key without users, roles and levels; empty, which matches no row, if a context is odd."""
     types = _types(subject)
     return (permissions, *types) if types else ()
 
 
 @functools.lru_cache(maxsize=4096)
 def _types(subject: bytes) -> tuple[bytes, ...]:
-    found = _TYPES.match(subject)
-    return found.groups() if found else ()
+    match = _TYPES.match(subject)
+    return match.groups() if match else ()
 
 
 def summarise(lines: Iterable[bytes]) -> Summary:
-    """Read a log of any form. Memory grows with the number of unique rows only."""
-    found = _Collector()
+    """Summarise a log of any form. Memory grows with the number of unique rows only."""
+    collector = _Collector()
     for group in assemble(lines):
-        found.add(group)
+        collector.add(group)
     return Summary(
-        records=found.records,
-        events=found.events,
-        denials=found.rows.denials(),
-        selinux_err=tuple(found.errors.items()),
-        ignored=dict(sorted(found.ignored.items())),
-        unparsed=found.unparsed,
-        unparsed_examples=tuple(found.examples),
+        records=collector.records,
+        events=collector.events,
+        denials=collector.rows.denials(),
+        selinux_err=tuple(collector.errors.items()),
+        ignored=dict(sorted(collector.ignored.items())),
+        unparsed=collector.unparsed,
+        unparsed_examples=tuple(collector.examples),
     )

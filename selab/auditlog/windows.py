@@ -1,4 +1,7 @@
-"""The window: the part of the audit log that belongs to one run, bounded by two marks, or the reasons why it cannot be had."""
+"""Read the window, which is the part of the audit log between two marks that belongs to one run.
+
+A window also lists the reasons why it may be incomplete.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,17 @@ from selab.errors import SelabError
 from selab.guest import Completed, Guest, Query
 
 READ_TIMEOUT = 180.0
-"""Seconds to wait for the end mark and read the window: one as a rule; a flood of records takes auditd longer to write."""
+"""Seconds to wait for the end mark and read the window: usually one, but a flood of records is slow."""
 MARK_WAIT = 30
-"""Seconds after which a mark that has not arrived never will: auditd flushes its queue within one."""
+"""Seconds to wait for a mark; auditd flushes its queue within one."""
 MAX_BYTES = 256 * 1024 * 1024
-"""A window larger than this is a flood that no one can read; it is reported as incomplete instead of filling the memory."""
+"""A larger window is a flood; it is reported as incomplete instead of filling the memory."""
 
-# Prints the kernel's audit status, then where the log and the journal stand, then sets the mark. Where no daemon runs and the kernel has
-# lost records, its queue for a daemon to come is full, and it loses each further one: the daemon that somebody has stopped is started.
+# Print the kernel's audit status and the positions of the log and the journal, then set the mark. If no
+# daemon
+# runs and the kernel has lost records, its queue for a future daemon is full and it loses every further
+# record:
+# a stopped daemon is then started.
 _OPEN = r"""
 status=$(auditctl -s) || exit 3
 case "
@@ -49,7 +55,7 @@ pid 0
 esac
 auditctl -m "$1" || exit 4
 """
-# The same as _CLOSE from the journal: without an audit daemon the kernel prints its records there, and no longer limits their rate.
+# Close a window of the journal, to which the kernel prints its records if there is no audit daemon.
 _CLOSE_JOURNAL = r"""
 mark=$1 cursor=$2 wait=$3 max=$4
 auditctl -m "$mark" || exit 4
@@ -61,8 +67,9 @@ echo "mode $(cat /sys/fs/selinux/enforce)"
 echo window
 since | head --bytes="$max"
 """
-# Sets the mark, waits until the log shows it, and prints: the status, the mode, and after a line `window` the log since it was opened.
-# The file that was written to may have been rotated since: its inode tells which one it is, and the newer ones follow it.
+# Set the mark, wait until it is in the log, and print the status, the mode, and after a line `window` the log
+# since the window was opened. The log may have been rotated since: the inode identifies the old file, and the
+# newer files follow it.
 _CLOSE = r"""
 mark=$1 inode=$2 offset=$3 wait=$4 max=$5
 directory=/var/log/audit; log=$directory/audit.log; kept=/run/selab/window
@@ -98,7 +105,12 @@ cat "$kept"; : >"$kept"
 
 @dataclass(frozen=True)
 class AuditStatus:
-    """`auditctl -s`: whether records are made at all, which process takes them (0: none), and how many the kernel has lost since boot."""
+    """The kernel's audit status (`auditctl -s`).
+
+    enabled: whether records are generated; 0 if not.
+    pid: process that receives them; 0 if there is none.
+    lost: number of records that the kernel has lost since boot.
+    """
 
     enabled: int
     pid: int
@@ -107,10 +119,14 @@ class AuditStatus:
 
 @dataclass(frozen=True)
 class OpenWindow:
-    """A window that was begun: its token (random, so that no container can forge the mark), and where the log stood.
+    """A window that has been opened.
 
-    With a `cursor` the records come from the journal, since no audit daemon takes them; otherwise from the file with that `inode`.
-    `ratelimit` is the kernel's own (sysctl kernel.printk_ratelimit), which is off during a window of the journal.
+    token: random, so that no container can forge the mark.
+    status: audit status at that time.
+    inode, offset: file of the log and its size at that time.
+    cursor: journal position, if no audit daemon receives the records and they come from the journal.
+    ratelimit: kernel's own limit (sysctl kernel.printk_ratelimit), which is off while a journal window is
+        open.
     """
 
     token: str
@@ -126,7 +142,12 @@ class OpenWindow:
 
 @dataclass(frozen=True)
 class Window:
-    """The raw lines between the marks. `problems` are the reasons why something may be missing: with one, nobody may say "no denials"."""
+    """The result of a closed window.
+
+    lines: raw lines between the marks.
+    problems: reasons why records may be missing; if there is one, "no denials" is unproven.
+    enforcing: whether the mode was enforcing when the window was closed.
+    """
 
     lines: tuple[bytes, ...]
     problems: tuple[str, ...]
@@ -134,7 +155,7 @@ class Window:
 
 
 def open_window() -> Query[OpenWindow]:
-    """Set the begin mark. The asking raises SelabError where the guest cannot audit at all."""
+    """Query that sets the begin mark. Reading the answer raises SelabError if the guest cannot audit."""
     token = secrets.token_hex(12)
     return Query(_OPEN, functools.partial(_opened, token), (f"selab {token} begin",))
 
@@ -142,7 +163,7 @@ def open_window() -> Query[OpenWindow]:
 def _opened(token: str, done: Completed) -> OpenWindow:
     done.expect(
         "The guest cannot mark its audit log.",
-        hint="Run `selab doctor`: auditd must run, or no denial can be seen.",
+        hint="Run `selab doctor`: auditd must run, or no denial can be observed.",
     )
     status, where = _status(done.text), re.search(r"^log (\d+) (\d+)$", done.text, re.MULTILINE)
     if status.pid and where:
@@ -152,30 +173,32 @@ def _opened(token: str, done: Completed) -> OpenWindow:
         return OpenWindow(
             token, status, cursor=cursor.group(1), ratelimit=int(limit.group(1)) if limit else 5
         )
-    hint = "Start it: `selab vm ssh -- systemctl start auditd`."
+    hint = "Start auditd: `selab vm ssh -- systemctl start auditd`."
     raise SelabError(
-        "Nobody takes audit records in the guest.",
-        "The audit daemon does not run, and the journal has no cursor.",
+        "No process receives audit records in the guest.",
+        "The audit daemon is not running, and the journal has no cursor.",
         hint,
     )
 
 
 def release(guest: Guest, opened: OpenWindow) -> None:
-    """Put back what `open_window` has changed in the guest, whether or not the window was closed: the kernel's rate limit."""
+    """Restore the kernel's rate limit if `open_window` changed it, even if the window was not closed."""
     if opened.cursor:
         script = 'echo "$1" >/proc/sys/kernel/printk_ratelimit'
         guest.run(["sh", "-c", script, "sh", str(opened.ratelimit)]).expect(
-            "The kernel's rate limit could not be put back."
+            "The kernel's rate limit could not be restored.",
+            hint="Restart the guest to restore it: `selab vm halt`, then `selab vm up`.",
         )
 
 
 def audit_status(guest: Guest) -> AuditStatus:
-    """What the kernel says of auditing; changes nothing."""
-    return _status(guest.run(["auditctl", "-s"]).expect("The guest cannot be asked about auditing.").text)
+    """Return the kernel's audit status without changing anything."""
+    done = guest.run(["auditctl", "-s"])
+    return _status(done.expect("The guest's audit status cannot be read.", hint="Run `selab doctor`.").text)
 
 
 def close_window(opened: OpenWindow) -> Query[Window]:
-    """Set the end mark, wait until it is in the log, and read everything between the two."""
+    """Query that sets the end mark, waits until it is in the log, and reads the lines between the marks."""
     where = [opened.cursor] if opened.cursor else [str(opened.inode), str(opened.offset)]
     words = (opened.mark("end"), *where, str(MARK_WAIT), str(MAX_BYTES))
     return Query(
@@ -201,7 +224,7 @@ def _last(done: Completed) -> str:
 
 
 def _between(log: bytes, opened: OpenWindow) -> tuple[list[bytes], list[str]]:
-    """The lines of the events between the marks: by serial number, since records of two events may be interleaved."""
+    """Return the lines of the events between the marks, by serial number: events may be interleaved."""
     serials = {which: _serial(log, opened.mark(which)) for which in ("begin", "end")}
     begin, end = serials["begin"], serials["end"]
     problems = [
@@ -211,8 +234,8 @@ def _between(log: bytes, opened: OpenWindow) -> tuple[list[bytes], list[str]]:
     ]
     lines = []
     for line in log.splitlines():
-        found = _STAMP.search(line)
-        serial = int(found.group(1)) if found else None
+        match = _STAMP.search(line)
+        serial = int(match.group(1)) if match else None
         if serial is None or (begin is None or serial > begin) and (end is None or serial < end):
             lines.append(line)
     return lines, problems
@@ -222,16 +245,16 @@ _STAMP = re.compile(rb"\baudit\(\d+\.\d+:(\d+)\)")
 
 
 def _serial(log: bytes, mark: str) -> int | None:
-    """The serial number of the mark: a record of type USER, which only a process with CAP_AUDIT_WRITE in the guest can send."""
-    found = re.search(
+    """Return the serial number of the mark, a USER record, which requires CAP_AUDIT_WRITE in the guest."""
+    match = re.search(
         rb"^(?:node=\S+ )?type=USER msg=audit\(\d+\.\d+:(\d+)\):[^\n]*" + re.escape(mark.encode()),
         log,
         re.MULTILINE,
     )
-    return int(found.group(1)) if found else None
+    return int(match.group(1)) if match else None
 
 
-def _doubts(opened: OpenWindow, after: AuditStatus, said: str, size: int, suppressed: bool) -> list[str]:
+def _doubts(opened: OpenWindow, after: AuditStatus, stderr: str, size: int, suppressed: bool) -> list[str]:
     problems = []
     if after.lost > opened.status.lost:
         problems.append(f"the kernel lost {after.lost - opened.status.lost} audit records")
@@ -241,9 +264,9 @@ def _doubts(opened: OpenWindow, after: AuditStatus, said: str, size: int, suppre
         problems.append("the audit daemon was restarted during the run")
     if not opened.status.enabled or not after.enabled:
         problems.append("auditing is switched off in the guest")
-    if "rotated-away" in said:
+    if "rotated-away" in stderr:
         problems.append("the audit log was rotated away during the run")
-    if "truncated" in said:
+    if "truncated" in stderr:
         problems.append("the audit log was truncated during the run")
     if opened.cursor and suppressed:
         problems.append("the kernel suppressed audit records instead of printing them")

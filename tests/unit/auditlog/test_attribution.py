@@ -167,7 +167,6 @@ def test_records_that_are_in_doubt_are_told() -> None:
         sent("USER_AVC", PROCESS, CLAIM),
         b"type=AVC msg=audit(1700000000.123:5): avc:  denied  { read } for  pid=1 scontext=u:r",
     ]
-    assert [doubt.partition(",")[0] for doubt in attribute(lines, SCOPE).doubts] == [
-        "1 records of the window could not be read",
-        "1 records of the window may be the container's own words",
-    ]
+    unread, claimed = attribute(lines, SCOPE).doubts
+    assert "could not be read" in unread
+    assert "the container itself" in claimed

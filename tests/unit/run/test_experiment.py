@@ -65,9 +65,7 @@ def test_where_records_were_lost_the_label_is_not_known(ended: Callable[..., Run
 def test_beside_a_record_of_the_containers_own_the_label_is_not_known(ended: Callable[..., Run]) -> None:
     claim = f"type=USER_AVC msg=audit(1700000000.100:{RECORD + 1}): pid=9 uid=0 subj={LABEL} msg='avc:  denied  {{ read }} for x'\n"
     found = ended(DENIED + claim)
-    assert found.reasons[0] == UNREAD and any(
-        "the container's own words" in reason for reason in found.reasons
-    )
+    assert found.reasons[0] == UNREAD and any("the container itself" in reason for reason in found.reasons)
 
 
 def test_a_level_of_the_scenarios_is_no_proof(ended: Callable[..., Run]) -> None:
