@@ -1,1 +1,1 @@
-"""What an expert would say to a denial: what was asked, what stopped it, and what to do about it, the best first."""
+"""Advise on denials: what was requested, what blocked it, and what to do about it, the best remedy first."""

@@ -1,4 +1,4 @@
-"""Rules as a block of a .te, in the order and form of the reference policy, between markers that find it again."""
+"""Write rules as a marked block of a .te, in the reference policy's order and form."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ Chosen = Sequence[tuple[Advice, Remedy]]
 
 
 def block(chosen: Chosen, required: Collection[str] = ()) -> str:
-    """The chosen remedies as policy text: what others declare, own rules, other rules, the kernel layer's interfaces, all others.
+    """Format the chosen remedies as policy text.
 
-    `required` are lines of what is declared for them already.
+    The order is: required names, rules about the domain itself, other rules, interfaces of the kernel layer,
+    other interfaces. `required` are the requirement lines that the block has already.
     """
     first = {remedy.text: (advice, remedy) for advice, remedy in reversed(chosen)}
     entries = sorted((_place(remedy), _line(advice, remedy)) for advice, remedy in first.values())
@@ -31,34 +32,36 @@ def block(chosen: Chosen, required: Collection[str] = ()) -> str:
 
 
 def cil(chosen: Chosen) -> str:
-    """The same for a domain that CIL's blocks have named (`web.process`, as udica makes them): rules in CIL, which has no interfaces."""
+    """Format rules in CIL, without interfaces, for a domain of a CIL block (`web.process`, as in udica)."""
     return "\n".join(
-        f"; {_asked(need)}\n{_cil_rule(need)}" for need in dict.fromkeys(advice.need for advice, _ in chosen)
+        f"; {_reason(need)}\n{_cil_rule(need)}" for need in dict.fromkeys(advice.need for advice, _ in chosen)
     )
 
 
 def _cil_rule(need: DeniedAccess) -> str:
-    return f"(allow {need.source} {shown_target(need.source, need.target)} ({need.tclass} ({' '.join(sorted(need.permissions))})))"
+    access = f"{need.source} {shown_target(need.source, need.target)}"
+    return f"(allow {access} ({need.tclass} ({' '.join(sorted(need.permissions))})))"
 
 
 def inserted_into(text: str, chosen: Chosen) -> str:
-    """The .te `text` with the block of `chosen`, in the place of an earlier one or at the end; everything else byte for byte.
+    """Insert the block of `chosen` into the .te `text`, in place of an earlier block or at the end.
 
-    An earlier block's lines that nothing was denied for any more are kept: they are why. Raises InputError where the markers are broken.
+    All other text stays the same byte for byte. Lines of an earlier block stay: they are why nothing was
+    denied. Raises InputError if the markers are broken.
     """
     marks = _MARK.findall(text)
     if marks not in ([], ["begin", "end"]):
         raise InputError(
             "The markers of `selab suggest` in the policy are broken.",
-            "One begin and one end belong together.",
-            "Remove them.",
+            "The text must have one begin marker, followed by one end marker.",
+            "Remove the markers and run the command again.",
         )
     before = _BLOCK.search(text)
-    kept = before[0].split("\n")[1:-2] if before else []
-    fresh = block([(advice, remedy) for advice, remedy in chosen if remedy.text not in kept], kept)
+    existing = before[0].split("\n")[1:-2] if before else []
+    fresh = block([(advice, remedy) for advice, remedy in chosen if remedy.text not in existing], existing)
     if not fresh:
         return text
-    written = "\n".join([BEGIN, *kept, fresh, END, ""])
+    written = "\n".join([BEGIN, *existing, fresh, END, ""])
     if before:
         return text[: before.start()] + written + text[before.end() :]
     gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
@@ -72,16 +75,16 @@ def _place(remedy: Remedy) -> int:
 
 
 def _line(advice: Advice, remedy: Remedy) -> str:
-    return f"# {_asked(advice.need)}\n{remedy.text}"
+    return f"# {_reason(advice.need)}\n{remedy.text}"
 
 
-def _asked(need: DeniedAccess) -> str:
+def _reason(need: DeniedAccess) -> str:
     example = " ".join(part for part in (need.comm, need.path or need.detail) if part)
     return _harmless(" ".join(f"{need} {f'({example})' if example else ''}".split()))
 
 
 def _harmless(text: str) -> str:
-    """A comment of one line, without m4's quotes: they count in comments as well."""
+    """Format a comment of one line without m4's quotes, which m4 evaluates in comments too."""
     return "".join(
         character if character.isprintable() and character not in "`'" else "?" for character in text
     )

@@ -1,4 +1,4 @@
-"""The booleans that the policy has for what was denied."""
+"""Find the policy's booleans that would permit a denied access."""
 
 from __future__ import annotations
 
@@ -11,29 +11,33 @@ from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.risk import Risk
 
 SHORT = 3
-"""Letters of a word that may be in any name by accident."""
+"""A word of up to this many letters may occur in a name by accident."""
 
 
 @dataclass(frozen=True)
 class Switch:
-    """A condition of the policy, and what has to be set for it as the booleans are now: (name, value); nothing where there is a choice."""
+    """A condition of the policy.
+
+    condition: boolean expression.
+    changes: names and values to set, given the present values; empty if there are several ways.
+    """
 
     condition: str
     changes: tuple[tuple[str, bool], ...]
 
     @classmethod
     def of(cls, condition: str, now: dict[str, bool]) -> Switch:
-        """`a and not b` is taken apart; anything else is left to a person."""
+        """Parse `a and not b`; other expressions have no `changes` and are left to you."""
         if re.search(r"\b(or|xor)\b|==|!=|not \(", condition):
             return cls(condition, ())
-        wanted = [
+        required = [
             (word.removeprefix("not "), not word.startswith("not "))
             for word in re.sub(r"[()]", "", condition).split(" and ")
         ]
-        return cls(condition, tuple((name, value) for name, value in wanted if now.get(name) != value))
+        return cls(condition, tuple((name, value) for name, value in required if now.get(name) != value))
 
     def is_named_for(self, domain: str) -> bool:
-        """Whether it is one boolean with the domain's name in its own, as httpd_use_nfs, or virt_use_nfs for svirt_t."""
+        """Return whether one boolean is named for the domain: httpd_use_nfs, or virt_use_nfs for svirt_t."""
         stem = domain.removesuffix("_t")
         first = self.changes[0][0].split("_", 1)[0] if self.changes else ""
         return len(self.changes) == 1 and (
@@ -49,25 +53,28 @@ class Switch:
         return f"setsebool -P {' '.join(f'{name}={value:d}' for name, value in self.changes)}"
 
 
-def booleans_for(need: DeniedAccess, expert: PolicyKnowledge, risk: Risk) -> list[Remedy]:
-    """What to set so that rules of the policy allow all of it: first the fewest booleans, those named for the domain, those that grant
-    least."""
-    conditions = expert.index.conditional(need.source, need.target, need.tclass)
-    left = need.permissions - expert.index.permissions(need.source, need.target, need.tclass)
+def booleans_for(need: DeniedAccess, policy: PolicyKnowledge, risk: Risk) -> list[Remedy]:
+    """Return the booleans to set so that rules of the policy allow everything that was denied.
+
+    Alternatives with the fewest booleans come first, then those named for the domain, then those that grant
+    least.
+    """
+    conditions = policy.index.conditional(need.source, need.target, need.tclass)
+    left = need.permissions - policy.index.permissions(need.source, need.target, need.tclass)
     fitting = {
-        one
-        for found in conditions.values()
-        for one in found
-        if left and all(one in conditions.get(name, ()) for name in left)
+        condition
+        for alternatives in conditions.values()
+        for condition in alternatives
+        if left and all(condition in conditions.get(name, ()) for name in left)
     }
-    switches = [Switch.of(condition, expert.index.base.booleans) for condition in sorted(fitting)]
+    switches = [Switch.of(condition, policy.index.base.booleans) for condition in sorted(fitting)]
 
     def order(switch: Switch) -> tuple[bool, int, bool, int]:
         return (
             not switch.changes,
             len(switch.changes),
             not switch.is_named_for(need.source),
-            _breadth(need.source, switch.condition, expert),
+            _breadth(need.source, switch.condition, policy),
         )
 
     ways: dict[str, Switch] = {}
@@ -80,7 +87,7 @@ def booleans_for(need: DeniedAccess, expert: PolicyKnowledge, risk: Risk) -> lis
     ]
 
 
-def _breadth(domain: str, condition: str, expert: PolicyKnowledge) -> int:
-    """How many permissions between two types a condition grants a domain."""
-    rules = [rule for rule in expert.index.rules_of(domain) if rule.condition == condition]
-    return sum(len(rule.permissions) * max(1, len(expert.index.members(rule.target))) for rule in rules)
+def _breadth(domain: str, condition: str, policy: PolicyKnowledge) -> int:
+    """Count the permissions between two types that a condition grants a domain."""
+    rules = [rule for rule in policy.index.rules_of(domain) if rule.condition == condition]
+    return sum(len(rule.permissions) * max(1, len(policy.index.members(rule.target))) for rule in rules)

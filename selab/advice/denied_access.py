@@ -1,4 +1,4 @@
-"""What a denial asked for: two types, a class, permissions; and in words."""
+"""Describe what was denied: two types, a class and permissions."""
 
 from __future__ import annotations
 
@@ -79,8 +79,16 @@ _VERBS = {
 
 @dataclass(frozen=True)
 class DeniedAccess:
-    """One row of denials. `path`, `comm` and `detail` are examples; `hidden`: a dontaudit rule hides it; `separated`: by MCS categories;
-    `number` counts from 1 as the summary lists them."""
+    """The access that one row of denials is about.
+
+    number: position in the summary, counted from 1.
+    source, target, tclass: types and object class.
+    permissions: denied permissions.
+    comm, path, detail: examples.
+    separated: whether MCS categories separate the two sides.
+    hidden: whether a dontaudit rule hides the denial.
+    contexts: pairs of complete contexts.
+    """
 
     number: int
     source: str
@@ -101,12 +109,12 @@ class DeniedAccess:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Source, target and class."""
+        """Return source, target and class."""
         return self.source, self.target, self.tclass
 
     @property
     def in_words(self) -> str:
-        """`apache2 (web_t) asked to read the file /etc/shadow, which is labelled shadow_t`."""
+        """Format it as `apache2 (web_t) asked to read the file /etc/shadow, which is labelled shadow_t`."""
         who = f"{self.comm} ({self.source})" if self.comm else self.source
         if self.tclass in ("capability", "capability2", "cap_userns", "cap2_userns"):
             return f"{who} asked for the capability {' and '.join(sorted(self.permissions))}"

@@ -1,4 +1,4 @@
-"""What advice asks: the rules of the policy in force, the interfaces of its headers, its file contexts, its ports."""
+"""Define what advice knows about the policy in force: rules, interfaces, file contexts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from selab.policy.query.index import PolicyIndex
 
 @dataclass(frozen=True)
 class PolicyKnowledge:
-    """The base policy with the candidates, and the interfaces by the class that they grant something of."""
+    """What advice knows about the policy.
+
+    index: rules of the base policy with the candidates.
+    table: interfaces of the headers.
+    specs: file contexts of the base policy.
+    """
 
     index: PolicyIndex
     table: InterfaceTable
@@ -24,22 +29,22 @@ class PolicyKnowledge:
 
     @classmethod
     def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule]) -> PolicyKnowledge:
-        """Raises SelabError where the interfaces are not known yet and this machine cannot expand them."""
+        """Build the knowledge. Raises SelabError if the interfaces are unknown and cannot be expanded."""
         return cls(PolicyIndex.of(base, candidates), interface_table(base), tuple(specs_with(base)))
 
     @functools.cached_property
     def granting(self) -> dict[str, list[tuple[Interface, Grant]]]:
-        """The unconditional allow rules of the interfaces that a module may call, by class."""
-        found: dict[str, list[tuple[Interface, Grant]]] = {}
+        """Return the unconditional allow rules of the interfaces that a module may call, by class."""
+        by_class: dict[str, list[tuple[Interface, Grant]]] = {}
         for interface in self.table:
             if self._is_callable(interface):
                 for grant in interface.grants:
                     if grant.kind == "allow" and not grant.condition:
-                        found.setdefault(grant.tclass, []).append((interface, grant))
-        return found
+                        by_class.setdefault(grant.tclass, []).append((interface, grant))
+        return by_class
 
     def _is_callable(self, interface: Interface) -> bool:
-        """Whether it does nothing but grant, and all that it needs is in the policy."""
+        """Return whether the interface only grants, and the policy has everything that it requires."""
         if interface.kind != "interface" or interface.broken or interface.deprecated or interface.declares:
             return False
         if any(grant.kind not in ("allow", "dontaudit", "auditallow") for grant in interface.grants):
@@ -51,6 +56,6 @@ class PolicyKnowledge:
         )
 
     def file_type(self, path: str) -> str:
-        """The type that the file contexts give to `path`, of whatever kind it is; nothing where they say nothing."""
-        found = next((spec for spec in reversed(self.specs) if spec.matches(path)), None)
-        return found.context.split(":")[2] if found and found.context.count(":") >= 2 else ""
+        """Return the type that the file contexts give to `path`, for any kind of file, or an empty string."""
+        matching = next((spec for spec in reversed(self.specs) if spec.matches(path)), None)
+        return matching.context.split(":")[2] if matching and matching.context.count(":") >= 2 else ""

@@ -1,4 +1,4 @@
-"""What can be done about a denial."""
+"""Define remedies: what can be done about a denial."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from selab.policy.query.risk import LOW, Level, Risk
 
 
 class Kind(StrEnum):
-    """The kinds of remedies, the best first: a label that is wrong is put right before anything is allowed."""
+    """The kinds of remedies, the best first: a wrong label is corrected before anything is allowed."""
 
     RELABEL = "relabel"
     BOOLEAN = "boolean"
@@ -20,9 +20,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Remedy:
-    """`text` is what to write or to do: a rule, a call, a command, a line of the scenario; `requires` the names that a rule needs of
-    others, (kind, name). `excess` counts the permissions between two types that come with it beyond what was asked. `meant`: the policy has
-    it for this very domain. `covers` are the denials, by source, target and class, that an interface mends besides the one that it is for.
+    """A remedy for a denial.
+
+    kind: kind of remedy.
+    text: what to write or run: a rule, a call, a command, a line of the scenario.
+    why: reason, or empty.
+    risk: what the remedy may lead to.
+    excess: number of granted permissions beyond the requested ones.
+    requires: pairs of kind and name that a rule must require from other modules.
+    layer: layer of an interface in the reference policy.
+    meant: whether the policy has the remedy for this very domain.
+    covers: other denials that an interface fixes too, by source, target and class.
     """
 
     kind: Kind
@@ -37,7 +45,7 @@ class Remedy:
 
     @property
     def is_policy(self) -> bool:
-        """Whether it is a line of a .te that grants something."""
+        """Return whether the remedy is a line of a .te that grants something."""
         return self.kind in (Kind.INTERFACE, Kind.RULE)
 
     @property
@@ -52,10 +60,10 @@ class Remedy:
 
     @property
     def more(self) -> str:
-        """How much comes with it, or nothing."""
-        return f"{self.excess} permission{'s' * (self.excess > 1)} more than asked" if self.excess else ""
+        """Return how much is granted beyond the request, or an empty string."""
+        return f"{self.excess} more permission{'s' * (self.excess > 1)} than requested" if self.excess else ""
 
     @property
     def danger(self) -> str:
-        """What it may lead to, to be put behind it, or nothing."""
+        """Return what the remedy may lead to, as a suffix, or an empty string."""
         return "" if self.risk.level is Level.LOW else f"; risk {self.risk.level}: {self.risk.reason}"
