@@ -1,40 +1,48 @@
-"""The vagrant command, with time limits, and its messages turned into errors that say what to do."""
+"""Vagrant by way of python-vagrant, which has the commands, their arguments, and the parsing of their output.
+
+This module adds time limits, progress, a clean end after Ctrl-C, and errors that say what to do.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import re
-import shutil
-import signal
+import shlex
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pexpect
-
 from selab.errors import SelabError
 from selab.progress import Progress
+from selab.vm.terminal import Terminal
+
+# If Vagrant is missing, importing python-vagrant logs a warning. Without a handler, Python would print it.
+logging.getLogger("vagrant").addHandler(logging.NullHandler())
+
+import vagrant  # noqa: E402
+
+log = logging.getLogger("selab")
 
 QUESTION_LIMIT = 60.0
 """Seconds for `status` and `ssh-config`: Ruby needs one or two, a host under load many more."""
 UP_LIMIT = 900.0
-"""Seconds for `up`: a copy of the box's disk, then the boot of an emulated CPU, 70 s here and several times that on slow hosts."""
+"""Seconds for `up`: it copies the box's disk and boots the guest, which takes an emulated CPU 70 s here, and
+several times that on slow hosts."""
 BOX_LIMIT = 3600.0
 """Seconds for `box add`: a gigabyte over a slow line."""
 STOP_LIMIT = 300.0
-"""Seconds for `halt`, `suspend`, `resume` and `destroy`: an emulated guest with containers takes a minute to shut down."""
+"""Seconds for `halt`, `suspend`, `resume` and `destroy`: an emulated guest with containers needs a minute to
+shut down."""
 BOOT_LIMIT = 240.0
-"""Seconds until a guest that boots must have told Vagrant how it is reached: an emulated one needs 60 to 70."""
+"""Seconds until a booting guest has reported its address to Vagrant: an emulated one needs 60 to 70."""
 RETRY = 1.0
-INTERRUPT_LIMIT = 20.0
-"""Seconds for Vagrant to clean up and release its lock after Ctrl-C, before it is told again."""
 
 _STAGE = re.compile(r"^==> \S+: (?P<text>(?! |-|No version|generating|See http|Machine not prov).+)$")
-_PROGRESS = re.compile(r"(?:^|\r)(?:\s*(?:Progress|Uploading|==> \S+: Progress)\b.*|\s*\d+(?:\.\d+)?%?\s*)$")
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08|[\x00-\x08\x0b-\x1f]")
+_BAR = re.compile(r"^\s*(?:Uploading\b.*|(?:(?:==> )?\S+: )?Progress\b.*|\d+(?:\.\d+)?%?)\s*$")
+"""A line of a progress bar, which Vagrant rewrites thousands of times."""
 
 TROUBLES = (
     (
@@ -45,7 +53,7 @@ TROUBLES = (
     (
         re.compile(r"name `.*` of domain about to create is already taken", re.I),
         "libvirt already has a VM of this name that Vagrant does not know.",
-        "`virsh list --all` shows it; remove it with `virsh undefine NAME` if nobody needs it.",
+        "`virsh list --all` shows it; if you do not need it, remove it with `virsh undefine NAME`.",
     ),
     (
         re.compile(r"no space left on device", re.I),
@@ -54,27 +62,32 @@ TROUBLES = (
     ),
     (
         re.compile(r"provider '.*' could not be found|no usable default provider", re.I),
-        "Vagrant has no provider that could run the VM.",
+        "Vagrant has no provider that can run the VM.",
         "Install vagrant-libvirt (script/setup does) or VirtualBox.",
     ),
     (
         re.compile(r"checksum.*(?:not match|mismatch|did(?:n't| not) match)", re.I),
-        "The box that was downloaded does not have the checksum that it should.",
-        "Nothing was installed from it. Run again; if it stays so, check `vm.source` in selab.yaml.",
+        "The downloaded box does not have the expected checksum.",
+        "Nothing was installed from it. Run again; if it happens again, check `vm.source` in selab.yaml.",
+    ),
+    (
+        re.compile(r"^Message: \w*Error\b|syntax error in the following Vagrantfile", re.I | re.M),
+        "Vagrant cannot load a Vagrantfile.",
+        "Correct it; if selab wrote it, you can also remove it, and selab writes it again.",
     ),
 )
-
+"""What Vagrant prints, and the error that selab raises for it."""
 
 _NOT_READY = "not yet ready for SSH"
 
 
 class NotReady(SelabError):
-    """Vagrant does not know how the guest is reached, yet."""
+    """Vagrant does not know the guest's address yet."""
 
 
 @dataclass(frozen=True)
 class SshConfig:
-    """What `vagrant ssh-config` says; `key` is the first identity file."""
+    """What `vagrant ssh-config` reports; `key` is the first identity file."""
 
     host: str
     port: int
@@ -83,11 +96,13 @@ class SshConfig:
 
 
 class Vagrant:
-    """Vagrant in `directory`. `parameters` is the file of selab's choices that our Vagrantfile reads; `log` gets its whole output."""
+    """Vagrant in `directory`. Our Vagrantfile reads selab's choices from the file `parameters`. The output of
+    Vagrant's actions, and of questions that fail, goes to the file `log`."""
 
     def __init__(self, directory: Path, parameters: Path, log: Path) -> None:
         self.directory = directory
         self.log = log
+        # python-vagrant replaces the whole environment with this one.
         self._environment = {
             **os.environ,
             "SELAB_VM": str(parameters),
@@ -99,176 +114,201 @@ class Vagrant:
         }
 
     def state(self) -> str:
-        """Vagrant's word for the state of the (first) machine: `not_created`, `running`, `shutoff`, `poweroff`, `saved`, ..."""
-        output = self._ask("status", "--machine-readable")
-        for line in output.splitlines():
-            fields = line.split(",")
-            if len(fields) >= 4 and fields[2] == "state":
-                return fields[3]
+        """Vagrant's word for the state of the (first) machine, such as `not_created` or `shutoff`."""
+        commands = self._commands(Progress(), QUESTION_LIMIT)
+        for status in commands.status():
+            if status.state:
+                return str(status.state)
         raise SelabError(
             "`vagrant status` does not name a machine.",
-            _last(output),
+            _last(commands.output),
             f"See the Vagrantfile in {self.directory}.",
         )
 
     def ssh_config(self) -> SshConfig:
-        """How to log in, as Vagrant knows it. It waits for a guest that boots, whose address Vagrant does not know yet."""
+        """How to log in, as Vagrant knows it. Waits for a booting guest until Vagrant knows its address."""
         deadline = time.monotonic() + BOOT_LIMIT
         while True:
             try:
-                output = self._ask("ssh-config")
-                break
+                return self._login()
             except NotReady:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(RETRY)
-        fields: dict[str, str] = {}
-        for line in output.splitlines():
-            name, _, value = line.strip().partition(" ")
-            fields.setdefault(name, value.strip().strip('"'))
+
+    def _login(self) -> SshConfig:
+        commands = self._commands(Progress(), QUESTION_LIMIT)
         try:
-            return SshConfig(
-                fields["HostName"], int(fields["Port"]), fields["User"], Path(fields["IdentityFile"])
-            )
+            conf = commands.conf()
+            return SshConfig(conf["HostName"], int(conf["Port"]), conf["User"], Path(conf["IdentityFile"]))
         except (KeyError, ValueError) as error:
-            raise SelabError("`vagrant ssh-config` does not say how to log in.", _last(output)) from error
+            raise SelabError(
+                "`vagrant ssh-config` does not report how to log in.",
+                _last(commands.output),
+                f"See the Vagrantfile in {self.directory}.",
+            ) from error
 
     def up(self, progress: Progress, provider: str = "") -> None:
-        """Create or start the machine; a failed creation is left for the caller to look at."""
-        words = [
-            "up",
-            "--no-provision",
-            "--no-destroy-on-error",
-            *((f"--provider={provider}",) if provider else ()),
-        ]
-        self._stream(words, UP_LIMIT, progress)
+        """Create or start the machine. A failed creation leaves what it made for the caller to inspect."""
+        commands = self._commands(progress, UP_LIMIT, "--no-destroy-on-error")
+        commands.up(provision=False, provider=provider or None)
 
     def resume(self, progress: Progress) -> None:
-        self._stream(["resume", "--no-provision"], STOP_LIMIT, progress)
+        self._commands(progress, STOP_LIMIT, "--no-provision").resume()
 
     def suspend(self, progress: Progress) -> None:
-        self._stream(["suspend"], STOP_LIMIT, progress)
+        self._commands(progress, STOP_LIMIT).suspend()
 
     def halt(self, progress: Progress) -> None:
-        self._stream(["halt"], STOP_LIMIT, progress)
+        self._commands(progress, STOP_LIMIT).halt()
 
     def destroy(self, progress: Progress) -> None:
-        self._stream(["destroy", "--force"], STOP_LIMIT, progress)
+        self._commands(progress, STOP_LIMIT).destroy()
 
     def box_add(self, name: str, provider: str, url: str, sha256: str, progress: Progress) -> None:
-        """Put a box into Vagrant's store under `name`, checked against `sha256` where there is one."""
-        check = ["--checksum-type", "sha256", "--checksum", sha256] if sha256 else []
-        self._stream(["box", "add", "--name", name, "--provider", provider, *check, url], BOX_LIMIT, progress)
+        """Put a box into Vagrant's store under `name`, checked against `sha256` if that is not empty."""
+        check = ("--checksum-type", "sha256", "--checksum", sha256) if sha256 else ()
+        self._commands(progress, BOX_LIMIT, *check).box_add(name, url, provider=provider)
 
-    def _ask(self, *words: str) -> str:
-        command = [_vagrant(), *words]
+    def _commands(self, progress: Progress, limit: float, *added: str) -> _Commands:
+        return _Commands(self.directory, self._environment, self.log, progress, limit, added)
+
+
+class _Commands(vagrant.Vagrant):
+    """python-vagrant's commands and arguments, executed by selab, with three corrections of its parsing.
+
+    A command whose output is parsed runs in the background. Any other command runs in a terminal, and its
+    stages become notes of `progress`. Each has `limit` seconds. `added` are the words that python-vagrant has
+    no argument for. `output` is what the last parsed command printed.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        environment: dict[str, str],
+        log: Path,
+        progress: Progress,
+        limit: float,
+        added: Sequence[str],
+    ) -> None:
+        super().__init__(root=directory, env=environment)
+        self.output = ""
+        self._log = log
+        self._progress = progress
+        self._limit = limit
+        self._added = added
+
+    def _make_vagrant_command(self, args: Sequence[str | None]) -> list[str]:
+        try:
+            command: list[str] = super()._make_vagrant_command([*args, *self._added])
+        except RuntimeError as error:
+            raise SelabError(
+                "Vagrant is not installed.",
+                "There is no `vagrant` in PATH.",
+                "Install vagrant and vagrant-libvirt (script/setup does).",
+            ) from error
+        log.debug("vagrant (python-vagrant): %s", shlex.join(command[1:]))
+        return command
+
+    def _run_vagrant_command(self, args: Sequence[str | None]) -> str:
+        command = self._make_vagrant_command(args)
+        name = _name(command)
         try:
             done = subprocess.run(
-                command, cwd=self.directory, env=self._environment, capture_output=True, text=True, errors="replace",
-                timeout=QUESTION_LIMIT, stdin=subprocess.DEVNULL,
+                command, cwd=self.root, env=self.env, capture_output=True, encoding="utf-8", errors="replace",
+                timeout=self._limit, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise SelabError(
-                "Vagrant does not answer.", f"`vagrant {words[0]}` ran for {QUESTION_LIMIT:g} s"
+                "Vagrant does not answer.",
+                f"`vagrant {name}` ran for {self._limit:g} s",
+                f"Run `vagrant {name}` in {self.root} to see what it waits for.",
             ) from error
         if done.returncode:
-            raise _explained(words[0], done.returncode, done.stdout + done.stderr, self.log)
-        return done.stdout
+            output = done.stdout + done.stderr
+            failure = _explained(name, f"exit code {done.returncode}", output, self._log)
+            if not isinstance(failure, NotReady):  # it is repeated each second while the guest boots
+                with self._log.open("a", encoding="utf-8") as file:
+                    file.write(f"\n$ vagrant {shlex.join(command[1:])}\n{output}")
+            raise failure
+        self.output = done.stdout
+        return self.output
 
-    def _stream(self, words: list[str], limit: float, progress: Progress) -> None:
-        """Run Vagrant with its stages shown as notes. Ctrl-C reaches it as Ctrl-C, so that it cleans up and releases its lock."""
+    def _call_vagrant_command(self, args: Sequence[str | None]) -> None:
+        for _ in self._stream_vagrant_command(args):
+            pass
+
+    def _stream_vagrant_command(self, args: Sequence[str | None]) -> Iterator[str]:
+        """The lines that the command prints, without its progress bars; its stages become notes."""
+        command = self._make_vagrant_command(args)
+        name = _name(command)
         lines: list[str] = []
-        with self.log.open("a", encoding="utf-8") as log, self._spawned(words) as child:
-            log.write(f"\n$ vagrant {' '.join(words)}\n")
-            deadline = time.monotonic() + limit
-            while True:
-                found = child.expect(
-                    ["[\r\n]+", pexpect.EOF, pexpect.TIMEOUT], timeout=max(0.1, deadline - time.monotonic())
-                )
-                if found == 2:
-                    raise SelabError(
-                        f"`vagrant {words[0]}` did not end.",
-                        f"after {limit:g} s; its last line: {_last_of(lines)}",
-                        f"See {self.log}.",
-                    )
-                line = _CONTROL.sub("", child.before or "").rstrip()
-                if line and not _PROGRESS.search(line):
+        with (
+            self._log.open("a", encoding="utf-8") as file,
+            Terminal(command, self.root, self.env) as terminal,
+        ):
+            file.write(f"\n$ vagrant {shlex.join(command[1:])}\n")
+            try:
+                for line in terminal.lines(self._limit):
+                    if _BAR.match(line):
+                        continue
                     lines.append(line)
-                    log.write(line + "\n")
-                    log.flush()
+                    file.write(line + "\n")
+                    file.flush()
                     if stage := _STAGE.match(line):
-                        progress.note(stage["text"])
-                if found == 1:
-                    break
-        if child.exitstatus != 0:
-            raise _explained(words[0], child.exitstatus, "\n".join(lines), self.log)
+                        self._progress.note(stage["text"])
+                    yield line
+            except TimeoutError as error:
+                last = _last("\n".join([*lines, str(error)]))
+                raise SelabError(
+                    f"`vagrant {name}` did not end.",
+                    f"after {self._limit:g} s; its last line: {last}",
+                    f"See {self._log}.",
+                ) from error
+        if ending := terminal.ending():
+            raise _explained(name, ending, "\n".join(lines), self._log)
 
-    @contextlib.contextmanager
-    def _spawned(self, words: list[str]) -> Iterator[pexpect.spawn[str]]:
-        child: pexpect.spawn[str] = pexpect.spawn(
-            _vagrant(),
-            words,
-            cwd=str(self.directory),
-            env=self._environment,
-            encoding="utf-8",
-            codec_errors="replace",
-            dimensions=(50, 400),
-        )
-        try:
-            yield child
-        finally:
-            _end(child)
+    def _parse_machine_readable_output(self, output: str) -> list[list[str]]:
+        """Parse the lines `time,target,kind,data`. python-vagrant fails at a plugin's warning."""
+        lines = [line for line in output.splitlines() if line.count(",") == 3]
+        fields: list[list[str]] = super()._parse_machine_readable_output("\n".join(lines))
+        return fields
 
+    def _normalize_status(self, status: str, provider: str) -> str:
+        """Keep Vagrant's word, which `selab vm status` prints. python-vagrant replaces two of them."""
+        return status
 
-def _vagrant() -> str:
-    path = shutil.which("vagrant")
-    if path is None:
-        raise SelabError(
-            "Vagrant is not installed.", hint="Install vagrant and vagrant-libvirt (script/setup does)."
-        )
-    return path
-
-
-def _end(child: pexpect.spawn[str]) -> None:
-    """See the process out: politely twice, then with all that it started."""
-    for sent in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        if not child.isalive():
-            break
-        if sent is signal.SIGKILL and child.pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, sent)
-        else:
-            child.kill(sent)
-        deadline = time.monotonic() + INTERRUPT_LIMIT
-        while child.isalive() and time.monotonic() < deadline:
-            # A full terminal buffer would keep it from ending.
-            with contextlib.suppress(pexpect.EOF, pexpect.TIMEOUT):
-                child.read_nonblocking(65536, timeout=0.2)
-    child.close()
+    def _parse_config(self, ssh_config: str) -> dict[str, str]:
+        """Parse the first line of each keyword, as ssh does. python-vagrant takes the last one, but of
+        several identity files the first is the VM's own."""
+        lines = [line for line in ssh_config.splitlines() if line.strip()]
+        first = {line.split()[0]: line for line in reversed(lines)}
+        conf: dict[str, str] = super()._parse_config("\n".join(reversed(first.values())))
+        return conf
 
 
-def _last_of(lines: list[str]) -> str:
-    return _last("\n".join(lines))
+def _name(command: Sequence[str]) -> str:
+    """The command's name for a message: `up`, or `box add`."""
+    return " ".join(command[1:3] if command[1] == "box" else command[1:2])
 
 
 def _last(output: str) -> str:
     return next((line.strip()[:200] for line in reversed(output.splitlines()) if line.strip()), "no output")
 
 
-def _explained(command: str, code: int | None, output: str, log: Path) -> SelabError:
+def _explained(name: str, ending: str, output: str, log: Path) -> SelabError:
+    """The error for a failed command that printed `output`."""
     if _NOT_READY in output:
         return NotReady(
             "The VM is not ready for a login.",
-            f"`vagrant {command}`: {_NOT_READY}",
+            f"`vagrant {name}`: {_NOT_READY}",
             "`selab vm console` shows what it does.",
         )
     for pattern, what, hint in TROUBLES:
-        if found := pattern.search(output):
-            line = next(
-                (line for line in output.splitlines() if found.group(0).splitlines()[0] in line),
-                found.group(0),
-            )
-            return SelabError(what, f"`vagrant {command}`: {line.strip()[:200]}", hint)
+        if match := pattern.search(output):
+            trouble = match.group(0).splitlines()[0]
+            line = next(line for line in output.splitlines() if trouble in line)
+            return SelabError(what, f"`vagrant {name}`: {line.strip()[:200]}", hint)
     return SelabError(
-        f"`vagrant {command}` failed.", f"exit code {code}: {_last(output)}", f"Its whole output is in {log}."
+        f"`vagrant {name}` failed.", f"{ending}: {_last(output)}", f"Its whole output is in {log}."
     )

@@ -29,7 +29,7 @@ POSIX = {
     "cli/vm.py": "`selab vm console` becomes virsh",
     "doctor/examine.py": "how much memory there is, where the system says",
     "vm/console.py": "a terminal for virsh's console",
-    "vm/vagrant.py": "a terminal for Vagrant, and signals to its whole group",
+    "vm/terminal.py": "a terminal for Vagrant, and signals to its whole group",
     "vm/vagrantfile.py": "whether libvirt's session is meant",
     "vm/state.py": "a VM belongs to a user",
     "images/rootfs.py": "as in LINUX",
@@ -40,7 +40,8 @@ POSIX = {
 """What may use what every Unix has and Windows outside of WSL has not, and why."""
 REACH = {
     "selab.vm.console": "imports pexpect",
-    "selab.vm.vagrant": "imports pexpect",
+    "selab.vm.terminal": "imports pexpect",
+    "selab.vm.vagrant": "imports it",
     "selab.vm.virtual_machine": "imports both: the VM of Vagrant's",
     "selab.images.rootfs": "builds boxes",
     "selab.vm.guest_agent.guard": "runs in the guest",

@@ -25,6 +25,8 @@ state = here / "state"
 word = sys.argv[1]
 if (here / "fails" / word).exists():
     print((here / "fails" / word).read_text())
+    if (here / "fails" / f"{{word}} once").exists():
+        (here / "fails" / word).unlink()
     sys.exit(1)
 if word == "status":
     print(f"1,default,metadata,provider,libvirt\\n1,default,state,{{state.read_text()}}")
@@ -100,8 +102,10 @@ class FakeVm:
     def set_state(self, state: str) -> None:
         (self.here / "state").write_text(state)
 
-    def fail(self, word: str, output: str) -> None:
+    def fail(self, word: str, output: str, *, once: bool = False) -> None:
         (self.here / "fails" / word).write_text(output)
+        if once:
+            (self.here / "fails" / f"{word} once").touch()
 
     def virsh(self, word: str, output: str) -> None:
         (self.here / "virsh" / word).write_text(output)

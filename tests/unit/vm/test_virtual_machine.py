@@ -212,17 +212,7 @@ def test_a_kernel_that_no_box_has_any_more_is_explained(lab: FakeVm) -> None:
 def test_a_guest_that_boots_is_waited_for(lab: FakeVm, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a selab that was killed while Vagrant made the VM."""
     lab.set_state("running")
-    lab.fail("ssh-config", "The provider is reporting that it is not yet ready for SSH.")
-    ask = vagrant.Vagrant._ask
-
-    def asked(self: vagrant.Vagrant, *words: str) -> str:
-        try:
-            return ask(self, *words)
-        except vagrant.NotReady:
-            (lab.here / "fails" / "ssh-config").unlink()
-            raise
-
-    monkeypatch.setattr(vagrant.Vagrant, "_ask", asked)
+    lab.fail("ssh-config", "The provider is reporting that it is not yet ready for SSH.", once=True)
     monkeypatch.setattr(vagrant, "RETRY", 0.0)
     lab.machine.ensure(Progress())
     assert lab.calls() == ["status", "ssh-config", "ssh-config"]

@@ -1,0 +1,560 @@
+"""Vagrant through python-vagrant: what is executed, for how long, and what becomes of its output."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vagrant as python_vagrant
+
+from selab.errors import SelabError
+from selab.progress import Progress, Silent
+from selab.vm import terminal, vagrant
+from selab.vm.vagrant import NotReady, SshConfig, Vagrant
+
+# Each fake program begins with this: `note` writes down an event of its own.
+PREAMBLE = """#!{python}
+import json, os, pathlib, signal, subprocess, sys, time
+here = pathlib.Path({here!r})
+def note(event):
+    with (here / "events").open("a") as events:
+        events.write(event + "\\n")
+def stage(text):
+    print("==> default: " + text, flush=True)
+"""
+SSH_CONFIG = """Host default
+  HostName 127.0.0.1
+  User vagrant
+  Port 2222
+  UserKnownHostsFile /dev/null
+  IdentityFile "/vm/private key"
+  IdentityFile /home/user/.vagrant.d/insecure_private_key
+  IdentitiesOnly yes
+"""
+
+
+@dataclass
+class Notes(Silent):
+    """A listener that keeps the notes, and calls `on_note` with each."""
+
+    texts: list[str] = field(default_factory=list)
+    on_note: Callable[[str], None] = lambda text: None
+
+    def noted(self, text: str, depth: int) -> None:
+        self.texts.append(text)
+        self.on_note(text)
+
+
+@dataclass
+class Fake:
+    """A `vagrant` on PATH whose program a test gives, and the Vagrant under test."""
+
+    here: Path
+    vagrant: Vagrant
+    notes: Notes = field(default_factory=Notes)
+
+    def program(self, text: str) -> None:
+        path = self.here / "bin" / "vagrant"
+        path.write_text(PREAMBLE.format(python=sys.executable, here=str(self.here)) + text)
+        path.chmod(0o755)
+
+    def answers(self, output: str, code: int = 0, *, to: str = "stdout") -> None:
+        self.program(f"print({output!r}, file=sys.{to}); sys.exit({code})")
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.notes)
+
+    @property
+    def events(self) -> list[str]:
+        path = self.here / "events"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def log(self) -> str:
+        return self.vagrant.log.read_text()
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "project").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("SELAB_TEST_OF_ENVIRONMENT", "kept")
+    return Fake(tmp_path, Vagrant(tmp_path / "project", tmp_path / "vm.json", tmp_path / "vagrant.log"))
+
+
+# --- what is executed ---------------------------------------------------------------------------------------
+
+
+def test_each_override_has_a_method_of_python_vagrant_to_override() -> None:
+    own = {
+        name
+        for name, value in vars(vagrant._Commands).items()
+        if inspect.isfunction(value) and name != "__init__"
+    }
+    assert own == {
+        "_make_vagrant_command",
+        "_run_vagrant_command",
+        "_call_vagrant_command",
+        "_stream_vagrant_command",
+        "_parse_machine_readable_output",
+        "_normalize_status",
+        "_parse_config",
+    }
+    assert own <= set(vars(python_vagrant.Vagrant))
+
+
+ACTIONS: dict[str, tuple[Callable[[Vagrant, Progress], None], str]] = {
+    "up": (lambda vm, progress: vm.up(progress), "up --no-provision --no-destroy-on-error"),
+    "up with a provider": (
+        lambda vm, progress: vm.up(progress, "libvirt"),
+        "up --no-provision --provider=libvirt --no-destroy-on-error",
+    ),
+    "resume": (lambda vm, progress: vm.resume(progress), "resume --no-provision"),
+    "suspend": (lambda vm, progress: vm.suspend(progress), "suspend"),
+    "halt": (lambda vm, progress: vm.halt(progress), "halt"),
+    "destroy": (lambda vm, progress: vm.destroy(progress), "destroy --force"),
+    "box add": (
+        lambda vm, progress: vm.box_add("mine", "libvirt", "file:///a.box", "", progress),
+        "box add mine file:///a.box --provider libvirt",
+    ),
+    "box add with a checksum": (
+        lambda vm, progress: vm.box_add("mine", "libvirt", "file:///a.box", "ab12", progress),
+        "box add mine file:///a.box --provider libvirt --checksum-type sha256 --checksum ab12",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_an_action_is_one_process_with_these_words(fake: Fake, name: str) -> None:
+    act, words = ACTIONS[name]
+    fake.program("note(' '.join(sys.argv[1:]))")
+    act(fake.vagrant, fake.progress)
+    assert fake.events == [words]
+
+
+QUESTIONS: dict[str, tuple[Callable[[Vagrant], object], str]] = {
+    "status": (Vagrant.state, "status --machine-readable"),
+    "ssh-config": (Vagrant.ssh_config, "ssh-config"),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_is_one_process_with_these_words(fake: Fake, name: str) -> None:
+    ask, words = QUESTIONS[name]
+    answer = {"status": "1,default,state,running", "ssh-config": SSH_CONFIG}[name]
+    fake.program(f"note(' '.join(sys.argv[1:])); print({answer!r})")
+    ask(fake.vagrant)
+    assert fake.events == [words]
+
+
+@pytest.mark.parametrize("kind", ["question", "action"])
+def test_the_environment_is_complete(fake: Fake, kind: str) -> None:
+    fake.program("note(json.dumps(dict(os.environ))); print('1,default,state,running')")
+    if kind == "question":
+        fake.vagrant.state()
+    else:
+        fake.vagrant.halt(fake.progress)
+    environment = json.loads(fake.events[0])
+    assert {
+        name: environment.get(name) for name in ("SELAB_TEST_OF_ENVIRONMENT", "SELAB_VM", "VAGRANT_CWD")
+    } == {
+        "SELAB_TEST_OF_ENVIRONMENT": "kept",
+        "SELAB_VM": str(fake.here / "vm.json"),
+        "VAGRANT_CWD": str(fake.here / "project"),
+    }
+    assert environment["VAGRANT_NO_COLOR"] == environment["VAGRANT_CHECKPOINT_DISABLE"] == "1"
+
+
+def test_each_command_is_in_the_debug_log(fake: Fake, caplog: pytest.LogCaptureFixture) -> None:
+    fake.answers("")
+    with caplog.at_level(logging.DEBUG, logger="selab"):
+        fake.vagrant.up(fake.progress)
+    assert "vagrant (python-vagrant): up --no-provision --no-destroy-on-error" in caplog.messages
+
+
+# --- what is parsed -----------------------------------------------------------------------------------------
+
+STATUS = """1795625648,default,metadata,provider,libvirt
+1795625648,default,provider-name,libvirt
+1795625648,default,state,{state}
+1795625648,default,state-human-long,Run `vagrant up`%!(VAGRANT_COMMA) please.
+1795625648,,ui,info,Current machine states:\\n\\ndefault
+"""
+
+
+@pytest.mark.parametrize("state", ["not_created", "running", "shutoff", "paused", "inaccessible"])
+def test_the_state_is_vagrants_own_word(fake: Fake, state: str) -> None:
+    fake.answers(STATUS.format(state=state))
+    assert fake.vagrant.state() == state
+
+
+@pytest.mark.parametrize(
+    "line", ["a plugin's warning", "a warning, with one comma", "with,more,than,three,commas"]
+)
+def test_a_line_of_another_form_is_left_out(fake: Fake, line: str) -> None:
+    fake.answers(f"{line}\n{STATUS.format(state='running')}{line}\n")
+    assert fake.vagrant.state() == "running"
+
+
+def test_the_state_is_the_first_machines(fake: Fake) -> None:
+    fake.answers("1,,provider-name,x\n1,web,state,running\n1,db,state,poweroff\n")
+    assert fake.vagrant.state() == "running"
+
+
+def test_a_status_without_a_machine_is_an_error_with_its_last_line(fake: Fake) -> None:
+    fake.answers("Nothing here.")
+    with pytest.raises(SelabError, match="does not name a machine") as caught:
+        fake.vagrant.state()
+    assert caught.value.detail == "Nothing here."
+
+
+def test_the_first_identity_file_is_the_key(fake: Fake) -> None:
+    fake.answers(SSH_CONFIG)
+    assert fake.vagrant.ssh_config() == SshConfig("127.0.0.1", 2222, "vagrant", Path("/vm/private key"))
+
+
+def test_the_login_is_the_first_machines(fake: Fake) -> None:
+    fake.answers(
+        "a warning\n" + SSH_CONFIG + "\n" + SSH_CONFIG.replace("2222", "2200").replace("default", "db")
+    )
+    assert fake.vagrant.ssh_config().port == 2222
+
+
+@pytest.mark.parametrize(
+    "output", ["", "Host x\n  User y\n", SSH_CONFIG.replace("2222", "ssh"), "Host x\nPort\n"]
+)
+def test_an_incomplete_login_is_an_error(fake: Fake, output: str) -> None:
+    fake.answers(output)
+    with pytest.raises(SelabError, match="does not report how to log in"):
+        fake.vagrant.ssh_config()
+
+
+def test_a_login_is_asked_for_again_while_the_guest_boots(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vagrant, "RETRY", 0.0)
+    fake.program(
+        f"""
+note("asked")
+if len((here / "events").read_text().splitlines()) < 3:
+    sys.exit("The provider is reporting that it\\nis not yet ready for SSH.")
+print({SSH_CONFIG!r})
+"""
+    )
+    assert fake.vagrant.ssh_config().user == "vagrant"
+    assert fake.events == ["asked"] * 3
+
+
+def test_a_guest_that_does_not_boot_in_time_is_not_ready(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vagrant, "BOOT_LIMIT", 0.0)
+    fake.answers("It is not yet ready for SSH.", 1, to="stderr")
+    with pytest.raises(NotReady, match="not ready for a login"):
+        fake.vagrant.ssh_config()
+
+
+# --- progress -----------------------------------------------------------------------------------------------
+
+UP = r"""
+print("Bringing machine 'default' up with 'libvirt' provider...", end="\r\n")
+stage("Creating domain with the following settings...")
+stage(" -- Name: x")
+print("    default: Progress: 12%\r    default: Progress: 13%", end="\r\n")
+stage("\x1b[0;32mMachine booted and ready!\x1b[0m")
+"""
+
+
+def test_the_stages_are_shown_as_progress(fake: Fake) -> None:
+    fake.program(UP)
+    fake.vagrant.up(fake.progress)
+    assert fake.notes.texts == ["Creating domain with the following settings...", "Machine booted and ready!"]
+
+
+def test_the_log_has_the_command_and_its_output_without_progress_bars(fake: Fake) -> None:
+    fake.program(UP)
+    fake.vagrant.up(fake.progress)
+    assert fake.log.splitlines() == [
+        "",
+        "$ vagrant up --no-provision --no-destroy-on-error",
+        "Bringing machine 'default' up with 'libvirt' provider...",
+        "==> default: Creating domain with the following settings...",
+        "==> default:  -- Name: x",
+        "==> default: Machine booted and ready!",
+    ]
+
+
+def test_a_stage_is_shown_before_the_command_ends(fake: Fake) -> None:
+    go_on = fake.here / "go on"
+    fake.notes.on_note = lambda text: go_on.touch()
+    fake.program(
+        """
+stage("Booting")
+while not (here / "go on").exists():
+    time.sleep(0.01)
+"""
+    )
+    fake.vagrant.up(fake.progress)
+    assert fake.notes.texts == ["Booting"]
+
+
+# --- time limits --------------------------------------------------------------------------------------------
+
+
+def test_a_question_has_a_time_limit(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vagrant, "QUESTION_LIMIT", 0.2)
+    fake.program("time.sleep(60)")
+    with pytest.raises(SelabError, match="Vagrant does not answer") as caught:
+        fake.vagrant.state()
+    assert "`vagrant status` ran for 0.2 s" in caught.value.detail
+    assert caught.value.hint
+
+
+HANGING = {
+    "silent": "stage('Booting'); time.sleep(60)",
+    "talking": "while True: os.write(1, b'still at it\\n' * 100)",
+    "asking": "stage('Booting'); print('Really? [y/N] ', end='', flush=True); time.sleep(60)",
+    "without its terminal": "stage('Booting'); [os.close(number) for number in (0, 1, 2)]; time.sleep(60)",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "last"),
+    [
+        ("silent", "==> default: Booting"),
+        ("talking", "still at it"),
+        ("asking", "Really? [y/N]"),
+        ("without its terminal", "==> default: Booting"),
+    ],
+)
+def test_an_action_has_a_time_limit(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, kind: str, last: str
+) -> None:
+    monkeypatch.setattr(vagrant, "STOP_LIMIT", 1.0)
+    monkeypatch.setattr(terminal, "INTERRUPT_LIMIT", 1.0)
+    fake.program(f"note(str(os.getpid()))\n{HANGING[kind]}")
+    with pytest.raises(SelabError, match="`vagrant halt` did not end") as caught:
+        fake.vagrant.halt(fake.progress)
+    shown = caught.value.detail.removeprefix("after 1 s; its last line: ")
+    assert shown and last.startswith(shown)  # a program that goes on talking may be cut off within a line
+    assert is_gone(fake.events[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("up", "UP_LIMIT"),
+        ("resume", "STOP_LIMIT"),
+        ("suspend", "STOP_LIMIT"),
+        ("halt", "STOP_LIMIT"),
+        ("destroy", "STOP_LIMIT"),
+        ("box add", "BOX_LIMIT"),
+    ],
+)
+def test_each_action_has_a_limit_of_its_own(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, name: str, limit: str
+) -> None:
+    monkeypatch.setattr(vagrant, limit, 0.05)
+    monkeypatch.setattr(terminal, "INTERRUPT_LIMIT", 1.0)
+    fake.program("time.sleep(60)")
+    with pytest.raises(SelabError, match=f"`vagrant {name}` did not end"):
+        ACTIONS[name][0](fake.vagrant, fake.progress)
+
+
+# --- Ctrl-C -------------------------------------------------------------------------------------------------
+
+CLEANS_UP = """
+def clean(*_):
+    note("cleaning")
+    time.sleep(0.3)
+    note("cleaned")
+    sys.exit(1)
+signal.signal(signal.SIGINT, clean)
+note(str(os.getpid()))
+stage("Booting")
+time.sleep(60)
+"""
+AS_A_CHILD = """
+if "as a child" not in sys.argv:
+    sys.exit(subprocess.run([sys.executable, __file__, "as a child"]).returncode)
+"""
+IGNORING_SIGINT = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
+ENDING_AT_SIGINT = (
+    "signal.signal(signal.SIGINT, signal.SIG_DFL); signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+)
+CLEANS_UP_FOR_LONG = """
+def clean(*_):
+    signal.signal(signal.SIGINT, end)
+    note("cleaning")
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(60)
+    note("cleaned")
+def end(*_):
+    note("ended at once")
+    os._exit(1)
+signal.signal(signal.SIGINT, clean)
+note(str(os.getpid()))
+stage("Booting")
+time.sleep(60)
+"""
+DOES_NOT_END = """
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+note(str(os.getpid()))
+stage("Booting")
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, even if pytest was started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def ctrl_c(text: str) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def is_gone(pid: str) -> bool:
+    """Whether the process has ended, also if nothing has waited for it yet (proc(5))."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(
+    "launcher",
+    ["", IGNORING_SIGINT + AS_A_CHILD, ENDING_AT_SIGINT + AS_A_CHILD],
+    ids=["none", "that waits", "that ends first"],
+)
+def test_ctrl_c_lets_vagrant_clean_up(fake: Fake, launcher: str) -> None:
+    """HashiCorp's packages start Vagrant by a launcher, Debian's start it directly."""
+    fake.notes.on_note = ctrl_c
+    fake.program(launcher + CLEANS_UP)
+    with pytest.raises(KeyboardInterrupt):
+        fake.vagrant.up(fake.progress)
+    pid, *events = fake.events
+    assert events == ["cleaning", "cleaned"]
+    assert is_gone(pid)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_second_ctrl_c_ends_vagrant_at_once(fake: Fake) -> None:
+    fake.notes.on_note = ctrl_c
+    fake.program(CLEANS_UP_FOR_LONG)
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        fake.vagrant.up(fake.progress)
+    pid, *events = fake.events
+    assert events == ["cleaning", "ended at once"]
+    assert is_gone(pid)
+    assert time.monotonic() - begun < terminal.INTERRUPT_LIMIT
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("launcher", ["", IGNORING_SIGINT + AS_A_CHILD], ids=["none", "that waits"])
+def test_a_vagrant_that_ignores_signals_is_killed(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, launcher: str
+) -> None:
+    monkeypatch.setattr(terminal, "INTERRUPT_LIMIT", 0.1)
+    fake.notes.on_note = ctrl_c
+    fake.program(launcher + DOES_NOT_END)
+    with pytest.raises(KeyboardInterrupt):
+        fake.vagrant.up(fake.progress)
+    assert is_gone(fake.events[0])
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_vagrant_may_print_more_than_the_terminal_holds(fake: Fake) -> None:
+    fake.notes.on_note = ctrl_c
+    fake.program(CLEANS_UP.replace("time.sleep(0.3)", "print('x' * 1_000_000, flush=True)"))
+    with pytest.raises(KeyboardInterrupt):
+        fake.vagrant.up(fake.progress)
+    assert fake.events[1:] == ["cleaning", "cleaned"]
+
+
+# --- errors -------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_vagrant_is_explained(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(fake.here / "bin"))
+    with pytest.raises(SelabError) as caught:
+        fake.vagrant.state()
+    assert (caught.value.what, len(str(caught.value).splitlines())) == ("Vagrant is not installed.", 3)
+
+
+def test_a_missing_vagrant_is_no_warning_at_import(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import selab.vm.vagrant"],
+        env={**os.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("to", ["stdout", "stderr"])
+@pytest.mark.parametrize("kind", ["question", "action"])
+def test_an_error_has_the_last_line_and_the_log_has_all(fake: Fake, kind: str, to: str) -> None:
+    fake.answers("first\nThe machine exploded.", 7, to=to)
+    with pytest.raises(SelabError) as caught:
+        fake.vagrant.state() if kind == "question" else fake.vagrant.halt(fake.progress)
+    assert caught.value.detail == "exit code 7: The machine exploded."
+    assert caught.value.hint == f"Its whole output is in {fake.vagrant.log}."
+    assert "first\nThe machine exploded.\n" in fake.log
+
+
+def test_an_action_ended_by_a_signal_is_an_error(fake: Fake) -> None:
+    fake.program("os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(SelabError, match="ended by signal 9: no output"):
+        fake.vagrant.halt(fake.progress)
+
+
+MESSAGES = (
+    ("Another Vagrant process", "The machine 'default' is locked and cannot be used."),
+    (
+        "Another Vagrant process",
+        "An action 'up' was attempted on the machine,\nbut another process is already executing an action",
+    ),
+    ("libvirt already has", "Name `selab-x_default` of domain about to create is already taken."),
+    ("no disk space", "Call to virStorageVolCreateXML failed: cannot write: No space left on device"),
+    ("no provider", "The provider 'libvirt' could not be found, but was requested to\nback the machine"),
+    ("no provider", "No usable default provider could be found for your system."),
+    ("expected checksum", "The checksum of the downloaded box did not match the expected\nvalue."),
+    ("cannot load a Vagrantfile", "Path: /p/Vagrantfile\nMessage: NameError: undefined local variable"),
+    ("cannot load a Vagrantfile", "There is a syntax error in the following Vagrantfile. The syntax error"),
+)
+
+
+@pytest.mark.parametrize(("what", "output"), MESSAGES)
+def test_a_known_trouble_says_what_to_do(fake: Fake, what: str, output: str) -> None:
+    fake.answers(f"==> default: Working\n{output}", 1)
+    with pytest.raises(SelabError, match=what) as caught:
+        fake.vagrant.halt(fake.progress)
+    assert caught.value.detail.startswith("`vagrant halt`: ")
+    assert caught.value.hint
+
+
+def test_each_known_trouble_has_a_message_here() -> None:
+    def matches(pattern: Any) -> bool:
+        return any(pattern.search(output) for _, output in MESSAGES)
+
+    assert [what for pattern, what, _ in vagrant.TROUBLES if not matches(pattern)] == []
