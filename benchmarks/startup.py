@@ -1,0 +1,94 @@
+"""How long selab takes to start: `selab --version`, `selab --help` and `selab denials FILE`.
+
+    python benchmarks/startup.py [--against PYTHON] [--rounds 20] [--log FILE] [--quick]
+
+This script measures the selab of the interpreter that runs it. `--against` names the interpreter of another
+environment, such as `other-checkout/.venv/bin/python`. The two alternate, so that a busy machine slows both.
+`--quick` runs each command once, which only shows that this script works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from parse import log_lines  # noqa: E402
+
+ROUNDS = 20
+LINES = 100
+
+
+def seconds(python: str, words: Sequence[str], directory: Path) -> float:
+    """The wall-clock time of one command, in a directory from which Python imports nothing."""
+    begin = time.perf_counter()
+    subprocess.run(
+        [python, "-m", "selab", *words],
+        cwd=directory,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - begin
+
+
+def measure(pythons: Sequence[str], words: Sequence[str], rounds: int, directory: Path) -> list[list[float]]:
+    """The times of one command by interpreter. The interpreters alternate, in another order each round."""
+    times: list[list[float]] = [[] for _ in pythons]
+    order = list(range(len(pythons)))
+    for _ in range(rounds):
+        for index in order:
+            times[index].append(seconds(pythons[index], words, directory))
+        order.reverse()
+    return times
+
+
+def table_row(name: str, times: Sequence[Sequence[float]]) -> str:
+    """Each interpreter's minimum and median in milliseconds, and the ratios of the first to the second."""
+    columns = [f"{min(one) * 1000:7.1f} {statistics.median(one) * 1000:7.1f}" for one in times]
+    if len(times) == 2:
+        here, other = times
+        ratios = min(here) / min(other), statistics.median(here) / statistics.median(other)
+        columns.append("{:5.2f} {:5.2f}".format(*ratios))
+    return f"{name:<12} {'   '.join(columns)}"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure how long selab takes to start.")
+    parser.add_argument(
+        "--against", metavar="PYTHON", help="the interpreter of another environment with selab"
+    )
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--log", type=Path, help=f"an audit log; by default one of {LINES} lines is made")
+    parser.add_argument("--quick", action="store_true", help="run each command once")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    pythons = [sys.executable, *([options.against] if options.against else [])]
+    rounds = 1 if options.quick else options.rounds
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        log = options.log.resolve() if options.log else directory / "audit.log"
+        if options.log is None:
+            log.write_bytes(b"".join(log_lines(LINES, "containers")))
+        for number, python in enumerate(pythons):
+            print(f"{'this one' if number == 0 else 'the other'}: {python}")
+        print(f"{rounds} rounds; milliseconds: minimum, median{'; ratios of both' * (len(pythons) == 2)}")
+        for words in (["--version"], ["--help"], ["denials", str(log)]):
+            if not options.quick:  # the first run writes byte code
+                measure(pythons, words, 1, directory)
+            print(table_row(words[0], measure(pythons, words, rounds, directory)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""A command that is over in a moment does not import what only VMs and other commands need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RECORD = (
+    'type=AVC msg=audit(1700000000.123:1): avc:  denied  { read } for  pid=1 comm="httpd" name="x" dev="vda" '
+    "ino=1 scontext=system_u:system_r:a_t:s0 tcontext=system_u:object_r:b_t:s0 tclass=file permissive=0\n"
+)
+RUN = """
+import pathlib, sys
+listing = pathlib.Path(sys.argv.pop(1))
+import selab.__main__
+try:
+    selab.__main__.main()
+finally:
+    listing.write_text("\\n".join(sys.modules))
+"""
+VM_PACKAGES = {"vagrant", "fabric", "invoke", "paramiko", "pexpect"}
+OTHER_COMMANDS = {"distributed", "dask", "jinja2", "watchfiles", "filelock", "platformdirs", "sqlite3"}
+MODELS_AND_TABLES = {"pydantic", "rich", "yaml"}
+
+
+def imported(directory: Path, words: list[str]) -> set[str]:
+    """The top-level modules that `selab WORDS` has imported by its end, in a process of its own."""
+    listing = directory / "modules"
+    program = [sys.executable, "-c", RUN, str(listing)]
+    subprocess.run([*program, *words], cwd=directory, check=True, capture_output=True)
+    return {name.partition(".")[0] for name in listing.read_text().split()}
+
+
+@pytest.mark.parametrize(
+    "words", [["--version"], ["--help"], ["denials", "audit.log"]], ids=lambda words: words[0]
+)
+def test_it_imports_no_package_for_vms(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "audit.log").write_text(RECORD)
+    assert imported(tmp_path, words) & (VM_PACKAGES | OTHER_COMMANDS) == set()
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_it_imports_nothing_for_models_and_tables(tmp_path: Path, word: str) -> None:
+    assert imported(tmp_path, [word]) & MODELS_AND_TABLES == set()
+
+
+def test_the_benchmark_of_the_start_works() -> None:
+    """At its smallest size, against this same interpreter."""
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "startup.py"),
+        "--quick",
+        "--against",
+        sys.executable,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[-3:]}
+    assert list(rows) == ["--version", "--help", "denials"]
+    assert all(len(numbers) == 6 and min(map(float, numbers)) > 0 for numbers in rows.values())
