@@ -16,6 +16,7 @@ from selab.guest import Guest
 from selab.history import History
 from selab.host.cache import cache_dir
 from selab.host.local import LocalHost
+from selab.machine import VagrantParameters
 from selab.policy.base import known_base
 from selab.policy.guest.load import Mode
 from selab.project import Project
@@ -135,13 +136,10 @@ class Checklist:
 def checklist(project: Project) -> Checklist:
     """Look at the host, the guest if it runs, and the history. Changes nothing, starts no VM."""
     machine = machine_of(project)
-    told = machine.vagrant_parameters()
-    facts = _of_host() | {
-        name: str(told[key])
-        for name, key in {"provider": "provider", "processor by": "accel"}.items()
-        if key in told
-    }
-    facts |= {"box": "own" if "-own-" in str(told["box"]) else str(told["box"])} if "box" in told else {}
+    parameters = machine.vagrant_parameters() or VagrantParameters()
+    box = "own" if parameters.box and "-own-" in parameters.box else parameters.box
+    of_vm = {"provider": parameters.provider, "processor by": parameters.accel, "box": box}
+    facts = _of_host() | {name: value for name, value in of_vm.items() if value}
     steps: dict[str, str] = {}
     try:
         with contextlib.closing(machine.connect()) as guest:
@@ -154,7 +152,7 @@ def checklist(project: Project) -> Checklist:
         facts["base policy"] = (
             f"{base.facts.selinux_type}, version {base.facts.policyvers}, {len(base.store)} modules, deny rules: {base.denies}"
         )
-    return Checklist(str(told.get("profile", "")), facts, tuple(examine(project)), steps, runs)
+    return Checklist(parameters.profile or "", facts, tuple(examine(project)), steps, runs)
 
 
 def _of_host() -> dict[str, str]:

@@ -93,9 +93,9 @@ def _counted(arguments: int) -> str:
 
 def _expected(project: Project) -> tuple[str, str]:
     """The profile of the project's VM, or the one that it will have, and how that is known; the network is not asked."""
-    told = State(project).vagrant_parameters().get("profile")
-    if told in profiles():
-        return str(told), "that is the project's VM"
+    parameters = State(project).vagrant_parameters()
+    if parameters and parameters.profile in profiles():
+        return parameters.profile, "that is the project's VM"
     if (box := project.config.vm.box) in profiles():
         return box, "selab.yaml asks for it"
     if find_box(BUILT, project.images):

@@ -7,13 +7,13 @@ import logging
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from selab.errors import InputError, SelabError, Unreachable
 from selab.guest import Guest
+from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import HostConfig, Project
 from selab.vm import provision, rescue
@@ -153,8 +153,8 @@ class ExistingHost:
         with self._new_login() as guest:
             guest.run(("true",), timeout=rescue.CHECK_LIMIT).expect("A new login can run nothing.")
 
-    def vagrant_parameters(self) -> dict[str, Any]:
-        return {"profile": "host"}
+    def vagrant_parameters(self) -> VagrantParameters:
+        return VagrantParameters(profile="host")
 
     def applied(self) -> list[str]:
         return []

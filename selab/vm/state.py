@@ -1,4 +1,4 @@
-"""What selab remembers of a project's VM, in `.selab/`: how to reach it, and what Vagrant was told."""
+"""What selab remembers of a project's VM, in `.selab/`: how to reach it, and Vagrant's parameters."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import shutil
 import socket
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from selab.host.files import read_json, write_json
+from selab.machine import VagrantParameters
 from selab.project import Project
 from selab.vm.ssh import Address, pinned_key
 
@@ -44,18 +44,18 @@ class State:
         stem = re.sub(r"[^A-Za-z0-9-]+", "-", project.root.name).strip("-") or "project"
         digest = hashlib.sha256(f"{project.root} {os.geteuid()}".encode()).hexdigest()[:8]
         self.name = f"selab-{stem[:32]}-{digest}"
-        self._told_before = self.directory / "vm.kept.json"
+        self._parameters_copy = self.directory / "vm.kept.json"
         self._applied = self.directory / "provisioned.json"
         self._mend()
 
     def _mend(self) -> None:
-        """Take away what is damaged and would be believed: Vagrant reads `parameters`, and a pin that is none would not be made anew."""
+        """Remove damaged files: Vagrant would read `parameters`, and selab would keep an unreadable pin."""
         if self.known_hosts.exists() and pinned_key(self.known_hosts) is None:
             self.known_hosts.unlink()
         if not read_json(self.parameters):
             self.parameters.unlink(missing_ok=True)
-            if kept := read_json(self._told_before):
-                write_json(self.parameters, kept)
+            if copy := read_json(self._parameters_copy):
+                write_json(self.parameters, copy)
 
     def address(self) -> Address | None:
         """Where the guest was reached last, if anything is known."""
@@ -116,14 +116,19 @@ class State:
         part.write_text(password + "\n")
         part.replace(self._console)
 
-    def vagrant_parameters(self) -> dict[str, Any]:
-        """What Vagrant was told at the VM's creation. Whoever goes to Vagrant asks this first, so that it is whole by then."""
-        self._mend()
-        return read_json(self.parameters)
+    def vagrant_parameters(self) -> VagrantParameters | None:
+        """The parameters of the VM, if it has any.
 
-    def keep_vagrant_parameters(self, parameters: dict[str, Any]) -> None:
-        write_json(self.parameters, parameters)
-        write_json(self._told_before, parameters)
+        Every operation that runs Vagrant calls this first, so that Vagrant never reads a damaged file.
+        """
+        self._mend()
+        data = read_json(self.parameters)
+        return VagrantParameters.from_json(data) if data else None
+
+    def keep_vagrant_parameters(self, parameters: VagrantParameters) -> None:
+        """Write the parameters for Vagrant, and a copy from which a damaged file is restored."""
+        write_json(self.parameters, parameters.to_json())
+        write_json(self._parameters_copy, parameters.to_json())
 
     def applied(self) -> list[str]:
         """The names of the provisioning's steps that selab had to do in this VM."""
@@ -140,7 +145,7 @@ class State:
             self.key,
             self._console,
             self.parameters,
-            self._told_before,
+            self._parameters_copy,
             self._applied,
         ):
             path.unlink(missing_ok=True)

@@ -1,13 +1,12 @@
-"""The Vagrantfile of a project, and what it is told."""
+"""The Vagrantfile of a project, and the parameters that selab passes to it."""
 
 from __future__ import annotations
 
 import importlib.resources
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import Project, VmConfig
 from selab.vm import kvm
@@ -19,37 +18,39 @@ EMULATED = "mitigations=off tsc=reliable clocksource=tsc"
 the clock it would take instead leaves the emulation for each reading."""
 
 
-def parameters(box: Choice, provider: str, name: str, config: VmConfig, progress: Progress) -> dict[str, Any]:
-    """What the Vagrantfile is told for a new VM `name`."""
+def parameters(
+    box: Choice, provider: str, name: str, config: VmConfig, progress: Progress
+) -> VagrantParameters:
+    """Choose the parameters of a new VM `name`."""
     progress.note(f"box: {box.name} ({box.why})")
     accel = kvm.Kvm(True, "")
     if provider == "libvirt":
         accel = kvm.probe(Path(box.kernel) if box.kernel else None)
         progress.note("CPU: KVM" if accel.works else f"CPU: emulated, since {accel.reason}")
-    told: dict[str, Any] = {
-        "name": name,
-        "profile": box.profile,
-        "provider": provider,
-        "box": box.name,
-        "urls": {provider: box.url} if box.url else {},
-        "checksums": {provider: box.sha256} if box.sha256 else {},
-        "cpus": config.cpus,
-        "memory": config.memory,
-        "port": free_port(name),
-        "session": os.geteuid() != 0,
-        "accel": "kvm" if accel.works else "qemu",
-        "cpu_features": box.cpu,
-        "agent": box.agent,
-    }
-    if box.kernel:
-        cmdline = box.cmdline if accel.works else f"{box.cmdline} {EMULATED}"
-        told |= {"kernel": box.kernel, "initrd": box.initrd, "cmdline": cmdline}
-    return told
+    cmdline = box.cmdline if accel.works else f"{box.cmdline} {EMULATED}"
+    return VagrantParameters(
+        name=name,
+        profile=box.profile,
+        provider=provider,
+        box=box.name,
+        urls={provider: box.url} if box.url else {},
+        checksums={provider: box.sha256} if box.sha256 else {},
+        cpus=config.cpus,
+        memory=config.memory,
+        port=free_port(name),
+        session=os.geteuid() != 0,
+        accel="kvm" if accel.works else "qemu",
+        cpu_features=list(box.cpu),
+        agent=box.agent,
+        kernel=box.kernel or None,
+        initrd=box.initrd if box.kernel else None,
+        cmdline=cmdline if box.kernel else None,
+    )
 
 
-def has_kernel(told: Mapping[str, Any]) -> bool:
-    """Whether the kernel that the VM was made to boot from the host, if any, is there still."""
-    return not told.get("kernel") or Path(told["kernel"]).is_file()
+def has_kernel(parameters: VagrantParameters) -> bool:
+    """Whether the kernel on this machine that the VM boots exists, if it boots one."""
+    return not parameters.kernel or Path(parameters.kernel).is_file()
 
 
 def is_ours(project: Project) -> bool:

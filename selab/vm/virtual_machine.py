@@ -12,10 +12,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from selab.errors import SelabError, Unreachable
 from selab.guest import Guest
+from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm import boxes, console, keys, libvirt, provision, rescue, vagrantfile
@@ -146,8 +146,8 @@ class VirtualMachine:
             raise SelabError("Only a libvirt VM has a serial console.", hint="Use `selab vm ssh`.")
         return [program, "-c", libvirt.uri(), "console", "--force", domain]
 
-    def vagrant_parameters(self) -> dict[str, Any]:
-        """Return the parameters that Vagrant got when the VM was created."""
+    def vagrant_parameters(self) -> VagrantParameters | None:
+        """Return the parameters that selab passes to Vagrant, or None if the VM has none."""
         return self.files.vagrant_parameters()
 
     def applied(self) -> list[str]:
@@ -230,20 +230,20 @@ class VirtualMachine:
 
     def _create(self, progress: Progress) -> SshGuest:
         provider = self._provider()
+        box = ""
         ours = vagrantfile.is_ours(self.project)
         if ours:
-            box = boxes.choose(self.project, provider, progress)
+            choice = boxes.choose(self.project, provider, progress)
+            box = choice.name
             self.files.keep_vagrant_parameters(
-                vagrantfile.parameters(box, provider, self.files.name, self.project.config.vm, progress)
+                vagrantfile.parameters(choice, provider, self.files.name, self.project.config.vm, progress)
             )
         self.files.known_hosts.unlink(missing_ok=True)
         if provider == "libvirt" and libvirt.has_disk(self.files.domain_name):
             progress.note("the VM was removed and its disk was left: removing the disk as well")
             self.vagrant.destroy(progress)
         try:
-            with first_alone(
-                str(self.files.vagrant_parameters().get("box", "")) if ours else "", provider, progress
-            ):
+            with first_alone(box, provider, progress):
                 return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""), anew=True)
         except SelabError:
             # An incomplete VM is of no use, and this process created it: the state was not_created a moment
@@ -403,30 +403,33 @@ class VirtualMachine:
             else "Vagrant's parameters for the VM were removed: writing them again"
         )
         box = boxes.choose(self.project, provider, progress)
-        if not parameters:
+        if parameters is None:
             parameters = vagrantfile.parameters(
                 box, provider, self.files.name, self.project.config.vm, progress
             )
             port = libvirt.forwarded_port(self.files.domain) if provider == "libvirt" else 0
-            self.files.keep_vagrant_parameters({**parameters, "port": port or parameters["port"]})
+            parameters = dataclasses.replace(parameters, port=port or parameters.port)
+            self.files.keep_vagrant_parameters(parameters)
         if not vagrantfile.has_kernel(parameters):
             hint = "`selab vm destroy` removes the VM, and the next run creates a new one."
             raise SelabError(
                 "The VM cannot be started: its kernel was removed together with its box.",
-                parameters["kernel"],
+                parameters.kernel or "",
                 hint,
             )
 
     def _move_port(self, progress: Progress) -> None:
         """Give the VM, which is off, another SSH port if another process uses its own."""
         parameters = self.files.vagrant_parameters()
-        old = parameters.get("port")
-        if not isinstance(old, int) or (new := free_port(self.files.name, old)) == old:
+        if parameters is None or (old := parameters.port) is None:
+            return
+        new = free_port(self.files.name, old)
+        if new == old:
             return
         progress.note(f"another process uses port {old}: SSH now uses port {new}")
         if self._provider() == "libvirt":
             libvirt.move_forward(self.files.domain, old, new)
-        self.files.keep_vagrant_parameters({**parameters, "port": new})
+        self.files.keep_vagrant_parameters(dataclasses.replace(parameters, port=new))
 
     def _readopt(self) -> bool:
         """Restore Vagrant's record of the VM if libvirt still has the VM. Return whether it was restored."""
@@ -437,7 +440,8 @@ class VirtualMachine:
         return True
 
     def _provider(self) -> str:
-        provider = str(self.files.vagrant_parameters().get("provider") or self.project.config.vm.provider)
+        parameters = self.files.vagrant_parameters()
+        provider = (parameters and parameters.provider) or self.project.config.vm.provider
         return default_provider() if provider == "auto" else provider
 
     def _daemon(self) -> None:

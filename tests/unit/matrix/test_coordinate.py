@@ -11,6 +11,7 @@ import pytest
 
 from selab.__main__ import run as selab
 from selab.history import History, Record
+from selab.machine import VagrantParameters
 from selab.matrix import coordinate
 from selab.matrix.coordinate import Options, run_matrix, tasks_of
 from selab.matrix.model import Matrix
@@ -83,7 +84,7 @@ def test_vms_that_stay_are_told_with_the_command_that_stops_them(
     slot = home(fast) / "auto-1"
     slot.mkdir(parents=True)
     (slot / "selab.yaml").touch()
-    State(find_project(slot)).keep_vagrant_parameters({"name": "x"})
+    State(find_project(slot)).keep_vagrant_parameters(VagrantParameters(name="x"))
     selab(["-C", str(fast.root), "matrix"])
     assert "1 VM for the next time: auto-1. `selab vm halt --matrix` stops them" in capfd.readouterr().err
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selab.errors import InputError, SelabError
+from selab.machine import VagrantParameters
 from selab.matrix.slots import claimed, destroy, has_vm, home, slot_project, slots
 from selab.progress import Progress
 from selab.project import Project, find_project
@@ -21,7 +22,7 @@ def make(place: Path, slot: str, vm: bool = True) -> Project:
     (place / slot / "selab.yaml").touch()
     project = find_project(place / slot)
     if vm:
-        State(project).keep_vagrant_parameters({"name": slot})
+        State(project).keep_vagrant_parameters(VagrantParameters(name=slot))
     return project
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from selab.errors import Unreachable
 from selab.history import Record
+from selab.machine import VagrantParameters
 from selab.matrix import work
 from selab.matrix.coordinate import Options, tasks_of
 from selab.matrix.model import Matrix
@@ -31,7 +32,7 @@ class FakeMachine(StandingMachine):
     def __init__(self, project: Project) -> None:
         super().__init__(ObedientGuest())
         self.project = project
-        State(project).keep_vagrant_parameters({"name": "x"})
+        State(project).keep_vagrant_parameters(VagrantParameters(name="x"))
 
     def destroy(self, progress: Progress) -> None:
         self.removed.append(self.project.root)

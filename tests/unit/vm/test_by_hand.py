@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selab.__main__ import run as selab
+from selab.machine import VagrantParameters
 from selab.project import find_project
 from selab.vm.state import State
 
@@ -22,7 +23,7 @@ def slots(lab: FakeVm) -> None:
         (root / "selab.yaml").touch()
         (root / "Vagrantfile").touch()
         if number < 3:
-            State(find_project(root)).keep_vagrant_parameters({"name": "x", "provider": "libvirt"})
+            State(find_project(root)).keep_vagrant_parameters(VagrantParameters(name="x", provider="libvirt"))
 
 
 def vm(lab: FakeVm, *words: str) -> int:

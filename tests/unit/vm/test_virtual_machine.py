@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from selab.errors import SelabError, Unreachable
+from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.vm import boxes, vagrant, virtual_machine
 from selab.vm.ssh_port import free_port
@@ -21,6 +23,12 @@ from .conftest import FakeGuest, FakeVm
 
 def silent(*_: Any, **__: Any) -> None:
     raise Unreachable("nobody there")
+
+
+def parameters(lab: FakeVm) -> VagrantParameters:
+    stored = lab.machine.files.vagrant_parameters()
+    assert stored is not None
+    return stored
 
 
 def test_a_warm_vm_needs_no_vagrant_and_no_virsh(lab: FakeVm) -> None:
@@ -143,9 +151,9 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(lab: FakeVm) -> None:
         lab.set_state("shutoff")
         lab.virsh("dumpxml", f"<qemu:arg value='user,id=ssh,hostfwd=tcp:127.0.0.1:{port}-:22'/>")
         lab.virsh("define", "")
-        lab.machine.files.keep_vagrant_parameters({"port": port, "provider": "libvirt"})
+        lab.machine.files.keep_vagrant_parameters(VagrantParameters(port=port, provider="libvirt"))
         lab.machine.ensure(Progress())
-        assert lab.machine.files.vagrant_parameters()["port"] != port
+        assert parameters(lab).port != port
     assert "define" in lab.calls("virsh")
 
 
@@ -163,7 +171,7 @@ def test_what_vagrant_was_told_is_told_again_with_the_vms_own_port(lab: FakeVm) 
     shutil.rmtree(lab.project.state)
     lab.virsh("dumpxml", "<qemu:arg value='user,id=ssh,hostfwd=tcp:127.0.0.1:2299-:22'/>")
     lab.machine.ensure(Progress())
-    assert lab.machine.files.vagrant_parameters()["port"] == 2299
+    assert parameters(lab).port == 2299
 
 
 def test_what_vagrant_was_told_is_not_left_cut_off(lab: FakeVm) -> None:
@@ -172,16 +180,14 @@ def test_what_vagrant_was_told_is_not_left_cut_off(lab: FakeVm) -> None:
     files = lab.machine.files
     for name in ("vm.json", "vm.kept.json"):
         (lab.project.state / name).write_text('{"name": "sel')
-    assert files.vagrant_parameters() == {} and not files.parameters.exists()
+    assert files.vagrant_parameters() is None and not files.parameters.exists()
 
 
 def without_kernel(lab: FakeVm) -> Path:
     """A VM that is off, made to boot a kernel which is not there any more."""
     kernel = lab.here / "boxes" / "vmlinuz"
     lab.up_before()
-    lab.machine.files.keep_vagrant_parameters(
-        {**lab.machine.files.vagrant_parameters(), "kernel": str(kernel)}
-    )
+    lab.machine.files.keep_vagrant_parameters(dataclasses.replace(parameters(lab), kernel=str(kernel)))
     lab.machine.files.known_hosts.unlink()
     lab.set_state("shutoff")
     return kernel
