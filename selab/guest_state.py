@@ -1,0 +1,259 @@
+"""What the scripts in the guest share with each other and with selab: the files in /run/selab, and the exit codes.
+
+The scripts contain these paths and numbers as they are. tests/unit/test_guest_state.py compares both with this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RUN_DIR = "/run/selab"
+"""In the guest: selab's directory for everything that a reboot ends. The guest empties it at each start."""
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """A file in RUN_DIR.
+
+    `name` is relative to RUN_DIR; NAME in it stands for the name of a container. `writers`, `readers` and `removers` are
+    the programs that do this, by their path in selab without `scripts/` and the ending: "policy/guest/load". A file that
+    has a writer and no remover stays until the guest stops.
+    """
+
+    name: str
+    content: str
+    writers: tuple[str, ...]
+    readers: tuple[str, ...] = ()
+    removers: tuple[str, ...] = ()
+    lifetime: str = "until the guest stops"
+
+    def path(self, container: str = "") -> str:
+        """The absolute path, with `container` for NAME."""
+        return f"{RUN_DIR}/{self.name.replace('NAME', container)}"
+
+
+@dataclass(frozen=True)
+class ExitCode:
+    """An exit code other than 0 that `scripts` end with by themselves, and what it means."""
+
+    code: int
+    meaning: str
+    scripts: tuple[str, ...]
+
+
+GUARD_PROGRAM = "vm/guest_agent/guard"
+RECIPE = "vm/provision"
+"""The steps of the provisioning: selab/vm/provision.toml."""
+RUNTIME = "the container runtime"
+
+LOADED = StateFile(
+    "loaded",
+    "The digest of the policy that selab loaded last, and the kernel's counter of policy loads after that load, on one "
+    "line. Its time is that of the load, or later if selab has accepted the runtime's settings.",
+    writers=("policy/guest/lib-loaded", "policy/guest/flush-cache", "policy/guest/accept-settings"),
+    readers=(
+        "policy/guest/policy-state",
+        "policy/guest/switch-mode",
+        "policy/guest/flush-cache",
+        "policy/guest/find-changes",
+        GUARD_PROGRAM,
+        RECIPE,
+    ),
+    removers=(
+        "policy/guest/load",
+        "policy/guest/load-base",
+        "policy/guest/install",
+        "policy/guest/uninstall",
+        "vm/restore-existing",
+        GUARD_PROGRAM,
+        RECIPE,
+    ),
+    lifetime="while the policy that selab loaded is in force; empty if flush-cache has found another one",
+)
+MODE = StateFile(
+    "mode",
+    "The mode from before the run, 0 or 1: the only memory of it if the run is interrupted.",
+    writers=("policy/guest/switch-mode", "policy/guest/restore-mode", "vm/restore-existing"),
+    readers=(
+        "policy/guest/restore-mode",
+        "policy/guest/renew-guard",
+        "policy/guest/find-changes",
+        "vm/check-guest",
+        "vm/restore-existing",
+        GUARD_PROGRAM,
+    ),
+    removers=(GUARD_PROGRAM,),
+    lifetime="from the first change of the mode until the mode is restored, which empties or removes it",
+)
+LAST_MODE = StateFile(
+    "was",
+    "The mode in which the last run began, and which was restored after it.",
+    writers=("policy/guest/find-changes",),
+    readers=("policy/guest/find-changes",),
+)
+GUARD_PIPE = StateFile(
+    "guard",
+    "A pipe with the orders to the guard: a number of seconds arms it, `off` calls it off, `rest` lets the candidate stay "
+    "in force for a while after the run.",
+    writers=(
+        GUARD_PROGRAM,
+        "policy/guest/lib-mode",
+        "policy/guest/switch-mode",
+        "policy/guest/restore-mode",
+        "policy/guest/renew-guard",
+    ),
+    readers=(GUARD_PROGRAM,),
+)
+GUARD_PID = StateFile(
+    "guard.pid",
+    "The process id of the guard.",
+    writers=(GUARD_PROGRAM,),
+    readers=("policy/guest/lib-mode",),
+)
+STORE = StateFile(
+    "store",
+    "The signature of the policy store, and the SHA-256 digest and the path of each module and each local change.",
+    writers=("policy/survey",),
+    readers=("policy/survey",),
+    lifetime="until the guest stops; replaced if the signature changes",
+)
+STORE_HALF = StateFile(
+    "store.half",
+    "The next version of `store`.",
+    writers=("policy/survey",),
+    removers=("policy/survey",),
+    lifetime="while it is written; then it is renamed to `store`",
+)
+WINDOW = StateFile(
+    "window",
+    "The audit log of the window that is being closed.",
+    writers=("auditlog/close-window",),
+    readers=("auditlog/close-window",),
+    lifetime="until it is printed, which empties it",
+)
+WINDOW_PROBLEMS = StateFile(
+    "window.said",
+    "What went wrong with the window: `rotated-away`, `truncated`.",
+    writers=("auditlog/close-window",),
+    readers=("auditlog/close-window",),
+    lifetime="until the guest stops; each end of a window replaces it",
+)
+CONTAINER = StateFile(
+    "containers/NAME",
+    "`running` and the runtime of a container, or `kept` and the runtime if the container stays after its run.",
+    writers=("container/start", "container/keep"),
+    readers=("container/start",),
+    removers=("container/start", "container/remove"),
+    lifetime="from just before the container is started until it is removed",
+)
+CONTAINER_ID = StateFile(
+    "cid-NAME",
+    "The id of a container.",
+    writers=(RUNTIME, "container/start"),
+    readers=("container/lib-watch",),
+    removers=("container/lib-watch", "container/remove"),
+    lifetime="from the start of the container until it is removed",
+)
+CONTAINER_LABEL = StateFile(
+    "labels-NAME",
+    "The context that a process of a container was seen to have while the container started.",
+    writers=("container/lib-watch",),
+    readers=("container/lib-labels",),
+    removers=("container/lib-watch", "container/remove"),
+    lifetime="from the start of the container until it is removed",
+)
+
+STATE_FILES = (
+    LOADED,
+    MODE,
+    LAST_MODE,
+    GUARD_PIPE,
+    GUARD_PID,
+    STORE,
+    STORE_HALF,
+    WINDOW,
+    WINDOW_PROBLEMS,
+    CONTAINER,
+    CONTAINER_ID,
+    CONTAINER_LABEL,
+)
+"""All files in RUN_DIR."""
+
+NO_STORE = ExitCode(3, "The module store of the configured type does not exist.", ("policy/survey",))
+STORE_CHANGED = ExitCode(8, "The module store is not the one that was surveyed.", ("policy/same-store",))
+NO_BUILD_DIRECTORY = ExitCode(3, "The build directory does not exist.", ("policy/compile",))
+NOT_COMPILED = ExitCode(1, "The module does not compile.", ("policy/compile",))
+NO_SELINUX_STATUS = ExitCode(3, "The kernel's status page cannot be read.", ("policy/guest/policy-state",))
+REFUSED_BY_KERNEL = ExitCode(
+    4,
+    "The kernel refused the policy, or the boolean commit that empties its cache.",
+    ("policy/guest/load", "policy/guest/flush-cache"),
+)
+NOT_COUNTED = ExitCode(
+    5,
+    "The kernel's counter of policy loads did not go up by exactly one: another process has loaded a policy.",
+    ("policy/guest/load", "policy/guest/flush-cache"),
+)
+INVALID_CONTEXT = ExitCode(
+    6,
+    "A context that the run needs is not valid under the policy.",
+    ("policy/guest/load", "policy/guest/flush-cache"),
+)
+OTHER_POLICY = ExitCode(7, "Another policy than the expected one is in force.", ("policy/guest/flush-cache",))
+MODE_NOT_SET = ExitCode(
+    1,
+    "The kernel does not have the mode that was written.",
+    ("policy/guest/switch-mode", "policy/guest/restore-mode"),
+)
+NO_GUARD = ExitCode(8, "The guard does not run, and cannot be started.", ("policy/guest/switch-mode",))
+LABELS_NOT_SAVED = ExitCode(4, "The labels from before could not be saved.", ("policy/guest/label-files",))
+NO_FILE_CONTEXTS = ExitCode(
+    9,
+    "The guest does not have the candidates' file contexts: put them there and ask again.",
+    ("policy/guest/label-files", "policy/guest/label-tree"),
+)
+RUNTIME_HANGS = ExitCode(
+    124, "The container runtime did not answer in time, like timeout(1).", ("container/start",)
+)
+NO_RUNTIME = ExitCode(
+    125,
+    "The container runtime is not installed. It also ends with 125 itself if it fails.",
+    ("container/start",),
+)
+STEP_FAILED = ExitCode(
+    1, "The step did not end as the scenario expects.", ("container/http", "container/wait-for-end")
+)
+NO_AUDIT_STATUS = ExitCode(3, "The kernel does not report its audit status.", ("auditlog/open-window",))
+NO_MARK = ExitCode(
+    4,
+    "The mark could not be set in the audit log.",
+    ("auditlog/open-window", "auditlog/close-window", "auditlog/close-journal-window"),
+)
+NOT_IN_ORDER = ExitCode(
+    1,
+    "A run cannot work in the guest; the script prints the reason.",
+    ("vm/check-guest", "vm/check-existing"),
+)
+
+EXIT_CODES = (
+    NO_STORE,
+    STORE_CHANGED,
+    NO_BUILD_DIRECTORY,
+    NOT_COMPILED,
+    NO_SELINUX_STATUS,
+    REFUSED_BY_KERNEL,
+    NOT_COUNTED,
+    INVALID_CONTEXT,
+    OTHER_POLICY,
+    MODE_NOT_SET,
+    NO_GUARD,
+    LABELS_NOT_SAVED,
+    NO_FILE_CONTEXTS,
+    RUNTIME_HANGS,
+    NO_RUNTIME,
+    STEP_FAILED,
+    NO_AUDIT_STATUS,
+    NO_MARK,
+    NOT_IN_ORDER,
+)
+"""All exit codes that the scripts choose themselves. Any other is that of the program that failed."""
