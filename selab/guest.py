@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.resources
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from typing import Any, Generic, Protocol, TypeVar
 
 from selab.errors import CommandFailed
@@ -61,6 +64,39 @@ class Guest(Protocol):
 
     def close(self) -> None:
         """Give back whatever the connection holds. Nothing can be asked after that."""
+
+
+_INCLUDE = re.compile(r"\. \./(lib-[a-z-]+\.sh)")
+
+
+@functools.cache
+def script(name: str) -> str:
+    """The text of a script that runs in the guest: "policy/guest/load" is selab/policy/guest/scripts/load.sh.
+
+    Comments and empty lines are left out, since the text becomes an argument of `sh -c`. A line `. ./lib-NAME.sh` is
+    replaced by that file of the same directory, since the guest has none of these files.
+    """
+    package, _, base = name.rpartition("/")
+    directory = importlib.resources.files("selab").joinpath(package, "scripts")
+    return "\n".join(_lines(directory, f"{base}.sh"))
+
+
+def _lines(directory: Traversable, file: str) -> Iterator[str]:
+    for line in directory.joinpath(file).read_text(encoding="utf-8").splitlines():
+        if included := _INCLUDE.fullmatch(line):
+            yield from _lines(directory, included[1])
+        elif line.strip() and not line.lstrip().startswith("#"):
+            yield line
+
+
+def script_argv(name: str, *arguments: str) -> list[str]:
+    """The command that runs the script `name` with `arguments`, which no shell parses."""
+    return shell_argv(script(name), *arguments)
+
+
+def shell_argv(text: str, *arguments: str) -> list[str]:
+    """The command that runs the shell script `text` with `arguments`, which no shell parses."""
+    return ["sh", "-c", text, "sh", *arguments]
 
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from selab.auditlog.journal import SUPPRESSED, raw_from_journal
 from selab.errors import SelabError
-from selab.guest import Completed, Guest, Query
+from selab.guest import Completed, Guest, Query, script, script_argv
 
 READ_TIMEOUT = 180.0
 """Seconds to wait for the end mark and read the window: usually one, but a flood of records is slow."""
@@ -20,87 +20,6 @@ MARK_WAIT = 30
 """Seconds to wait for a mark; auditd flushes its queue within one."""
 MAX_BYTES = 256 * 1024 * 1024
 """A larger window is a flood; it is reported as incomplete instead of filling the memory."""
-
-# Print the kernel's audit status and the positions of the log and the journal, then set the mark. If no
-# daemon
-# runs and the kernel has lost records, its queue for a future daemon is full and it loses every further
-# record:
-# a stopped daemon is then started.
-_OPEN = r"""
-status=$(auditctl -s) || exit 3
-case "
-$status
-" in *"
-pid 0
-"*)
-  case "
-$status
-" in *"
-lost 0
-"*) ;; *)
-    systemctl -q is-enabled auditd && { systemctl reset-failed auditd; systemctl start auditd || service auditd start; } >/dev/null 2>&1
-    status=$(auditctl -s) || exit 3 ;;
-  esac ;;
-esac
-echo "$status"
-log=/var/log/audit/audit.log
-[ -e "$log" ] && stat --format 'log %i %s' "$log"
-case "
-$status
-" in *"
-pid 0
-"*)
-  journalctl --lines=1 --show-cursor --quiet --output=cat | sed -n 's/^-- cursor: /cursor /p'
-  echo "ratelimit $(cat /proc/sys/kernel/printk_ratelimit)" && echo 0 >/proc/sys/kernel/printk_ratelimit ;;
-esac
-auditctl -m "$1" || exit 4
-"""
-# Close a window of the journal, to which the kernel prints its records if there is no audit daemon.
-_CLOSE_JOURNAL = r"""
-mark=$1 cursor=$2 wait=$3 max=$4
-auditctl -m "$mark" || exit 4
-since() { journalctl _TRANSPORT=kernel + _TRANSPORT=audit --after-cursor="$cursor" --quiet --all --output=json; }
-turns=$wait
-while [ "$turns" -gt 0 ]; do since | grep -qaF -e "$mark" && break; turns=$((turns - 1)); sleep 1; done
-auditctl -s
-echo "mode $(cat /sys/fs/selinux/enforce)"
-echo window
-since | head --bytes="$max"
-"""
-# Set the mark, wait until it is in the log, and print the status, the mode, and after a line `window` the log
-# since the window was opened. The log may have been rotated since: the inode identifies the old file, and the
-# newer files follow it.
-_CLOSE = r"""
-mark=$1 inode=$2 offset=$3 wait=$4 max=$5
-directory=/var/log/audit; log=$directory/audit.log; kept=/run/selab/window
-[ -d /run/selab ] || mkdir -p /run/selab
-auditctl -m "$mark" || exit 4
-auditctl -s  # while the mark is on its way
-since() {
-  set -- $(stat --format '%i %s' "$log")
-  if [ "$1" = "$inode" ] && [ "$2" -ge "$offset" ]; then tail --bytes="+$((offset + 1))" "$log"; return; fi
-  first=$(find "$directory" -maxdepth 1 -inum "$inode" -name 'audit.log*')
-  if [ -z "$first" ]; then first=$log; offset=0; echo rotated-away >&2; fi
-  number=${first##*audit.log}; number=${number#.}; number=${number:-0}
-  [ "$(stat --format %s "$first")" -ge "$offset" ] || { echo truncated >&2; offset=0; }
-  tail --bytes="+$((offset + 1))" "$first"
-  while [ "$number" -gt 0 ]; do
-    number=$((number - 1)); next=$log
-    [ "$number" -gt 0 ] && next=$log.$number
-    cat "$next"
-  done
-}
-turns=$((wait * 10))
-while [ "$turns" -gt 0 ]; do
-  since 2>"$kept.said" | head --bytes="$max" >"$kept"
-  grep -qaF -e "$mark" "$kept" && break
-  turns=$((turns - 1)); sleep 0.1
-done
-read -r mode </sys/fs/selinux/enforce; echo "mode $mode"
-echo window
-[ -s "$kept.said" ] && cat "$kept.said" >&2
-cat "$kept"; : >"$kept"
-"""
 
 
 @dataclass(frozen=True)
@@ -157,7 +76,7 @@ class Window:
 def open_window() -> Query[OpenWindow]:
     """Query that sets the begin mark. Reading the answer raises SelabError if the guest cannot audit."""
     token = secrets.token_hex(12)
-    return Query(_OPEN, functools.partial(_opened, token), (f"selab {token} begin",))
+    return Query(script("auditlog/open-window"), functools.partial(_opened, token), (f"selab {token} begin",))
 
 
 def _opened(token: str, done: Completed) -> OpenWindow:
@@ -184,8 +103,7 @@ def _opened(token: str, done: Completed) -> OpenWindow:
 def release(guest: Guest, opened: OpenWindow) -> None:
     """Restore the kernel's rate limit if `open_window` changed it, even if the window was not closed."""
     if opened.cursor:
-        script = 'echo "$1" >/proc/sys/kernel/printk_ratelimit'
-        guest.run(["sh", "-c", script, "sh", str(opened.ratelimit)]).expect(
+        guest.run(script_argv("auditlog/restore-ratelimit", str(opened.ratelimit))).expect(
             "The kernel's rate limit could not be restored.",
             hint="Restart the guest to restore it: `selab vm halt`, then `selab vm up`.",
         )
@@ -202,7 +120,7 @@ def close_window(opened: OpenWindow) -> Query[Window]:
     where = [opened.cursor] if opened.cursor else [str(opened.inode), str(opened.offset)]
     words = (opened.mark("end"), *where, str(MARK_WAIT), str(MAX_BYTES))
     return Query(
-        _CLOSE_JOURNAL if opened.cursor else _CLOSE,
+        script("auditlog/close-journal-window" if opened.cursor else "auditlog/close-window"),
         functools.partial(_closed, opened),
         words,
         timeout=READ_TIMEOUT,

@@ -9,112 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from selab import guest_state
 from selab.container.image import Image, ensure_image
 from selab.container.label import ContainerLabel
-from selab.container.runtime import NOT_INSTALLED, Runtime, runtimes
+from selab.container.runtime import Runtime, runtimes
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Completed, Guest
+from selab.guest import Completed, Guest, script_argv
 from selab.policy.contexts import FileContexts
 from selab.policy.guest.relabel import label_tree
 from selab.progress import Progress
 from selab.scenario import Scenario, Volume
 
-HANGS = 100
-"""Seconds for one word of the runtime's to what a start asks of it: five to eight in an emulated guest, a minute when its disk is cold."""
 START_TIMEOUT = 240.0
-"""Seconds to start a container, what is left of an earlier one removed."""
+"""Seconds to start a container, and to remove what is left of an earlier one: more than start.sh waits twice for the runtime."""
 REMOVE_TIMEOUT = 120.0
 RUNS = "/var/lib/selab/runs"
 NO_CONTEXTS = FileContexts((), "")
-
-_ARGUMENTS = rf"""
-limited() {{ timeout {HANGS} "$@"; status=$?; [ $status != 124 ] || echo "$1 hangs" >&2; return $status; }}
-want=$1 name=$2 engine=$3 pid_file=$4 cgroups=$5; shift 5
-command -v "$engine" >/dev/null || {{ echo "$engine {NOT_INSTALLED}" >&2; exit 125; }}
-"""
-# /run/selab/containers has a file per container that was started and not yet removed, with its runtime; it says `kept` where the container
-# is meant to stay. Removes what an earlier run has left behind (it was killed, or its container was kept), then starts the container.
-# Prints its main process (0 if it has ended): the runtime's own file has that without the second that `inspect` takes in an emulated guest.
-_START = r"""
-mkdir -p /run/selab/containers
-for left in /run/selab/containers/*; do
-  [ -e "$left" ] || continue
-  old=${left##*/} state='' by=''; read -r state by <"$left"
-  if [ "$old" = "$name" ] || [ "$state" != kept ]; then
-    limited "${by:-docker}" rm -f -v "$old" >/dev/null 2>&1
-    [ $status != 124 ] || { kill "$watcher"; echo "${by:-docker} hangs" >&2; exit 124; }
-    rm -f "$left"
-  fi
-done
-echo "running $engine" >"/run/selab/containers/$name"
-id=$(limited "$engine" "$@") || {
-  status=$?; kill "$watcher"
-  [ $status = 124 ] || "$engine" rm -f -v "$name" >/dev/null 2>&1; rm -f "/run/selab/containers/$name"
-  exit $status
-}
-pid=$(cat "${pid_file%ID*}$id${pid_file##*ID}" 2>/dev/null)
-[ -n "$pid" ] && [ -e "/proc/$pid" ] || pid=$("$engine" inspect --format '{{.State.Pid}}' "$id")
-echo "pid $pid"
-labels "$pid" "$name"
-"""
-# The labels of all processes in the container's cgroup now, and the one that was seen while it was watched. A container that has ended
-# has process 0; kernels with cgroup v1 have its cgroup below a controller.
-_LABELS = r"""
-labels() {
-  pid=$1 file=/run/selab/labels-$2 group=""
-  if [ "$pid" != 0 ] && [ -e "/proc/$pid/cgroup" ]; then
-    while IFS=: read -r number controllers path; do
-      [ "$path" != / ] || continue
-      case $number,$controllers in 0,|*,pids) group=${group:-$path} ;; esac
-    done <"/proc/$pid/cgroup"
-  fi
-  if [ -n "$group" ]; then
-    procs=/sys/fs/cgroup$group/cgroup.procs; [ -e "$procs" ] || procs=/sys/fs/cgroup/pids$group/cgroup.procs
-    [ ! -e "$procs" ] || while read -r each; do
-      label=""; [ -e "/proc/$each/attr/current" ] && read -r label <"/proc/$each/attr/current"
-      [ -z "$label" ] || echo "label $label"
-    done <"$procs"
-  fi
-  label=""; [ -e "$file" ] && read -r label <"$file"
-  [ -z "$label" ] || echo "label $label"
-}
-"""
-# A container may be gone before anyone looks: from before it starts, this watches its cgroup for a process with the wanted context, without
-# a pause once there is a process. It says nothing of other contexts: the runtime's own process is in that cgroup until it becomes the
-# container's.
-_WATCH = r"""
-file=/run/selab/labels-$name; mkdir -p /run/selab
-rm -f "$file" "/run/selab/cid-$name"
-( turn=0; id=""
-  while [ -z "$id" ] && [ $turn -lt 1500 ]; do
-    turn=$((turn + 1)); [ -s "/run/selab/cid-$name" ] && read -r id <"/run/selab/cid-$name"; [ -n "$id" ] || sleep 0.1
-  done
-  turn=0 hurry=0
-  while [ $turn -lt 1500 ]; do
-    there=0
-    for group in $cgroups; do
-      group=/sys/fs/cgroup/${group%%ID*}$id${group#*ID}
-      [ -e "$group/cgroup.procs" ] || continue
-      there=1
-      while read -r each; do
-        label=""; read -r label <"/proc/$each/attr/current"
-        [ "$label" = "$want" ] && echo "$label" >"$file" && exit
-      done <"$group/cgroup.procs"
-    done
-    if [ $there = 1 ] && [ $hurry -lt 3000 ]; then hurry=$((hurry + 1)); else turn=$((turn + 1)); sleep 0.03; fi
-  done ) >/dev/null 2>&1 &
-watcher=$!
-"""
-_KEEP = r"""
-labels "$2" "$1"
-echo "kept $3" >"/run/selab/containers/$1"
-"""
-_REMOVE = r"""
-labels "$2" "$1"
-"$3" rm -f -v "$1" >/dev/null; status=$?
-rm -f "/run/selab/containers/$1" "/run/selab/labels-$1" "/run/selab/cid-$1"; rm -rf "/var/lib/selab/runs/$1"
-exit $status
-"""
 
 
 @dataclass
@@ -141,7 +51,7 @@ def run_arguments(
         "--hostname",
         "selab",
         "--cidfile",
-        f"/run/selab/cid-{name}",
+        guest_state.CONTAINER_ID.path(name),
     ]
     words += ["--security-opt", f"label=type:{label.type}", "--security-opt", f"label=level:{label.level}"]
     words += [
@@ -214,14 +124,7 @@ def running(
     """
     name, runtime = f"selab-{scenario.name}", runtimes()[scenario.runtime]
     words = [label.context, name, runtime.name, runtime.pid_file, " ".join(runtime.cgroups)]
-    argv = [
-        "sh",
-        "-c",
-        _ARGUMENTS + _LABELS + _WATCH + _START,
-        "sh",
-        *words,
-        *run_arguments(scenario, image, name, label, contexts),
-    ]
+    argv = script_argv("container/start", *words, *run_arguments(scenario, image, name, label, contexts))
     container = Container(name, 0, runtime)
     try:
         _prepare_volumes(guest, scenario, name, root, contexts, volume_type)
@@ -242,8 +145,8 @@ def running(
         container = _started(done, name, runtime)
         yield container
     finally:
-        end = _KEEP if keep else _REMOVE
-        argv = ["sh", "-c", _LABELS + end, "sh", name, str(container.pid), runtime.name]
+        end = "container/keep" if keep else "container/remove"
+        argv = script_argv(end, name, str(container.pid), runtime.name)
         container.labels |= _labels(guest.run(argv, timeout=REMOVE_TIMEOUT))
 
 
@@ -314,14 +217,11 @@ def _prepare_volumes(
             continue
         path = _volume_path(name, number, volume)
         archive = _archive((root / volume.source).resolve() if volume.source else None)
-        make = (
-            'rm -rf "$1" && mkdir -p "$1" && tar -xf - -C "$1" && { [ -z "$2" ] || chcon -R -t "$2" "$1"; }'
-        )
         label = volume_label(volume, contexts)
         own_type = {"private": volume_type, "shared": volume_type, "contexts": "", "keep": ""}.get(
             label, label
         )
-        done = guest.run(["sh", "-c", make, "sh", path, own_type], input=archive)
+        done = guest.run(script_argv("container/make-volume", path, own_type), input=archive)
         done.expect(f"The volume for {volume.target} cannot be made.")
         if label == "contexts":
             label_tree(guest, contexts, _volume_root(name, number), volume.target)

@@ -8,10 +8,10 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any
 
-from selab.guest import Guest
+from selab.guest import Guest, script_argv
 
 NOT_INSTALLED = "is not installed in the guest"
-"""What the script that starts a container says where there is no such program."""
+"""What container/scripts/start.sh reports if the guest has no such program."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Runtime:
         return self.labelled in done.text
 
     def is_in(self, guest: Guest) -> bool:
-        return guest.run(("sh", "-c", 'command -v "$1"', "sh", self.name)).ok
+        return guest.run(script_argv("container/has-program", self.name)).ok
 
 
 @functools.cache

@@ -8,37 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from selab.container.lifecycle import Container
-from selab.guest import Completed, Guest
+from selab.guest import Completed, Guest, script_argv
 from selab.scenario import ExecStep, ExitStep, HttpStep, LogStep, Scenario, Step
 
 GRACE = 30.0
 """Seconds beyond a step's own limit before the connection is given up: an emulated guest is slow to end things."""
 SHOWN = 300
 """Characters of a command's output that a failed step shows."""
-
-# Asks until the answer is the wanted one, the time is up, or the container has ended. The last line printed is the status; 000: no answer.
-_HTTP = r"""
-url=$1 want=$2 contains=$3 limit=$4 wait=$5 pid=$6
-body=$(mktemp) && trap 'rm -f "$body"' EXIT
-end=$(($(date +%s) + limit))
-while :; do
-  code=$(curl -sSg --noproxy '*' --max-time "$limit" --output "$body" --write-out '%{http_code}' -- "$url" 2>"$body.err")
-  if [ "$code" = "$want" ] && { [ -z "$contains" ] || grep -qF -e "$contains" "$body"; }; then echo "$code"; rm -f "$body.err"; exit 0; fi
-  [ "$wait" = 1 ] && [ -e "/proc/$pid" ] && [ "$(date +%s)" -lt "$end" ] || break
-  sleep 0.2
-done
-cat "$body.err" 2>/dev/null; head -c 300 "$body"; echo; rm -f "$body.err"
-[ -e "/proc/$pid" ] || echo "the container has ended"
-echo "$code"
-exit 1
-"""
-_WAIT_END = r"""
-pid=$1 name=$2 limit=$3 engine=$4
-end=$(($(date +%s) + limit))
-while [ -e "/proc/$pid" ] && [ "$(date +%s)" -lt "$end" ]; do sleep 0.2; done
-[ -e "/proc/$pid" ] && { echo "it still runs after $limit seconds"; exit 1; }
-"$engine" inspect --format '{{.State.ExitCode}}' "$name"
-"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +69,7 @@ def _http(guest: Guest, http: HttpStep, container: Container) -> str:
         "1" if http.wait else "0",
         str(container.pid),
     ]
-    done = guest.run(["sh", "-c", _HTTP, "sh", *words], timeout=http.timeout * 2 + GRACE)
+    done = guest.run(script_argv("container/http", *words), timeout=http.timeout * 2 + GRACE)
     if done.ok:
         return ""
     *said, code = done.text.split("\n")[:-1] or ["no answer"]
@@ -130,16 +106,13 @@ def _log(guest: Guest, log: LogStep, container: Container) -> str:
 
 
 def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
-    argv = [
-        "sh",
-        "-c",
-        _WAIT_END,
-        "sh",
+    argv = script_argv(
+        "container/wait-for-end",
         str(container.pid),
         container.name,
         str(int(end.timeout) or 1),
         container.runtime.name,
-    ]
+    )
     done = guest.run(argv, timeout=end.timeout + GRACE)
     said = done.text.strip()
     if not done.ok:

@@ -12,7 +12,7 @@ from selab import __version__
 from selab.container.runtime import runtimes
 from selab.doctor.examine import Finding, State, examine
 from selab.errors import SelabError
-from selab.guest import Guest
+from selab.guest import Guest, script_argv
 from selab.history import History
 from selab.host.cache import cache_dir
 from selab.host.local import LocalHost
@@ -38,34 +38,6 @@ PROGRAMS = {
 }
 PROGRAM_LIMIT = 60.0
 """Seconds for a version: Vagrant needs one or two, many more on a host under load."""
-
-# A fact a line, its name before the first tab. What a guest does not have says nothing.
-_GUEST = r"""
-fact() { name=$1; shift; said=$("$@" 2>/dev/null | tr -s '\t\n ' ' '); [ -z "$said" ] || printf '%s\t%s\n' "$name" "$said"; }
-release() { . /etc/os-release; echo "$PRETTY_NAME"; }
-packages() {
-  set -- selinux-policy selinux-policy-targeted selinux-policy-default container-selinux libsepol policycoreutils secilc audit auditd \
-    docker-ce docker.io containerd.io podman
-  if command -v rpm >/dev/null && rpm -q rpm >/dev/null 2>&1; then rpm -q "$@" | grep -v 'not installed'
-  else dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' "$@" | sed -n 's/^ii *//p'; fi
-}
-configured() { sed -n '/^SELINUX/p' /etc/selinux/config; sed -n '/^[a-z].*=/p' /etc/selinux/semanage.conf; }
-cpu() { sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1; }
-modules() { ls /var/lib/selinux/*/active/modules/400 2>/dev/null; }
-fact 'guest' release
-fact 'kernel' uname -srm
-fact 'processor' cpu
-fact 'packages' packages
-fact 'SELinux configuration' configured
-fact 'local policy modules' modules
-fact 'Docker' docker version --format '{{.Server.Version}}'
-fact "Docker's security" docker info --format '{{json .SecurityOptions}}'
-fact "Docker's storage and cgroups" docker info --format '{{.Driver}} cgroup v{{.CgroupVersion}} {{.CgroupDriver}}'
-fact 'Podman' podman --version
-fact "Podman's SELinux" podman info --format '{{.Host.Security.SELinuxEnabled}}'
-fact 'Python in the guest' python3 --version
-exit 0
-"""
 
 
 @dataclass(frozen=True)
@@ -169,7 +141,7 @@ def _of_host() -> dict[str, str]:
 
 
 def _of_guest(guest: Guest) -> dict[str, str]:
-    lines = guest.run(("sh", "-c", _GUEST)).text.splitlines()
+    lines = guest.run(script_argv("doctor/facts")).text.splitlines()
     return {name: said.strip() for name, tab, said in (line.partition("\t") for line in lines) if tab}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from selab.errors import SelabError
-from selab.guest import Completed, Guest, Query
+from selab.guest import Completed, Guest, Query, script, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
@@ -38,55 +38,6 @@ RESOLVE_TIMEOUT = 600.0
 """Seconds for secil2tree over the whole store: 3 natively, 20 times that in an emulated guest."""
 SWAP_LIMIT = 30.0
 """Seconds to wait for another process that moves a base policy into place by renaming a directory."""
-
-# Compute a signature of the store and its configuration without reading the files: a change updates a file's
-# ctime.
-_SIGN = r"""
-sign() {
-  read -r policyvers </sys/fs/selinux/policyvers; read -r mls </sys/fs/selinux/mls
-  set -- $({
-    echo "$policyvers $mls"
-    stat -c '%n %i %s %.Y %.Z' /etc/selinux/config /etc/selinux/semanage.conf \
-      disable_dontaudit modules/*/*/cil modules/disabled/* *.local 2>/dev/null
-  } | sha256sum)
-  signature=$1
-}
-"""
-# Print the sha256 of every module's CIL and local modification; read them again only if the signature
-# changed.
-_SURVEY = r"""
-value() {
-  found=
-  while read -r line; do case $line in "$1"=*|"$1"[[:space:]]*=*) found=${line#*=} ;; esac; done <"$2"
-  echo $found
-}
-type=$(value SELINUXTYPE /etc/selinux/config)
-cd "/var/lib/selinux/$type/active" || exit 3
-sign
-printf '%s\n' "signature $signature" "type $type" \
-  "policyvers $policyvers" "mls $mls" "expand $(value expand-check /etc/selinux/semanage.conf)"
-[ -e disable_dontaudit ] && echo "dontaudit off"
-kept=/run/selab/store; seen=
-[ -e "$kept" ] && read -r seen <"$kept"
-if [ "$seen" != "$signature" ]; then
-  mkdir -p /run/selab
-  { echo "$signature"
-    find modules -type f \( -name cil -o -path 'modules/disabled/*' \) -print0 | xargs -0 sha256sum
-    for local in *.local; do [ -s "$local" ] && sha256sum "$local"; done
-  } >"$kept.half"
-  mv "$kept.half" "$kept"
-fi
-echo store
-cat "$kept"
-"""
-_SAME = r"""
-cd "/var/lib/selinux/$1/active" && sign && [ "$signature" = "$2" ] || exit 8
-"""
-
-_READ = r"""
-cd / && tar -cf - "var/lib/selinux/$1/active/modules" $(ls -d var/lib/selinux/"$1"/active/*.local 2>/dev/null) \
-  usr/share/selinux/devel $(ls -d "etc/selinux/$1/contexts" 2>/dev/null)
-"""
 
 
 @dataclass(frozen=True)
@@ -161,12 +112,12 @@ class BasePolicy:
 
 def survey(without: Collection[str] = ()) -> Query[StoreFacts]:
     """Query the guest's policy store, without the modules named in `without` (an installed candidate)."""
-    return Query(_SIGN + _SURVEY, functools.partial(_facts, tuple(sorted(without))))
+    return Query(script("policy/survey"), functools.partial(_facts, tuple(sorted(without))))
 
 
 def same_store(facts: StoreFacts) -> Query[None]:
     """Query whether the guest's store still matches `facts`; reading the answer raises StoreChanged."""
-    return Query(_SIGN + _SAME, _is_same, (facts.selinux_type, facts.signature))
+    return Query(script("policy/same-store"), _is_same, (facts.selinux_type, facts.signature))
 
 
 def _is_same(done: Completed) -> None:
@@ -263,7 +214,7 @@ def ensure_base(
 
 def _read(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress) -> None:
     with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
-        done = guest.run(["sh", "-c", _READ, "sh", facts.selinux_type], timeout=READ_TIMEOUT)
+        done = guest.run(script_argv("policy/read-store", facts.selinux_type), timeout=READ_TIMEOUT)
         archive = done.expect("The guest's policy could not be copied.").stdout
         keep_base(
             archive, facts.selinux_type, tools, cache, facts.without, newer=Toolchain(guest, GUEST_WORKDIR)

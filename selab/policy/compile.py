@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError, SelabError
-from selab.guest import Completed
+from selab.guest import Completed, script_argv
 from selab.policy.base import BasePolicy
 from selab.policy.language.headers import headings
 from selab.policy.language.te import Call, items, tokens
@@ -24,25 +24,6 @@ LINK_TIMEOUT = 600.0
 RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
 """CIL statements that need what the flat base does not contain."""
 
-# A result that a full disk truncated must not be used later: make compares file times only, and not all of
-# these
-# programs check their last write. So results come through a pipe if possible.
-_COMPILE = r"""
-cd "$1" || exit 3
-rm -f "$2.pp"
-[ ! -e tmp/all_interfaces.conf ] || [ "$(tail -n 1 tmp/all_interfaces.conf)" = divert ] || rm -f tmp/all_interfaces.conf
-make -f "$3/include/Makefile" HEADERDIR="$3/include" NAME="$4" AWK=awk M4="$6" "$2.pp" >&2 ||
-  { rm -f "tmp/$2.mod" "tmp/$2.mod.fc"; exit 1; }
-exec "$5" "$2.pp"
-"""
-# Remove the sources of modules that are no longer compiled in the directory.
-_CLEAR = r"""
-cd "$1" 2>/dev/null || exit 0
-shift
-for file in *.te *.fc *.if; do
-  case " $* " in *" $file "*) ;; *) rm -f "$file" ;; esac
-done
-"""
 _ERROR = re.compile(
     r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s+'?(?P<message>.*?)'? "
     r"at token '(?P<token>[^']*)'",
@@ -93,18 +74,15 @@ def compile_module(
     workdir = f"{tools.workdir}/build/{module.name}"
     headers = str(base.headers) if tools.on_host else "/usr/share/selinux/devel"
     _place((module, *beside), workdir, tools)
-    argv = [
-        "sh",
-        "-c",
-        _COMPILE,
-        "sh",
+    argv = script_argv(
+        "policy/compile",
         workdir,
         module.name,
         headers,
         base.facts.selinux_type,
         _translator(tools),
         M4,
-    ]
+    )
     done = tools.where.run(argv, timeout=COMPILE_TIMEOUT)
     if not done.ok:
         raise _compile_error(module, done, base)
@@ -133,7 +111,7 @@ def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> N
     }
     there = Path(workdir).glob("*.*") if tools.on_host else ()
     same = {path.name for path in there if path.name in files and path.read_bytes() == files[path.name]}
-    tools.where.run(["sh", "-c", _CLEAR, "sh", workdir, *files]).expect(
+    tools.where.run(script_argv("policy/clear-sources", workdir, *files)).expect(
         "The build directory cannot be cleared.",
         hint=f"Check that {workdir} is writable.",
     )
@@ -144,12 +122,7 @@ def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> N
 def _translator(tools: Toolchain) -> str:
     if tools.on_host:
         return next(path for path in PP if Path(path).exists())
-    return (
-        tools.where.run(
-            ["sh", "-c", 'for pp; do [ -x "$pp" ] && echo "$pp" && exit; done', "sh", *PP]
-        ).text.strip()
-        or PP[0]
-    )
+    return tools.where.run(script_argv("policy/find-translator", *PP)).text.strip() or PP[0]
 
 
 def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy) -> SelabError:

@@ -14,6 +14,7 @@ from typing import Self
 import pexpect
 
 from selab.errors import Unreachable
+from selab.guest import script
 from selab.vm import libvirt
 
 LOGIN_LIMIT = 60.0
@@ -115,12 +116,7 @@ class Console:
     def _is_shell(self) -> bool:
         """Return whether a shell answers. If so, turn its echo and prompt off."""
         try:
-            return (
-                self.run(
-                    "stty -echo -onlcr; PS1='# '; PROMPT_COMMAND=; unset HISTFILE; dmesg -n 1", SHELL_LIMIT
-                )[0]
-                == 0
-            )
+            return self.run(script("vm/quiet-terminal"), SHELL_LIMIT)[0] == 0
         except Unreachable:
             return False
 

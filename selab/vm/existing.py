@@ -12,7 +12,7 @@ import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from selab.errors import InputError, SelabError, Unreachable
-from selab.guest import Guest
+from selab.guest import Guest, script_argv
 from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import HostConfig, Project
@@ -27,18 +27,6 @@ FIRST_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 """Kinds of host keys, the best first."""
 NO_GUARD = "There is no guard there, so only a reboot undoes a candidate that locks SSH out. `selab vm up --prepare` installs one."
-_IS_GUARDED = "systemctl -q is-enabled selab-guard"
-_PROMISED = r"""
-[ "$(id -u)" = 0 ] || { echo 'its commands do not run as root'; exit 1; }
-[ -d /sys/fs/selinux/booleans ] || { echo 'SELinux is not enabled'; exit 1; }
-"""
-
-
-# The mode is the one from before the run, where a run has changed it and could not put it back.
-_UNDO = r"""
-load_policy && rm -f /run/selab/loaded || exit
-[ -s /run/selab/mode ] && read -r mode </run/selab/mode && printf "$mode" >/sys/fs/selinux/enforce && : >/run/selab/mode
-"""
 
 
 class ExistingHost:
@@ -142,7 +130,7 @@ class ExistingHost:
         progress.note(f"{wrong.rstrip('.')}: giving the base policy back")
         if obeys:
             with contextlib.suppress(SelabError), self._new_login() as guest:
-                guest.run(("sh", "-c", _UNDO), timeout=rescue.UNDO_LIMIT)
+                guest.run(script_argv("vm/restore-existing"), timeout=rescue.UNDO_LIMIT)
             wrong, _ = rescue.trouble(self._new_login)
         if wrong:
             hint = "Its console or a reboot brings it back: a candidate is in the kernel only. Its guard, if it has one, acts after a minute."
@@ -187,7 +175,7 @@ class ExistingHost:
 
     def _see(self, guest: SshGuest, progress: Progress) -> None:
         """Raise SelabError where the machine is none that a run can work on."""
-        done = guest.run(("sh", "-c", _PROMISED))
+        done = guest.run(script_argv("vm/check-existing"))
         if not done.ok:
             hint = "selab needs root there: as the user root, or by sudo without a password."
             raise SelabError(
@@ -202,7 +190,7 @@ class ExistingHost:
             raise SelabError(
                 what, ", ".join(step.name for step in left), f"{hint}`selab vm up --prepare` does it."
             )
-        if not guest.run(("sh", "-c", _IS_GUARDED)).ok:
+        if not guest.run(("systemctl", "-q", "is-enabled", "selab-guard")).ok:
             progress.note(NO_GUARD)
 
     def _not_ours(self, does: str) -> InputError:

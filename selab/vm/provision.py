@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Guest
+from selab.guest import Guest, script, script_argv, shell_argv
 from selab.progress import Progress
 
 STAMP = "/var/lib/selab/provisioned"
@@ -22,20 +22,8 @@ APPLY_LIMIT = 1800.0
 
 NEEDED, OFFERED = "needed", "offered"
 """On a machine that somebody has already: what a run needs, and what is done there only on demand."""
-INSTALL = {
-    # CodeReady Builder (crb), which is off in a box, has what is meant for developers only.
-    "dnf": 'set -- {0}\ndnf -y install "$@" || dnf -y --enablerepo=crb install "$@"\n',
-    "apt": "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends {0}\n",
-}
-"""How a family installs packages; their names are the recipe's own."""
 STANDARD = "docker"
 """The container runtime that every VM has."""
-
-PROBES = """have() { for tool; do command -v "$tool" || return 1; done; }
-for probe in "$@"; do
-  if ( eval "$probe" ) >/dev/null 2>&1 </dev/null; then echo present; else echo missing; fi
-done
-"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +31,7 @@ class Step:
     """`probe` and `apply` are shell scripts; the probe succeeds where there is nothing to do. A probe may call `have TOOL...`.
 
     `files` are selab's own that the guest must have as they are, by their path there; they are put there before `apply`. `packages` are
-    what `apply` installs, `runtime` the container runtime that the step is for, if for one, and `host` one of "", NEEDED and OFFERED.
+    the arguments of `apply`, `runtime` the container runtime that the step is for, if for one, and `host` one of "", NEEDED and OFFERED.
     """
 
     name: str
@@ -87,7 +75,7 @@ def _step(
         f"echo '{hashlib.sha256(text).hexdigest()}  {path}' | sha256sum --status -c - && "
         for path, text in texts.items()
     )
-    install = INSTALL[family].format(" ".join(packages)) if packages else ""
+    install = script(f"vm/install-{family}") if packages else ""
     return Step(name, sums + probe, apply or install, texts, tuple(packages), runtime, host)
 
 
@@ -146,7 +134,7 @@ def apply(guest: Guest, todo: Sequence[Step], progress: Progress) -> None:
         with progress.step(step.name):
             for path, text in step.files.items():
                 guest.put(text, path, mode=0o755)
-            done = guest.run(("sh", "-c", step.apply), timeout=APPLY_LIMIT)
+            done = guest.run(shell_argv(step.apply, *step.packages), timeout=APPLY_LIMIT)
             done.expect(
                 f"Preparing the guest failed at the step '{step.name}'.",
                 hint="Run again to go on from there.",
@@ -161,7 +149,7 @@ def apply(guest: Guest, todo: Sequence[Step], progress: Progress) -> None:
 
 def family_of(guest: Guest) -> str:
     """The guest's package family. Raises SelabError for one that selab cannot prepare."""
-    done = guest.run(("sh", "-c", "for tool in dnf apt-get; do command -v $tool; done"))
+    done = guest.run(script_argv("vm/package-tools"))
     for family, tool in (("dnf", "dnf"), ("apt", "apt-get")):
         if any(line.rsplit("/", 1)[-1] == tool for line in done.text.split()):
             return family
@@ -173,7 +161,7 @@ def family_of(guest: Guest) -> str:
 
 def left_to_do(guest: Guest, wanted: Sequence[Step]) -> list[Step]:
     """Those of the steps `wanted` whose result `guest` lacks."""
-    done = guest.run(("sh", "-c", PROBES, "sh", *(step.probe for step in wanted)), timeout=PROBE_LIMIT)
+    done = guest.run(script_argv("vm/probe", *(step.probe for step in wanted)), timeout=PROBE_LIMIT)
     try:
         return missing(done.expect("The guest could not be probed.").text, wanted)
     except CommandFailed as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from selab.errors import SelabError, Unreachable
+from selab.guest import script, script_argv
 from selab.progress import Progress
 from selab.vm.ssh import SshGuest
 
@@ -26,17 +27,6 @@ PATIENCE = 20.0
 BOOTED = 120.0
 """Seconds for Docker to run after sshd does, at a start: 30 in an emulated guest."""
 RETRY = 1.0
-
-# The mode is what it is to be, no candidate is left in force that would have been called off, and the services run that a run needs.
-_CHECK = r"""
-read -r now </sys/fs/selinux/enforce; home=$now
-[ -s /run/selab/mode ] && read -r home </run/selab/mode
-[ "$now" = "$home" ] || { echo "the guest was left in another mode than its own"; exit 1; }
-systemctl -q is-active docker || ! systemctl -q is-enabled docker || { echo "Docker does not run"; exit 1; }
-systemctl -q is-active auditd || { echo "the audit daemon does not run"; exit 1; }
-"""
-# The first word is the shell's own: nothing else may be allowed to start. A guest that was not prepared yet has no program for it.
-_UNDO = """echo 0 >/sys/fs/selinux/enforce; python3 /usr/local/lib/selab/guard rescue || load_policy"""
 
 
 @dataclass(frozen=True)
@@ -87,7 +77,7 @@ def trouble(login: Callable[[], SshGuest]) -> tuple[str, bool]:
     """Why no run could work in the guest, as a new login sees it, nothing where one could; and whether the guest obeys that login."""
     try:
         with login() as guest:
-            done = guest.run(("sh", "-c", _CHECK), timeout=CHECK_LIMIT)
+            done = guest.run(script_argv("vm/check-guest"), timeout=CHECK_LIMIT)
     except Unreachable as error:
         return error.what, False
     said = done.text.strip()
@@ -104,14 +94,14 @@ def by_console(domain: str, password: str) -> None:
 
     with Console(domain) as console:
         console.login(password or FIRST_PASSWORD)
-        code, said = console.run(_UNDO, UNDO_LIMIT)
+        code, said = console.run(script("vm/restore-base"), UNDO_LIMIT)
     if code:
         raise Unreachable("The base policy could not be loaded on the serial console.", said.strip()[-160:])
 
 
 def _by_ssh(login: Callable[[], SshGuest]) -> None:
     with login() as guest:
-        guest.run(("sh", "-c", _UNDO), timeout=UNDO_LIMIT).expect(
+        guest.run(script_argv("vm/restore-base"), timeout=UNDO_LIMIT).expect(
             "The base policy could not be loaded by SSH."
         )
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from selab.errors import SelabError, Unreachable
-from selab.guest import Guest
+from selab.guest import Guest, script_argv
 from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import Project
@@ -37,13 +37,6 @@ answers."""
 RETRY = 0.5
 """Seconds between two attempts to connect: QEMU accepts and closes connections until the guest's sshd
 listens."""
-ADD_KEY = """
-key=$(cat)
-for user in root "${SUDO_USER:-vagrant}"; do
-  home=$(getent passwd "$user" | cut -d: -f6); [ -n "$home" ] || continue
-  umask 077; mkdir -p "$home/.ssh"; echo "$key" >>"$home/.ssh/authorized_keys"; chown -R "$user:" "$home/.ssh"
-done
-"""
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 
 OFF = {"poweroff", "shutoff", "shut off", "aborted", "stopped", "crashed", "shutdown"}
@@ -300,7 +293,7 @@ class VirtualMachine:
             return guest
         progress.note("replacing Vagrant's well-known key with a new one")
         private, public = keys.new_key()
-        guest.run(("sh", "-c", ADD_KEY), input=public.encode() + b"\n").expect(
+        guest.run(script_argv("vm/add-key"), input=public.encode() + b"\n").expect(
             "The VM's own key could not be set."
         )
         guest.close()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from selab.guest import RUN_TIMEOUT, Completed, Guest
+from selab.guest import RUN_TIMEOUT, Completed, Guest, script
 from selab.policy import base
 from selab.progress import Progress
 
@@ -55,12 +55,12 @@ class ObedientGuest:
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
         self.asked.append(tuple(argv))
-        script = argv[2] if argv[0] == "sh" else ""
-        if not script.startswith("part() {"):
-            self.before(script)
-            return Completed(tuple(argv), 0, self._answer(script, argv).encode(), b"")
+        text = argv[2] if argv[0] == "sh" else ""
+        if not text.startswith("part() {"):
+            self.before(text)
+            return Completed(tuple(argv), 0, self._answer(text, argv).encode(), b"")
         token, out, err = argv[4], "", ""
-        for part, places in re.findall(r"part\(\) \{\n(.*?)\n\}\n\( part (.*?)\)", script, re.DOTALL):
+        for part, places in re.findall(r"part\(\) \{\n(.*?)\n\}\n\( part (.*?)\)", text, re.DOTALL):
             self.before(part)
             words = [argv[3 + int(number)] for number in re.findall(r"\d+", places)]
             out += f"{self._answer(part, words)}{token} 0\n"
@@ -77,17 +77,17 @@ class ObedientGuest:
         self.asked.append(("get", path))
         return b""
 
-    def _answer(self, script: str, words: Sequence[str]) -> str:
-        if "echo store" in script:
+    def _answer(self, text: str, words: Sequence[str]) -> str:
+        if text == script("policy/survey"):
             return STORE
-        if '"$engine" "$@"' in script:
+        if text == script("container/start"):
             return f"pid 123\nlabel {self.label}\n"
-        if '"$3" rm -f -v "$1"' in script:
+        if text == script("container/remove"):
             return f"label {self.label}\n"
-        if "status=$(auditctl -s)" in script:
+        if text == script("auditlog/open-window"):
             self.marks = [words[0]]
             return f"{STATUS}log 77 1000\n"
-        if "echo window" in script:
+        if text == script("auditlog/close-window"):
             begin, end = (
                 _mark(serial, mark)
                 for serial, mark in zip((RECORD - 1, RECORD + 100), (*self.marks, words[0]), strict=True)

@@ -22,6 +22,7 @@ LINUX = {
     "vm/state.py": "/etc/machine-id where there is one, the host's name where not",
     "vm/guest_agent/guard.py": "runs in the guest",
     "policy/guest/restore_labels.py": "runs in the guest",
+    "policy/guest/save_labels.py": "runs in the guest",
 }
 """What may use what Linux alone has, and why."""
 POSIX = {
@@ -47,6 +48,8 @@ REACH = {
     "selab.vm.guest_agent.guard": "runs in the guest",
 }
 """Modules that cannot be imported where there is no terminal as Unix has it."""
+PROGRAMS = {"selab.__main__", "selab.policy.guest.restore_labels", "selab.policy.guest.save_labels"}
+"""Modules that do their work when they are run, and that no other module imports."""
 
 LINUX_ATTRIBUTES = {
     *(
@@ -227,9 +230,7 @@ def modules() -> list[str]:
         for path in files()
         if path.name != "__init__.py"
     ]
-    return [
-        name for name in names if name not in (*REACH, "selab.__main__", "selab.policy.guest.restore_labels")
-    ]
+    return [name for name in names if name not in (*REACH, *PROGRAMS)]
 
 
 def failed(names: list[str]) -> list[str]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from selab import guest_state
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Completed, Query
+from selab.guest import Completed, Query, script
 from selab.policy.compile import KernelPolicy
 
 LOAD_TIMEOUT = 120.0
@@ -41,46 +42,9 @@ class PolicyState:
     digest: str
 
 
-# The status page: five 32-bit words (version, sequence, enforcing, policyload, deny_unknown) in the machine's byte order.
-_STATE = r"""
-set -- $(od -An -tu4 -j8 -N8 /sys/fs/selinux/status) || exit 3
-loaded=; [ -e /run/selab/loaded ] && read -r loaded </run/selab/loaded
-echo "$1 $2 $loaded"
-"""
-_FUNCTIONS = r"""
-policyload() { set -- $(od -An -tu4 -j12 -N4 /sys/fs/selinux/status); count=$1; }
-known() {
-  digest=$1; shift
-  for context; do
-    printf '%s' "$context" >/sys/fs/selinux/context 2>/dev/null || { echo "$context is not a valid context" >&2; exit 6; }
-  done
-  echo "$digest $count" >/run/selab/loaded
-}
-"""
-_LOAD = r"""
-policyload; before=$count
-mkdir -p /run/selab && rm -f /run/selab/loaded
-dd of=/sys/fs/selinux/load bs=64M iflag=fullblock status=none || exit 4
-policyload
-[ "$count" -eq $((before + 1)) ] || { echo "policyload went from $before to $count" >&2; exit 5; }
-known "$@"
-"""
-# Whether the policy is in force that selab loaded last, and then an empty cache: a commit of unchanged booleans makes
-# the kernel flush its access vector cache (security_set_bools -> avc_ss_reset) without a policy load and without a moment in another mode.
-_FLUSH = r"""
-policyload; before=$count
-loaded= at=; [ -e /run/selab/loaded ] && read -r loaded at </run/selab/loaded
-[ "$1" = any ] || { [ "$loaded" = "$1" ] && [ "$at" = "$before" ]; } || { : >/run/selab/loaded; exit 7; }
-printf 1 >/sys/fs/selinux/commit_pending_bools || exit 4
-policyload
-[ "$count" -eq $((before + 1)) ] || { echo "policyload went from $before to $count" >&2; exit 5; }
-known "$@"
-"""
-
-
 def policy_state() -> Query[PolicyState]:
     """What is in force now."""
-    return Query(_STATE, _state)
+    return Query(script("policy/guest/policy-state"), _state)
 
 
 def _state(done: Completed) -> PolicyState:
@@ -96,13 +60,13 @@ def _state(done: Completed) -> PolicyState:
 def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Query[None]:
     """Load `policy`, which flushes the cache, and prove it: the kernel's counter went up by one, and each of `contexts` is valid."""
     read = functools.partial(_proven, "The policy was not loaded.")
-    return Query(_FUNCTIONS + _LOAD, read, (policy.digest, *contexts), policy.binary, LOAD_TIMEOUT)
+    return Query(script("policy/guest/load"), read, (policy.digest, *contexts), policy.binary, LOAD_TIMEOUT)
 
 
 def load_base() -> Query[None]:
     """Load what the next boot would load, in place of a candidate."""
     return Query(
-        "rm -f /run/selab/loaded; load_policy",
+        script("policy/guest/load-base"),
         functools.partial(_proven, "The base policy was not loaded."),
         timeout=LOAD_TIMEOUT,
     )
@@ -113,11 +77,11 @@ def flush_cache(digest: str, contexts: Sequence[str] = ()) -> Query[bool]:
 
     False, and nothing has been changed, where another one is.
     """
-    return Query(_FUNCTIONS + _FLUSH, _flushed, (digest, *contexts))
+    return Query(script("policy/guest/flush-cache"), _flushed, (digest, *contexts))
 
 
 def _flushed(done: Completed) -> bool:
-    if done.returncode != 7:
+    if done.returncode != guest_state.OTHER_POLICY.code:
         _proven("The kernel's access vector cache was not flushed.", done)
     return done.ok
 
@@ -125,12 +89,12 @@ def _flushed(done: Completed) -> bool:
 def _proven(what: str, done: Completed) -> None:
     if not done.ok:
         sentence = {
-            4: "The kernel refused the policy.",
-            6: "The container's label is not valid under this policy.",
+            guest_state.REFUSED_BY_KERNEL.code: "The kernel refused the policy.",
+            guest_state.INVALID_CONTEXT.code: "The container's label is not valid under this policy.",
         }
         hint = (
             "Does the template give the domain a role? container_domain_template does."
-            if done.returncode == 6
+            if done.returncode == guest_state.INVALID_CONTEXT.code
             else ""
         )
         raise CommandFailed(

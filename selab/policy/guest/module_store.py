@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from selab.errors import InputError
-from selab.guest import Guest
+from selab.guest import Guest, script_argv
 
 PRIORITY = 400
 """semodule(8): where an administrator's modules go; a distribution's have 100 to 200."""
@@ -13,31 +13,10 @@ REBUILD_TIMEOUT = 900.0
 """Seconds for semodule: seven natively, 55 in an emulated guest, more while it does something else."""
 PACKAGES = "/var/lib/selab/packages"
 
-# semodule loads what it has built, which is then no policy of selab's.
-_INSTALL = r"""
-directory=$1 priority=$2; shift 2
-rm -f /run/selab/loaded
-cd "$directory" && semodule -X "$priority" -i "$@"; status=$?
-rm -rf "$directory"
-exit $status
-"""
-_UNINSTALL = r"""
-rm -f /run/selab/loaded
-semodule -X "$1" -r "$2"
-"""
-_IS_INSTALLED = r"""
-type=$(sed -n 's/^SELINUXTYPE=[[:space:]]*//p' /etc/selinux/config | tail -n 1)
-[ -d "/var/lib/selinux/$type/active/modules/$1/$2" ]
-"""
-_RELABEL = r"""
-for place; do shift; [ -e "$place" ] && set -- "$@" "$place"; done
-[ $# -eq 0 ] || restorecon -RF "$@"
-"""
-
 
 def is_installed(guest: Guest, name: str) -> bool:
     """Whether somebody has installed the module `name` at PRIORITY."""
-    done = guest.run(["sh", "-c", _IS_INSTALLED, "sh", str(PRIORITY), name])
+    done = guest.run(script_argv("policy/guest/is-installed", str(PRIORITY), name))
     return done.expect("The guest's policy store cannot be read.", 0, 1).ok
 
 
@@ -46,7 +25,9 @@ def install(guest: Guest, packages: Mapping[str, bytes]) -> None:
     for name, data in packages.items():
         guest.put(data, f"{PACKAGES}/{name}.pp")
     files = [f"{name}.pp" for name in packages]
-    done = guest.run(["sh", "-c", _INSTALL, "sh", PACKAGES, str(PRIORITY), *files], timeout=REBUILD_TIMEOUT)
+    done = guest.run(
+        script_argv("policy/guest/install", PACKAGES, str(PRIORITY), *files), timeout=REBUILD_TIMEOUT
+    )
     if not done.ok:
         hint = "Nothing was changed. If another transaction holds the store, wait for it."
         raise InputError("The policy was not installed.", _said(done.error_text), hint)
@@ -54,7 +35,7 @@ def install(guest: Guest, packages: Mapping[str, bytes]) -> None:
 
 def uninstall(guest: Guest, name: str) -> None:
     """`semodule -r` of the module `name` at PRIORITY."""
-    done = guest.run(["sh", "-c", _UNINSTALL, "sh", str(PRIORITY), name], timeout=REBUILD_TIMEOUT)
+    done = guest.run(script_argv("policy/guest/uninstall", str(PRIORITY), name), timeout=REBUILD_TIMEOUT)
     if not done.ok:
         raise InputError(
             "The policy was not uninstalled.",
@@ -66,7 +47,7 @@ def uninstall(guest: Guest, name: str) -> None:
 def relabel(guest: Guest, places: Sequence[str]) -> None:
     """Label the guest's files at `places`, as far as they are there, by the file contexts that are installed now."""
     if places:
-        done = guest.run(["sh", "-c", _RELABEL, "sh", *places], timeout=REBUILD_TIMEOUT)
+        done = guest.run(script_argv("policy/guest/relabel", *places), timeout=REBUILD_TIMEOUT)
         done.expect("The guest's files could not be labelled.")
 
 

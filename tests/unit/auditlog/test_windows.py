@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from selab.auditlog import windows as window_module
 from selab.auditlog.windows import AuditStatus, OpenWindow, Window, close_window, open_window, release
 from selab.errors import SelabError
+from selab.guest import script
 from tests.unit.fakes import FakeGuest
 
 STATUS = "enabled 1\nfailure 1\npid 400\nrate_limit 0\nbacklog_limit 8192\nlost {lost}\nbacklog 0\n"
@@ -234,12 +234,12 @@ def test_an_audit_daemon_that_somebody_stopped_is_started_again_once_the_kernel_
         "systemctl": f'[ "$1" != start ] || touch {tmp_path}/started',
         "journalctl": "echo '-- cursor: x'",
     }
-    for name, script in programs.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
-    script = window_module._OPEN.replace("echo 0 >/proc/sys/kernel/printk_ratelimit", "true")
+    text = script("auditlog/open-window").replace("echo 0 >/proc/sys/kernel/printk_ratelimit", "true")
     done = subprocess.run(
-        ["sh", "-c", script, "sh", "mark"],
+        ["sh", "-c", text, "sh", "mark"],
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from selab.policy.guest import mode
+from selab.guest import script
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.run import experiment
@@ -60,12 +60,12 @@ def switched(tmp_path: Path, installed: bool, *words: str) -> tuple[int, str]:
     for name in ("systemctl", "sleep"):
         (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
         (tmp_path / "bin" / name).chmod(0o755)
-    script = mode._FUNCTIONS + mode._SWITCH
+    text = script("policy/guest/switch-mode")
     for place in ("/sys/fs/selinux", "/run/selab", "/usr/local/lib"):
-        script = script.replace(place, f"{tmp_path}{place}")
+        text = text.replace(place, f"{tmp_path}{place}")
     environment = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
     done = subprocess.run(
-        ["sh", "-c", script, "sh", "1", "any", "60", *words],
+        ["sh", "-c", text, "sh", "1", "any", "60", *words],
         capture_output=True,
         text=True,
         timeout=20,

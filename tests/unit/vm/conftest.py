@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from selab.guest import RUN_TIMEOUT, Completed
+from selab.guest import RUN_TIMEOUT, Completed, script
 from selab.project import BoxSource, Project, ProjectConfig, VmConfig
 from selab.vm import kvm, provision, virtual_machine
 from selab.vm.ssh import Address, pin_text
@@ -71,11 +71,12 @@ class FakeGuest:
         self.ran.append(tuple(argv))
         if argv[0] == "cat":
             return Completed(tuple(argv), 0, self.files.get(argv[1], self.stamp.encode()), b"")
-        if argv[:3] == ("sh", "-c", provision.PROBES):
+        text = argv[2] if argv[0] == "sh" else ""
+        if text == script("vm/probe"):
             answers = self.probes or ["present"] * (len(argv) - 4)
             self.probes = []
             return Completed(tuple(argv), 0, "\n".join(answers).encode(), b"")
-        if "dnf apt-get" in argv[-1]:
+        if text == script("vm/package-tools"):
             return Completed(tuple(argv), 0, self.tool.encode() + b"\n", b"")
         return Completed(tuple(argv), self.code, b"", b"first line\nit broke\n" if self.code else b"")
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from selab.errors import InputError, SelabError
+from selab.guest import shell_argv
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig, VmConfig
 from selab.vm import boxes, provision
@@ -262,9 +263,12 @@ def applied(tmp_path: Path, step: str, release: str, fails: str = "") -> tuple[i
         program.chmod(0o755)
     (tmp_path / "uname").write_text(f"#!/bin/sh\necho {release}\n")
     (tmp_path / "uname").chmod(0o755)
-    script = next(one.apply for one in provision.steps("dnf") if one.name.startswith(step))
+    matching = next(each for each in provision.steps("dnf") if each.name.startswith(step))
     done = subprocess.run(
-        ["sh", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, timeout=20
+        shell_argv(matching.apply, *matching.packages),
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        timeout=20,
     )
     return done.returncode, calls.read_text().splitlines()
 
@@ -298,6 +302,6 @@ def test_the_policy_tools_are_looked_for_in_crb_as_well(tmp_path: Path) -> None:
 
 
 def test_docker_comes_from_docker() -> None:
-    docker = {step.name: step.apply for step in provision.steps("dnf")}
-    assert docker["Docker"].startswith("set -- docker-ce docker-ce-cli containerd.io\n")
-    assert "https://download.docker.com/linux/centos/docker-ce.repo" in docker["Docker's repository"]
+    docker = {step.name: step for step in provision.steps("dnf")}
+    assert docker["Docker"].packages == ("docker-ce", "docker-ce-cli", "containerd.io")
+    assert "https://download.docker.com/linux/centos/docker-ce.repo" in docker["Docker's repository"].apply

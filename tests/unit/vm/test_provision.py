@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from selab.errors import CommandFailed, SelabError
+from selab.guest import script
 from selab.progress import Progress
 from selab.vm import provision
 from selab.vm.ssh import Address
@@ -30,8 +31,8 @@ def test_only_what_is_missing_is_applied(guest: FakeGuest) -> None:
     guest.probes = ["present"] * len(wanted)
     guest.probes[1] = guest.probes[3] = "missing"
     assert provision.provision(guest, Progress()) == [wanted[1].name, wanted[3].name]
-    applied = [argv[2] for argv in guest.ran if argv[2] != provision.PROBES][1:]
-    assert applied == [wanted[1].apply, wanted[3].apply]
+    applied = [(argv[2], argv[4:]) for argv in guest.ran if argv[2] != script("vm/probe")][1:]
+    assert applied == [(step.apply, step.packages) for step in (wanted[1], wanted[3])]
 
 
 def test_a_step_that_fails_is_named_and_the_guest_stays_not_ready(guest: FakeGuest) -> None:

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Collects the facts about the guest for a support report.
+#
+# Arguments: none.
+# Prints: a line for each fact: its name, a tab, and its value. A fact that the guest does not have is left
+#   out.
+# Exit codes: 0.
+
+fact() {
+  name=$1; shift
+  said=$("$@" 2>/dev/null | tr -s '\t\n ' ' ')
+  [ -z "$said" ] || printf '%s\t%s\n' "$name" "$said"
+}
+release() {
+  # shellcheck source=/dev/null # each distribution has its own
+  . /etc/os-release; echo "$PRETTY_NAME"
+}
+packages() {
+  set -- selinux-policy selinux-policy-targeted selinux-policy-default container-selinux libsepol \
+    policycoreutils secilc audit auditd docker-ce docker.io containerd.io podman
+  if command -v rpm >/dev/null && rpm -q rpm >/dev/null 2>&1; then rpm -q "$@" | grep -v 'not installed'
+  else dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' "$@" | sed -n 's/^ii *//p'; fi
+}
+configured() { sed -n '/^SELINUX/p' /etc/selinux/config; sed -n '/^[a-z].*=/p' /etc/selinux/semanage.conf; }
+cpu() { sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1; }
+modules() { ls /var/lib/selinux/*/active/modules/400 2>/dev/null; }
+fact 'guest' release
+fact 'kernel' uname -srm
+fact 'processor' cpu
+fact 'packages' packages
+fact 'SELinux configuration' configured
+fact 'local policy modules' modules
+fact 'Docker' docker version --format '{{.Server.Version}}'
+fact "Docker's security" docker info --format '{{json .SecurityOptions}}'
+fact "Docker's storage and cgroups" \
+  docker info --format '{{.Driver}} cgroup v{{.CgroupVersion}} {{.CgroupDriver}}'
+fact 'Podman' podman --version
+fact "Podman's SELinux" podman info --format '{{.Host.Security.SELinuxEnabled}}'
+fact 'Python in the guest' python3 --version
+true

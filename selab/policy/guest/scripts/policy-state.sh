@@ -1,0 +1,16 @@
+#!/bin/sh
+# Prints what the kernel reports of its mode and policy, and what selab loaded last.
+#
+# The status page of the kernel has five 32-bit words in the machine's byte order: version, sequence,
+# enforcing, policyload, deny_unknown.
+#
+# Arguments: none.
+# Prints: the mode (0 or 1), the counter of policy loads, and the content of /run/selab/loaded, on one line.
+#   Only a line end is printed if SELinux is disabled.
+# Exit codes: 3 the status page cannot be read.
+# Files: reads /run/selab/loaded.
+
+# shellcheck disable=SC2046 # its words become the positional parameters
+set -- $(od -An -tu4 -j8 -N8 /sys/fs/selinux/status) || exit 3
+loaded=; [ -e /run/selab/loaded ] && read -r loaded </run/selab/loaded
+echo "$1 $2 $loaded"

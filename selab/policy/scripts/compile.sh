@@ -1,0 +1,21 @@
+#!/bin/sh
+# Compiles one policy module with the distribution's own Makefile and translates its package to CIL. It also
+# runs on this machine, if the policy tools are here.
+#
+# A full disk may have cut off the result of an earlier build: make looks only at the time of a file, and not
+# all of these programs check that their last bytes were written. So a half-written file is removed here, and
+# the result goes through a pipe if that is possible.
+#
+# Arguments: $1 the build directory, which holds the sources; $2 the module's name; $3 the directory of the
+#   policy headers; $4 the policy's type, which the Makefile calls NAME; $5 the program that translates a
+#   package to CIL; $6 the command of the macro processor.
+# Prints: the CIL; on standard error what make says.
+# Exit codes: 1 the module does not compile; 3 there is no build directory; else those of $5.
+
+cd "$1" || exit 3
+rm -f "$2.pp"
+[ ! -e tmp/all_interfaces.conf ] || [ "$(tail -n 1 tmp/all_interfaces.conf)" = divert ] ||
+  rm -f tmp/all_interfaces.conf
+make -f "$3/include/Makefile" HEADERDIR="$3/include" NAME="$4" AWK=awk M4="$6" "$2.pp" >&2 ||
+  { rm -f "tmp/$2.mod" "tmp/$2.mod.fc"; exit 1; }
+exec "$5" "$2.pp"

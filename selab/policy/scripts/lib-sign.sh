@@ -1,0 +1,17 @@
+#!/bin/sh
+# Included by survey.sh and same-store.sh, which are in the directory of the active policy store.
+#
+# sign: sets `signature`, `policyvers` and `mls`. The signature changes if any file of the store or its
+# configuration changes: it is a digest of their names, inodes, sizes and times, and no content can change
+# without the change time. The files themselves are not read.
+
+sign() {
+  read -r policyvers </sys/fs/selinux/policyvers; read -r mls </sys/fs/selinux/mls
+  # shellcheck disable=SC2046 # its words become the positional parameters
+  set -- $({
+    echo "$policyvers $mls"
+    stat -c '%n %i %s %.Y %.Z' -- /etc/selinux/config /etc/selinux/semanage.conf \
+      disable_dontaudit modules/*/*/cil modules/disabled/* *.local 2>/dev/null
+  } | sha256sum)
+  signature=$1
+}

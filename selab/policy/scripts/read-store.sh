@@ -1,0 +1,11 @@
+#!/bin/sh
+# Packs the policy store, the development headers and the contexts of the container runtimes.
+#
+# Arguments: $1 the store's type.
+# Prints: a tar archive with paths relative to the root directory.
+# Exit codes: those of tar.
+
+# shellcheck disable=SC2046 # each path is a word; the names in a policy store have no spaces
+cd / && tar -cf - "var/lib/selinux/$1/active/modules" \
+  $(ls -d var/lib/selinux/"$1"/active/*.local 2>/dev/null) \
+  usr/share/selinux/devel $(ls -d "etc/selinux/$1/contexts" 2>/dev/null)

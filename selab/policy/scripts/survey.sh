@@ -1,0 +1,38 @@
+#!/bin/sh
+# Describes the guest's policy store, without reading the modules again if the store has not changed since the
+# last survey.
+#
+# Arguments: none.
+# Prints: a line `KEY VALUE` for each of signature, type, policyvers, mls, expand and, if the rules are off,
+#   dontaudit; a line `store`; the signature; and a line `SHA256  PATH` for each module (paths below the
+#   active store), each disabled module and each local change.
+# Exit codes: 3 there is no active store of the configured type.
+# Files: /run/selab/store holds what is printed after the line `store`; /run/selab/store.half is its next
+#   version while it is written.
+
+# value KEY FILE: prints the last value that FILE sets KEY to.
+value() {
+  found=
+  while read -r line; do case $line in "$1"=*|"$1"[[:space:]]*=*) found=${line#*=} ;; esac; done <"$2"
+  # shellcheck disable=SC2086 # without quotes the shell removes the spaces around the value
+  echo $found
+}
+type=$(value SELINUXTYPE /etc/selinux/config)
+cd "/var/lib/selinux/$type/active" || exit 3
+. ./lib-sign.sh
+sign
+printf '%s\n' "signature $signature" "type $type" \
+  "policyvers $policyvers" "mls $mls" "expand $(value expand-check /etc/selinux/semanage.conf)"
+[ -e disable_dontaudit ] && echo "dontaudit off"
+kept=/run/selab/store; seen=
+[ -e "$kept" ] && read -r seen <"$kept"
+if [ "$seen" != "$signature" ]; then
+  mkdir -p /run/selab
+  { echo "$signature"
+    find modules -type f \( -name cil -o -path 'modules/disabled/*' \) -print0 | xargs -0 sha256sum
+    for local in *.local; do [ -s "$local" ] && sha256sum "$local"; done
+  } >"$kept.half"
+  mv "$kept.half" "$kept"
+fi
+echo store
+cat "$kept"

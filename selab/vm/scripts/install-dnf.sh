@@ -1,0 +1,9 @@
+#!/bin/sh
+# Installs packages with dnf. Some are only in CodeReady Builder (crb), which holds what developers need and
+# is off in a box.
+#
+# Arguments: the names of the packages.
+# Prints: what dnf prints.
+# Exit codes: those of dnf.
+
+dnf -y install "$@" || dnf -y --enablerepo=crb install "$@"

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Makes a shell on the serial console quiet: no echo, a plain prompt, no history, and no kernel messages
+# except emergencies. It is typed into that shell, so it is one line.
+#
+# Arguments: none.
+# Prints: nothing.
+# Exit codes: those of dmesg.
+
+stty -echo -onlcr; PS1='# '; PROMPT_COMMAND=; unset HISTFILE; dmesg -n 1
