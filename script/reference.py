@@ -1,4 +1,7 @@
-"""Writes docs/reference/: the commands, out of the command line itself, and what a user writes, out of the models that read it."""
+"""Writes docs/reference/ from the command line and the models, and the tables of docs/development/guest-state.md.
+
+The tables come from selab.guest_state.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from typing import Any
 
 import click
 
+from selab import guest_state
 from selab.cli.root import cli
 from selab.cli.schema import MODELS
 from selab.project import IDENTIFIER
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+GUEST_STATE = Path(__file__).parents[1] / "docs" / "development" / "guest-state.md"
 MADE = "<!-- Made by script/reference; a test compares. -->"
 TITLES = {"project": "selab.yaml", "scenario": "A scenario: scenarios/NAME.yaml"}
 EXIT_CODES = """Exit codes of all commands: 0 PASS, or done; 1 FAIL; 2 wrong usage or input; 3 ERROR; 130 interrupted.
@@ -142,9 +147,36 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")
 
 
+def with_tables(page: str) -> str:
+    """Return the text of the page GUEST_STATE with the tables that selab.guest_state defines."""
+    for name, rows in {"files": _state_files(), "exit codes": _exit_codes()}.items():
+        begin, end = f"<!-- table: {name} -->\n", "<!-- end -->"
+        before, _, rest = page.partition(begin)
+        page = before + begin + "\n".join(rows) + "\n" + end + rest.partition(end)[2]
+    return page
+
+
+def _state_files() -> Iterator[str]:
+    yield "| file | content | written by | read by | removed by | how long |"
+    yield "|---|---|---|---|---|---|"
+    for file in guest_state.STATE_FILES:
+        users = (", ".join(names) for names in (file.writers, file.readers, file.removers))
+        yield f"| {' | '.join(map(_cell, (f'`{file.name}`', file.content, *users, file.lifetime)))} |"
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "| script | code | meaning |"
+    yield "|---|---|---|"
+    for name in sorted({name for exit_code in guest_state.EXIT_CODES for name in exit_code.scripts}):
+        for exit_code in sorted(guest_state.EXIT_CODES, key=lambda exit_code: exit_code.code):
+            if name in exit_code.scripts:
+                yield f"| {name} | {exit_code.code} | {_cell(exit_code.meaning)} |"
+
+
 def write() -> None:
     for name, text in pages().items():
         (REFERENCE / name).write_text(text)
+    GUEST_STATE.write_text(with_tables(GUEST_STATE.read_text()))
 
 
 if __name__ == "__main__":

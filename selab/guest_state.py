@@ -97,7 +97,6 @@ GUARD_PIPE = StateFile(
     "in force for a while after the run.",
     writers=(
         GUARD_PROGRAM,
-        "policy/guest/lib-mode",
         "policy/guest/switch-mode",
         "policy/guest/restore-mode",
         "policy/guest/renew-guard",
@@ -108,7 +107,7 @@ GUARD_PID = StateFile(
     "guard.pid",
     "The process id of the guard.",
     writers=(GUARD_PROGRAM,),
-    readers=("policy/guest/lib-mode",),
+    readers=("policy/guest/switch-mode",),
 )
 STORE = StateFile(
     "store",
@@ -191,7 +190,7 @@ REFUSED_BY_KERNEL = ExitCode(
 )
 NOT_COUNTED = ExitCode(
     5,
-    "The kernel's counter of policy loads did not go up by exactly one: another process has loaded a policy.",
+    "The kernel's counter of policy loads did not go up by exactly one.",
     ("policy/guest/load", "policy/guest/flush-cache"),
 )
 INVALID_CONTEXT = ExitCode(

@@ -22,6 +22,8 @@ APPLY_LIMIT = 1800.0
 
 NEEDED, OFFERED = "needed", "offered"
 """On a machine that somebody has already: what a run needs, and what is done there only on demand."""
+INSTALL = {"dnf": "vm/install-dnf", "apt": "vm/install-apt"}
+"""The script that installs packages, by package family."""
 STANDARD = "docker"
 """The container runtime that every VM has."""
 
@@ -75,7 +77,7 @@ def _step(
         f"echo '{hashlib.sha256(text).hexdigest()}  {path}' | sha256sum --status -c - && "
         for path, text in texts.items()
     )
-    install = script(f"vm/install-{family}") if packages else ""
+    install = script(INSTALL[family]) if packages else ""
     return Step(name, sums + probe, apply or install, texts, tuple(packages), runtime, host)
 
 

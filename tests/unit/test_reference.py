@@ -1,4 +1,4 @@
-"""What docs/reference/ says is what the commands and the models say."""
+"""docs/reference/ agrees with the commands and the models, and guest-state.md with selab.guest_state."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from selab.guest_state import EXIT_CODES, STATE_FILES
 from tests.shown import commands
 
 ROOT = Path(__file__).parents[2]
@@ -21,13 +22,19 @@ def script() -> ModuleType:
     return module
 
 
-PAGES: dict[str, str] = script().pages()
+REFERENCE = script()
+PAGES: dict[str, str] = REFERENCE.pages()
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_it_is_current(name: str) -> None:
     """Where it is not: script/reference."""
     assert (ROOT / "docs" / "reference" / name).read_text() == PAGES[name]
+
+
+def test_the_page_about_the_guest_lists_what_the_module_defines() -> None:
+    page = REFERENCE.GUEST_STATE.read_text()
+    assert REFERENCE.with_tables(page) == page and page.count("\n| ") > len(STATE_FILES) + len(EXIT_CODES)
 
 
 def test_nothing_else_is_there() -> None:

@@ -12,6 +12,26 @@
 # Files: reads /run/selab/loaded; writes /run/selab/mode and /run/selab/guard.
 
 . ./lib-mode.sh
+
+# guarded: whether the guard runs. Its process id must be of a process in the service's control group: ids are
+# used again.
+guarded() {
+  pid=; group=
+  [ -e /run/selab/guard.pid ] && read -r pid </run/selab/guard.pid && read -r group <"/proc/$pid/cgroup"
+  case $group in *selab-guard*) return 0 ;; esac; return 1
+} 2>/dev/null
+
+# arm SECONDS: arms the guard, and starts it first if it does not run. The pipe is opened for reading and
+# writing: this cannot block.
+arm() {
+  guarded || {
+    systemctl restart selab-guard; turns=50
+    until guarded || [ $turns = 0 ]; do turns=$((turns - 1)); sleep 0.2; done
+  }
+  guarded || { echo "the service selab-guard does not run" >&2; exit 8; }
+  echo "$1" 1<>/run/selab/guard
+}
+
 if [ "$1" = 1 ]; then
   loaded=; [ -e /run/selab/loaded ] && read -r loaded _ </run/selab/loaded
   [ "$2" = any ] || [ "$loaded" = "$2" ] || exit 0
