@@ -42,8 +42,6 @@ class ExitCode:
 
 
 GUARD_PROGRAM = "vm/guest_agent/guard"
-RECIPE = "vm/provision"
-"""The steps of the provisioning: selab/vm/provision.toml."""
 RUNTIME = "the container runtime"
 
 LOADED = StateFile(
@@ -57,7 +55,7 @@ LOADED = StateFile(
         "policy/guest/flush-cache",
         "policy/guest/find-changes",
         GUARD_PROGRAM,
-        RECIPE,
+        "vm/install-guard",
     ),
     removers=(
         "policy/guest/load",
@@ -66,7 +64,7 @@ LOADED = StateFile(
         "policy/guest/uninstall",
         "vm/restore-existing",
         GUARD_PROGRAM,
-        RECIPE,
+        "vm/install-guard",
     ),
     lifetime="while the policy that selab loaded is in force; empty if flush-cache has found another one",
 )
@@ -234,6 +232,10 @@ NOT_IN_ORDER = ExitCode(
     ("vm/check-guest", "vm/check-existing"),
 )
 
+NEEDS_RESTART = ExitCode(
+    1, "A newer kernel is installed; the guest must be restarted.", ("vm/install-kernel-modules",)
+)
+
 EXIT_CODES = (
     NO_STORE,
     STORE_CHANGED,
@@ -254,5 +256,6 @@ EXIT_CODES = (
     NO_AUDIT_STATUS,
     NO_MARK,
     NOT_IN_ORDER,
+    NEEDS_RESTART,
 )
 """All exit codes that the scripts choose themselves. Any other is that of the program that failed."""

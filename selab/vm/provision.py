@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Guest, script, script_argv, shell_argv
+from selab.guest import Guest, script_argv, shell_argv
+from selab.guest import script as guest_script
 from selab.progress import Progress
 
 STAMP = "/var/lib/selab/provisioned"
@@ -53,8 +54,9 @@ def _recipe() -> tuple[dict[str, tuple[Step, ...]], str]:
         for name, steps in tomllib.loads(data.decode()).items()
     }
     whole = hashlib.sha256(data)
-    for text in (text for steps in groups.values() for step in steps for text in step.files.values()):
-        whole.update(text)
+    for step in (step for steps in groups.values() for step in steps):
+        for text in (step.apply.encode(), *step.files.values()):
+            whole.update(text)
     return groups, whole.hexdigest()[:16]
 
 
@@ -63,12 +65,14 @@ def _step(
     name: str,
     probe: str,
     apply: str = "",
+    script: str = "",
     files: Mapping[str, str] | None = None,
     packages: Sequence[str] = (),
     runtime: str = "",
     host: str = "",
 ) -> Step:
-    """A step of the recipe, where `files` names each file's source in selab. A guest with another version of one is not ready."""
+    """Return a step of the recipe. `files` names each file's source in selab; a guest with another version of a file
+    is not ready."""
     texts = {
         path: importlib.resources.files("selab").joinpath(source).read_bytes()
         for path, source in (files or {}).items()
@@ -77,8 +81,9 @@ def _step(
         f"echo '{hashlib.sha256(text).hexdigest()}  {path}' | sha256sum --status -c - && "
         for path, text in texts.items()
     )
-    install = script(INSTALL[family]) if packages else ""
-    return Step(name, sums + probe, apply or install, texts, tuple(packages), runtime, host)
+    script = INSTALL[family] if packages else script
+    text = guest_script(script) if script else apply
+    return Step(name, sums + probe, text, texts, tuple(packages), runtime, host)
 
 
 def steps(family: str) -> tuple[Step, ...]:

@@ -21,7 +21,7 @@ OTHERS = {
     name: (ROOT / file).read_text()
     for name, file in {
         guest_state.GUARD_PROGRAM: "vm/guest_agent/guard.py",
-        guest_state.RECIPE: "vm/provision.toml",
+        "vm/provision": "vm/provision.toml",
         "policy/guest/restore_labels": "policy/guest/restore_labels.py",
         "policy/guest/save_labels": "policy/guest/save_labels.py",
     }.items()

@@ -11,7 +11,7 @@
 #   error, until they are printed.
 
 mark=$1 inode=$2 offset=$3 wait=$4 max=$5
-directory=/var/log/audit; log=$directory/audit.log; kept=/run/selab/window
+directory=/var/log/audit; log=$directory/audit.log; copy=/run/selab/window
 [ -d /run/selab ] || mkdir -p /run/selab
 auditctl -m "$mark" || exit 4
 # The status is read while the mark is on its way.
@@ -36,11 +36,11 @@ since() {
 }
 turns=$((wait * 10))
 while [ "$turns" -gt 0 ]; do
-  since 2>"$kept.said" | head --bytes="$max" >"$kept"
-  grep -qaF -e "$mark" "$kept" && break
+  since 2>"$copy.said" | head --bytes="$max" >"$copy"
+  grep -qaF -e "$mark" "$copy" && break
   turns=$((turns - 1)); sleep 0.1
 done
 read -r mode </sys/fs/selinux/enforce; echo "mode $mode"
 echo window
-[ -s "$kept.said" ] && cat "$kept.said" >&2
-cat "$kept"; : >"$kept"
+[ -s "$copy.said" ] && cat "$copy.said" >&2
+cat "$copy"; : >"$copy"

@@ -8,8 +8,8 @@
 
 fact() {
   name=$1; shift
-  said=$("$@" 2>/dev/null | tr -s '\t\n ' ' ')
-  [ -z "$said" ] || printf '%s\t%s\n' "$name" "$said"
+  value=$("$@" 2>/dev/null | tr -s '\t\n ' ' ')
+  [ -z "$value" ] || printf '%s\t%s\n' "$name" "$value"
 }
 release() {
   # shellcheck source=/dev/null # each distribution has its own

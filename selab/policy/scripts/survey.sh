@@ -12,10 +12,10 @@
 
 # value KEY FILE: prints the last value that FILE sets KEY to.
 value() {
-  found=
-  while read -r line; do case $line in "$1"=*|"$1"[[:space:]]*=*) found=${line#*=} ;; esac; done <"$2"
+  setting=
+  while read -r line; do case $line in "$1"=*|"$1"[[:space:]]*=*) setting=${line#*=} ;; esac; done <"$2"
   # shellcheck disable=SC2086 # without quotes the shell removes the spaces around the value
-  echo $found
+  echo $setting
 }
 type=$(value SELINUXTYPE /etc/selinux/config)
 cd "/var/lib/selinux/$type/active" || exit 3
@@ -24,15 +24,15 @@ sign
 printf '%s\n' "signature $signature" "type $type" \
   "policyvers $policyvers" "mls $mls" "expand $(value expand-check /etc/selinux/semanage.conf)"
 [ -e disable_dontaudit ] && echo "dontaudit off"
-kept=/run/selab/store; seen=
-[ -e "$kept" ] && read -r seen <"$kept"
-if [ "$seen" != "$signature" ]; then
+survey=/run/selab/store; known=
+[ -e "$survey" ] && read -r known <"$survey"
+if [ "$known" != "$signature" ]; then
   mkdir -p /run/selab
   { echo "$signature"
     find modules -type f \( -name cil -o -path 'modules/disabled/*' \) -print0 | xargs -0 sha256sum
     for local in *.local; do [ -s "$local" ] && sha256sum "$local"; done
-  } >"$kept.half"
-  mv "$kept.half" "$kept"
+  } >"$survey.half"
+  mv "$survey.half" "$survey"
 fi
 echo store
-cat "$kept"
+cat "$survey"

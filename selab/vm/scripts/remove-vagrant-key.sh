@@ -1,0 +1,12 @@
+#!/bin/sh
+# Removes Vagrant's insecure public key, which a box accepts and whose private key is public.
+#
+# Arguments: none.
+# Prints: nothing.
+# Exit codes: 0.
+
+key='vagrant insecure public key|AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr'
+for keys in /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys; do
+  [ ! -e "$keys" ] || sed -i -E "/$key/d" "$keys"
+done
+restorecon -RF /root/.ssh /home || true
