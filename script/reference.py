@@ -1,6 +1,6 @@
-"""Writes docs/reference/ from the command line and the models, and the tables of docs/development/guest-state.md.
+"""Writes docs/reference/ from the command line and the models.
 
-The tables come from selab.guest_state.
+It also writes the tables of docs/development/guest-state.md, from selab.guest_state.
 """
 
 from __future__ import annotations

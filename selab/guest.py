@@ -73,8 +73,8 @@ _INCLUDE = re.compile(r"\. \./(lib-[a-z-]+\.sh)")
 def script(name: str) -> str:
     """The text of a script that runs in the guest: "policy/guest/load" is selab/policy/guest/scripts/load.sh.
 
-    Comments and empty lines are left out, since the text becomes an argument of `sh -c`. A line `. ./lib-NAME.sh` is
-    replaced by that file of the same directory, since the guest has none of these files.
+    Comments and empty lines are left out, since the text becomes an argument of `sh -c`. A line
+    `. ./lib-NAME.sh` is replaced by that file of the same directory, since the guest has none of these files.
     """
     package, _, base = name.rpartition("/")
     directory = importlib.resources.files("selab").joinpath(package, "scripts")

@@ -1,6 +1,7 @@
-"""What the scripts in the guest share with each other and with selab: the files in /run/selab, and the exit codes.
+"""What the scripts in the guest share with each other and with selab: files in /run/selab, and exit codes.
 
-The scripts contain these paths and numbers as they are. tests/unit/test_guest_state.py compares both with this module.
+The scripts contain these paths and numbers as they are; tests/unit/test_guest_state.py compares them with this
+module.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ RUN_DIR = "/run/selab"
 class StateFile:
     """A file in RUN_DIR.
 
-    `name` is relative to RUN_DIR; NAME in it stands for the name of a container. `writers`, `readers` and `removers` are
-    the programs that do this, by their path in selab without `scripts/` and the ending: "policy/guest/load". A file that
-    has a writer and no remover stays until the guest stops.
+    `name` is relative to RUN_DIR; NAME in it stands for the name of a container. `writers`, `readers` and
+    `removers` are programs, by their path in selab without `scripts/` and the ending: "policy/guest/load".
     """
 
     name: str
@@ -46,8 +46,8 @@ RUNTIME = "the container runtime"
 
 LOADED = StateFile(
     "loaded",
-    "The digest of the policy that selab loaded last, and the kernel's counter of policy loads after that load, on one "
-    "line. Its time is that of the load, or later if selab has accepted the runtime's settings.",
+    "The digest of the policy that selab loaded last, and the kernel's counter of policy loads after that load, "
+    "on one line. Its time is that of the load, or later if selab has accepted the runtime's settings.",
     writers=("policy/guest/lib-loaded", "policy/guest/flush-cache", "policy/guest/accept-settings"),
     readers=(
         "policy/guest/policy-state",
@@ -91,8 +91,8 @@ LAST_MODE = StateFile(
 )
 GUARD_PIPE = StateFile(
     "guard",
-    "A pipe with the orders to the guard: a number of seconds arms it, `off` calls it off, `rest` lets the candidate stay "
-    "in force for a while after the run.",
+    "A pipe with the orders to the guard: a number of seconds arms it, `off` calls it off, `rest` lets the "
+    "candidate stay in force for a while after the run.",
     writers=(
         GUARD_PROGRAM,
         "policy/guest/switch-mode",
@@ -109,7 +109,7 @@ GUARD_PID = StateFile(
 )
 STORE = StateFile(
     "store",
-    "The signature of the policy store, and the SHA-256 digest and the path of each module and each local change.",
+    "The signature of the policy store, and the SHA-256 digest and the path of each module and local change.",
     writers=("policy/survey",),
     readers=("policy/survey",),
     lifetime="until the guest stops; replaced if the signature changes",
@@ -137,7 +137,7 @@ WINDOW_PROBLEMS = StateFile(
 )
 CONTAINER = StateFile(
     "containers/NAME",
-    "`running` and the runtime of a container, or `kept` and the runtime if the container stays after its run.",
+    "`running` and the runtime of a container, or `kept` and the runtime if it stays after its run.",
     writers=("container/start", "container/keep"),
     readers=("container/start",),
     removers=("container/start", "container/remove"),

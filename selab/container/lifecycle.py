@@ -21,7 +21,7 @@ from selab.progress import Progress
 from selab.scenario import Scenario, Volume
 
 START_TIMEOUT = 240.0
-"""Seconds to start a container, and to remove what is left of an earlier one: more than start.sh waits twice for the runtime."""
+"""Seconds to start a container and to remove an earlier one: start.sh waits up to 100 seconds for each."""
 REMOVE_TIMEOUT = 120.0
 RUNS = "/var/lib/selab/runs"
 NO_CONTEXTS = FileContexts((), "")

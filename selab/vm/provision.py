@@ -31,10 +31,12 @@ STANDARD = "docker"
 
 @dataclass(frozen=True)
 class Step:
-    """`probe` and `apply` are shell scripts; the probe succeeds where there is nothing to do. A probe may call `have TOOL...`.
+    """A step of the provisioning.
 
-    `files` are selab's own that the guest must have as they are, by their path there; they are put there before `apply`. `packages` are
-    the arguments of `apply`, `runtime` the container runtime that the step is for, if for one, and `host` one of "", NEEDED and OFFERED.
+    `probe` is a shell script that succeeds if there is nothing to do; it may call `have PROGRAM...`. `apply` is
+    the shell script that gives the guest the result, and `packages` are its arguments. `files` are selab's own
+    files by their path in the guest, which must have them unchanged; they are put there before `apply` runs.
+    `runtime` is the container runtime that the step is for, if any, and `host` one of "", NEEDED and OFFERED.
     """
 
     name: str
@@ -71,8 +73,8 @@ def _step(
     runtime: str = "",
     host: str = "",
 ) -> Step:
-    """Return a step of the recipe. `files` names each file's source in selab; a guest with another version of a file
-    is not ready."""
+    """Return a step of the recipe. `files` names each file's source in selab; a guest with another version of a
+    file is not ready."""
     texts = {
         path: importlib.resources.files("selab").joinpath(source).read_bytes()
         for path, source in (files or {}).items()

@@ -1,4 +1,4 @@
-"""What selab.guest_state defines is what the programs in the guest use: no file and no exit code more or less."""
+"""selab.guest_state defines exactly the files and the exit codes that the programs in the guest use."""
 
 from __future__ import annotations
 

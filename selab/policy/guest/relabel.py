@@ -56,7 +56,8 @@ def _file(contexts: FileContexts) -> str:
 
 
 def _with_contexts(guest: Guest, contexts: FileContexts, argv: list[str]) -> Completed:
-    """The completed `argv`, a script that needs the contexts in the guest; they are put there if it reports that they are not."""
+    """Run `argv`, a script that needs the contexts in the guest. If it reports that they are not there, put
+    them there and run it again."""
     done = guest.run(argv, timeout=RELABEL_TIMEOUT)
     if done.returncode == guest_state.NO_FILE_CONTEXTS.code:
         guest.put(contexts.text.encode("utf-8", "surrogateescape"), _file(contexts))

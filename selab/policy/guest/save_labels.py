@@ -1,6 +1,7 @@
-"""Runs in the guest: saves the labels of the files at and below some places, before label-files.sh changes them.
+"""Runs in the guest: saves the labels of files before label-files.sh changes them.
 
-Arguments: the file to write, the greatest number of files, and the places. The file is there whole or not at all.
+Arguments: the file to write, the greatest number of files, and the places to look at and below. The file is
+written completely or not at all.
 """
 
 import contextlib

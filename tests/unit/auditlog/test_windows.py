@@ -154,7 +154,7 @@ def test_without_an_audit_daemon_the_journal_is_read() -> None:
 
 def test_the_rate_limit_is_put_back() -> None:
     guest = FakeGuest()
-    guest.answer("printk_ratelimit")
+    guest.answer(script("auditlog/restore-ratelimit"))
     release(guest, OpenWindow("t", AuditStatus(1, 0, 0), cursor="s=abc", ratelimit=7))
     assert guest.asked[0][-1] == "7"
 

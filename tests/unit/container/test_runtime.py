@@ -98,7 +98,7 @@ def test_a_runtime_that_does_not_answer_is_an_error() -> None:
 def test_the_doctor_looks_at_those_that_are_there(there: tuple[str, ...], subjects: list[str]) -> None:
     guest = FakeGuest()
     for name in runtimes():
-        guest.answer("command -v", name, code=0 if name in there else 1)
+        guest.answer(script("container/has-program"), name, code=0 if name in there else 1)
     guest.answer("info", out="true selinux")
     guest.answer("", code=1)
     found = [one for one in guest_findings(guest) if one.subject in ("Docker", "Podman", "containers")]
@@ -274,8 +274,8 @@ def test_a_container_that_is_soon_gone_is_seen_in_any_group_it_may_have(tmp_path
 
 def test_a_run_names_its_runtime_at_the_start_and_at_the_end(tmp_path: Path) -> None:
     guest = FakeGuest()
-    guest.answer("$engine", out="pid 7\n")
-    guest.answer("rm -f -v")
+    guest.answer(script("container/start"), out="pid 7\n")
+    guest.answer(script("container/remove"))
     scenario = Scenario.model_validate({"image": "x", "runtime": "podman"})
     with running(guest, scenario, Image("x", None), LABEL, tmp_path, tmp_path, Progress(), lambda: None):
         pass

@@ -9,6 +9,7 @@ import pytest
 from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.lifecycle import running
+from selab.guest import script
 from selab.progress import Progress
 from selab.scenario import Scenario
 from tests.unit.fakes import FakeGuest
@@ -28,11 +29,11 @@ def test_a_volume_is_of_the_runtimes_type_before_the_runtime_gives_it_categories
 ) -> None:
     scenario = Scenario.model_validate({"image": "x", "volumes": [{"target": "/data", "label": label}]})
     guest = FakeGuest()
-    guest.answer("tar -xf")
+    guest.answer(script("container/make-volume"))
     guest.answer("docker", out="pid 7\n")
     where = (tmp_path, tmp_path, Progress(), lambda: None)
     with running(
         guest, scenario, Image("x", None), ContainerLabel("web_t", "s0:c1,c2"), *where, volume_type="volume_t"
     ):
-        made = next(argv for argv in guest.asked if "tar -xf" in argv[2])
+        made = next(argv for argv in guest.asked if argv[2] == script("container/make-volume"))
     assert made[-1] == given

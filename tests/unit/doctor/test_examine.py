@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from selab.doctor.examine import State, guest_findings
+from selab.guest import script
 from tests.unit.fakes import FakeGuest
 
 
 def guest(pid: int = 400) -> FakeGuest:
     fake = FakeGuest()
     fake.answer("auditctl -s", out=f"enabled 1\npid {pid}\nlost 0\n")
-    fake.answer("/sys/fs/selinux/status", out="0 7\n")
+    fake.answer(script("policy/guest/policy-state"), out="0 7\n")
     fake.answer(
-        "SELINUXTYPE",
+        script("policy/survey"),
         out="type default\npolicyvers 33\nmls 1\nexpand 0\nstore\nseen\nabc  modules/100/base/cil\n",
     )
-    fake.answer("command -v", "podman", code=1)
-    fake.answer("command -v", "docker")
+    fake.answer(script("container/has-program"), "podman", code=1)
+    fake.answer(script("container/has-program"), "docker")
     fake.answer("docker info", out='["name=selinux"]')
     return fake
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from selab.errors import SelabError
+from selab.guest import script
 from selab.policy.base import (
     BasePolicy,
     StoreChanged,
@@ -35,7 +36,7 @@ STORE = {"modules/100/base/cil": "a", "modules/100/web/cil": "b", "ports.local":
 def facts(store: dict[str, str], without: tuple[str, ...] = (), head: str = HEAD) -> StoreFacts:
     guest = FakeGuest()
     guest.answer(
-        "SELINUXTYPE",
+        script("policy/survey"),
         out=head + "store\nseen\n" + "".join(f"{digest}  {path}\n" for path, digest in store.items()),
     )
     return survey(without).of(guest)
@@ -83,7 +84,7 @@ def test_a_module_that_is_installed_and_left_out_is_as_if_it_was_not_installed()
 
 def test_a_store_that_changed_is_not_the_same() -> None:
     guest = FakeGuest()
-    guest.answer("exit 8", "test", "abc", code=8)
+    guest.answer(script("policy/same-store"), "test", "abc", code=8)
     with pytest.raises(StoreChanged):
         same_store(replace(facts(STORE), signature="abc")).of(guest)
 
@@ -91,7 +92,7 @@ def test_a_store_that_changed_is_not_the_same() -> None:
 @pytest.mark.parametrize("said", ["", "type test\nstore\nseen\n", HEAD + "store\nseen\n"])
 def test_an_answer_without_a_store_is_an_error(said: str) -> None:
     guest = FakeGuest()
-    guest.answer("SELINUXTYPE", out=said)
+    guest.answer(script("policy/survey"), out=said)
     with pytest.raises(SelabError, match="which policy store"):
         survey().of(guest)
 

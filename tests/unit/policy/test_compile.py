@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from selab.errors import InputError
+from selab.guest import script
 from selab.policy.base import BasePolicy
 from selab.policy.compile import _place, compile_module, link, policy_digest
 from selab.policy.module import PolicyModule
@@ -23,9 +24,9 @@ MODULE = PolicyModule(
 
 def compile_error(base: BasePolicy, output: str) -> InputError:
     guest = FakeGuest()
-    guest.answer("make -f", code=1, err=output)
-    guest.answer("for pp", out="/pp\n")
-    guest.answer("for file in")
+    guest.answer(script("policy/compile"), code=1, err=output)
+    guest.answer(script("policy/find-translator"), out="/pp\n")
+    guest.answer(script("policy/clear-sources"))
     with pytest.raises(InputError) as caught:
         compile_module(MODULE, base, Toolchain(guest, "/w"))
     return caught.value

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from selab.errors import InputError
-from selab.guest import Completed
+from selab.guest import Completed, script
 from selab.policy import base as base_policy
 from selab.policy import toolchain
 from selab.policy.base import BasePolicy, StoreFacts, ensure_base, keep_base
@@ -89,9 +89,9 @@ def test_a_policy_is_linked_as_the_guests_own_is(base: BasePolicy, facts: StoreF
 
 def test_a_module_is_compiled_for_the_guests_kind_of_policy(base: BasePolicy) -> None:
     guest = FakeGuest()
-    guest.answer("for pp", out="/pp\n")
-    guest.answer("for file in")
-    guest.answer("make -f")
+    guest.answer(script("policy/find-translator"), out="/pp\n")
+    guest.answer(script("policy/clear-sources"))
+    guest.answer(script("policy/compile"))
     web = PolicyModule("web", Path("/p"), {"te": b"policy_module(web, 1.0)\n"})
     compile_module(
         web, replace(base, facts=replace(base.facts, selinux_type="targeted")), Toolchain(guest, "/w")
@@ -112,9 +112,13 @@ template(`container_domain_template',`
 def test_a_template_with_too_few_arguments_says_how_many_it_takes(base: BasePolicy) -> None:
     (base.headers / "container.if").write_text(TEMPLATE)
     guest = FakeGuest()
-    guest.answer("make -f", code=1, err="web.te:2:ERROR 'unknown type _file_t' at token ';' on line 9:\n")
-    guest.answer("for pp", out="/pp\n")
-    guest.answer("for file in")
+    guest.answer(
+        script("policy/compile"),
+        code=1,
+        err="web.te:2:ERROR 'unknown type _file_t' at token ';' on line 9:\n",
+    )
+    guest.answer(script("policy/find-translator"), out="/pp\n")
+    guest.answer(script("policy/clear-sources"))
     web = PolicyModule(
         "web", Path("/p"), {"te": b"policy_module(web, 1.0)\ncontainer_domain_template(web)\n"}
     )

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from selab.errors import InputError, SelabError, Unreachable
+from selab.guest import script
 from selab.machine import Machine
 from selab.progress import Progress
 from selab.project import HostConfig, Project, ProjectConfig, VmConfig
@@ -29,9 +30,9 @@ class Guest(FakeGuest):
 
     def __init__(self, *, lacks: tuple[str, ...] = (), promised: str = "", guarded: bool = False) -> None:
         super().__init__()
-        self.rules.append((("for probe in",), lambda argv: (0, self.states(argv, lacks), "")))
-        self.answer("id -u", code=1 if promised else 0, out=promised)
-        self.answer("for tool in dnf", out="/usr/bin/dnf\n")
+        self.rules.append(((script("vm/probe"),), lambda argv: (0, self.states(argv, lacks), "")))
+        self.answer(script("vm/check-existing"), code=1 if promised else 0, out=promised)
+        self.answer(script("vm/package-tools"), out="/usr/bin/dnf\n")
         self.answer("-q is-enabled selab-guard", code=0 if guarded else 1)
         self.done: list[str] = []
         self.rules.append((("sh -c",), lambda argv: (self.done.append(argv[2]), (0, "", ""))[1]))  # type: ignore[func-returns-value]

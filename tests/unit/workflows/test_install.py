@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selab.errors import InputError
-from selab.guest import Guest
+from selab.guest import Guest, script
 from selab.policy.guest import module_store
 from selab.progress import Progress
 from selab.project import Project
@@ -47,7 +47,7 @@ class Ready:
 def test_what_is_not_installed_is_not_uninstalled(project: Project) -> None:
     (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
     guest = FakeGuest()
-    guest.answer("modules/$1/$2", "web", code=1)
+    guest.answer(script("policy/guest/is-installed"), "web", code=1)
     with pytest.raises(InputError, match="is not installed"):
         uninstall(project, Ready(guest), "web", Progress())
     assert len(guest.asked) == 1
@@ -56,7 +56,9 @@ def test_what_is_not_installed_is_not_uninstalled(project: Project) -> None:
 def test_what_semodule_says_is_told() -> None:
     guest = FakeGuest()
     guest.answer(
-        "semodule", code=1, err="\nFailed to resolve typeattributeset statement at web:3\nsemodule: Failed!\n"
+        script("policy/guest/install"),
+        code=1,
+        err="\nFailed to resolve typeattributeset statement at web:3\nsemodule: Failed!\n",
     )
     with pytest.raises(InputError) as caught:
         module_store.install(guest, {"web": b"pp"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selab.errors import CommandFailed, SelabError
+from selab.guest import script
 from selab.policy.compile import KernelPolicy
 from selab.policy.guest.load import flush_cache, load, policy_state
 from tests.unit.fakes import FakeGuest
@@ -23,14 +24,14 @@ def test_a_policy_is_known_only_while_the_kernels_counter_stands(
     said: str, enforce: bool, digest: str
 ) -> None:
     guest = FakeGuest()
-    guest.answer("/sys/fs/selinux/status", out=said)
+    guest.answer(script("policy/guest/policy-state"), out=said)
     state = policy_state().of(guest)
     assert (state.enforcing, state.policyload, state.digest) == (enforce, 7, digest)
 
 
 def test_a_kernel_without_selinux_is_an_error() -> None:
     guest = FakeGuest()
-    guest.answer("/sys/fs/selinux/status", out="\n")
+    guest.answer(script("policy/guest/policy-state"), out="\n")
     with pytest.raises(SelabError, match="not enabled"):
         policy_state().of(guest)
 
@@ -40,14 +41,14 @@ def test_a_kernel_without_selinux_is_an_error() -> None:
 )
 def test_a_load_that_is_not_proven_is_an_error(code: int, sentence: str) -> None:
     guest = FakeGuest()
-    guest.answer("/sys/fs/selinux/load", code=code, err="why")
+    guest.answer(script("policy/guest/load"), code=code, err="why")
     with pytest.raises(CommandFailed, match=sentence):
         load(KernelPolicy(b"x", "digest")).of(guest)
 
 
 def test_a_cache_that_was_not_flushed_is_an_error() -> None:
     guest = FakeGuest()
-    guest.answer("commit_pending_bools", code=5)
+    guest.answer(script("policy/guest/flush-cache"), code=5)
     with pytest.raises(CommandFailed, match="not flushed"):
         flush_cache("digest").of(guest)
 
@@ -55,5 +56,5 @@ def test_a_cache_that_was_not_flushed_is_an_error() -> None:
 @pytest.mark.parametrize(("code", "flushed"), [(0, True), (7, False)])
 def test_a_cache_is_flushed_only_where_the_policy_is_in_force(code: int, flushed: bool) -> None:
     guest = FakeGuest()
-    guest.answer("commit_pending_bools", code=code)
+    guest.answer(script("policy/guest/flush-cache"), code=code)
     assert flush_cache("digest").of(guest) is flushed
