@@ -117,9 +117,7 @@ class Query(Generic[T]):
 
     def of(self, guest: Guest) -> T:
         return self.read(
-            guest.run(
-                ["sh", "-c", self.script, "sh", *self.arguments], input=self.input, timeout=self.timeout
-            )
+            guest.run(shell_argv(self.script, *self.arguments), input=self.input, timeout=self.timeout)
         )
 
 
@@ -135,7 +133,7 @@ def query_all(guest: Guest, *asks: Query[Any]) -> Iterator[Any]:
         parts.append(f"part() {{\n{ask.script}\n}}\n( part {places} ){source}; said=$?")
         parts.append('printf "%s %s\\n" "$1" "$said"; printf "%s\\n" "$1" >&2; [ "$said" -eq 0 ] || exit 0')
         words += ask.arguments
-    argv = ["sh", "-c", "\n".join(parts), "sh", *words]
+    argv = shell_argv("\n".join(parts), *words)
     whole = guest.run(
         argv, input=b"".join(ask.input for ask in asks), timeout=sum(ask.timeout for ask in asks)
     )
