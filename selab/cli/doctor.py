@@ -23,7 +23,7 @@ SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "bad": "[re
     flag_value="-",
     type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
     metavar="[FILE]",
-    help="Write a filled-in checklist (docs/centos.md) as Markdown, without names of yours or of this machine.",
+    help="Write the checklist of docs/howto/centos.md as Markdown, filled in, without private names.",
 )
 @pass_context
 def doctor(context: Context, as_json: bool, report: Path | None) -> int:

@@ -75,7 +75,7 @@ def _policy_tools() -> Finding:
 def _virtualisation(wanted: str, progress: Progress) -> Iterator[Finding]:
     provider = default_provider() if wanted == "auto" else wanted
     if platform.machine() not in ARCHITECTURES:
-        remedy = "Use a machine of your own: `box: host`, see docs/hosts.md."
+        remedy = "Use a machine of your own: `box: host`, see docs/howto/hosts.md."
         yield Finding("processor", State.BAD, f"{platform.machine()}, and the boxes are for x86_64", remedy)
     missing = [package for tool, package in TOOLS_OF_PROVIDERS[provider].items() if not shutil.which(tool)]
     yield (

@@ -62,7 +62,7 @@ class Checklist:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """The checklist of docs/centos.md, in its order."""
+        """The checklist of docs/howto/centos.md, in its order."""
         return (
             self._found("VM", "The VM is up and answers."),
             Check(

@@ -178,7 +178,7 @@ def _arguments_hint(text: str, base: BasePolicy) -> str:
     parameters = ", ".join(heading.parameters)
     return (
         f"The installed policy's '{call.name}' takes {heading.required} arguments ({parameters}). "
-        "See docs/centos.md."
+        "See docs/howto/centos.md."
     )
 
 

@@ -26,7 +26,7 @@ from selab.run import experiment
 from selab.run.request import NO_POLICY
 
 TABLE = Path(__file__).with_name("advice_table.toml")
-ADVICE = Path(__file__).parents[2] / "docs" / "advice.md"
+ADVICE = Path(__file__).parents[2] / "docs" / "explanation" / "advice.md"
 _ASK = re.compile(r"(?P<source>\S+) (?P<target>\S+):(?P<tclass>\w+) \{?(?P<permissions>[\w ]+?) *\}?$")
 
 

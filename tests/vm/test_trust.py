@@ -1,4 +1,4 @@
-"""How a denial tool lies (docs/trust.md), where it takes a kernel to show that selab does not."""
+"""How a denial tool lies (docs/explanation/trust.md), where it takes a kernel to show that selab does not."""
 
 from __future__ import annotations
 

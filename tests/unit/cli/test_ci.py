@@ -1,4 +1,4 @@
-"""The jobs of docs/ci/, as far as they can be tried without the services that they are for."""
+"""The jobs of docs/howto/ci/, as far as they can be tried without the services that they are for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 from tests.shown import ELSEWHERE, HERE, ON_A_VM, ROOT, Shown, parsed
 
-FILES = sorted((ROOT / "docs" / "ci").glob("*.yml"))
+FILES = sorted((ROOT / "docs" / "howto" / "ci").glob("*.yml"))
 SCRIPTS = ("run", "script", "before_script", "after_script")
 _SELAB = re.compile(r"(?:^|\$\()\s*selab (?P<words>[^)\n]*)", re.MULTILINE)
 _SETUP = re.compile(r"^(?P<package>[a-z0-9.+-]+)\|[^|\n]+\|", re.MULTILINE)
@@ -66,7 +66,7 @@ def test_it_runs_a_scenario_of_the_example_in_enforcing_mode_with_both_reports(f
 
 @each_file
 def test_the_page_shows_the_file(file: Path) -> None:
-    assert f"```yaml\n{file.read_text()}```" in (ROOT / "docs" / "ci.md").read_text()
+    assert f"```yaml\n{file.read_text()}```" in (ROOT / "docs" / "howto" / "ci.md").read_text()
 
 
 @each_file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
@@ -13,12 +12,10 @@ from selab.cli.root import cli
 from selab.history import History
 from selab.project import find_project
 from selab.scaffold.example import init
-from tests.shown import ELSEWHERE, HERE, ON_A_VM, PAGES, ROOT, Shown, parsed, shown
+from tests.shown import ELSEWHERE, HERE, ON_A_VM, ROOT, Shown, parsed, shown
 from tests.unit.test_history import finished
 
 LOG = "/var/log/audit/audit.log"
-_LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#\s]+)")
-_CODE = re.compile(r"`[^`\n]*`")
 
 
 @pytest.mark.parametrize("line", shown(), ids=str)
@@ -72,17 +69,3 @@ def test_it_does_what_it_says(line: Shown, lab: Path) -> None:
         cli, [word.replace(LOG, "audit.log") for word in line.words], standalone_mode=False
     )
     assert done.exception is None and done.return_value in (None, 0)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_its_links_lead_somewhere(page: Path) -> None:
-    prose = _CODE.sub("", page.read_text())
-    assert [
-        link["target"] for link in _LINK.finditer(prose) if not (page.parent / link["target"]).exists()
-    ] == []
-
-
-def test_every_page_has_a_place_in_the_contents() -> None:
-    contents = ROOT / "docs" / "README.md"
-    linked = {(contents.parent / link["target"]).resolve() for link in _LINK.finditer(contents.read_text())}
-    assert [page for page in PAGES if page not in linked and page not in (contents, ROOT / "README.md")] == []

@@ -1,0 +1,102 @@
+"""Links and paths in the documentation lead to files and headings that exist."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.shown import ROOT
+
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"`[^`\n]*`")
+_LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+_HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$", re.MULTILINE)
+_DOCS_PATH = re.compile(r"(?<![\w/.-])docs/(?:[\w.-]+/)*[\w-]+\.(?:md|svg|png|yml|json)\b")
+_TEST_PATH = re.compile(r"\b((?:unit|vm)/(?:\w+/)*\w+\.py)\b")
+_TEST_NAME = re.compile(r"(?:::|`)(test_\w+)\b(?!\.py)")
+
+
+def files(*directories: str) -> list[Path]:
+    """The files below these directories of the repository, without caches."""
+    return [
+        path
+        for directory in directories
+        for path in sorted((ROOT / directory).rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+
+
+def links(page: Path) -> Iterator[re.Match[str]]:
+    """The links of a page to other files of the repository, without those in code."""
+    return _LINK.finditer(_CODE.sub("", _FENCE.sub("", page.read_text())))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub and GitLab make of a page's headings: lower case, no punctuation, hyphens for blanks."""
+    names: set[str] = set()
+    for heading in _HEADING.finditer(_FENCE.sub("", page.read_text())):
+        name = re.sub(r"[^\w\- ]", "", heading["text"].lower()).replace(" ", "-")
+        copies = sum(re.fullmatch(rf"{re.escape(name)}(-\d+)?", other) is not None for other in names)
+        names.add(f"{name}-{copies}" if copies else name)
+    return names
+
+
+@functools.cache
+def all_tests() -> str:
+    return "\n".join(path.read_text() for path in TESTS)
+
+
+CODE = files("selab", "script", "tests", "benchmarks")
+PAGES = [*sorted(ROOT.glob("*.md")), *(path for path in [*files("docs"), *CODE] if path.suffix == ".md")]
+TESTS = [path for path in files("tests") if path.suffix == ".py"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_its_links_lead_to_files(page: Path) -> None:
+    assert [
+        link["path"] for link in links(page) if link["path"] and not (page.parent / link["path"]).exists()
+    ] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_its_anchors_are_headings(page: Path) -> None:
+    dead = []
+    for link in links(page):
+        target = (page.parent / link["path"]) if link["path"] else page
+        if link["anchor"] and target.suffix == ".md" and link["anchor"] not in anchors(target):
+            dead.append(link[0])
+    assert dead == []
+
+
+def test_paths_below_docs_that_code_and_pages_name_exist() -> None:
+    dead = [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in {*PAGES, *CODE}
+        if file.suffix in ("", ".md", ".py", ".sh", ".toml", ".j2", ".yaml")
+        for name in _DOCS_PATH.findall(file.read_text(errors="replace"))
+        if not (ROOT / name).exists()
+    ]
+    assert dead == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_it_names_exist(page: Path) -> None:
+    text = page.read_text()
+    paths = [name for name in _TEST_PATH.findall(text) if not (ROOT / "tests" / name).exists()]
+    functions = [
+        name for name in set(_TEST_NAME.findall(text)) if not re.search(rf"def {name}\b", all_tests())
+    ]
+    assert (paths, functions) == ([], [])
+
+
+def test_every_page_below_docs_is_in_the_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link["path"]).resolve() for link in links(index)}
+    indexes = {page for page in linked if page.name == "README.md"}
+    linked |= {(page.parent / link["path"]).resolve() for page in indexes for link in links(page)}
+    pages = [path for path in files("docs") if path.suffix == ".md"]
+    assert [str(page.relative_to(ROOT)) for page in pages if page != index and page not in linked] == []
