@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from selab.cli.root import COMMANDS
 from selab.guest_state import EXIT_CODES, STATE_FILES
 from tests.shown import commands
 
@@ -28,7 +29,7 @@ PAGES: dict[str, str] = REFERENCE.pages()
 
 @pytest.mark.parametrize("name", PAGES)
 def test_it_is_current(name: str) -> None:
-    """Where it is not: script/reference."""
+    """If it is not, run script/reference."""
     assert (ROOT / "docs" / "reference" / name).read_text() == PAGES[name]
 
 
@@ -44,3 +45,9 @@ def test_nothing_else_is_there() -> None:
 @pytest.mark.parametrize("names", commands(), ids=" ".join)
 def test_every_command_is_there(names: tuple[str, ...]) -> None:
     assert f"## `selab {' '.join(names)} " in PAGES["commands.md"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_overview_has_every_command_once(name: str) -> None:
+    overview = PAGES["commands.md"].partition("## Overview")[2].partition("\n## ")[0]
+    assert overview.count(f"| [`selab {name}`](#") == 1
