@@ -1,4 +1,4 @@
-"""Links and paths in the documentation lead to files and headings that exist."""
+"""Links and paths in the documentation lead to files and headings that exist; the rules for its pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
 _HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$", re.MULTILINE)
 _DOCS_PATH = re.compile(r"(?<![\w/.-])docs/(?:[\w.-]+/)*[\w-]+\.(?:md|svg|png|yml|json)\b")
-_TEST_PATH = re.compile(r"\b((?:unit|vm)/(?:\w+/)*\w+\.py)\b")
+_TEST_PATH = re.compile(r"(?<!selab/)\b((?:unit|vm)/(?:\w+/)*\w+\.py)\b")
+_INSTALL_BY_NAME = re.compile(r"\bpipx? install (?:-\S+ )*[\"']?selab(?![-\w/])")
 _TEST_NAME = re.compile(r"(?:::|`)(test_\w+)\b(?!\.py)")
 
 
@@ -36,7 +37,7 @@ def links(page: Path) -> Iterator[re.Match[str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub and GitLab make of a page's headings: lower case, no punctuation, hyphens for blanks."""
+    """The anchors that GitHub makes of a page's headings: lower case, no punctuation, hyphens for blanks."""
     names: set[str] = set()
     for heading in _HEADING.finditer(_FENCE.sub("", page.read_text())):
         name = re.sub(r"[^\w\- ]", "", heading["text"].lower()).replace(" ", "-")
@@ -91,6 +92,18 @@ def test_tests_that_it_names_exist(page: Path) -> None:
         name for name in set(_TEST_NAME.findall(text)) if not re.search(rf"def {name}\b", all_tests())
     ]
     assert (paths, functions) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "file", [*PAGES, *files("docs/howto/ci", "script")], ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_it_does_not_install_selab_from_an_index(file: Path) -> None:
+    """selab is not on PyPI: a package with its name there would be another one's."""
+    assert _INSTALL_BY_NAME.findall(file.read_text()) == []
+
+
+def test_the_readme_is_shorter_than_80_lines() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 80
 
 
 def test_every_page_below_docs_is_in_the_index() -> None:
