@@ -1,0 +1,42 @@
+# The checks, one target each. script/test runs the same targets; CONTRIBUTING.md says how long each takes.
+.PHONY: help setup lint types shell imports language docs unit vm check
+.DEFAULT_GOAL := help
+bin := .venv/bin
+# The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes.
+pytest := $(bin)/pytest --hypothesis-profile=ci $(if $(SLOW),,-m "not slow")
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## Install packages and the virtual environment, with the tools of the tests.
+	script/setup -y --dev
+
+lint: ## Style and likely bugs (ruff).
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+
+types: ## Types (mypy, strict).
+	$(bin)/mypy
+	$(bin)/mypy script/check_language.py script/reference.py
+
+shell: ## Shell scripts, also those that run in the guest (shellcheck).
+	script/lint-shell
+
+imports: ## The import contract (import-linter).
+	$(bin)/lint-imports
+
+language: ## Spelling (codespell), and the phrases that selab does not use.
+	$(bin)/codespell
+	script/check-language
+
+docs: ## Write docs/reference/ and the tables of guest-state.md again; check links, shown commands and the reference.
+	script/reference
+	$(pytest) -q tests/unit/test_docs_links.py tests/unit/test_reference.py tests/unit/cli/test_docs.py tests/unit/cli/test_shown.py
+
+unit: ## The unit tests.
+	$(pytest) tests/unit
+
+vm: ## The tests on a real VM, without the slow ones.
+	$(pytest) tests/vm
+
+check: lint types shell imports language unit ## Everything that needs no VM.
