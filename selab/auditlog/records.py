@@ -23,7 +23,7 @@ ENRICHED = "\x1d"
 """auditd writes this before the names that it adds with `log_format = ENRICHED` (AUDIT_INTERP_SEPARATOR)."""
 
 _HEAD = re.compile(
-    r"(?:(?<!\S)|(?<=[:'\"(`])(?=type=|node=))"  # not in a file's name, where a blank is hex
+    r"(?:(?<!\S)|(?<=[:'\"(`])(?=type=|node=))"  # not in a file's name, which encodes a blank in hex
     r"(?:node=(?P<node>\S{1,255}) )?"
     r"(?:(?:type=)?(?P<type>[A-Z][A-Z_0-9]{1,39}|\d{4}|UNKNOWN\[\d{1,5}\]) )?"
     r"(?:msg=)?audit\((?P<stamp>[^()\n]{1,64}?):(?P<serial>\d{1,20})\)[ ]?:[ ]?",

@@ -38,7 +38,7 @@ _RULE = """\
 expanded: tmp/all_interfaces.conf calls.m4
 	$(M4) $(M4PARAM) $(m4support) $^ > $@
 """
-"""Appended to the distribution's Makefile, to use its macros and options on a text of selab's."""
+"""Appended to the distribution's Makefile, to use its macros and options on a text that selab writes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ def test_it_finds(wrong: str) -> None:
     "right",
     [
         "The file says where it stands.",
+        "Create the VM if there is none.",
         "Raises SelabError if the file is missing.",
         "pipx install .",
         "pipx install selab-*.whl",
