@@ -1,4 +1,4 @@
-"""The errors that selab raises on purpose, and the exit code each one ends the program with."""
+"""The errors that selab raises deliberately, and the exit code of the program for each."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ EXIT_INTERRUPTED = 130
 
 
 class SelabError(Exception):
-    """Something went wrong that the user can be told about in three lines.
+    """A failure that three lines explain to the user.
 
-    `what` happened, as a sentence; the `detail` (one line: a command, an exit code, a path); and what to do next, the `hint`.
-    The detail and the hint may be empty.
+    what: what happened, as a sentence.
+    detail: one line with a command, an exit code or a path; may be empty.
+    hint: what to do next; may be empty.
     """
 
     exit_code = EXIT_ERROR
@@ -32,17 +33,17 @@ class SelabError(Exception):
 
 
 class InputError(SelabError):
-    """What the user wrote (a file, an option) cannot be used; nothing was changed."""
+    """A file or an option of the user cannot be used. Nothing was changed."""
 
     exit_code = EXIT_USAGE
 
 
 class Unreachable(SelabError):
-    """The guest could not be talked to: the transport broke, which says nothing about the command."""
+    """The connection to the guest failed, which says nothing about the command."""
 
 
 class CommandFailed(SelabError):
-    """A command ran and ended with an exit code that its caller does not accept."""
+    """A command ran, and its caller does not accept its exit code."""
 
     def __init__(self, what: str, argv: Sequence[str], returncode: int, output: str, hint: str = "") -> None:
         last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "no output")

@@ -1,4 +1,4 @@
-"""Steps that say what they do, how they ended and how long they took: one source for progress, log and timings."""
+"""Steps report what they do, how they ended and how long they took, to progress, log and timings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger("selab")
 
 
 class Listener(Protocol):
-    """Whoever shows progress to a person."""
+    """An object that shows progress to a person."""
 
     def started(self, step: str, depth: int) -> None: ...
     def noted(self, text: str, depth: int) -> None: ...
@@ -20,7 +20,7 @@ class Listener(Protocol):
 
 
 class Silent:
-    """A listener for programs: shows nothing."""
+    """A listener for programs, which shows nothing."""
 
     def started(self, step: str, depth: int) -> None: ...
     def noted(self, text: str, depth: int) -> None: ...
@@ -28,7 +28,10 @@ class Silent:
 
 
 class Progress:
-    """The steps of one invocation. `timings` holds the seconds of each finished outermost step by its `key`, in order."""
+    """The steps of one invocation.
+
+    timings: the seconds of each finished step that has a key, by key, in the order of the steps.
+    """
 
     def __init__(self, listener: Listener | None = None) -> None:
         self.listener: Listener = listener or Silent()
@@ -37,7 +40,7 @@ class Progress:
 
     @contextmanager
     def step(self, doing: str, key: str = "") -> Iterator[None]:
-        """Run the block as the step `doing` ("Compiling selab_apache"); with a `key`, its seconds are added to `timings[key]`."""
+        """Run the block as the step `doing` ("Compiling ..."), and add its seconds to `timings[key]`."""
         depth, started, failed = self._depth, time.monotonic(), True
         self._depth += 1
         log.info("%s%s", "  " * depth, doing)
@@ -54,6 +57,6 @@ class Progress:
             self.listener.ended(doing, depth, seconds, failed)
 
     def note(self, text: str) -> None:
-        """Say something worth reading inside the current step ("took the VM that is running")."""
+        """Report a fact within the current step ("used the VM that is running")."""
         log.info("%s%s", "  " * self._depth, text)
         self.listener.noted(text, self._depth)

@@ -1,4 +1,4 @@
-"""Where selab keeps what it can make again: boxes, flat bases, compiled modules."""
+"""The cache: boxes, flat bases and compiled modules, all of which selab can create again."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from selab.progress import Progress
 
 
 def cache_dir() -> Path:
-    """The cache directory, made if need be.
+    """Return the cache directory, and create it if it does not exist.
 
-    `SELAB_CACHE` wins. Root's cache is the system's and not below its home: QEMU runs as a user of its own there, which must be able to
-    read a box's kernel.
+    The variable SELAB_CACHE overrides the default. Root's cache is the system's, not one in root's home
+    directory: QEMU runs as another user there, and must be able to read a box's kernel.
     """
     chosen = os.environ.get("SELAB_CACHE")
     if chosen:
@@ -36,7 +36,10 @@ def cache_dir() -> Path:
 
 @contextlib.contextmanager
 def alone(lock: Path, limit: float, doing: str, progress: Progress | None = None) -> Iterator[None]:
-    """Be the only process in a block with this `lock`, which goes with its process. Raises SelabError after `limit` seconds."""
+    """Run the block as the only process that holds `lock`, which the kernel releases when a process ends.
+
+    Raises SelabError if another process still holds it after `limit` seconds.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(lock)
     try:

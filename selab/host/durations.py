@@ -1,4 +1,4 @@
-"""How long each step took last time: what a person who waits wants to know."""
+"""The duration of each step the last time, which progress shows to a person who waits."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pathlib import Path
 from selab.host.files import read_json, write_json
 
 MOST = 200
-"""Steps that are remembered; those that were done last stay."""
+"""Steps that are remembered; the oldest are dropped first."""
 LONGEST_NAME = 120
 _DIGEST = re.compile(r"\b[0-9a-f]{12,64}\b")
 _NUMBER = re.compile(r"\b\d+\b")
 
 
 class Durations:
-    """Seconds by the kind of step, kept in a file. A file that cannot be read counts as absent, and one that cannot be written is no
-    error: without it, all is done as well."""
+    """The seconds of each kind of step, stored in a file.
+
+    A file that cannot be read counts as empty. A file that cannot be written is no error.
+    """
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
@@ -26,17 +28,17 @@ class Durations:
         self._now: dict[str, float] = {}
 
     def last(self, step: str) -> float | None:
-        """The seconds that a step of this kind took when it was last done to its end."""
+        """Return the seconds of the last step of this kind that succeeded, or None."""
         kind = kind_of(step)
         return self._now.get(kind, self._before.get(kind))
 
     def took(self, step: str, seconds: float) -> None:
-        """Remember a step that has ended well."""
+        """Remember a step that has succeeded."""
         self._now.pop(kind_of(step), None)
         self._now[kind_of(step)] = round(seconds, 1)
 
     def keep(self) -> None:
-        """Write down what has been remembered, with what another selab has written in the meantime."""
+        """Write the durations to the file, with those that another selab has written in the meantime."""
         if not self._file or not self._now:
             return
         others = {kind: seconds for kind, seconds in _read(self._file).items() if kind not in self._now}
@@ -45,12 +47,12 @@ class Durations:
 
 
 def kind_of(step: str) -> str:
-    """What of a step's name is the same the next time: `Round 2` is a round, and an image keeps its name when its content changes."""
+    """Return a step's name without numbers (`Round 2`) and digests, which differ each time."""
     return _NUMBER.sub("N", _DIGEST.sub("", step))[:LONGEST_NAME]
 
 
 def _read(file: Path) -> dict[str, float]:
-    """What can be believed of the file."""
+    """Return the valid entries of the file."""
     return {
         kind: float(seconds)
         for kind, seconds in read_json(file).items()

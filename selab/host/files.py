@@ -1,4 +1,4 @@
-"""JSON for programs, and the small files in which selab remembers: nothing where one is missing or cut off, written whole or not at all."""
+"""JSON for programs, and selab's small state files, which are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def to_json(data: Any) -> str:
-    """`data` for programs, in ASCII: a terminal could act on what is not, and a CI system on `##[`."""
+    """Return `data` as JSON in ASCII. A terminal could act on other characters, and a CI system on `##[`."""
     return json.dumps(data, indent=2).replace("##", "#\\u0023")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in the file `path`; an empty one where there is none, or something else."""
+    """Return the object in the file `path`, or an empty one if there is no file with an object."""
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
@@ -23,7 +23,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write `data` to the file `path`. Of two processes that write at once, one comes last."""
+    """Write `data` to the file `path`. If two processes write at the same time, the later one wins."""
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         part.write_text(json.dumps(data, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""This machine as a place to run commands in: the same seam as a guest's, so that the policy toolchain is written once."""
+"""This machine as a Guest, so that the policy toolchain runs here and in a guest with the same code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from selab.progress import log
 
 
 class LocalHost:
-    """A Guest that is the machine selab runs on. Unlike in a VM, commands run as the user who started selab."""
+    """The machine that selab runs on. Unlike in a VM, commands run as the user who started selab."""
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
         log.debug("host: %s", argv)
@@ -51,4 +51,4 @@ class LocalHost:
             ) from error
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no connection."""

@@ -1,4 +1,4 @@
-"""A YAML file read into a pydantic model, with errors that name the file's line."""
+"""Reads YAML files into pydantic models, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from selab.errors import InputError
 
 MAX_BYTES = 256 * 1024
-"""Nobody writes a larger file by hand; a larger one is a mistake or an attack."""
+"""A larger file was not written by hand: it is a mistake or an attack."""
 MAX_DEPTH = 20
 MAX_SHOWN = 200
 """Characters of a key that an error shows."""
@@ -21,7 +21,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Refused(yaml.YAMLError):
-    """Valid YAML that selab does not take. `mark` is where, `what` a sentence after the file's name, `hint` what to do."""
+    """Valid YAML that selab does not accept.
+
+    what: the rest of a sentence that begins with the file's name.
+    mark: the position.
+    hint: what to do.
+    """
 
     def __init__(self, what: str, mark: Any, hint: str = "") -> None:
         super().__init__(what)
@@ -29,9 +34,10 @@ class _Refused(yaml.YAMLError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which `yes`, `no`, `on` and dates are words, as in YAML 1.2: `setenforce: no` means what it says.
+    """Safe YAML in which `yes`, `no`, `on` and dates are text, as in YAML 1.2, as `setenforce: no` requires.
 
-    Refused is what makes a small file large or a reader blind: aliases, deep nesting, tags and repeated keys.
+    The loader rejects aliases and deep nesting, which make a small file large, and tags and repeated keys,
+    which mislead a reader.
     """
 
     _depth = 0
@@ -55,7 +61,7 @@ class _Loader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise _Refused("has a key that is no word", key.start_mark)
+                raise _Refused("has a key that is not text", key.start_mark)
             if key.value in seen:
                 raise _Refused(f"has the key '{key.value[:MAX_SHOWN]}' twice", key.start_mark)
             seen.add(key.value)
@@ -69,17 +75,17 @@ for _name, _pattern in {
     "int": r"-?(?:0|[1-9][0-9]{0,17})",
     "float": r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}",
 }.items():
-    # Only these: YAML 1.1, which PyYAML reads otherwise, has dates, and base 60, in which `80:80` is 4880.
+    # Only these types: PyYAML reads YAML 1.1, which has dates, and base 60, in which `80:80` is 4880.
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"(?:{_pattern})\Z"), None)
 
 
 def load(path: Path, model: type[Model]) -> Model:
-    """Read `path` into `model`. Raises InputError, with the line, for whatever is wrong with it."""
+    """Read `path` into `model`. Raises InputError, with the line, if the file is not valid."""
     return parse(_text(path), path, model)
 
 
 def parse(text: str, path: Path, model: type[Model]) -> Model:
-    """The same for `text`, which is that of the file `path` or will be."""
+    """Read `text`, the content of the file `path`, into `model`. Raises InputError as `load` does."""
     _refuse_large(len(text), path)
     try:
         loader = _Loader(text)
@@ -99,13 +105,13 @@ def parse(text: str, path: Path, model: type[Model]) -> Model:
 
 
 def _text(path: Path) -> str:
-    """The file's text. What is no file (a pipe, a device) is not opened, and no more is read than anyone writes by hand."""
+    """Return the file's text. Pipes and devices are not opened, and no more than MAX_BYTES are read."""
     try:
         if not path.is_file():
             raise InputError(
                 f"{path.name} is not a file.",
                 str(path),
-                "`selab schema` says what may stand in one; docs/ has examples.",
+                "`selab schema` prints the keys of such a file; docs/ has examples.",
             )
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -133,7 +139,7 @@ def _yaml_detail(error: yaml.YAMLError, path: Path) -> str:
 
 
 def _explained(error: ValidationError, root: yaml.Node | None, path: Path) -> tuple[str, str, str]:
-    """What, detail and hint for the first thing that pydantic found wrong."""
+    """Return what happened, the detail and the hint for the first error that pydantic reports."""
     errors = error.errors(include_url=False, include_input=False)
     first = errors[0]
     where = (
@@ -151,7 +157,7 @@ def _explained(error: ValidationError, root: yaml.Node | None, path: Path) -> tu
 
 
 def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int:
-    """The line of the deepest part of `location` that the file has."""
+    """Return the line of the deepest part of `location` that exists in the file."""
     line = 1
     for part in location:
         if isinstance(node, yaml.MappingNode):

@@ -1,4 +1,4 @@
-"""Root file systems as tar, made from Debian packages on this machine with mmdebstrap: the box's own and those of container images."""
+"""Builds root file systems as tars from Debian packages with mmdebstrap, for the box and for images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from selab.progress import Progress, log
 from selab.project import inside
 
 VERSION = 2
-"""Part of every digest of what is built here: raise it when the same input gives another result."""
+"""Part of every digest here: increase it when the same input leads to a different result."""
 MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BUILD_TIMEOUT = 3600.0
@@ -44,35 +44,35 @@ EXCLUDED = (
 """What dpkg leaves out of every root file system."""
 TOOLS = {"mmdebstrap": "mmdebstrap", "tar": "tar"}
 USER_TOOLS = {"unshare": "util-linux", "newuidmap": "uidmap", "newgidmap": "uidmap"}
-"""What a plain user needs besides: programs, and the Debian package of each."""
+"""Programs that a user other than root needs in addition, and the Debian package of each."""
 SYSTEM_PATH = "/usr/sbin:/sbin"
-"""Where a plain user's PATH does not look although mke2fs and debugfs are there."""
+"""Contains mke2fs and debugfs, and is not in the PATH of a user other than root."""
 APT_OPTIONS = re.compile(r'^(Acquire::(?:http|https|Retries|Check-Valid-Until|Check-Date)(?:::\S+)?) ".+";$')
 SETUP = "/selab-setup"
-"""Where the setup script lies in a root file system while it runs."""
+"""Path of the setup script in a root file system while it runs."""
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
-"""A package's name (Debian Policy 5.6.7). apt takes much else besides: files, whose scripts would run here, and patterns."""
+"""A package's name (Debian Policy 5.6.7). apt also accepts patterns and files."""
 CHANGES = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "USER", "WORKDIR", "VOLUME")
-"""The instructions of a Dockerfile that `docker import --change` takes."""
+"""The instructions of a Dockerfile that `docker import --change` accepts."""
 
 
 def tool(name: str) -> str:
-    """The program's path, also where a plain user's PATH does not lead; the bare name where it is missing."""
+    """Return the program's path, also if it is not in the user's PATH, or its name if it does not exist."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}") or name
 
 
 def missing_tools(tools: Mapping[str, str]) -> list[str]:
-    """The Debian packages that bring the `tools` (program: package) that this machine lacks."""
+    """Return the Debian packages of those `tools` (program: package) that this machine lacks."""
     return sorted({package for name, package in tools.items() if not Path(tool(name)).is_absolute()})
 
 
 def can_build_images() -> bool:
-    """Whether this machine can make root file systems."""
+    """Return whether this machine can build root file systems."""
     return not _obstacle({})
 
 
 def require(tools: Mapping[str, str]) -> None:
-    """Raise SelabError unless this machine can make root file systems and has the `tools` besides."""
+    """Raise SelabError unless this machine can build root file systems and has the `tools` in addition."""
     if obstacle := _obstacle(tools):
         raise obstacle
 
@@ -101,7 +101,7 @@ def _obstacle(tools: Mapping[str, str]) -> SelabError | None:
 
 
 def _has_subordinates(path: Path) -> bool:
-    """Whether subuid(5) or subgid(5) gives this user 65536 ids or more."""
+    """Return whether `path`, as in subuid(5) or subgid(5), gives this user at least 65536 ids."""
     try:
         entries = [line.split(":") for line in path.read_text().splitlines()]
     except OSError:
@@ -114,13 +114,16 @@ def _has_subordinates(path: Path) -> bool:
 
 
 def as_root(argv: Sequence[str]) -> list[str]:
-    """`argv`, run as root: as it is where we are, and otherwise in a user namespace that maps us to root and our subordinate ids to the
-    other users."""
+    """Return the command that runs `argv` as root.
+
+    If selab does not run as root, that is in a user namespace, which maps the user to root, and the user's
+    subordinate ids to the other users.
+    """
     return list(argv) if os.geteuid() == 0 else ["unshare", "--map-root-user", "--map-auto", *argv]
 
 
 def find_mirror(etc_apt: Path = Path("/etc/apt")) -> str:
-    """The Debian archive that this machine's apt uses (sources.list(5), both forms), or Debian's own."""
+    """Return the Debian archive of this machine's apt (sources.list(5), both forms), or Debian's own."""
     lists = [etc_apt / "sources.list", *sorted((etc_apt / "sources.list.d").glob("*"))]
     for path in lists:
         if path.suffix not in (".list", ".sources") or not path.is_file():
@@ -156,14 +159,14 @@ def _deb822(text: str) -> Iterable[tuple[str, list[str]]]:
 
 
 def apt_options() -> list[str]:
-    """How this machine's apt fetches (proxy, retries, whether it checks dates), as lines of apt.conf(5)."""
+    """Return the download options of this machine's apt (proxy, retries, dates), as lines of apt.conf(5)."""
     dump = LocalHost().run(["apt-config", "dump"]).text
     return [line for line in dump.splitlines() if APT_OPTIONS.match(line)]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file to put into a root file system: absolute `path`, octal `mode`; owned by root."""
+    """A file for a root file system, owned by root. `path` is absolute."""
 
     path: str
     data: bytes
@@ -172,11 +175,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Rootfs:
-    """What a root file system is made of. `variant` is mmdebstrap's; `early` files are there before the packages, `files` after them
-    (and win over the packages' own); then the shell script `setup` runs inside, as root. All these are selab's own.
+    """The content of a root file system. All of it comes from selab, except `overlay`.
 
-    `overlay` is a user's: it is put into the finished tar, so that nothing on this machine executes it, reads it as its configuration
-    (apt does that with what lies in the root file system) or follows the packages' links with it.
+    suite: the Debian suite.
+    variant: the variant of mmdebstrap.
+    packages: the packages to install.
+    early: files that exist before the packages are installed.
+    files: files that are added after the packages, and replace theirs.
+    setup: a shell script that then runs in the root file system, as root.
+    overlay: the user's files. They are added to the finished tar, so that nothing on this machine executes
+        them, reads them as its configuration (as apt would), or follows links of the packages with them.
     """
 
     suite: str
@@ -189,11 +197,14 @@ class Rootfs:
 
 
 def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
-    """Make the root file system as the tar `out`, whole or not at all; another thread may end it by `stop`. Raises SelabError."""
+    """Build the root file system as the tar `out`, completely or not at all. Raises SelabError.
+
+    Another thread may end the build with `stop`.
+    """
     require({})
     for left in out.parent.glob(f".half-*-{out.name}"):
         left.unlink()
-    # A name of our own: what a killed selab started may be writing still.
+    # A unique name: a process that a killed selab started may still write to its own.
     half = out.with_name(f".half-{os.getpid()}-{out.name}")
     with _workplace() as work:
         for name, entries in (
@@ -214,21 +225,20 @@ def build_tar(rootfs: Rootfs, out: Path, stop: Event | None = None) -> None:
 
 @contextmanager
 def _workplace() -> Iterator[Path]:
-    """A directory for mmdebstrap to work in, removed whatever happens. Not in /tmp, which may be in memory and too small."""
+    """Create a directory for mmdebstrap, and remove it in any case. /tmp may be in memory and too small."""
     work = Path(tempfile.mkdtemp(prefix="selab-", dir=os.environ.get("TMPDIR", "/var/tmp")))
     work.chmod(0o755)
     try:
         yield work
     finally:
         remove = as_root(["rm", "-rf", "--one-file-system", str(work)])
-        if (
-            not LocalHost().run(remove, timeout=REMOVE_TIMEOUT).ok
-        ):  # whoever was killed may have written until now
+        if not LocalHost().run(remove, timeout=REMOVE_TIMEOUT).ok:
+            # A killed process may have written during the first attempt.
             LocalHost().run(remove, timeout=REMOVE_TIMEOUT)
 
 
 def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
-    # What it starts and mounts is to go when it goes, however it ends; in its mode `unshare` it sees to that itself.
+    # The namespace ends the processes and mounts with mmdebstrap, which does that itself in mode `unshare`.
     mode, apart = (
         ("root", ["unshare", "--mount-proc", "--pid", "--fork", "--kill-child"])
         if os.geteuid() == 0
@@ -240,7 +250,7 @@ def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
         f"--essential-hook=tar-in {shlex.quote(str(work / 'early.tar'))} /",
         f"--customize-hook=tar-in {shlex.quote(str(work / 'files.tar'))} /",
         f'--customize-hook=chroot "$1" sh -e {SETUP}',
-        # What fetches packages here, a proxy's password included, is this machine's and stays here.
+        # apt's options, which may contain a proxy's password, belong to this machine and must not leave it.
         f'--customize-hook=rm -f "$1{SETUP}" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
     ]
     return [
@@ -251,7 +261,7 @@ def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
 
 
 def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
-    """Run mmdebstrap in a process group of its own, since when it fails it ends its whole group, which would be selab."""
+    """Run mmdebstrap in its own process group: if it fails, it kills its group."""
     log.debug("host: %s", command)
     said, where, started = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
     with said.open("wb") as out:
@@ -268,7 +278,7 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
             while process.poll() is None:
                 if stop.wait(0.2) or time.monotonic() - started > BUILD_TIMEOUT:
                     raise SelabError(
-                        "Making a root file system from packages was ended.",
+                        "The build of a root file system was ended.",
                         f"After {time.monotonic() - started:.0f} seconds.",
                     )
         finally:
@@ -279,9 +289,9 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
         text = said.read_text(errors="replace")
         log.debug("mmdebstrap: %s", text)
         why = next((line for line in text.splitlines() if line.startswith(("E:", "Err:"))), text)
-        hint = "Look whether the package mirror can be reached; the whole output is in selab's log."
+        hint = "Check whether the package mirror can be reached; the whole output is in selab's log."
         raise CommandFailed(
-            "The root file system could not be made from packages.",
+            "The root file system could not be built from packages.",
             ["mmdebstrap"],
             process.returncode,
             why,
@@ -303,8 +313,10 @@ def _put(tar: tarfile.TarFile, entry: Entry) -> None:
 
 
 def _lay_over(path: Path, entries: Sequence[Entry]) -> None:
-    """Put `entries` into the tar `path`, each in the place of the member of its name where there is one, or else at the end: Docker refuses
-    a tar that has a path twice."""
+    """Put `entries` into the tar `path`. Each replaces the member of its name, or else is added at the end.
+
+    Docker rejects a tar that contains a path twice.
+    """
     left, laid = (
         {entry.path.strip("/"): entry for entry in entries},
         path.with_name(path.name.replace(".half-", ".half-laid-", 1)),
@@ -325,10 +337,15 @@ def _lay_over(path: Path, entries: Sequence[Entry]) -> None:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A directory below images/: `packages`, a `Dockerfile`, and `files/`.
+    """A directory below images/, which contains `packages`, a `Dockerfile`, and `files/`.
 
-    `changes` are the Dockerfile's lines that say how the image runs, for `docker import --change`. `digest` (sha256, hex) changes with
-    every file of the directory and with how tars are built.
+    name: the directory's name.
+    directory: its path.
+    suite: the Debian suite of the Dockerfile.
+    packages: the packages to install.
+    files: the files to add.
+    changes: the Dockerfile's lines that say how the image runs, for `docker import --change`.
+    digest: SHA-256 in hex; it changes with every file of the directory, and with VERSION.
     """
 
     name: str
@@ -341,12 +358,12 @@ class ImageSource:
 
     @property
     def tar_name(self) -> str:
-        """What its file system is called, in the cache and in a box."""
+        """The file name of its root file system, in the cache and in a box."""
         return f"{self.name}-{self.digest[:12]}.tar"
 
 
 def read_image(directory: Path) -> ImageSource:
-    """The image that `directory` describes. Raises InputError."""
+    """Read the image that `directory` describes. Raises InputError if it is not valid."""
     whose = f"The image '{directory.name}'"
     try:
         packages = tuple(inside(directory, directory / "packages", whose).read_text().split())
@@ -362,7 +379,7 @@ def read_image(directory: Path) -> ImageSource:
         raise InputError(
             f"'{strange[0][:80]}' is not the name of a package.",
             str(directory / "packages"),
-            "Write one name a line.",
+            "Write one name per line.",
         )
     suite, changes = read_dockerfile(dockerfile)
     listed = [(entry.path, entry.mode, hashlib.sha256(entry.data).hexdigest()) for entry in files]
@@ -379,7 +396,7 @@ def read_image(directory: Path) -> ImageSource:
 
 
 def read_dockerfile(text: str) -> tuple[str, tuple[str, ...]]:
-    """The Debian suite that the Dockerfile starts from, and its lines that say how the image runs."""
+    """Return the Debian suite of the Dockerfile, and its lines that say how the image runs."""
     kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     lines = [line.strip() for line in re.sub(r"[ \t]*\\[ \t]*\n[ \t]*", " ", kept).splitlines()]
     words = [(line.partition(" ")[0].upper(), line.partition(" ")[2]) for line in lines if line]
@@ -390,8 +407,8 @@ def read_dockerfile(text: str) -> tuple[str, tuple[str, ...]]:
     ]
     if len(suites) != 1:
         raise InputError(
-            "An image of selab starts FROM one debian:SUITE.",
-            "Its Dockerfile does not.",
+            "The Dockerfile of an image must start FROM one debian:SUITE.",
+            "This Dockerfile does not.",
             "Write `FROM debian:trixie-slim`.",
         )
     return suites[0], tuple(f"{word} {rest}" for word, rest in words if word in CHANGES)
@@ -405,7 +422,7 @@ def _tree(root: Path) -> Iterable[Entry]:
 
 
 def image_tar(source: ImageSource, cache: Path, progress: Progress, stop: Event | None = None) -> Path:
-    """The image's file system as a tar in `cache`, made where it is not there yet."""
+    """Return the image's file system as a tar in `cache`, and build it if it does not exist."""
     tar = cache / "images" / source.tar_name
     if not _is_whole(tar):
         tar.parent.mkdir(parents=True, exist_ok=True)
@@ -414,7 +431,7 @@ def image_tar(source: ImageSource, cache: Path, progress: Progress, stop: Event 
 
 
 def _is_whole(tar: Path) -> bool:
-    """Whether the file ends as a tar does: with two blocks of zeros."""
+    """Return whether the file ends with two blocks of zeros, as a complete tar does."""
     try:
         with tar.open("rb") as file:
             file.seek(-2 * tarfile.BLOCKSIZE, os.SEEK_END)
@@ -424,11 +441,11 @@ def _is_whole(tar: Path) -> bool:
 
 
 def build_image_tar(source: ImageSource, out: Path, progress: Progress, stop: Event | None = None) -> None:
-    """Have the image's file system as the tar `out`, for `docker import`, as `build_tar` does; several may ask at once."""
+    """Build the image's file system as the tar `out`, for `docker import`. Processes take turns."""
     lock = alone(
-        out.with_name(f".{out.name}.lock"), BUILD_TIMEOUT, f"making the image {source.name}", progress
+        out.with_name(f".{out.name}.lock"), BUILD_TIMEOUT, f"building the image {source.name}", progress
     )
-    with progress.step(f"Making the image {source.name} from packages"), lock:
+    with progress.step(f"Building the image {source.name} from packages"), lock:
         if not _is_whole(out):
             out.unlink(missing_ok=True)
             build_tar(Rootfs(source.suite, "essential", source.packages, overlay=source.files), out, stop)
