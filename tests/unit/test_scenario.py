@@ -72,7 +72,7 @@ def test_a_mistake_is_named_with_its_line(project: Project, text: str, line: int
     [
         ("image: [", 1, "not valid YAML"),
         ("image: a\nimage: b\n", 2, "twice"),
-        ("image: a\n? [b]\n: c\n", 2, "no word"),
+        ("image: a\n? [b]\n: c\n", 2, "not text"),
         ("a: &x 1\nimage: *x\n", 2, "alias"),
         ("a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\n", 2, "alias"),
         ("image: x\ncommand:\n  " + "[" * 30 + "]" * 30, 3, "nested too deeply"),

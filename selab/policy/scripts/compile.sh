@@ -2,7 +2,7 @@
 # Compiles one policy module with the distribution's own Makefile and translates its package to CIL. It also
 # runs on this machine, if the policy tools are here.
 #
-# A full disk may have cut off the result of an earlier build: make looks only at the time of a file, and not
+# A full disk may have truncated the result of an earlier build: make looks only at the time of a file, and not
 # all of these programs check that their last bytes were written. So a half-written file is removed here, and
 # the result goes through a pipe if that is possible.
 #
