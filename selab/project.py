@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from selab.errors import InputError
 from selab.host.yamlfile import load
@@ -33,18 +33,26 @@ class BoxSource(BaseModel):
 
 
 class HostConfig(BaseModel):
-    """A machine that somebody has already, by SSH, as root or as a `user` with sudo and without a password.
+    """An existing machine that selab reaches by SSH, as root or as a `user` with sudo and without a password.
 
-    `key` is the private key's file; without one, an agent's keys are tried, or those that ssh takes by itself. `known_hosts` is OpenSSH's
-    file of host keys.
+    `address` may be an alias of your ~/.ssh/config, which gives everything that is not given here: `port` (else 22), `user`
+    (else root), `key`, the private key's file (else ssh's default keys and the SSH agent's keys), and `known_hosts`, OpenSSH's
+    file of host keys (else ~/.ssh/known_hosts).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:_-]*[A-Za-z0-9])?$", max_length=253)]
-    port: Annotated[int, Field(ge=1, le=65535)] = 22
-    user: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")] = "root"
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    user: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")] | None = None
     key: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
-    known_hosts: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")] = "~/.ssh/known_hosts"
+    known_hosts: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
+
+    @field_validator("address")
+    @classmethod
+    def _has_no_port(cls, address: str) -> str:
+        if address.count(":") == 1:  # two and more are an IPv6 address
+            raise ValueError("give the port as `port:`, not in `address`")
+        return address
 
 
 class VmConfig(BaseModel):

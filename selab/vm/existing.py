@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import paramiko
-from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from selab.errors import InputError, SelabError, Unreachable
 from selab.guest import Guest, script_argv
@@ -17,16 +18,19 @@ from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import HostConfig, Project
 from selab.vm import provision, rescue
+from selab.vm.host_keys import known_key, pin, pinned_key
+from selab.vm.openssh import interactive
 from selab.vm.select import UNREACHABLE
-from selab.vm.ssh import LOGIN_TIMEOUT, Address, SshGuest, interactive, pin, pinned_key
+from selab.vm.ssh import SshGuest
+from selab.vm.ssh_config import Route, UserConfig
+from selab.vm.ssh_login import LOGIN_TIMEOUT, Address
 
 log = logging.getLogger("selab")
 
-FIRST_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
-"""What ssh tries by itself, as far as it is there (ssh(1)); an agent's keys come before them where no key is named."""
-KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
-"""Kinds of host keys, the best first."""
+USER = "root"
+"""Who logs in, unless selab.yaml or the user's ssh configuration names a user."""
 NO_GUARD = "There is no guard there, so only a reboot undoes a candidate that locks SSH out. `selab vm up --prepare` installs one."
+_UNSAFE = re.compile(r"[^A-Za-z0-9.:_-]")
 
 
 class ExistingHost:
@@ -38,11 +42,41 @@ class ExistingHost:
         self.project = project
         self.config = config
 
-    @property
+    @functools.cached_property
+    def _route(self) -> Route:
+        """The way to the machine: what selab.yaml says counts, then the user's ssh configuration."""
+        config = self.config
+        return UserConfig().route(config.address, user=config.user, port=config.port, default_user=USER)
+
+    @functools.cached_property
     def address(self) -> Address:
-        """Where it is. What is pinned belongs to this address: another one is another machine."""
-        pinned = self.project.state / f"host-{self.config.address}-{self.config.port}"
-        return Address(self.config.address, self.config.port, self.config.user, _key(self.config.key), pinned)
+        """Where it is. What is pinned belongs to this resolved address: another address is another machine."""
+        target = self._route.target
+        keys = (_named_key(self.config.key),) if self.config.key else target.keys
+        agent = target.agent and not self.config.key
+        if not keys and not _agent_has_keys():
+            raise InputError(
+                "There is no private key to log in with.",
+                "The SSH agent has none, and ~/.ssh has none.",
+                "Name one as `key:` in selab.yaml, or as `IdentityFile` in ~/.ssh/config.",
+            )
+        return Address(
+            host=target.host,
+            port=target.port,
+            user=target.user,
+            key=keys[0] if keys else None,
+            known_hosts=self.project.state / f"host-{_UNSAFE.sub('_', target.host)}-{target.port}",
+            more_keys=keys[1:],
+            agent=agent,
+            jumps=self._route.jumps,
+            proxy_command=self._route.proxy_command,
+        )
+
+    @property
+    def _user_known_hosts(self) -> tuple[Path, ...]:
+        if self.config.known_hosts:
+            return (Path(self.config.known_hosts).expanduser(),)
+        return self._route.target.known_hosts
 
     def ensure(self, progress: Progress) -> SshGuest:
         """A connection to the machine, which has what a run needs. Raises SelabError with what it lacks, and the packages that have it."""
@@ -80,12 +114,12 @@ class ExistingHost:
         return "running"
 
     def connect(self, limit: float = LOGIN_TIMEOUT) -> SshGuest:
-        """A connection. Raises SelabError before the first contact, where the user's ssh does not know the machine either."""
+        """Return a connection. Raises SelabError before the first contact, if the user's ssh does not know the machine either."""
         if not self._is_known():
             hint = "`selab vm up` makes the first contact, and says which key that is."
             raise SelabError(
                 f"The host key of {self.config.address} is not known.",
-                f"Looked in {self.config.known_hosts}.",
+                f"Looked in {', '.join(map(str, self._user_known_hosts))}.",
                 hint,
             )
         return SshGuest.connect(self.address, limit=limit)
@@ -151,17 +185,17 @@ class ExistingHost:
         return self.connect(rescue.LOGIN_LIMIT)
 
     def _is_known(self) -> bool:
-        """Whether the host key is: pinned before, or now, as the user's ssh knows it."""
+        """Return whether the host key is pinned, after pinning the one that the user's ssh knows."""
         address = self.address
         if pinned_key(address.known_hosts) is None:
-            known = known_key(Path(self.config.known_hosts).expanduser(), address.host, address.port)
+            known = known_key(self._user_known_hosts, self._route.target.known_as)
             if known is None:
                 return False
             pin(address.known_hosts, known)
         return True
 
     def _login(self, progress: Progress) -> SshGuest:
-        """A connection; the key of a machine that nobody knows is taken at this first contact, and said."""
+        """Return a connection. At the first contact the machine's unknown host key is pinned and reported."""
         if self._is_known():
             return self.connect()
         address = self.address
@@ -201,44 +235,14 @@ class ExistingHost:
         )
 
 
-def known_key(file: Path, host: str, port: int) -> paramiko.PKey | None:
-    """The host key that OpenSSH's known_hosts has for it, of the best kind; None where it has none. Lines that are no plain keys, such as
-    those of authorities, are passed over."""
-    known = paramiko.HostKeys()
-    for line in _lines(file):
-        with contextlib.suppress(paramiko.SSHException, InvalidHostKey, ValueError):
-            if entry := HostKeyEntry.from_line(line):
-                for name in entry.hostnames:
-                    known.add(name, entry.key.get_name(), entry.key)
-    found = known.lookup(host if port == 22 else f"[{host}]:{port}")
-    return next((found[kind] for kind in KINDS if kind in found), None) if found else None
+def _named_key(name: str) -> Path:
+    """Return the private key's file that selab.yaml names."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise InputError("The private key of selab.yaml does not exist.", str(path))
+    return path
 
 
-def _lines(file: Path) -> list[str]:
-    try:
-        return [
-            line
-            for line in file.read_text(errors="replace").splitlines()
-            if line.strip() and line[0] not in "#@"
-        ]
-    except OSError:
-        return []
-
-
-def _key(wanted: str) -> Path | None:
-    """The private key's file: the one that is named; None where the agent has one; else the first that ssh would take."""
-    if wanted:
-        path = Path(wanted).expanduser()
-        if not path.is_file():
-            raise InputError("The private key of selab.yaml does not exist.", str(path))
-        return path
-    if paramiko.Agent().get_keys():
-        return None
-    found = next((path for name in FIRST_KEYS if (path := Path.home() / ".ssh" / name).is_file()), None)
-    if found is None:
-        raise InputError(
-            "There is no private key to log in with.",
-            "No agent has one, and ~/.ssh none.",
-            "Name one as `key:` in selab.yaml.",
-        )
-    return found
+def _agent_has_keys() -> bool:
+    with contextlib.closing(paramiko.Agent()) as agent:
+        return bool(agent.get_keys())

@@ -14,7 +14,8 @@ from pathlib import Path
 from selab.host.files import read_json, write_json
 from selab.machine import VagrantParameters
 from selab.project import Project
-from selab.vm.ssh import Address, pinned_key
+from selab.vm.host_keys import pinned_key
+from selab.vm.ssh_login import Address
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,11 @@ from selab.progress import Progress
 from selab.project import Project
 from selab.vm import boxes, console, keys, libvirt, provision, rescue, vagrantfile
 from selab.vm.first_boot import first_alone
+from selab.vm.host_keys import pin_text
+from selab.vm.openssh import interactive
 from selab.vm.provider import default_provider
-from selab.vm.ssh import LOGIN_TIMEOUT, SshGuest, interactive, pin_text
+from selab.vm.ssh import SshGuest
+from selab.vm.ssh_login import LOGIN_TIMEOUT
 from selab.vm.ssh_port import free_port
 from selab.vm.state import Remembered, State
 from selab.vm.vagrant import Vagrant

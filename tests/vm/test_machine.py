@@ -15,7 +15,9 @@ import pytest
 
 from selab.errors import CommandFailed, SelabError, Unreachable
 from selab.progress import Progress
-from selab.vm.ssh import Address, SshGuest, pin_text
+from selab.vm.host_keys import pin_text
+from selab.vm.ssh import SshGuest
+from selab.vm.ssh_login import Address
 from selab.vm.virtual_machine import VirtualMachine
 
 BIG = 5 * 1024 * 1024

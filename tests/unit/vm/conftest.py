@@ -13,7 +13,8 @@ import pytest
 from selab.guest import RUN_TIMEOUT, Completed, script
 from selab.project import BoxSource, Project, ProjectConfig, VmConfig
 from selab.vm import kvm, provision, virtual_machine
-from selab.vm.ssh import Address, pin_text
+from selab.vm.host_keys import pin_text
+from selab.vm.ssh_login import Address
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv"
 VAGRANT = """#!{python}

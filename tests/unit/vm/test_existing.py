@@ -16,9 +16,11 @@ from selab.machine import Machine
 from selab.progress import Progress
 from selab.project import HostConfig, Project, ProjectConfig, VmConfig
 from selab.vm import existing, keys, provision
-from selab.vm.existing import ExistingHost, known_key
+from selab.vm.existing import ExistingHost
+from selab.vm.host_keys import HOST_ALIAS, known_key, pinned_key
+from selab.vm.openssh import interactive
 from selab.vm.select import machine_of
-from selab.vm.ssh import HOST_ALIAS, interactive, pinned_key
+from selab.vm.ssh_login import Address
 from selab.vm.virtual_machine import VirtualMachine
 from tests.unit.fakes import FakeGuest
 
@@ -111,7 +113,7 @@ def test_a_host_is_named_where_the_box_is_host_and_only_there(vm: dict[str, obje
         ProjectConfig.model_validate({"vm": vm})
 
 
-@pytest.mark.parametrize("address", ["-oProxyCommand=x", "a b", "a\nb", "", "x/y", "root@x"])
+@pytest.mark.parametrize("address", ["-oProxyCommand=x", "a b", "a\nb", "", "x/y", "root@x", "lab:2200"])
 def test_an_address_is_one_word_and_no_option(address: str) -> None:
     with pytest.raises(ValidationError):
         HostConfig(address=address)
@@ -228,7 +230,7 @@ def test_one_that_nobody_knows_is_pinned_at_the_first_contact_and_said(
 ) -> None:
     public, asked = host_key(), []
 
-    def connect(address: existing.Address, **options: object) -> Guest:
+    def connect(address: Address, **options: object) -> Guest:
         asked.append(options.get("first_contact"))
         address.known_hosts.write_text(f"{HOST_ALIAS} {public}\n")
         return Guest()
@@ -248,13 +250,13 @@ def test_one_that_nobody_knows_is_pinned_at_the_first_contact_and_said(
 )
 def test_a_file_without_the_key_has_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "known_hosts").write_text(text)
-    assert known_key(tmp_path / "known_hosts", "lab", 22) is None
-    assert known_key(tmp_path / "nothing", "lab", 22) is None
+    assert known_key((tmp_path / "known_hosts",), "lab") is None
+    assert known_key((tmp_path / "nothing",), "lab") is None
 
 
 def test_a_hashed_name_is_found(tmp_path: Path) -> None:
     (tmp_path / "known_hosts").write_text(f"{paramiko.HostKeys.hash_host('lab')} {host_key()}\n")
-    assert known_key(tmp_path / "known_hosts", "lab", 22) is not None
+    assert known_key((tmp_path / "known_hosts",), "lab") is not None
 
 
 def test_a_key_that_is_not_there_is_wrong_input(lab: Project) -> None:
@@ -266,7 +268,9 @@ def test_a_key_that_is_not_there_is_wrong_input(lab: Project) -> None:
 def test_without_a_named_key_the_agents_are_tried(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lab.config.vm.host is not None
     monkeypatch.setattr(
-        existing.paramiko, "Agent", lambda: type("Agent", (), {"get_keys": lambda self: ("a key",)})()
+        existing.paramiko,
+        "Agent",
+        lambda: type("Agent", (), {"get_keys": lambda self: ("a key",), "close": lambda self: None})(),
     )
     address = ExistingHost(lab, lab.config.vm.host.model_copy(update={"key": ""})).address
     assert address.key is None and "-i" not in interactive(address)

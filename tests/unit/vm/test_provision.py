@@ -10,7 +10,7 @@ from selab.errors import CommandFailed, SelabError
 from selab.guest import script
 from selab.progress import Progress
 from selab.vm import provision
-from selab.vm.ssh import Address
+from selab.vm.ssh_login import Address
 
 from .conftest import FakeGuest
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selab.errors import SelabError
-from selab.vm import ssh
-from selab.vm.ssh import MAX_LINE, command_line, pin_text, pinned_key
+from selab.vm.host_keys import pin_text, pinned_key
+from selab.vm.ssh import MAX_LINE, command_line
+from selab.vm.ssh_talk import Talk
 
 WORDS = st.text(
     st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=30
@@ -98,7 +99,7 @@ class Channel:
 
 
 def drained(channel: Channel, probe: Callable[[], None], seconds: float = 60) -> bytes:
-    talk = ssh._Talk(channel, time.monotonic() + seconds, probe)  # type: ignore[arg-type]
+    talk = Talk(channel, time.monotonic() + seconds, probe)  # type: ignore[arg-type]
     return talk._drain(channel.recv, probe)
 
 

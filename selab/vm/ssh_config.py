@@ -1,0 +1,188 @@
+"""The user's ssh configuration: which servers lead to an existing host, and how ssh would log in to each of them.
+
+Fabric reads the files and applies `Host`, `Match` and the tokens. The jump hosts are put in order here: Fabric 3.2 visits
+the hosts of `ProxyJump a,b` in the opposite order of ssh. `Include` is followed here as well, because Fabric ignores it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from fabric import Config, Connection
+from paramiko import SSHConfig
+from paramiko.ssh_exception import ConfigParseError, CouldNotCanonicalize
+
+from selab.errors import InputError
+from selab.vm.host_keys import known_name
+
+USER_FILE = Path("~/.ssh/config")
+SYSTEM_FILE = Path("/etc/ssh/ssh_config")
+KNOWN_HOSTS = "~/.ssh/known_hosts"
+SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
+DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+"""The keys in ~/.ssh that are tried if the configuration names none, as in ssh(1)."""
+MAX_JUMPS = 8
+"""Jump hosts on the way to a host: more are a configuration in which two hosts name each other."""
+MAX_INCLUDES = 16
+"""Levels of `Include`, as in ssh."""
+
+_INCLUDE = re.compile(r"\s*Include(?:\s*=\s*|\s+)(.+)", re.IGNORECASE)
+_BLOCK = re.compile(r"\s*(?:Host|Match)\b", re.IGNORECASE)
+_JUMP = re.compile(r"(?:ssh://)?(?:(.+)@)?(?:\[([^\]]+)\]|([^:@\[\]]+))(?::(\d{1,5}))?/?")
+
+
+@dataclass(frozen=True)
+class Server:
+    """An SSH server, and how to log in to it. All of it comes from the user; nothing comes from a guest."""
+
+    name: str
+    """What the user calls it: an alias in ssh's configuration, or an address."""
+    host: str
+    port: int
+    user: str
+    keys: tuple[Path, ...]
+    """Files of private keys, in the order in which they are tried."""
+    agent: bool
+    """Whether all keys of the SSH agent are tried, too."""
+    known_as: str
+    """Its name in the known_hosts files."""
+    known_hosts: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way to `target`: through `jumps`, in this order. `proxy_command` connects to the first server of them all, if given."""
+
+    target: Server
+    jumps: tuple[Server, ...] = ()
+    proxy_command: str = ""
+
+
+class UserConfig:
+    """What ssh would read: the user's own file, then the system's."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        for file in (USER_FILE.expanduser(), SYSTEM_FILE):
+            self._text += "Host *\n" + _with_includes(file, file.parent, "Host *", MAX_INCLUDES)
+
+    def route(
+        self, name: str, *, user: str | None = None, port: int | None = None, default_user: str = ""
+    ) -> Route:
+        """Return the way to `name`. A `user` and a `port` that are given count, whatever the files say."""
+        return self._route(name, user, port, default_user, MAX_JUMPS)
+
+    def _route(self, name: str, user: str | None, port: int | None, default_user: str, left: int) -> Route:
+        target, options = self._look_up(name, user, port, default_user)
+        jump, command = _gateway(options)
+        jumps = [_jump(text, name) for text in jump.split(",")] if jump else []
+        if not jumps or jumps[0][0] == name:  # `Host *` applies to the jump host itself as well
+            return Route(target, proxy_command=command.replace("%n", name).replace("%%", "%"))
+        if left == 0:
+            raise InputError(
+                f"There are too many jump hosts on the way to {name}.",
+                f"More than {MAX_JUMPS}, the last one is {jumps[0][0]}.",
+                "Check `ProxyJump` in ~/.ssh/config: two hosts may name each other.",
+            )
+        first = self._route(*jumps[0], "", left - 1)
+        rest = [self._look_up(*jump, "")[0] for jump in jumps[1:]]
+        return Route(target, (*first.jumps, first.target, *rest), first.proxy_command)
+
+    def _look_up(
+        self, name: str, user: str | None, port: int | None, default_user: str
+    ) -> tuple[Server, dict[str, str]]:
+        # What is given goes in front of the files, because the first value counts, also in tokens such as %p.
+        given = f"Host {name}\n" + (f"User {user}\n" if user else "") + (f"Port {port}\n" if port else "")
+        try:
+            config = Config(
+                ssh_config=SSHConfig.from_text(given + self._text),
+                lazy=True,
+                overrides={"user": default_user or getpass.getuser()},
+            )
+            connection = Connection(
+                name, config=config, gateway=False, forward_agent=False, connect_timeout=1
+            )
+        except (ConfigParseError, CouldNotCanonicalize, KeyError, ValueError) as error:
+            raise InputError(
+                f"The ssh configuration of {name} cannot be used.",
+                f"{type(error).__name__}: {error}",
+                f"`ssh -G {name}` shows how ssh reads it.",
+            ) from error
+        return _server(name, connection), connection.ssh_config
+
+
+def _server(name: str, connection: Connection) -> Server:
+    options = connection.ssh_config
+    files = [Path(file).expanduser() for file in connection.connect_kwargs.get("key_filename", ())]
+    known_hosts = shlex.split(options.get("userknownhostsfile", KNOWN_HOSTS))
+    return Server(
+        name=name,
+        host=connection.host,
+        port=connection.port,
+        user=connection.user,
+        keys=tuple(file for file in files or _default_keys() if file.is_file()),
+        agent=options.get("identitiesonly", "no").lower() != "yes",
+        known_as=options.get("hostkeyalias") or known_name(connection.host, connection.port),
+        known_hosts=(*(Path(file).expanduser() for file in known_hosts), SYSTEM_KNOWN_HOSTS),
+    )
+
+
+def _default_keys() -> list[Path]:
+    return [USER_FILE.expanduser().parent / name for name in DEFAULT_KEYS]
+
+
+def _gateway(options: dict[str, str]) -> tuple[str, str]:
+    """Return `ProxyJump` and `ProxyCommand`, of which the one that ssh would read first counts; "" for the other."""
+    first = next((key for key in options if key in ("proxyjump", "proxycommand")), "")
+    value = options.get(first) or "none"
+    if value.lower() == "none":
+        return "", ""
+    return (value, "") if first == "proxyjump" else ("", value)
+
+
+def _jump(text: str, name: str) -> tuple[str, str | None, int | None]:
+    """Return the host, user and port of one entry of `ProxyJump`, each of the latter None if it is not given."""
+    match = _JUMP.fullmatch(text.strip())
+    if match is None:
+        raise InputError(
+            f"A jump host on the way to {name} cannot be read.",
+            f"ProxyJump has `{text.strip()[:80]}`.",
+            "ssh_config(5) describes the form: [user@]host[:port].",
+        )
+    user, address6, host, port = match.groups()
+    return address6 or host, user, int(port) if port else None
+
+
+def _with_includes(file: Path, base: Path, block: str, levels: int) -> str:
+    """Return the text of `file` with the files that it includes, relative to `base`.
+
+    An `Include` below a `Host` other than `*` is left out: it would apply to more hosts than ssh applies it to.
+    """
+    try:
+        lines = file.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    text = []
+    for line in lines:
+        include = _INCLUDE.fullmatch(line)
+        if include is None:
+            block = line.strip() if _BLOCK.match(line) else block
+            text.append(line)
+        elif levels and block.lower() in ("host *", "match all"):
+            for pattern in shlex.split(include[1]):
+                for path in _matching(pattern, base):
+                    text += [_with_includes(path, base, block, levels - 1), block]
+    return "\n".join(text) + "\n"
+
+
+def _matching(pattern: str, base: Path) -> list[Path]:
+    """Return the files that `pattern` of an `Include` names, relative to `base`."""
+    path = base / Path(pattern).expanduser()
+    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))

@@ -1,0 +1,90 @@
+"""One command's conversation on a channel: bytes in both directions at the same time, and a guest that hangs is noticed.
+
+Fabric's own `run` is not used for this: it decodes the output, its cost grows with the square of the output's size, and its
+time limit leaves the command running in the guest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import paramiko
+
+from selab.errors import Unreachable
+
+SILENT = 10.0
+"""Seconds without output of a command after which it is worth asking whether the guest still starts commands at all."""
+CHUNK = 256 * 1024
+
+
+class Talk:
+    """One command's conversation on its channel, until `deadline`. `probe` raises TimeoutError where the guest is found to be stuck."""
+
+    def __init__(self, channel: paramiko.Channel, deadline: float, probe: Callable[[], None]) -> None:
+        self._channel, self._deadline, self._probe = channel, deadline, probe
+
+    def converse(self, line: bytes, data: bytes, argv: Sequence[str]) -> tuple[bytes, bytes, int]:
+        """Run `line`, feed it `data`, and read both outputs at the same time, or whichever is not read would block the command."""
+        channel = self._channel
+        try:
+            channel.settimeout(self._left())
+            channel.exec_command(line)  # bytes: an argument may be no UTF-8
+            if not data:
+                channel.shutdown_write()
+            with ThreadPoolExecutor(2) as pool:
+                try:
+                    errors = pool.submit(self._drain, channel.recv_stderr, lambda: None)
+                    if data:
+                        pool.submit(self._feed, data)
+                    output = self._drain(channel.recv, self._probe)
+                    while not channel.status_event.wait(min(SILENT, self._left())):
+                        self._still_there(self._probe)
+                    return output, errors.result(self._left()), channel.recv_exit_status()
+                finally:
+                    channel.close()
+        except TimeoutError as error:
+            raise Unreachable(
+                "The guest stopped answering.", f"waiting for `{shlex.join(argv)[:160]}`"
+            ) from error
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise Unreachable(
+                "The connection to the guest broke.", f"during `{shlex.join(argv)[:160]}`: {error}"
+            ) from error
+
+    def _left(self) -> float:
+        return max(0.1, self._deadline - time.monotonic())
+
+    def _drain(self, receive: Callable[[int], bytes], probe: Callable[[], None]) -> bytes:
+        """Everything up to end-of-file."""
+        chunks: list[bytes] = []
+        while True:
+            self._channel.settimeout(min(SILENT, self._left()))
+            try:
+                chunk = receive(CHUNK)
+            except TimeoutError:
+                self._still_there(probe)
+                continue
+            if not chunk:
+                return b"".join(chunks)
+            chunks.append(chunk)
+
+    def _feed(self, data: bytes) -> None:
+        """Send all of `data`, then end-of-file. A command may end without reading everything: no error."""
+        rest = memoryview(data)
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            while rest and time.monotonic() < self._deadline:
+                with contextlib.suppress(
+                    TimeoutError
+                ):  # the other side takes its time: the reading thread judges that
+                    rest = rest[self._channel.send(bytes(rest[:CHUNK])) :]
+            self._channel.shutdown_write()
+
+    def _still_there(self, probe: Callable[[], None]) -> None:
+        """Raise TimeoutError where there is no point in waiting on."""
+        if time.monotonic() >= self._deadline:
+            raise TimeoutError
+        probe()
