@@ -41,6 +41,8 @@ class Server:
 
     name: str
     """What the user calls it: an alias in ssh's configuration, or an address."""
+    command: str
+    """The command with which the user logs in to it."""
     host: str
     port: int
     user: str
@@ -115,15 +117,17 @@ class UserConfig:
                 f"{type(error).__name__}: {error}",
                 f"`ssh -G {name}` shows how ssh reads it.",
             ) from error
-        return _server(name, connection), connection.ssh_config
+        command = "ssh " + (f"-p {port} " if port else "") + (f"{user}@" if user else "") + name
+        return _server(name, command, connection), connection.ssh_config
 
 
-def _server(name: str, connection: Connection) -> Server:
+def _server(name: str, command: str, connection: Connection) -> Server:
     options = connection.ssh_config
     files = [Path(file).expanduser() for file in connection.connect_kwargs.get("key_filename", ())]
     known_hosts = shlex.split(options.get("userknownhostsfile", KNOWN_HOSTS))
     return Server(
         name=name,
+        command=command,
         host=connection.host,
         port=connection.port,
         user=connection.user,

@@ -6,7 +6,9 @@ import base64
 import contextlib
 import functools
 import logging
+import os
 import select
+import signal
 import socket
 import subprocess
 import tempfile
@@ -135,14 +137,14 @@ def _jump_role(jump: Server) -> _Role:
         raise SelabError(
             f"The host key of the jump host {jump.name} is not known.",
             f"{jump.known_as} is not in {', '.join(map(str, jump.known_hosts))}.",
-            f"Run `ssh {jump.name}` once, and compare the key that it shows.",
+            f"Run `{jump.command}` once, and compare the key that it shows.",
         )
 
     def changed(seen: str, expected: paramiko.PKey) -> SelabError:
         return SelabError(
             f"The jump host {jump.name} shows another host key than the known one.",
             f"{jump} has {seen}, known_hosts says {expected.fingerprint}",
-            f"If its key was replaced on purpose, run `ssh-keygen -R '{jump.known_as}'` and `ssh {jump.name}`.",
+            f"If its key was replaced on purpose, run `ssh-keygen -R '{jump.known_as}'` and `{jump.command}`.",
         )
 
     return _Role(f"jump host {jump.name}", known, changed)
@@ -323,6 +325,8 @@ class _Proxy:
         try:
             self._process.wait(PROXY_EXIT)
         except subprocess.TimeoutExpired:
-            self._process.terminate()
+            os.killpg(
+                self._process.pid, signal.SIGTERM
+            )  # its session is its own, as `start_new_session` makes it
             self._process.wait()
         self._errors.close()

@@ -93,6 +93,7 @@ def test_jump_hosts_are_visited_in_their_order(route: Callable[..., Route]) -> N
         "Host lab\n  ProxyJump a,you@b:23\nHost b\n  HostName 10.0.0.9\n  User x\n  ProxyJump none\n"
     )
     assert [str(jump) for jump in found.jumps] == ["local@a:22", "you@10.0.0.9:23"]
+    assert [jump.command for jump in found.jumps] == ["ssh a", "ssh -p 23 you@b"]
 
 
 def test_the_gateway_of_the_first_jump_host_counts(route: Callable[..., Route]) -> None:

@@ -157,6 +157,43 @@ def test_a_refused_key_is_reported_with_its_reason(guest: Address, bastion: Sshd
 
 
 @pytest.fixture
+def agent(guest: Address, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An SSH agent that has the guest's key; the path of that key's file, which has a passphrase."""
+    path = home / "locked"
+    path.touch(mode=0o600)
+    assert guest.key
+    path.write_text(guest.key.read_text())
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "agent"))
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(home / "agent")], stdout=subprocess.DEVNULL)
+    try:
+        while not (home / "agent").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        subprocess.run(["ssh-add", "-q", str(path)], check=True)
+        subprocess.run(["ssh-keygen", "-q", "-p", "-N", "secret", "-f", str(path)], check=True)
+        yield path
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_the_agents_keys_are_tried_if_it_may_be_asked(guest: Address, agent: Path) -> None:
+    SshGuest.connect(dataclasses.replace(guest, key=None, agent=True)).close()
+    with pytest.raises(Unreachable, match="Logging in") as caught:
+        SshGuest.connect(dataclasses.replace(guest, key=None))
+    assert "there is no key to log in with" in caught.value.detail
+
+
+def test_the_agent_signs_for_a_key_with_a_passphrase(guest: Address, agent: Path, sshd: Sshd) -> None:
+    command = ["ssh-keygen", "-y", "-f", str(sshd.key)]
+    public = subprocess.run(command, capture_output=True, check=True).stdout
+    with pytest.raises(Unreachable):
+        SshGuest.connect(dataclasses.replace(guest, key=agent))
+    agent.with_name("locked.pub").write_bytes(public)
+    SshGuest.connect(dataclasses.replace(guest, key=agent)).close()
+
+
+@pytest.fixture
 def silent(guest: Address) -> Iterator[Address]:
     """An address that accepts connections and says nothing, as QEMU's does while its guest is paused."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -202,10 +239,30 @@ def test_a_lab_is_reached_through_its_proxy_command(
     lab: Callable[..., ExistingHost], home: Path, bastion: Sshd, sshd: Sshd
 ) -> None:
     before = forwarded(bastion, sshd)
-    command = f"ssh -F {home}/config -o UserKnownHostsFile={home}/known_hosts -W %h:%p bastion 2>/dev/null"
+    command = (
+        f"ssh -F {home}/config -o UserKnownHostsFile={home}/known_hosts -W %h:%p bastion 2>{home}/errors"
+    )
     with lab(f"ProxyCommand {command}").connect() as connection:
         assert connection.run(("true",)).ok
     assert forwarded(bastion, sshd) == before + 1
+    assert (home / "errors").exists(), "no shell has run the command"
+
+
+def test_a_lab_is_reached_through_two_jump_hosts(
+    lab: Callable[..., ExistingHost], home: Path, bastion: Sshd, sshd: Sshd
+) -> None:
+    """The second jump host is the same sshd under another alias."""
+    machine = lab("ProxyJump bastion,second")
+    (home / "config").write_text((home / "config").read_text().replace("Host bastion", "Host bastion second"))
+    before = (forwarded(bastion, sshd), forwarded(bastion, bastion))
+    with machine.connect() as connection:
+        assert connection.run(("true",)).ok
+    assert (forwarded(bastion, sshd), forwarded(bastion, bastion)) == (before[0] + 1, before[1] + 1)
+    done = subprocess.run(
+        [*interactive(machine.address), "true"], capture_output=True, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stderr
+    assert (forwarded(bastion, sshd), forwarded(bastion, bastion)) == (before[0] + 2, before[1] + 2)
 
 
 def test_a_lab_without_a_gateway_is_reached_directly(
@@ -244,16 +301,17 @@ def test_a_shell_goes_through_the_proxy_command(
     assert forwarded(bastion, sshd) == before + 1
 
 
-def test_a_shell_refuses_a_changed_jump_host(
-    lab: Callable[..., ExistingHost], home: Path, bastion: Sshd
+@pytest.mark.parametrize("known", ["", OTHER_KEY])
+def test_a_shell_refuses_an_unknown_or_changed_jump_host(
+    lab: Callable[..., ExistingHost], home: Path, bastion: Sshd, known: str
 ) -> None:
     machine = lab()
     machine.connect().close()
-    (home / "known_hosts").write_text(f"[127.0.0.1]:{bastion.port} {OTHER_KEY}\n")
+    (home / "known_hosts").write_text(f"[127.0.0.1]:{bastion.port} {known}\n" if known else "")
     done = subprocess.run(
         [*interactive(machine.address), "true"], capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
-    assert done.returncode == 255 and "HOST IDENTIFICATION HAS CHANGED" in done.stderr
+    assert done.returncode == 255 and "Host key verification failed" in done.stderr
 
 
 def test_the_host_key_of_a_lab_is_pinned_under_its_resolved_address(
@@ -346,3 +404,13 @@ def test_a_proxy_command_ends_with_its_connection(lab: Callable[..., ExistingHos
         assert connection.run(("true",)).ok
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_proxy_command_that_outlives_its_connection_is_ended(
+    lab: Callable[..., ExistingHost], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_login, "PROXY_EXIT", 0.2)
+    ssh = f"ssh -F {home}/config -o UserKnownHostsFile={home}/known_hosts -W %h:%p bastion"
+    lab(f"ProxyCommand sh -c 'echo $$ >{home}/pid; {ssh}; exec sleep 60'").connect().close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((home / "pid").read_text()), 0)
