@@ -1,12 +1,13 @@
 """The user's ssh configuration: which servers lead to an existing host, and how ssh would log in to each of them.
 
-Fabric reads the files and applies `Host`, `Match` and the tokens. The jump hosts are put in order here: Fabric 3.2 visits
-the hosts of `ProxyJump a,b` in the opposite order of ssh. `Include` is followed here as well, because Fabric ignores it.
+Fabric applies `Host`, `Match` and the tokens. Three things are done here, because Fabric 3.2 does them unlike ssh: it visits
+the hosts of `ProxyJump a,b` in the opposite order, ignores `Include`, and takes an unknown criterion of `Match` as met.
 """
 
 from __future__ import annotations
 
 import getpass
+import logging
 import re
 import shlex
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from paramiko.ssh_exception import ConfigParseError, CouldNotCanonicalize
 
 from selab.errors import InputError
 from selab.vm.host_keys import known_name
+
+log = logging.getLogger("selab")
 
 USER_FILE = Path("~/.ssh/config")
 SYSTEM_FILE = Path("/etc/ssh/ssh_config")
@@ -32,6 +35,10 @@ MAX_INCLUDES = 16
 
 _INCLUDE = re.compile(r"\s*Include(?:\s*=\s*|\s+)(.+)", re.IGNORECASE)
 _BLOCK = re.compile(r"\s*(?:Host|Match)\b", re.IGNORECASE)
+_MATCH = re.compile(r"\s*Match(?:\s*=\s*|\s+)(.+)", re.IGNORECASE)
+_BARE = ("all", "canonical", "final")
+_WITH_VALUE = ("host", "originalhost", "user", "localuser", "exec")
+_NEVER = "Host !*"
 _JUMP = re.compile(r"(?:ssh://)?(?:(.+)@)?(?:\[([^\]]+)\]|([^:@\[\]]+))(?::(\d{1,5}))?/?")
 
 
@@ -73,7 +80,11 @@ class UserConfig:
     def __init__(self) -> None:
         self._text = ""
         for file in (USER_FILE.expanduser(), SYSTEM_FILE):
-            self._text += "Host *\n" + _with_includes(file, file.parent, "Host *", MAX_INCLUDES)
+            try:
+                self._text += "Host *\n" + _with_includes(file, file.parent, "Host *", MAX_INCLUDES)
+            except ValueError as error:
+                hint = "`ssh -G NAME` shows how ssh reads it."
+                raise InputError("The ssh configuration cannot be read.", f"{file}: {error}", hint) from error
 
     def route(
         self, name: str, *, user: str | None = None, port: int | None = None, default_user: str = ""
@@ -175,6 +186,8 @@ def _with_includes(file: Path, base: Path, block: str, levels: int) -> str:
         return ""
     text = []
     for line in lines:
+        if match := _MATCH.fullmatch(line):
+            line = _match(match[1])
         include = _INCLUDE.fullmatch(line)
         if include is None:
             block = line.strip() if _BLOCK.match(line) else block
@@ -184,6 +197,22 @@ def _with_includes(file: Path, base: Path, block: str, levels: int) -> str:
                 for path in _matching(pattern, base):
                     text += [_with_includes(path, base, block, levels - 1), block]
     return "\n".join(text) + "\n"
+
+
+def _match(criteria: str) -> str:
+    """Return the `Match` line in the form that Fabric understands, which wants lower case; a block that never applies if it
+    has a criterion that Fabric does not know."""
+    words = shlex.split(criteria)
+    known = []
+    while words:
+        known.append(words.pop(0).lower())
+        keyword = known[-1].removeprefix("!")
+        if keyword in _WITH_VALUE and words:
+            known.append(words.pop(0))
+        elif keyword not in _BARE:
+            log.info("ssh configuration: `Match %s` is ignored", criteria)
+            return _NEVER
+    return f"Match {shlex.join(known)}"
 
 
 def _matching(pattern: str, base: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,6 +164,34 @@ def test_an_include_for_some_hosts_applies_to_no_others(route: Callable[..., Rou
     assert route("Host other\n  Include more\n").target.port == 22
 
 
+@pytest.mark.parametrize(
+    "criteria, port",
+    [
+        ("host lab", 1),
+        ("Host lab", 1),
+        ("!host lab", 22),
+        ("originalhost other", 22),
+        ("all", 1),
+        ("localnetwork 10.0.0.0/8", 22),
+        ("originalhost lab tagged x", 22),
+        ("host", 22),
+    ],
+)
+def test_a_match_applies_if_its_criteria_are_met(
+    route: Callable[..., Route], criteria: str, port: int
+) -> None:
+    assert route(f"Match {criteria}\n  Port 1\n").target.port == port
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("command, port", [("true", 1), ("false", 22)])
+def test_a_match_by_a_command_applies_if_the_command_succeeds(
+    route: Callable[..., Route], command: str, port: int
+) -> None:
+    assert route(f"Match exec {command}\n  Port 1\n").target.port == port
+    gc.collect()  # invoke, which runs the command, leaves its pipes open: a warning of this test, not of a later one
+
+
 def test_a_file_that_includes_itself_comes_to_an_end(route: Callable[..., Route]) -> None:
     assert route("Include config\n" + LAB).target.port == 2200
 
@@ -172,6 +201,12 @@ def test_a_configuration_that_cannot_be_read_is_an_error(route: Callable[..., Ro
     with pytest.raises(InputError, match="ssh configuration of lab") as caught:
         route(text)
     assert caught.value.hint == "`ssh -G lab` shows how ssh reads it."
+
+
+@pytest.mark.parametrize("text", ['Include "x\n', 'Match host "lab\n'])
+def test_quotes_that_do_not_end_are_an_error(route: Callable[..., Route], text: str) -> None:
+    with pytest.raises(InputError, match="ssh configuration cannot be read"):
+        route(text)
 
 
 @pytest.mark.parametrize("line", ["ForwardAgent ask", "ConnectTimeout none"])
