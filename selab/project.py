@@ -35,9 +35,9 @@ class BoxSource(BaseModel):
 class HostConfig(BaseModel):
     """An existing machine that selab reaches by SSH, as root or as a `user` with sudo and without a password.
 
-    `address` may be an alias of your ~/.ssh/config, which gives everything that is not given here: `port` (else 22), `user`
-    (else root), `key`, the private key's file (else ssh's default keys and the SSH agent's keys), and `known_hosts`, OpenSSH's
-    file of host keys (else ~/.ssh/known_hosts).
+    `address` may be an alias of your ~/.ssh/config, which gives everything that is not given here:
+    `port` (else 22), `user` (else root), `key`, the private key's file (else ssh's default keys and the SSH
+    agent's keys), and `known_hosts`, OpenSSH's file of host keys (else ~/.ssh/known_hosts).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,7 @@
-"""A machine that somebody has already, by SSH: nothing there is made, started, stopped or installed unless the user asks for it."""
+"""An existing machine that selab reaches by SSH.
+
+selab neither starts nor stops it, and installs nothing there unless the user asks for it.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,15 @@ log = logging.getLogger("selab")
 
 USER = "root"
 """Who logs in, unless selab.yaml or the user's ssh configuration names a user."""
-NO_GUARD = "There is no guard there, so only a reboot undoes a candidate that locks SSH out. `selab vm up --prepare` installs one."
+NO_GUARD = (
+    "There is no guard there, so only a reboot undoes a candidate that locks SSH out. "
+    "`selab vm up --prepare` installs one."
+)
 _UNSAFE = re.compile(r"[^A-Za-z0-9.:_-]")
 
 
 class ExistingHost:
-    """The machine that `config` names, for `project`."""
+    """The existing machine that `config` names, for `project`."""
 
     managed = False
 
@@ -50,7 +56,7 @@ class ExistingHost:
 
     @functools.cached_property
     def address(self) -> Address:
-        """Where it is. What is pinned belongs to this resolved address: another address is another machine."""
+        """Where the machine is. The pinned host key belongs to this resolved address."""
         target = self._route.target
         keys = (_named_key(self.config.key),) if self.config.key else target.keys
         agent = target.agent and not self.config.key
@@ -79,7 +85,10 @@ class ExistingHost:
         return self._route.target.known_hosts
 
     def ensure(self, progress: Progress) -> SshGuest:
-        """A connection to the machine, which has what a run needs. Raises SelabError with what it lacks, and the packages that have it."""
+        """Return a connection to the machine, which has what a run needs.
+
+        Raises SelabError that names what the machine lacks, and the packages that provide it.
+        """
         guest = self._login(progress)
         try:
             self._see(guest, progress)
@@ -89,7 +98,7 @@ class ExistingHost:
         return guest
 
     def prepare(self, progress: Progress) -> list[str]:
-        """Have everything there that a run needs, and the guard: only on demand. The names of the steps that were done."""
+        """Install everything that a run needs, and the guard. Return the names of the steps that were done."""
         with self._login(progress) as guest:
             wanted = provision.host_steps(provision.family_of(guest), provision.NEEDED, provision.OFFERED)
             todo = provision.left_to_do(guest, wanted)
@@ -97,7 +106,7 @@ class ExistingHost:
         return [step.name for step in todo]
 
     def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
-        """Say how the container runtime `runtime`, which the machine lacks, is had there. Raises SelabError."""
+        """Raise SelabError with the packages of the container runtime `runtime`, which is missing."""
         steps = provision.runtime_steps(provision.family_of(guest), runtime)
         packages = " ".join(name for step in steps for name in step.packages)
         raise SelabError(
@@ -106,7 +115,7 @@ class ExistingHost:
         )
 
     def status(self) -> str:
-        """`running` where it answers, else UNREACHABLE."""
+        """Return `running` if the machine answers, else UNREACHABLE."""
         try:
             self.connect().close()
         except Unreachable:
@@ -114,7 +123,10 @@ class ExistingHost:
         return "running"
 
     def connect(self, limit: float = LOGIN_TIMEOUT) -> SshGuest:
-        """Return a connection. Raises SelabError before the first contact, if the user's ssh does not know the machine either."""
+        """Return a connection.
+
+        Raises SelabError before the first contact, if the user's ssh does not know the machine either.
+        """
         if not self._is_known():
             hint = "`selab vm up` makes the first contact, and says which key that is."
             raise SelabError(
@@ -157,7 +169,7 @@ class ExistingHost:
         return self.connect()
 
     def rescue(self, progress: Progress) -> str:
-        """See whether a new login works and the machine is in order; where not, give the base policy and the mode back by SSH."""
+        """Restore the base policy and the mode by SSH, if a new login fails or finds a fault."""
         wrong, obeys = rescue.trouble(self._new_login)
         if not wrong:
             return ""
@@ -167,7 +179,10 @@ class ExistingHost:
                 guest.run(script_argv("vm/restore-existing"), timeout=rescue.UNDO_LIMIT)
             wrong, _ = rescue.trouble(self._new_login)
         if wrong:
-            hint = "Its console or a reboot brings it back: a candidate is in the kernel only. Its guard, if it has one, acts after a minute."
+            hint = (
+                "Its console or a reboot brings it back: a candidate is in the kernel only. "
+                "Its guard, if it has one, acts after a minute."
+            )
             raise Unreachable(f"{self.config.address} could not be rescued.", wrong, hint)
         return "The base policy was given back by SSH."
 
@@ -208,7 +223,7 @@ class ExistingHost:
         return guest
 
     def _see(self, guest: SshGuest, progress: Progress) -> None:
-        """Raise SelabError where the machine is none that a run can work on."""
+        """Raise SelabError if no run can work on the machine."""
         done = guest.run(script_argv("vm/check-existing"))
         if not done.ok:
             hint = "selab needs root there: as the user root, or by sudo without a password."

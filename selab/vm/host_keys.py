@@ -44,7 +44,7 @@ def known_name(host: str, port: int) -> str:
 
 
 def known_key(files: Iterable[Path], name: str) -> paramiko.PKey | None:
-    """Return the host key for `name` in the first of OpenSSH's known_hosts `files` that has one, of the best type.
+    """Return the host key of `name`, of the best type, from the first of the known_hosts `files` with one.
 
     Lines that are not plain keys, such as those of certificate authorities, are skipped.
     """

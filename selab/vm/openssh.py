@@ -1,4 +1,7 @@
-"""The command of OpenSSH's client for an interactive shell: the same way, keys and host keys as selab's own connection."""
+"""The command of OpenSSH's client for an interactive shell.
+
+It takes the same way, keys and host keys as selab's own connection.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from selab.vm.ssh_login import KEEPALIVE, LOGIN_TIMEOUT, Address
 def interactive(address: Address) -> list[str]:
     """Return the command that opens a shell at `address`.
 
-    It reads no configuration, and it accepts only the pinned host key, and only the known host key of each jump host.
-    `ssh -J` is not used: it would not pass these options on to the jump hosts.
+    It reads no configuration. It accepts only the pinned host key of the target, and the known one of each
+    jump host. `ssh -J` is not used, because it would not pass these options on to the jump hosts.
     """
     proxy = _literal(address.proxy_command)
     for jump in address.jumps:

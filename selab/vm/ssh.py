@@ -1,4 +1,7 @@
-"""A guest over one SSH connection, which Fabric opens. The bytes of its commands go through channels of that connection."""
+"""A guest over one SSH connection, which Fabric opens.
+
+The bytes of its commands go through channels of that connection.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,8 @@ trap - EXIT
 def command_line(argv: Sequence[str], timeout: float, *, sudo: bool) -> bytes:
     """Return the line that the login shell of the guest gets for `argv`. Nothing else quotes a command.
 
-    `timeout` in the guest ends the command together with its children; it takes no word after the duration for an option.
+    `timeout` in the guest ends the command together with its children. It takes no word after the duration as
+    an option.
     """
     if not argv or any("\0" in word for word in argv):
         raise SelabError("A command for the guest is empty or holds a NUL byte.", shlex.join(argv)[:160])
@@ -72,7 +76,10 @@ def command_line(argv: Sequence[str], timeout: float, *, sudo: bool) -> bytes:
 
 
 class SshGuest:
-    """A Guest behind sshd. Safe for up to `SESSIONS` commands at a time from different threads; more wait for their turn."""
+    """A Guest behind sshd.
+
+    Up to `SESSIONS` threads can run commands at the same time; further threads wait for their turn.
+    """
 
     def __init__(self, connection: Connection, address: Address, opened: contextlib.ExitStack) -> None:
         """Take over `connection`, and `opened`, which closes it and everything on the way to it."""
@@ -94,11 +101,11 @@ class SshGuest:
     ) -> Self:
         """Log in. The host key must be the pinned one; only with `first_contact` is an unknown one recorded.
 
-        `alive` is asked if the other side accepts the connection and then stays silent; if it returns False, the waiting ends.
-        Each step of the login takes at most `limit` seconds.
+        `alive` is asked if the other side accepts the connection and then stays silent; if it returns False,
+        the waiting ends. Each step of the login takes at most `limit` seconds.
 
-        Raises Unreachable if a server on the way does not answer or refuses the login, and SelabError if a host key has
-        changed or a jump host is unknown.
+        Raises Unreachable if a server on the way does not answer or refuses the login, and SelabError if a
+        host key has changed or a jump host is unknown.
         """
         connection, opened = open_connection(address, first_contact=first_contact, alive=alive, limit=limit)
         return cls(connection, address, opened)
@@ -123,7 +130,7 @@ class SshGuest:
         self.run(words, input=data).expect(f"The file {path} could not be written in the guest.")
 
     def get(self, path: str) -> bytes:
-        # Not by SFTP: its server runs as the user who logs in, who reads no file of root's, and a command is one round trip.
+        # Not by SFTP: its server runs as the user who logs in, who without sudo cannot read root's files.
         return (
             self.run(("cat", "--", _absolute(path)))
             .expect(f"The file {path} could not be read in the guest.")

@@ -1,7 +1,8 @@
-"""The user's ssh configuration: which servers lead to an existing host, and how ssh would log in to each of them.
+"""The user's ssh configuration: which servers lead to an existing host, and how ssh logs in to each of them.
 
-Fabric applies `Host`, `Match` and the tokens. Three things are done here, because Fabric 3.2 does them unlike ssh: it visits
-the hosts of `ProxyJump a,b` in the opposite order, ignores `Include`, and takes an unknown criterion of `Match` as met.
+Fabric applies `Host`, `Match` and the tokens. Three things are done here, because Fabric 3.2 does them unlike
+ssh: it visits the hosts of `ProxyJump a,b` in the opposite order, it ignores `Include`, and it takes an
+unknown criterion of `Match` as met.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import getpass
 import logging
 import re
 import shlex
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fabric import Config, Connection
 from paramiko import SSHConfig
@@ -67,7 +70,10 @@ class Server:
 
 @dataclass(frozen=True)
 class Route:
-    """The way to `target`: through `jumps`, in this order. `proxy_command` connects to the first server of them all, if given."""
+    """The way to `target` through `jumps`, in this order.
+
+    If there is a `proxy_command`, it connects to the first server on the way.
+    """
 
     target: Server
     jumps: tuple[Server, ...] = ()
@@ -115,7 +121,7 @@ class UserConfig:
         given = f"Host {name}\n" + (f"User {user}\n" if user else "") + (f"Port {port}\n" if port else "")
         try:
             config = Config(
-                ssh_config=SSHConfig.from_text(given + self._text),
+                ssh_config=_Parsed.from_text(given + self._text),
                 lazy=True,
                 overrides={"user": default_user or getpass.getuser()},
             )
@@ -130,6 +136,30 @@ class UserConfig:
             ) from error
         command = "ssh " + (f"-p {port} " if port else "") + (f"{user}@" if user else "") + name
         return _server(name, command, connection), connection.ssh_config
+
+
+class _Parsed(SSHConfig):
+    """The parsed files.
+
+    paramiko runs the command of `Match exec` with Invoke, which consumes selab's standard input and fails if
+    there is none. So the command is run here.
+    """
+
+    def _does_match(
+        self, match_list: list[dict[str, Any]], target: str, canonical: bool, final: bool, options: Any
+    ) -> bool:
+        commands = [criterion for criterion in match_list if criterion["type"] == "exec"]
+        others = [criterion for criterion in match_list if criterion["type"] != "exec"]
+        if others and not super()._does_match(others, target, canonical, final, options):  # type: ignore[misc]
+            return False
+        for criterion in commands:
+            command = self._tokenize(options, target, "match-exec", criterion["param"])  # type: ignore[attr-defined]
+            done = subprocess.run(
+                ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+            if (done.returncode == 0) is criterion["negate"]:
+                return False
+        return bool(match_list)
 
 
 def _server(name: str, command: str, connection: Connection) -> Server:
@@ -154,7 +184,7 @@ def _default_keys() -> list[Path]:
 
 
 def _gateway(options: dict[str, str]) -> tuple[str, str]:
-    """Return `ProxyJump` and `ProxyCommand`, of which the one that ssh would read first counts; "" for the other."""
+    """Return `ProxyJump` and `ProxyCommand`. Only the one that comes first counts; the other is ""."""
     first = next((key for key in options if key in ("proxyjump", "proxycommand")), "")
     value = options.get(first) or "none"
     if value.lower() == "none":
@@ -163,7 +193,7 @@ def _gateway(options: dict[str, str]) -> tuple[str, str]:
 
 
 def _jump(text: str, name: str) -> tuple[str, str | None, int | None]:
-    """Return the host, user and port of one entry of `ProxyJump`, each of the latter None if it is not given."""
+    """Return the host of an entry of `ProxyJump`, and its user and port, which are None if not given."""
     match = _JUMP.fullmatch(text.strip())
     if match is None:
         raise InputError(
@@ -178,7 +208,7 @@ def _jump(text: str, name: str) -> tuple[str, str | None, int | None]:
 def _with_includes(file: Path, base: Path, block: str, levels: int) -> str:
     """Return the text of `file` with the files that it includes, relative to `base`.
 
-    An `Include` below a `Host` other than `*` is left out: it would apply to more hosts than ssh applies it to.
+    An `Include` below a `Host` other than `*` is left out: its text would apply to more hosts than in ssh.
     """
     try:
         lines = file.read_text(errors="replace").splitlines()
@@ -200,8 +230,10 @@ def _with_includes(file: Path, base: Path, block: str, levels: int) -> str:
 
 
 def _match(criteria: str) -> str:
-    """Return the `Match` line in the form that Fabric understands, which wants lower case; a block that never applies if it
-    has a criterion that Fabric does not know."""
+    """Return the line for a `Match` with `criteria`, with the keywords in lower case, as paramiko needs them.
+
+    If paramiko does not know one of them, the line begins a block that never applies.
+    """
     words = shlex.split(criteria)
     known = []
     while words:

@@ -1,4 +1,7 @@
-"""Connections that Fabric opens: to a guest, directly or through jump hosts, each of which shows the host key that is expected."""
+"""Connections that Fabric opens to a guest, directly or through jump hosts.
+
+Each server on the way must show the expected host key.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from selab.vm.host_keys import known_key, known_name, pin, pinned_key
 from selab.vm.ssh_config import Server
 
 log = logging.getLogger("selab")
-# paramiko prints a traceback for each connection that the other side closes, which is what a booting guest's does.
+# paramiko prints a traceback for each connection that the other side closes, as a booting guest does.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
@@ -37,7 +40,7 @@ SILENCE = 2.0
 LOGIN_TIMEOUT = 30.0
 """Seconds for the banner, the key exchange and the login each: an emulated guest under load needs several."""
 KEEPALIVE = 15
-"""Seconds between keepalives: a broken connection is noticed, and a firewall on the way does not forget it."""
+"""Seconds between keepalives, which show a broken connection and keep a firewall's state alive."""
 PROXY_EXIT = 2.0
 """Seconds for a ProxyCommand to end by itself when its connection is closed."""
 MAX_PRINTED = 4096
@@ -88,7 +91,7 @@ class _Role:
     name: str
     expected: paramiko.PKey | None
     changed: Callable[[str, paramiko.PKey], SelabError]
-    """Makes the error for a server that shows another key, given by its fingerprint, than the expected one."""
+    """Makes the error for a changed host key. It takes the new key's fingerprint and the expected key."""
     pin_to: Path | None = None
     """Where an unknown host key is pinned, or None: then it is refused."""
 
@@ -131,7 +134,7 @@ def open_connection(
 
 
 def _jump_role(jump: Server) -> _Role:
-    """A jump host must be one that the user's ssh knows: nothing is pinned for it, and nothing is trusted at first contact."""
+    """Return the role of a jump host, which the user's ssh must know. An unknown key is never accepted."""
     known = known_key(jump.known_hosts, jump.known_as)
     if known is None:
         raise SelabError(
@@ -144,7 +147,7 @@ def _jump_role(jump: Server) -> _Role:
         return SelabError(
             f"The jump host {jump.name} shows another host key than the known one.",
             f"{jump} has {seen}, known_hosts says {expected.fingerprint}",
-            f"If its key was replaced on purpose, run `ssh-keygen -R '{jump.known_as}'` and `{jump.command}`.",
+            f"If the key was replaced on purpose: `ssh-keygen -R '{jump.known_as}'`, then `{jump.command}`.",
         )
 
     return _Role(f"jump host {jump.name}", known, changed)
@@ -230,7 +233,10 @@ def _refusals(error: AuthFailure) -> str:
 
 
 class _Transport(paramiko.Transport):
-    """The transport that the client makes for a connection: fast ciphers first, and a window for large transfers."""
+    """The transport of a connection, with fast ciphers first and a window for large transfers.
+
+    SSHClient makes it, as its `transport_factory`.
+    """
 
     def __init__(self, sock: Any, *, handshake_timeout: float, **options: Any) -> None:
         super().__init__(sock, default_window_size=WINDOW, **options)
@@ -253,8 +259,8 @@ class _PinAtFirstContact(paramiko.MissingHostKeyPolicy):
 class _Keys(AuthStrategy):
     """The keys of `server`, in order: its files, then those of the agent if they may be tried.
 
-    The agent signs for a file that has a passphrase if the file's `.pub` is there. Without such a file, and without `agent`,
-    no agent is contacted.
+    The agent signs for a file that has a passphrase, if the file's `.pub` exists. Otherwise the agent is
+    contacted only if `server.agent` is set.
     """
 
     def __init__(self, server: Address | Server) -> None:
@@ -294,8 +300,8 @@ def _public_part(path: Path) -> bytes:
 class _Proxy:
     """The user's own ProxyCommand, which runs in a shell as ssh runs it, until the block ends.
 
-    Fabric's own gateway for it splits the words itself, so that `2>/dev/null` becomes an argument; it waits in a busy loop
-    after the command has ended; and Ctrl-C reaches the command, which then ends before the guest is put back in order.
+    Fabric's own gateway splits the words itself, so that `2>/dev/null` becomes an argument. It waits in a busy
+    loop after the command has ended. And Ctrl-C ends its command before selab has restored the guest.
     """
 
     def __init__(self, command: str) -> None:

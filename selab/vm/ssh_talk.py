@@ -1,7 +1,7 @@
-"""One command's conversation on a channel: bytes in both directions at the same time, and a guest that hangs is noticed.
+"""One command's conversation on a channel: bytes in both directions at once, and a probe for a hung guest.
 
-Fabric's own `run` is not used for this: it decodes the output, its cost grows with the square of the output's size, and its
-time limit leaves the command running in the guest.
+Fabric's own `run` is not used for this: it decodes the output, its cost grows with the square of the output's
+size, and its time limit leaves the command running in the guest.
 """
 
 from __future__ import annotations
@@ -17,18 +17,24 @@ import paramiko
 from selab.errors import Unreachable
 
 SILENT = 10.0
-"""Seconds without output of a command after which it is worth asking whether the guest still starts commands at all."""
+"""Seconds without output of a command after which the guest is probed: it may no longer start commands."""
 CHUNK = 256 * 1024
 
 
 class Talk:
-    """One command's conversation on its channel, until `deadline`. `probe` raises TimeoutError where the guest is found to be stuck."""
+    """One command's conversation on its channel, until `deadline`.
+
+    `probe` raises TimeoutError if the guest hangs.
+    """
 
     def __init__(self, channel: paramiko.Channel, deadline: float, probe: Callable[[], None]) -> None:
         self._channel, self._deadline, self._probe = channel, deadline, probe
 
     def converse(self, line: bytes, data: bytes, argv: Sequence[str]) -> tuple[bytes, bytes, int]:
-        """Run `line`, feed it `data`, and read both outputs at the same time, or whichever is not read would block the command."""
+        """Run `line`, send it `data`, and return both outputs and the exit code.
+
+        Both outputs are read at the same time, because an unread one blocks the command.
+        """
         channel = self._channel
         try:
             channel.settimeout(self._left())
@@ -59,7 +65,7 @@ class Talk:
         return max(0.1, self._deadline - time.monotonic())
 
     def _drain(self, receive: Callable[[int], bytes], probe: Callable[[], None]) -> bytes:
-        """Everything up to end-of-file."""
+        """Return everything up to end-of-file."""
         chunks: list[bytes] = []
         while True:
             self._channel.settimeout(min(SILENT, self._left()))
@@ -77,14 +83,12 @@ class Talk:
         rest = memoryview(data)
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             while rest and time.monotonic() < self._deadline:
-                with contextlib.suppress(
-                    TimeoutError
-                ):  # the other side takes its time: the reading thread judges that
+                with contextlib.suppress(TimeoutError):  # the reading thread decides how long that may take
                     rest = rest[self._channel.send(bytes(rest[:CHUNK])) :]
             self._channel.shutdown_write()
 
     def _still_there(self, probe: Callable[[], None]) -> None:
-        """Raise TimeoutError where there is no point in waiting on."""
+        """Raise TimeoutError if the deadline has passed or the guest hangs."""
         if time.monotonic() >= self._deadline:
             raise TimeoutError
         probe()

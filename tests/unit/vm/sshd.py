@@ -1,4 +1,4 @@
-"""Real sshd processes on the loopback interface, for the user who runs the tests. No root and no PAM is needed."""
+"""Real sshd processes on the loopback interface, which need neither root nor PAM."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def guest(sshd: Sshd, tmp_path: Path) -> Address:
 
 @pytest.fixture
 def lab(home: Path, sshd: Sshd, bastion: Sshd, project: Project) -> Callable[..., ExistingHost]:
-    """The existing host `lab`, which ~/.ssh/config describes as one behind a bastion, unless `route` says otherwise."""
+    """The existing host `lab`, which ~/.ssh/config puts behind the bastion, unless `route` says otherwise."""
     (home / "known_hosts").write_text(bastion.known_line + sshd.known_line)
 
     def machine(route: str = "ProxyJump bastion", address: str = "lab") -> ExistingHost:
@@ -81,7 +81,7 @@ def forwarded(bastion: Sshd, sshd: Sshd) -> int:
     return bastion.log().count(f"target 127.0.0.1 port {sshd.port}")
 
 
-# --- selab's own VM ---------------------------------------------------------------------------------------------------
+# --- selab's own VM -----------------------------------------------------------------------------
 
 
 def test_commands_run_in_a_guest(guest: Address) -> None:
@@ -223,7 +223,7 @@ def test_no_thread_is_left_after_a_refused_login(guest: Address) -> None:
     assert threading.active_count() <= before
 
 
-# --- a lab behind a bastion -------------------------------------------------------------------------------------------
+# --- a lab behind a bastion ---------------------------------------------------------------------
 
 
 def test_a_lab_is_reached_through_its_jump_host(
