@@ -98,7 +98,7 @@ class ExistingHost:
         return guest
 
     def prepare(self, progress: Progress) -> list[str]:
-        """Install everything that a run needs, and the guard. Return the names of the steps that were done."""
+        """Raise SelabError with the packages of `runtime`, the container runtime that the machine lacks."""
         with self._login(progress) as guest:
             wanted = provision.host_steps(provision.family_of(guest), provision.NEEDED, provision.OFFERED)
             todo = provision.left_to_do(guest, wanted)

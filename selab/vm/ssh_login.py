@@ -300,8 +300,8 @@ def _public_part(path: Path) -> bytes:
 class _Proxy:
     """The user's own ProxyCommand, which runs in a shell as ssh runs it, until the block ends.
 
-    Fabric's own gateway splits the words itself, so that `2>/dev/null` becomes an argument. It waits in a busy
-    loop after the command has ended. And Ctrl-C ends its command before selab has restored the guest.
+    Fabric's own gateway splits the words itself, so that `2>/dev/null` becomes an argument. It waits in a
+    busy loop after the command has ended. And Ctrl-C ends its command before selab has restored the guest.
     """
 
     def __init__(self, command: str) -> None:

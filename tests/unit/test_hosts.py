@@ -20,6 +20,7 @@ LINUX = {
     "vm/kvm.py": "KVM is Linux's; without /dev/kvm nothing of it is asked",
     "vm/libvirt.py": "libvirt's daemons, started where no systemd runs",
     "vm/state.py": "/etc/machine-id where there is one, the host's name where not",
+    "vm/ssh_config.py": "ssh's system-wide files, which are skipped if they do not exist",
     "vm/guest_agent/guard.py": "runs in the guest",
     "policy/guest/restore_labels.py": "runs in the guest",
     "policy/guest/save_labels.py": "runs in the guest",
@@ -32,6 +33,7 @@ POSIX = {
     "vm/console.py": "a terminal for virsh's console",
     "vm/terminal.py": "a terminal for Vagrant, and signals to its whole group",
     "vm/vagrantfile.py": "whether libvirt's session is meant",
+    "vm/ssh_login.py": "a ProxyCommand, which ssh also runs in a shell, is ended with its children",
     "vm/state.py": "a VM belongs to a user",
     "images/rootfs.py": "as in LINUX",
     "vm/kvm.py": "as in LINUX",
@@ -206,7 +208,7 @@ def test_each_way_to_a_place_of_linux_is_seen(source: str, found: set[str]) -> N
 # Third-party packages are imported first: they know what to do where these modules are missing.
 _ELSEWHERE = """
 import sys, os, select, signal
-import click, filelock, jinja2, paramiko, platformdirs, pydantic, rich.console, rich.progress, rich.table, watchfiles, yaml
+import click, fabric, filelock, jinja2, paramiko, platformdirs, pydantic, rich.console, rich.progress, rich.table, watchfiles, yaml
 missing, attributes, modules = (words.split(",") for words in sys.argv[1:4])
 for name in missing:
     sys.modules[name] = None
