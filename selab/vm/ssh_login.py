@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
 from fabric import Config, Connection
 from paramiko.auth_strategy import AuthFailure, AuthSource, AuthStrategy, InMemoryPrivateKey
+from paramiko.pkey import UnknownKeyType
 
 from selab.errors import SelabError, Unreachable
 from selab.vm.host_keys import known_key, known_name, pin, pinned_key
@@ -48,6 +50,8 @@ MAX_PRINTED = 4096
 WINDOW = 8 * 1024 * 1024
 """The receive window: large enough that no transfer here waits for a window update."""
 
+UNUSABLE = (paramiko.SSHException, OSError, ValueError, TypeError, UnknownKeyType, UnsupportedAlgorithm)
+"""What reading a private key raises if it has a passphrase (TypeError), or is for a security key."""
 CIPHERS = ("aes128-gcm@openssh.com", "aes128-ctr", "aes256-gcm@openssh.com", "aes256-ctr")
 KEX = (
     "curve25519-sha256@libssh.org",
@@ -273,7 +277,7 @@ class _Keys(AuthStrategy):
             for path in self._server.keys:
                 try:
                     keys = [paramiko.PKey.from_path(path)]
-                except (paramiko.SSHException, OSError, ValueError, TypeError) as error:
+                except UNUSABLE as error:
                     log.info("the key %s cannot be used by itself: %s", path, error)
                     public = _public_part(path)
                     keys = [key for key in agent() if key.asbytes() == public] if public else []

@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from paramiko.pkey import UnknownKeyType
 
 from selab.errors import SelabError, Unreachable
 from selab.progress import Progress
@@ -191,6 +194,25 @@ def test_the_agent_signs_for_a_key_with_a_passphrase(guest: Address, agent: Path
         SshGuest.connect(dataclasses.replace(guest, key=agent))
     agent.with_name("locked.pub").write_bytes(public)
     SshGuest.connect(dataclasses.replace(guest, key=agent)).close()
+
+
+@pytest.mark.parametrize(
+    "error", [UnsupportedAlgorithm("sk"), UnknownKeyType("dss"), ValueError("garbage"), PermissionError()]
+)
+def test_a_key_that_cannot_be_read_does_not_hide_the_next_one(
+    guest: Address, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    read = paramiko.PKey.from_path
+
+    def from_path(path: Path) -> paramiko.PKey:
+        if path.name == "unreadable":
+            raise error
+        return read(path)
+
+    monkeypatch.setattr(paramiko.PKey, "from_path", from_path)
+    assert guest.key
+    keys = {"key": Path("unreadable"), "more_keys": (guest.key,)}
+    SshGuest.connect(dataclasses.replace(guest, **keys)).close()  # type: ignore[arg-type]
 
 
 @pytest.fixture
