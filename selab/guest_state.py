@@ -236,6 +236,7 @@ NEEDS_RESTART = ExitCode(
     1, "A newer kernel is installed; the guest must be restarted.", ("vm/install-kernel-modules",)
 )
 
+INCOMPLETE_FILE = ExitCode(1, "Standard input did not have the expected number of bytes.", ("vm/put",))
 EXIT_CODES = (
     NO_STORE,
     STORE_CHANGED,
@@ -257,5 +258,6 @@ EXIT_CODES = (
     NO_MARK,
     NOT_IN_ORDER,
     NEEDS_RESTART,
+    INCOMPLETE_FILE,
 )
 """All exit codes that the scripts choose themselves. Any other is that of the program that failed."""

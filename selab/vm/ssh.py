@@ -18,7 +18,7 @@ import paramiko
 from fabric import Connection
 
 from selab.errors import SelabError, Unreachable
-from selab.guest import RUN_TIMEOUT, Completed
+from selab.guest import RUN_TIMEOUT, Completed, script_argv
 from selab.vm.ssh_login import LOGIN_TIMEOUT, WINDOW, Address, open_connection
 from selab.vm.ssh_talk import Talk
 
@@ -36,18 +36,6 @@ MAX_LINE = 120 * 1024
 """Bytes of a quoted command line: Linux takes 128 KiB in one argument, which is what the login shell gets."""
 SIGNALLED = -1
 """The exit code if a signal ended the command (SSH then sends no number), or if the connection broke."""
-
-PUT = """set -eu
-case "$1" in */*) directory=${1%/*} ;; esac
-[ -z "$directory" ] || [ -d "$directory" ] || mkdir -p -- "$directory"
-part="$directory/.selab-$4"
-trap 'rm -f -- "$part"' EXIT
-cat >"$part"
-[ "$(stat -c %s -- "$part")" = "$3" ] || { echo "the data arrived cut short" >&2; exit 1; }
-chmod -- "$2" "$part"
-mv -fT -- "$part" "$1"
-trap - EXIT
-"""
 
 
 def command_line(argv: Sequence[str], timeout: float, *, sudo: bool) -> bytes:
@@ -126,8 +114,8 @@ class SshGuest:
         return Completed(tuple(argv), returncode, stdout, stderr)
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
-        words = ("sh", "-c", PUT, "sh", _absolute(path), f"{mode:o}", str(len(data)), secrets.token_hex(6))
-        self.run(words, input=data).expect(f"The file {path} could not be written in the guest.")
+        command = script_argv("vm/put", _absolute(path), f"{mode:o}", str(len(data)), secrets.token_hex(6))
+        self.run(command, input=data).expect(f"The file {path} could not be written in the guest.")
 
     def get(self, path: str) -> bytes:
         # Not by SFTP: its server runs as the user who logs in, who without sudo cannot read root's files.
