@@ -1,0 +1,359 @@
+"""What a run asks of the guest, in which order and in how many round trips, and what it undoes if something fails."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from selab.auditlog.windows import AuditStatus, OpenWindow, close_window, open_window
+from selab.errors import SelabError, Unreachable
+from selab.guest import RUN_TIMEOUT, Completed, Guest
+from selab.policy.base import StoreFacts, same_store, survey
+from selab.policy.compile import CompiledModule, KernelPolicy
+from selab.policy.guest import drift
+from selab.policy.guest.load import Mode, flush_cache, load, load_base
+from selab.policy.guest.mode import restore_mode, switch_mode
+from selab.policy.guest.relabel import LABELS, restore_labels
+from selab.progress import Progress
+from selab.project import Project
+from selab.run import experiment
+from selab.run.recovery import LockedOut
+from selab.run.request import Request
+from tests.unit.obedient import LABEL, STORE, StandingMachine, keep_base
+
+STATUS = "enabled 1\npid 400\nlost 0\n"
+JOURNAL = "enabled 1\npid 0\nlost 0\ncursor here\nratelimit 5\n"
+FILE = OpenWindow("token", AuditStatus(1, 1, 0))
+SCRIPTS = {
+    survey([]).script: "survey",
+    same_store(StoreFacts("t", 33, True, False, "s")).script: "same store",
+    restore_labels().script: "restore labels",
+    drift.changes("").script: "drift",
+    drift.settled().script: "settle drift",
+    open_window().script: "open window",
+    close_window(FILE).script: "close window",
+    close_window(OpenWindow("token", FILE.status, cursor="here")).script: "close window",
+    flush_cache("").script: "flush",
+    load(KernelPolicy(b"", "", "")).script: "load",
+    load_base().script: "load base",
+    switch_mode(True, "").script: "switch mode",
+    restore_mode().script: "restore mode",
+}
+SIGNS = {
+    '"$engine" "$@"': "start container",
+    '"$3" rm -f -v "$1"': "remove container",
+    'echo "kept $3"': "keep container",
+    ">/proc/sys/kernel/printk_ratelimit": "release window",
+}
+"""What the scripts that no query holds are known by."""
+PARTS = re.compile(r"part\(\) \{\n(.*?)\n\}\n\( part (.*?)\)", re.DOTALL)
+JOINED = " + "
+TOGETHER = "same store + restore labels + drift + open window + flush"
+WORKLOAD = ["start container", "before steps", "step", "after steps", "remove container"]
+FAILED = ["start container", "before steps", "step", "after steps", "log", "remove container"]
+CLOSE = "close window + restore mode"
+
+
+def name_of(argv: Sequence[str]) -> str:
+    """What a command is for."""
+    if argv[0] != "sh":
+        return {"timeout": "step", "docker": "log"}[argv[0]]
+    script = argv[2]
+    if script in SCRIPTS:
+        return SCRIPTS[script]
+    return "label files" if LABELS in argv else next(SIGNS[sign] for sign in SIGNS if sign in script)
+
+
+@dataclass
+class Recorder:
+    """A guest that notes what each command is for. A plus joins the commands of one round trip.
+
+    `answers` are exit codes and outputs by what a command is for. `fault` is what fails: its name, the how manieth of that name it is, and
+    the exit code, or None if the connection breaks.
+    """
+
+    answers: dict[str, tuple[int, str]] = field(default_factory=dict)
+    fault: tuple[str, int, int | None] = ("", 1, None)
+    asked: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    mark: str = ""
+
+    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+        parts = PARTS.findall(argv[2]) if argv[0] == "sh" else []
+        if not parts:
+            self.asked.append(name_of(argv))
+            return self._answer(argv)
+        commands = [
+            ["sh", "-c", script, "sh", *(argv[3 + int(place)] for place in re.findall(r"\d+", places))]
+            for script, places in parts
+        ]
+        self.asked.append(JOINED.join(map(name_of, commands)))
+        token, out, err = argv[4].encode(), b"", b""
+        for command in commands:
+            done = self._answer(command)
+            out += done.stdout + b"%b %d\n" % (token, done.returncode)
+            err += done.stderr + token + b"\n"
+            if done.returncode:
+                break
+        return Completed(tuple(argv), 0, out, err)
+
+    def _answer(self, argv: Sequence[str]) -> Completed:
+        name = name_of(argv)
+        self.counts[name] += 1
+        code, output = self.answers.get(name) or (0, self._output(name, argv))
+        if (name, self.counts[name]) == self.fault[:2]:
+            if self.fault[2] is None:
+                raise Unreachable("The connection broke.")
+            code, output = self.fault[2], ""
+        return Completed(tuple(argv), code, output.encode(), b"")
+
+    def _output(self, name: str, argv: Sequence[str]) -> str:
+        if name == "open window":
+            self.mark = argv[4]
+        if name == "close window":
+            marks = (
+                f"type=USER msg=audit(1.1:{serial}): {mark}\n"
+                for serial, mark in ((1, self.mark), (2, argv[4]))
+            )
+            return f"{STATUS}mode 1\nwindow\n{''.join(marks)}"
+        return {
+            "survey": STORE,
+            "open window": f"{STATUS}log 77 1000\n",
+            "start container": f"pid 123\nlabel {LABEL}\n",
+            "label files": "\nlabelled\n",
+        }.get(name, "")
+
+    def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
+        raise AssertionError(f"nothing is put into this guest: {path}")
+
+    def get(self, path: str) -> bytes:
+        raise AssertionError(f"nothing is got from this guest: {path}")
+
+    def close(self) -> None:
+        self.asked.append("close")
+
+
+class RecordedMachine(StandingMachine):
+    """A machine that notes beside the guest's commands what is asked of itself."""
+
+    guest: Recorder  # type: ignore[assignment]
+    refuses = False
+
+    def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
+        self.guest.asked.append("ensure runtime")
+
+    def rescue(self, progress: Progress) -> str:
+        self.guest.asked.append("rescue")
+        return ""
+
+    def try_login(self) -> None:
+        self.guest.asked.append("try login")
+        if self.refuses:
+            raise Unreachable("Logging in failed.")
+
+
+DOMAIN = "(type web_t)\n"
+REACHES = "(typetransition sshd_t shell_exec_t process web_t)\n"
+LABELS_FILES = '(filecon "/srv/web(/.*)?" any (u r web_t ((s0) (s0))))\n'
+Player = Callable[..., Recorder]
+
+
+@pytest.fixture
+def play(project: Project, monkeypatch: pytest.MonkeyPatch) -> Player:
+    """A run: play(cil, mode="permissive", ...) gives the guest, whatever became of the run. `cil` is the candidate, if there is one."""
+    keep_base(project.root / "cache")
+    monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
+    monkeypatch.setattr("selab.run.experiment.random_level", lambda: "s0:c1,c2")
+    monkeypatch.setattr(
+        "selab.policy.candidate.linked", lambda *_, **__: KernelPolicy(b"policy", "digest", "")
+    )
+
+    def play(
+        cil: str = "",
+        *,
+        mode: str = "enforcing",
+        keep: bool = False,
+        managed: bool = True,
+        refuses: bool = False,
+        interrupted: str = "",
+        **recorder: Any,
+    ) -> Recorder:
+        guest = Recorder(**recorder)
+        machine = RecordedMachine(guest)  # type: ignore[arg-type]
+        machine.managed, machine.refuses = managed, refuses
+        compiled = CompiledModule("web", cil, frozenset({"web_t"}))
+        monkeypatch.setattr("selab.policy.candidate.compiled", lambda *_: compiled)
+        (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
+        scenario = {"image": "registry.test/x:1", "steps": [{"guest": {"argv": ["true"]}}]}
+        (project.scenarios / "web.yaml").write_text(json.dumps(scenario))
+
+        def hook(name: str) -> None:
+            guest.asked.append(name)
+            if name == interrupted:
+                raise KeyboardInterrupt
+
+        request = Request(
+            "web",
+            "web" if cil else None,
+            Mode(mode),
+            keep,
+            meanwhile=lambda _: hook("before steps"),
+            beside=lambda: hook("after steps"),
+        )
+        try:
+            experiment.run(project, machine, request, Progress())
+        except (SelabError, KeyboardInterrupt) as error:
+            guest.asked.append(type(error).__name__)
+        return guest
+
+    return play
+
+
+OTHER_POLICY = {"flush": (7, "")}
+EDITED = {"drift": (0, "settings\n")}
+SEQUENCES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "the policy is in force already": (
+        {},
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE],
+    ),
+    "permissive": (
+        {"mode": "permissive"},
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE],
+    ),
+    "another policy is in force": (
+        {"cil": DOMAIN, "answers": OTHER_POLICY},
+        ["survey", f"{TOGETHER} + switch mode", "load + switch mode", *WORKLOAD, CLOSE],
+    ),
+    "a host that selab does not manage": (
+        {"managed": False},
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE, "load base"],
+    ),
+    "a host that selab does not manage, kept": (
+        {"managed": False, "keep": True},
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD[:-1], "keep container", CLOSE],
+    ),
+    "a host that selab does not manage, with other settings": (
+        {"managed": False, "answers": EDITED},
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE, "load base"],
+    ),
+    "files are labelled before the guest enforces": (
+        {"cil": DOMAIN + LABELS_FILES},
+        ["survey", TOGETHER, "label files", "switch mode", "try login", *WORKLOAD, CLOSE, "restore labels"],
+    ),
+    "files are labelled in a permissive guest": (
+        {"cil": DOMAIN + LABELS_FILES, "mode": "permissive"},
+        ["survey", f"{TOGETHER} + switch mode", "label files", *WORKLOAD, CLOSE, "restore labels"],
+    ),
+    "nothing there to label": (
+        {"cil": DOMAIN + LABELS_FILES, "answers": {"label files": (0, "")}},
+        ["survey", TOGETHER, "label files", "switch mode", *WORKLOAD, CLOSE],
+    ),
+    "the candidate reaches beyond its types": (
+        {"cil": DOMAIN + REACHES},
+        ["survey", f"{TOGETHER} + switch mode", "try login", *WORKLOAD, CLOSE, "load base"],
+    ),
+    "the runtime's settings were edited": (
+        {"answers": EDITED},
+        ["survey", f"{TOGETHER} + switch mode", "ensure runtime", "settle drift", *WORKLOAD, CLOSE],
+    ),
+    "the records come from the journal": (
+        {"answers": {"open window": (0, JOURNAL)}},
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE, "release window"],
+    ),
+    "it fails without a denial": (
+        {"cil": DOMAIN, "answers": {"step": (1, "")}},
+        [
+            *("survey", f"{TOGETHER} + switch mode", *FAILED, CLOSE),
+            *(f"{TOGETHER} + switch mode", *FAILED, CLOSE),
+            "flush",
+        ],
+    ),
+    "it fails without a denial under another policy": (
+        {"cil": DOMAIN + LABELS_FILES, "answers": {"step": (1, ""), **OTHER_POLICY}},
+        [
+            *("survey", TOGETHER, "load", "label files", "switch mode", "try login"),
+            *(*FAILED, CLOSE, "restore labels"),
+            *(TOGETHER, "load", "label files", "switch mode", "try login", *FAILED, CLOSE, "restore labels"),
+            *("flush", "load"),
+        ],
+    ),
+    "the store changed": (
+        {"fault": ("same store", 1, 1)},
+        [
+            *("survey", f"{TOGETHER} + switch mode", "restore mode"),
+            *("survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_the_order_of_commands_and_the_number_of_round_trips(name: str, play: Player) -> None:
+    settings, expected = SEQUENCES[name]
+    assert play(**settings).asked == [*expected, "close"]
+
+
+EVERYTHING: dict[str, Any] = {
+    "cil": DOMAIN + REACHES + LABELS_FILES,
+    "answers": {**OTHER_POLICY, **EDITED, "open window": (0, JOURNAL)},
+}
+"""A run in which there is everything to do, and everything to undo."""
+MODE = ["restore mode", "load base"]
+WINDOW = ["release window", *MODE]
+ALL = ["restore labels", *WINDOW]
+BROKEN = ["rescue", "close", "Unreachable"]
+FAULTS: dict[tuple[str, int, int | None], list[str]] = {
+    ("same store", 1, None): [*MODE, *BROKEN],
+    ("open window", 1, None): [*MODE, *BROKEN],
+    ("flush", 1, None): [*MODE, *BROKEN],
+    ("load", 1, None): [*WINDOW, *BROKEN],
+    ("label files", 1, None): [*ALL, *BROKEN],
+    ("switch mode", 1, None): [*ALL, *BROKEN],
+    ("settle drift", 1, None): [*ALL, *BROKEN],
+    ("start container", 1, None): ["remove container", *ALL, *BROKEN],
+    ("step", 1, None): ["remove container", *ALL, *BROKEN],
+    ("remove container", 1, None): [*ALL, *BROKEN],
+    ("close window", 1, None): [*ALL, *BROKEN],
+    ("restore mode", 1, None): [*ALL, *BROKEN],
+    ("restore labels", 2, None): ["release window", "load base", *BROKEN],
+    ("release window", 1, None): ["load base", *BROKEN],
+    ("load base", 1, None): BROKEN,
+    ("restore labels", 1, 1): [*MODE, "rescue", "close", "CommandFailed"],
+    ("open window", 1, 3): [*MODE, "rescue", "close", "CommandFailed"],
+    ("flush", 1, 6): [*WINDOW, "rescue", "close", "CommandFailed"],
+    ("load", 1, 5): [*WINDOW, "rescue", "close", "CommandFailed"],
+    ("label files", 1, 4): [*ALL, "rescue", "close", "SelabError"],
+    ("switch mode", 1, 8): [*ALL, "rescue", "close", "CommandFailed"],
+    ("close window", 1, 4): [*ALL, "close"],
+    ("restore mode", 1, 1): [*ALL, "rescue", "close", "CommandFailed"],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_what_is_undone_after_a_fault(fault: tuple[str, int, int | None], play: Player) -> None:
+    asked = play(**EVERYTHING, fault=fault).asked
+    name, number, _ = fault
+    last = [place for place, command in enumerate(asked) if name in command.split(JOINED)][number - 1]
+    assert asked[last + 1 :] == FAULTS[fault]
+
+
+def test_a_switch_that_fails_beside_the_other_queries_undoes_the_window(play: Player) -> None:
+    asked = play(answers={"open window": (0, JOURNAL)}, fault=("switch mode", 1, 1)).asked
+    assert asked[2:] == ["release window", "restore mode", "rescue", "close", "CommandFailed"]
+
+
+def test_a_login_that_fails_undoes_everything(play: Player) -> None:
+    asked = play(**EVERYTHING, refuses=True).asked
+    assert asked[asked.index("try login") + 1 :] == [*ALL, "rescue", "close", LockedOut.__name__]
+
+
+@pytest.mark.parametrize("hook", ["before steps", "after steps"])
+def test_an_interrupt_undoes_everything(hook: str, play: Player) -> None:
+    asked = play(**EVERYTHING, interrupted=hook).asked
+    assert asked[asked.index(hook) + 1 :] == ["remove container", *ALL, "close", "KeyboardInterrupt"]
