@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from selab.analysis.offline import candidate_of, recorded
+from selab.analysis.offline import candidate_of
 from selab.analysis.suggest import suggestion
 from selab.errors import InputError
 from selab.history import History, StoredRun
@@ -103,7 +103,7 @@ def _measured(
     finally:
         write_source(te, draft)
     beyond = granted(before, PolicyIndex.of(candidate.base, candidate.modules)) - asked
-    wanted = [one for one in accesses(recorded(stored).lines) if tuple(key_of(one)) in asked]
+    wanted = [one for one in accesses(stored.records) if tuple(key_of(one)) in asked]
     return len(written), len(beyond), len(replay(candidate.linked, wanted).denied)
 
 

@@ -25,15 +25,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from selab.analysis.offline import after_last_run  # noqa: E402
 from selab.container.image import find_image  # noqa: E402
 from selab.guest import Guest  # noqa: E402
-from selab.history import History  # noqa: E402
+from selab.history import History, resume  # noqa: E402
 from selab.policy.guest.load import Mode  # noqa: E402
 from selab.progress import Progress  # noqa: E402
 from selab.project import Project, find_project  # noqa: E402
 from selab.run import experiment  # noqa: E402
-from selab.run.request import Request, plan  # noqa: E402
+from selab.run.context import precompile  # noqa: E402
+from selab.run.request import Request, make_plan  # noqa: E402
 from selab.vm.virtual_machine import VirtualMachine  # noqa: E402
 
 CONTAINER = {"container", "steps", "remove", "image"}
@@ -117,10 +117,10 @@ def by_selab(guest: Guest, project: Project) -> Stages:
     """What `selab watch` does for a save."""
     progress, clock = Progress(), Clock()
     with clock.stage("all"):
-        request = after_last_run(project, Request("apache", mode=Mode.PERMISSIVE))
-        wanted = plan(project, request)
-        with experiment.precompile(project, wanted, progress):
-            result = experiment.run_on(guest, VirtualMachine(project), project, wanted, progress)
+        request = Request("apache", mode=Mode.PERMISSIVE)
+        plan = make_plan(project, request, resume(project, request.scenario))
+        with precompile(project, plan, progress):
+            result = experiment.run_on(guest, VirtualMachine(project), project, plan, progress)
         History.of(project).add(result)
     stages = {name: seconds for name, seconds in progress.timings.items() if name not in ("link", "load")}
     return stages | {"the rest": clock.stages["all"] - sum(stages.values())}

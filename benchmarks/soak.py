@@ -24,10 +24,9 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from selab.analysis.offline import after_last_run
 from selab.errors import SelabError
 from selab.guest import Guest
-from selab.history import History
+from selab.history import History, resume
 from selab.policy.guest.load import Mode
 from selab.progress import Progress
 from selab.project import Project, find_project
@@ -126,8 +125,8 @@ class Soak:
 
     def _run(self, mode: Mode) -> str:
         try:
-            request = after_last_run(self.project, Request("apache", POLICY, mode))
-            result = experiment.run(self.project, self.machine, request, Progress())
+            request, options = Request("apache", POLICY, mode), resume(self.project, "apache")
+            result = experiment.run(self.project, self.machine, request, Progress(), options)
         except SelabError as error:
             print(f"     {error.what} {error.detail}", flush=True)
             return "no run"

@@ -1,4 +1,4 @@
-"""Runs from Python, and what a test says of them: `selab.run("apache", mode="enforcing").assert_pass()`."""
+"""Runs from Python, and assertions about them: `selab.run("apache", mode="enforcing").assert_pass()`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
-from selab.analysis.offline import after_last_run
 from selab.auditlog.denials import DenialKey, shown_target
 from selab.errors import InputError, SelabError
-from selab.history import History
+from selab.history import History, resume
 from selab.host.cache import cache_dir
 from selab.machine import Machine
 from selab.policy.base import known_base
@@ -22,14 +21,20 @@ from selab.project import Project, nearest
 from selab.report.text import plain
 from selab.run import experiment
 from selab.run.document import DenialEntry, RunDocument
-from selab.run.request import Request
+from selab.run.request import DEFAULT_OPTIONS, Request, RunOptions
 from selab.run.verdict import Verdict
 
 _PERMISSIONS = re.compile(r"\((?:class|common) \S+ \(([^()]*)\)")
 
 
-class Wanted(TypedDict, total=False):
-    """Which denial a test speaks of. What is left out may be anything; `target` may be `self`."""
+class DenialFields(TypedDict, total=False):
+    """Which denials a test means. A field that is left out matches anything.
+
+    source: the type of the process.
+    target: the type of the object, or `self` for the source type.
+    tclass: the object's class.
+    permission: one permission.
+    """
 
     source: str
     target: str
@@ -39,7 +44,13 @@ class Wanted(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Pattern:
-    """The same, as something that denials are compared with."""
+    """A pattern for denials. A field that is None matches anything.
+
+    source: the type of the process.
+    target: the type of the object, or `self` for the source type.
+    tclass: the object's class.
+    permission: one permission.
+    """
 
     source: str | None = None
     target: str | None = None
@@ -50,6 +61,7 @@ class Pattern:
         return f"{self.source or '*'} {self.target or '*'}:{self.tclass or '*'} {self.permission or '*'}"
 
     def covers(self, key: DenialKey) -> bool:
+        """Whether the denial `key` matches the pattern."""
         target = shown_target(key.source, key.target) if self.target == "self" else key.target
         pairs = (
             (self.source, key.source),
@@ -57,27 +69,32 @@ class Pattern:
             (self.tclass, key.tclass),
             (self.permission, key.permission),
         )
-        return all(wanted in (None, got) for wanted, got in pairs)
+        return all(expected in (None, actual) for expected, actual in pairs)
 
 
 class Inconclusive(SelabError):
-    """The run ended as ERROR: something was not seen, so it shows nothing of the policy, neither for a test nor against it.
+    """The run ended as ERROR. selab could not observe everything, so the run proves nothing about the policy.
 
-    `result` is what was seen all the same.
+    result: what was observed.
     """
 
     def __init__(self, result: Result) -> None:
         super().__init__(
             result.summary,
             "; ".join(map(plain, result.reasons)),
-            f"`{result.command('show')}` has all of it.",
+            f"`{result.command('show')}` shows the run.",
         )
         self.result = result
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """A run as a test sees it. `run` is the run itself, `document` what the history keeps of it."""
+    """A run as a test sees it.
+
+    run: the run itself.
+    document: what the history stores of the run.
+    project: the project that the scenario belongs to.
+    """
 
     run: experiment.Run
     document: RunDocument
@@ -96,7 +113,7 @@ class Result:
 
     @property
     def denials(self) -> tuple[DenialEntry, ...]:
-        """The scenario's own, a row for each source, target and class."""
+        """The scenario's own denials, one row for each source, target and class."""
         return self.document.denials
 
     @property
@@ -107,32 +124,37 @@ class Result:
         )
 
     def command(self, name: str) -> str:
-        """The command line by which a person looks at this run."""
-        there = "" if Path.cwd().is_relative_to(self.project.root) else f"-C {self.project.root} "
-        return f"selab {there}{name} {self.document.run}"
+        """Return the command line that applies the command `name` to this run."""
+        option = "" if Path.cwd().is_relative_to(self.project.root) else f"-C {self.project.root} "
+        return f"selab {option}{name} {self.document.run}"
 
     def assert_pass(self) -> None:
+        """Fail the test unless the run ended as PASS."""
         __tracebackhide__ = True
         self._assert(self.verdict is Verdict.PASS, "PASS was expected")
 
     def assert_fail(self) -> None:
+        """Fail the test unless the run ended as FAIL."""
         __tracebackhide__ = True
         self._assert(self.verdict is Verdict.FAIL, "FAIL was expected")
 
-    def assert_denied(self, **wanted: Unpack[Wanted]) -> None:
-        """Something like this was denied. What dontaudit rules hide counts as well, where the run was made once more without them."""
+    def assert_denied(self, **fields: Unpack[DenialFields]) -> None:
+        """Fail the test unless a denial matches `fields`. Denials that dontaudit rules hide count as well."""
         __tracebackhide__ = True
-        pattern = Pattern(**wanted)
+        pattern = Pattern(**fields)
         self._assert(bool(self._denied(pattern)), f"{pattern} was not denied")
 
-    def assert_not_denied(self, **wanted: Unpack[Wanted]) -> None:
-        """Nothing like this was denied. Raises InputError for a name that the policy in force does not have: a slip of the pen would be a
-        test that always passes."""
+    def assert_not_denied(self, **fields: Unpack[DenialFields]) -> None:
+        """Fail the test if a denial matches `fields`.
+
+        Raises InputError for a name that the policy in force does not have: a misspelled name would match no
+        denial, and the test would always pass.
+        """
         __tracebackhide__ = True
-        pattern = Pattern(**wanted)
+        pattern = Pattern(**fields)
         self._require_names(pattern)
-        found = self._denied(pattern)
-        self._assert(not found, f"denied: {', '.join(map(str, found))}")
+        denied = self._denied(pattern)
+        self._assert(not denied, f"denied: {', '.join(map(str, denied))}")
 
     def _denied(self, pattern: Pattern) -> list[DenialKey]:
         return [
@@ -147,20 +169,20 @@ class Result:
         names = vocabulary(base)
         types = names["type"] | self.run.loaded.types
         permissions = {
-            name for found in _PERMISSIONS.findall(base.flat.read_text()) for name in found.split()
+            name for group in _PERMISSIONS.findall(base.flat.read_text()) for name in group.split()
         }
         _require("type", pattern.source, types)
         _require("type", pattern.target, types | {"self"})
         _require("class", pattern.tclass, names["class"])
         _require("permission", pattern.permission, permissions)
 
-    def _assert(self, holds: bool, said: str) -> None:
+    def _assert(self, holds: bool, problem: str) -> None:
         __tracebackhide__ = True
         if not holds:
-            raise AssertionError("\n".join([self.summary, plain(said), *self._lines()]))
+            raise AssertionError("\n".join([self.summary, plain(problem), *self._lines()]))
 
     def _lines(self) -> list[str]:
-        """What a reader wants beside a failure: the reasons, the denials, and where to read on."""
+        """The reasons, the denials, and the command that shows more."""
         rows = [
             *map(_row, self.denials),
             *(f"{_row(row)} (hidden by dontaudit)" for row in self.document.hidden),
@@ -171,45 +193,55 @@ class Result:
             if rows
             else ["no denials"]
         )
-        return [*lines, f"`{self.command('explain' if rows else 'show')}` says more."]
+        return [*lines, f"`{self.command('explain' if rows else 'show')}` shows more."]
 
 
 class Selab:
-    """The runs of a project's tests: each is kept in the project's history, and the VM is brought up by the first."""
+    """Runs a project's scenarios for its tests. The first run starts the VM. The history stores every run."""
 
     def __init__(self, project: Project, machine: Machine, listener: Listener | None = None) -> None:
         self.project = project
         self.machine = machine
         self.listener = listener
 
-    def run(self, scenario: str, mode: str = "enforcing", policy: str | None = None, **more: Any) -> Result:
-        """Run `scenario` in `mode` (enforcing, permissive, or domain), under `policy` instead of its own; `more` are fields of Request.
+    def run(
+        self, scenario: str, mode: str = "enforcing", policy: str | None = None, *, keep: bool = False
+    ) -> Result:
+        """Run `scenario` in `mode` (enforcing, permissive or domain), under `policy` or else its own policy.
 
-        Raises Inconclusive where the run ends as ERROR: so no assertion, and no look at `denials`, takes for seen what was not. Raises
-        SelabError where no run came about.
+        Raises Inconclusive if the run ends as ERROR, so that no test asserts what selab did not observe.
+        Raises SelabError if there was no run to judge.
         """
         __tracebackhide__ = True
         try:
-            done = self.execute(scenario, mode, policy, **more)
+            run = self.execute(scenario, mode, policy, keep=keep)
         except SelabError as error:
-            raise error.with_traceback(
-                None
-            ) from None  # its three lines are for the reader of a test's failure, how it came up is not
-        result = Result(done, History.of(self.project).find(done.id).document, self.project)
+            # The error's three lines are for the reader of a failed test. Where it was raised is not.
+            raise error.with_traceback(None) from None
+        result = Result(run, History.of(self.project).find(run.id).document, self.project)
         if result.verdict is Verdict.ERROR:
             raise Inconclusive(result)
         return result
 
     def execute(
-        self, scenario: str, mode: str = "enforcing", policy: str | None = None, **more: Any
+        self,
+        scenario: str,
+        mode: str = "enforcing",
+        policy: str | None = None,
+        *,
+        keep: bool = False,
+        options: RunOptions = DEFAULT_OPTIONS,
     ) -> experiment.Run:
-        """The run itself, with whatever verdict: for tests of the laboratory."""
+        """Run `scenario` and return the run with any verdict, for the tests of selab itself."""
         if mode not in list(Mode):
-            raise InputError(f"There is no mode '{mode}'.", hint=nearest(mode, [one.value for one in Mode]))
-        request = after_last_run(self.project, Request(scenario, policy, Mode(mode), **more))
-        done = experiment.run(self.project, self.machine, request, Progress(self.listener))
-        History.of(self.project).add(done)
-        return done
+            raise InputError(
+                f"There is no mode '{mode}'.", hint=nearest(mode, [known.value for known in Mode])
+            )
+        request = Request(scenario, policy, Mode(mode), keep)
+        resumed = resume(self.project, scenario, options)
+        run = experiment.run(self.project, self.machine, request, Progress(self.listener), resumed)
+        History.of(self.project).add(run)
+        return run
 
 
 def _row(row: DenialEntry) -> str:
@@ -224,6 +256,6 @@ def _require(kind: str, name: str | None, known: Iterable[str]) -> None:
     if name is not None and name not in names:
         raise InputError(
             f"The policy in force has no {kind} '{name}'.",
-            "Nothing is ever denied with it.",
+            "No denial can ever have that name.",
             nearest(name, names),
         )

@@ -1,4 +1,7 @@
-"""The one seam to a machine: run a command, put bytes, get bytes. A VM, a host over SSH and the fake of the unit tests are Guests."""
+"""The one seam to a machine: run a command, put bytes, get bytes.
+
+A VM, a host over SSH and the fakes of the unit tests are Guests.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,26 @@ import functools
 import importlib.resources
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Any, Generic, Protocol, TypeVar
 
-from selab.errors import CommandFailed
+from selab.errors import CommandFailed, SelabError
 
 RUN_TIMEOUT = 120.0
-"""Seconds a command in the guest may take unless its caller says otherwise: an emulated guest needs ten times a real one's time."""
+"""Seconds that a command may take by default. An emulated guest is ten times slower than a real one."""
 
 
 @dataclass(frozen=True)
 class Completed:
-    """A command that ran to its end in the guest; `stdout` and `stderr` are bytes, since nobody promised an encoding."""
+    """A command that ran to its end in the guest.
+
+    argv: the command.
+    returncode: its exit code.
+    stdout: its standard output, as bytes, because the encoding is unknown.
+    stderr: its standard error, as bytes as well.
+    """
 
     argv: tuple[str, ...]
     returncode: int
@@ -32,15 +41,16 @@ class Completed:
 
     @property
     def text(self) -> str:
-        """Standard output as text; bytes that are not UTF-8 show as backslash escapes."""
+        """Standard output as text. Bytes that are not UTF-8 become backslash escapes."""
         return self.stdout.decode("utf-8", "backslashreplace")
 
     @property
     def error_text(self) -> str:
+        """Standard error as text, in the same way."""
         return self.stderr.decode("utf-8", "backslashreplace")
 
     def expect(self, what: str, *codes: int, hint: str = "") -> Completed:
-        """Return self where the exit code is one of `codes` (0 if none are given), else raise CommandFailed with the sentence `what`."""
+        """Return self if the exit code is one of `codes` (by default 0). Raises CommandFailed otherwise."""
         if self.returncode not in (codes or (0,)):
             raise CommandFailed(what, self.argv, self.returncode, self.error_text or self.text, hint)
         return self
@@ -50,20 +60,21 @@ class Guest(Protocol):
     """A machine with SELinux and Docker. Every command runs as root."""
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
-        """Run `argv` as root, without a shell splitting it.
+        """Run `argv` as root. No shell splits it.
 
-        Raises Unreachable when the transport breaks or the command outlives `timeout` seconds (it is then ended in the guest too).
+        Raises Unreachable if the transport breaks, or if the command outlives `timeout` seconds. The command then
+        ends in the guest as well.
         A non-zero exit code is not an error here: the caller decides with `Completed.expect`.
         """
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
-        """Write `data` to the absolute `path`, whole or not at all; parent directories are made."""
+        """Write `data` to the absolute `path`, completely or not at all. Creates the parent directories."""
 
     def get(self, path: str) -> bytes:
-        """The bytes of the file at the absolute `path`. Raises CommandFailed where it cannot be read."""
+        """Return the bytes of the file at the absolute `path`. Raises CommandFailed if it cannot be read."""
 
     def close(self) -> None:
-        """Give back whatever the connection holds. Nothing can be asked after that."""
+        """Release what the connection holds. No further command can run after that."""
 
 
 _INCLUDE = re.compile(r"\. \./(lib-[a-z-]+\.sh)")
@@ -71,7 +82,7 @@ _INCLUDE = re.compile(r"\. \./(lib-[a-z-]+\.sh)")
 
 @functools.cache
 def script(name: str) -> str:
-    """The text of a script that runs in the guest: "policy/guest/load" is selab/policy/guest/scripts/load.sh.
+    """Return a script that runs in the guest: "policy/guest/load" is selab/policy/guest/scripts/load.sh.
 
     Comments and empty lines are left out, since the text becomes an argument of `sh -c`. A line
     `. ./lib-NAME.sh` is replaced by that file of the same directory, since the guest has none of these files.
@@ -90,12 +101,12 @@ def _lines(directory: Traversable, file: str) -> Iterator[str]:
 
 
 def script_argv(name: str, *arguments: str) -> list[str]:
-    """The command that runs the script `name` with `arguments`, which no shell parses."""
+    """Return the command that runs the script `name` with `arguments`, which no shell parses."""
     return shell_argv(script(name), *arguments)
 
 
 def shell_argv(text: str, *arguments: str) -> list[str]:
-    """The command that runs the shell script `text` with `arguments`, which no shell parses."""
+    """Return the command that runs the shell script `text` with `arguments`, which no shell parses."""
     return ["sh", "-c", text, "sh", *arguments]
 
 
@@ -104,9 +115,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Query(Generic[T]):
-    """A question to a guest: a shell script, its arguments, which no shell parses, and `read`, which makes a value of the answer.
+    """A question to a guest.
 
-    `read` raises SelabError where the answer says that it failed. At most one of several that are asked together has `input`.
+    script: the shell script that finds the answer.
+    read: makes a value of what the script printed. Raises SelabError if that says that the script failed.
+    arguments: the script's arguments, which no shell parses.
+    input: the script's standard input. Only one of the queries that are sent together may have any.
+    timeout: seconds that the script may take.
     """
 
     script: str
@@ -116,34 +131,77 @@ class Query(Generic[T]):
     timeout: float = RUN_TIMEOUT
 
     def of(self, guest: Guest) -> T:
-        return self.read(
-            guest.run(shell_argv(self.script, *self.arguments), input=self.input, timeout=self.timeout)
-        )
+        """Run the script in `guest`, and read its answer."""
+        argv = shell_argv(self.script, *self.arguments)
+        return self.read(guest.run(argv, input=self.input, timeout=self.timeout))
 
 
-def query_all(guest: Guest, *asks: Query[Any]) -> Iterator[Any]:
-    """The answers to `asks`, in order, in one round trip. None runs after one that has failed, which is then the last that answers."""
+class Answers:
+    """The answers to queries that were sent together, by the names of the queries.
+
+    An answer is read when it is first needed, after the answers to the queries before it. The error that is
+    raised is therefore always that of the first query that failed.
+    """
+
+    def __init__(self, unread: Mapping[str, tuple[Query[Any], Completed]]) -> None:
+        self._unread = dict(unread)
+        self._values: dict[str, Any] = {}
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the query ran. A query does not run after one that failed."""
+        return name in self._values or name in self._unread
+
+    def __getitem__(self, name: str) -> Any:
+        while name not in self._values:
+            if not self._unread:
+                detail = f"The query '{name}' did not run, because a query before it failed."
+                raise SelabError("The guest did not answer everything.", detail, "Run `selab doctor`.")
+            self._read_next()
+        return self._values[name]
+
+    def read_all(self) -> None:
+        """Read every answer. Raises what reading one of them raises."""
+        while self._unread:
+            self._read_next()
+
+    def _read_next(self) -> None:
+        name, (query, done) = next(iter(self._unread.items()))
+        self._values[name] = query.read(done)
+        del self._unread[name]
+
+
+def query_all(guest: Guest, /, **queries: Query[Any]) -> Answers:
+    """Send `queries` in one round trip, in this order. A query does not run after one that failed."""
     token = secrets.token_hex(12)
     parts, words = [], [token]
-    for ask in asks:
+    for query in queries.values():
         places = " ".join(
-            f'"${{{number}}}"' for number in range(len(words) + 1, len(words) + 1 + len(ask.arguments))
+            f'"${{{number}}}"' for number in range(len(words) + 1, len(words) + 1 + len(query.arguments))
         )
-        source = "" if ask.input else " </dev/null"
-        parts.append(f"part() {{\n{ask.script}\n}}\n( part {places} ){source}; said=$?")
-        parts.append('printf "%s %s\\n" "$1" "$said"; printf "%s\\n" "$1" >&2; [ "$said" -eq 0 ] || exit 0')
-        words += ask.arguments
+        source = "" if query.input else " </dev/null"
+        parts.append(f"part() {{\n{query.script}\n}}\n( part {places} ){source}; status=$?")
+        parts.append(
+            'printf "%s %s\\n" "$1" "$status"; printf "%s\\n" "$1" >&2; [ "$status" -eq 0 ] || exit 0'
+        )
+        words += query.arguments
     argv = shell_argv("\n".join(parts), *words)
     whole = guest.run(
-        argv, input=b"".join(ask.input for ask in asks), timeout=sum(ask.timeout for ask in asks)
+        argv,
+        input=b"".join(query.input for query in queries.values()),
+        timeout=sum(query.timeout for query in queries.values()),
     )
-    for ask, done in zip(asks, _parts(whole, token.encode(), len(asks)), strict=False):
-        yield ask.read(done)
+    results = _parts(whole, token.encode(), len(queries))
+    return Answers(
+        {name: (query, done) for (name, query), done in zip(queries.items(), results, strict=False)}
+    )
 
 
 def _parts(whole: Completed, token: bytes, count: int) -> list[Completed]:
-    """What each script said, up to the one that failed. One that the whole ended in gets the whole's exit code."""
-    # A guest that audits what is executed has the token in its log, but in quotes.
+    """Return what each script printed, up to the one that failed.
+
+    A script in which the whole command ended has the exit code of the whole command.
+    """
+    # A guest that audits executed commands has the token in its log, but in quotes.
     output, *rests = re.split(re.escape(token) + rb" (\d+)\n", whole.stdout)
     errors = whole.stderr.split(token + b"\n")
     parts: list[Completed] = []

@@ -1,4 +1,4 @@
-"""Runs in SQLite: each one stored once, with everything it was made from; what changed between two of them."""
+"""Runs in SQLite: what each was made from, what changed between two, and what the next one resumes from."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ import shutil
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from selab.auditlog.denials import DenialKey
 from selab.errors import InputError, SelabError
+from selab.host.cache import cache_dir
+from selab.policy.base import BasePolicy, known_base
 from selab.project import Project
 from selab.run.document import RunDocument, document_of
 from selab.run.experiment import Run
+from selab.run.replay import Recorded
+from selab.run.request import DEFAULT_OPTIONS, RunOptions
 
 ROOM = 1 << 20
-"""Bytes without which SQLite can neither read nor write: its shared memory is a file as well."""
+"""Bytes that SQLite needs to read or write at all: its shared memory is a file as well."""
 BUSY_TIMEOUT = 30.0
-"""Seconds to wait for another process that writes: it holds the database for milliseconds."""
+"""Seconds to wait for another process that writes. A write takes milliseconds."""
 VERSION = 1
 _SCHEMA = """
 CREATE TABLE run (
@@ -44,7 +48,13 @@ CREATE INDEX run_by_scenario ON run (scenario, number);
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run out of the history. `sources` are the candidate's files by ending; `packed` the raw lines of its window, compressed."""
+    """A run from the history.
+
+    number: the run's place in the history, ascending.
+    document: the run as plain data.
+    sources: the candidate's files by ending.
+    packed: the raw lines of the run's audit window, compressed.
+    """
 
     number: int
     document: RunDocument
@@ -53,15 +63,23 @@ class StoredRun:
 
     @property
     def records(self) -> tuple[bytes, ...]:
-        """The raw lines of the run's window."""
+        """The raw lines of the run's audit window."""
         return tuple(zlib.decompress(self.packed).splitlines())
+
+    @property
+    def recorded(self) -> Recorded:
+        """The raw lines with the domain that the run's container had."""
+        return Recorded(self.records, self.document.label.type)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run as plain data, with everything that is stored of it: what one process can hand to another.
+    """Everything that is stored of a run, as plain data that one process can hand to another.
 
-    `sources` are the candidate's files by ending, `scenario` is as the user wrote it, `packed` as in `StoredRun`.
+    document: the run as plain data.
+    sources: the candidate's files by ending.
+    scenario: the scenario as the user wrote it.
+    packed: the raw lines of the run's audit window, compressed.
     """
 
     document: RunDocument
@@ -71,7 +89,7 @@ class Record:
 
     @classmethod
     def of(cls, run: Run) -> Record:
-        """The record of a run that has just ended."""
+        """Make the record of a run that has just ended."""
         module = run.plan.module
         sources = (
             {ending: text.decode("utf-8", "backslashreplace") for ending, text in module.texts.items()}
@@ -84,7 +102,12 @@ class Record:
 
 @dataclass(frozen=True)
 class DenialDiff:
-    """What became of the denials between two runs, sorted by identity."""
+    """What became of the denials between two runs, sorted by identity.
+
+    gone: denials of the first run only.
+    new: denials of the second run only.
+    remaining: denials of both runs.
+    """
 
     gone: tuple[DenialKey, ...]
     new: tuple[DenialKey, ...]
@@ -102,13 +125,13 @@ class History:
         return cls(project.state / "history.sqlite")
 
     def add(self, run: Run) -> RunDocument:
-        """Store a run that has just ended, in one transaction; return its document."""
+        """Store a run that has just ended, in one transaction, and return its document."""
         record = Record.of(run)
         self.keep(record)
         return record.document
 
     def keep(self, record: Record) -> None:
-        """Store a run of this process or another one."""
+        """Store a run of this process or of another one."""
         document = record.document
         row = (
             document.run,
@@ -127,20 +150,23 @@ class History:
             database.execute(f"INSERT INTO run ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def find(self, name: str) -> StoredRun:
-        """The run with that id (or the beginning of it), `last`, or `last~N`: the N-th before the last."""
-        if back := re.fullmatch(r"last(?:~(\d{1,6}))?", name):
-            rows = self._rows("ORDER BY number DESC LIMIT 1 OFFSET ?", [int(back.group(1) or 0)])
+        """Return the run `name`: an id or its beginning, `last`, or `last~N` for the N-th before the last.
+
+        Raises InputError if there is no such run, or if more than one id begins with `name`.
+        """
+        if last := re.fullmatch(r"last(?:~(\d{1,6}))?", name):
+            rows = self._rows("ORDER BY number DESC LIMIT 1 OFFSET ?", [int(last.group(1) or 0)])
         else:
             rows = self._rows("WHERE substr(id, 1, length(?)) = ? ORDER BY number LIMIT 2", [name, name])
         if len(rows) > 1 and rows[0].document.run != name:
             raise InputError(f"More than one run begins with '{name}'.", hint="See `selab history`.")
         if not rows:
-            hint = "`selab history` lists the runs; `selab run SCENARIO` makes the first."
+            hint = "`selab history` lists the runs. `selab run SCENARIO` makes the first."
             raise InputError(f"There is no run '{name}'.", hint=hint)
         return rows[0]
 
     def before(self, run: StoredRun) -> StoredRun | None:
-        """The run of the same scenario before `run`."""
+        """Return the last run of the same scenario before `run`, if there is one."""
         rows = self._rows(
             "WHERE scenario = ? AND number < ? ORDER BY number DESC LIMIT 1",
             [run.document.scenario, run.number],
@@ -148,12 +174,12 @@ class History:
         return rows[0] if rows else None
 
     def change(self, run: RunDocument) -> str:
-        """What `run`, which is stored, changed since the run of the same scenario before it, in one line; nothing for the first."""
+        """Describe in one line what changed since the run before `run`, or return "" if there is none."""
         before = self.before(self.find(run.run))
         return change_in_words(before.document, run) if before else ""
 
     def latest(self, limit: int, scenario: str | None = None) -> list[StoredRun]:
-        """The newest runs, the newest first."""
+        """Return the latest runs, the newest first."""
         where, values = ("WHERE scenario = ?", [scenario]) if scenario else ("", [])
         return self._rows(f"{where} ORDER BY number DESC LIMIT ?", [*values, limit])
 
@@ -161,12 +187,12 @@ class History:
         if not self.path.exists():
             return []
         with self._open() as database:
-            found = database.execute(
+            rows = database.execute(
                 f"SELECT number, document, sources, records FROM run {rest}", values
             ).fetchall()
         return [
             StoredRun(number, RunDocument.model_validate_json(text), json.loads(sources), packed)
-            for number, text, sources, packed in found
+            for number, text, sources, packed in rows
         ]
 
     @contextlib.contextmanager
@@ -182,7 +208,7 @@ class History:
             raise SelabError("The history cannot be used.", *self._why(error)) from error
 
     def _why(self, error: sqlite3.DatabaseError) -> tuple[str, str]:
-        """What SQLite says, and what to do about it: only a file that is damaged is to be moved away."""
+        """Return what SQLite reported, and what to do about it. Only a damaged file is to be moved away."""
         name = getattr(error, "sqlite_errorname", "SQLITE_NOTADB")
         if (
             name.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
@@ -190,19 +216,19 @@ class History:
         ):
             return (
                 f"{self.path}: No space left on its file system ({error}).",
-                "Make room there. The runs that were kept are still in it.",
+                "Make room there. The stored runs are still in the file.",
             )
         damaged = name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
         return (
             f"{self.path}: {error}",
-            "Move the file away to begin a new history; nothing else depends on it." if damaged else "",
+            "Move the file away to begin a new history. Nothing else depends on it." if damaged else "",
         )
 
     def _migrate(self, database: sqlite3.Connection) -> None:
         version = database.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
-            detail = f"{self.path} has version {version}; this selab knows {VERSION}."
-            raise SelabError("The history is of a newer selab.", detail, "Update selab.")
+            detail = f"{self.path} has version {version}; this selab knows version {VERSION}."
+            raise SelabError("The history was written by a newer selab.", detail, "Update selab.")
         if version == VERSION:
             return
         database.execute("PRAGMA journal_mode = WAL")
@@ -215,7 +241,7 @@ class History:
 
 
 def compare(before: RunDocument, after: RunDocument) -> DenialDiff:
-    """The denials that are gone, new and remaining in `after`."""
+    """Return which denials are gone, new and remaining in `after`."""
     return DenialDiff(
         tuple(sorted(before.keys - after.keys)),
         tuple(sorted(after.keys - before.keys)),
@@ -224,10 +250,27 @@ def compare(before: RunDocument, after: RunDocument) -> DenialDiff:
 
 
 def change_in_words(before: RunDocument, after: RunDocument) -> str:
-    """One line for the summary: "30 denials, the same as in the run before"."""
-    found = compare(before, after)
+    """Describe the change in one line for the summary: "30 denials, the same as in the run before"."""
+    diff = compare(before, after)
     count = len(after.keys)
-    said = f"{count} denial{'' if count == 1 else 's'}"
-    if not found.gone and not found.new:
-        return f"{said}, the same as in the run before"
-    return f"{said}: {len(found.gone)} gone, {len(found.new)} new, {len(found.remaining)} remaining since the run before"
+    total = f"{count} denial{'' if count == 1 else 's'}"
+    if not diff.gone and not diff.new:
+        return f"{total}, the same as in the run before"
+    counts = f"{len(diff.gone)} gone, {len(diff.new)} new, {len(diff.remaining)} remaining"
+    return f"{total}: {counts} since the run before"
+
+
+def resume(project: Project, scenario: str, options: RunOptions = DEFAULT_OPTIONS) -> RunOptions:
+    """Return `options` with what the project's runs so far tell the next run of `scenario`.
+
+    That is what the scenario's last run recorded, and the base policy that the project's last run had.
+    """
+    runs = History.of(project).latest(1, scenario)
+    recorded = runs[0].recorded if runs else None
+    return replace(options, earlier_records=recorded, expected_base=base_of_last_run(project))
+
+
+def base_of_last_run(project: Project) -> BasePolicy | None:
+    """Return the base policy that the project's last run had, if it is still in the cache."""
+    runs = History.of(project).latest(1)
+    return known_base(runs[0].document.base, cache_dir(), project.store) if runs else None

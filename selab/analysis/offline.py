@@ -1,14 +1,14 @@
-"""Replay of the project's own runs, or of any log, against a candidate as it is on disk: what is recorded, compiled and linked for it."""
+"""The candidate as it is on disk, compiled and linked without a VM, and asked about recorded denials."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError, SelabError
-from selab.history import History, StoredRun
+from selab.history import History, base_of_last_run
 from selab.host.cache import cache_dir
-from selab.policy.base import BasePolicy, known_base, newest_base
+from selab.policy.base import BasePolicy, newest_base
 from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.compile import CompiledModule
 from selab.policy.module import load_module
@@ -16,46 +16,47 @@ from selab.policy.toolchain import host_toolchain
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.replay import Recorded, Replay, replay
-from selab.run.request import NO_POLICY, Request
+from selab.run.request import NO_POLICY
 from selab.scenario import scenario_names
 
 
 def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorded, str]:
-    """The records of a run or of a file (which speaks of the candidate's own domain), and the candidate to ask."""
+    """Return the records of a run or of a log file, and the candidate to ask about them.
+
+    A log file is taken to be about the domain NAME_t of the candidate `policy`.
+    """
     path = Path(name)
     if path.is_file():
         if policy is None:
-            raise InputError(
-                "A log does not say which candidate to ask.", str(path), "Name one with --policy."
-            )
+            raise InputError("A log does not name a candidate.", str(path), "Name one with --policy.")
         return Recorded(path.read_bytes().splitlines(), f"{policy}_t"), policy
     stored = History.of(project).find(name)
     chosen = policy or stored.document.policy
     if chosen == NO_POLICY:
         raise InputError("The run had no candidate.", stored.document.run, "Name one with --policy.")
-    return recorded(stored), chosen
-
-
-def recorded(stored: StoredRun) -> Recorded:
-    """What a run out of the history has recorded."""
-    return Recorded(stored.records, stored.document.label.type)
+    return stored.recorded, chosen
 
 
 def replay_offline(
     project: Project, records: Recorded, policy: str, progress: Progress, *, names: bool = False
 ) -> Replay:
-    """Link the candidate `policy` with the base policy of the project's last run, and ask it for its own domain, NAME_t.
+    """Link the candidate `policy`, and ask it about the recorded accesses of its domain NAME_t.
 
-    `names`: look for the booleans that would allow something by name, which takes seconds.
+    `names`: also find the names of the booleans that would allow an access, which takes seconds.
     """
-    asked = candidate_of(project, policy, progress, "Replay")
+    candidate = candidate_of(project, policy, progress, "Replay")
     with progress.step("Asking what it would decide" + (", and for the booleans" if names else "")):
-        return replay(asked.linked, records.asked_for(f"{policy}_t"), booleans=True, names=names)
+        return replay(candidate.linked, records.accesses_of(f"{policy}_t"), booleans=True, names=names)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A candidate as it is on disk, compiled and linked with the base policy of the project's last run."""
+    """A candidate as it is on disk.
+
+    base: the base policy of the project's last run.
+    modules: the candidate and the modules that it requires, as CIL.
+    linked: the file with the kernel policy that links them.
+    """
 
     base: BasePolicy
     modules: list[CompiledModule]
@@ -63,7 +64,10 @@ class Candidate:
 
 
 def candidate_of(project: Project, policy: str, progress: Progress, doing: str) -> Candidate:
-    """Compile and link the candidate `policy` (or none) for `doing`. Raises SelabError where this machine lacks the tools."""
+    """Compile and link the candidate `policy`, or `none`, for the purpose `doing`.
+
+    Raises SelabError if this machine lacks the tools.
+    """
     base = last_base(project, progress)
     tools = host_toolchain(project.state / "policy", doing, base.demands)
     module = None if policy == NO_POLICY else load_module(project, policy)
@@ -73,33 +77,22 @@ def candidate_of(project: Project, policy: str, progress: Progress, doing: str) 
 
 
 def last_base(project: Project, progress: Progress) -> BasePolicy:
-    """The base policy that `find_base` finds. Raises SelabError where there is none."""
+    """Return the base policy that `find_base` finds. Raises SelabError if there is none."""
     if base := find_base(project, progress):
         return base
     scenario = next(iter(scenario_names(project)), "SCENARIO")
     raise SelabError(
         "No base policy is known yet.",
-        "It is read from the guest.",
+        "selab reads it from the guest during a run.",
         f"Run a scenario first: `selab run {scenario}`.",
     )
 
 
 def find_base(project: Project, progress: Progress) -> BasePolicy | None:
-    """The base policy of the project's last run, or else of the last run of any project, which it says."""
-    base = _last_base(project)
+    """Return the base policy of the project's last run, or else of any project's last run, and note that."""
+    base = base_of_last_run(project)
     if base is None and (base := newest_base(cache_dir())):
         progress.note(
-            "This project has had no run yet: the base policy is that of another project's last guest."
+            "This project has no run yet, so the base policy of another project's last run is used."
         )
     return base
-
-
-def _last_base(project: Project) -> BasePolicy | None:
-    runs = History.of(project).latest(1)
-    return known_base(runs[0].document.base, cache_dir(), project.store) if runs else None
-
-
-def after_last_run(project: Project, request: Request) -> Request:
-    """`request` with what the project's runs have left behind: the records of the scenario's last one, and the last one's base policy."""
-    last = History.of(project).latest(1, request.scenario)
-    return replace(request, before=recorded(last[0]) if last else None, base=_last_base(project))

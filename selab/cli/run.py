@@ -10,7 +10,7 @@ import click
 
 from selab.cli.completion import policies, scenarios
 from selab.cli.session import Context, pass_context
-from selab.run.request import Request
+from selab.run.request import Request, RunOptions
 
 if TYPE_CHECKING:
     from selab.run.document import RunDocument
@@ -65,8 +65,7 @@ def run(
                selab run apache --policy selab_apache_full --json
     """
     from selab.analysis.explain import AdviceCache
-    from selab.analysis.offline import after_last_run
-    from selab.history import History
+    from selab.history import History, resume
     from selab.policy.guest.load import Mode
     from selab.report.terminal import show_run
     from selab.run import experiment
@@ -74,27 +73,28 @@ def run(
 
     context.show_log(verbose)
     machine = machine_of(context.project)
-    beside = machine.shell if chosen["shell"] else None
     history = History.of(context.project)
-    study = AdviceCache()
-    wanted = Request(
-        scenario, policy, Mode(MODES[setenforce]), chosen["keep"], beside, None if as_json else study.begin
+    cache = AdviceCache()
+    request = Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"])
+    hooks = RunOptions(
+        before_steps=None if as_json else cache.begin,
+        after_steps=machine.shell if chosen["shell"] else None,
     )
-    request = after_last_run(context.project, wanted)
-    result = experiment.run(context.project, machine, request, context.progress)
+    options = resume(context.project, scenario, hooks)
+    result = experiment.run(context.project, machine, request, context.progress, options)
     document = history.add(result)
     te = result.plan.module.texts["te"].decode("utf-8", "replace") if result.plan.module else ""
     _write_reports(document, te, chosen["junit"], chosen["sarif"])
     if as_json:
         click.echo(document.as_json())
     else:
-        advice = study.advice(context.project, history.find(document.run), context.progress)
+        advice = cache.advice(context.project, history.find(document.run), context.progress)
         show_run(document, context.out, change=history.change(document), advice=advice)
     return result.verdict.exit_code
 
 
 def _write_reports(run: RunDocument, te: str, junit_file: Path | None, sarif_file: Path | None) -> None:
-    """Write the reports that were asked for; where GitHub runs this, say the same on standard error, which it reads as well."""
+    """Write the requested reports. On GitHub, also print workflow commands to standard error."""
     from selab.report.github import workflow_commands
     from selab.report.junit import junit
     from selab.report.sarif import sarif

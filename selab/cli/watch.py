@@ -7,7 +7,7 @@ import click
 from selab.cli.completion import policies, scenarios
 from selab.cli.run import MODES
 from selab.cli.session import Context, pass_context
-from selab.run.request import Request, plan
+from selab.run.request import Request, RunOptions, make_plan
 
 
 @click.command()
@@ -56,6 +56,7 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
         show_run(document, context.out, change=history.change(document), advice=advice)
 
     advice_cache = AdviceCache()
-    request = Request(scenario, policy, Mode(MODES[setenforce]), meanwhile=advice_cache.begin)
-    plan(project, request)
-    Watch(project, machine_of(project), request, context.new_progress, began, ended).forever()
+    request = Request(scenario, policy, Mode(MODES[setenforce]))
+    options = RunOptions(before_steps=advice_cache.begin)
+    make_plan(project, request)
+    Watch(project, machine_of(project), request, options, context.new_progress, began, ended).forever()

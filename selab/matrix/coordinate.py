@@ -21,7 +21,7 @@ from selab.matrix.model import Matrix
 from selab.matrix.plan import Cell, Ended, cells
 from selab.matrix.work import Answer, Log, Task, run_task
 from selab.project import Project
-from selab.run.request import plan
+from selab.run.request import make_plan
 
 WORKERS = 2
 """VMs at a time unless the user says otherwise: two fit into any machine that one fits into twice."""
@@ -71,7 +71,7 @@ def run_matrix(
 def tasks_of(project: Project, matrix: Matrix, wish: Options, log: Log) -> list[Task]:
     """The runs, each with all that a worker needs for it."""
     wanted = cells(project, matrix)
-    bundle = pack(project, (plan(project, cell.request) for cell in wanted))
+    bundle = pack(project, (make_plan(project, cell.request) for cell in wanted))
     settings, topic = matrix.settings(project.config.vm), f"selab-matrix-{secrets.token_hex(8)}"
     home = _name(project) if wish.scheduler else str(slots.home(project))
 

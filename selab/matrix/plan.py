@@ -11,7 +11,7 @@ from selab.history import Record
 from selab.matrix.model import Matrix, Selector
 from selab.policy.guest.load import Mode
 from selab.project import Project
-from selab.run.request import Request, plan
+from selab.run.request import Request, make_plan
 from selab.run.verdict import Verdict
 from selab.scenario import load_scenario
 
@@ -93,7 +93,7 @@ def cells(project: Project, matrix: Matrix) -> tuple[Cell, ...]:
         raise InputError("The matrix excludes all that it has.", hint="Take something out of `exclude`.")
     found = tuple(Cell(*one, _expected(matrix, one)) for one in left)
     for cell in found:
-        plan(project, cell.request)
+        make_plan(project, cell.request)
     return found
 
 

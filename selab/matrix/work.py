@@ -20,6 +20,7 @@ from selab.policy.base import BasePolicy, known_base
 from selab.progress import Progress, Silent
 from selab.project import CONFIG, Project, ProjectConfig, find_project
 from selab.run import experiment
+from selab.run.request import RunOptions
 from selab.vm.select import machine_of
 
 LAST = "last.json"
@@ -103,8 +104,8 @@ def _refuse_other_version(theirs: str) -> None:
 
 def _run(task: Task, directory: Path, progress: Progress) -> Record:
     project = _project(task, directory, progress)
-    request = dataclasses.replace(task.cell.request, base=_last_base(project))
-    run = experiment.run(project, machine_of(project), request, progress)
+    options = RunOptions(expected_base=_last_base(project))
+    run = experiment.run(project, machine_of(project), task.cell.request, progress, options)
     write_json(project.state / LAST, {"base": run.base_fingerprint})
     record = Record.of(run)
     note = f"Run by `selab matrix` in the guest {task.cell.guest}, VM {directory.name}."

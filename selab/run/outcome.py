@@ -1,4 +1,4 @@
-"""What became of a workload: what failed, and why it may not have been what was asked for."""
+"""What became of a workload: what failed, and why the workload may not have run as requested."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from selab.container.steps import StepResult
 
 @dataclass
 class Outcome:
-    """What became of the workload, filled in as it goes. `failures` and `doubts` become the verdict's reasons.
+    """What became of the workload, filled in during the run. The verdict's reasons are made from it.
 
-    `refused` says why there was no container. `from_denials`: nobody read `labels` from a process, the kernel's records of the processes'
-    denials name them.
+    steps: the results of the steps that ran, in order.
+    failures: what the workload failed at.
+    doubts: why the workload may not have run as requested.
+    labels: the contexts of the container's processes.
+    log: the end of the container's log, if a step failed.
+    refused: why the container did not start, if it did not.
+    from_denials: whether `labels` come from the kernel's records of denials, because the container ended
+        before selab could read them from a process.
     """
 
     steps: list[StepResult] = field(default_factory=list)
@@ -27,7 +33,7 @@ class Outcome:
 
     @property
     def reservations(self) -> tuple[str, ...]:
-        """Why this may be a FAIL, and is not enough for a PASS: what was denied something is not all that ran."""
+        """Why this is enough for a FAIL but not for a PASS: a process without a denial left no trace."""
         return (
             ("only denials show the label of the container's processes, which is not enough for a PASS",)
             if self.from_denials
@@ -36,14 +42,17 @@ class Outcome:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the run should know beside its reasons."""
-        said = "The container ended before the label of its processes could be read: the kernel's records of its denials show it."
-        return (said,) if self.from_denials else ()
+        """What the user should know beside the verdict's reasons."""
+        note = (
+            "The container ended before the label of its processes could be read, so the label was taken "
+            "from the kernel's records of its denials."
+        )
+        return (note,) if self.from_denials else ()
 
     def conclude(self, label: ContainerLabel, runtime: Runtime, ran_as: frozenset[str]) -> None:
-        """Make failures and doubts of all that was seen, when the audit window is closed.
+        """Turn what was observed into failures and doubts. The audit window must be closed by then.
 
-        `label` is what `runtime` was asked for; `ran_as` are the contexts of processes that the window's denials prove.
+        `label` was requested from `runtime`. `ran_as` are the contexts of processes that the denials prove.
         """
         if self.refused:
             self.failures.append(f"the container did not start: {self.refused}")
@@ -58,11 +67,11 @@ class Outcome:
 
 
 def label_doubts(label: ContainerLabel, seen: frozenset[str]) -> list[str]:
-    """Why the processes may not have run under the label that was asked for: by type and level, as the kernel gave them."""
+    """Return why the processes may not have run under the requested label, by type and level."""
     if not seen:
         return ["the container ended before the label of its processes could be read from the kernel"]
-    wanted = (label.type, label.level)
-    others = sorted(context for context in seen if tuple(context.split(":", 3)[2:]) != wanted)
+    requested = (label.type, label.level)
+    others = sorted(context for context in seen if tuple(context.split(":", 3)[2:]) != requested)
     return [
         f"a process of the container ran as {other}, not as {label.type}:{label.level}" for other in others
     ]

@@ -1,4 +1,4 @@
-"""A candidate that locks everybody out: noticed when the guest fails, undone, and told as what it is."""
+"""A candidate that locks selab out of the guest: how selab notices it, undoes it and reports it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from selab.progress import Progress
 
 
 class LockedOut(SelabError):
-    """The candidate, while it enforced, left the guest so that selab had to undo it from outside; that is done."""
+    """The candidate made the guest unusable while it was enforced. selab has undone it from outside."""
 
 
-def verify_login(machine: Machine, policy: str, reach: str, progress: Progress) -> None:
-    """See that the guest can still be logged in to, where a candidate reaches further than its own types by `reach`: the connection that
-    there is shows nothing of that. Raises LockedOut."""
-    progress.note("The candidate reaches beyond its own types: trying a new login.")
+def verify_login(machine: Machine, policy: str, cause: str, progress: Progress) -> None:
+    """Verify that a new login to the guest still works. The existing connection does not show that.
+
+    `cause` is the statement by which the candidate affects more than its own types. Raises LockedOut.
+    """
+    progress.note("The candidate affects more than its own types: trying a new login.")
     try:
         machine.try_login()
     except SelabError as error:
-        what = f"Nobody can log in to the guest while '{policy}' is enforced."
-        hint = "The run was ended, and the guest is as before. `--setenforce no` shows what the policy takes away."
-        raise LockedOut(what, f"{error.what} Look at: {reach}", hint) from error
+        what = f"A new login to the guest fails while the policy '{policy}' is enforced."
+        hint = "The run was stopped and undone. Run it with `--setenforce no` to see what the policy denies."
+        raise LockedOut(what, f"{error.what} The likely cause: {cause}", hint) from error
 
 
 @contextmanager
 def recover_on_failure(machine: Machine, policy: str, mode: Mode, progress: Progress) -> Iterator[None]:
-    """Where the block fails and its candidate may have enforced, look whether the guest is still in order, and bring it back. Raises
-    LockedOut where that was needed, and the error itself where it was not."""
+    """If the block fails while its candidate may be enforced, check the guest and recover it if needed.
+
+    Raises LockedOut if the guest had to be recovered, and otherwise the block's own error.
+    """
     try:
         yield
     except InputError:
@@ -38,22 +42,22 @@ def recover_on_failure(machine: Machine, policy: str, mode: Mode, progress: Prog
     except SelabError as error:
         if mode is Mode.PERMISSIVE:
             raise
-        with progress.step("Looking whether the candidate has locked the guest", "rescue"):
-            said = machine.rescue(progress)
-        if not said or isinstance(error, LockedOut):
+        with progress.step("Checking whether the candidate has locked selab out of the guest", "rescue"):
+            action = machine.rescue(progress)
+        if not action or isinstance(error, LockedOut):
             raise
         raise LockedOut(
             f"The policy '{policy}' locked selab out of the guest while it was enforced.",
             _first(error).what,
-            f"{said} Try it with `--setenforce no` or `domain`: the denials say what it took away.",
+            f"{action} Run it with `--setenforce no` or `domain` to see what it denies.",
         ) from error
 
 
 def _first(error: SelabError) -> SelabError:
-    """What went wrong first: the errors after it come from undoing things in a guest that no longer answers."""
-    found = error
+    """Return what went wrong first. The errors after it come from undoing things in an unresponsive guest."""
+    first = error
     cause: BaseException | None = error
     while cause is not None:
-        found = cause if isinstance(cause, SelabError) else found
+        first = cause if isinstance(cause, SelabError) else first
         cause = cause.__context__
-    return found
+    return first

@@ -1,4 +1,4 @@
-"""The verdict of a candidate about recorded denials, without a VM: what its policy would decide now. Only a run proves a policy."""
+"""What a candidate would decide now about recorded denials, without a VM. Only a run proves a policy."""
 
 from __future__ import annotations
 
@@ -16,30 +16,37 @@ from selab.policy.query.decide_subprocess import ask
 
 @dataclass(frozen=True)
 class Recorded:
-    """The raw lines of an earlier run's window, and the domain that its container had."""
+    """What was recorded in an earlier run.
+
+    lines: the raw lines of the run's audit window.
+    domain: the domain that the run's container had.
+    """
 
     lines: Sequence[bytes]
     domain: str
 
-    def asked_for(self, domain: str) -> list[Access]:
-        """Its accesses, with `domain` in the place of its own."""
+    def accesses_of(self, domain: str) -> list[Access]:
+        """Return the recorded accesses, with `domain` in the place of the run's own."""
         return accesses(self.lines, (self.domain, domain) if domain != self.domain else ("", ""))
 
 
 @dataclass(frozen=True)
 class Replay:
-    """The decision for each distinct access of the records, in their order."""
+    """What a policy decides about recorded accesses.
+
+    decisions: one for each distinct access, in the order of the records.
+    """
 
     decisions: tuple[Decision, ...]
 
     @property
     def allowed(self) -> frozenset[DenialKey]:
-        """The denials of which every recorded access would be allowed now."""
+        """The denials whose recorded accesses would all be allowed now."""
         return self._keys - self.denied
 
     @property
     def denied(self) -> frozenset[DenialKey]:
-        """The denials of which an access would still be denied, or cannot be decided."""
+        """The denials that have an access which would still be denied, or which cannot be decided."""
         return frozenset(key_of(decision.access) for decision in self.decisions if not decision.allowed)
 
     @property
@@ -48,43 +55,46 @@ class Replay:
 
     @property
     def causes(self) -> dict[DenialKey, Decision]:
-        """For each denial that would stay, the first decision that keeps it."""
-        found: dict[DenialKey, Decision] = {}
+        """For each denial that would remain, the first decision that denies an access of it."""
+        causes: dict[DenialKey, Decision] = {}
         for decision in self.decisions:
             if not decision.allowed:
-                found.setdefault(key_of(decision.access), decision)
-        return found
+                causes.setdefault(key_of(decision.access), decision)
+        return causes
 
     def in_words(self) -> str:
-        """One line: "21 of 30 denials would be allowed now; 9 would not: 8 missing rule, 1 constraint"."""
+        """Summarise in one line: "21 of 30 denials would be allowed now; 9 would not: 9 missing rule"."""
         total, allowed = len(self._keys), len(self.allowed)
         counts = Counter(decision.cause for decision in self.causes.values())
         rest = ", ".join(
             f"{count} {cause.value}"
             for cause, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         )
-        said = f"{allowed} of {total} denial{'' if total == 1 else 's'} would be allowed now"
-        return f"{said}; {total - allowed} would not: {rest}" if rest else said
+        summary = f"{allowed} of {total} denial{'' if total == 1 else 's'} would be allowed now"
+        return f"{summary}; {total - allowed} would not: {rest}" if rest else summary
 
 
 def key_of(access: Access) -> DenialKey:
-    """The denial's identity that an access belongs to."""
+    """Return the identity of the denial that an access belongs to."""
     return DenialKey(
         Context.parse(access.source).type, Context.parse(access.target).type, access.tclass, access.permission
     )
 
 
 def accesses(lines: Iterable[bytes], renamed: tuple[str, str] = ("", "")) -> list[Access]:
-    """The distinct accesses that `lines` record as denied, in order; `renamed` is a type and the one to ask for in its place."""
-    found: dict[Access, None] = {}
+    """Return the distinct accesses that `lines` record as denied, in order.
+
+    `renamed` is a type, and the type that replaces it in the accesses.
+    """
+    distinct: dict[Access, None] = {}
     for event in read_events(lines):
         for avc in event.denials():
             if not avc.granted and not avc.userspace:
                 source, target = (_renamed(context, renamed) for context in (avc.source, avc.target))
-                found |= dict.fromkeys(
+                distinct |= dict.fromkeys(
                     Access(source, target, avc.tclass, permission) for permission in avc.permissions
                 )
-    return list(found)
+    return list(distinct)
 
 
 def _renamed(context: Context, renamed: tuple[str, str]) -> str:
@@ -94,7 +104,11 @@ def _renamed(context: Context, renamed: tuple[str, str]) -> str:
     )
 
 
-def replay(policy: Path, asked: Sequence[Access], *, booleans: bool = False, names: bool = False) -> Replay:
-    """What the linked policy in the file `policy` decides about each access; with `booleans`, also whether one stands in its way, and
-    with `names` which one."""
-    return Replay(tuple(ask(policy, asked, booleans=booleans, names=names)))
+def replay(
+    policy: Path, requested: Sequence[Access], *, booleans: bool = False, names: bool = False
+) -> Replay:
+    """Return what the linked policy in the file `policy` decides about each access.
+
+    `booleans`: also find out whether a boolean causes a denial. `names`: also find out which boolean.
+    """
+    return Replay(tuple(ask(policy, requested, booleans=booleans, names=names)))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What a run ends as. ERROR: selab could not see everything, or could not do what was asked; it says nothing of the policy."""
+    """How a run ends. ERROR: selab could not observe everything, or could not do what was requested."""
 
     PASS = "PASS"
     FAIL = "FAIL"
@@ -28,9 +28,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict is made from: `doubts`, why something may not have been seen, and `failures`, what the workload failed at.
+    """What a verdict is made from.
 
-    `reservations` are why what was seen is enough for a FAIL, but not for a PASS.
+    doubts: why selab may not have observed everything.
+    failures: what the workload failed at.
+    denials: the scenario's own denials.
+    selinux_errors: failures that SELinux reported without a denial.
+    reservations: why the observations are enough for a FAIL, but not for a PASS.
     """
 
     doubts: Sequence[str]
@@ -41,7 +45,10 @@ class Evidence:
 
 
 def judge(expect: Expect, evidence: Evidence) -> tuple[Verdict, tuple[str, ...]]:
-    """The verdict with its reasons, the decisive ones first. A doubt outweighs all else, a reservation a PASS."""
+    """Return the verdict with its reasons, the decisive ones first.
+
+    A doubt outweighs everything else. A reservation outweighs only a PASS.
+    """
     failures = [*evidence.failures, *_denial_failures(expect, evidence.denials)]
     failures += [f"SELinux reported an error: {error.meaning}" for error in evidence.selinux_errors]
     if evidence.doubts:
@@ -50,7 +57,7 @@ def judge(expect: Expect, evidence: Evidence) -> tuple[Verdict, tuple[str, ...]]
         return Verdict.FAIL, tuple(failures)
     if evidence.reservations:
         return Verdict.ERROR, tuple(evidence.reservations)
-    return Verdict.PASS, ("The workload did what the scenario expects, with no denial that it does not.",)
+    return Verdict.PASS, ("The workload met the scenario's expectations, and nothing unexpected was denied.",)
 
 
 def _denial_failures(expect: Expect, denials: Sequence[Denial]) -> list[str]:
@@ -64,30 +71,31 @@ def _denial_failures(expect: Expect, denials: Sequence[Denial]) -> list[str]:
         if pattern.as_ == "expect" and not any(
             covers(pattern, denial, name) for denial in denials for name in denial.permissions
         ):
-            reasons.append(f"an expected denial did not come: {describe(pattern)} ({pattern.reason})")
+            reasons.append(f"an expected denial did not occur: {describe(pattern)} ({pattern.reason})")
     return reasons
 
 
 def unexpected(denial: Denial, patterns: Sequence[ExpectedDenial]) -> tuple[str, ...]:
-    """The permissions of `denial` that none of `patterns` speaks of: each is a denial of its own."""
+    """Return the permissions of `denial` that no pattern covers. Each of them is a denial of its own."""
     return tuple(
         name for name in denial.permissions if not any(covers(pattern, denial, name) for pattern in patterns)
     )
 
 
 def covers(pattern: ExpectedDenial, denial: Denial, permission: str) -> bool:
-    """Whether `pattern` speaks of the denial of `permission`. A path is compared with the row's example."""
+    """Whether `pattern` covers the denial of `permission`. A path is compared with the row's example."""
     fields = (
         (pattern.source, denial.source),
         (pattern.target, denial.target),
         (pattern.tclass, denial.tclass),
         (pattern.path, denial.path),
     )
-    if any(wanted and wanted != got for wanted, got in fields):
+    if any(expected and expected != actual for expected, actual in fields):
         return False
     return not pattern.permissions or permission in pattern.permissions
 
 
 def describe(pattern: ExpectedDenial) -> str:
     permissions = " ".join(pattern.permissions) or "*"
+    """Return the pattern in one line, with `*` for what it leaves open."""
     return f"{pattern.source or '*'} -> {pattern.target or '*'}:{pattern.tclass or '*'} {{ {permissions} }}"

@@ -1,1 +1,1 @@
-"""Several runs in a row: learn, minimise, watch, install."""
+"""Workflows of several runs: learn, minimise, watch, install."""

@@ -1,4 +1,4 @@
-"""The user's policies: a copy to work on and to run, and the one way in which selab writes them, which loses nothing."""
+"""Drafts of the user's policies: a copy to work on and to run, and the safe way to write the result back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from selab.analysis.offline import after_last_run
 from selab.errors import InputError
-from selab.history import History
+from selab.history import History, resume
 from selab.machine import Machine
 from selab.policy.module import PolicyModule
 from selab.policy.source_file import rewrite
@@ -16,11 +15,11 @@ from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
 from selab.run.document import RunDocument
-from selab.run.request import Request, plan
+from selab.run.request import Request, make_plan
 
 
 def drafts(project: Project, scenario: str) -> Project:
-    """The project with a fresh copy of its policies to work on."""
+    """Return the project with a fresh copy of its policies to work on."""
     copies = _drafts(project) / scenario
     shutil.rmtree(copies, ignore_errors=True)
     copies.mkdir(parents=True)
@@ -34,22 +33,25 @@ def _drafts(project: Project) -> Path:
 
 
 def candidate(project: Project, scenario: str, policy: str | None, doing: str) -> PolicyModule:
-    """The candidate of a scenario, or `policy`. Raises InputError where it has none for `doing`, or what plan raises."""
-    module = plan(project, Request(scenario, policy)).module
+    """Return the candidate `policy`, or the scenario's own. Raises InputError if there is none to `doing`."""
+    module = make_plan(project, Request(scenario, policy)).module
     if module is None:
-        hint = f"Name one with --policy, or write one to begin with: `selab new policy {scenario}`."
+        hint = f"Name one with --policy, or write a first one: `selab new policy {scenario}`."
         raise InputError(f"There is no candidate to {doing}.", f"The scenario '{scenario}' has none.", hint)
     return module
 
 
 def run_and_keep(project: Project, machine: Machine, request: Request, progress: Progress) -> RunDocument:
-    """Run `request` with what the runs before have left behind, timed by itself, and keep it in the history."""
-    result = experiment.run(project, machine, after_last_run(project, request), Progress(progress.listener))
-    return History.of(project).add(result)
+    """Run `request` with its own timings, resuming from earlier runs, and store the run in the history."""
+    options = resume(project, request.scenario)
+    run = experiment.run(project, machine, request, Progress(progress.listener), options)
+    return History.of(project).add(run)
 
 
 def write(project: Project, policy: str, before: str, after: str) -> Path | None:
-    """Write what became of a draft in the place of the user's .te, and keep that beside it. Raises InputError as `rewrite`."""
-    return rewrite(
-        project.policies / f"{policy}.te", before, after, f"The draft is below {_drafts(project)}."
-    )
+    """Replace the user's .te file by the finished draft, and keep a copy of the old file beside it.
+
+    Raises InputError as `rewrite` does.
+    """
+    te = project.policies / f"{policy}.te"
+    return rewrite(te, before, after, f"The draft is below {_drafts(project)}.")

@@ -1,4 +1,4 @@
-"""`selab install`: a policy for good, in the guest's module store, and the proof that it works from there."""
+"""`selab install`: put a policy into the guest's module store, and prove that it works from there."""
 
 from __future__ import annotations
 
@@ -16,32 +16,29 @@ from selab.policy.toolchain import GUEST_WORKDIR, Toolchain, choose_toolchain
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.experiment import Run, run_on
-from selab.run.request import Request, plan
+from selab.run.request import Request, RunOptions, make_plan
 from selab.scenario import load_scenario, scenario_names
 from selab.vm.lock import vm_lock
 
 
 def scenario_for(project: Project, policy: str) -> str:
-    """The one scenario of the project whose candidate is `policy`. Raises InputError where there is none, or more than one."""
-    found = [name for name in scenario_names(project) if load_scenario(project, name).policy == policy]
-    if len(found) == 1:
-        return found[0]
-    detail = (
-        f"These use it: {', '.join(found)}." if found else "No scenario of the project has it as its policy."
-    )
+    """Return the scenario whose candidate is `policy`. Raises InputError unless there is exactly one."""
+    names = [name for name in scenario_names(project) if load_scenario(project, name).policy == policy]
+    if len(names) == 1:
+        return names[0]
+    detail = f"These use it: {', '.join(names)}." if names else "No scenario of the project uses it."
     hint = f"Name one with --scenario, or write one: `selab new scenario {policy} --policy {policy}`."
     raise InputError(f"It is not clear which scenario proves the policy '{policy}'.", detail, hint)
 
 
 def install(project: Project, machine: Machine, policy: str, scenario: str, progress: Progress) -> Run:
-    """Install `policy` with what it requires, and run `scenario` in enforcing mode under the policy of the store.
+    """Install `policy` with what it requires, and run `scenario` in enforcing mode under the store's policy.
 
-    It is compiled with the guest's own tools: a package that a newer compiler has made may be one that the guest cannot read.
+    The guest's own tools compile the policy, because the guest may be unable to read the package of a newer
+    compiler.
     """
-    wanted = plan(project, Request(scenario, policy, installed=True))
-    module = wanted.module or load_module(
-        project, policy
-    )  # which refuses `none`: the base policy is there already
+    plan = make_plan(project, Request(scenario, policy), RunOptions(installed=True))
+    module = plan.module or load_module(project, policy)  # refuses `none`: the base policy is there already
     with vm_lock(project, f"selab install {policy}", progress):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
@@ -53,21 +50,20 @@ def install(project: Project, machine: Machine, policy: str, scenario: str, prog
         with progress.step("Installing: the guest rebuilds its whole policy", "install"):
             module_store.install(guest, packages)
             module_store.relabel(guest, places)
-        return run_on(guest, machine, project, wanted, progress)
+        return run_on(guest, machine, project, plan, progress)
 
 
 def uninstall(project: Project, machine: Machine, policy: str, progress: Progress) -> None:
-    """Take `policy` out of the store; what it requires stays. Raises InputError where it is not installed."""
+    """Remove `policy` from the store, but not what it requires. Raises InputError if it is not installed."""
     module = load_module(project, policy)
     with vm_lock(project, f"selab uninstall {policy}", progress):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
         if not module_store.is_installed(guest, policy):
             detail = f"The guest's store has no module of that name at priority {module_store.PRIORITY}."
-            raise InputError(
-                f"The policy '{policy}' is not installed.", detail, "`selab run` leaves nothing there."
-            )
-        with progress.step("Looking which files it labels"):
+            hint = "`selab install` installs a policy; `selab run` does not."
+            raise InputError(f"The policy '{policy}' is not installed.", detail, hint)
+        with progress.step("Finding the files that it labels"):
             _, places = _base_and_places(guest, project, module, progress)
         with progress.step("Uninstalling: the guest rebuilds its whole policy", "uninstall"):
             module_store.uninstall(guest, policy)
@@ -77,7 +73,7 @@ def uninstall(project: Project, machine: Machine, policy: str, progress: Progres
 def _base_and_places(
     guest: Guest, project: Project, module: PolicyModule, progress: Progress
 ) -> tuple[BasePolicy, tuple[str, ...]]:
-    """The base policy without the module, and where in the guest its file contexts may apply."""
+    """Return the base policy without the module, and the guest's paths that its file contexts may label."""
     workdir = project.state / "policy"
     facts = survey([each.name for each in module.all]).of(guest)
     base = ensure_base(guest, facts, choose_toolchain(guest, workdir), cache_dir(), progress)

@@ -1,6 +1,7 @@
-"""From a draft to a policy that passes: run, add what was denied and is not dangerous, ask the candidate, run in enforcing mode, again.
+"""`selab learn`: from a draft to a policy that passes.
 
-All of it happens to a copy of the policies: the user's own file is written only at the end, by whoever asked for it.
+Each round runs the scenario and adds what was denied and is not dangerous, first in permissive and then in
+enforcing mode. The rounds work on a copy of the policies. The caller writes the user's own file at the end.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selab.advice.advise import Advice
-from selab.analysis.offline import recorded, replay_offline
+from selab.analysis.offline import replay_offline
 from selab.analysis.suggest import suggestion
 from selab.history import History
 from selab.machine import Machine
@@ -22,11 +23,19 @@ from selab.run.verdict import Verdict
 from selab.workflows.drafts import candidate, drafts, run_and_keep
 
 ROUNDS = 6
+"""The number of runs after which `learn` stops by default."""
 
 
 @dataclass(frozen=True)
 class LearnResult:
-    """What has been learned: the run of each round, the policy before and after, and the denials that are left for a person."""
+    """What was learned.
+
+    policy: the candidate's name.
+    runs: the run of each round.
+    before: the text of the .te file before the first round.
+    after: the text after the last round.
+    left: advice about the denials that selab leaves to the user.
+    """
 
     policy: str
     runs: tuple[RunDocument, ...]
@@ -51,9 +60,10 @@ def learn(
     rounds: int = ROUNDS,
     risky: bool = False,
 ) -> LearnResult:
-    """Learn the policy of a scenario in at most `rounds` runs, each of which is in the history.
+    """Learn the policy of a scenario in at most `rounds` runs. The history stores each run.
 
-    Raises InputError where the scenario has no candidate, or where what was added cannot be linked.
+    `risky`: also add rules that are dangerous. Raises InputError if the scenario has no candidate, or if the
+    candidate cannot be linked with what was added.
     """
     module = candidate(project, scenario, policy, "learn for")
     drafting, before, history = drafts(project, scenario), source(module.te), History.of(project)
@@ -65,14 +75,13 @@ def learn(
         with progress.step(f"Round {number}: {mode.value}"):
             runs.append(run_and_keep(drafting, machine, Request(scenario, module.name, mode), progress))
             stored = history.find(runs[-1].run)
-            found = suggestion(drafting, stored, progress, risky=risky)
-            left = found.left or (() if runs[-1].verdict is Verdict.PASS else left)
-            grew = found.after != found.before
+            suggested = suggestion(drafting, stored, progress, risky=risky)
+            left = suggested.left or (() if runs[-1].verdict is Verdict.PASS else left)
+            grew = suggested.after != suggested.before
             if grew:
-                write_source(te, found.after)
-                progress.note(
-                    f"Of this round, {replay_offline(drafting, recorded(stored), module.name, progress).in_words()}."
-                )
+                write_source(te, suggested.after)
+                result = replay_offline(drafting, stored.recorded, module.name, progress)
+                progress.note(f"Of this round, {result.in_words()}.")
         if runs[-1].verdict is Verdict.ERROR or (mode is Mode.ENFORCING and not grew):
             break
         mode = Mode.ENFORCING

@@ -1,4 +1,4 @@
-"""`selab watch`: each save of what a scenario is made from starts it over, at once, also in the middle of a run."""
+"""`selab watch`: run a scenario again at each save of its files, at once, even in the middle of a run."""
 
 from __future__ import annotations
 
@@ -9,36 +9,39 @@ from pathlib import Path
 
 import watchfiles
 
-from selab.analysis.offline import after_last_run
 from selab.errors import SelabError, Unreachable
 from selab.guest import Guest
+from selab.history import resume
 from selab.machine import Machine
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
+from selab.run.context import precompile
 from selab.run.recovery import LockedOut
-from selab.run.request import Plan, Request, plan
+from selab.run.request import Plan, Request, RunOptions, make_plan
 from selab.scenario import load_scenario
 from selab.vm.lock import vm_lock
 
 ENDINGS = {".te", ".fc", ".if", ".yaml", ".yml"}
 DEBOUNCE = 50
-"""Milliseconds in which several writes count as one save: editors write a file, then rename it."""
+"""Milliseconds in which several writes count as one save: an editor writes a file and then renames it."""
 
 
 class Watch:
-    """One watched scenario. `began` is called before each run, `ended` with its result or with what was wrong with the input."""
+    """One watched scenario. `began` is called before each run, and `ended` with the run or with the error."""
 
     def __init__(
         self,
         project: Project,
         machine: Machine,
         request: Request,
+        options: RunOptions,
         progress: Callable[[], Progress],
         began: Callable[[], None],
         ended: Callable[[experiment.Run | SelabError], None],
     ) -> None:
-        self.project, self.machine, self.request, self.progress = project, machine, request, progress
+        self.project, self.machine, self.progress = project, machine, progress
+        self.request, self.options = request, options
         self.began, self.ended = began, ended
         self._changed, self._running, self._stop = threading.Event(), threading.Event(), threading.Event()
         self._guest: Guest | None = None
@@ -62,7 +65,7 @@ class Watch:
             self._running.clear()
             self._changed.wait()
         except KeyboardInterrupt:
-            # The same exception means a save in the middle of a run, which has undone what it had done, or the user's Ctrl-C.
+            # Either a save in the middle of a run, which has undone its changes by now, or the user's Ctrl-C.
             self._running.clear()
             if not self._changed.is_set():
                 raise
@@ -70,27 +73,25 @@ class Watch:
     def _run(self) -> experiment.Run | SelabError:
         progress = self.progress()
         try:
-            wanted = plan(self.project, after_last_run(self.project, self.request))
-            doing = f"selab watch {wanted.scenario.name}"
-            with (
-                experiment.precompile(self.project, wanted, progress),
-                vm_lock(self.project, doing, progress),
-            ):
+            options = resume(self.project, self.request.scenario, self.options)
+            plan = make_plan(self.project, self.request, options)
+            doing = f"selab watch {plan.scenario.name}"
+            with precompile(self.project, plan, progress), vm_lock(self.project, doing, progress):
                 try:
-                    return self._run_on(wanted, progress)
+                    return self._run_on(plan, progress)
                 except Unreachable:
                     self._guest = None
-                    return self._run_on(wanted, progress)
+                    return self._run_on(plan, progress)
         except LockedOut as error:
             self._guest = None
             return error
         except SelabError as error:
             return error
 
-    def _run_on(self, wanted: Plan, progress: Progress) -> experiment.Run:
-        return experiment.run_on(self._connected(progress), self.machine, self.project, wanted, progress)
+    def _run_on(self, plan: Plan, progress: Progress) -> experiment.Run:
+        return experiment.run_on(self._connect(progress), self.machine, self.project, plan, progress)
 
-    def _connected(self, progress: Progress) -> Guest:
+    def _connect(self, progress: Progress) -> Guest:
         if self._guest is None:
             self._guest = self.machine.ensure(progress)
         return self._guest
@@ -112,7 +113,7 @@ class Watch:
         ]
 
     def _concerns(self, path: Path) -> bool:
-        """Whether a file that was saved is one of the scenario's: any policy source, its own file, or its image."""
+        """Whether a saved file concerns the scenario: a policy source, the scenario's file, or its image."""
         if path.parent == self.project.policies:
             return path.suffix in ENDINGS
         if path.parent == self.project.scenarios:

@@ -42,7 +42,7 @@ def laboratory(project: Project, monkeypatch: pytest.MonkeyPatch) -> Selab:
     """A laboratory with a guest that nothing is ever denied in."""
     keep_base(project.root / "cache")
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
-    monkeypatch.setattr("selab.run.experiment.random_level", lambda: "s0:c1,c2")
+    monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
     scenario: dict[str, Any] = {"image": "registry.test/x:1", "label": {"type": "web_t"}}
     (project.scenarios / "web.yaml").write_text(json.dumps(scenario))
     return Selab(project, StandingMachine(ObedientGuest()))
@@ -66,7 +66,7 @@ def test_a_run_that_does_not_pass_fails_the_test(laboratory: Selab) -> None:
     (laboratory.project.scenarios / "strict.yaml").write_text(
         json.dumps({"image": "x.test/x:1", "label": {"type": "web_t"}, "expect": expected})
     )
-    with pytest.raises(AssertionError, match="an expected denial did not come"):
+    with pytest.raises(AssertionError, match="an expected denial did not occur"):
         laboratory.run("strict").assert_pass()
 
 

@@ -1,4 +1,4 @@
-"""Several questions in one round trip: each gets its own answer, and none runs after one that has failed."""
+"""Several queries in one round trip: each gets its own answer, and none runs after one that has failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selab.guest import RUN_TIMEOUT, Completed, Query, query_all
+from selab.errors import SelabError
+from selab.guest import RUN_TIMEOUT, Completed, Guest, Query, query_all
 from selab.host.local import LocalHost
 
 WORD = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
@@ -18,27 +19,78 @@ def said(script: str, *arguments: str, data: bytes = b"") -> Query[Completed]:
     return Query(script, lambda done: done, arguments, data)
 
 
+def failing(error: str) -> Query[Completed]:
+    """A query whose script ends well, and whose answer cannot be read."""
+
+    def read(done: Completed) -> Completed:
+        raise SelabError(error)
+
+    return Query("true", read)
+
+
+def results(guest: Guest, *queries: Query[Completed]) -> list[Completed]:
+    """What each of the queries that ran printed, in order."""
+    named = {f"query{number}": query for number, query in enumerate(queries)}
+    answers = query_all(guest, **named)
+    return [answers[name] for name in named if name in answers]
+
+
 @given(st.lists(st.lists(WORD, max_size=4), min_size=1, max_size=5))
 @settings(max_examples=25, deadline=None)
 def test_each_script_gets_its_own_arguments_unread_by_a_shell(words: list[list[str]]) -> None:
-    asks = [said("""for word; do printf '%s\\0' "$word"; done""", *arguments) for arguments in words]
-    answers = [done.stdout.decode().split("\0")[:-1] for done in query_all(LocalHost(), *asks)]
-    assert answers == words
+    queries = [said("""for word; do printf '%s\\0' "$word"; done""", *arguments) for arguments in words]
+    printed = [done.stdout.decode().split("\0")[:-1] for done in results(LocalHost(), *queries)]
+    assert printed == words
 
 
 def test_outputs_and_errors_are_told_apart() -> None:
-    answers = query_all(LocalHost(), said("echo one; echo bad >&2"), said("echo two"))
-    assert [(done.stdout, done.stderr) for done in answers] == [(b"one\n", b"bad\n"), (b"two\n", b"")]
+    printed = results(LocalHost(), said("echo one; echo bad >&2"), said("echo two"))
+    assert [(done.stdout, done.stderr) for done in printed] == [(b"one\n", b"bad\n"), (b"two\n", b"")]
 
 
 def test_none_runs_after_one_that_has_failed() -> None:
-    answers = list(query_all(LocalHost(), said("echo one"), said("exit 7"), said("echo three")))
-    assert [(done.stdout, done.returncode) for done in answers] == [(b"one\n", 0), (b"", 7)]
+    printed = results(LocalHost(), said("echo one"), said("exit 7"), said("echo three"))
+    assert [(done.stdout, done.returncode) for done in printed] == [(b"one\n", 0), (b"", 7)]
 
 
 def test_the_input_goes_to_the_one_that_has_it() -> None:
-    answers = query_all(LocalHost(), said("cat"), said("cat", data=b"mine"), said("cat"))
-    assert [done.stdout for done in answers] == [b"", b"mine", b""]
+    printed = results(LocalHost(), said("cat"), said("cat", data=b"mine"), said("cat"))
+    assert [done.stdout for done in printed] == [b"", b"mine", b""]
+
+
+def test_an_answer_is_taken_by_name() -> None:
+    answers = query_all(LocalHost(), one=said("echo one"), two=said("echo two"))
+    assert (answers["two"].stdout, answers["one"].stdout) == (b"two\n", b"one\n")
+
+
+def test_the_first_query_that_failed_raises_its_error_in_the_place_of_a_later_one() -> None:
+    answers = query_all(LocalHost(), one=failing("first"), two=failing("second"))
+    with pytest.raises(SelabError, match="first"):
+        answers["two"]
+
+
+def test_an_answer_before_one_that_cannot_be_read_is_still_there() -> None:
+    answers = query_all(LocalHost(), one=said("echo one"), two=failing("second"))
+    assert answers["one"].stdout == b"one\n"
+
+
+def test_an_error_does_not_go_away_when_the_answer_is_taken_again() -> None:
+    answers = query_all(LocalHost(), one=failing("first"))
+    for _ in range(2):
+        with pytest.raises(SelabError, match="first"):
+            answers["one"]
+
+
+def test_reading_all_answers_raises_the_error_of_one_that_nothing_takes() -> None:
+    answers = query_all(LocalHost(), one=said("echo one"), two=failing("second"))
+    with pytest.raises(SelabError, match="second"):
+        answers.read_all()
+
+
+def test_the_answer_to_a_query_that_did_not_run_is_an_error_that_names_it() -> None:
+    answers = query_all(LocalHost(), one=said("exit 7"), two=said("echo two"))
+    with pytest.raises(SelabError, match="'two' did not run"):
+        answers["two"]
 
 
 class Broken:
@@ -55,12 +107,12 @@ class Broken:
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_one_that_was_ended_in_the_middle_has_the_whole_commands_exit_code(place: int) -> None:
-    answers = list(query_all(Broken(), said("echo one"), said("echo two"), said("echo three")))
-    assert [done.returncode for done in answers][place] == (0, 137)[place]
+    printed = results(Broken(), said("echo one"), said("echo two"), said("echo three"))
+    assert [done.returncode for done in printed][place] == (0, 137)[place]
 
 
 def test_a_log_of_what_was_executed_does_not_end_an_answer() -> None:
     argv = """tr '\\0' '\\n' </proc/$$/cmdline | sed 's/.*/type=EXECVE a="&"/'"""
-    first, second = query_all(LocalHost(), said(argv), said("echo two"))
+    first, second = results(LocalHost(), said(argv), said("echo two"))
     assert b'type=EXECVE a="sh"' in first.stdout
     assert second.stdout == b"two\n"

@@ -16,12 +16,14 @@ from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
-from selab.history import History, change_in_words, compare
+from selab.history import History, change_in_words, compare, resume
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.module import PolicyModule
+from selab.project import Project
 from selab.run.experiment import Run
 from selab.run.outcome import Outcome
-from selab.run.request import Plan, Request
+from selab.run.replay import Recorded
+from selab.run.request import Plan, Request, RunOptions
 from selab.run.verdict import Verdict
 from selab.scenario import Scenario
 from tests.unit.documents import DENIAL, document
@@ -174,3 +176,27 @@ def test_what_changed_is_counted() -> None:
         change_in_words(document(), document(denials=[]))
         == "0 denials: 1 gone, 0 new, 0 remaining since the run before"
     )
+
+
+def test_a_run_resumes_from_what_the_last_run_of_its_scenario_recorded(project: Project) -> None:
+    for number, scenario in ((1, "web"), (2, "other")):
+        History.of(project).add(finished(number, scenario))
+    assert resume(project, "web").earlier_records == Recorded((LINE,), "web_t")
+
+
+def test_the_first_run_of_a_scenario_has_no_earlier_records(project: Project) -> None:
+    History.of(project).add(finished(1, "other"))
+    assert resume(project, "web").earlier_records is None
+
+
+def test_a_run_expects_the_base_policy_of_the_projects_last_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("selab.history.known_base", lambda fingerprint, *_: f"the base policy {fingerprint}")
+    History.of(project).add(finished(1, "other"))
+    assert resume(project, "web").expected_base == "the base policy b"
+
+
+def test_resuming_keeps_the_hooks(project: Project) -> None:
+    hooks = RunOptions(before_steps=print, after_steps=print)
+    assert resume(project, "web", hooks) == hooks

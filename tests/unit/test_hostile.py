@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from selab.errors import InputError, SelabError
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig, find_project
-from selab.run import experiment
+from selab.run import context, experiment
 from selab.run.experiment import run_on
-from selab.run.request import Request, plan
+from selab.run.request import Request, make_plan
 from selab.scenario import Scenario, _downward
 from selab.vm.ssh import command_line
 from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
@@ -109,7 +109,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def nothing_at_random(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELAB_CACHE", str(lab.root / "cache"))
     monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
-    monkeypatch.setattr(experiment, "random_level", lambda: "s0:c1,c2")
+    monkeypatch.setattr(context, "random_level", lambda: "s0:c1,c2")
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
@@ -118,12 +118,12 @@ def asked(lab: Project, field: Field, value: str) -> list[tuple[str, ...]] | Non
     (lab.scenarios / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1", **field.of(value)}))
     guest = ObedientGuest()
     try:
-        wanted = plan(lab, Request("web"))
+        plan = make_plan(lab, Request("web"))
     except InputError as error:
         assert error.what
         return None
     try:
-        run_on(guest, StandingMachine(guest), lab, wanted, Progress())
+        run_on(guest, StandingMachine(guest), lab, plan, Progress())
     except InputError:
         assert len(guest.asked) <= 1  # which policy the guest has
         return None

@@ -29,7 +29,7 @@ def standing():
     with pytest.MonkeyPatch.context() as patch:
         # The modules themselves: a pytest within a pytest imports them anew, which a patch by name does not see.
         patch.setattr(importlib.import_module("selab.vm.virtual_machine"), "VirtualMachine", lambda project: Machine())
-        patch.setattr(importlib.import_module("selab.run.experiment"), "random_level", lambda: "s0:c1,c2")
+        patch.setattr(importlib.import_module("selab.run.context"), "random_level", lambda: "s0:c1,c2")
         yield
 """
 PASSES = "def test_web(selab):\n    selab.run('web', mode='enforcing').assert_pass()\n"

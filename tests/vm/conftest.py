@@ -13,6 +13,7 @@ from selab.errors import SelabError
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.run import experiment
+from selab.run.request import RunOptions
 from selab.vm.ssh import SshGuest
 from selab.vm.virtual_machine import VirtualMachine
 
@@ -74,8 +75,20 @@ def guest(machine: VirtualMachine, session_guest: SshGuest) -> Iterator[SshGuest
 
 @pytest.fixture(scope="session")
 def session_run(selab: Selab, session_guest: SshGuest) -> Callable[..., experiment.Run]:
-    """`selab run` as a function: run("apache", policy="none", mode="permissive"). Gives the run itself, with any verdict."""
-    return selab.execute
+    """`selab run` as a function: run("apache", policy="none", mode="permissive"). Returns the run, with any verdict.
+
+    `after_steps` is called after the scenario's steps, while the container still runs.
+    """
+
+    def run(
+        scenario: str,
+        mode: str = "enforcing",
+        policy: str | None = None,
+        after_steps: Callable[[], None] | None = None,
+    ) -> experiment.Run:
+        return selab.execute(scenario, mode, policy, options=RunOptions(after_steps=after_steps))
+
+    return run
 
 
 @pytest.fixture

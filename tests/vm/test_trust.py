@@ -192,5 +192,5 @@ def test_the_mode_is_put_back_when_the_run_breaks_off(run: Runner, project: Proj
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run("apache", policy="selab_apache_full", beside=interrupt)
+        run("apache", policy="selab_apache_full", after_steps=interrupt)
     assert (policy_state().of(guest).enforcing, sh(guest, "docker ps -aq")) == (False, "")

@@ -15,12 +15,12 @@ from selab.errors import InputError, SelabError
 from selab.matrix import bundle
 from selab.matrix.bundle import Bundle, pack, place
 from selab.project import Project, ProjectConfig, VmConfig, find_project
-from selab.run.request import Request, plan
+from selab.run.request import Request, make_plan
 from selab.vm.box import recipe
 
 
 def packed(lab: Project, scenario: str = "web") -> Bundle:
-    return pack(lab, [plan(lab, Request(scenario))])
+    return pack(lab, [make_plan(lab, Request(scenario))])
 
 
 def files(root: Path) -> dict[str, tuple[int, bytes]]:
@@ -60,7 +60,7 @@ def test_the_files_arrive_with_their_modes(lab: Project, there: Path) -> None:
 
 def test_the_plan_of_a_copy_is_the_plan_of_the_project(lab: Project, there: Path) -> None:
     place(packed(lab), lab.config, there)
-    here, copy = (plan(project, Request("web")) for project in (lab, find_project(there)))
+    here, copy = (make_plan(project, Request("web")) for project in (lab, find_project(there)))
     assert (here.image.reference, here.module and here.module.digest) == (
         copy.image.reference,
         copy.module and copy.module.digest,

@@ -45,7 +45,7 @@ def task(lab: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
     monkeypatch.setattr(work, "machine_of", FakeMachine)
     monkeypatch.setattr(FakeMachine, "removed", [])
     monkeypatch.setattr("secrets.token_hex", lambda size: "0" * 2 * size)
-    monkeypatch.setattr("selab.run.experiment.random_level", lambda: "s0:c1,c2")
+    monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
     (lab.scenarios / "web.yaml").write_text("image: registry.test/x:1\n")
     return tasks_of(lab, Matrix(scenarios=("web",)), Options(), no_log)[0]
 
@@ -111,7 +111,7 @@ def test_the_next_run_knows_the_base_policy_of_the_last(task: Task, monkeypatch:
     monkeypatch.setattr(
         work.experiment,
         "run",
-        lambda project, machine, request, progress: seen.append(request.base) or stop(),
+        lambda project, machine, request, progress, options: seen.append(options.expected_base) or stop(),
     )
     ran(task)
     assert seen[0] is not None

@@ -29,7 +29,7 @@ def ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ru
     """A run whose container ends at once, with the log's `records`: ended(records, lost=1, level="s0:c1,c2", denials="any")."""
     keep_base(project.root / "cache")
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
-    monkeypatch.setattr("selab.run.experiment.random_level", lambda: "s0:c1,c2")
+    monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
 
     def ended(records: str, lost: int = 0, level: str | None = None, denials: str = "none") -> Run:
         scenario: dict[str, Any] = {

@@ -24,7 +24,7 @@ from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
 from selab.run.recovery import LockedOut
-from selab.run.request import Request
+from selab.run.request import Request, RunOptions
 from tests.unit.obedient import LABEL, STORE, StandingMachine, keep_base
 
 STATUS = "enabled 1\npid 400\nlost 0\n"
@@ -169,7 +169,7 @@ def play(project: Project, monkeypatch: pytest.MonkeyPatch) -> Player:
     """A run: play(cil, mode="permissive", ...) gives the guest, whatever became of the run. `cil` is the candidate, if there is one."""
     keep_base(project.root / "cache")
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
-    monkeypatch.setattr("selab.run.experiment.random_level", lambda: "s0:c1,c2")
+    monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
     monkeypatch.setattr(
         "selab.policy.candidate.linked", lambda *_, **__: KernelPolicy(b"policy", "digest", "")
     )
@@ -198,16 +198,10 @@ def play(project: Project, monkeypatch: pytest.MonkeyPatch) -> Player:
             if name == interrupted:
                 raise KeyboardInterrupt
 
-        request = Request(
-            "web",
-            "web" if cil else None,
-            Mode(mode),
-            keep,
-            meanwhile=lambda _: hook("before steps"),
-            beside=lambda: hook("after steps"),
-        )
+        request = Request("web", "web" if cil else None, Mode(mode), keep)
+        options = RunOptions(lambda _: hook("before steps"), lambda: hook("after steps"))
         try:
-            experiment.run(project, machine, request, Progress())
+            experiment.run(project, machine, request, Progress(), options)
         except (SelabError, KeyboardInterrupt) as error:
             guest.asked.append(type(error).__name__)
         return guest
@@ -324,6 +318,7 @@ FAULTS: dict[tuple[str, int, int | None], list[str]] = {
     ("restore labels", 2, None): ["release window", "load base", *BROKEN],
     ("release window", 1, None): ["load base", *BROKEN],
     ("load base", 1, None): BROKEN,
+    ("drift", 1, 1): [*MODE, "rescue", "close", "SelabError"],
     ("restore labels", 1, 1): [*MODE, "rescue", "close", "CommandFailed"],
     ("open window", 1, 3): [*MODE, "rescue", "close", "CommandFailed"],
     ("flush", 1, 6): [*WINDOW, "rescue", "close", "CommandFailed"],

@@ -8,13 +8,13 @@ import pytest
 
 from selab.errors import InputError
 from selab.project import find_project
-from selab.run.request import Request, plan
+from selab.run.request import Request, make_plan
 from selab.scaffold.example import init
 
 
 def test_it_makes_a_project_whose_scenario_can_be_planned(tmp_path: Path) -> None:
     init(tmp_path / "lab")
-    wanted = plan(find_project(tmp_path / "lab"), Request("apache"))
+    wanted = make_plan(find_project(tmp_path / "lab"), Request("apache"))
     assert (wanted.policy, wanted.image.source is not None) == ("selab_apache", True)
 
 

@@ -21,7 +21,7 @@ HUNG = "iptables -I INPUT -p tcp --dport 22 -j DROP"
 
 def verdict_of(run: Callable[..., Run], fault: Callable[[], None]) -> Verdict:
     try:
-        return run("apache", policy=FULL, beside=fault).verdict
+        return run("apache", policy=FULL, after_steps=fault).verdict
     except SelabError:
         return Verdict.ERROR
 

@@ -57,7 +57,7 @@ BETWEEN = {
     ),
     "a module installed by hand": (
         'cd /run && echo "(type by_hand_$(date +%s)_t)" >by_hand.cil && semodule -i by_hand.cil',
-        "policy store is not the one of the run before",
+        "policy store has changed since the last run",
     ),
     "semodule's lock held": (LOCKED, ""),
     "a container in its place": (
@@ -75,13 +75,13 @@ SLOW = ("a policy loaded by hand", "auditd stopped")
     "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SEEN]
 )
 def test_what_was_not_seen_is_no_pass(name: str, run: Runner, in_guest: InGuest) -> None:
-    assert run("apache", policy=FULL, beside=partial(in_guest, SEEN[name])).verdict is not Verdict.PASS
+    assert run("apache", policy=FULL, after_steps=partial(in_guest, SEEN[name])).verdict is not Verdict.PASS
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_hides_nothing_is_no_error(name: str, run: Runner, in_guest: InGuest) -> None:
-    assert run("apache", policy=FULL, beside=partial(in_guest, HARMLESS[name])).verdict is Verdict.PASS
+    assert run("apache", policy=FULL, after_steps=partial(in_guest, HARMLESS[name])).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_the_vm_is_taken_away_in_the_middle(command: str, machine: VirtualMachin
         subprocess.run(["virsh", "-c", "qemu:///system", command, domain], check=True, capture_output=True)
 
     with pytest.raises(SelabError):
-        run("apache", policy=FULL, beside=away)
+        run("apache", policy=FULL, after_steps=away)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["poweroff", "reboot"])
 def test_the_guest_goes_down_in_the_middle(command: str, run: Runner, in_guest: InGuest) -> None:
     with pytest.raises(SelabError):
-        run("apache", policy=FULL, beside=partial(in_guest, f"systemctl {command}; sleep 30"))
+        run("apache", policy=FULL, after_steps=partial(in_guest, f"systemctl {command}; sleep 30"))

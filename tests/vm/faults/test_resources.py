@@ -38,7 +38,7 @@ FLOOD = "auditctl -a always,exit -F arch=b64 -S getppid -k flood; perl -e 'getpp
 
 def verdict_of(run: Runner, in_guest: InGuest, script: str) -> tuple[Verdict, str]:
     try:
-        done = run("apache", policy=FULL, beside=partial(in_guest, script))
+        done = run("apache", policy=FULL, after_steps=partial(in_guest, script))
         return done.verdict, " ".join(done.reasons)
     except SelabError as error:
         return Verdict.ERROR, str(error)

@@ -34,7 +34,7 @@ def test_a_second_selab_waits_and_says_for_whom(begin: Begin, run: Callable[...,
         refused, _ = others[0].communicate(timeout=LIMIT)
         assert "in use" in refused and "selab run apache" in refused
 
-    assert run("apache", policy=FULL, beside=beside).verdict is Verdict.PASS
+    assert run("apache", policy=FULL, after_steps=beside).verdict is Verdict.PASS
     waited, _ = others[1].communicate(timeout=LIMIT)
     assert [other.returncode for other in others] == [3, 0]
     assert "Waiting for the VM, which is in use by: `selab run apache`" in waited.replace("\n", " ")

@@ -1,0 +1,152 @@
+"""What a run works with: base policy, compiled candidate, label. Nothing here changes the guest."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from selab.container.label import ContainerLabel, random_level, runtime_default_type
+from selab.container.runtime import Runtime, runtimes
+from selab.guest import Guest
+from selab.host.cache import cache_dir
+from selab.host.local import LocalHost
+from selab.machine import Machine
+from selab.policy.base import BasePolicy, ensure_base, keep_facts, survey
+from selab.policy.candidate import WantedPolicy, compiled_all, linked, require_type
+from selab.policy.compile import CompiledModule
+from selab.policy.contexts import FileContexts, file_contexts
+from selab.policy.guest.load import Mode
+from selab.policy.query.side_effects import beyond_its_own
+from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
+from selab.progress import Progress
+from selab.project import Project
+from selab.run.request import Plan
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Everything that a run works with. Nothing in it changes during the run.
+
+    guest: the connection to the guest.
+    machine: the machine that provides the guest.
+    project: the user's project.
+    plan: what will be run.
+    progress: where the stages report.
+    base: the guest's base policy, without the candidate.
+    tools: the compiler and the linker.
+    candidates: the candidate and the modules that it requires, as CIL.
+    label: the label of the container's processes.
+    contexts: the candidates' file contexts.
+    """
+
+    guest: Guest
+    machine: Machine
+    project: Project
+    plan: Plan
+    progress: Progress
+    base: BasePolicy
+    tools: Toolchain
+    candidates: list[CompiledModule]
+    label: ContainerLabel
+    contexts: FileContexts
+
+    @property
+    def runtime(self) -> Runtime:
+        """The scenario's container runtime."""
+        return runtimes()[self.plan.scenario.runtime]
+
+    @property
+    def enforcing(self) -> bool:
+        """Whether the guest enforces during the run."""
+        return self.plan.mode is not Mode.PERMISSIVE
+
+    @functools.cached_property
+    def side_effect(self) -> str:
+        """The first statement by which the candidates affect more than their own types, or "" if none."""
+        return beyond_its_own(self.candidates)
+
+    def wanted_policy(self, *, dontaudit: bool = True) -> WantedPolicy:
+        """The policy that is to be in force."""
+        permissive = self.label.type if self.plan.mode is Mode.DOMAIN else ""
+        installed = self.plan.options.installed
+        return WantedPolicy(self.base, self.candidates, self.tools, permissive, dontaudit, installed)
+
+    def ensure_runtime(self) -> None:
+        """Install and configure the scenario's container runtime in the guest, if the guest lacks that."""
+        self.machine.ensure_runtime(self.guest, self.plan.scenario.runtime, self.progress)
+
+
+@contextlib.contextmanager
+def precompile(project: Project, plan: Plan, progress: Progress) -> Iterator[None]:
+    """Compile the candidate before the block, and link it in a thread while the block runs.
+
+    selab thus reports a mistake in the candidate before it contacts any machine. Both results are cached, and
+    `prepare` finds them there if the guest has the base policy that the last run had.
+    """
+    base = plan.options.expected_base
+    if base is None or missing_on_host(base.demands):
+        yield
+        return
+    tools = Toolchain(LocalHost(), str(project.state / "policy"))
+    with progress.step("Reading and compiling the candidate"):
+        candidates = _compile(plan, base, tools, project)
+    permissive = _label_type(plan, base) if plan.mode is Mode.DOMAIN else ""
+    with ThreadPoolExecutor(1) as linker:
+        linker.submit(linked, base, candidates, tools, permissive=permissive)
+        yield
+
+
+def prepare(
+    guest: Guest,
+    machine: Machine,
+    project: Project,
+    plan: Plan,
+    progress: Progress,
+    expected: BasePolicy | None = None,
+) -> RunContext:
+    """Prepare what a run works with.
+
+    The base policy is the `expected` one if there is one, and the first round trip of the run proves that the
+    guest has it. Otherwise selab asks the guest for its base policy.
+    """
+    with progress.step("Compiling the candidate", "compile"):
+        tools = choose_toolchain(guest, project.state / "policy")
+        base = _base_policy(guest, project, plan, tools, progress, expected)
+        tools = choose_toolchain(guest, project.state / "policy", base.demands)
+        candidates = _compile(plan, base, tools, project)
+    level = plan.scenario.label.level
+    label = ContainerLabel(_label_type(plan, base), level or random_level(), at_random=not level)
+    require_type(label.type, candidates, base)
+    contexts = file_contexts(base, candidates)
+    return RunContext(guest, machine, project, plan, progress, base, tools, candidates, label, contexts)
+
+
+def _base_policy(
+    guest: Guest,
+    project: Project,
+    plan: Plan,
+    tools: Toolchain,
+    progress: Progress,
+    expected: BasePolicy | None,
+) -> BasePolicy:
+    """Return the base policy, without the candidate unless the run is to prove an installed candidate."""
+    left_out = plan.module.all if plan.module and not plan.options.installed else ()
+    names = sorted(module.name for module in left_out)
+    if expected and expected.facts.without == tuple(names):
+        return expected
+    base = ensure_base(guest, survey(names).of(guest), tools, cache_dir(), progress)
+    keep_facts(base.facts, project.store)
+    return base
+
+
+def _compile(plan: Plan, base: BasePolicy, tools: Toolchain, project: Project) -> list[CompiledModule]:
+    return compiled_all(plan.module, base, tools, project.state / "compiled") if plan.module else []
+
+
+def _label_type(plan: Plan, base: BasePolicy) -> str:
+    """Return the scenario's type, or the candidate's NAME_t, or the base policy's type for containers."""
+    own = f"{plan.module.name}_t" if plan.module else runtime_default_type(base.directory / "contexts")
+    return plan.scenario.label.type or own

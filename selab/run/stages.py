@@ -1,0 +1,239 @@
+"""The stages of an attempt. Each context manager undoes after its block what it did in the guest."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from selab.auditlog.windows import OpenWindow, Window, close_window, open_window, release
+from selab.container.label import runtime_file_type
+from selab.container.lifecycle import Container, ContainerRefused, running
+from selab.container.steps import log_tail, run_steps
+from selab.guest import Answers, Query, query_all
+from selab.host.cache import cache_dir
+from selab.policy.base import same_store
+from selab.policy.candidate import LoadedPolicy, WantedPolicy, linked_file
+from selab.policy.guest import drift
+from selab.policy.guest.load import ANY, load_base
+from selab.policy.guest.mode import renewed, restore_mode, switch_mode
+from selab.policy.guest.relabel import label_files, restore_labels
+from selab.policy.query.decide import can_decide
+from selab.run.context import RunContext
+from selab.run.outcome import Outcome
+from selab.run.recovery import verify_login
+from selab.run.replay import replay
+
+
+@dataclass
+class GuestMode:
+    """Whether the guest's mode from before the run has been restored already."""
+
+    restored: bool = False
+
+
+@dataclass(frozen=True)
+class PolicyInForce:
+    """What the guest is like when the workload starts.
+
+    loaded: the policy in force, proven.
+    window: the audit window, which was opened before the access vector cache was flushed.
+    drift: what was changed in the guest by hand since the last run.
+    """
+
+    loaded: LoadedPolicy
+    window: OpenWindow
+    drift: frozenset[str]
+
+
+@contextlib.contextmanager
+def base_policy_restored(context: RunContext) -> Iterator[None]:
+    """Load the base policy after the block, unless the candidate may stay in force.
+
+    It may not stay on a host that selab does not manage. Nor may a candidate that affects more than its own
+    types: a process that logs in under it would have a label that no other policy has.
+    """
+    may_stay = context.machine.managed or context.plan.request.keep
+    replaced = bool(context.side_effect) or not may_stay
+    try:
+        yield
+    finally:
+        if replaced:
+            load_base().of(context.guest)
+
+
+@contextlib.contextmanager
+def mode_restored(context: RunContext) -> Iterator[GuestMode]:
+    """Restore the guest's mode after the block, unless the block has done that."""
+    mode = GuestMode()
+    try:
+        yield mode
+    finally:
+        if not mode.restored:
+            restore_mode().of(context.guest)
+
+
+@contextlib.contextmanager
+def policy_in_force(context: RunContext, *, dontaudit: bool = True) -> Iterator[PolicyInForce]:
+    """Open the audit window and put the policy in force, with the files labelled and the mode switched.
+
+    The window is opened first, because a denial between the flush of the cache and the window's mark would be
+    in no window. One round trip does all of this if the policy is in force already.
+    """
+    policy = context.wanted_policy(dontaudit=dontaudit)
+    with contextlib.ExitStack() as undo:
+        with context.progress.step("Putting the candidate in force", "policy"):
+            switch = _switch_mode(context, policy)
+            # While the guest enforces, setfiles may not read the file contexts that it is to apply.
+            labels_first = context.enforcing and bool(context.contexts.places)
+            at_once = {} if labels_first else {"switch": switch}
+            answers = query_all(
+                context.guest,
+                store=same_store(context.base.facts),
+                labels=restore_labels(),
+                drift=drift.changes(context.runtime.settings),
+                window=open_window(),
+                flushed=policy.flushed([context.label.context]),
+                **at_once,
+            )
+            opened = undo.enter_context(audit_window(context, answers))
+            loaded = _load_unless_in_force(context, policy, answers, at_once)
+            labelled = undo.enter_context(labelled_files(context))
+            if labels_first:
+                switch.of(context.guest)
+            _verify_login(context, labelled)
+            if loaded.loaded and dontaudit:
+                report_replay(context, loaded)
+            if drift.SETTINGS in answers["drift"] and context.machine.managed:
+                context.ensure_runtime()
+                drift.settled().of(context.guest)
+        yield PolicyInForce(loaded, opened, answers["drift"])
+
+
+def _switch_mode(context: RunContext, policy: WantedPolicy) -> Query[None]:
+    digest = ANY if policy.installed else policy.digest
+    return switch_mode(context.enforcing, digest, optional=not context.machine.managed)
+
+
+@contextlib.contextmanager
+def audit_window(context: RunContext, answers: Answers) -> Iterator[OpenWindow]:
+    """Release after the block the audit window that the query `window` has opened."""
+    opened: OpenWindow = answers["window"]
+    try:
+        yield opened
+    finally:
+        release(context.guest, opened)
+
+
+def _load_unless_in_force(
+    context: RunContext, policy: WantedPolicy, answers: Answers, at_once: Mapping[str, Query[None]]
+) -> LoadedPolicy:
+    """Load `policy` if the query `flushed` found another one in force, and then send `at_once` again."""
+    if answers["flushed"]:
+        answers.read_all()
+        return policy.kept()
+    loaded, load = policy.loaded([context.label.context], context.progress)
+    query_all(context.guest, load=load, **at_once).read_all()
+    return loaded
+
+
+@contextlib.contextmanager
+def labelled_files(context: RunContext) -> Iterator[bool]:
+    """Apply the candidates' file contexts to the guest's files during the block. Yields whether any apply."""
+    labelled = True  # also if labelling breaks off half-way
+    try:
+        labelled = label_files(context.guest, context.contexts)
+        if labelled:
+            places = ", ".join(context.contexts.places)
+            context.progress.note(f"Applied the candidate's file contexts to {places}.")
+        yield labelled
+    finally:
+        if labelled:
+            restore_labels().of(context.guest)
+
+
+def _verify_login(context: RunContext, labelled: bool) -> None:
+    """Try a new login if the candidate, while it enforces, may affect logins."""
+    if context.enforcing and (context.side_effect or labelled):
+        cause = context.side_effect or f"the file contexts for {context.contexts.places[0]}"
+        verify_login(context.machine, context.plan.policy, cause, context.progress)
+
+
+def report_replay(context: RunContext, loaded: LoadedPolicy) -> None:
+    """Report what the policy that was just linked would decide about the denials of the last run."""
+    records = context.plan.options.earlier_records
+    if records and context.tools.on_host and can_decide():
+        accesses = records.accesses_of(context.label.type)
+        result = replay(linked_file(context.tools, loaded.digest), accesses)
+        if result.decisions:
+            context.progress.note(f"Of the last run, {result.in_words()}.")
+
+
+def restore_dontaudit(context: RunContext) -> None:
+    """Put the policy with its dontaudit rules in force again."""
+    policy = context.wanted_policy()
+    answers = query_all(context.guest, flushed=policy.flushed([context.label.context]))
+    _load_unless_in_force(context, policy, answers, {})
+
+
+@contextlib.contextmanager
+def guard_renewed(context: RunContext) -> Iterator[None]:
+    """Keep the guard in the guest from acting during the block, if the guest enforces."""
+    with renewed(context.guest) if context.enforcing else contextlib.nullcontext():
+        yield
+
+
+def workload(context: RunContext) -> Outcome:
+    """Run the container and the steps. A container that does not start is an outcome, not an error."""
+    outcome, options = Outcome(), context.plan.options
+    try:
+        with _container(context) as container:
+            if options.before_steps:
+                options.before_steps(context.base)
+            with context.progress.step("Doing the steps", "steps"):
+                for result in run_steps(context.guest, context.plan.scenario, container):
+                    outcome.steps.append(result)
+            if options.after_steps:
+                options.after_steps()
+            if not all(step.ok for step in outcome.steps):
+                outcome.log = log_tail(context.guest, container)
+        outcome.labels = frozenset(container.labels)
+    except ContainerRefused as refused:
+        lines = refused.output.strip().splitlines()
+        outcome.refused = lines[-1] if lines else "the container runtime gave no reason"
+    return outcome
+
+
+@contextlib.contextmanager
+def _container(context: RunContext) -> Iterator[Container]:
+    """Run the scenario's container during the block."""
+    with contextlib.ExitStack() as undo:
+        with context.progress.step("Starting the container", "container"):
+            container = undo.enter_context(
+                running(
+                    context.guest,
+                    context.plan.scenario,
+                    context.plan.image,
+                    context.label,
+                    context.project.root,
+                    cache_dir(),
+                    context.progress,
+                    context.ensure_runtime,
+                    contexts=context.contexts,
+                    volume_type=runtime_file_type(context.base.directory / "contexts"),
+                    keep=context.plan.request.keep,
+                )
+            )
+        yield container
+        with context.progress.step("Removing the container", "remove"):
+            undo.close()
+
+
+def read_window(context: RunContext, opened: OpenWindow, mode: GuestMode) -> Window:
+    """Close the audit window and read it, and restore the guest's mode in the same round trip."""
+    with context.progress.step("Reading the audit window", "audit"):
+        answers = query_all(context.guest, window=close_window(opened), mode=restore_mode())
+        answers.read_all()
+        mode.restored = "mode" in answers
+        window: Window = answers["window"]
+        return window
