@@ -1,4 +1,4 @@
-"""The seam to what can provide a guest that is ready for a run: a VM that selab manages, or an existing host."""
+"""The seam to what can provide a guest that is ready for a run: a VM of selab's, or an existing host."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class VagrantParameters:
 class Machine(Protocol):
     """What a run needs from a machine.
 
-    `managed`: selab creates and prepares the machine. On a machine that it does not manage, selab installs nothing unasked, accepts that
-    there is no guard, and restores the base policy after each run.
+    managed: whether selab creates and prepares the machine. On a machine that it does not manage, selab
+        installs nothing unasked, accepts that there is no guard, and restores the base policy after each run.
     """
 
     managed: bool
@@ -83,7 +83,7 @@ class Machine(Protocol):
         """Return a connection to the guest, which is up and has what a run needs. Raises SelabError."""
 
     def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
-        """Install the container runtime `runtime`, which `guest` lacks. Raises SelabError if selab may not install it."""
+        """Install the container runtime `runtime`, which `guest` lacks. Raises SelabError if this fails."""
 
     def rescue(self, progress: Progress) -> str:
         """Restore the base policy if a new login or the guest's state shows that something is wrong.
@@ -96,7 +96,7 @@ class Machine(Protocol):
 
 
 class MachineControl(Machine, Protocol):
-    """What `selab vm` can do with a machine. An operation that a machine does not support raises InputError."""
+    """What `selab vm` can do with a machine. Raises InputError for what the machine does not support."""
 
     def prepare(self, progress: Progress) -> list[str]: ...
     def status(self) -> str: ...

@@ -1,6 +1,7 @@
 """The pytest plugin: `selab`, a fixture for tests of policies, which runs scenarios in the project's VM.
 
-pytest loads it at each start wherever selab is installed, so everything of selab's is imported when a test first asks for it.
+pytest loads this module at each start if selab is installed. The module therefore imports the rest of selab
+only when a test first needs it.
 """
 
 from __future__ import annotations
@@ -34,20 +35,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def selab_project(pytestconfig: pytest.Config) -> Project:
-    """The selab project that the tests are about. May be overridden in a conftest.py."""
+    """The selab project that the tests are about. You can override this fixture in a conftest.py."""
     from selab.errors import SelabError
     from selab.project import find_project
 
     try:
         return find_project(_directory(pytestconfig))
     except SelabError as error:
-        said = f"{error}\nOr set selab_project in pytest's configuration, or --selab-project."
-    pytest.fail(said, pytrace=False)  # not inside: pytest would show the error a second time
+        message = f"{error}\nOr set selab_project in pytest's configuration, or --selab-project."
+    pytest.fail(message, pytrace=False)  # not in the `except` block: pytest would show the error twice
 
 
 @pytest.fixture(scope="session")
 def selab_machine(pytestconfig: pytest.Config, selab_project: Project) -> Iterator[MachineControl]:
-    """The project's VM, which the first run brings up."""
+    """The project's VM, which the first run starts."""
     from selab.progress import Progress
     from selab.vm.select import machine_of
 
@@ -59,7 +60,7 @@ def selab_machine(pytestconfig: pytest.Config, selab_project: Project) -> Iterat
 
 @pytest.fixture(scope="session")
 def selab(selab_project: Project, selab_machine: MachineControl) -> Selab:
-    """The laboratory: selab.run("apache", mode="enforcing").assert_pass() runs a scenario of the project as `selab run` does."""
+    """Runs scenarios as `selab run` does: selab.run("apache", mode="enforcing").assert_pass()."""
     from rich.console import Console
 
     from selab.api import Selab
@@ -71,7 +72,10 @@ def selab(selab_project: Project, selab_machine: MachineControl) -> Selab:
 
 
 def _directory(config: pytest.Config) -> Path:
-    """Where to look for the project: the option counts from where pytest was called, the setting from its file."""
+    """Return where to look for the project.
+
+    The option is relative to the directory that pytest was started in, the setting to its configuration file.
+    """
     option, setting = config.getoption("selab_project"), config.getini("selab_project")
     above = config.inipath.parent if config.inipath else config.rootpath
     return (

@@ -1,4 +1,4 @@
-"""`selab audit`: what a policy of the project adds to the base policy, or to another version of itself, without a VM."""
+"""`selab audit`: what a policy adds to the base policy, or to another version of itself, without a VM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ from selab.project import Project
 
 @dataclass(frozen=True)
 class PolicyAudit:
-    """What `policy` adds; against another version, `additions` are what that one does not grant, and `removed` what only it does."""
+    """What a policy adds.
+
+    policy: the policy's name.
+    types: the types that it declares.
+    additions: what it grants, or only what another version does not grant.
+    reaches: what its domains can reach.
+    removed: what only the other version grants.
+    """
 
     policy: str
     types: tuple[str, ...]
@@ -31,13 +38,15 @@ class PolicyAudit:
 
     @property
     def worst(self) -> Level:
-        return max((one.risk.level for one in self.additions), default=Level.LOW)
+        """The highest risk of the additions."""
+        return max((addition.risk.level for addition in self.additions), default=Level.LOW)
 
 
 def audit(project: Project, policy: str, progress: Progress, against: str = "") -> PolicyAudit:
-    """Compile the policy, link it, and read what it adds. `against` is a file, or a revision of git that has its .te.
+    """Compile and link the policy, and read what it adds.
 
-    Raises InputError where one of the two cannot be found, compiled or linked.
+    `against` is a file, or a Git revision that has the policy's .te file. Raises InputError if one of the two
+    versions cannot be found, compiled or linked.
     """
     module = load_module(project, policy)
     other = _version(project, module, against) if against else None
@@ -61,17 +70,14 @@ def _index_of(project: Project, module: PolicyModule, base: BasePolicy) -> Polic
 
 
 def _version(project: Project, module: PolicyModule, against: str) -> PolicyModule:
-    """The module with the .te of a file or of a revision; its other sources are those on disk."""
+    """Return the module with the .te of a file or of a revision. Its other sources are those on disk."""
     path = Path(against)
     if path.is_file():
         return replace(module, texts=module.texts | {"te": path.read_bytes()})
     name = f"{against}:./{module.te.relative_to(project.root)}"
     done = LocalHost().run(["git", "-C", str(project.root), "show", "--end-of-options", name])
     if not done.ok:
-        said = (done.error_text.strip().splitlines() or [""])[-1]
-        raise InputError(
-            f"There is no version '{against}' of {module.te.name}.",
-            said,
-            "Name a file, or a revision of git.",
-        )
+        reason = (done.error_text.strip().splitlines() or [""])[-1]
+        what = f"There is no version '{against}' of {module.te.name}."
+        raise InputError(what, reason, "Name a file or a Git revision.")
     return replace(module, texts=module.texts | {"te": done.stdout})

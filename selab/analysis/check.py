@@ -1,4 +1,4 @@
-"""The review of a project's policies without a VM: compiled, linked with the last run's base policy, and linted."""
+"""`selab check`: compile, link and lint a project's policies without a VM."""
 
 from __future__ import annotations
 
@@ -23,24 +23,31 @@ from selab.project import Project
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was found in `policies`, each with its findings; `remarks` say what could not be looked at."""
+    """The findings of a check.
+
+    policies: the findings by policy.
+    remarks: what could not be checked.
+    """
 
     policies: dict[str, tuple[Finding, ...]]
     remarks: tuple[str, ...]
 
     @property
     def findings(self) -> list[Finding]:
-        return [finding for found in self.policies.values() for finding in found]
+        """The findings of all policies."""
+        return [finding for findings in self.policies.values() for finding in findings]
 
     @property
     def failed(self) -> bool:
+        """Whether a finding is an error."""
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
 def check(project: Project, names: Sequence[str], progress: Progress) -> CheckResult:
-    """Review the policies `names`, or all of the project.
+    """Check the policies `names`, or all policies of the project.
 
-    Raises InputError for a policy that there is none of, and SelabError where no base policy is known or the policy tools are missing.
+    Raises InputError for an unknown policy, and SelabError if no base policy is known or the policy tools are
+    missing.
     """
     for name in names:
         require_policy(project, name)
@@ -48,16 +55,16 @@ def check(project: Project, names: Sequence[str], progress: Progress) -> CheckRe
     tools = host_toolchain(project.state / "policy", "A check", base.demands)
     with progress.step("Reading what the interfaces of the base policy grant"):
         table, of_base = interface_table(base), vocabulary(base)
-    found = {}
+    findings = {}
     for name in dict.fromkeys(names or policy_names(project)):
         with progress.step(f"Checking {name}"):
-            found[name] = tuple(_policy(project, name, base, tools, table, of_base))
+            findings[name] = tuple(_policy(project, name, base, tools, table, of_base))
     remarks = (
         ()
         if installed()
-        else ("SELint is not installed, so its findings are not among these (Debian's package is `selint`).",)
+        else ("SELint is not installed, so its findings are missing. Debian's package is `selint`.",)
     )
-    return CheckResult(found, remarks)
+    return CheckResult(findings, remarks)
 
 
 def _policy(
@@ -68,7 +75,7 @@ def _policy(
     table: InterfaceTable,
     of_base: Vocabulary,
 ) -> Iterator[Finding]:
-    """What the compiler says comes first, unless the lint says the same line's mistake better."""
+    """Find what is wrong with a policy. A lint error replaces the compiler's error about the same line."""
     file = project.policies / f"{name}.te"
     try:
         module = load_module(project, name)
@@ -79,16 +86,16 @@ def _policy(
         yield of_error(error, "source", file)
         return
     linted = lint(module_under_lint(module, base, of_base, table, own))
-    wrong = {(one.file, one.line) for one in linted if one.severity is Severity.ERROR}
-    stopped = list(_built(project, module, base, tools))
-    yield from (one for one in stopped if (one.file, one.line) not in wrong)
+    linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
+    build_errors = list(_build(project, module, base, tools))
+    yield from (finding for finding in build_errors if (finding.file, finding.line) not in linted_lines)
     yield from linted
-    if installed() and not stopped:
+    if installed() and not build_errors:
         yield from selint(module, base)
 
 
-def _built(project: Project, module: PolicyModule, base: BasePolicy, tools: Toolchain) -> Iterator[Finding]:
-    """The mistake that stops the module from being compiled or linked, if there is one."""
+def _build(project: Project, module: PolicyModule, base: BasePolicy, tools: Toolchain) -> Iterator[Finding]:
+    """Compile and link the module. Yields the error that stops that, if there is one."""
     stage = "compile"
     try:
         candidates = compiled_all(module, base, tools, project.state / "compiled")

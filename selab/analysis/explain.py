@@ -1,4 +1,4 @@
-"""Advice about the project's own runs: what is recorded, asked of the candidate as it is on disk."""
+"""`selab explain`: advice about a run's denials, given the candidate as it is on disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from selab.scenario import load_scenario
 
 
 def explain(project: Project, stored: StoredRun, progress: Progress) -> list[Advice]:
-    """Advice for each row of the run's denials, then of the hidden ones, in the order in which the summary shows them."""
+    """Return advice for each row of the run's denials, then of its hidden denials, in the summary's order."""
     run = stored.document
     candidate = candidate_of(project, run.policy, progress, "Advice")
     needs = [
@@ -50,17 +50,18 @@ def explain(project: Project, stored: StoredRun, progress: Progress) -> list[Adv
 
 
 class AdviceCache:
-    """What advice has to know of a base policy, read in a thread while a run waits for its container: it takes a second."""
+    """What advice needs to know of a base policy, read in a thread while a run waits for its container."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
 
     def begin(self, base: BasePolicy) -> None:
-        self._thread = threading.Thread(target=_study, args=(base,), daemon=True)
+        """Begin to read the base policy, which takes about a second."""
+        self._thread = threading.Thread(target=_read_knowledge, args=(base,), daemon=True)
         self._thread.start()
 
     def advice(self, project: Project, stored: StoredRun, progress: Progress | None = None) -> list[Advice]:
-        """Advice for a run's summary: none where there are no denials, or this machine cannot give any."""
+        """Return advice for a run's summary, or nothing if there is none to give on this machine."""
         if not stored.document.denials and not stored.document.hidden:
             return []
         with (
@@ -73,21 +74,21 @@ class AdviceCache:
         return []
 
 
-def _study(base: BasePolicy) -> None:
+def _read_knowledge(base: BasePolicy) -> None:
     with contextlib.suppress(SelabError):
         PolicyKnowledge.of(base, [])
 
 
 def _denied_access(number: int, denial: DenialEntry, hidden: bool) -> DeniedAccess:
-    asked = (denial.source, denial.target, denial.tclass, frozenset(denial.permissions))
+    access = (denial.source, denial.target, denial.tclass, frozenset(denial.permissions))
     return DeniedAccess(
-        number, *asked, denial.comm, denial.path, denial.detail, denial.separated, hidden, denial.evidence
+        number, *access, denial.comm, denial.path, denial.detail, denial.separated, hidden, denial.evidence
     )
 
 
 def causes_of(policy: Path, needs: Sequence[DeniedAccess]) -> dict[int, Cause]:
-    """What stops each need, by libsepol: the first thing that stops any of its permissions between any of its contexts."""
-    asked = {
+    """Return why libsepol denies each need: the cause of the first of its accesses that is denied."""
+    requested = {
         need.number: [
             Access(*pair, need.tclass, permission)
             for pair in need.contexts
@@ -96,11 +97,11 @@ def causes_of(policy: Path, needs: Sequence[DeniedAccess]) -> dict[int, Cause]:
         for need in needs
     }
     decided = {
-        decision.access: decision for decision in ask(policy, list(dict.fromkeys(chain(*asked.values()))))
+        decision.access: decision for decision in ask(policy, list(dict.fromkeys(chain(*requested.values()))))
     }
     causes = {
         number: [decided[access].cause for access in accesses]
-        for number, accesses in asked.items()
+        for number, accesses in requested.items()
         if accesses
     }
     return {
@@ -110,7 +111,7 @@ def causes_of(policy: Path, needs: Sequence[DeniedAccess]) -> dict[int, Cause]:
 
 
 def _volumes(project: Project, scenario: str) -> tuple[Volume, ...]:
-    """What the scenario mounts; nothing where it is gone since."""
+    """Return what the scenario mounts, or nothing if the scenario no longer exists."""
     try:
         return tuple(
             Volume(volume.target, volume.guest_path or "")
@@ -121,9 +122,8 @@ def _volumes(project: Project, scenario: str) -> tuple[Volume, ...]:
 
 
 def numbered(advice: Sequence[Advice], number: int | None) -> Iterator[Advice]:
-    """The one with that number, or all. Raises InputError where there is none."""
+    """Yield the advice about the denial `number`, or all advice. Raises InputError for an unknown number."""
     if number is not None and not 1 <= number <= len(advice):
-        raise InputError(
-            f"The run has no denial {number}.", f"It has {len(advice)}.", "`selab explain` shows all."
-        )
-    yield from (one for one in advice if number in (None, one.need.number))
+        detail = f"Its denials are numbered from 1 to {len(advice)}." if advice else "It has none."
+        raise InputError(f"The run has no denial {number}.", detail, "`selab explain` shows all.")
+    yield from (each for each in advice if number in (None, each.need.number))

@@ -1,4 +1,4 @@
-"""The rules that a run's denials ask for, as text for the candidate's own source."""
+"""`selab suggest`: the rules that a run's denials require, as text for the candidate's source."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from selab.run.request import NO_POLICY
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Rules for the candidate in the file `te`: `text` alone, and the file `before` and `after`; `left` are denials for a person.
+    """Rules for a candidate. For a domain in a block of CIL there is only the `text`.
 
-    For a domain out of a block of CIL there is only the `text`, and no file.
+    te: the candidate's .te file, or None.
+    text: the rules alone.
+    before: the text of the file.
+    after: the text of the file with the rules.
+    left: advice about the denials that selab leaves to the user.
     """
 
     te: Path | None
@@ -31,16 +35,19 @@ class Suggestion:
 
 
 def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky: bool = False) -> Suggestion:
-    """What the run's denials ask for. Raises InputError where the run had no candidate, or its .te cannot be extended."""
+    """Return the rules that the run's denials require.
+
+    `risky`: also include dangerous rules. Raises InputError if the run had no candidate, or if its .te file
+    cannot be extended.
+    """
     policy, domain = stored.document.policy, stored.document.label.type
     if policy == NO_POLICY and "." not in domain:
-        raise InputError(
-            "The run had no candidate to write rules for.", stored.document.run, "Run it with --policy NAME."
-        )
+        what = "The run had no candidate to write rules for."
+        raise InputError(what, stored.document.run, "Run it with --policy NAME.")
     advice = explain(project, stored, progress)
     chosen = applicable(advice, risky=risky)
-    mended = {one.need.key for one, _ in chosen}.union(*(remedy.covers for _, remedy in chosen))
-    left = tuple(one for one in advice if one.need.key not in mended and not one.allowed_now)
+    covered = {each.need.key for each, _ in chosen}.union(*(remedy.covers for _, remedy in chosen))
+    left = tuple(each for each in advice if each.need.key not in covered and not each.allowed_now)
     if "." in domain:
         return Suggestion(None, cil(chosen), "", "", left)
     te = project.policies / f"{policy}.te"

@@ -1,4 +1,4 @@
-"""A finished run as plain data: what `--json` prints, the history keeps, and every report is made from."""
+"""A finished run as plain data: what `--json` prints, the history stores, and every report is made from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from selab.run.experiment import Run
 from selab.run.verdict import Verdict
 
 SCHEMA = 1
-"""Goes up when a key changes its meaning or goes away; new keys may come without."""
+"""Increases when a key changes its meaning or is removed, but not when a key is added."""
 
 
 class _Part(BaseModel):
@@ -24,10 +24,13 @@ class _Part(BaseModel):
 
 
 class LabelEntry(_Part):
-    """`requested` is the context that was asked for; `actual` the one that the container's processes had, as the kernel gave it.
+    """The label of the container's processes.
 
-    Where they had several, `actual` holds all of them with a space between, and the verdict is ERROR. `from_denials`: nobody could read it
-    from a process before the container ended; the kernel's records of what the processes were denied name it.
+    requested: the context that was requested.
+    actual: the context that the kernel gave. If the processes had several, `actual` holds all of them with
+        spaces between, and the verdict is ERROR.
+    from_denials: whether `actual` comes from the kernel's records of denials, because the container ended
+        before selab could read it from a process.
     """
 
     requested: str
@@ -36,12 +39,18 @@ class LabelEntry(_Part):
 
     @property
     def type(self) -> str:
-        """The type that was asked for."""
+        """The type that was requested."""
         return self.requested.split(":")[2]
 
 
 class StepEntry(_Part):
-    """A step, in order. `detail` says what came instead, where it failed."""
+    """A step of the scenario.
+
+    name: the step's title.
+    ok: whether the step succeeded.
+    seconds: how long the step took.
+    detail: what happened instead, if the step failed.
+    """
 
     name: str
     ok: bool
@@ -50,11 +59,24 @@ class StepEntry(_Part):
 
 
 class DenialEntry(_Part):
-    """One unique (source type, target type, class) with the union of its permissions; `count` is the number of records.
+    """The denials of one source type, target type and class.
 
-    `permissive` is null where the kernel does not say; `mixed` where some records say so and others not; `comm`, `path`, `exe` and
-    `detail` are examples; `separated` where MCS categories keep the two sides apart, which no `allow` rule mends; `evidence` holds pairs
-    of full contexts, at most ten.
+    source: the source type.
+    target: the target type.
+    tclass: the target's class.
+    permissions: the union of the denied permissions.
+    count: the number of records.
+    permissive: false if a record says that the access was blocked, true if all say that it was allowed all
+        the same, null if that is unknown.
+    mixed: whether some records say that the access was blocked, and others that it was allowed.
+    comm: an example of the process's name.
+    path: an example of the target's path.
+    exe: an example of the process's executable.
+    detail: an example of what else the record says, such as a port.
+    userspace: whether a program reported the denial, not the kernel.
+    separated: whether MCS categories keep the two sides apart, which no `allow` rule changes.
+    evidence: at most ten pairs of full contexts.
+    serials: serial numbers of the records, not all of them if there are many.
     """
 
     source: str
@@ -75,14 +97,23 @@ class DenialEntry(_Part):
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:
-        """Each permission by itself: a denial's identity."""
+        """The identity of each denial: one permission each."""
         return tuple(
             DenialKey(self.source, self.target, self.tclass, permission) for permission in self.permissions
         )
 
 
 class SelinuxErrorEntry(_Part):
-    """A failure that SELinux reports without a denial; `meaning` says what happened."""
+    """A failure that SELinux reports without a denial.
+
+    kind: the operation that failed, as the kernel names it.
+    meaning: what happened.
+    source: the source context. It may be invalid. For a transition it is the old context.
+    target: the target context. It may be invalid. For a transition it is the new context.
+    tclass: the target's class.
+    invalid_context: the context that the policy does not allow.
+    text: the record.
+    """
 
     kind: str
     meaning: str
@@ -94,10 +125,29 @@ class SelinuxErrorEntry(_Part):
 
 
 class RunDocument(_Part):
-    """A run. `started` is UTC; `timings` are seconds by stage, `denials` the scenario's own, which decide the verdict.
+    """A run.
 
-    `hidden` are the denials that came only in a second run with dontaudit rules off; `runtime` and `machine` those of the container
-    runtime and of the rest of the machine, which do not decide. `digest` is that of the policy in force, `base` the base policy's.
+    schema_: the version of this format.
+    selab: the version of selab.
+    run: unique name, `YYYYMMDD-HHMMSS-xxxx`.
+    started: UTC.
+    scenario: the scenario's name.
+    mode: enforcing, permissive or domain.
+    policy: the candidate's name, or `none`.
+    digest: the digest of the policy in force.
+    base: the fingerprint of the base policy.
+    label: the label of the container's processes.
+    steps: the steps that ran, in order.
+    denials: the scenario's own denials, which decide the verdict.
+    hidden: the denials that appeared only in a second run with dontaudit rules off.
+    runtime: the denials of the container runtime, which do not affect the verdict.
+    machine: the denials of the rest of the guest, which do not affect the verdict.
+    selinux_errors: the failures that SELinux reported without a denial.
+    log: the end of the container's log, if a step failed.
+    notes: what the user should know beside the reasons.
+    verdict: PASS, FAIL or ERROR.
+    reasons: why the verdict is what it is, the decisive reasons first.
+    timings: seconds by stage.
     """
 
     schema_: int = Field(default=SCHEMA, alias="schema")
@@ -123,6 +173,7 @@ class RunDocument(_Part):
     timings: dict[str, float]
 
     def as_json(self) -> str:
+        """Return the document as `--json` prints it."""
         return to_json(self.model_dump(mode="json", by_alias=True))
 
     @property
@@ -132,9 +183,9 @@ class RunDocument(_Part):
 
 
 def document_of(run: Run) -> RunDocument:
-    """The document of a run that has just ended."""
-    found = run.attribution
-    errors: Sequence[dict[str, Any]] = [error.to_json() for error in found.errors]
+    """Return the document of a run that has just ended."""
+    attribution = run.attribution
+    errors: Sequence[dict[str, Any]] = [error.to_json() for error in attribution.errors]
     return RunDocument(
         run=run.id,
         started=run.started,
@@ -148,10 +199,10 @@ def document_of(run: Run) -> RunDocument:
             StepEntry(name=step.name, ok=step.ok, seconds=round(step.seconds, 3), detail=step.detail)
             for step in run.outcome.steps
         ),
-        denials=_entries(found.scenario),
+        denials=_entries(attribution.scenario),
         hidden=_entries(run.hidden),
-        runtime=_entries(found.runtime),
-        machine=_entries(found.machine),
+        runtime=_entries(attribution.runtime),
+        machine=_entries(attribution.machine),
         selinux_errors=tuple(SelinuxErrorEntry.model_validate(error) for error in errors),
         log=run.outcome.log,
         notes=run.notes,

@@ -1,4 +1,4 @@
-"""Delta debugging: the part of a list that a test still passes with."""
+"""Delta debugging: find the parts of a list without which a test no longer passes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ T = TypeVar("T")
 
 
 def reduce(parts: Sequence[T], passes: Callable[[Sequence[T], Sequence[T]], bool]) -> list[T]:
-    """The parts that are left when as many as possible were taken away, in their order.
+    """Remove as many parts as possible, and return the others in their order.
 
-    `passes` is asked with what would be left, and with what would go now: all, then halves, quarters and so on of what could not go
-    (after Zeller and Hildebrandt, 2002). Where a test that passes also passes with more, as with rules that grant, none of what is left
-    can go; it was asked about each of those by itself.
+    `passes` is called with the parts that would be left and with the chunk that would be removed: first all
+    parts, then halves, quarters and so on of what could not be removed (after Zeller and Hildebrandt, 2002).
+    If a test that passes also passes with more parts, as it does with rules that grant, no remaining part can
+    be removed, and `passes` was called for each of them alone.
     """
     left = list(parts)
 

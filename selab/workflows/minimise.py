@@ -1,8 +1,9 @@
-"""From a policy that passes to the smallest that still does.
+"""`selab minimise`: from a policy that passes to the smallest policy that still passes.
 
-What a workload asks for beyond the smallest conceivable policy is seen in one permissive run; which parts are needed for that is asked of
-libsepol; whether it was all is proven in enforcing mode. What such a run still lacks is added to what is asked for; and where nothing says
-what it lacks (a transition, an access that a dontaudit rule hides), it is found out by runs.
+One permissive run with the smallest conceivable policy shows which accesses the workload requests. libsepol
+then decides which parts of the policy grant them, and a run in enforcing mode proves the result. If that run
+is denied something, the access is added and the search repeats. If a run fails and no denial says why (because
+of a transition, or of an access that a dontaudit rule hides), further runs find the parts that are needed.
 """
 
 from __future__ import annotations
@@ -28,16 +29,23 @@ from selab.workflows.delta_debug import reduce
 from selab.workflows.drafts import candidate, drafts, run_and_keep
 
 RUNS = 20
+"""The number of runs after which `minimise` stops by default."""
 SHOWN = 3
-"""Denials that say enough of what a part is needed for."""
+"""The number of denials that explain what a part is needed for."""
 
 
 @dataclass(frozen=True)
 class Minimum:
-    """A policy `before` and `after`, which has passed in enforcing mode.
+    """The result of a search.
 
-    `removed` are the parts that went, `needed` the parts that are left, each with what it is needed for; `questions` counts what libsepol
-    was asked in the place of runs. `complete` is False where the runs were spent before everything was tried.
+    policy: the candidate's name.
+    before: the text of the .te file before the search.
+    after: the smallest text that has passed in enforcing mode.
+    removed: the parts that were removed.
+    needed: the parts that remain, each with what it is needed for.
+    runs: the runs of the search.
+    questions: the number of queries that libsepol answered instead of a run.
+    complete: whether everything was tried before the budget of runs was spent.
     """
 
     policy: str
@@ -63,18 +71,19 @@ def minimise(
     *,
     runs: int = RUNS,
 ) -> Minimum:
-    """The smallest policy for a scenario, in at most `runs` runs, each of which is in the history. Works on a copy of the policies.
+    """Find the smallest policy for a scenario in at most `runs` runs, all of which the history stores.
 
-    Raises InputError where the scenario has no candidate, or does not pass with it in enforcing mode.
+    The search works on a copy of the policies. Raises InputError if the scenario has no candidate, or if it
+    does not pass with it in enforcing mode.
     """
     module = candidate(project, scenario, policy, "make smaller")
     before = source(module.te)
     bench = Bench(drafts(project, scenario), machine, scenario, module.name, progress, runs)
     search = Search(bench, before)
     if not bench.passes(before):
-        last, hint = bench.runs[-1], f"`selab learn {scenario}` makes one that does."
+        last, hint = bench.runs[-1], f"`selab learn {scenario}` writes a policy that passes."
         raise InputError(
-            "Only a policy that passes in enforcing mode can be made smaller.",
+            "The policy does not pass in enforcing mode, so it cannot be made smaller.",
             f"{last.verdict}: {last.reasons[0]}",
             hint,
         )
@@ -83,8 +92,10 @@ def minimise(
         complete = True
     except OutOfRuns:
         complete = False
-    kept = [part for part in search.parts if part not in search.gone]
-    needed = tuple((part.text, search.reasons.get(part, "nobody has tried without it")) for part in kept)
+    remaining = [part for part in search.parts if part not in search.gone]
+    needed = tuple(
+        (part.text, search.reasons.get(part, "no run was left to try without it")) for part in remaining
+    )
     removed = tuple(part.text for part in search.gone)
     return Minimum(
         module.name, before, search.proven, removed, needed, tuple(bench.runs), bench.questions, complete
@@ -93,7 +104,17 @@ def minimise(
 
 @dataclass
 class Bench:
-    """Where texts are tried: in the VM, within a budget of runs, or by asking libsepol, as often as one likes."""
+    """Tries policies, in the VM within a budget of runs, or with libsepol without a limit.
+
+    project: the project with a draft of its policies.
+    machine: the machine for the runs.
+    scenario: the scenario's name.
+    policy: the candidate's name.
+    progress: where the runs report.
+    budget: the number of runs at most.
+    runs: the runs so far.
+    questions: the number of queries that libsepol has answered so far.
+    """
 
     project: Project
     machine: Machine
@@ -105,28 +126,25 @@ class Bench:
     questions: int = 0
 
     def run(self, te: str, mode: Mode = Mode.ENFORCING) -> RunDocument:
-        """Run the scenario with the policy `te`. Raises OutOfRuns."""
+        """Run the scenario with the policy `te`. Raises OutOfRuns if the budget is spent."""
         if len(self.runs) >= self.budget:
             raise OutOfRuns
         self._write(te)
         with self.progress.step(f"Run {len(self.runs) + 1}: {mode.value}"):
-            self.runs.append(
-                run_and_keep(
-                    self.project, self.machine, Request(self.scenario, self.policy, mode), self.progress
-                )
-            )
+            request = Request(self.scenario, self.policy, mode)
+            self.runs.append(run_and_keep(self.project, self.machine, request, self.progress))
         return self.runs[-1]
 
     def passes(self, te: str) -> bool:
+        """Whether the scenario passes with the policy `te` in enforcing mode. Raises OutOfRuns."""
         return self.run(te).verdict is Verdict.PASS
 
-    def ask(self, te: str, asked: Iterable[Access]) -> Replay:
-        """What the policy `te` would decide."""
+    def ask(self, te: str, requested: Iterable[Access]) -> Replay:
+        """Return what the policy `te` would decide about the `requested` accesses."""
         self.questions += 1
         self._write(te)
-        return replay(
-            candidate_of(self.project, self.policy, Progress(), "Making it smaller").linked, list(asked)
-        )
+        candidate = candidate_of(self.project, self.policy, Progress(), "Making it smaller")
+        return replay(candidate.linked, list(requested))
 
     def _write(self, te: str) -> None:
         write_source(self.project.policies / f"{self.policy}.te", te)
@@ -134,17 +152,23 @@ class Bench:
 
 @dataclass
 class Search:
-    """The state of a search: the text that was `proven` last and what is `gone` from it.
+    """The state of a search.
 
-    `asked` are the accesses that the workload tries and the whole policy grants. Of those that are `hidden` by dontaudit rules nobody knows
-    whether it needs them. `reasons` say what a part is needed for; `lacking`, what parts that do not suffice lack.
+    bench: tries policies.
+    before: the text of the whole policy.
+    proven: the smallest text that has passed so far.
+    gone: the parts that `proven` lacks.
+    requested: the accesses that the workload requests and the whole policy grants.
+    hidden: the requested accesses that dontaudit rules hide. It is unknown whether the workload needs them.
+    reasons: what each part is needed for.
+    lacking: for parts that do not suffice, which accesses they do not grant.
     """
 
     bench: Bench
     before: str
     proven: str = ""
     gone: tuple[Unit, ...] = ()
-    asked: dict[Access, None] = field(default_factory=dict)
+    requested: dict[Access, None] = field(default_factory=dict)
     hidden: dict[Access, None] = field(default_factory=dict)
     reasons: dict[Unit, str] = field(default_factory=dict)
     lacking: dict[tuple[Unit, ...], str] = field(default_factory=dict)
@@ -154,28 +178,28 @@ class Search:
         self.parts = units(self.before)
 
     def go(self) -> None:
-        """Take away what can go. Raises OutOfRuns; what was proven by then is proven."""
+        """Remove what the workload does not need. Raises OutOfRuns. `proven` is valid at any time."""
         self._note(self.bench.run(self._text(self.parts), Mode.PERMISSIVE))
         while True:
             with self.bench.progress.step("Asking which parts are needed"):
-                kept = reduce(self.parts, self._suffices)
-            if self._proves(self._but(kept)):
+                needed = reduce(self.parts, self._suffices)
+            if self._proves(self._others(needed)):
                 break
             if not self._note(self.bench.runs[-1]):
-                self._by_runs(kept, self._but(kept))
+                self._remove_by_runs(needed, self._others(needed))
                 break
-        self._without_what_is_hidden()
+        self._remove_hidden()
         self._narrow()
 
-    def _but(self, parts: Iterable[Unit]) -> tuple[Unit, ...]:
-        these = set(parts)
-        return tuple(part for part in self.parts if part not in these)
+    def _others(self, parts: Iterable[Unit]) -> tuple[Unit, ...]:
+        excluded = set(parts)
+        return tuple(part for part in self.parts if part not in excluded)
 
     def _text(self, gone: Sequence[Unit]) -> str:
         return without(self.before, gone)
 
     def _proves(self, gone: tuple[Unit, ...]) -> bool:
-        """Whether a run passes without these parts. What is proven already is not proven again."""
+        """Whether a run passes without the parts `gone`. A text that is proven already is not run again."""
         if gone != self.gone:
             if not self.bench.passes(self._text(gone)):
                 return False
@@ -183,86 +207,87 @@ class Search:
         return True
 
     def _note(self, run: RunDocument) -> bool:
-        """Take into account what `run` was denied and the whole policy grants; whether that is anything new."""
+        """Add to the requested accesses what `run` was denied and the whole policy grants.
+
+        Returns whether any of them is new.
+        """
         tried = {denial: _accesses(denial) for denial in (*run.denials, *run.hidden)}
-        fresh = {access for accesses in tried.values() for access in accesses} - self.asked.keys()
+        fresh = {access for accesses in tried.values() for access in accesses} - self.requested.keys()
         granted = self._granted(fresh) if fresh else set()
-        self.asked |= dict.fromkeys(sorted(granted, key=str))
+        self.requested |= dict.fromkeys(sorted(granted, key=str))
         self.hidden |= dict.fromkeys(
             access for denial in run.hidden for access in tried[denial] if access in granted
         )
         return bool(granted)
 
     def _granted(self, fresh: Iterable[Access]) -> set[Access]:
-        """Those that the whole policy grants."""
+        """Return the accesses that the whole policy grants."""
         with self.bench.progress.step("Asking what the whole policy grants"):
-            return {
-                one.access
-                for one in self.bench.ask(self.before, sorted(fresh, key=str)).decisions
-                if one.allowed
-            }
+            decisions = self.bench.ask(self.before, sorted(fresh, key=str)).decisions
+            return {decision.access for decision in decisions if decision.allowed}
 
     def _suffices(self, left: Sequence[Unit], chunk: Sequence[Unit]) -> bool:
-        """Whether these parts grant all that is asked for. What is lacking without a part by itself is what that part is needed for.
+        """Whether the parts `left` grant all requested accesses.
 
-        Parts that did not suffice are not asked about again: what is asked for only grows.
+        If a single part was removed, what is then lacking is the reason why it is needed. Parts that did not
+        suffice are not tried again, because the requested accesses only grow in number.
         """
-        kept = tuple(left)
-        if kept not in self.lacking and (said := self._lacking(kept)):
-            self.lacking[kept] = said
-        self._explain(chunk, self.lacking.get(kept, ""))
-        return kept not in self.lacking
+        parts = tuple(left)
+        if parts not in self.lacking and (denied := self._denied(parts)):
+            self.lacking[parts] = denied
+        self._explain(chunk, self.lacking.get(parts, ""))
+        return parts not in self.lacking
 
-    def _lacking(self, left: Sequence[Unit]) -> str:
-        """What these parts do not grant of what is asked for, in words; nothing where they suffice."""
+    def _denied(self, left: Sequence[Unit]) -> str:
+        """Describe which requested accesses the parts `left` do not grant. Returns "" if they grant all."""
         try:
-            denied = sorted(self.bench.ask(self._text(self._but(left)), self.asked).denied)
+            denied = sorted(self.bench.ask(self._text(self._others(left)), self.requested).denied)
         except InputError:
             return "the policy does not compile without it"
-        said = [
+        accesses = [
             f"{key.source} {shown_target(key.source, key.target)}:{key.tclass} {key.permission}"
             for key in denied[:SHOWN]
         ]
-        said += [f"and {len(denied) - SHOWN} more"] if len(denied) > SHOWN else []
-        return ", ".join(said)
+        accesses += [f"and {len(denied) - SHOWN} more"] if len(denied) > SHOWN else []
+        return ", ".join(accesses)
 
     def _explain(self, chunk: Sequence[Unit], reason: str) -> None:
         if len(chunk) == 1 and reason:
             self.reasons[chunk[0]] = reason
 
-    def _by_runs(self, certain: Sequence[Unit], doubtful: Sequence[Unit]) -> None:
-        """Take away what can go of the `doubtful` parts, as runs say."""
+    def _remove_by_runs(self, certain: Sequence[Unit], doubtful: Sequence[Unit]) -> None:
+        """Remove the `doubtful` parts without which runs still pass."""
 
         def passes(left: Sequence[Unit], chunk: Sequence[Unit]) -> bool:
-            passed = self._proves(self._but([*certain, *left]))
+            passed = self._proves(self._others([*certain, *left]))
             if not passed:
                 self._explain(chunk, f"without it: {self.bench.runs[-1].reasons[0]}")
             return passed
 
         reduce(doubtful, passes)
 
-    def _without_what_is_hidden(self) -> None:
-        """Of the parts that are there only for accesses that a dontaudit rule hides, those that can go."""
-        known = [access for access in self.asked if access not in self.hidden]
-        left = self._but(self.gone)
-        with self.bench.progress.step("Asking which parts are there for what is hidden"):
+    def _remove_hidden(self) -> None:
+        """Remove the parts that only grant accesses which dontaudit rules hide, if runs still pass."""
+        known = [access for access in self.requested if access not in self.hidden]
+        left = self._others(self.gone)
+        with self.bench.progress.step("Asking which parts only grant hidden accesses"):
             doubtful = [
                 part
                 for part in left
                 if self.hidden and not self.bench.ask(self._text((*self.gone, part)), known).denied
             ]
-        self._by_runs([part for part in left if part not in doubtful], doubtful)
+        self._remove_by_runs([part for part in left if part not in doubtful], doubtful)
 
     def _narrow(self) -> None:
-        """Leave out permissions of the rules that are left, if the rest passes."""
+        """Remove permissions from the remaining rules, if a run still passes."""
         needed: dict[str, set[str]] = {}
-        for access in self.asked:
+        for access in self.requested:
             needed.setdefault(access.tclass, set()).add(access.permission)
         text = narrowed(self.proven, needed)
         if text == self.proven:
             return
-        with self.bench.progress.step("Asking whether fewer permissions do"):
-            suffices = not self.bench.ask(text, self.asked).denied
+        with self.bench.progress.step("Asking whether fewer permissions suffice"):
+            suffices = not self.bench.ask(text, self.requested).denied
         if suffices and self.bench.passes(text):
             self.proven = text
 

@@ -58,11 +58,12 @@ class FakeBench:
     def passes(self, te: str) -> bool:
         return self.run(te).verdict is Verdict.PASS
 
-    def ask(self, te: str, asked: Iterable[Access]) -> Replay:
+    def ask(self, te: str, requested: Iterable[Access]) -> Replay:
         self.questions += 1
         return Replay(
             tuple(
-                Decision(one, Cause.NONE if one.target.split(":")[2] in te else Cause.RULE) for one in asked
+                Decision(access, Cause.NONE if access.target.split(":")[2] in te else Cause.RULE)
+                for access in requested
             )
         )
 
