@@ -74,10 +74,10 @@ def run(
     context.show_log(verbose)
     machine = machine_of(context.project)
     history = History.of(context.project)
-    cache = AdviceCache()
+    advice_cache = AdviceCache()
     request = Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"])
     hooks = RunOptions(
-        before_steps=None if as_json else cache.begin,
+        before_steps=None if as_json else advice_cache.begin,
         after_steps=machine.shell if chosen["shell"] else None,
     )
     options = resume(context.project, scenario, hooks)
@@ -88,7 +88,7 @@ def run(
     if as_json:
         click.echo(document.as_json())
     else:
-        advice = cache.advice(context.project, history.find(document.run), context.progress)
+        advice = advice_cache.advice(context.project, history.find(document.run), context.progress)
         show_run(document, context.out, change=history.change(document), advice=advice)
     return result.verdict.exit_code
 
