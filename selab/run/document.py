@@ -144,7 +144,7 @@ class RunDocument(_Part):
     machine: the denials of the rest of the guest, which do not affect the verdict.
     selinux_errors: the failures that SELinux reported without a denial.
     log: the end of the container's log, if a step failed.
-    notes: what the user should know beside the reasons.
+    notes: what else the user should know.
     verdict: PASS, FAIL or ERROR.
     reasons: why the verdict is what it is, the decisive reasons first.
     timings: seconds by stage.

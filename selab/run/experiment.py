@@ -77,7 +77,7 @@ class Run:
     started: UTC.
     timings: seconds by stage.
     hidden: the denials that appeared only with dontaudit rules off.
-    notes: what the user should know beside the reasons.
+    notes: what else the user should know.
     """
 
     id: str
@@ -188,7 +188,7 @@ def _attribute(context: RunContext, loaded: LoadedPolicy, outcome: Outcome, wind
 
 
 def _notes(context: RunContext, attempt: Attempt, expected: BasePolicy | None) -> list[str]:
-    """What the user should know beside the verdict's reasons."""
+    """Return what the user should know in addition to the verdict's reasons."""
     notes = []
     facts = context.base.facts
     if (

@@ -42,7 +42,7 @@ class Outcome:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know beside the verdict's reasons."""
+        """What the user should know in addition to the verdict's reasons."""
         note = (
             "The container ended before the label of its processes could be read, so the label was taken "
             "from the kernel's records of its denials."

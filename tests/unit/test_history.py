@@ -28,7 +28,10 @@ from selab.run.verdict import Verdict
 from selab.scenario import Scenario
 from tests.unit.documents import DENIAL, document
 
-LINE = b'type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:web_t:s0:c1,c2 tcontext=u:r:etc_t:s0 tclass=file'
+LINE = (
+    b'type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 comm="x" '
+    b"scontext=u:r:web_t:s0:c1,c2 tcontext=u:r:etc_t:s0 tclass=file"
+)
 
 
 def finished(number: int, scenario: str = "web") -> Run:

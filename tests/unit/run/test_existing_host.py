@@ -1,4 +1,4 @@
-"""A run on a machine that somebody has already leaves its base policy in force, and takes a guard only where there is one."""
+"""A run on an existing host leaves the base policy in force, and arms a guard only if there is one."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def scripts(lab: Project, *, managed: bool, keep: bool = False) -> list[str]:
 @pytest.mark.parametrize(
     ("managed", "keep", "left"), [(False, False, True), (False, True, False), (True, False, False)]
 )
-def test_the_base_policy_is_loaded_again_at_the_end_on_somebodys_machine(
+def test_the_base_policy_is_loaded_again_at_the_end_on_an_existing_host(
     lab: Project, managed: bool, keep: bool, left: bool
 ) -> None:
     assert ("load_policy" in scripts(lab, managed=managed, keep=keep)[-1]) is left
 
 
 @pytest.mark.parametrize("managed", [True, False])
-def test_a_guard_need_not_be_there_on_somebodys_machine(lab: Project, managed: bool) -> None:
-    assert any("60 optional" in said for said in scripts(lab, managed=managed)) is not managed
+def test_a_guard_is_optional_on_an_existing_host(lab: Project, managed: bool) -> None:
+    assert any("60 optional" in script for script in scripts(lab, managed=managed)) is not managed
 
 
 def switched(tmp_path: Path, installed: bool, *words: str) -> tuple[int, str]:
-    """The script over a file system below `tmp_path`, with a systemctl that starts nothing."""
+    """Run the script over a file system below `tmp_path`, with a systemctl that starts nothing."""
     for path, text in {"sys/fs/selinux/enforce": "1", "run/selab/loaded": "d 1\n"}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)

@@ -18,7 +18,7 @@ def concluded(label: ContainerLabel, *ran_as: str, **seen: object) -> Outcome:
     return outcome
 
 
-def test_the_label_that_was_asked_for_leaves_no_doubt() -> None:
+def test_the_requested_label_leaves_no_doubt() -> None:
     assert label_doubts(LABEL, frozenset({"system_u:system_r:web_t:s0:c1,c2"})) == []
 
 
@@ -32,7 +32,7 @@ def test_another_level_is_a_doubt() -> None:
     assert label_doubts(LABEL, frozenset({"system_u:system_r:web_t:s0"})) != []
 
 
-def test_a_label_that_nobody_saw_is_a_doubt() -> None:
+def test_a_label_that_was_not_observed_is_a_doubt() -> None:
     assert label_doubts(LABEL, frozenset()) != []
 
 
@@ -71,7 +71,7 @@ def test_denials_of_another_domain_alone_show_nothing() -> None:
     assert (outcome.doubts, outcome.labels) == (label_doubts(DRAWN, frozenset()), frozenset())
 
 
-def test_a_process_in_another_domain_beside_the_one_that_was_asked_for_is_a_doubt() -> None:
+def test_a_process_in_another_domain_than_the_requested_one_is_a_doubt() -> None:
     assert concluded(DRAWN, DRAWN.context, OTHER).doubts == [
         f"a process of the container ran as {OTHER}, not as web_t:s0:c1,c2"
     ]

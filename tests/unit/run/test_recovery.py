@@ -1,4 +1,4 @@
-"""A guest that fails under a candidate is looked at, and only one that had to be brought back counts as locked."""
+"""A guest that fails under a candidate is checked, and only one that had to be recovered counts as locked."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from selab.run.recovery import LockedOut, recover_on_failure, verify_login
 
 @dataclass
 class Machine:
-    said: str = ""
+    action: str = ""
     refused: bool = False
     asked: int = 0
 
     def rescue(self, progress: Progress) -> str:
         self.asked += 1
-        return self.said
+        return self.action
 
     def try_login(self) -> None:
         if self.refused:
             raise Unreachable("Logging in to the guest failed.")
 
 
-def test_what_had_to_be_undone_is_told_with_what_went_wrong_first() -> None:
+def test_a_lockout_is_reported_with_what_went_wrong_first() -> None:
     with (
         pytest.raises(LockedOut) as caught,
         recover_on_failure(Machine("Given back."), "web", Mode.ENFORCING, Progress()),
@@ -52,7 +52,7 @@ def test_a_guest_in_order_leaves_the_error_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("error", "mode"), [(InputError("no"), Mode.ENFORCING), (Unreachable("no"), Mode.PERMISSIVE)]
 )
-def test_what_no_candidate_did_is_nobodys_lock_out(error: SelabError, mode: Mode) -> None:
+def test_an_error_that_no_candidate_caused_is_not_a_lockout(error: SelabError, mode: Mode) -> None:
     machine = Machine("Given back.")
     with pytest.raises(type(error)), recover_on_failure(machine, "web", mode, Progress()):
         raise error

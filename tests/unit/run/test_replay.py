@@ -13,8 +13,8 @@ from tests.unit.conftest import module
 
 def avc(target: str, permissions: str, source: str = "web_t") -> bytes:
     return (
-        f"type=AVC msg=audit(1.1:5): avc:  denied  {{ {permissions} }} for  pid=1 scontext=u:r:{source}:s0:c0,c1 "
-        f"tcontext=u:r:{target}:s0 tclass=file permissive=1"
+        f"type=AVC msg=audit(1.1:5): avc:  denied  {{ {permissions} }} for  pid=1 "
+        f"scontext=u:r:{source}:s0:c0,c1 tcontext=u:r:{target}:s0 tclass=file permissive=1"
     ).encode()
 
 
@@ -29,8 +29,8 @@ def test_a_domain_can_be_asked_for_in_anothers_place() -> None:
 def test_what_would_be_allowed_is_counted(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> None:
     path = tmp_path / "policy"
     path.write_bytes(link(base, [module("web", "(allow web_t etc_t (file (open)))")], tools).binary)
-    found = replay(path, accesses([avc("etc_t", "read open"), avc("nobody_t", "read")]))
+    result = replay(path, accesses([avc("etc_t", "read open"), avc("nobody_t", "read")]))
     assert (
-        found.in_words()
+        result.in_words()
         == "1 of 3 denials would be allowed now; 2 would not: 1 missing rule, 1 not decidable"
     )

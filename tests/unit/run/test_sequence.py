@@ -1,4 +1,4 @@
-"""What a run asks of the guest, in which order and in how many round trips, and what it undoes if something fails."""
+"""What a run sends to the guest, in which order and round trips, and what it undoes after a fault."""
 
 from __future__ import annotations
 
@@ -74,8 +74,12 @@ def name_of(argv: Sequence[str]) -> str:
 class Recorder:
     """A guest that notes what each command is for. A plus joins the commands of one round trip.
 
-    `answers` are exit codes and outputs by what a command is for. `fault` is what fails: its name, the how manieth of that name it is, and
-    the exit code, or None if the connection breaks.
+    answers: exit codes and outputs by what a command is for.
+    fault: what fails: its name, its number among the commands of that name, and its exit code, or None if
+        the connection breaks.
+    asked: what each command was for.
+    counts: the number of commands so far by what they are for.
+    mark: the mark that opened the audit window.
     """
 
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -140,7 +144,7 @@ class Recorder:
 
 
 class RecordedMachine(StandingMachine):
-    """A machine that notes beside the guest's commands what is asked of itself."""
+    """A machine that notes its own actions among the guest's commands."""
 
     guest: Recorder  # type: ignore[assignment]
     refuses = False
@@ -166,7 +170,10 @@ Player = Callable[..., Recorder]
 
 @pytest.fixture
 def play(project: Project, monkeypatch: pytest.MonkeyPatch) -> Player:
-    """A run: play(cil, mode="permissive", ...) gives the guest, whatever became of the run. `cil` is the candidate, if there is one."""
+    """A run: play(cil, mode="permissive") returns the guest, however the run ended.
+
+    `cil` is the candidate, if there is one.
+    """
     keep_base(project.root / "cache")
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
     monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
@@ -297,7 +304,7 @@ EVERYTHING: dict[str, Any] = {
     "cil": DOMAIN + REACHES + LABELS_FILES,
     "answers": {**OTHER_POLICY, **EDITED, "open window": (0, JOURNAL)},
 }
-"""A run in which there is everything to do, and everything to undo."""
+"""A run that does everything, and has everything to undo."""
 MODE = ["restore mode", "load base"]
 WINDOW = ["release window", *MODE]
 ALL = ["restore labels", *WINDOW]
@@ -338,7 +345,7 @@ def test_what_is_undone_after_a_fault(fault: tuple[str, int, int | None], play: 
     assert asked[last + 1 :] == FAULTS[fault]
 
 
-def test_a_switch_that_fails_beside_the_other_queries_undoes_the_window(play: Player) -> None:
+def test_a_switch_that_fails_in_the_first_round_trip_undoes_the_window(play: Player) -> None:
     asked = play(answers={"open window": (0, JOURNAL)}, fault=("switch mode", 1, 1)).asked
     assert asked[2:] == ["release window", "restore mode", "rescue", "close", "CommandFailed"]
 

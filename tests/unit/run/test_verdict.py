@@ -10,8 +10,8 @@ from selab.run.verdict import Evidence, Verdict, judge
 from selab.scenario import Expect
 
 RECORD = (
-    'type=AVC msg=audit(1.1:5): avc:  denied  {{ {permissions} }} for  pid=1 comm="x" scontext=u:r:web_t:s0:c1,c2 '
-    "tcontext=u:r:{target}:s0 tclass=file permissive=1"
+    'type=AVC msg=audit(1.1:5): avc:  denied  {{ {permissions} }} for  pid=1 comm="x" '
+    "scontext=u:r:web_t:s0:c1,c2 tcontext=u:r:{target}:s0 tclass=file permissive=1"
 )
 
 
@@ -94,8 +94,9 @@ def test_a_tolerated_denial_need_not_come() -> None:
 
 
 def test_an_error_of_selinux_is_a_fail() -> None:
-    line = b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=u:r:web_t:s0:c1,c2 scontext=a:b:c_t:s0"
-    errors = attribute(
-        [line + b" tcontext=a:b:d_t:s0 tclass=file"], Scope("web_t", "s0:c1,c2", frozenset())
-    ).errors
+    line = (
+        b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=u:r:web_t:s0:c1,c2 "
+        b"scontext=a:b:c_t:s0 tcontext=a:b:d_t:s0 tclass=file"
+    )
+    errors = attribute([line], Scope("web_t", "s0:c1,c2", frozenset())).errors
     assert judge(Expect(), Evidence((), (), (), errors))[0] is Verdict.FAIL

@@ -1,4 +1,4 @@
-"""The search for the smallest policy, on a bench without a VM: a policy is its lines, and each grants the access of its own name."""
+"""The search for the smallest policy, without a VM: each line of a policy grants the access of its name."""
 
 from __future__ import annotations
 
@@ -32,8 +32,13 @@ def entry(name: str) -> dict[str, object]:
 
 
 class FakeBench:
-    """`tried` is what the workload asks for in a permissive run, `late` what it asks for only in enforcing mode, `silent` what it needs
-    without a word; `hidden` what comes only with dontaudit rules off."""
+    """Runs and queries without a VM.
+
+    tried: what the workload requests in a permissive run.
+    late: what it requests only in enforcing mode.
+    silent: what it needs without a denial that shows it.
+    hidden: what is denied only with dontaudit rules off.
+    """
 
     def __init__(self, tried: Iterable[str], *, budget: int = 20, **more: Iterable[str]) -> None:
         self.tried = frozenset(tried)
