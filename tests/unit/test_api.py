@@ -17,6 +17,7 @@ from selab.history import History
 from selab.project import Project
 from selab.run.document import document_of
 from selab.run.experiment import Run
+from selab.run.request import RunOptions
 from tests.unit.documents import DENIAL, document
 from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
 
@@ -79,6 +80,16 @@ def test_what_was_not_seen_is_no_failure_of_the_policy(laboratory: Selab) -> Non
 
 def test_the_run_itself_is_to_be_had_with_any_verdict(laboratory: Selab) -> None:
     assert laboratory.execute("web", mode="permissive").verdict == "ERROR"
+
+
+def test_a_container_can_be_kept(laboratory: Selab) -> None:
+    assert laboratory.run("web", keep=True).run.plan.request.keep
+
+
+def test_the_tests_of_selab_can_do_something_after_the_steps(laboratory: Selab) -> None:
+    called: list[str] = []
+    laboratory.execute("web", options=RunOptions(after_steps=lambda: called.append("after")))
+    assert called == ["after"]
 
 
 def test_a_mode_that_there_is_none_of_is_refused(laboratory: Selab) -> None:
