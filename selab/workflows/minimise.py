@@ -32,6 +32,8 @@ RUNS = 20
 """The number of runs after which `minimise` stops by default."""
 SHOWN = 3
 """The number of denials that explain what a part is needed for."""
+UNTRIED = "no run was left to try without it"
+"""What a part is needed for, if the budget of runs was spent before the search came to it."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,7 @@ def minimise(
     except OutOfRuns:
         complete = False
     remaining = [part for part in search.parts if part not in search.gone]
-    needed = tuple(
-        (part.text, search.reasons.get(part, "no run was left to try without it")) for part in remaining
-    )
+    needed = tuple((part.text, search.reasons.get(part, UNTRIED)) for part in remaining)
     removed = tuple(part.text for part in search.gone)
     return Minimum(
         module.name, before, search.proven, removed, needed, tuple(bench.runs), bench.questions, complete

@@ -82,7 +82,7 @@ def test_sessions_in_a_domain_without_rights(
 ) -> None:
     bad("moved")
     error = locked_out(run, "moved")
-    assert "log in to the guest" in error.what and "typetransition" in error.detail
+    assert "new login" in error.what and "typetransition" in error.detail
     assert is_back(machine)
 
 
