@@ -48,15 +48,15 @@ class Watch:
 
     def forever(self) -> None:
         """Run, wait for a save, run again, until Ctrl-C."""
-        watcher = threading.Thread(target=self._look, daemon=True)
+        watcher = threading.Thread(target=self._watch_files, daemon=True)
         watcher.start()
         try:
             while True:
-                self._once()
+                self._run_once()
         finally:
             self._stop.set()
 
-    def _once(self) -> None:
+    def _run_once(self) -> None:
         self._changed.clear()
         try:
             self._running.set()
@@ -96,16 +96,16 @@ class Watch:
             self._guest = self.machine.ensure(progress)
         return self._guest
 
-    def _look(self) -> None:
+    def _watch_files(self) -> None:
         for changes in watchfiles.watch(
-            *self._places(), debounce=DEBOUNCE, step=20, stop_event=self._stop, raise_interrupt=False
+            *self._directories(), debounce=DEBOUNCE, step=20, stop_event=self._stop, raise_interrupt=False
         ):
             if any(self._concerns(Path(path)) for _, path in changes):
                 self._changed.set()
                 if self._running.is_set():
                     _thread.interrupt_main()
 
-    def _places(self) -> list[Path]:
+    def _directories(self) -> list[Path]:
         return [
             path
             for path in (self.project.policies, self.project.scenarios, self.project.images)
