@@ -11,15 +11,10 @@ from typing import Any
 
 import pytest
 
-from selab.auditlog.windows import AuditStatus, OpenWindow, close_window, open_window
 from selab.errors import SelabError, Unreachable
-from selab.guest import RUN_TIMEOUT, Completed, Guest
-from selab.policy.base import StoreFacts, same_store, survey
+from selab.guest import RUN_TIMEOUT, Completed, Guest, script
 from selab.policy.compile import CompiledModule, KernelPolicy
-from selab.policy.guest import drift
-from selab.policy.guest.load import Mode, flush_cache, load, load_base
-from selab.policy.guest.mode import restore_mode, switch_mode
-from selab.policy.guest.relabel import LABELS, restore_labels
+from selab.policy.guest.load import Mode
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
@@ -29,29 +24,29 @@ from tests.unit.obedient import LABEL, STORE, StandingMachine, keep_base
 
 STATUS = "enabled 1\npid 400\nlost 0\n"
 JOURNAL = "enabled 1\npid 0\nlost 0\ncursor here\nratelimit 5\n"
-FILE = OpenWindow("token", AuditStatus(1, 1, 0))
 SCRIPTS = {
-    survey([]).script: "survey",
-    same_store(StoreFacts("t", 33, True, False, "s")).script: "same store",
-    restore_labels().script: "restore labels",
-    drift.changes("").script: "drift",
-    drift.settled().script: "settle drift",
-    open_window().script: "open window",
-    close_window(FILE).script: "close window",
-    close_window(OpenWindow("token", FILE.status, cursor="here")).script: "close window",
-    flush_cache("").script: "flush",
-    load(KernelPolicy(b"", "", "")).script: "load",
-    load_base().script: "load base",
-    switch_mode(True, "").script: "switch mode",
-    restore_mode().script: "restore mode",
+    script(path): name
+    for path, name in {
+        "policy/survey": "survey",
+        "policy/same-store": "same store",
+        "policy/guest/restore-labels": "restore labels",
+        "policy/guest/find-changes": "drift",
+        "policy/guest/accept-settings": "settle drift",
+        "policy/guest/flush-cache": "flush",
+        "policy/guest/load": "load",
+        "policy/guest/load-base": "load base",
+        "policy/guest/label-files": "label files",
+        "policy/guest/switch-mode": "switch mode",
+        "policy/guest/restore-mode": "restore mode",
+        "auditlog/open-window": "open window",
+        "auditlog/close-window": "close window",
+        "auditlog/close-journal-window": "close window",
+        "auditlog/restore-ratelimit": "release window",
+        "container/start": "start container",
+        "container/remove": "remove container",
+        "container/keep": "keep container",
+    }.items()
 }
-SIGNS = {
-    '"$engine" "$@"': "start container",
-    '"$3" rm -f -v "$1"': "remove container",
-    'echo "kept $3"': "keep container",
-    ">/proc/sys/kernel/printk_ratelimit": "release window",
-}
-"""What the scripts that no query holds are known by."""
 PARTS = re.compile(r"part\(\) \{\n(.*?)\n\}\n\( part (.*?)\)", re.DOTALL)
 JOINED = " + "
 TOGETHER = "same store + restore labels + drift + open window + flush"
@@ -61,13 +56,8 @@ CLOSE = "close window + restore mode"
 
 
 def name_of(argv: Sequence[str]) -> str:
-    """What a command is for."""
-    if argv[0] != "sh":
-        return {"timeout": "step", "docker": "log"}[argv[0]]
-    script = argv[2]
-    if script in SCRIPTS:
-        return SCRIPTS[script]
-    return "label files" if LABELS in argv else next(SIGNS[sign] for sign in SIGNS if sign in script)
+    """Return what a command is for."""
+    return SCRIPTS[argv[2]] if argv[0] == "sh" else {"timeout": "step", "docker": "log"}[argv[0]]
 
 
 @dataclass
@@ -94,8 +84,8 @@ class Recorder:
             self.asked.append(name_of(argv))
             return self._answer(argv)
         commands = [
-            ["sh", "-c", script, "sh", *(argv[3 + int(place)] for place in re.findall(r"\d+", places))]
-            for script, places in parts
+            ["sh", "-c", text, "sh", *(argv[3 + int(place)] for place in re.findall(r"\d+", places))]
+            for text, places in parts
         ]
         self.asked.append(JOINED.join(map(name_of, commands)))
         token, out, err = argv[4].encode(), b"", b""
