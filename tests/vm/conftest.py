@@ -75,7 +75,7 @@ def guest(machine: VirtualMachine, session_guest: SshGuest) -> Iterator[SshGuest
 
 @pytest.fixture(scope="session")
 def session_run(selab: Selab, session_guest: SshGuest) -> Callable[..., experiment.Run]:
-    """`selab run` as a function: run("apache", policy="none", mode="permissive"). Returns the run, with any verdict.
+    """`selab run` as a function, which returns the run with any verdict: run("apache", mode="permissive").
 
     `after_steps` is called after the scenario's steps, while the container still runs.
     """
