@@ -62,8 +62,8 @@ class Guest(Protocol):
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
         """Run `argv` as root. No shell splits it.
 
-        Raises Unreachable if the transport breaks, or if the command outlives `timeout` seconds. The command then
-        ends in the guest as well.
+        Raises Unreachable if the transport breaks or the command outlives `timeout` seconds. In the second
+        case, the command ends in the guest as well.
         A non-zero exit code is not an error here: the caller decides with `Completed.expect`.
         """
 

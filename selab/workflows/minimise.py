@@ -2,8 +2,8 @@
 
 One permissive run with the smallest conceivable policy shows which accesses the workload requests. libsepol
 then decides which parts of the policy grant them, and a run in enforcing mode proves the result. If that run
-is denied something, the access is added and the search repeats. If a run fails and no denial says why (because
-of a transition, or of an access that a dontaudit rule hides), further runs find the parts that are needed.
+is denied something, the access is added and the search repeats. If a run fails without a denial that says why
+(a transition, or an access that a dontaudit rule hides, causes that), further runs find the needed parts.
 """
 
 from __future__ import annotations
