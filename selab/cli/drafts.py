@@ -29,7 +29,7 @@ def offer(context: Context, policy: str, before: str, after: str, *, apply: bool
     name = f"{policy}.te"
     if after == before:
         return
-    if apply or (sys.stdin.isatty() and click.confirm(f"Write {name}?")):
+    if apply or (sys.stdin.isatty() and click.confirm(f"Write {name}?", err=True)):
         backup = write(context.project, policy, before, after)
         context.out.print(
             f"{name} was written; the old file is {backup.name if backup else name}.", markup=False

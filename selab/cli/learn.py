@@ -6,6 +6,7 @@ import click
 
 from selab.cli.completion import policies, scenarios
 from selab.cli.drafts import offer, show_runs
+from selab.cli.report_options import Reports, report_options
 from selab.cli.session import Context, pass_context
 
 
@@ -22,32 +23,45 @@ from selab.cli.session import Context, pass_context
     help="Write the policy's .te without asking; the old file is kept as .te.bak.",
 )
 @click.option("--allow-risky", is_flag=True, help="Also add what leads out of the container or to root.")
+@report_options
 @pass_context
 def learn(
-    context: Context, scenario: str, policy: str | None, rounds: int, apply_: bool, allow_risky: bool
+    context: Context,
+    scenario: str,
+    policy: str | None,
+    rounds: int,
+    apply_: bool,
+    allow_risky: bool,
+    reports: Reports,
 ) -> int:
     """Run SCENARIO permissively, add the rules that are missing, and run it in enforcing mode, until it passes or a person has to decide.
 
-    Works on a copy: the .te itself is written only at the end. Exit code 0 where the last run passed in enforcing mode without a denial.
+    Works on a copy: the .te itself is written only at the end. A report is about the runs of all rounds. The exit code is 0 if the last
+    run passed in enforcing mode without a denial.
 
     \b
     Example:  selab learn apache --apply
     """
     from selab.errors import EXIT_FAIL, EXIT_PASS
+    from selab.history import History
     from selab.report.advice import show_advice
     from selab.report.difference import show_difference
     from selab.vm.select import machine_of
     from selab.workflows.learn import learn
 
+    reports.check()
+    if reports.printed:
+        context.out = context.console
     project = context.project
-    found = learn(
-        project, machine_of(project), scenario, policy, context.progress, rounds=rounds, risky=allow_risky
-    )
-    show_runs("round", found.runs, context)
-    name = f"{found.policy}.te"
-    show_difference(found.before, found.after, (name, name), context.out)
-    if found.left:
+    machine = machine_of(project)
+    result = learn(project, machine, scenario, policy, context.progress, rounds=rounds, risky=allow_risky)
+    history = History.of(project)
+    reports.write(context, [history.find(run.run) for run in result.runs])
+    show_runs("round", result.runs, context)
+    name = f"{result.policy}.te"
+    show_difference(result.before, result.after, (name, name), context.out)
+    if result.left:
         context.out.print("[yellow]Left to you[/yellow]: may the container have this?")
-        show_advice(found.left, context.out)
-    offer(context, found.policy, found.before, found.after, apply=apply_)
-    return EXIT_PASS if found.passed else EXIT_FAIL
+        show_advice(result.left, context.out)
+    offer(context, result.policy, result.before, result.after, apply=apply_)
+    return EXIT_PASS if result.passed else EXIT_FAIL

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from selab.cli.completion import policies, scenarios
+from selab.cli.report_options import Reports, report_options
 from selab.cli.session import Context, pass_context
 from selab.run.request import Request, RunOptions
 
 if TYPE_CHECKING:
-    from selab.run.document import RunDocument
-
-REPORT = click.Path(dir_okay=False, writable=True, path_type=Path)
+    from selab.history import StoredRun
 
 MODES = {"yes": "enforcing", "no": "permissive", "domain": "domain"}
 
@@ -39,12 +37,8 @@ MODES = {"yes": "enforcing", "no": "permissive", "domain": "domain"}
 @click.option(
     "--shell", is_flag=True, help="Open a shell in the guest beside the container before it is removed."
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
-)
-@click.option("--junit", type=REPORT, metavar="FILE", help="Write a JUnit report as well.")
-@click.option("--sarif", type=REPORT, metavar="FILE", help="Write a SARIF report as well.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the log as well.")
+@report_options
 @pass_context
 def run(
     context: Context,
@@ -52,8 +46,8 @@ def run(
     scenario: str,
     policy: str | None,
     setenforce: str,
-    as_json: bool,
     verbose: bool,
+    reports: Reports,
     **chosen: Any,
 ) -> int:
     """Run SCENARIO and show what SELinux denied.
@@ -72,37 +66,33 @@ def run(
     from selab.vm.select import machine_of
 
     context.show_log(verbose)
+    reports.check()
     machine = machine_of(context.project)
     history = History.of(context.project)
+    needs_advice = reports.advice or not reports.printed
     advice_cache = AdviceCache()
     request = Request(scenario, policy, Mode(MODES[setenforce]), chosen["keep"])
     hooks = RunOptions(
-        before_steps=None if as_json else advice_cache.begin,
+        before_steps=advice_cache.begin if needs_advice else None,
         after_steps=machine.shell if chosen["shell"] else None,
     )
     options = resume(context.project, scenario, hooks)
     result = experiment.run(context.project, machine, request, context.progress, options)
     document = history.add(result)
-    te = result.plan.module.texts["te"].decode("utf-8", "replace") if result.plan.module else ""
-    _write_reports(document, te, chosen["junit"], chosen["sarif"])
-    if as_json:
-        click.echo(document.as_json())
-    else:
-        advice = advice_cache.advice(context.project, history.find(document.run), context.progress)
+    stored = history.find(document.run)
+    advice = advice_cache.advice(context.project, stored, context.progress) if needs_advice else []
+    reports.write(context, [stored], advice={document.run: advice})
+    _annotate(stored)
+    if not reports.printed:
         show_run(document, context.out, change=history.change(document), advice=advice)
     return result.verdict.exit_code
 
 
-def _write_reports(run: RunDocument, te: str, junit_file: Path | None, sarif_file: Path | None) -> None:
-    """Write the requested reports. On GitHub, also print workflow commands to standard error."""
-    from selab.report.github import workflow_commands
-    from selab.report.junit import junit
-    from selab.report.sarif import sarif
+def _annotate(stored: StoredRun) -> None:
+    """If GitHub Actions runs this, print annotations on standard error, which it reads too."""
+    from selab.report.formats import FORMATS
+    from selab.report.model import Report, ReportedRun
 
-    if junit_file:
-        junit_file.write_text(junit(run), encoding="utf-8")
-    if sarif_file:
-        sarif_file.write_text(sarif(run, te), encoding="utf-8")
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for command in workflow_commands(run, te):
-            click.echo(command, err=True)
+        reported = ReportedRun(stored.document, stored.sources.get("te", ""))
+        click.echo(FORMATS["github"].render(Report((reported,))), nl=False, err=True)

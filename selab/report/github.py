@@ -1,31 +1,35 @@
-"""A run as GitHub's workflow commands, which show on the lines of a pull request."""
+"""GitHub's workflow commands, which GitHub shows as annotations on the lines of a pull request."""
 
 from __future__ import annotations
 
-from selab.report.junit import describe
+from collections.abc import Iterator
+
+from selab.report.model import Report, ReportedRun
 from selab.report.place import line_of
 from selab.report.text import plain
-from selab.run.document import RunDocument
+from selab.report.words import denial_line
 from selab.run.verdict import Verdict
 
 
-def workflow_commands(run: RunDocument, te: str) -> list[str]:
-    """A command for each denial, or for the reason where the run is an ERROR or failed without one."""
+def render(report: Report) -> str:
+    """A line for each denial; also one for each reason if a run is an ERROR or failed without a denial."""
+    return "".join(f"{command}\n" for run in report.runs for command in _commands(run))
+
+
+def _commands(reported: ReportedRun) -> Iterator[str]:
+    run = reported.document
     file = f"policies/{run.policy}.te"
-    commands = [
-        _command("error", file, line_of(denial.source, te), "SELinux denial", describe(denial))
-        for denial in run.denials
-    ]
-    if run.verdict is Verdict.ERROR or (run.verdict is Verdict.FAIL and not commands):
-        commands += [
-            _command("error", file, 1, f"selab {run.scenario}: {run.verdict.value}", reason)
-            for reason in run.reasons
-        ]
-    return commands
+    for denial in run.denials:
+        line = line_of(denial.source, reported.te)
+        yield _command("error", file, line, "SELinux denial", denial_line(denial))
+    if run.verdict is Verdict.ERROR or (run.verdict is Verdict.FAIL and not run.denials):
+        title = f"selab {run.scenario}: {run.verdict.value}"
+        for reason in run.reasons:
+            yield _command("error", file, 1, title, reason)
 
 
 def _command(level: str, file: str, line: int, title: str, text: str) -> str:
-    """One command, of one line. Data and properties are escaped as GitHub's own toolkit does it (its core package, command.ts)."""
+    """One line. Data and properties are escaped as in GitHub's toolkit (its core package, command.ts)."""
     data = plain(text).replace("%", "%25")
     properties = {"file": file, "line": str(line), "title": title}
     escaped = ",".join(f"{name}={_property(value)}" for name, value in properties.items())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from selab.matrix.plan import Ended
+from selab.report.model import Report, ReportedRun
 from selab.run.document import RunDocument
 
 DENIAL = {
@@ -42,3 +45,8 @@ def document(**more: Any) -> RunDocument:
         "timings": {"audit": 0.5, "steps": 1.6},
     }
     return RunDocument.model_validate(plain | more)
+
+
+def report(*runs: RunDocument, te: str = "", matrix: Sequence[Ended] = ()) -> Report:
+    """A report about `runs`, all of the candidate `te`, or about a matrix."""
+    return Report(tuple(ReportedRun(run, te) for run in runs), tuple(matrix))

@@ -15,7 +15,8 @@ from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
-from selab.report.html import PageRun, page
+from selab.report.html import render
+from selab.report.model import Report, ReportedRun
 from tests.chromium import chromium, colours, wide
 from tests.unit.documents import DENIAL, document
 
@@ -44,7 +45,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Remedy(Kind.RULE, f"allow {LONG};", HOSTILE, Risk(Level.HIGH, HOSTILE), 3),
         Remedy(Kind.LEAVE, "dontaudit web_t shadow_t;"),
     )
-    full = PageRun(
+    full = ReportedRun(
         document(
             run="three",
             denials=rows,
@@ -60,7 +61,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     passed = document(run="two", denials=[], verdict="PASS", reasons=["fine"], policy=LONG)
     doubted = document(run="one", verdict="ERROR", reasons=["not seen"])
     path = tmp_path_factory.mktemp("page") / "page.html"
-    path.write_text(page([PageRun(doubted), PageRun(passed), full]))
+    path.write_text(render(Report((ReportedRun(doubted), ReportedRun(passed), full))))
     return path
 
 

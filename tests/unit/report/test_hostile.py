@@ -20,15 +20,13 @@ from rich.console import Console
 
 from selab.__main__ import _say
 from selab.cli.logfile import log_to, log_to_terminal
-from selab.report.github import workflow_commands
-from selab.report.junit import junit
+from selab.report import github, junit, sarif
 from selab.report.markup import safe
 from selab.report.progress import TerminalListener
-from selab.report.sarif import sarif
 from selab.report.terminal import show_run
 from selab.report.text import UNSAFE, plain, plain_lines
 from selab.run.document import RunDocument
-from tests.unit.documents import DENIAL, document
+from tests.unit.documents import DENIAL, document, report
 
 ATTACKS = {
     "a colour": "\x1b[31mred",
@@ -158,14 +156,14 @@ def test_the_log(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @hostile
 def test_junit_is_xml(text: str) -> None:
-    found = ET.fromstring(junit(of(text)))
+    found = ET.fromstring(junit.render(report(of(text))))
     said = [value for node in found.iter() for value in (*node.attrib.values(), node.text or "")]
     assert all(harmless(value) for value in said)
 
 
 @hostile
 def test_sarif_is_valid_and_says_it_as_text(text: str) -> None:
-    document = json.loads(sarif(of(text), f"type {text}_t;\n"))
+    document = json.loads(sarif.render(report(of(text), te=f"type {text}_t;\n")))
     jsonschema.validate(document, SCHEMA)
     assert all(harmless(value) for value in _strings(document))
 
@@ -179,7 +177,7 @@ def test_json_is_ascii_and_says_exactly_what_was_said(text: str) -> None:
 
 @hostile
 def test_an_annotation_is_one_command(text: str) -> None:
-    for command in workflow_commands(of(text), text):
+    for command in github.render(report(of(text), te=text)).splitlines():
         assert command.startswith("::error file=policies/") and command.isprintable()
         properties, _, data = command.removeprefix("::error ").partition("::")
         assert [one.partition("=")[0] for one in properties.split(",")] == ["file", "line", "title"]

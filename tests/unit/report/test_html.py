@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,10 +16,15 @@ from selab.advice.advise import Advice
 from selab.advice.denied_access import DeniedAccess
 from selab.cli.root import cli
 from selab.policy.query.decide import Cause
-from selab.report.html import MARKER, PageRun, page
+from selab.report.html import render
+from selab.report.model import MARKER, Report, ReportedRun
 from tests.unit.documents import DENIAL, document
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\"'`"
+
+
+def page(runs: Sequence[ReportedRun]) -> str:
+    return render(Report(tuple(runs)))
 
 
 class Tags(HTMLParser):
@@ -42,7 +48,7 @@ def test_what_others_have_said_is_text() -> None:
     made = Tags(
         page(
             [
-                PageRun(
+                ReportedRun(
                     document(denials=[hostile], reasons=[HOSTILE], scenario=HOSTILE),
                     te=HOSTILE,
                     records=(HOSTILE,),
@@ -54,7 +60,7 @@ def test_what_others_have_said_is_text() -> None:
 
 
 def test_only_its_own_script_and_style_may_run() -> None:
-    made = page([PageRun(document())])
+    made = page([ReportedRun(document())])
     for tag in ("script", "style"):
         inside = re.search(rf"<{tag}>(.*?)</{tag}>", made, re.DOTALL)
         assert (
@@ -65,30 +71,35 @@ def test_only_its_own_script_and_style_may_run() -> None:
 
 
 def test_it_loads_nothing() -> None:
-    assert not re.search(r"(src|href)=\"(?!#)", page([PageRun(document())]))
+    assert not re.search(r"(src|href)=\"(?!#)", page([ReportedRun(document())]))
 
 
 def test_every_heading_of_a_table_has_a_scope() -> None:
     assert not re.search(
-        r"<th(?! scope=)", page([PageRun(document()), PageRun(document(run="b"))]).replace("<thead", "")
+        r"<th(?! scope=)",
+        page([ReportedRun(document()), ReportedRun(document(run="b"))]).replace("<thead", ""),
     )
 
 
 def test_the_line_that_names_what_was_denied_is_marked() -> None:
     made = page(
-        [PageRun(document(), te="policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n")]
+        [
+            ReportedRun(
+                document(), te="policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n"
+            )
+        ]
     )
     assert re.findall(r'class="matters"><span class="no">(\d+)<', made) == ["2"]
 
 
 def test_a_denial_that_the_policy_allows_by_now_says_so() -> None:
     need = DeniedAccess(1, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"}))
-    made = page([PageRun(document(denials=[DENIAL]), advice=(Advice(need, "", Cause.NONE, ()),))])
+    made = page([ReportedRun(document(denials=[DENIAL]), advice=(Advice(need, "", Cause.NONE, ()),))])
     assert "<td>allowed by the policy as it is on disk now</td>" in made
 
 
 def test_of_several_runs_the_newest_comes_first_and_all_are_compared() -> None:
-    made = page([PageRun(document(run="one")), PageRun(document(run="two", denials=[]))])
+    made = page([ReportedRun(document(run="one")), ReportedRun(document(run="two", denials=[]))])
     assert made.index('id="run2"') < made.index('id="run1"') and "Denials from run to run" in made
 
 
@@ -104,4 +115,4 @@ def test_a_file_of_somebody_elses_is_not_written_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_it_is_known_again(count: int) -> None:
-    assert MARKER in page([PageRun(document(run=str(number))) for number in range(count)])[:200]
+    assert MARKER in page([ReportedRun(document(run=str(number))) for number in range(count)])[:200]

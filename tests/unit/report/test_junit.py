@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 import xmlschema
 
-from selab.report.junit import junit
-from tests.unit.documents import document
+from selab.report.junit import render
+from selab.run.document import RunDocument
+from tests.unit.documents import document, report
 
 SCHEMA = xmlschema.XMLSchema(str(Path(__file__).parent / "junit.xsd"))
+
+
+def junit(*runs: RunDocument) -> str:
+    return render(report(*runs))
 
 
 def cases(text: str) -> dict[str, list[str]]:
@@ -56,3 +61,9 @@ def test_control_characters_do_not_make_it_invalid() -> None:
             document(log="\x1b[2J\x00", steps=[{"name": "\x07", "ok": False, "seconds": 1, "detail": "\x01"}])
         )
     )
+
+
+def test_several_runs_are_suites_of_one_valid_document() -> None:
+    text = junit(document(), document(scenario="db"))
+    SCHEMA.validate(text)
+    assert [suite.get("name") for suite in ET.fromstring(text)] == ["selab.web", "selab.db"]

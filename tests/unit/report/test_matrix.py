@@ -11,8 +11,11 @@ from rich.console import Console
 
 from selab.history import Record
 from selab.matrix.plan import Ended
-from selab.report.html import PageRun, page
-from selab.report.matrix import MatrixWatcher, as_json, in_words, matrix_junit, show, table
+from selab.report.formats import FORMATS
+from selab.report.matrix import MatrixWatcher, show, table
+from selab.report.model import Report
+from selab.report.words import verdict_in_words
+from tests.unit.documents import report
 from tests.unit.matrix.fakes import ended
 
 from .test_html import HOSTILE, Tags
@@ -33,8 +36,22 @@ def shown(runs: list[Ended]) -> list[str]:
     return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
 
 
-def pages(runs: list[Ended]) -> str:
-    return page([PageRun(one.result.document) for one in runs if isinstance(one.result, Record)], runs)
+def report_of(results: list[Ended]) -> Report:
+    return report(
+        *(result.result.document for result in results if isinstance(result.result, Record)), matrix=results
+    )
+
+
+def pages(results: list[Ended]) -> str:
+    return FORMATS["html"].render(report_of(results))
+
+
+def as_json(results: list[Ended]) -> str:
+    return FORMATS["json"].render(report_of(results))
+
+
+def matrix_junit(results: list[Ended]) -> str:
+    return FORMATS["junit"].render(report_of(results))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +65,7 @@ def pages(runs: list[Ended]) -> str:
     ],
 )
 def test_the_verdict_in_words(one: Ended, words: str) -> None:
-    assert in_words(one) == words
+    assert verdict_in_words(one) == words
 
 
 def test_the_table_has_a_row_for_each_policy_and_a_column_for_each_mode_and_guest() -> None:

@@ -9,14 +9,23 @@ from typing import Any
 import jsonschema
 import pytest
 
-from selab.report.github import workflow_commands
+from selab.report import github
 from selab.report.place import line_of
-from selab.report.sarif import sarif
-from tests.unit.documents import DENIAL, document
+from selab.report.sarif import render
+from selab.run.document import RunDocument
+from tests.unit.documents import DENIAL, document, report
 
 SCHEMA = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
 TE = "policy_module(web, 1.0)\n\ncontainer_domain_template(web)\n"
 ERROR = {"kind": "setxattr", "meaning": "a context that the policy does not know"}
+
+
+def sarif(run: RunDocument, te: str) -> str:
+    return render(report(run, te=te))
+
+
+def workflow_commands(run: RunDocument, te: str) -> list[str]:
+    return github.render(report(run, te=te)).splitlines()
 
 
 def results(**more: Any) -> list[dict[str, Any]]:
@@ -83,3 +92,13 @@ def test_a_run_that_failed_without_a_denial_is_annotated_with_its_reason() -> No
 
 def test_a_pass_is_not_annotated() -> None:
     assert workflow_commands(document(verdict="PASS", denials=[]), TE) == []
+
+
+def test_several_runs_are_runs_of_one_valid_document_with_identifiers() -> None:
+    runs = document(), document(run="20261124-100000-ef01", mode="permissive")
+    made = json.loads(render(report(*runs, te=TE)))
+    jsonschema.validate(made, SCHEMA)
+    assert [run["automationDetails"]["id"] for run in made["runs"]] == [
+        "web/web/enforcing/20261123-220000-abcd",
+        "web/web/permissive/20261124-100000-ef01",
+    ]

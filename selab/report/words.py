@@ -1,0 +1,65 @@
+"""Denials and results in words, as all formats state them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selab.auditlog.denials import shown_target
+from selab.errors import EXIT_FAIL, EXIT_PASS
+from selab.history import Record
+from selab.matrix.plan import Ended, exit_code
+from selab.report.text import plain
+from selab.run.document import DenialEntry
+from selab.run.verdict import Verdict
+
+
+def denial_line(denial: DenialEntry) -> str:
+    """A denial in one line, in the form of the rule that would allow it."""
+    permissions = " ".join(denial.permissions)
+    rule = f"{denial.source} {target_and_class(denial)} {{ {permissions} }} {denial.count} times"
+    example = example_of(denial)
+    return plain(f"{rule}, for example {example}" if example else rule)
+
+
+def target_and_class(denial: DenialEntry) -> str:
+    """`http_port_t:tcp_socket`; `self` if the target is the source."""
+    return f"{shown_target(denial.source, denial.target)}:{denial.tclass}"
+
+
+def example_of(denial: DenialEntry) -> str:
+    """The process, the path and the detail of one of the denial's records; "" if none is known."""
+    return " ".join(part for part in (denial.comm, denial.path, denial.detail) if part)
+
+
+def verdict_in_words(result: Ended) -> str:
+    """The verdict, and what was expected if that was not a PASS."""
+    verdict, expected = result.verdict, result.cell.expected
+    if result.is_right:
+        return verdict.value if verdict is Verdict.PASS else f"{verdict.value}, as expected"
+    return verdict.value if expected is Verdict.PASS else f"{verdict.value}, not {expected.value}"
+
+
+def matrix_verdict(results: Sequence[Ended]) -> Verdict:
+    """The verdict that the matrix's exit code stands for."""
+    return {EXIT_PASS: Verdict.PASS, EXIT_FAIL: Verdict.FAIL}.get(exit_code(results), Verdict.ERROR)
+
+
+def denials_in_words(result: Ended) -> str:
+    """` 3 denials`; "" if there is no run."""
+    if not isinstance(result.result, Record):
+        return ""
+    return f" {result.denials} denial{'' if result.denials == 1 else 's'}"
+
+
+def columns(results: Sequence[Ended]) -> list[tuple[str, str]]:
+    """The columns of a matrix's table: its modes and guests."""
+    return list(dict.fromkeys((result.cell.mode.value, result.cell.guest) for result in results))
+
+
+def rows(results: Sequence[Ended]) -> dict[tuple[str, str], dict[tuple[str, str], Ended]]:
+    """The rows of a matrix's table: the results by scenario and policy, and then by mode and guest."""
+    table: dict[tuple[str, str], dict[tuple[str, str], Ended]] = {}
+    for result in results:
+        cell = result.cell
+        table.setdefault((cell.scenario, cell.policy), {})[(cell.mode.value, cell.guest)] = result
+    return table
