@@ -6,11 +6,12 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from selab.errors import InputError
+from selab.host.tables import PROFILES, table
 from selab.host.yamlfile import load
 
 CONFIG = "selab.yaml"
@@ -19,7 +20,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 """A policy's name, and what a policy may declare: part of a command line and of make's rules."""
 
-BoxName = Literal["auto", "debian13", "centos9", "centos10"]
+if TYPE_CHECKING:
+    BoxName = str
+else:
+    BoxName = Literal[("auto", *table(PROFILES))]
 PolicyName = Annotated[str, Field(pattern=f"^{IDENTIFIER.pattern}$")]
 
 

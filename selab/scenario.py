@@ -6,16 +6,23 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from selab.errors import InputError
+from selab.host.tables import RUNTIMES, table
 from selab.host.yamlfile import load
 from selab.project import IDENTIFIER, NAME, Project, inside, nearest
 
 STEP_TIMEOUT = 60.0
 """Seconds a step may take unless it says otherwise: Apache needs about ten of them in an emulated guest."""
+STANDARD_RUNTIME = next(name for name, fields in table(RUNTIMES).items() if fields["standard"])
+"""The container runtime that every VM has, and that runs a scenario which names none."""
+if TYPE_CHECKING:
+    RuntimeName = str
+else:
+    RuntimeName = Literal[tuple(table(RUNTIMES))]
 
 
 def _printable(text: str) -> str:
@@ -209,7 +216,7 @@ class Scenario(_Part):
     description: Text = ""
     policy: Identifier = "none"
     image: Reference
-    runtime: Literal["docker", "podman"] = "docker"
+    runtime: RuntimeName = STANDARD_RUNTIME
     label: Label = Label()
     command: tuple[Text, ...] = ()
     ports: tuple[Port, ...] = ()

@@ -5,40 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 from selab.auditlog.context import Context
 from selab.auditlog.denials import AvcDenial, Denial, SelinuxError, group
 from selab.auditlog.events import Event, read_events
 from selab.auditlog.records import Record, parse_line
+from selab.host.tables import RUNTIMES, table
 
-RUNTIME_DOMAINS = frozenset(
-    {
-        "dockerd_t",
-        "docker_t",
-        "container_runtime_t",
-        "container_engine_t",
-        "containerd_t",
-        "podman_t",
-        "conmon_t",
-    }
-)
+RUNTIME_DOMAINS = frozenset(chain.from_iterable(fields["domains"] for fields in table(RUNTIMES).values()))
 """The domains of container runtimes in the reference policy, container-selinux and their forks."""
-RUNTIME_PROGRAMS = frozenset(
-    {
-        "dockerd",
-        "containerd",
-        "containerd-shim",
-        "containerd-shim-runc-v2",
-        "runc",
-        "crun",
-        "conmon",
-        "docker-proxy",
-        "podman",
-        "netavark",
-        "aardvark-dns",
-    }
-)
-
+RUNTIME_PROGRAMS = frozenset(chain.from_iterable(fields["programs"] for fields in table(RUNTIMES).values()))
+"""The programs of container runtimes, by the names that audit records have for them."""
 CLAIMS = frozenset({"USER_AVC", "USER_SELINUX_ERR"})
 """In records of these types a process, not the kernel, reports a denial."""
 

@@ -8,6 +8,12 @@ from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
 
 
+def _default() -> str:
+    from selab.vm.boxes import fallback
+
+    return fallback()
+
+
 @click.group()
 def box() -> None:
     """Build, list and remove the boxes that selab builds from packages.
@@ -21,7 +27,7 @@ def box() -> None:
 
 
 @box.command()
-@click.argument("profile", default="debian13")
+@click.argument("profile", default=_default)
 @pass_context
 def build(context: Context, profile: str) -> None:
     """Build the box PROFILE (debian13), unless it exists already.
@@ -37,7 +43,7 @@ def build(context: Context, profile: str) -> None:
 
 
 @box.command()
-@click.argument("profile", default="debian13")
+@click.argument("profile", default=_default)
 @pass_context
 def name(context: Context, profile: str) -> None:
     """Print the name of the box PROFILE (debian13), built or not. It contains the hash of the recipe and images, for use as a cache key.

@@ -172,7 +172,7 @@ def _started(done: Completed, name: str, runtime: Runtime) -> Container:
     if runtime.is_silent(done.error_text) or runtime.lacks(done.error_text):
         raise SelabError(
             f"{runtime.title} does not answer in the guest.",
-            _without_usage(done.error_text),
+            runtime.without_usage(done.error_text),
             "Run `selab doctor`.",
         )
     if not done.ok:
@@ -195,17 +195,8 @@ class ContainerRefused(CommandFailed):
             "The container did not start.",
             runtime.argv("run"),
             done.returncode,
-            _without_usage(done.error_text),
+            runtime.without_usage(done.error_text),
         )
-
-
-def _without_usage(text: str) -> str:
-    """The runtime's message without the advice that Docker ends it with."""
-    return "\n".join(
-        line
-        for line in text.splitlines()
-        if line.strip() and not line.startswith(("Run 'docker", "See 'docker"))
-    )
 
 
 def _prepare_volumes(

@@ -1,29 +1,31 @@
-"""The container runtimes: Docker and Podman, whose differences are data (runtimes.toml)."""
+"""The container runtimes, such as Docker and Podman. What differs between them is data: runtimes.toml."""
 
 from __future__ import annotations
 
 import functools
-import importlib.resources
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 from selab.guest import Guest, script_argv
+from selab.host.tables import RUNTIMES, table
 
 NOT_INSTALLED = "is not installed in the guest"
-"""What container/scripts/start.sh reports if the guest has no such program."""
+"""What container/scripts/start.sh prints if the guest has no such program."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """One of them; runtimes.toml says what the fields are. `name` is the program, and the scenario's word for it."""
+    """A container runtime. `name` is its program; runtimes.toml describes the other fields."""
 
     name: str
     title: str
+    standard: bool
     service: str
     no_daemon: str
     no_image: tuple[str, ...]
     in_the_way: tuple[str, ...]
+    usage: tuple[str, ...]
     pid_file: str
     cgroups: tuple[str, ...]
     read_only: tuple[str, ...]
@@ -32,43 +34,61 @@ class Runtime:
     labels: tuple[str, ...]
     labelled: str
     unlabelled: str
+    domains: tuple[str, ...]
+    programs: tuple[str, ...]
+    packages: tuple[str, ...]
+    facts: Mapping[str, tuple[str, ...]]
 
     def argv(self, *words: str) -> list[str]:
         """The command `words` of this runtime."""
         return [self.name, *words]
 
     def is_silent(self, text: str) -> bool:
-        """Whether `text` says that its daemon does not answer, or (by the script that starts a container) that it hangs."""
+        """Whether `text` reports that the daemon does not answer, or that the runtime hangs.
+
+        The script that starts a container reports the latter.
+        """
         return bool(self.no_daemon) and (self.no_daemon in text or f"{self.name} hangs" in text)
 
     def lacks(self, text: str) -> bool:
-        """Whether `text` says that it is not installed."""
+        """Whether `text` reports that the runtime is not installed."""
         return f"{self.name} {NOT_INSTALLED}" in text
 
+    def without_usage(self, text: str) -> str:
+        """The error message `text` without the lines that explain the runtime's usage."""
+        lines = (line for line in text.splitlines() if line.strip())
+        return "\n".join(line for line in lines if not line.startswith(self.usage))
+
     def reference(self, name: str) -> str:
-        """The `name` of an image that is pulled, in full: a first part with a dot or a port is a registry (distribution/reference)."""
+        """The full reference of the image `name`, which is to be pulled.
+
+        Its first part is a registry if it has a dot or a port, or is localhost (distribution/reference).
+        """
         first, slash, _ = name.partition("/")
-        return (
-            name
-            if slash and ("." in first or ":" in first or first == "localhost")
-            else f"{self.registry}{name}"
-        )
+        has_registry = slash and ("." in first or ":" in first or first == "localhost")
+        return name if has_registry else f"{self.registry}{name}"
 
     def sets_labels(self, guest: Guest) -> bool:
-        """Whether it sets SELinux labels in `guest`. One that does not ignores them in silence."""
+        """Whether the runtime sets SELinux labels in `guest`. If it does not, it ignores them silently."""
         done = guest.run(self.argv(*self.labels)).expect(f"{self.title} does not answer in the guest.")
         return self.labelled in done.text
 
     def is_in(self, guest: Guest) -> bool:
+        """Whether the runtime is installed in `guest`."""
         return guest.run(script_argv("container/has-program", self.name)).ok
 
 
 @functools.cache
 def runtimes() -> dict[str, Runtime]:
-    """All of them, by their names."""
-    data = tomllib.loads(importlib.resources.files("selab.container").joinpath("runtimes.toml").read_text())
-    return {name: Runtime(name, **_values(one)) for name, one in data.items()}
+    """Each runtime by its name."""
+    names = {field.name for field in fields(Runtime)}
+    return {
+        name: Runtime(name, **{key: _frozen(value) for key, value in entry.items() if key in names})
+        for name, entry in table(RUNTIMES).items()
+    }
 
 
-def _values(one: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()}
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(entry) for key, entry in value.items()}
+    return tuple(value) if isinstance(value, list) else value

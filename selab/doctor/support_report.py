@@ -141,8 +141,15 @@ def _of_host() -> dict[str, str]:
 
 
 def _of_guest(guest: Guest) -> dict[str, str]:
-    lines = guest.run(script_argv("doctor/facts")).text.splitlines()
-    return {name: said.strip() for name, tab, said in (line.partition("\t") for line in lines) if tab}
+    packages = [package for runtime in runtimes().values() for package in runtime.packages]
+    lines = guest.run(script_argv("doctor/facts", *packages)).text.splitlines()
+    facts = {name: value.strip() for name, tab, value in (line.partition("\t") for line in lines) if tab}
+    for runtime in runtimes().values():
+        if runtime.is_in(guest):
+            for name, words in runtime.facts.items():
+                done = guest.run(runtime.argv(*words))
+                facts |= {name: " ".join(done.text.split())} if done.text.strip() else {}
+    return facts
 
 
 def _steps(guest: Guest, applied: Collection[str]) -> dict[str, str]:

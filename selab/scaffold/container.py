@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from selab.container.runtime import runtimes
 from selab.errors import InputError, SelabError
 from selab.guest import Guest
 from selab.project import Project
@@ -19,7 +20,6 @@ from selab.scaffold.scenario_builder import ScenarioBuilder, label_of
 STDIN = "-"
 MAX_BYTES = 4 * 2**20
 """A container's description has some ten kilobytes."""
-RUNTIMES = ("docker", "podman")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _BY_THE_RUNTIME = frozenset({"HOSTNAME", "TERM", "container"})
 """Variables that Podman sets by itself."""
@@ -151,7 +151,7 @@ def _asked(name: str, host: Guest) -> tuple[_Container, _Config | None]:
             hint="`docker ps` lists the containers.",
         )
     said = {}
-    for runtime in RUNTIMES:
+    for runtime in runtimes():
         done = host.run([runtime, "inspect", "--type", "container", name])
         if done.ok:
             found = _described(done.stdout, runtime)
@@ -161,7 +161,7 @@ def _asked(name: str, host: Guest) -> tuple[_Container, _Config | None]:
     if not said:
         hint = "Give what `docker inspect` says elsewhere as a file, or as `-`."
         raise SelabError(
-            "There is neither Docker nor Podman here.", "No docker and no podman was found.", hint
+            "No container runtime is installed here.", f"None of {', '.join(runtimes())} was found.", hint
         )
     detail = "; ".join(f"{runtime}: {line}" for runtime, line in said.items())
     raise SelabError(

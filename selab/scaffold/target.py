@@ -13,13 +13,10 @@ from selab.policy.query.ports import Ports, binding_interface, port_type, ports_
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm.box import find_box
-from selab.vm.boxes import BUILT, PREFERRED, profiles
+from selab.vm.boxes import fallback, preferred, profiles
 from selab.vm.state import State
 
 TEMPLATE = "container_domain_template"
-ARGUMENTS = {"apt": 1, "dnf": 2}
-"""What the template takes, by the package family of the guest: the reference policy's has the domain's prefix only, container-selinux's (of
-Fedora and CentOS, since 2022) the one of the container's files as well."""
 FILES = "container_file_t"
 """What both call the files of containers."""
 
@@ -66,7 +63,7 @@ def target_of(project: Project, progress: Progress) -> Target:
     base = find_base(project, progress)
     if base is None:
         profile, why = _expected(project)
-        arguments = ARGUMENTS[profiles()[profile].family]
+        arguments = profiles()[profile].template_arguments
         return Target(
             arguments,
             f"No base policy is known yet: {TEMPLATE} gets {_counted(arguments)}, as on {profile}, since {why}.",
@@ -98,6 +95,6 @@ def _expected(project: Project) -> tuple[str, str]:
         return parameters.profile, "that is the project's VM"
     if (box := project.config.vm.box) in profiles():
         return box, "selab.yaml asks for it"
-    if find_box(BUILT, project.images):
-        return BUILT, "its box is built already"
-    return PREFERRED, "that is the first choice where selab.yaml names no box"
+    if find_box(fallback(), project.images):
+        return fallback(), "its box is built already"
+    return preferred(), "that is the first choice where selab.yaml names no box"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib.resources
 import os
 import re
-import tomllib
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -14,21 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from selab.errors import InputError, SelabError
+from selab.host.tables import PROFILES, table
 from selab.progress import Progress
 from selab.project import BoxSource, Project
 
 HEAD_LIMIT = 3.0
-"""Seconds to find out whether the box site can be reached; without a network the name lookup fails at once."""
+"""Seconds to learn whether the box site can be reached; without a network the name lookup fails at once."""
 SUMS_LIMIT = 15.0
 """Seconds for a checksum file of some hundred bytes, or an index of some hundred names."""
 OWN_BOX = "Give the box as `vm.source` with its sha256."
-BUILT = "debian13"
-PREFERRED = "centos9"
 
 
 @dataclass(frozen=True)
 class Newest:
-    """A box that its site keeps under dated names only: the page that lists them, and the name with `*` for the date."""
+    """A box that its site keeps under dated names only.
+
+    `index`: the page that lists the names.
+    `name`: the name, with `*` for the date.
+    """
 
     index: str
     name: str
@@ -36,21 +37,37 @@ class Newest:
 
 @dataclass(frozen=True)
 class Profile:
-    """A kind of guest, from profiles.toml, which says what the fields are. `urls` and `newest` are by provider."""
+    """A guest that selab knows. `name` is the value of `box`; profiles.toml describes the other fields."""
 
     name: str
     family: str
     cpu: tuple[str, ...]
     agent: bool
-    sums: str
-    urls: dict[str, str]
+    template_arguments: int
+    auto: str = ""
+    sums: str = ""
+    urls: dict[str, str] = field(default_factory=dict)
     newest: dict[str, Newest] = field(default_factory=dict)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the box is built on this machine: it cannot be downloaded for any provider."""
+        return not self.urls and not self.newest
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The box that was taken, why, and what Vagrant needs to know of it. `kernel`, `initrd` and `cmdline` are for boxes without a
-    boot loader; empty otherwise. `agent`: QEMU's guest agent runs in it."""
+    """The box that a VM is made from, and what Vagrant needs to know about it.
+
+    `profile`: the kind of guest.
+    `name`: the box's name in Vagrant's store.
+    `url`: where to get it.
+    `sha256`: its checksum (hex), or "" if none is known.
+    `kernel`, `initrd`, `cmdline`: what libvirt boots, for a box without a boot loader; else "".
+    `cpu`: features that an emulated CPU needs in addition to its own.
+    `agent`: whether QEMU's guest agent runs in it.
+    `why`: why it was chosen, for the user.
+    """
 
     profile: str
     name: str
@@ -66,31 +83,46 @@ class Choice:
 
 @functools.cache
 def profiles() -> dict[str, Profile]:
-    data = tomllib.loads(importlib.resources.files("selab.vm").joinpath("profiles.toml").read_text())
-    return {name: _profile(name, **fields) for name, fields in data.items()}
+    """Each profile by its name."""
+    return {name: _profile(name, **entry) for name, entry in table(PROFILES).items()}
 
 
 def _profile(
-    name: str, cpu: list[str], newest: dict[str, dict[str, str]] | None = None, **fields: Any
+    name: str, cpu: list[str], newest: dict[str, dict[str, str]] | None = None, **entry: Any
 ) -> Profile:
-    return Profile(
-        name,
-        cpu=tuple(cpu),
-        newest={provider: Newest(**one) for provider, one in (newest or {}).items()},
-        **fields,
-    )
+    dated = {provider: Newest(**box) for provider, box in (newest or {}).items()}
+    return Profile(name, cpu=tuple(cpu), newest=dated, **entry)
+
+
+def preferred() -> str:
+    """The profile that `box: auto` takes if its box is available."""
+    return _auto("preferred")
+
+
+def fallback() -> str:
+    """The profile that `box: auto` takes if the preferred one is not available; its box is built here."""
+    return _auto("fallback")
+
+
+def _auto(role: str) -> str:
+    return next(name for name, profile in profiles().items() if profile.auto == role)
 
 
 def choose(project: Project, provider: str, progress: Progress) -> Choice:
-    """The box for a new VM of `project`: the one that selab.yaml names; else CentOS if it is at hand or can be had; else one built here."""
+    """The box for a new VM of `project`.
+
+    This is the box that selab.yaml names; otherwise the preferred one, if it is in Vagrant's store or can be
+    downloaded; otherwise the fallback, which is built here.
+    """
     config = project.config.vm
     if config.source is not None and (config.source.url or config.source.file):
         return _own(config.source, config.box)
-    if config.box == BUILT:
-        return _built(project, provider, progress, "selab.yaml asks for it")
     if config.box != "auto":
-        return _downloaded(profiles()[config.box], provider, "selab.yaml asks for it")
-    profile = profiles()[PREFERRED]
+        profile, why = profiles()[config.box], "selab.yaml asks for it"
+        if profile.is_built:
+            return _built(profile, project, provider, progress, why)
+        return _downloaded(profile, provider, why)
+    profile = profiles()[preferred()]
     if in_store(_store_name(profile.name), provider):
         return _downloaded(profile, provider, "it is in Vagrant's store")
     problem = _unreachable(profile.urls[provider])
@@ -102,13 +134,13 @@ def choose(project: Project, provider: str, progress: Progress) -> Choice:
             f"{profile.urls[provider]}: {problem}",
             "Give one as `vm.source`.",
         )
-    return _built(
-        project, provider, progress, f"no CentOS box here and its site cannot be reached: {problem}"
-    )
+    why = f"no {profile.name} box here and its site cannot be reached: {problem}"
+    return _built(profiles()[fallback()], project, provider, progress, why)
 
 
 def in_store(name: str, provider: str) -> bool:
-    """Whether Vagrant's store has the box; looked up in its directory, since asking Vagrant takes a second."""
+    """Whether Vagrant's store has the box. This looks into its directory, since asking Vagrant takes a
+    second."""
     home = Path(os.environ.get("VAGRANT_HOME", "~/.vagrant.d")).expanduser()
     return any(home.glob(f"boxes/{name}/*/**/{provider}/metadata.json"))
 
@@ -118,7 +150,7 @@ def _store_name(profile: str) -> str:
 
 
 def _own(source: BoxSource, box: str) -> Choice:
-    profile = box if box != "auto" else PREFERRED
+    profile = box if box != "auto" else preferred()
     cpu = profiles()[profile].cpu
     if source.file:
         path = Path(source.file).expanduser().resolve()
@@ -146,20 +178,28 @@ def _own(source: BoxSource, box: str) -> Choice:
     )
 
 
-def _built(project: Project, provider: str, progress: Progress, why: str) -> Choice:
+def _built(profile: Profile, project: Project, provider: str, progress: Progress, why: str) -> Choice:
     if provider != "libvirt":
         raise SelabError(
-            f"The box {BUILT} needs libvirt.",
+            f"The box {profile.name} needs libvirt.",
             "It has no boot loader; libvirt boots its kernel directly.",
-            "Use centos9.",
+            f"Use {preferred()}.",
         )
     from selab.vm import box as builder
 
-    made = builder.find_box(BUILT, project.images) or builder.build_box(BUILT, project.images, progress)
+    box = builder.find_box(profile.name, project.images)
+    box = box or builder.build_box(profile.name, project.images, progress)
     return Choice(
-        BUILT, made.name, Path(made.file).as_uri(), kernel=str(made.kernel), initrd=str(made.initrd), cmdline=made.cmdline,
-        cpu=profiles()[BUILT].cpu, agent=profiles()[BUILT].agent, why=why,
-    )  # fmt: skip
+        profile.name,
+        box.name,
+        Path(box.file).as_uri(),
+        kernel=str(box.kernel),
+        initrd=str(box.initrd),
+        cmdline=box.cmdline,
+        cpu=profile.cpu,
+        agent=profile.agent,
+        why=why,
+    )
 
 
 def _downloaded(profile: Profile, provider: str, why: str) -> Choice:
@@ -176,21 +216,21 @@ def _downloaded(profile: Profile, provider: str, why: str) -> Choice:
     return Choice(profile.name, name, url, sha256, cpu=profile.cpu, agent=profile.agent, why=why)
 
 
-def _newest_url(wanted: Newest) -> str:
+def _newest_url(newest: Newest) -> str:
     """The URL of the box with the greatest date (`20250113.0`) that the index lists."""
-    pattern = re.escape(wanted.name).replace(r"\*", r"(\d{8})\.(\d+)")
-    text = _fetched(wanted.index, 1 << 22, "The list of the boxes cannot be had.")
-    dates = [(found[1], int(found[2])) for found in re.finditer(rf"{pattern}(?![\w.])", text)]
+    pattern = re.escape(newest.name).replace(r"\*", r"(\d{8})\.(\d+)")
+    text = _fetched(newest.index, 1 << 22, "The list of the boxes cannot be fetched.")
+    dates = [(match[1], int(match[2])) for match in re.finditer(rf"{pattern}(?![\w.])", text)]
     if not dates:
         raise SelabError(
-            "The box is not among those that its site lists.", f"{wanted.index}: no {wanted.name}", OWN_BOX
+            "The box is not among those that its site lists.", f"{newest.index}: no {newest.name}", OWN_BOX
         )
     day, number = max(dates)
-    return wanted.index + wanted.name.replace("*", f"{day}.{number}")
+    return newest.index + newest.name.replace("*", f"{day}.{number}")
 
 
 def _unreachable(url: str) -> str:
-    """Why `url` cannot be had, or ""."""
+    """Why `url` cannot be fetched, or ""."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=HEAD_LIMIT):
             return ""
@@ -199,15 +239,16 @@ def _unreachable(url: str) -> str:
 
 
 def _fetch_sum(url: str, suffix: str) -> str:
-    text = _fetched(url + suffix, 1 << 16, "The checksum of the box cannot be had.")
-    found = re.search(r"\b[0-9a-f]{64}\b", text)
-    if found is None:
+    text = _fetched(url + suffix, 1 << 16, "The checksum of the box cannot be fetched.")
+    match = re.search(r"\b[0-9a-f]{64}\b", text)
+    if match is None:
         raise SelabError("The checksum file of the box holds no sha256.", url + suffix, OWN_BOX)
-    return found.group(0)
+    return match[0]
 
 
 def _fetched(url: str, most: int, what: str) -> str:
-    """At most `most` bytes of the text at `url`. Raises SelabError with the sentence `what`."""
+    """The first `most` bytes of the text at `url`. Raises SelabError with the sentence `what` if they cannot
+    be fetched."""
     try:
         with urllib.request.urlopen(url, timeout=SUMS_LIMIT) as answer:
             return str(answer.read(most).decode("utf-8", "replace"))

@@ -1,42 +1,51 @@
-"""What a guest needs, probed in one round trip; only what is missing is applied. The steps are data: provision.toml."""
+"""What a guest needs, as steps: all are probed in one round trip, and only what is missing is applied.
+
+The steps are data: provision.toml, and runtimes.toml for what a container runtime needs.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import importlib.resources
-import tomllib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from selab.errors import CommandFailed, SelabError
 from selab.guest import Guest, script_argv, shell_argv
 from selab.guest import script as guest_script
+from selab.host.tables import PROVISION, RUNTIMES, table
 from selab.progress import Progress
+from selab.scenario import STANDARD_RUNTIME
 
 STAMP = "/var/lib/selab/provisioned"
-"""In the guest: `not ready` while steps are applied, then `ready DIGEST`. A half-made guest is recognised, not trusted."""
+"""In the guest: `not ready` while steps are applied, then `ready DIGEST`. It shows whether a guest is
+half-prepared."""
 PROBE_LIMIT = 120.0
 """Seconds for all probes: a tenth of a second each in an emulated guest, more while it still boots."""
 APPLY_LIMIT = 1800.0
-"""Seconds for a step: packages over a slow line, and a policy rebuild in an emulated guest for each package that brings a module."""
+"""Seconds for a step: packages over a slow line, and in an emulated guest a policy rebuild for each of some
+packages."""
 
 NEEDED, OFFERED = "needed", "offered"
-"""On a machine that somebody has already: what a run needs, and what is done there only on demand."""
-INSTALL = {"dnf": "vm/install-dnf", "apt": "vm/install-apt"}
-"""The script that installs packages, by package family."""
-STANDARD = "docker"
-"""The container runtime that every VM has."""
+"""On an existing machine: what a run needs, and what is done there only on demand."""
+EVERY = "every"
+"""The name of the steps that are for guests of all families."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the provisioning.
+    """A step of the preparation of a guest; provision.toml describes its keys.
 
-    `probe` is a shell script that succeeds if there is nothing to do; it may call `have PROGRAM...`. `apply` is
-    the shell script that gives the guest the result, and `packages` are its arguments. `files` are selab's own
-    files by their path in the guest, which must have them unchanged; they are put there before `apply` runs.
-    `runtime` is the container runtime that the step is for, if any, and `host` one of "", NEEDED and OFFERED.
+    `name`: what progress shows.
+    `probe`: a shell script that succeeds if there is nothing to do. It may call `have TOOL...`.
+    `apply`: a shell script that does the step; its arguments are the `packages`.
+    `files`: files of selab that the guest must have unchanged, by their path there; they are put there before `apply`.
+    `packages`: the packages to install.
+    `runtime`: the container runtime that needs the step, or "".
+    `host`: what the step is on an existing machine: NEEDED, OFFERED, or "" if it is for VMs only.
     """
 
     name: str
@@ -50,16 +59,21 @@ class Step:
 
 @functools.cache
 def _recipe() -> tuple[dict[str, tuple[Step, ...]], str]:
-    data = importlib.resources.files("selab.vm").joinpath("provision.toml").read_bytes()
-    groups = {
-        name: tuple(_step(name, **step) for step in steps)
-        for name, steps in tomllib.loads(data.decode()).items()
-    }
-    whole = hashlib.sha256(data)
-    for step in (step for steps in groups.values() for step in steps):
-        for text in (step.apply.encode(), *step.files.values()):
-            whole.update(text)
-    return groups, whole.hexdigest()[:16]
+    """The steps by package family, and a digest of everything that they are made from."""
+    own, runtimes = table(PROVISION), table(RUNTIMES)
+    groups: dict[str, tuple[Step, ...]] = {}
+    for family in (*own["family"], EVERY):
+        entries = [
+            {**entry, "runtime": name}
+            for name, runtime in runtimes.items()
+            for entry in runtime["steps"].get(family, ())
+        ]
+        entries += own.get(family, [])
+        groups[family] = tuple(_step(family, **entry) for entry in entries)
+    steps = [step for group in groups.values() for step in group]
+    # A probe has the digests of the step's files.
+    everything = json.dumps([[step.name, step.probe, step.apply, step.packages] for step in steps])
+    return groups, hashlib.sha256(everything.encode()).hexdigest()[:16]
 
 
 def _step(
@@ -69,67 +83,80 @@ def _step(
     apply: str = "",
     script: str = "",
     files: Mapping[str, str] | None = None,
+    services: str = "",
     packages: Sequence[str] = (),
     runtime: str = "",
     host: str = "",
 ) -> Step:
-    """Return a step of the recipe. `files` names each file's source in selab; a guest with another version of a
-    file is not ready."""
-    texts = {
-        path: importlib.resources.files("selab").joinpath(source).read_bytes()
-        for path, source in (files or {}).items()
-    }
+    """The step of a table. Its probe also fails if the guest has another version of one of the files."""
+    contents = {path: _source(source) for path, source in (files or {}).items()}
+    if services:
+        contents[services] = "".join(f"{service}\n" for service in runtime_services()).encode()
     sums = "".join(
-        f"echo '{hashlib.sha256(text).hexdigest()}  {path}' | sha256sum --status -c - && "
-        for path, text in texts.items()
+        f"echo '{hashlib.sha256(data).hexdigest()}  {path}' | sha256sum --status -c - && "
+        for path, data in contents.items()
     )
-    script = INSTALL[family] if packages else script
+    script = _families()[family]["install"] if packages else script
     text = guest_script(script) if script else apply
-    return Step(name, sums + probe, text, texts, tuple(packages), runtime, host)
+    return Step(name, sums + probe, text, contents, tuple(packages), runtime, host)
+
+
+def _source(path: str) -> bytes:
+    return importlib.resources.files("selab").joinpath(path).read_bytes()
+
+
+def _families() -> dict[str, dict[str, Any]]:
+    families: dict[str, dict[str, Any]] = table(PROVISION)["family"]
+    return families
+
+
+def runtime_services() -> tuple[str, ...]:
+    """The services of the container runtimes that have one."""
+    return tuple(runtime["service"] for runtime in table(RUNTIMES).values() if runtime["service"])
 
 
 def steps(family: str) -> tuple[Step, ...]:
-    """The steps for a VM with a package family (`apt`, `dnf`), in their order."""
-    return tuple(step for step in _every(family) if step.runtime in ("", STANDARD))
+    """The steps for a VM of a package family (`apt`, `dnf`), in their order."""
+    return tuple(step for step in _every(family) if step.runtime in ("", STANDARD_RUNTIME))
 
 
 def runtime_steps(family: str, runtime: str) -> tuple[Step, ...]:
-    """The steps that are for the container runtime `runtime` alone."""
+    """The steps that only the container runtime `runtime` needs."""
     return tuple(step for step in _every(family) if step.runtime == runtime)
 
 
 def host_steps(family: str, *hosts: str) -> tuple[Step, ...]:
-    """The steps for a machine that somebody has already, which are NEEDED or OFFERED there, and for no runtime alone."""
+    """The steps for an existing machine that are NEEDED or OFFERED there, without those of container
+    runtimes."""
     return tuple(step for step in _every(family) if step.host in hosts and not step.runtime)
 
 
 def _every(family: str) -> tuple[Step, ...]:
     groups, _ = _recipe()
-    return (*groups[family], *groups["every"])
+    return (*groups[family], *groups[EVERY])
 
 
 def ready_stamp() -> str:
-    """What STAMP holds in a guest that this version of the recipe has finished with."""
+    """What STAMP holds in a guest that is completely prepared by this version of the steps."""
     return f"ready {_recipe()[1]}"
 
 
 def is_ready(guest: Guest) -> bool:
-    """Whether the guest says that it is provisioned: one cheap round trip."""
+    """Whether the guest's stamp says that it is prepared. This takes one cheap round trip."""
     return guest.run(("cat", STAMP)).text.strip() == ready_stamp()
 
 
-def missing(answer: str, wanted: Sequence[Step]) -> list[Step]:
-    """The steps whose probe said `missing`. Raises SelabError where the answer does not fit: then nothing is known."""
+def missing(answer: str, probed: Sequence[Step]) -> list[Step]:
+    """The steps whose probe printed `missing`. Raises SelabError if the answer does not fit the steps."""
     lines = answer.split()
-    if len(lines) != len(wanted) or set(lines) - {"present", "missing"}:
+    if len(lines) != len(probed) or set(lines) - {"present", "missing"}:
         raise SelabError("The guest's answer to the probes cannot be read.", repr(answer[-160:]))
-    return [step for step, line in zip(wanted, lines, strict=True) if line == "missing"]
+    return [step for step, line in zip(probed, lines, strict=True) if line == "missing"]
 
 
 def provision(guest: Guest, progress: Progress) -> list[str]:
-    """Apply what is missing in `guest` and stamp it; the names of the applied steps."""
-    wanted = steps(family_of(guest))
-    todo = left_to_do(guest, wanted)
+    """Apply what is missing in `guest`, and stamp it. Returns the names of the applied steps."""
+    todo = left_to_do(guest, steps(family_of(guest)))
     if todo:
         guest.put(b"not ready\n", STAMP)
     apply(guest, todo, progress)
@@ -138,11 +165,11 @@ def provision(guest: Guest, progress: Progress) -> list[str]:
 
 
 def apply(guest: Guest, todo: Sequence[Step], progress: Progress) -> None:
-    """Do the steps `todo`, and see that each has its result."""
+    """Do the steps `todo`, and probe that each has its result."""
     for step in todo:
         with progress.step(step.name):
-            for path, text in step.files.items():
-                guest.put(text, path, mode=0o755)
+            for path, data in step.files.items():
+                guest.put(data, path, mode=0o755)
             done = guest.run(shell_argv(step.apply, *step.packages), timeout=APPLY_LIMIT)
             done.expect(
                 f"Preparing the guest failed at the step '{step.name}'.",
@@ -157,22 +184,24 @@ def apply(guest: Guest, todo: Sequence[Step], progress: Progress) -> None:
 
 
 def family_of(guest: Guest) -> str:
-    """The guest's package family. Raises SelabError for one that selab cannot prepare."""
-    done = guest.run(script_argv("vm/package-tools"))
-    for family, tool in (("dnf", "dnf"), ("apt", "apt-get")):
-        if any(line.rsplit("/", 1)[-1] == tool for line in done.text.split()):
+    """The guest's package family. Raises SelabError if selab cannot prepare such a guest."""
+    tools = {family: entry["tool"] for family, entry in _families().items()}
+    done = guest.run(script_argv("vm/package-tools", *tools.values()))
+    present = {line.rsplit("/", 1)[-1] for line in done.text.split()}
+    for family, tool in tools.items():
+        if tool in present:
             return family
     raise SelabError(
-        "The guest has neither dnf nor apt-get.",
+        f"The guest has none of {', '.join(tools.values())}.",
         "selab prepares CentOS Stream, Fedora-like and Debian guests.",
     )
 
 
-def left_to_do(guest: Guest, wanted: Sequence[Step]) -> list[Step]:
-    """Those of the steps `wanted` whose result `guest` lacks."""
-    done = guest.run(script_argv("vm/probe", *(step.probe for step in wanted)), timeout=PROBE_LIMIT)
+def left_to_do(guest: Guest, probed: Sequence[Step]) -> list[Step]:
+    """The steps of `probed` whose result `guest` lacks."""
+    done = guest.run(script_argv("vm/probe", *(step.probe for step in probed)), timeout=PROBE_LIMIT)
     try:
-        return missing(done.expect("The guest could not be probed.").text, wanted)
+        return missing(done.expect("The guest could not be probed.").text, probed)
     except CommandFailed as error:
         raise SelabError(
             error.what, error.detail, "`selab vm ssh` shows what is wrong in the guest."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from selab.errors import SelabError, Unreachable
 from selab.guest import script, script_argv
 from selab.progress import Progress
+from selab.vm.provision import runtime_services
 from selab.vm.ssh import SshGuest
 
 log = logging.getLogger("selab")
@@ -25,7 +26,7 @@ UNDO_LIMIT = 120.0
 PATIENCE = 20.0
 """Seconds for a new login to work after the base policy is back: sshd may have to be started again."""
 BOOTED = 120.0
-"""Seconds for Docker to run after sshd does, at a start: 30 in an emulated guest."""
+"""Seconds after the start of sshd until the container runtimes run: 30 in an emulated guest."""
 RETRY = 1.0
 
 
@@ -77,7 +78,7 @@ def trouble(login: Callable[[], SshGuest]) -> tuple[str, bool]:
     """Why no run could work in the guest, as a new login sees it, nothing where one could; and whether the guest obeys that login."""
     try:
         with login() as guest:
-            done = guest.run(script_argv("vm/check-guest"), timeout=CHECK_LIMIT)
+            done = guest.run(script_argv("vm/check-guest", *runtime_services()), timeout=CHECK_LIMIT)
     except Unreachable as error:
         return error.what, False
     said = done.text.strip()

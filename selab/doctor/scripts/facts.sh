@@ -1,7 +1,7 @@
 #!/bin/sh
 # Collects the facts about the guest for a support report.
 #
-# Arguments: none.
+# Arguments: the packages of the container runtimes.
 # Prints: a line for each fact: its name, a tab, and its value. A fact that the guest does not have is left
 #   out.
 # Exit codes: 0.
@@ -16,8 +16,8 @@ release() {
   . /etc/os-release; echo "$PRETTY_NAME"
 }
 packages() {
-  set -- selinux-policy selinux-policy-targeted selinux-policy-default container-selinux libsepol \
-    policycoreutils secilc audit auditd docker-ce docker.io containerd.io podman
+  set -- "$@" selinux-policy selinux-policy-targeted selinux-policy-default container-selinux libsepol \
+    policycoreutils secilc audit auditd
   if command -v rpm >/dev/null && rpm -q rpm >/dev/null 2>&1; then rpm -q "$@" | grep -v 'not installed'
   else dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' "$@" | sed -n 's/^ii *//p'; fi
 }
@@ -27,14 +27,8 @@ modules() { ls /var/lib/selinux/*/active/modules/400 2>/dev/null; }
 fact 'guest' release
 fact 'kernel' uname -srm
 fact 'processor' cpu
-fact 'packages' packages
+fact 'packages' packages "$@"
 fact 'SELinux configuration' configured
 fact 'local policy modules' modules
-fact 'Docker' docker version --format '{{.Server.Version}}'
-fact "Docker's security" docker info --format '{{json .SecurityOptions}}'
-fact "Docker's storage and cgroups" \
-  docker info --format '{{.Driver}} cgroup v{{.CgroupVersion}} {{.CgroupDriver}}'
-fact 'Podman' podman --version
-fact "Podman's SELinux" podman info --format '{{.Host.Security.SELinuxEnabled}}'
 fact 'Python in the guest' python3 --version
 true

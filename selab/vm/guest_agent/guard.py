@@ -27,8 +27,10 @@ LOADED = RUN / "loaded"
 LABELS = "/var/lib/selab/labels.json"
 RESTORE_LABELS = "/usr/local/lib/selab/restore-labels"
 SELINUX = Path("/sys/fs/selinux")
-SERVICES = ("ssh", "sshd", "docker", "auditd")
+SERVICES = ("ssh", "sshd", "auditd")
 """Services that a run needs and that a candidate may have stopped."""
+RUNTIME_SERVICES = Path("/usr/local/lib/selab/services")
+"""The file with the services of container runtimes, which a run may need as well."""
 REST = 600.0
 """Seconds that a candidate stays in force after a run if the guest's own mode is enforcing."""
 LIMIT = 60.0
@@ -77,7 +79,7 @@ def give_back(image: bytes) -> bool:
         LOADED.unlink()
     if Path(LABELS).exists():
         tried(sys.executable, RESTORE_LABELS, LABELS)
-    for name in SERVICES:
+    for name in services():
         if tried("systemctl", "--quiet", "is-enabled", name) and not tried(
             "systemctl", "--quiet", "is-active", name
         ):
@@ -99,6 +101,14 @@ def home() -> str:
         return ""
     except OSError:
         return "0"
+
+
+def services() -> list[str]:
+    """Return the services to start if they are enabled; those of runtimes if their file can be read."""
+    try:
+        return [*SERVICES, *RUNTIME_SERVICES.read_text().split()]
+    except OSError:
+        return [*SERVICES]
 
 
 def say(text: str) -> None:

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Finds the package managers of the guest.
 #
-# Arguments: none.
-# Prints: the path of each of dnf and apt-get that the guest has.
-# Exit codes: not 0 if it lacks apt-get.
+# Arguments: the programs to look for.
+# Prints: the path of each that the guest has.
+# Exit codes: not 0 if it lacks the last one.
 
-for tool in dnf apt-get; do command -v $tool; done
+for tool; do command -v "$tool"; done

@@ -158,8 +158,13 @@ def test_a_guests_word_is_neither_markup_nor_a_command(project: Project, said: s
 
 def test_a_guest_tells_its_facts() -> None:
     guest = FakeGuest()
-    guest.answer(script("doctor/facts"), out="kernel\tLinux 5.14\nguest\tCentOS Stream 9\n")
-    assert gathering._of_guest(guest) == {"kernel": "Linux 5.14", "guest": "CentOS Stream 9"}
+    guest.answer(script("doctor/facts"), "docker-ce", out="kernel\tLinux 5.14\nguest\tCentOS Stream 9\n")
+    guest.answer(script("container/has-program"), "docker", code=1)
+    guest.answer(script("container/has-program"), "podman")
+    guest.answer("podman --version", out="podman version 5.4\n")
+    guest.answer("podman info", code=125)
+    facts = {"kernel": "Linux 5.14", "guest": "CentOS Stream 9", "Podman": "podman version 5.4"}
+    assert gathering._of_guest(guest) == facts
 
 
 def test_a_step_is_applied_present_or_missing() -> None:

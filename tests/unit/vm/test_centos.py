@@ -220,8 +220,8 @@ def test_the_steps_for_dnf_come_in_this_order() -> None:
         "Docker",
         "SELinux and audit tools",
         "Docker labels containers",
-        "Audit daemon running",
         "Docker running",
+        "Audit daemon running",
         "Root by the VM's own key",
         "Root's session at boot",
         "SSH by key only",
@@ -301,7 +301,18 @@ def test_the_policy_tools_are_looked_for_in_crb_as_well(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("system", "directory"), [("centos", "centos"), ('"rhel"', "centos"), ("fedora", "fedora")]
+)
+def test_dockers_repository_is_the_one_for_the_system(tmp_path: Path, system: str, directory: str) -> None:
+    (script,) = [step.apply for step in provision.steps("dnf") if step.name == "Docker's repository"]
+    (tmp_path / "os-release").write_text(f"NAME=x\nID={system}\n")
+    script = script.replace("/etc/os-release", f"{tmp_path}/os-release").replace("&&", "#")
+    argv = shell_argv(f'curl() {{ echo "$*"; }}; {script}')
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    assert done.stdout.split()[-1] == f"https://download.docker.com/linux/{directory}/docker-ce.repo"
+
+
 def test_docker_comes_from_docker() -> None:
     docker = {step.name: step for step in provision.steps("dnf")}
     assert docker["Docker"].packages == ("docker-ce", "docker-ce-cli", "containerd.io")
-    assert "https://download.docker.com/linux/centos/docker-ce.repo" in docker["Docker's repository"].apply

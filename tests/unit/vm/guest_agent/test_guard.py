@@ -54,6 +54,18 @@ def test_a_guest_that_enforces_by_itself_does_so_again(guest: Path) -> None:
     assert (guest / "selinux" / "enforce").read_text() == "1"
 
 
+def test_the_services_of_runtimes_are_started_with_the_others(
+    guest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (guest / "services").write_text("docker\nengine\n")
+    monkeypatch.setattr(guard, "RUNTIME_SERVICES", guest / "services")
+    calls = guest / "calls"
+    program(guest, "systemctl", f'echo "$*" >>{calls}; [ "$2" = is-enabled ]')
+    guard.give_back(b"image")
+    started = [line.split()[-1] for line in calls.read_text().splitlines() if line.startswith("start ")]
+    assert started == ["ssh", "sshd", "auditd", "docker", "engine"]
+
+
 def test_where_nothing_may_start_the_image_is_loaded(guest: Path) -> None:
     program(guest, "load_policy", "exit 1")
     assert guard.give_back(b"image")
