@@ -14,9 +14,9 @@ from selab.report.markup import safe
 @click.argument("after", default="last", shell_complete=runs)
 @pass_context
 def diff(context: Context, before: str | None, after: str) -> None:
-    """Show which denials are gone, new and remaining between two runs, and the change of the policy that did it.
+    """Show which denials are gone, new and remaining between two runs, and how the policy changed.
 
-    Without BEFORE: between AFTER (the last run, if not given) and the run of the same scenario before it.
+    AFTER is the last run by default, and BEFORE the run of the same scenario before it.
 
     \b
     Example:  selab diff last~1 last
@@ -25,23 +25,21 @@ def diff(context: Context, before: str | None, after: str) -> None:
     from selab.history import History, change_in_words, compare
     from selab.report.difference import show_difference
 
-    runs = History.of(context.project)
-    new = runs.find(after)
-    old = runs.find(before) if before else runs.before(new)
+    history = History.of(context.project)
+    new = history.find(after)
+    old = history.find(before) if before else history.before(new)
     if old is None:
-        hint = f"`selab run {new.document.scenario}` makes one to compare with; `selab history` lists those of other scenarios."
-        raise InputError(
-            f"There is no run of '{new.document.scenario}' before {new.document.run}.", hint=hint
-        )
+        scenario = new.document.scenario
+        hint = f"`selab run {scenario}` makes one to compare with; `selab history` lists the other runs."
+        raise InputError(f"There is no run of '{scenario}' before {new.document.run}.", hint=hint)
     out = context.out
-    out.print(
-        f"{safe(old.document.run)} {old.document.verdict.value} -> {safe(new.document.run)} {new.document.verdict.value}"
-    )
-    found = compare(old.document, new.document)
+    heads = [f"{safe(stored.document.run)} {stored.document.verdict.value}" for stored in (old, new)]
+    out.print(" -> ".join(heads))
+    changed = compare(old.document, new.document)
     for sign, colour, keys in (
-        ("-", "green", found.gone),
-        ("+", "red", found.new),
-        (" ", "dim", found.remaining),
+        ("-", "green", changed.gone),
+        ("+", "red", changed.new),
+        (" ", "dim", changed.remaining),
     ):
         for key in keys:
             out.print(f"  [{colour}]{sign} {safe(str(key))}[/{colour}]")

@@ -27,9 +27,9 @@ SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]•[/yellow]", "bad": "[re
 )
 @pass_context
 def doctor(context: Context, as_json: bool, report: Path | None) -> int:
-    """Say what is there, what is missing, and what selab will do about it. Changes nothing.
+    """Report what is present, what is missing, and what selab does about it. Changes nothing.
 
-    Exit code: 0 if a run can work, 3 if something is missing that it needs.
+    Exit code: 0 if a run can work, 3 if something that it needs is missing.
 
     \b
     Examples:  selab doctor
@@ -56,8 +56,8 @@ def _report(context: Context, file: Path) -> int:
     from selab.report.support_report import markdown
 
     if str(file) != "-" and file.exists():
-        raise InputError("There is a file of that name.", str(file), "Name another one.")
-    with context.progress.step("Looking at this machine, the guest and the runs"):
+        raise InputError("A file of that name exists.", str(file), "Name another one.")
+    with context.progress.step("Examining this machine, the guest and the runs"):
         text = markdown(checklist(context.project), context.project)
     if str(file) == "-":
         click.echo(text, nl=False)

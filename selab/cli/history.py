@@ -17,7 +17,7 @@ from selab.report.markup import safe
 )
 @pass_context
 def history(context: Context, scenario: str | None, limit: int) -> None:
-    """List the runs of this project, the newest first; of SCENARIO only, if one is given.
+    """List the runs of this project, or of SCENARIO only, the newest first.
 
     \b
     Example:  selab history apache
@@ -31,7 +31,7 @@ def history(context: Context, scenario: str | None, limit: int) -> None:
     for stored in History.of(context.project).latest(limit, scenario):
         run = stored.document
         colour = COLOURS[run.verdict]
-        words = (
+        cells = (
             run.run,
             f"{run.started:%Y-%m-%d %H:%M:%S}",
             run.scenario,
@@ -39,5 +39,5 @@ def history(context: Context, scenario: str | None, limit: int) -> None:
             run.mode.value,
             str(len(run.keys)),
         )
-        table.add_row(*map(safe, words), f"[{colour}]{run.verdict.value}[/{colour}]")
+        table.add_row(*map(safe, cells), f"[{colour}]{run.verdict.value}[/{colour}]")
     context.out.print(table if table.row_count else "No runs yet: `selab run SCENARIO` makes the first.")

@@ -22,7 +22,7 @@ from selab.cli.session import Context, pass_context
     is_flag=True,
     help="Write the policy's .te without asking; the old file is kept as .te.bak.",
 )
-@click.option("--allow-risky", is_flag=True, help="Also add what leads out of the container or to root.")
+@click.option("--allow-risky", is_flag=True, help="Also add rules that lead out of the container or to root.")
 @report_options
 @pass_context
 def learn(
@@ -34,10 +34,12 @@ def learn(
     allow_risky: bool,
     reports: Reports,
 ) -> int:
-    """Run SCENARIO permissively, add the rules that are missing, and run it in enforcing mode, until it passes or a person has to decide.
+    """Run SCENARIO permissively, add the missing rules, and run it in enforcing mode.
 
-    Works on a copy: the .te itself is written only at the end. A report is about the runs of all rounds. The exit code is 0 if the last
-    run passed in enforcing mode without a denial.
+    This repeats until the scenario passes or a decision is left to you.
+
+    Works on a copy: the .te itself is written only at the end. A report is about the runs of all rounds. The
+    exit code is 0 if the last run passed in enforcing mode without a denial.
 
     \b
     Example:  selab learn apache --apply

@@ -24,11 +24,11 @@ FILE = "matrix.yaml"
     "--workers",
     type=click.IntRange(1, 64),
     metavar="N",
-    help="VMs at a time on this machine; otherwise at most 2.",
+    help="VMs at a time on this machine; by default at most 2.",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Use the workers of this Dask scheduler instead.")
 @click.option(
-    "--destroy", is_flag=True, help="Remove the VMs that were used; otherwise they stay for the next time."
+    "--destroy", is_flag=True, help="Remove the VMs at the end; by default they stay for the next time."
 )
 @report_options
 @pass_context
@@ -42,7 +42,7 @@ def matrix(
 ) -> int:
     """Run policies x scenarios x modes x guests, as FILE (matrix.yaml) says, on several VMs at a time.
 
-    Exit code: 3 if a run is an ERROR, else 1 if one did not end as it was expected to, else 0.
+    Exit code: 3 if a run is an ERROR, else 1 if a run did not end as expected, else 0.
 
     \b
     Example:  selab matrix --workers 2 --html matrix.html

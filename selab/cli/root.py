@@ -20,7 +20,7 @@ COMMANDS = {
     "history": ("selab.cli.history", "List the runs of this project."),
     "show": ("selab.cli.show", "Show a run again."),
     "diff": ("selab.cli.diff", "Show what changed between two runs."),
-    "report": ("selab.cli.report", "Write a page about runs for a reviewer."),
+    "report": ("selab.cli.report", "Write a report about runs: a page for a reviewer, or another format."),
     "replay": (
         "selab.cli.replay",
         "Show what a candidate would decide about recorded denials, without a VM.",

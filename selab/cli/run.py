@@ -33,7 +33,7 @@ MODES = {"yes": "enforcing", "no": "permissive", "domain": "domain"}
     show_default=True,
     help="Enforcing, permissive, or only the candidate's domain permissive.",
 )
-@click.option("--keep", is_flag=True, help="Leave the container, until the scenario's next run.")
+@click.option("--keep", is_flag=True, help="Leave the container running until the scenario's next run.")
 @click.option(
     "--shell", is_flag=True, help="Open a shell in the guest beside the container before it is removed."
 )

@@ -1,4 +1,4 @@
-"""What is there, what is missing, and what selab will do about it."""
+"""The checks of `selab doctor`: what is present, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ DISK_NEEDED = 8
 
 
 class State(StrEnum):
-    """`NOTE`: selab works without it, in another way; `BAD`: it does not."""
+    """How a finding affects a run.
+
+    `OK`: not at all.
+    `NOTE`: selab works, but in another way.
+    `BAD`: selab does not work.
+    """
 
     OK = "ok"
     NOTE = "note"
@@ -40,7 +45,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `remedy` says what selab or the user will do where it is not as it should be."""
+    """The result of a check.
+
+    `subject`: what was checked.
+    `state`: how it affects a run.
+    `detail`: what was found.
+    `remedy`: what selab does about it, or what you can do; "" if nothing is to be done.
+    """
 
     subject: str
     state: State
@@ -49,62 +60,53 @@ class Finding:
 
 
 def examine(project: Project, progress: Progress | None = None) -> Iterator[Finding]:
-    """Look at everything, the host first; changes nothing, starts no VM. No step of `progress` is open while a finding is handed out."""
-    shown = progress or Progress()
+    """Check everything, the host first. This changes nothing and starts no VM.
+
+    No step of `progress` is open while a finding is yielded.
+    """
+    progress = progress or Progress()
     machine = machine_of(project)
     yield Finding("host", State.OK, f"{platform.system()} {platform.release()} {platform.machine()}")
     yield _policy_tools()
     if machine.managed:
-        yield from _virtualisation(project.config.vm.provider, shown)
+        yield from _virtualisation(project.config.vm.provider, progress)
         yield from _resources(project)
-    yield from _vm(machine, shown)
+    yield from _vm(machine, progress)
 
 
 def _policy_tools() -> Finding:
-    lacking = missing_on_host()
-    if lacking:
-        return Finding(
-            "policy tools",
-            State.NOTE,
-            f"missing: {' '.join(lacking)}",
-            "Policy is compiled in the guest, which takes longer.",
-        )
+    if missing := missing_on_host():
+        remedy = "Policy is compiled in the guest, which takes longer."
+        return Finding("policy tools", State.NOTE, f"missing: {' '.join(missing)}", remedy)
     return Finding("policy tools", State.OK, f"{' '.join(TOOLS)}: policy is compiled on this machine")
 
 
-def _virtualisation(wanted: str, progress: Progress) -> Iterator[Finding]:
-    provider = default_provider() if wanted == "auto" else wanted
+def _virtualisation(configured: str, progress: Progress) -> Iterator[Finding]:
+    provider = default_provider() if configured == "auto" else configured
     if platform.machine() not in ARCHITECTURES:
-        remedy = "Use a machine of your own: `box: host`, see docs/howto/hosts.md."
+        remedy = "Use an existing machine: `box: host`, see docs/howto/hosts.md."
         yield Finding("processor", State.BAD, f"{platform.machine()}, and the boxes are for x86_64", remedy)
     missing = [package for tool, package in TOOLS_OF_PROVIDERS[provider].items() if not shutil.which(tool)]
-    yield (
-        Finding(
-            "VM tools",
-            State.BAD,
-            f"missing: {' '.join(missing)}",
-            "Run `script/setup`, or install these packages.",
-        )
-        if missing
-        else Finding("VM tools", State.OK, " ".join(TOOLS_OF_PROVIDERS[provider]))
-    )
+    if missing:
+        remedy = "Run `script/setup`, or install these packages."
+        yield Finding("VM tools", State.BAD, f"missing: {' '.join(missing)}", remedy)
+    else:
+        yield Finding("VM tools", State.OK, " ".join(TOOLS_OF_PROVIDERS[provider]))
     if provider == "libvirt":
         yield from _libvirt_and_kvm(progress)
 
 
 def _libvirt_and_kvm(progress: Progress) -> Iterator[Finding]:
-    with progress.step("Looking whether KVM works"):
+    with progress.step("Checking whether KVM works"):
         probe = kvm.probe()
-    yield (
-        Finding("KVM", State.OK, probe.reason)
-        if probe.works
-        else Finding(
-            "KVM", State.NOTE, probe.reason, "The VM's processor is emulated: about ten times slower."
-        )
-    )
+    if probe.works:
+        yield Finding("KVM", State.OK, probe.reason)
+    else:
+        remedy = "The VM's processor is emulated: about ten times slower."
+        yield Finding("KVM", State.NOTE, probe.reason, remedy)
     with progress.step("Asking libvirt"):
-        found = _libvirt()
-    yield found
+        finding = _libvirt()
+    yield finding
 
 
 def _libvirt() -> Finding:
@@ -114,7 +116,7 @@ def _libvirt() -> Finding:
     if answer.returncode == 127:
         return Finding("libvirt", State.BAD, "virsh is not installed", libvirt.INSTALL)
     return Finding(
-        "libvirt", State.NOTE, f"{libvirt.uri()} does not answer", "selab starts it where no systemd does."
+        "libvirt", State.NOTE, f"{libvirt.uri()} does not answer", "selab starts it if systemd does not."
     )
 
 
@@ -137,21 +139,21 @@ def _resources(project: Project) -> Iterator[Finding]:
     )
 
 
-def _memory(wanted: int) -> Iterator[Finding]:
+def _memory(configured: int) -> Iterator[Finding]:
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-    except (AttributeError, ValueError):  # a system that does not say
+    except (AttributeError, ValueError):  # a system without these names
         return
-    enough = total > wanted + 512
+    enough = total > configured + 512
     remedy = "" if enough else "Set `vm: {memory: ...}` in selab.yaml."
     yield Finding(
-        "memory", State.OK if enough else State.BAD, f"{total} MiB, of which the VM gets {wanted}", remedy
+        "memory", State.OK if enough else State.BAD, f"{total} MiB, of which the VM gets {configured}", remedy
     )
 
 
 def _vm(machine: MachineControl, progress: Progress) -> Iterator[Finding]:
     try:
-        with progress.step("Asking how the VM is"):
+        with progress.step("Asking for the VM's state"):
             state = machine.status()
     except SelabError as error:
         yield Finding("VM", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
@@ -160,58 +162,51 @@ def _vm(machine: MachineControl, progress: Progress) -> Iterator[Finding]:
         yield Finding("VM", State.BAD, "the machine of `box: host` does not answer", "`ssh` to it says why.")
         return
     if state != "running":
-        remedy = "`selab run` makes one." if state == "not_created" else "`selab run` wakes it."
+        remedy = "`selab run` creates one." if state == "not_created" else "`selab run` starts it."
         yield Finding("VM", State.NOTE, state, remedy)
         return
     yield Finding("VM", State.OK, "running")
     try:
-        with progress.step("Looking into the guest"), contextlib.closing(machine.connect()) as guest:
-            found = list(guest_findings(guest))
-        yield from found
+        with progress.step("Examining the guest"), contextlib.closing(machine.connect()) as guest:
+            findings = list(guest_findings(guest))
+        yield from findings
     except SelabError as error:
         yield Finding("guest", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
 
 
 def guest_findings(guest: Guest) -> Iterator[Finding]:
-    """What a run needs of the guest itself."""
-    yield _asked("SELinux", lambda: "enforcing" if policy_state().of(guest).enforcing else "permissive")
-    yield _asked(
+    """Check what a run needs in the guest."""
+    yield _answer("SELinux", lambda: "enforcing" if policy_state().of(guest).enforcing else "permissive")
+    yield _answer(
         "base policy",
         lambda: "{0.selinux_type}, {0.fingerprint:.16}, version {0.policyvers}".format(survey().of(guest)),
     )
-    yield _asked(
+    yield _answer(
         "audit",
         lambda: (
             f"auditd is process {(status := audit_status(guest)).pid}, {status.lost} records lost since boot"
         ),
     )
-    there = [runtime for runtime in runtimes().values() if runtime.is_in(guest)]
-    yield from (_runtime(guest, runtime) for runtime in there)
-    if not there:
-        yield Finding(
-            "containers",
-            State.BAD,
-            f"none of {', '.join(runtimes())} is installed",
-            "Install one of them in the guest.",
-        )
+    installed = [runtime for runtime in runtimes().values() if runtime.is_in(guest)]
+    yield from (_runtime(guest, runtime) for runtime in installed)
+    if not installed:
+        detail = f"none of {', '.join(runtimes())} is installed"
+        yield Finding("containers", State.BAD, detail, "Install one of them in the guest.")
 
 
 def _runtime(guest: Guest, runtime: Runtime) -> Finding:
     try:
         labels = runtime.sets_labels(guest)
     except SelabError as error:
-        remedy = (
-            f"`selab vm ssh -- systemctl status {runtime.service}`"
-            if runtime.service
-            else "`selab vm ssh` shows why."
-        )
+        status = f" -- systemctl status {runtime.service}" if runtime.service else ""
+        remedy = f"`selab vm ssh{status}` shows why."
         return Finding(runtime.title, State.BAD, error.detail or error.what, remedy)
     if labels:
         return Finding(runtime.title, State.OK, "sets SELinux labels")
     return Finding(runtime.title, State.BAD, "ignores labels", runtime.unlabelled)
 
 
-def _asked(subject: str, ask: Callable[[], str]) -> Finding:
+def _answer(subject: str, ask: Callable[[], str]) -> Finding:
     try:
         return Finding(subject, State.OK, ask())
     except SelabError as error:

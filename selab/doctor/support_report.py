@@ -1,4 +1,4 @@
-"""What a machine of some kind turned out to be: facts, checks and timings, for whoever wants to know how a profile does elsewhere."""
+"""The contents of `selab doctor --report`: facts, checks and timings of a machine and its guest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from selab.vm.select import machine_of
 MISSING = "missing"
 TITLES = frozenset(runtime.title for runtime in runtimes().values())
 RUNS = 20
-"""Of the history: enough for a permissive run, an enforcing one, and the quickest."""
+"""Runs of the history that are examined: enough for a permissive, an enforcing and a fast one."""
 PROGRAMS = {
     "Vagrant": ("vagrant", "--version"),
     "Vagrant's plugins": ("vagrant", "plugin", "list"),
@@ -37,12 +37,17 @@ PROGRAMS = {
     "VirtualBox": ("VBoxManage", "--version"),
 }
 PROGRAM_LIMIT = 60.0
-"""Seconds for a version: Vagrant needs one or two, many more on a host under load."""
+"""Seconds for a program to print its version: Vagrant takes one or two, many more on a busy host."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the checklist: what should be so, and whether it is. `ok` is None where nobody could see."""
+    """A line of the checklist.
+
+    `what`: what should be the case.
+    `ok`: whether it is; None if that is unknown.
+    `detail`: what was found.
+    """
 
     what: str
     ok: bool | None
@@ -51,8 +56,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Checklist:
-    """`facts` by their names; `findings` are the doctor's; `steps` those of the provisioning: `applied` by selab, `present` before that, or
-    MISSING; `runs` the newest first."""
+    """What is known about a machine and its guest.
+
+    `profile`: the kind of guest, or "" if it is unknown.
+    `facts`: each fact by its name.
+    `findings`: what the doctor reports.
+    `steps`: the state of each provisioning step: `applied` by selab, `present` before that, or MISSING.
+    `runs`: the project's runs, the newest first.
+    """
 
     profile: str
     facts: dict[str, str]
@@ -73,7 +84,7 @@ class Checklist:
             self._found("SELinux", "SELinux is on in the guest."),
             self._found("base policy", "The guest says which policy it has."),
             self._found(
-                next((one.subject for one in self.findings if one.subject in TITLES), ""),
+                next((finding.subject for finding in self.findings if finding.subject in TITLES), ""),
                 "The container runtime sets labels.",
             ),
             self._found("audit", "The audit daemon runs."),
@@ -92,21 +103,17 @@ class Checklist:
         )
 
     def _found(self, subject: str, what: str) -> Check:
-        found = next((one for one in self.findings if one.subject == subject), None)
-        return Check(what, found.state is State.OK if found else None, found.detail if found else "")
+        finding = next((finding for finding in self.findings if finding.subject == subject), None)
+        return Check(what, finding.state is State.OK, finding.detail) if finding else Check(what, None)
 
-    def _ran(self, what: str, is_one: Callable[[RunDocument], bool]) -> Check:
-        found = [run for run in self.runs if is_one(run)]
-        seconds = [sum(run.timings.values()) for run in found]
-        return Check(
-            what,
-            bool(found) if self.runs else None,
-            f"the quickest in {min(seconds):.1f} s" if seconds else "",
-        )
+    def _ran(self, what: str, is_such: Callable[[RunDocument], bool]) -> Check:
+        seconds = [sum(run.timings.values()) for run in self.runs if is_such(run)]
+        detail = f"the quickest in {min(seconds):.1f} s" if seconds else ""
+        return Check(what, bool(seconds) if self.runs else None, detail)
 
 
 def checklist(project: Project) -> Checklist:
-    """Look at the host, the guest if it runs, and the history. Changes nothing, starts no VM."""
+    """Examine the host, the guest if it runs, and the history. This changes nothing and starts no VM."""
     machine = machine_of(project)
     parameters = machine.vagrant_parameters() or VagrantParameters()
     box = "own" if parameters.box and "-own-" in parameters.box else parameters.box
@@ -121,9 +128,8 @@ def checklist(project: Project) -> Checklist:
         facts["not seen"] = f"the guest: {error.what}"
     runs = tuple(run.document for run in History.of(project).latest(RUNS))
     if runs and (base := known_base(runs[0].base, cache_dir())):
-        facts["base policy"] = (
-            f"{base.facts.selinux_type}, version {base.facts.policyvers}, {len(base.store)} modules, deny rules: {base.denies}"
-        )
+        store = f"{base.facts.selinux_type}, version {base.facts.policyvers}, {len(base.store)} modules"
+        facts["base policy"] = f"{store}, deny rules: {base.denies}"
     return Checklist(parameters.profile or "", facts, tuple(examine(project)), steps, runs)
 
 
@@ -153,11 +159,11 @@ def _of_guest(guest: Guest) -> dict[str, str]:
 
 
 def _steps(guest: Guest, applied: Collection[str]) -> dict[str, str]:
-    wanted = provision.steps(provision.family_of(guest))
-    left = {step.name for step in provision.left_to_do(guest, wanted)}
+    steps = provision.steps(provision.family_of(guest))
+    left = {step.name for step in provision.left_to_do(guest, steps)}
     return {
         step.name: MISSING if step.name in left else "applied" if step.name in applied else "present"
-        for step in wanted
+        for step in steps
     }
 
 

@@ -1,4 +1,4 @@
-"""Advice as its reader sees it."""
+"""Advice on a terminal, and as JSON."""
 
 from __future__ import annotations
 
@@ -17,33 +17,30 @@ COLOURS = {Level.LOW: "green", Level.MEDIUM: "yellow", Level.HIGH: "red"}
 
 
 def show_advice(advice: Iterable[Advice], out: Console) -> None:
-    """Each denial in words, what stopped it, and the remedies, the best first."""
-    for one in advice:
-        out.print(f"[bold]{one.need.number}.[/bold] {safe(str(one.need))}", soft_wrap=True)
-        out.print(f"   {safe(one.need.in_words)}.", soft_wrap=True)
-        if one.allowed_now:
+    """Print each denial in words, what stopped it, and the remedies, the best first."""
+    for entry in advice:
+        out.print(f"[bold]{entry.need.number}.[/bold] {safe(str(entry.need))}", soft_wrap=True)
+        out.print(f"   {safe(entry.need.in_words)}.", soft_wrap=True)
+        if entry.allowed_now:
             out.print("   [green]The policy as it is on disk now allows it.[/green]")
             continue
-        out.print(f"   What stopped it: {safe(one.stopped)}.", soft_wrap=True)
-        for remedy in one.remedies:
+        out.print(f"   What stopped it: {safe(entry.stopped)}.", soft_wrap=True)
+        for remedy in entry.remedies:
             _show_remedy(remedy, out)
 
 
 def _show_remedy(remedy: Remedy, out: Console) -> None:
     level = remedy.risk.level
-    danger = (
-        ""
-        if remedy.kind is Kind.LEAVE or level is Level.LOW
-        else f"[{COLOURS[level]}]risk {level}[/]: {safe(remedy.risk.reason)}"
-    )
-    said = "; ".join(part for part in (safe(remedy.why), remedy.more, danger) if part)
+    harmless = remedy.kind is Kind.LEAVE or level is Level.LOW
+    risk = "" if harmless else f"[{COLOURS[level]}]risk {level}[/]: {safe(remedy.risk.reason)}"
+    remarks = "; ".join(part for part in (safe(remedy.why), remedy.more, risk) if part)
     out.print(f"   {remedy.kind.value:9} {safe(remedy.text)}", soft_wrap=True)
-    if said:
-        out.print(f"             [dim]{said}[/dim]", soft_wrap=True)
+    if remarks:
+        out.print(f"             [dim]{remarks}[/dim]", soft_wrap=True)
 
 
 def show_errors(errors: Iterable[SelinuxErrorEntry], out: Console) -> None:
-    """What SELinux reported without a denial: what it means, and what could be done."""
+    """Print what each error without a denial means, and what to do about it."""
     for error in errors:
         out.print(f"[red]SELinux error[/red]: {safe(error.meaning)}", soft_wrap=True)
         remedy = remedy_of(error.kind, error.source, error.target, error.invalid_context)
@@ -51,20 +48,20 @@ def show_errors(errors: Iterable[SelinuxErrorEntry], out: Console) -> None:
 
 
 def show_in_brief(advice: Sequence[Advice], out: Console) -> None:
-    """Each denial's best remedy in a line, one line for all that share it."""
+    """Print each denial's best remedy in a line; denials with the same remedy share the line."""
     numbers: dict[str, list[int]] = {}
-    for one in advice:
-        numbers.setdefault(_in_brief(one), []).append(one.need.number)
+    for entry in advice:
+        numbers.setdefault(_in_brief(entry), []).append(entry.need.number)
     width = max((len(_listed(each)) for each in numbers.values()), default=0)
     for line, each in numbers.items():
         out.print(f"  [dim]{_listed(each):>{width}}[/dim]  {safe(line)}", soft_wrap=True)
 
 
-def _in_brief(one: Advice) -> str:
-    """A rule that says what the denial says is not said again."""
-    best = one.best
-    if one.allowed_now or best is None or best.kind is not Kind.RULE:
-        return one.in_a_line
+def _in_brief(entry: Advice) -> str:
+    """The advice in a line, without the rule itself: the table of denials shows that already."""
+    best = entry.best
+    if entry.allowed_now or best is None or best.kind is not Kind.RULE:
+        return entry.in_a_line
     return f"a rule for it{best.danger}"
 
 
@@ -76,18 +73,18 @@ def document(advice: Iterable[Advice]) -> list[dict[str, object]]:
     """The advice as JSON."""
     return [
         {
-            "number": one.need.number,
-            "source": one.need.source,
-            "target": one.need.target,
-            "class": one.need.tclass,
-            "permissions": sorted(one.need.permissions),
-            "hidden": one.need.hidden,
-            "asked": one.need.in_words,
-            "stopped": one.stopped,
-            "allowed_now": one.allowed_now,
-            "remedies": [_remedy(remedy) for remedy in one.remedies],
+            "number": entry.need.number,
+            "source": entry.need.source,
+            "target": entry.need.target,
+            "class": entry.need.tclass,
+            "permissions": sorted(entry.need.permissions),
+            "hidden": entry.need.hidden,
+            "asked": entry.need.in_words,
+            "stopped": entry.stopped,
+            "allowed_now": entry.allowed_now,
+            "remedies": [_remedy(remedy) for remedy in entry.remedies],
         }
-        for one in advice
+        for entry in advice
     ]
 
 

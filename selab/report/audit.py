@@ -1,4 +1,4 @@
-"""What a policy adds, as its reviewer reads it."""
+"""What a policy adds, on a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -10,45 +10,43 @@ from selab.report.advice import COLOURS
 from selab.report.markup import safe
 
 
-def show_audit(found: PolicyAudit, out: Console, against: str = "") -> None:
-    """New types, the accesses that are added (the most dangerous first), what each domain can reach."""
-    out.print(f"[bold]{safe(found.policy)}[/bold] declares {safe(', '.join(found.types) or 'no type')}")
-    for one in found.additions:
-        colour = COLOURS[one.risk.level]
-        out.print(
-            f"  [{colour}]{str(one.risk.level):6}[/] {'+' if against else ''} {safe(str(one.access))}",
-            soft_wrap=True,
-        )
-        if one.risk.reason:
-            out.print(f"           [dim]{safe(one.risk.reason)}[/dim]", soft_wrap=True)
-    for access in found.removed:
+def show_audit(audit: PolicyAudit, out: Console, against: str = "") -> None:
+    """Print the new types, the added accesses (the most dangerous first), and what each domain can reach."""
+    out.print(f"[bold]{safe(audit.policy)}[/bold] declares {safe(', '.join(audit.types) or 'no type')}")
+    for addition in audit.additions:
+        risk = addition.risk
+        sign = "+" if against else ""
+        line = f"  [{COLOURS[risk.level]}]{str(risk.level):6}[/] {sign} {safe(str(addition.access))}"
+        out.print(line, soft_wrap=True)
+        if risk.reason:
+            out.print(f"           [dim]{safe(risk.reason)}[/dim]", soft_wrap=True)
+    for access in audit.removed:
         out.print(f"  [dim]gone  [/dim] - {safe(str(access))}", soft_wrap=True)
-    for reach in found.reaches:
-        out.print(
-            f"[bold]{safe(reach.domain)}[/bold] by its own rules, and by the attributes {safe(', '.join(reach.attributes))}:",
-            soft_wrap=True,
-        )
-        for said, count in reach.inherited.items():
-            own = ", ".join(reach.own.get(said, ())) or "nothing of its own"
-            out.print(
-                f"  {said}: {safe(own)} [dim](and {count} types by its attributes)[/dim]", soft_wrap=True
-            )
+    for reach in audit.reaches:
+        attributes = safe(", ".join(reach.attributes))
+        title = f"[bold]{safe(reach.domain)}[/bold] by its own rules, and by the attributes {attributes}:"
+        out.print(title, soft_wrap=True)
+        for kind, count in reach.inherited.items():
+            own = ", ".join(reach.own.get(kind, ())) or "nothing of its own"
+            line = f"  {kind}: {safe(own)} [dim](and {count} types by its attributes)[/dim]"
+            out.print(line, soft_wrap=True)
 
 
-def document(found: PolicyAudit) -> dict[str, object]:
-    """The same as JSON."""
+def document(audit: PolicyAudit) -> dict[str, object]:
+    """The audit as JSON."""
     rows = [
-        {**_access(one.access), "risk": str(one.risk.level), "reason": one.risk.reason}
-        for one in found.additions
+        {**_access(addition.access), "risk": str(addition.risk.level), "reason": addition.risk.reason}
+        for addition in audit.additions
     ]
     return {
         "schema": 1,
-        "policy": found.policy,
-        "types": list(found.types),
+        "policy": audit.policy,
+        "types": list(audit.types),
         "additions": rows,
-        "removed": [_access(one) for one in found.removed],
+        "removed": [_access(access) for access in audit.removed],
         "reach": {
-            one.domain: {"own": dict(one.own), "inherited": dict(one.inherited)} for one in found.reaches
+            reach.domain: {"own": dict(reach.own), "inherited": dict(reach.inherited)}
+            for reach in audit.reaches
         },
     }
 

@@ -1,4 +1,4 @@
-"""Findings as their reader sees them: a line each in the compilers' form, or one document."""
+"""Findings on a terminal, a line each in the form that compilers use, and as JSON."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ SCHEMA = 1
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
-def show_check(found: CheckResult, below: Path, out: Console) -> None:
-    """Print the findings with their remedies, files relative to `below` where they lie in it, and a line that counts them."""
-    for finding in found.findings:
+def show_check(result: CheckResult, below: Path, out: Console) -> None:
+    """Print the findings with their remedies, and a line that counts them.
+
+    A file in the directory `below` is named relative to it.
+    """
+    for finding in result.findings:
         style = _STYLES[finding.severity]
         place = safe(f"{_place(finding, below)}:")
-        out.print(
-            f"{place} [{style}]{finding.severity}:[/] {safe(finding.message)} [dim]{safe(f'[{finding.id}]')}[/dim]",
-            soft_wrap=True,
-        )
+        name = f"[dim]{safe(f'[{finding.id}]')}[/dim]"
+        line = f"{place} [{style}]{finding.severity}:[/] {safe(finding.message)} {name}"
+        out.print(line, soft_wrap=True)
         if finding.remedy:
             out.print(f"    {safe(finding.remedy)}", soft_wrap=True)
-    for remark in found.remarks:
+    for remark in result.remarks:
         out.print(f"[dim]{safe(remark)}[/dim]")
-    out.print(
-        f"{_counted(len(found.policies), 'policy', 'policies')}: {', '.join(_counts(found)) or 'nothing found'}"
-    )
+    policies = _counted(len(result.policies), "policy", "policies")
+    out.print(f"{policies}: {', '.join(_counts(result)) or 'nothing found'}")
 
 
-def document(found: CheckResult, below: Path) -> dict[str, object]:
-    """The review as JSON. `line` is 0 where a finding is about a whole file."""
+def document(result: CheckResult, below: Path) -> dict[str, object]:
+    """The findings as JSON. `line` is 0 if a finding is about a whole file."""
     rows = [
         {
             "policy": policy,
@@ -46,24 +47,24 @@ def document(found: CheckResult, below: Path) -> dict[str, object]:
             "message": finding.message,
             "remedy": finding.remedy,
         }
-        for policy, findings in found.policies.items()
+        for policy, findings in result.policies.items()
         for finding in findings
     ]
     return {
         "schema": SCHEMA,
-        "policies": list(found.policies),
+        "policies": list(result.policies),
         "findings": rows,
-        "remarks": list(found.remarks),
+        "remarks": list(result.remarks),
     }
 
 
-def _counts(found: CheckResult) -> Iterator[str]:
-    counts = Counter(finding.severity for finding in found.findings)
+def _counts(result: CheckResult) -> Iterator[str]:
+    counts = Counter(finding.severity for finding in result.findings)
     return (_counted(counts[severity], severity, f"{severity}s") for severity in Severity if counts[severity])
 
 
-def _counted(number: int, one: str, more: str) -> str:
-    return f"{number} {one if number == 1 else more}"
+def _counted(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"
 
 
 def _place(finding: Finding, below: Path) -> str:

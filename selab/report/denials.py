@@ -1,4 +1,4 @@
-"""A log's denials as their reader sees them in a terminal."""
+"""The denials of an audit log, on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OUTCOMES = {True: "permissive", False: "blocked", None: "not said"}
 
 
 def show_summary(summary: Summary, out: Console) -> None:
-    """Print the unique denials, the failures without a denial, what was passed over, and what could not be read."""
+    """Print the unique denials, the errors without a denial, and what was ignored or could not be read."""
     if summary.denials:
         out.print(denials_table(summary))
     elif not summary.unparsed and set(summary.ignored) <= {NOT_A_RECORD}:
@@ -26,7 +26,7 @@ def show_summary(summary: Summary, out: Console) -> None:
 
 
 def denials_table(summary: Summary) -> Table:
-    """The unique denials, one a row, in the policy language's order; nothing in it acts on the terminal."""
+    """A row for each unique denial, in the order of the policy language."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("source target:class { permissions }", overflow="fold", ratio=3)
     table.add_column("count", justify="right")
@@ -41,7 +41,8 @@ def denials_table(summary: Summary) -> Table:
 
 def summary_lines(summary: Summary) -> Iterator[str]:
     """The lines below the table, as rich markup."""
-    yield f"{_counted(summary.records, 'denial record')} in {_counted(summary.events, 'event')}, {len(summary.denials)} unique"
+    records, events = _counted(summary.records, "denial record"), _counted(summary.events, "event")
+    yield f"{records} in {events}, {len(summary.denials)} unique"
     for error, count in summary.selinux_err:
         yield f"[bold]SELINUX_ERR[/] {safe(error.kind)} x{count}: {safe(_subject(error))}"
         yield f"  {safe(error.meaning)}"
@@ -58,8 +59,8 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _example(denial: Denial) -> str:
-    who = denial.comm or denial.exe
-    return " ".join(part for part in (who, denial.path, denial.detail) if part)
+    process = denial.comm or denial.exe
+    return " ".join(part for part in (process, denial.path, denial.detail) if part)
 
 
 def _subject(error: SelinuxError) -> str:

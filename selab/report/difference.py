@@ -1,4 +1,4 @@
-"""What changed in a text."""
+"""The difference between two texts, on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def show_difference(was: str, now: str, names: tuple[str, str], out: Console) -> None:
-    """Print what changed from `was` to `now`, which are called `names`."""
+    """Print the difference between `was` and `now`, which have the `names`."""
     for line in difflib.unified_diff(was.splitlines(), now.splitlines(), *names, lineterm=""):
         colour = _COLOURS.get(line[0], "default")
         out.print(f"[{colour}]{safe(line.expandtabs())}[/{colour}]")

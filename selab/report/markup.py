@@ -8,6 +8,9 @@ from selab.report.text import plain
 
 
 def safe(text: str) -> str:
-    """`text` as something that a terminal neither acts on nor takes for markup, nor makes something else of the markup after it."""
-    said = plain(text)
-    return escape(f"{said[:-1]}\\x5c" if said.endswith("\\") else said)
+    """`text` without anything that a terminal acts on, or that rich reads as markup.
+
+    A backslash at its end would escape the markup after it.
+    """
+    line = plain(text)
+    return escape(f"{line[:-1]}\\x5c" if line.endswith("\\") else line)

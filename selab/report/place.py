@@ -1,4 +1,4 @@
-"""Where in the candidate's source a denial belongs: what a reviewer clicks on."""
+"""The place in the candidate's source that a denial belongs to, which a reviewer can click on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import re
 
 
 def line_of(type_name: str, te: str) -> int:
-    """The line (from 1) of the `.te` that brings in the domain `type_name`: its declaration, or the template that makes it; else 1."""
+    """The line of the `.te`, counted from 1, that declares the domain `type_name` or calls its template.
+
+    Otherwise the first line that names it, or 1.
+    """
     prefix = re.escape(type_name.removesuffix("_t"))
     patterns = (
         rf"^\s*type\s+{re.escape(type_name)}\b",
@@ -14,6 +17,6 @@ def line_of(type_name: str, te: str) -> int:
         rf"\b{re.escape(type_name)}\b",
     )
     for pattern in patterns:
-        if found := re.search(pattern, te, re.MULTILINE):
-            return te.count("\n", 0, found.end()) + 1
+        if match := re.search(pattern, te, re.MULTILINE):
+            return te.count("\n", 0, match.end()) + 1
     return 1

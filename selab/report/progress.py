@@ -1,4 +1,4 @@
-"""Progress for a person: the step that runs now, how long it took last time, and each outermost one with its time once it has ended."""
+"""Progress on a terminal: the current step, how long it took last time, and the steps that took long."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from selab.report.markup import safe
 from selab.report.text import plain
 
 WORTH_SHOWING = 1.0
-"""Seconds: a step that was shorter leaves no line behind."""
+"""Seconds: a shorter step leaves no line."""
 WORTH_TELLING = 2.0
-"""Seconds from which on somebody wonders how long it will be."""
+"""Seconds from which on a user wants to know how long a step will take."""
 
 
 class TerminalListener:
-    """On a terminal, a spinner with the current step and a line for each that took long; elsewhere a plain line for each."""
+    """On a terminal, a spinner with the current step, and a line for each step that took long.
+
+    Elsewhere, a plain line for each step.
+    """
 
     def __init__(self, console: Console, durations: Durations | None = None) -> None:
         self._console = console
         self._durations = durations or Durations()
         self._status: Status | None = None
         self._stack: list[_Running] = []
-        # A job's log is none, also where a variable asks for colours in it.
+        # A job's log is not a terminal, even if a variable asks for colours in it.
         self._spins = console.is_interactive and console.file.isatty()
 
     def started(self, step: str, depth: int) -> None:
@@ -62,7 +65,7 @@ class TerminalListener:
 
 
 class _Running:
-    """The step that runs now, with the seconds that it has taken so far, each time it is drawn."""
+    """The current step with the seconds that it has taken so far, updated each time it is drawn."""
 
     def __init__(self, step: str, last: float | None) -> None:
         self._step, self._last, self._begun = step, last, time.monotonic()
@@ -80,6 +83,6 @@ def _before(last: float | None) -> str:
 
 
 def in_words(seconds: float) -> str:
-    """`6 s`, `2 min 5 s`: nobody wants to know it more exactly."""
+    """`6 s`, `2 min 5 s`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

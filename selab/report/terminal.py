@@ -1,4 +1,4 @@
-"""A run as its user sees it: steps, denials, verdict, times."""
+"""A run on a terminal: its steps, denials, times and verdict."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ def show_run(
     advice: Sequence[Advice] = (),
     everything: bool = False,
 ) -> None:
-    """Print the summary of `run`: the verdict comes last, where the eye is. `change` is the line about the run before, `advice` what is
-    known of its denials."""
+    """Print the summary of `run`. The verdict comes last, where the eye is.
+
+    `change`: the line about the difference from the run before, or "".
+    `advice`: what to do about its denials.
+    `everything`: whether to show the denials of the container runtime and of the rest of the machine.
+    """
     title = f"[bold]{safe(run.scenario)}[/bold]  policy {safe(run.policy)}, {run.mode.value}"
     out.print(f"{title}  [dim]{safe(run.label.requested)}  run {safe(run.run)}[/dim]")
     for step in run.steps:
@@ -42,14 +46,13 @@ def show_run(
         out.print(f"  [dim]{safe(note)}[/dim]")
     show_in_brief(advice, out)
     if run.denials:
-        out.print(
-            "  [dim]`selab explain` says what stopped each, and what to do; `selab suggest` has the rules.[/dim]"
-        )
+        hint = "`selab explain` says what stopped each, and what to do; `selab suggest` has the rules."
+        out.print(f"  [dim]{hint}[/dim]")
     _show_verdict(run, out, change)
 
 
 def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
-    """Those of the runtime as well where no process of the container was ever seen: they may be why."""
+    """Print the run's denials, and the runtime's if no process of the container was seen: they may be why."""
     if run.denials:
         out.print(denials_table(run.denials, first=1))
     elif run.verdict is not Verdict.ERROR:
@@ -61,24 +64,23 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
         out.print(f"  [red]SELinux error[/red]: {safe(error.meaning)} [dim]{safe(error.text)}[/dim]")
     others = [(run.runtime, "of the container runtime"), (run.machine, "of the rest of the machine")]
     shown = others if everything else others[:1] if not run.label.actual else []
-    for denials, whose in shown:
+    for denials, owner in shown:
         if denials:
-            out.print(f"  [dim]{whose}:[/dim]")
+            out.print(f"  [dim]{owner}:[/dim]")
             out.print(denials_table(denials))
-    said = [
-        f"{len([key for denial in denials for key in denial.keys])} {whose}"
-        for denials, whose in others
-        if denials
+    counts = [
+        f"{sum(len(denial.keys) for denial in denials)} {owner}" for denials, owner in others if denials
     ]
-    if said and not everything:
-        out.print(
-            f"  [dim]Not counted: {', '.join(said)} (`selab show {safe(run.run)} --all` shows them).[/dim]"
-        )
+    if counts and not everything:
+        hint = f"(`selab show {safe(run.run)} --all` shows them)"
+        out.print(f"  [dim]Not counted: {', '.join(counts)} {hint}.[/dim]")
 
 
 def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) -> Table:
-    """Unique denials, a row each: source, target and class, permissions, how often, an example of process and path. They are counted
-    from `first`, by which `selab explain` knows them, unless it is 0."""
+    """A row for each unique denial: source, target and class, permissions, count and an example.
+
+    The rows are numbered from `first`, as `selab explain` numbers them, or not at all if `first` is 0.
+    """
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("", justify="right", style="dim", min_width=3 if first else 0)
     table.add_column("source", no_wrap=True)
