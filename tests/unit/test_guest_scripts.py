@@ -92,7 +92,7 @@ def test_it_says_what_it_takes_and_what_it_gives(name: str) -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_selab_runs_it(name: str) -> None:
-    modules = {*ROOT.rglob("*.py"), ROOT / "vm" / "provision.toml"} - {ROOT / "guest_state.py"}
+    modules = {*ROOT.rglob("*.py"), *ROOT.rglob("*.toml")} - {ROOT / "guest_state.py"}
     assert any(f'"{name}"' in path.read_text() for path in modules)
 
 
