@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from selab.container.runtime import runtimes
 from selab.doctor.examine import State, guest_findings
 from selab.guest import script
 from tests.unit.fakes import FakeGuest
@@ -15,8 +16,8 @@ def guest(pid: int = 400) -> FakeGuest:
         script("policy/survey"),
         out="type default\npolicyvers 33\nmls 1\nexpand 0\nstore\nseen\nabc  modules/100/base/cil\n",
     )
-    fake.answer(script("container/has-program"), "podman", code=1)
-    fake.answer(script("container/has-program"), "docker")
+    for name in runtimes():
+        fake.answer(script("container/has-program"), f" {name}", code=0 if name == "docker" else 1)
     fake.answer("docker info", out='["name=selinux"]')
     return fake
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.__main__ import run
+from selab.container.runtime import runtimes
 from selab.doctor import support_report as gathering
 from selab.doctor.examine import Finding, State
 from selab.doctor.support_report import Checklist
@@ -159,8 +160,8 @@ def test_a_guests_word_is_neither_markup_nor_a_command(project: Project, said: s
 def test_a_guest_tells_its_facts() -> None:
     guest = FakeGuest()
     guest.answer(script("doctor/facts"), "docker-ce", out="kernel\tLinux 5.14\nguest\tCentOS Stream 9\n")
-    guest.answer(script("container/has-program"), "docker", code=1)
-    guest.answer(script("container/has-program"), "podman")
+    for name in runtimes():
+        guest.answer(script("container/has-program"), f" {name}", code=0 if name == "podman" else 1)
     guest.answer("podman --version", out="podman version 5.4\n")
     guest.answer("podman info", code=125)
     facts = {"kernel": "Linux 5.14", "guest": "CentOS Stream 9", "Podman": "podman version 5.4"}
