@@ -1,4 +1,4 @@
-"""A service of a Compose file (github.com/compose-spec/compose-spec has the whole of it)."""
+"""Read a service of a Compose file (specified at github.com/compose-spec/compose-spec)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from selab.scaffold.scenario_builder import ScenarioBuilder, label_of
 
 MOST_PORTS = 64
 _VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{\w+:?-(?P<default>[^{}$]*)\}|(?P<unset>[\w{]))")
-_NO_SUCH_THING = "a scenario has no such thing"
-_OF_NO_WEIGHT = frozenset(
+_NOT_SUPPORTED = "a scenario cannot set this"
+_IRRELEVANT = frozenset(
     {
         "container_name",
         "labels",
@@ -32,7 +32,7 @@ _OF_NO_WEIGHT = frozenset(
         "logging",
     }
 )
-"""Keys without which one container alone runs the same."""
+"""These keys do not change how a single container runs."""
 
 
 class _File(BaseModel):
@@ -40,164 +40,176 @@ class _File(BaseModel):
 
 
 def from_compose(project: Project, file: Path, service: str | None) -> ScenarioBuilder:
-    """The scenario of a service of `file`; without a name, of the only one. Raises InputError."""
+    """Build the scenario of a service of `file`, by default of the only one.
+
+    Raises InputError if the file is invalid or the service is unknown.
+    """
     try:
         services = load(file, _File).services
     except InputError as error:
-        hint = "`docker compose config` prints the file with aliases and variables written out."
+        hint = "Use the output of `docker compose config`, which expands aliases and variables."
         raise InputError(
             error.what, error.detail, hint if "alias" in error.what or "tag" in error.what else error.hint
         ) from error
     if not services:
-        raise InputError(f"{file.name} has no services.", str(file))
+        raise InputError(f"{file.name} has no services.", str(file), "Use a Compose file with `services:`.")
     if service is None and len(services) > 1:
         raise InputError(
-            "Which service?", f"{file} has {', '.join(services)[:200]}.", "Name it with --service."
+            "The Compose file has several services.",
+            f"{file} has {', '.join(services)[:200]}.",
+            "Choose one with --service.",
         )
     chosen = service if service is not None else next(iter(services))
     if chosen not in services:
         raise InputError(f"There is no service '{chosen}'.", str(file), nearest(chosen, list(services)))
-    return _Service(project, file, chosen, services[chosen]).draft
+    return _Service(project, file, chosen, services[chosen]).builder
 
 
 class _Service:
-    """A service on its way into a draft: a method for each key that a scenario has something for."""
+    """Converts a service to a scenario, with one method for each key that a scenario supports."""
 
-    def __init__(self, project: Project, file: Path, name: str, told: Mapping[str, Any]) -> None:
-        self.draft = ScenarioBuilder()
+    def __init__(self, project: Project, file: Path, name: str, settings: Mapping[str, Any]) -> None:
+        self.builder = ScenarioBuilder()
         self._project, self._directory = project, file.resolve().parent
-        with self.draft.trying("its name"):
-            self.draft.set("description", f"The service {name} of {file.name}.")
-        for key, value in told.items():
-            taken = self._TAKEN.get(key)
-            if taken:
-                taken(self, value)
-            elif value is not None and key not in _OF_NO_WEIGHT:
-                self.draft.leave(quoted(key)[1:-1], _NO_SUCH_THING)
+        with self.builder.trying("its name"):
+            self.builder.set("description", f"The service {name} of {file.name}.")
+        for key, value in settings.items():
+            convert = self._CONVERTERS.get(key)
+            if convert:
+                convert(self, value)
+            elif value is not None and key not in _IRRELEVANT:
+                self.builder.leave(quoted(key)[1:-1], _NOT_SUPPORTED)
 
     def _each(self, key: str, value: Any, take: Callable[[Any], None]) -> None:
-        """Take each of a list, or the only one."""
-        for one in value if isinstance(value, list) else [value] if value is not None else []:
-            with self.draft.trying(f"{key} {quoted(one)}"):
-                take(one)
+        """Convert each item of a list, or the only value."""
+        for item in value if isinstance(value, list) else [value] if value is not None else []:
+            with self.builder.trying(f"{key} {quoted(item)}"):
+                take(item)
 
     def _image(self, value: Any) -> None:
-        self._each("image", value, lambda one: self.draft.image(word(one)))
+        self._each("image", value, lambda item: self.builder.image(word(item)))
 
     def _build(self, value: Any) -> None:
-        self.draft.leave(
-            "build", "make a directory of images/ of it, with a Dockerfile and a list `packages`"
+        self.builder.leave(
+            "build", "create a directory of images/ with a Dockerfile and a list `packages` instead"
         )
 
     def _command(self, value: Any) -> None:
-        with self.draft.trying("command"):
+        with self.builder.trying("command"):
             if value is not None:
-                self.draft.set(
+                self.builder.set(
                     "command",
-                    [word(one) for one in value] if isinstance(value, list) else shlex.split(word(value)),
+                    [word(item) for item in value] if isinstance(value, list) else shlex.split(word(value)),
                 )
 
     def _entrypoint(self, value: Any) -> None:
         if value is not None:
-            self.draft.leave(f"entrypoint {quoted(value)}", "a scenario runs its image's own")
+            self.builder.leave(f"entrypoint {quoted(value)}", "a scenario uses the entrypoint of its image")
 
     def _user(self, value: Any) -> None:
-        self._each("user", value, lambda one: self.draft.set("user", word(one)))
+        self._each("user", value, lambda item: self.builder.set("user", word(item)))
 
     def _read_only(self, value: Any) -> None:
         if str(value).lower() in ("true", "yes", "on"):
-            self.draft.set("read_only", True)
+            self.builder.set("read_only", True)
 
     def _cap_add(self, value: Any) -> None:
-        self._each("cap_add", value, lambda one: self.draft.add("cap_add", word(one)))
+        self._each("cap_add", value, lambda item: self.builder.add("cap_add", word(item)))
 
     def _cap_drop(self, value: Any) -> None:
-        self._each("cap_drop", value, lambda one: self.draft.add("cap_drop", word(one)))
+        self._each("cap_drop", value, lambda item: self.builder.add("cap_drop", word(item)))
 
     def _environment(self, value: Any) -> None:
         pairs = (
             value.items()
             if isinstance(value, dict)
-            else (_pair(one) for one in value if one)
+            else (_pair(item) for item in value if item)
             if isinstance(value, list)
             else ()
         )
         for name, setting in pairs:
-            with self.draft.trying(f"environment {quoted(name)}"):
+            with self.builder.trying(f"environment {quoted(name)}"):
                 if setting is None:
-                    raise ValueError("it is taken from whoever starts it")
-                self.draft.variable(str(name), word(setting))
+                    raise ValueError("its value comes from the environment of the caller")
+                self.builder.variable(str(name), word(setting))
 
     def _env_file(self, value: Any) -> None:
         if value is not None:
-            self.draft.leave("env_file", "it is not read: it may hold secrets")
+            self.builder.leave("env_file", "it is not read, because it may contain secrets")
 
     def _tmpfs(self, value: Any) -> None:
         self._each("tmpfs", value, self._empty)
 
     def _empty(self, target: Any) -> None:
         path = word(target).partition(":")[0]
-        self.draft.volume(self._project, path, None)
-        self.draft.leave(f"tmpfs {quoted(path)}", "an empty volume instead")
+        self.builder.volume(self._project, path, None)
+        self.builder.leave(f"tmpfs {quoted(path)}", "an empty volume replaces it")
 
     def _ports(self, value: Any) -> None:
         self._each(
             "ports",
             value,
-            lambda one: self._port(*(_long_port(one) if isinstance(one, dict) else _short_port(word(one)))),
+            lambda item: self._port(
+                *(_long_port(item) if isinstance(item, dict) else _short_port(word(item)))
+            ),
         )
 
     def _port(self, target: str, published: str) -> None:
         inner = port_range(target, MOST_PORTS)
         outer = port_range(published, MOST_PORTS) if published else [None] * len(inner)
         if not inner or (published and not outer):
-            raise ValueError("it is no port")
+            raise ValueError("it is not a port")
         if any(protocol != "tcp" for protocol, _ in inner):
-            raise ValueError("a scenario publishes ports of TCP only")
+            raise ValueError("a scenario publishes TCP ports only")
         spread = outer if len(outer) == len(inner) else [*outer[:1], *[None] * (len(inner) - 1)]
-        for (_, container), wanted in zip(inner, spread, strict=True):
-            self.draft.port(container, wanted[1] if wanted else None)
+        for (_, container), host_port in zip(inner, spread, strict=True):
+            self.builder.port(container, host_port[1] if host_port else None)
 
     def _volumes(self, value: Any) -> None:
         self._each("volumes", value, self._one_volume)
 
-    def _one_volume(self, told: Any) -> None:
-        if isinstance(told, dict) and told.get("type") == "tmpfs":
-            self._empty(told.get("target"))
+    def _one_volume(self, volume: Any) -> None:
+        if isinstance(volume, dict) and volume.get("type") == "tmpfs":
+            self._empty(volume.get("target"))
         else:
-            self._volume(*(_long_volume(told) if isinstance(told, dict) else _short_volume(word(told))))
+            self._volume(*(_long_volume(volume) if isinstance(volume, dict) else _short_volume(word(volume))))
 
     def _volume(self, source: str, target: str, options: str) -> None:
         is_path = source.startswith(("/", ".", "~"))
-        path = self._directory / os.path.expanduser(source) if is_path else None  # noqa: PTH111 (pathlib's raises for an unknown user)
-        self.draft.volume(
+        # Path.expanduser raises an error for an unknown user.
+        path = self._directory / os.path.expanduser(source) if is_path else None  # noqa: PTH111
+        self.builder.volume(
             self._project, target, path, read_only="ro" in options.split(","), label=label_of(options)
         )
         if source and not is_path:
-            self.draft.leave(
-                f"volume {quoted(source)}", f"{quoted(target)} is empty here: what is in it is not copied"
+            self.builder.leave(
+                f"volume {quoted(source)}",
+                f"{quoted(target)} is empty in the scenario: its content is not copied",
             )
 
-    _TAKEN: Mapping[str, Callable[[_Service, Any], None]] = {
-        "image": _image, "build": _build, "command": _command, "entrypoint": _entrypoint, "user": _user, "read_only": _read_only,
-        "cap_add": _cap_add, "cap_drop": _cap_drop, "environment": _environment, "env_file": _env_file, "tmpfs": _tmpfs, "ports": _ports,
-        "volumes": _volumes,
+    _CONVERTERS: Mapping[str, Callable[[_Service, Any], None]] = {
+        "image": _image, "build": _build, "command": _command, "entrypoint": _entrypoint, "user": _user,
+        "read_only": _read_only, "cap_add": _cap_add, "cap_drop": _cap_drop, "environment": _environment,
+        "env_file": _env_file, "tmpfs": _tmpfs, "ports": _ports, "volumes": _volumes,
     }  # fmt: skip
 
 
 def word(value: Any) -> str:
-    """A scalar as text, with the defaults of its variables put in. Raises ValueError where it is none, or a variable has none."""
+    """Return a scalar as text with the defaults of its variables.
+
+    Raises ValueError if it is not a scalar, or if a variable has no default.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, (str, int, float)):
-        raise ValueError("it is no word")
-    return _VARIABLE.sub(_put_in, str(value))
+        raise ValueError("it is not a single value")
+    return _VARIABLE.sub(_default_of, str(value))
 
 
-def _put_in(found: re.Match[str]) -> str:
-    if found["unset"]:
+def _default_of(match: re.Match[str]) -> str:
+    if match["unset"]:
         raise ValueError("it is set by a variable")
-    return "$" if found["escaped"] else found["default"]
+    return "$" if match["escaped"] else match["default"]
 
 
 def _pair(entry: Any) -> tuple[str, str | None]:
@@ -206,19 +218,19 @@ def _pair(entry: Any) -> tuple[str, str | None]:
 
 
 def _short_port(text: str) -> tuple[str, str]:
-    """`[[HOST:]PUBLISHED:]TARGET[/PROTOCOL]`."""
+    """Parse `[[HOST:]PUBLISHED:]TARGET[/PROTOCOL]`."""
     rest, _, target = text.rpartition(":")
     return target, rest.rpartition(":")[2]
 
 
-def _long_port(told: Mapping[str, Any]) -> tuple[str, str]:
-    protocol = word(told.get("protocol", "tcp"))
-    published = told.get("published")
-    return f"{word(told.get('target'))}/{protocol}", "" if published is None else word(published)
+def _long_port(port: Mapping[str, Any]) -> tuple[str, str]:
+    protocol = word(port.get("protocol", "tcp"))
+    published = port.get("published")
+    return f"{word(port.get('target'))}/{protocol}", "" if published is None else word(published)
 
 
 def _short_volume(text: str) -> tuple[str, str, str]:
-    """`[SOURCE:]TARGET[:OPTIONS]`."""
+    """Parse `[SOURCE:]TARGET[:OPTIONS]`."""
     parts = text.split(":")
     if len(parts) > 3:
         raise ValueError("it has too many colons")
@@ -227,13 +239,13 @@ def _short_volume(text: str) -> tuple[str, str, str]:
     )
 
 
-def _long_volume(told: Mapping[str, Any]) -> tuple[str, str, str]:
-    kind = word(told.get("type", "volume"))
+def _long_volume(volume: Mapping[str, Any]) -> tuple[str, str, str]:
+    kind = word(volume.get("type", "volume"))
     if kind not in ("bind", "volume"):
-        raise ValueError("it is of a kind that a scenario does not have")
-    source, target = word(told.get("source", "")), word(told.get("target"))
+        raise ValueError("a scenario does not support its type")
+    source, target = word(volume.get("source", "")), word(volume.get("target"))
     if kind == "bind" and not source.startswith(("/", ".", "~")):
         source = f"./{source}"
-    bind = told.get("bind")
+    bind = volume.get("bind")
     label = word(bind.get("selinux", "")) if isinstance(bind, dict) else ""
-    return source, target, ",".join(("ro" if told.get("read_only") is True else "rw", label))
+    return source, target, ",".join(("ro" if volume.get("read_only") is True else "rw", label))

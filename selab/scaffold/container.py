@@ -1,4 +1,4 @@
-"""A container as `docker inspect` and `podman inspect` tell of it."""
+"""Read a container's description from `docker inspect` or `podman inspect`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from selab.container.runtime import runtimes
 from selab.errors import InputError, SelabError
 from selab.guest import Guest
 from selab.project import Project
-from selab.scaffold.image_config import Told, quoted
+from selab.scaffold.image_config import InspectModel, quoted
 from selab.scaffold.scenario_builder import ScenarioBuilder, label_of
 
 STDIN = "-"
@@ -22,7 +22,7 @@ MAX_BYTES = 4 * 2**20
 """A container's description has some ten kilobytes."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _BY_THE_RUNTIME = frozenset({"HOSTNAME", "TERM", "container"})
-"""Variables that Podman sets by itself."""
+"""Podman sets these variables itself."""
 _USUAL = (
     "",
     "default",
@@ -50,10 +50,10 @@ _NOT_CARRIED = {
     "ExtraHosts": "extra hosts",
     "Links": "links",
 }
-"""What a container has beside what a scenario can say, by its key in HostConfig."""
+"""Settings that a scenario cannot express, by their key in HostConfig."""
 
 
-class _Config(Told):
+class _Config(InspectModel):
     image: str | None = None
     cmd: list[str] | str | None = None
     entrypoint: list[str] | str | None = None
@@ -61,11 +61,11 @@ class _Config(Told):
     user: str | None = None
 
 
-class _Binding(Told):
+class _Binding(InspectModel):
     host_port: str | None = None
 
 
-class _HostConfig(Told):
+class _HostConfig(InspectModel):
     model_config = ConfigDict(extra="allow")
     port_bindings: dict[str, list[_Binding] | None] | None = None
     cap_add: list[str] | None = None
@@ -74,7 +74,7 @@ class _HostConfig(Told):
     tmpfs: dict[str, Any] | None = None
 
 
-class _Mount(Told):
+class _Mount(InspectModel):
     type: str = "bind"
     source: str | None = None
     destination: str
@@ -82,8 +82,8 @@ class _Mount(Told):
     writable: bool | None = Field(default=True, alias="RW")
 
 
-class _Container(Told):
-    """A container, in the form that Docker's API has (ContainerInspect), which Podman's follows."""
+class _Container(InspectModel):
+    """A container in the form of Docker's API (ContainerInspect), which Podman follows."""
 
     name: str | None = None
     image: str | None = None
@@ -93,7 +93,7 @@ class _Container(Told):
     mounts: list[_Mount] | None = None
 
 
-class _Image(Told):
+class _Image(InspectModel):
     config: _Config | None = None
 
 
@@ -102,77 +102,81 @@ _IMAGES: TypeAdapter[list[_Image]] = TypeAdapter(list[_Image])
 
 
 def from_container(project: Project, name: str, host: Guest) -> ScenarioBuilder:
-    """The scenario of a container: a running one of `host`, or one that the file `name` (`-` for standard input) describes.
+    """Build the scenario of a container of `host`, or of a description in the file `name` (`-` is stdin).
 
-    Raises InputError for a description that cannot be read, SelabError where no runtime of the host has it.
+    Raises InputError if the description is unreadable, SelabError if no runtime of the host has the
+    container.
     """
     if name == STDIN:
-        found, image = _described(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"), None
-    elif (
-        Path(name).exists() and not Path(name).is_dir()
-    ):  # a pipe is as good as a file: `<(docker inspect web)`
+        container, image = _described(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"), None
+    elif Path(name).exists() and not Path(name).is_dir():  # also a pipe: `<(docker inspect web)`
         with Path(name).open("rb") as file:
-            found, image = _described(file.read(MAX_BYTES + 1), name), None
+            container, image = _described(file.read(MAX_BYTES + 1), name), None
     else:
-        found, image = _asked(name, host)
-    return _drafted(project, found, image)
+        container, image = _inspect(name, host)
+    return _builder(project, container, image)
 
 
 def _described(data: bytes, where: str) -> _Container:
-    """The one container that `data` describes, alone or as a list."""
+    """Parse `data`, which describes one container, alone or in a list."""
     if len(data) > MAX_BYTES:
         raise InputError(
-            "The container's description is too large.", f"{where} has more than {MAX_BYTES} bytes."
+            "The container's description is too large.",
+            f"{where} has more than {MAX_BYTES} bytes.",
+            "Inspect one container.",
         )
     text = data.strip()
     try:
-        found = _CONTAINERS.validate_json(text if text.startswith(b"[") else b"[" + text + b"]")
+        containers = _CONTAINERS.validate_json(text if text.startswith(b"[") else b"[" + text + b"]")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))[:80]
         detail = f"{where}: {place}: {first['msg']}"
         raise InputError(
-            "That is no container's description.",
+            "Expected the description of a container.",
             detail,
-            "`docker inspect ID` and `podman inspect ID` print one.",
+            "Use the output of `docker inspect ID` or `podman inspect ID`.",
         ) from error
-    if len(found) != 1:
+    if len(containers) != 1:
         raise InputError(
-            "That describes not one container.", f"{where} has {len(found)}.", "Inspect one at a time."
+            f"Expected exactly one container, found {len(containers)}.",
+            f"Read from {where}.",
+            "Inspect one container at a time.",
         )
-    return found[0]
+    return containers[0]
 
 
-def _asked(name: str, host: Guest) -> tuple[_Container, _Config | None]:
-    """What the first runtime that knows the container says of it, and of its image."""
+def _inspect(name: str, host: Guest) -> tuple[_Container, _Config | None]:
+    """Inspect the container and its image with the first runtime that knows the container."""
     if not _ID.fullmatch(name):
         raise InputError(
             f"{quoted(name)} is neither a container's name nor a file.",
-            hint="`docker ps` lists the containers.",
+            hint="Run `docker ps` to list the containers.",
         )
-    said = {}
+    errors = {}
     for runtime in runtimes():
         done = host.run([runtime, "inspect", "--type", "container", name])
         if done.ok:
-            found = _described(done.stdout, runtime)
-            return found, _image_of(found, runtime, host)
+            container = _described(done.stdout, runtime)
+            return container, _image_of(container, runtime, host)
         if done.returncode != 127:
-            said[runtime] = (done.error_text.strip().splitlines() or ["no answer"])[-1]
-    if not said:
-        hint = "Give what `docker inspect` says elsewhere as a file, or as `-`."
+            errors[runtime] = (done.error_text.strip().splitlines() or ["no answer"])[-1]
+    if not errors:
         raise SelabError(
-            "No container runtime is installed here.", f"None of {', '.join(runtimes())} was found.", hint
+            "No container runtime is installed on this machine.",
+            f"None of the commands {', '.join(runtimes())} exists.",
+            "Run `docker inspect` elsewhere, and pass its output as a file or as `-`.",
         )
-    detail = "; ".join(f"{runtime}: {line}" for runtime, line in said.items())
+    detail = "; ".join(f"{runtime}: {line}" for runtime, line in errors.items())
     raise SelabError(
         f"There is no container '{name}'.",
         detail,
-        "`docker ps` lists those that run; another user's Podman has its own.",
+        "Run `docker ps` to list running containers; each user's Podman has its own containers.",
     )
 
 
 def _image_of(container: _Container, runtime: str, host: Guest) -> _Config | None:
-    """What the image says by itself, of which a scenario need not speak; nothing where the runtime does not know."""
+    """Read the image's own settings, which a scenario need not repeat; None if they are unknown."""
     if not container.image or not re.fullmatch(r"[A-Za-z0-9][\w:.-]*", container.image, re.ASCII):
         return None
     done = host.run([runtime, "image", "inspect", container.image])
@@ -182,65 +186,67 @@ def _image_of(container: _Container, runtime: str, host: Guest) -> _Config | Non
         return None
 
 
-def _drafted(project: Project, found: _Container, image: _Config | None) -> ScenarioBuilder:
-    draft, config, host = ScenarioBuilder(), found.config, found.host_config
-    name = (found.name or "").lstrip("/")
-    with draft.trying("its name"):
-        draft.set("description", f"The container {name}." if name else "A container.")
-    reference = found.image_name or config.image or ""
+def _builder(project: Project, container: _Container, image: _Config | None) -> ScenarioBuilder:
+    builder, config, host = ScenarioBuilder(), container.config, container.host_config
+    name = (container.name or "").lstrip("/")
+    with builder.trying("its name"):
+        builder.set("description", f"The container {name}." if name else "A container.")
+    reference = container.image_name or config.image or ""
     if reference:
-        with draft.trying(f"image {quoted(reference)}"):
-            draft.image(reference)
-    _program(draft, config, image)
-    _ports(draft, host.port_bindings or {})
-    _mounts(draft, project, found)
+        with builder.trying(f"image {quoted(reference)}"):
+            builder.image(reference)
+    _program(builder, config, image)
+    _ports(builder, host.port_bindings or {})
+    _mounts(builder, project, container)
     for key, names in (("cap_add", host.cap_add), ("cap_drop", host.cap_drop)):
         for capability in names or ():
-            with draft.trying(f"{key} {quoted(capability)}"):
-                draft.add(key, capability)
+            with builder.trying(f"{key} {quoted(capability)}"):
+                builder.add(key, capability)
     if host.readonly_rootfs:
-        draft.set("read_only", True)
+        builder.set("read_only", True)
     for key, called in _NOT_CARRIED.items():
         value = (host.model_extra or {}).get(key)
         if value not in _USUAL and value != [] and value != {}:
-            draft.leave(called, f"{quoted(value)}: a scenario has no such thing")
-    return draft
+            builder.leave(called, f"{quoted(value)}: a scenario cannot set this")
+    return builder
 
 
-def _program(draft: ScenarioBuilder, config: _Config, image: _Config | None) -> None:
-    """What runs, as whom, with which variables; without what the image has by itself."""
+def _program(builder: ScenarioBuilder, config: _Config, image: _Config | None) -> None:
+    """Take over the command, the user and the variables, except those that the image sets itself."""
     if config.cmd and (image is None or config.cmd != image.cmd):
-        with draft.trying("command"):
-            draft.set("command", [config.cmd] if isinstance(config.cmd, str) else config.cmd)
+        with builder.trying("command"):
+            builder.set("command", [config.cmd] if isinstance(config.cmd, str) else config.cmd)
     if config.entrypoint and (image is None or config.entrypoint != image.entrypoint):
-        draft.leave(f"entrypoint {quoted(config.entrypoint)}", "a scenario runs its image's own")
+        builder.leave(
+            f"entrypoint {quoted(config.entrypoint)}", "a scenario uses the entrypoint of its image"
+        )
     if config.user and (image is None or config.user != image.user):
-        with draft.trying(f"user {quoted(config.user)}"):
-            draft.set("user", config.user)
+        with builder.trying(f"user {quoted(config.user)}"):
+            builder.set("user", config.user)
     known = (image.env if image else None) or ()
     for entry in config.env or ():
         key, _, value = entry.partition("=")
         if entry not in known and key not in _BY_THE_RUNTIME:
-            with draft.trying(f"environment {quoted(key)}"):
-                draft.variable(key, value)
+            with builder.trying(f"environment {quoted(key)}"):
+                builder.variable(key, value)
 
 
-def _ports(draft: ScenarioBuilder, bindings: Mapping[str, list[_Binding] | None]) -> None:
+def _ports(builder: ScenarioBuilder, bindings: Mapping[str, list[_Binding] | None]) -> None:
     for key, published in bindings.items():
         number, _, protocol = key.partition("/")
         for binding in published or ():
-            with draft.trying(f"port {quoted(key)}"):
+            with builder.trying(f"port {quoted(key)}"):
                 if protocol not in ("", "tcp"):
-                    raise ValueError("a scenario publishes ports of TCP only")
-                wanted = binding.host_port or ""
-                draft.port(int(number), int(wanted) if wanted.isdecimal() else None)
+                    raise ValueError("a scenario publishes TCP ports only")
+                host_port = binding.host_port or ""
+                builder.port(int(number), int(host_port) if host_port.isdecimal() else None)
 
 
-def _mounts(draft: ScenarioBuilder, project: Project, found: _Container) -> None:
-    for mount in found.mounts or ():
+def _mounts(builder: ScenarioBuilder, project: Project, container: _Container) -> None:
+    for mount in container.mounts or ():
         source = Path(mount.source) if mount.type == "bind" and mount.source else None
-        with draft.trying(f"volume {quoted(mount.destination)}"):
-            draft.volume(
+        with builder.trying(f"volume {quoted(mount.destination)}"):
+            builder.volume(
                 project,
                 mount.destination,
                 source,
@@ -248,10 +254,11 @@ def _mounts(draft: ScenarioBuilder, project: Project, found: _Container) -> None
                 label=label_of(mount.mode or ""),
             )
             if source is None:
-                draft.leave(
-                    f"volume {quoted(mount.destination)}", "it is empty here: what is in it is not copied"
+                builder.leave(
+                    f"volume {quoted(mount.destination)}",
+                    "it is empty in the scenario: its content is not copied",
                 )
-    for target in found.host_config.tmpfs or ():
-        with draft.trying(f"tmpfs {quoted(target)}"):
-            draft.volume(project, target, None)
-            draft.leave(f"tmpfs {quoted(target)}", "an empty volume instead")
+    for target in container.host_config.tmpfs or ():
+        with builder.trying(f"tmpfs {quoted(target)}"):
+            builder.volume(project, target, None)
+            builder.leave(f"tmpfs {quoted(target)}", "an empty volume replaces it")

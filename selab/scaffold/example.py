@@ -1,4 +1,4 @@
-"""The example project that comes with selab: Apache in a container, with a draft of its policy."""
+"""Provide the example project that comes with selab: Apache in a container, with an incomplete policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PARTS = (CONFIG, "Vagrantfile", "policies/selab_apache.te", "scenarios/apache.ya
 
 
 def example() -> Path:
-    """Where the example is: in the installed package, or in a checkout, of which it is the top."""
+    """Return the directory of the example: in the installed package, or the top of a checkout."""
     package = Path(__file__).parents[1]
     installed = package / "example"
     return installed if installed.is_dir() else package.parent
@@ -28,20 +28,22 @@ def _files() -> Iterator[tuple[str, Path]]:
 
 
 def init(directory: Path) -> list[str]:
-    """Make `directory` a project that works, and return the files that were written. Raises InputError where one of them is there already:
-    then nothing is written."""
-    wanted = dict(_files())
-    there = sorted(name for name in wanted if (directory / name).exists() or (directory / name).is_symlink())
+    """Make `directory` a working project, and return the files that were written.
+
+    Raises InputError, without writing anything, if one of the files exists.
+    """
+    files = dict(_files())
+    there = sorted(name for name in files if (directory / name).exists() or (directory / name).is_symlink())
     if there:
         raise InputError(
-            "Here is a project already.",
-            f"There are: {', '.join(there)}.",
-            "Nothing was written. Go to an empty directory.",
+            "This directory already contains a selab project.",
+            f"It contains {', '.join(there)}.",
+            "Nothing was written. Use an empty directory.",
         )
-    for name, source in wanted.items():
+    for name, source in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:
             file.write(source.read_bytes())
         path.chmod(source.stat().st_mode & 0o777 | 0o600)
-    return list(wanted)
+    return list(files)

@@ -1,4 +1,4 @@
-"""What an image says of how it wants to be run: the ports it listens on, its volumes, its user."""
+"""Read how an image is meant to be run: the ports it listens on, its volumes, its user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from selab.project import Project
 from selab.scenario import Reference, Volume, Word
 
 MOST_PORTS = 64
-"""Ports of one image, or of one container, that are spoken of; a larger range is named as left out."""
+"""Ports to take from one image or container; a larger range is listed as left out."""
 INSPECT_LIMIT = 60.0
 """Seconds for `docker image inspect`: one or two in an emulated guest."""
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(\w{1,8}))?", re.ASCII)
@@ -32,8 +32,13 @@ Connect = Callable[[], AbstractContextManager[Guest]]
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """`ports` are (`tcp` or `udp`, number); `volumes` paths of the container; `user` is empty for root. `left` says what was not taken, one
-    line each."""
+    """How an image is meant to be run.
+
+    ports: pairs of protocol (`tcp` or `udp`) and number.
+    volumes: paths in the container.
+    user: name of the user, or empty for root.
+    left: what was left out, one line each.
+    """
 
     ports: tuple[tuple[str, int], ...] = ()
     volumes: tuple[str, ...] = ()
@@ -42,26 +47,26 @@ class ImageConfig:
 
 
 def quoted(value: object) -> str:
-    """A stranger's value within a line or a comment: in ASCII, short, on one line."""
+    """Quote an untrusted value for a line or a comment: short, in ASCII, on one line."""
     return json.dumps(str(value)[:80])
 
 
 def image_config(project: Project, name: str, connect: Connect, progress: Progress) -> ImageConfig:
-    """What the image `name` says: a directory of images/ by its Dockerfile, any other as the guest's Docker knows it.
+    """Read the settings of the image `name`: a directory of images/, or an image of the guest's Docker.
 
-    Raises InputError for an image that is none, and SelabError where the guest cannot be asked or lacks it.
+    Raises InputError for an invalid name, and SelabError if the guest is unreachable or lacks the image.
     """
     try:
         _REFERENCE.validate_python(name)
     except ValidationError as error:
         raise InputError(
-            f"{quoted(name)} is not an image's name.",
+            f"{quoted(name)} is not a valid image name.",
             hint="Name a directory of images/, or a reference with its tag.",
         ) from error
     image = find_image(project, name)
     if image.source:
         return of_instructions(image.source.changes)
-    with progress.step(f"Asking the guest's Docker about {name}"):
+    with progress.step(f"Inspecting {name} with the guest's Docker"):
         return _of_guest(image, connect)
 
 
@@ -70,47 +75,51 @@ def _of_guest(image: Image, connect: Connect) -> ImageConfig:
         with connect() as guest:
             done = guest.run(["docker", "image", "inspect", image.reference], timeout=INSPECT_LIMIT)
     except SelabError as error:
-        hint = "Start it with `selab vm up`, or leave --for out."
+        hint = "Start the VM with `selab vm up`, or omit --for."
         raise SelabError(
-            f"What {image.reference} needs is asked of the guest's Docker, and the VM is not up.",
+            f"The guest's Docker cannot inspect {image.reference}: the VM is unreachable.",
             error.what,
             hint,
         ) from error
     done.expect(
-        f"The guest's Docker cannot say what {image.reference} needs.",
-        hint=f"Is it there? `selab vm ssh -- docker pull {image.reference}`",
+        f"The guest's Docker cannot inspect {image.reference}.",
+        hint=f"Pull the image: `selab vm ssh -- docker pull {image.reference}`.",
     )
     return of_inspect(done.text)
 
 
-class Told(BaseModel):
-    """A part of what `inspect` says: its keys are those of Docker's API, `ExposedPorts` for `exposed_ports`."""
+class InspectModel(BaseModel):
+    """A part of the output of `inspect`, with the keys of Docker's API: `ExposedPorts`."""
 
     model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True)
 
 
-class _Config(Told):
+class _Config(InspectModel):
     exposed_ports: dict[str, object] | None = None
     volumes: dict[str, object] | None = None
     user: str | None = None
 
 
-class _Inspected(Told):
+class _Inspected(InspectModel):
     config: _Config | None = None
 
 
 def of_inspect(text: str) -> ImageConfig:
-    """The answer of `docker image inspect`. Raises SelabError where it is none."""
+    """Parse the output of `docker image inspect`. Raises SelabError if it is invalid."""
     try:
-        found, *_ = TypeAdapter(list[_Inspected]).validate_json(text)
+        inspected, *_ = TypeAdapter(list[_Inspected]).validate_json(text)
     except ValueError as error:
-        raise SelabError("Docker's answer about the image cannot be read.", quoted(text[:80])) from error
-    config = found.config or _Config()
+        raise SelabError(
+            "The output of `docker image inspect` is invalid.",
+            quoted(text[:80]),
+            "Run `selab doctor` to check the guest's Docker.",
+        ) from error
+    config = inspected.config or _Config()
     return _config(config.exposed_ports or (), config.volumes or (), config.user or "")
 
 
 def of_instructions(lines: Iterable[str]) -> ImageConfig:
-    """The instructions EXPOSE, VOLUME and USER of a Dockerfile, one a line."""
+    """Read the instructions EXPOSE, VOLUME and USER of a Dockerfile, one per line."""
     words: dict[str, list[str]] = {"EXPOSE": [], "VOLUME": [], "USER": []}
     for line in lines:
         instruction, _, rest = line.partition(" ")
@@ -120,7 +129,7 @@ def of_instructions(lines: Iterable[str]) -> ImageConfig:
 
 
 def _words(text: str) -> list[str]:
-    """The words of an instruction: a JSON list, or separated by spaces."""
+    """Split an instruction into words: a JSON list, or words separated by spaces."""
     try:
         listed = json.loads(text)
     except (ValueError, RecursionError):
@@ -138,9 +147,9 @@ def _config(exposed: Iterable[str], volumes: Iterable[str], user: str) -> ImageC
     paths: dict[str, None] = {}
     left: list[str] = []
     for word in exposed:
-        found = port_range(word, MOST_PORTS - len(ports))
-        ports |= dict.fromkeys(found)
-        left += [] if found else [f"the port {quoted(word)} is left out"]
+        port_numbers = port_range(word, MOST_PORTS - len(ports))
+        ports |= dict.fromkeys(port_numbers)
+        left += [] if port_numbers else [f"the port {quoted(word)} is left out"]
     for path in volumes:
         try:
             paths[Volume(target=path).target] = None
@@ -157,11 +166,14 @@ def _config(exposed: Iterable[str], volumes: Iterable[str], user: str) -> ImageC
 
 
 def port_range(text: str, most: int) -> list[tuple[str, int]]:
-    """`80`, `8000-8010/udp`: (protocol, number) of each; none where it is no port of TCP or UDP, or they are more than `most`."""
-    found = _PORT.fullmatch(text)
-    if found is None or (protocol := (found[3] or "tcp").lower()) not in ("tcp", "udp"):
+    """Parse `80` or `8000-8010/udp` to pairs of protocol and number.
+
+    The result is empty if the text is no TCP or UDP port, or if it has more than `most` ports.
+    """
+    match = _PORT.fullmatch(text)
+    if match is None or (protocol := (match[3] or "tcp").lower()) not in ("tcp", "udp"):
         return []
-    low, high = int(found[1]), int(found[2] or found[1])
+    low, high = int(match[1]), int(match[2] or match[1])
     return (
         [(protocol, number) for number in range(low, high + 1)]
         if 0 < low <= high <= 65535 and high - low < most

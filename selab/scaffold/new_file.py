@@ -1,4 +1,4 @@
-"""A new file of the project, which takes nobody's place."""
+"""Create new files of the project without replacing existing ones."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from selab.project import Project, inside
 
 
 def require_free(*paths: Path) -> None:
-    """Raise InputError where one of them is there already, if only as a link that leads nowhere."""
+    """Raise InputError if one of the paths exists, even as a dangling link."""
     if there := [path for path in paths if os.path.lexists(path)]:
         raise InputError(
-            f"There is a {there[0].name} already.",
+            f"{there[0].name} already exists.",
             str(there[0]),
-            "Nothing was written. Take another name, or move it away.",
+            "Nothing was written. Choose another name, or move the file away.",
         )
 
 
 def create(project: Project, path: Path, text: str) -> str:
-    """Write a new file, and return its path below the project. Raises InputError where it is there already."""
+    """Write a new file and return its path below the project. Raises InputError if it exists."""
     inside(project.root, path.parent, f"The directory {path.parent.name}/")
     path.parent.mkdir(exist_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""A draft of a scenario as people would have written it."""
+"""Render the data of a ScenarioBuilder as YAML in the form that people write."""
 
 from __future__ import annotations
 
@@ -24,29 +24,35 @@ KEYS = (
     "environment",
     "read_only",
 )
-"""In the order in which people read them."""
+"""The keys in the order in which people read them."""
 WEB = frozenset({80, 3000, 5000, 8000, 8008, 8080, 8081, 8888})
-"""Ports of a container at which something usually speaks HTTP."""
+"""At these ports of a container, a server usually speaks HTTP."""
 WIDTH = 130
-_PAGE = "The page that shows that it works; `contains` and `status` say what it must be."
-_ASKING = "What shows that it works? A pattern in its output, or a command in it: `exec: {argv: [redis-cli, ping], contains: PONG}`."
-_NO_POLICY = "No policy of that name is there, so this is the base policy's own domain for containers. `selab new policy {}` writes one."
+_PAGE = "This request shows that the container works; `contains` and `status` set what the answer must be."
+_CHOOSE_A_STEP = (
+    "Choose what shows that the container works: a pattern in its output, or a command in it, such as "
+    "`exec: {argv: [redis-cli, ping], contains: PONG}`."
+)
+_NO_POLICY = (
+    "There is no policy of that name, so this is the base policy's own domain for containers. "
+    "`selab new policy {}` writes one."
+)
 
 
-def scenario_text(name: str, draft: ScenarioBuilder, *, asked: bool) -> str:
-    """The text of the file, which holds what the draft does. `asked`: for the policy that it has."""
-    lines = list(_notes(draft.left))
+def scenario_text(name: str, builder: ScenarioBuilder, *, requested: bool) -> str:
+    """Render the file. `requested` says whether the user chose the policy."""
+    lines = list(_notes(builder.left))
     for key in KEYS:
-        if key == "policy" and draft.data[key] == NO_POLICY and not asked:
+        if key == "policy" and builder.data[key] == NO_POLICY and not requested:
             lines += _comment(_NO_POLICY.format(name))
-        if key in draft.data:
-            lines += _written(key, draft.data[key])
-    return "\n".join([*lines, "steps:", *_steps(draft), "expect:", "  denials: none"]) + "\n"
+        if key in builder.data:
+            lines += _lines(key, builder.data[key])
+    return "\n".join([*lines, "steps:", *_steps(builder), "expect:", "  denials: none"]) + "\n"
 
 
 def _notes(left: Sequence[str]) -> Iterator[str]:
     if left:
-        yield "# Left out, or other than it was:"
+        yield "# Left out or changed:"
         yield from (f"#   {line}" for line in map(_ascii, left))
 
 
@@ -58,31 +64,31 @@ def _comment(text: str, indent: str = "") -> list[str]:
 
 
 def _ascii(text: str) -> str:
-    """On one line, whatever it was."""
+    """Convert the text to one line of ASCII."""
     return "".join(
         char if char.isprintable() else "?"
         for char in text.encode("ascii", "backslashreplace").decode("ascii")
     )
 
 
-def _steps(draft: ScenarioBuilder) -> list[str]:
-    web = next((port["guest"] for port in draft.data.get("ports", ()) if port["container"] in WEB), None)
+def _steps(builder: ScenarioBuilder) -> list[str]:
+    web = next((port["guest"] for port in builder.data.get("ports", ()) if port["container"] in WEB), None)
     if web:
         return [*_comment(_PAGE, "  "), f"  - http: {{port: {web}, wait: true, timeout: 60}}"]
-    return [*_comment(_ASKING, "  "), '  - log: {pattern: "."}']
+    return [*_comment(_CHOOSE_A_STEP, "  "), '  - log: {pattern: "."}']
 
 
-def _written(key: str, value: Any) -> list[str]:
-    """A key as people write it: each port and volume on a line of its own, each variable as well."""
+def _lines(key: str, value: Any) -> list[str]:
+    """Render a key: each port, volume and variable on a line of its own."""
     if isinstance(value, dict):
-        return [f"{key}:", *(f"  {_flow(name)}: {_flow(one)}" for name, one in value.items())]
+        return [f"{key}:", *(f"  {_flow(name)}: {_flow(item)}" for name, item in value.items())]
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [f"{key}:", *(f"  - {_flow(one)}" for one in value)]
+        return [f"{key}:", *(f"  - {_flow(item)}" for item in value)]
     return [f"{key}: {_flow(value)}"]
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML on one line, in ASCII."""
+    """Writes YAML on one line, in ASCII."""
 
 
 def _represented(dumper: yaml.SafeDumper, text: str) -> yaml.Node:

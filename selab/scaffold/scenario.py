@@ -1,4 +1,4 @@
-"""`selab new scenario`: a scenario to begin with, empty or after a container that somebody has."""
+"""Write a new scenario for `selab new scenario`, empty or for an existing container."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ from selab.scenario import Scenario
 
 @dataclass(frozen=True)
 class Source:
-    """Where a scenario comes from: a container (its name, or a file that describes it), a service of a Compose file, or nothing."""
+    """Where a scenario comes from; if all fields are None, it starts empty.
+
+    container: name of a container, or a file that describes one.
+    compose: Compose file.
+    service: service of the Compose file.
+    """
 
     container: str | None = None
     compose: Path | None = None
@@ -33,7 +38,12 @@ class Source:
 
 @dataclass(frozen=True)
 class NewScenario:
-    """The scenario's file, below the project, its policy, and what was not carried over."""
+    """The result of `selab new scenario`.
+
+    file: path of the scenario below the project.
+    policy: policy of the scenario.
+    left: what was not carried over, one line each.
+    """
 
     file: str
     policy: str
@@ -43,51 +53,54 @@ class NewScenario:
 def new_scenario(
     project: Project, name: str, policy: str | None, source: Source, host: Guest | None = None
 ) -> NewScenario:
-    """Write a scenario to begin with. Raises InputError where the name will not do or is taken, or the source cannot be read; then nothing
-    is written. `host` is where containers are looked for."""
+    """Write a new scenario; containers are looked up on `host`.
+
+    Raises InputError, without writing anything, if the name is invalid or taken, or the source is unreadable.
+    """
     if not NAME.fullmatch(name):
         raise InputError(
-            f"{quoted(name)} cannot be a scenario's name.", hint="Use letters, digits, '_', '.' and '-'."
+            f"{quoted(name)} cannot be a scenario's name.",
+            hint="Use letters, digits, '_', '.' and '-'.",
         )
     path = project.scenarios / f"{name}.yaml"
     require_free(path, path.with_suffix(".yml"))
     if policy not in (None, NO_POLICY):
         require_policy(project, str(policy))
-    draft = _draft(project, name, source, host or LocalHost())
+    builder = _builder(project, name, source, host or LocalHost())
     chosen = policy or (name if name in policy_names(project) else NO_POLICY)
-    draft.set("policy", chosen)
-    text = scenario_text(name, draft, asked=policy is not None)
+    builder.set("policy", chosen)
+    text = scenario_text(name, builder, requested=policy is not None)
     parse(text, path, Scenario)
-    return NewScenario(create(project, path, text), chosen, tuple(draft.left))
+    return NewScenario(create(project, path, text), chosen, tuple(builder.left))
 
 
-def _draft(project: Project, name: str, source: Source, host: Guest) -> ScenarioBuilder:
+def _builder(project: Project, name: str, source: Source, host: Guest) -> ScenarioBuilder:
     if source.container is not None:
-        draft = from_container(project, source.container, host)
+        builder = from_container(project, source.container, host)
     elif source.compose is not None:
-        draft = from_compose(project, source.compose, source.service)
+        builder = from_compose(project, source.compose, source.service)
     else:
-        draft = _of_image(project, name)
-    if "image" not in draft.data:
-        draft.set("image", name)
-        draft.leave(
-            "image", f"none is named that can be pulled; make one in images/{name}, or name one with its tag"
+        builder = _of_image(project, name)
+    if "image" not in builder.data:
+        builder.set("image", name)
+        builder.leave(
+            "image", f"it has no name that can be pulled; create images/{name}, or name an image with its tag"
         )
-    return draft
+    return builder
 
 
 def _of_image(project: Project, name: str) -> ScenarioBuilder:
-    """With the ports and volumes of the project's own image of that name, if there is one."""
-    draft = ScenarioBuilder()
-    draft.set("description", f"What {name} does.")
+    """Build a scenario with the ports and volumes of the project's image of that name, if it exists."""
+    builder = ScenarioBuilder()
+    builder.set("description", f"What {name} does.")
     if (project.images / name).is_dir() and (image := find_image(project, name).source):
-        draft.set("image", name)
+        builder.set("image", name)
         config = of_instructions(image.changes)
         for protocol, number in config.ports:
-            with draft.trying(f"port {number}/{protocol}"):
+            with builder.trying(f"port {number}/{protocol}"):
                 if protocol != "tcp":
-                    raise ValueError("a scenario publishes ports of TCP only")
-                draft.port(number, None)
+                    raise ValueError("a scenario publishes TCP ports only")
+                builder.port(number, None)
         for target in config.volumes:
-            draft.volume(project, target, None)
-    return draft
+            builder.volume(project, target, None)
+    return builder

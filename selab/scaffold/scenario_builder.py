@@ -1,4 +1,4 @@
-"""A scenario in the making: it takes from strangers what a scenario may hold, and names the rest."""
+"""Build a scenario from untrusted input: take over what a scenario may contain, and list the rest."""
 
 from __future__ import annotations
 
@@ -16,29 +16,33 @@ from selab.scaffold.image_config import quoted
 from selab.scenario import Scenario
 
 MOST = 64
-"""Ports, volumes, variables of one container; nobody writes more by hand."""
+"""Ports, volumes or variables of one container; more are not written by hand."""
 LONGEST = 8000
 """Characters of one value."""
 MOST_LEFT = 50
-"""Lines that say what was left out."""
+"""Lines that list what was left out."""
 SSH = 22
-"""The guest's own: no container can have it."""
+"""The guest's own SSH port, which no container can have."""
 PORT_BASE = 8000
-"""What makes 80 in the container 8080 in the guest, where nothing asks for another."""
+"""Added to a port below 1024: the container's port 80 becomes 8080 in the guest by default."""
 _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 _SECRET_NAME = re.compile(r"PASS|TOKEN|KEY|SECRET|CREDENTIAL", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"://[^/\s]*:[^/\s]*@|-----BEGIN ")
 
 
 class ScenarioBuilder:
-    """`data` is what a scenario holds so far, each value accepted by the model; `left` has a line for each that is not carried over."""
+    """Collects the data of a scenario.
+
+    data: values so far, each accepted by the model.
+    left: one line for each value that is not carried over.
+    """
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
         self.left: list[str] = []
 
     def leave(self, what: str, why: str) -> None:
-        """Name what is not carried over."""
+        """List a value that is not carried over."""
         if len(self.left) < MOST_LEFT:
             self.left.append(f"{what}: {why}")
         elif len(self.left) == MOST_LEFT:
@@ -46,7 +50,7 @@ class ScenarioBuilder:
 
     @contextmanager
     def trying(self, what: str) -> Iterator[None]:
-        """Carry something over in the block; what it cannot take is named as `what`."""
+        """Carry a value over in the block; if the scenario cannot have it, list it as `what`."""
         try:
             yield
         except ValidationError as error:
@@ -60,7 +64,7 @@ class ScenarioBuilder:
             self.leave(what, str(error))
 
     def set(self, key: str, value: Any) -> None:
-        """Raises ValueError where a scenario cannot have it."""
+        """Set a key. Raises ValueError if a scenario cannot have the value."""
         self._require(key, value)
         self.data[key] = value
 
@@ -70,48 +74,51 @@ class ScenarioBuilder:
         Scenario.model_validate({"image": "x", key: value})
 
     def add(self, key: str, value: Any) -> None:
-        """Add to one of the lists. Raises ValueError where a scenario cannot have it."""
+        """Add to a list. Raises ValueError if a scenario cannot have the value."""
         there = self.data.get(key, [])
         if len(there) >= MOST:
-            raise ValueError(f"there are {MOST} already")
+            raise ValueError(f"there are already {MOST}")
         self._require(key, [value])
         self.data[key] = [*there, value]
 
     def variable(self, name: str, value: str) -> None:
-        """Add to the environment, unless it looks like a secret."""
+        """Add a variable to the environment. Raises ValueError if it looks like a secret."""
         if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
-            raise ValueError("it looks like a secret: set it in the scenario, if a test's value will do")
+            raise ValueError("it looks like a secret: set it in the scenario if a test value is enough")
         there = self.data.get("environment", {})
         if len(there) >= MOST:
-            raise ValueError(f"there are {MOST} already")
+            raise ValueError(f"there are already {MOST}")
         self._require("environment", {name: value})
         self.data["environment"] = {**there, name: value}
 
     def image(self, reference: str) -> None:
-        """The image; one of a registry needs a tag here. Raises ValueError where it is only a digest on somebody's machine."""
+        """Set the image, with a tag if it comes from a registry. Raises ValueError if it is only a digest."""
         if _DIGEST.fullmatch(reference):
-            raise ValueError("it has no name that could be pulled")
+            raise ValueError("it has no name that can be pulled")
         if ":" not in reference.rpartition("/")[2] and "@" not in reference:
             reference += ":latest"
         self.set("image", reference)
 
-    def port(self, container: int, wanted: int | None) -> None:
-        """Publish a port of the container: at `wanted` in the guest, or at one that is free there."""
+    def port(self, container: int, host_port: int | None) -> None:
+        """Publish a port of the container, at `host_port` in the guest or at a free port."""
         taken = {SSH, *(port["guest"] for port in self.data.get("ports", ()))}
         usual = container if container >= 1024 else PORT_BASE + container
-        free = (port for port in (wanted, usual, *range(PORT_BASE, 65536)) if port and port not in taken)
+        free = (port for port in (host_port, usual, *range(PORT_BASE, 65536)) if port and port not in taken)
         guest = next(free)
         self.add("ports", {"guest": guest, "container": container})
-        if wanted and guest != wanted:
-            self.leave(f"port {wanted} of the host", f"in the guest it is {guest}")
+        if host_port and guest != host_port:
+            self.leave(f"port {host_port} of the host", f"in the guest it is {guest}")
 
     def volume(
         self, project: Project, target: str, source: Path | None, *, read_only: bool = False, label: str = ""
     ) -> None:
-        """A volume; of a directory of the host only where that lies in the project. Raises ValueError for what is no directory."""
+        """Add a volume; a directory of the host is used only if it is in the project.
+
+        Raises ValueError if `source` is a file.
+        """
         if source is not None and _is_file(source):
             raise ValueError(
-                "it is a file of the host, and volumes are directories: copy it into one, or into the image"
+                "it is a file of the host, but volumes are directories: copy it into one, or into the image"
             )
         of_project = _within(project, source) if source is not None else ""
         volume = {"target": target, "source": of_project, "read_only": read_only, "label": label}
@@ -119,21 +126,21 @@ class ScenarioBuilder:
         if source is not None and not of_project:
             self.leave(
                 f"the host's {quoted(source)}",
-                f"it is no directory of the project: {quoted(target)} is an empty volume instead",
+                f"it is not a directory of the project: {quoted(target)} is an empty volume instead",
             )
 
 
 def _within(project: Project, source: Path) -> str:
-    """The directory's path below the project; nothing where it is none of the project's."""
+    """Return the directory's path below the project, or an empty string if it is outside."""
     try:
-        found = inside(project.root, source, "It")
-        return str(found.relative_to(project.root.resolve())) if found.is_dir() else ""
+        directory = inside(project.root, source, "It")
+        return str(directory.relative_to(project.root.resolve())) if directory.is_dir() else ""
     except (InputError, OSError):
         return ""
 
 
 def _is_file(path: Path) -> bool:
-    """Whether it is there and no directory, or is named as sockets are; what nobody may look at counts as a directory."""
+    """Return whether the path is a file or named like a socket; an inaccessible one is a directory."""
     try:
         return path.suffix == ".sock" or (path.exists() and not path.is_dir())
     except OSError:
@@ -141,6 +148,6 @@ def _is_file(path: Path) -> bool:
 
 
 def label_of(options: str) -> str:
-    """What Docker's `:Z` and `:z` are called in a scenario."""
+    """Return a scenario's name for Docker's `:Z` and `:z`."""
     words = options.split(",")
     return "private" if "Z" in words else "shared" if "z" in words else ""

@@ -1,4 +1,4 @@
-"""What a new policy is written for: the base policy that is known, or what the project's box will have."""
+"""Find out what a new policy is written for: the known base policy, or the project's future one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ from selab.vm.state import State
 
 TEMPLATE = "container_domain_template"
 FILES = "container_file_t"
-"""What both call the files of containers."""
+"""Both policies give this type to containers' files."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """A base policy, as far as a new policy asks."""
+    """The parts of a base policy that a new policy needs.
+
+    base: base policy.
+    table: interfaces of its headers.
+    ports: types of its ports.
+    """
 
     base: BasePolicy
     table: InterfaceTable
@@ -32,7 +37,12 @@ class Known:
 
 @dataclass(frozen=True)
 class Target:
-    """`arguments` are how many the template takes, and `why` says how that is known; `known` is the base policy, if any is."""
+    """What a new policy is written for.
+
+    arguments: number of arguments that the template takes.
+    why: how that is known.
+    known: base policy, or None if it is unknown.
+    """
 
     arguments: int
     why: str
@@ -40,18 +50,18 @@ class Target:
 
     @property
     def file_type(self) -> str:
-        """The type that container runtimes give to a container's files."""
+        """Return the type that container runtimes give to a container's files."""
         return (runtime_file_type(self.known.base.directory / "contexts") if self.known else "") or FILES
 
     def port_type(self, protocol: str, number: int) -> str:
-        """The type of a port; nothing where no base policy is known."""
+        """Return the type of a port, or an empty string if the base policy is unknown."""
         return port_type(self.known.ports, protocol, number) if self.known else ""
 
     def binding_interface(self, protocol: str, type_: str) -> str:
         return binding_interface(self.known.table, protocol, type_) if self.known else ""
 
     def has(self, name: str) -> bool:
-        """Whether the base policy has a module or a type for the domain of a policy `name`."""
+        """Return whether the base policy has a module `name` or a type `name_t`."""
         if self.known is None:
             return False
         base = self.known.base
@@ -59,27 +69,30 @@ class Target:
 
 
 def target_of(project: Project, progress: Progress) -> Target:
-    """What is known, or else assumed. Raises SelabError where the base policy has no template for containers."""
+    """Return what is known or assumed about the guest's policy.
+
+    Raises SelabError if the base policy has no template for containers.
+    """
     base = find_base(project, progress)
     if base is None:
         profile, why = _expected(project)
         arguments = profiles()[profile].template_arguments
         return Target(
             arguments,
-            f"No base policy is known yet: {TEMPLATE} gets {_counted(arguments)}, as on {profile}, since {why}.",
+            f"The base policy is unknown: {TEMPLATE} gets {_counted(arguments)}, as on {profile}: {why}.",
         )
-    with progress.step("Reading what the interfaces of the base policy grant"):
+    with progress.step("Reading the interfaces of the base policy"):
         known = Known(base, interface_table(base), ports_of(base))
     template = known.table.get(TEMPLATE)
     if template is None:
         raise SelabError(
             f"The base policy has no {TEMPLATE}.",
-            hint="Does the guest have container-selinux? See `selab doctor`.",
+            hint="Check that the guest has container-selinux: run `selab doctor`.",
         )
     arguments = len(template.parameters)
     return Target(
         arguments,
-        f"{TEMPLATE} gets {_counted(arguments)}, as the base policy of the last guest has it.",
+        f"{TEMPLATE} gets {_counted(arguments)}, as in the base policy of the last guest.",
         known,
     )
 
@@ -89,12 +102,12 @@ def _counted(arguments: int) -> str:
 
 
 def _expected(project: Project) -> tuple[str, str]:
-    """The profile of the project's VM, or the one that it will have, and how that is known; the network is not asked."""
+    """Return the profile of the project's present or future VM, and how it is known, without network."""
     parameters = State(project).vagrant_parameters()
     if parameters and parameters.profile in profiles():
-        return parameters.profile, "that is the project's VM"
+        return parameters.profile, "the project's VM has that profile"
     if (box := project.config.vm.box) in profiles():
-        return box, "selab.yaml asks for it"
+        return box, "selab.yaml names it"
     if find_box(fallback(), project.images):
         return fallback(), "its box is built already"
-    return preferred(), "that is the first choice where selab.yaml names no box"
+    return preferred(), "it is the default if selab.yaml names no box"

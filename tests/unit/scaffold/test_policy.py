@@ -108,7 +108,7 @@ def test_the_lint_finds_nothing(
 
 def test_a_port_without_an_interface_is_a_comment(known: BasePolicy, project: Project) -> None:
     text = policy_text("web", "x", ImageConfig((("tcp", 3456),)), target_of(project, Progress()))
-    assert "# on tcp 3456 (unreserved_port_t): the base policy has no interface for that type" in text
+    assert "# on tcp 3456 (unreserved_port_t): the base policy has no interface" in text
     assert rules(text)[-1] == "corenet_tcp_bind_generic_node(web_t)"
 
 
@@ -127,7 +127,7 @@ def test_the_template_gets_as_many_arguments_as_it_takes(
     text = (project.policies / "web.te").read_text()
     assert "container_domain_template(web, container)" in text
     assert "gen_require(`\n\ttype container_file_t;\n')" in text
-    assert said == "container_domain_template gets 2 arguments, as the base policy of the last guest has it."
+    assert "container_domain_template gets 2 arguments" in said
 
 
 @pytest.mark.parametrize(
@@ -138,18 +138,18 @@ def test_without_a_base_policy_it_goes_by_the_box_and_says_so(box: str, call: st
     (project.root / "selab.yaml").write_text(f"vm: {{box: {box}}}\n")
     said = made(find_project(project.root)).remarks[0]
     assert f"container_domain_template{call}" in (project.policies / "web.te").read_text()
-    assert said.startswith("No base policy is known yet")
+    assert "base policy is unknown" in said
 
 
 @pytest.mark.usefixtures("unknown")
 def test_the_profile_of_the_vm_counts_before_the_files(project: Project) -> None:
     (project.state / "vm.json").write_text('{"profile": "debian13"}')
-    assert "as on debian13, since that is the project's VM" in target_of(project, Progress()).why
+    assert "as on debian13: the project's VM" in target_of(project, Progress()).why
 
 
 def test_without_a_base_policy_a_port_is_a_comment() -> None:
     text = policy_text("web", "x", ImageConfig((("tcp", 80),)), Target(1, ""))
-    assert "# on tcp 80: which interface is for that" in text
+    assert "# on tcp 80: the interface is unknown" in text
 
 
 def test_a_base_policy_without_the_template_is_an_error(known: BasePolicy, project: Project) -> None:
@@ -160,7 +160,7 @@ def test_a_base_policy_without_the_template_is_an_error(known: BasePolicy, proje
 
 @pytest.mark.parametrize("name", ["base", "kernel"])
 def test_a_name_of_the_base_policy_is_refused(name: str, known: BasePolicy, project: Project) -> None:
-    with pytest.raises(InputError, match=f"has '{name}' already"):
+    with pytest.raises(InputError, match=f"already has '{name}'"):
         made(project, name)
     assert list(project.policies.iterdir()) == []
 
