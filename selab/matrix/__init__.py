@@ -1,1 +1,1 @@
-"""Many runs on several VMs: policies x scenarios x modes x guests, on workers of `dask.distributed`."""
+"""Run policies x scenarios x modes x guests on several VMs, by workers of `dask.distributed`."""

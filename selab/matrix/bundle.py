@@ -1,4 +1,4 @@
-"""What the user wrote, as bytes for a worker: one state of the files for all runs of a matrix."""
+"""Pack what the user wrote for a worker, so that all runs of a matrix use one state of the files."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from selab.project import CONFIG, Project, ProjectConfig
 from selab.run.request import Plan
 
 OWN = (".selab", ".vagrant")
-"""What a project's directory holds that is no file of the user's: never sent, never replaced."""
+"""These directories of a project are not the user's files: they are never sent and never replaced."""
 STAMP = Path(".selab", "bundle")
 MOST_SENT = 16 << 20
-"""Bytes of a bundle, compressed: each run that waits has its own in the scheduler's memory."""
+"""Bytes of a compressed bundle: each waiting run has its own bundle in the scheduler's memory."""
 MOST_UNPACKED = 256 << 20
 MODE = 0o777
 """The part of a file's mode that is kept."""
@@ -32,25 +32,34 @@ ENDINGS = (".te", ".fc", ".if", ".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A compressed tar, and its SHA-256."""
+    """The user's files for a worker.
+
+    data: compressed tar.
+    digest: SHA-256 of the data, in hex.
+    """
 
     data: bytes
     digest: str
 
 
 def pack(project: Project, plans: Iterable[Plan]) -> Bundle:
-    """The Vagrantfile, policies, scenarios and images, and the volumes of `plans`. Raises InputError where that is too much to send."""
+    """Pack the Vagrantfile, policies, scenarios and images, and the volumes of `plans`.
+
+    Raises InputError if they are too large to send.
+    """
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, path in sorted(dict(_files(project, plans)).items()):
             _add(tar, name, path)
     data = zlib.compress(out.getvalue())
     if len(data) > MOST_SENT or out.tell() > MOST_UNPACKED:
-        detail = f"They are {len(data) >> 20} MiB, compressed; {MOST_SENT >> 20} can be sent to a worker."
+        detail = (
+            f"They take {len(data) >> 20} MiB, compressed; at most {MOST_SENT >> 20} can be sent to a worker."
+        )
         raise InputError(
             "The files of the scenarios are too large for a matrix.",
             detail,
-            "Make the volumes' directories smaller.",
+            "Reduce the size of the volumes' directories.",
         )
     return Bundle(data, hashlib.sha256(data).hexdigest())
 
@@ -62,8 +71,10 @@ def _as_yaml(config: ProjectConfig) -> str:
 
 
 def _files(project: Project, plans: Iterable[Plan]) -> Iterator[tuple[str, Path]]:
-    """Each file and directory by its name in the bundle; a policy or a scenario may be a link inside the project. All images are sent,
-    since a box carries them all: with fewer it would be another one."""
+    """Yield each file and directory with its name in the bundle; a policy or scenario may be a link.
+
+    All images are sent: a box contains them all, so fewer images would make a different box.
+    """
     if (vagrantfile := project.vagrant_dir / "Vagrantfile").is_file():
         yield "Vagrantfile", vagrantfile
     for path in (*project.policies.glob("*.*"), *project.scenarios.glob("*.y*ml")):
@@ -86,14 +97,14 @@ def _volume_name(source: str) -> str:
     name = os.path.normpath(source).replace(os.sep, "/")
     if name.startswith("/"):
         raise InputError(
-            f"The volume '{source}' is not below the project by its name.",
-            hint="Write its path from selab.yaml on.",
+            f"The volume '{source}' has an absolute path.",
+            hint="Write its path relative to selab.yaml.",
         )
     return name
 
 
 def _tree(root: Path, name: str) -> Iterator[tuple[str, Path]]:
-    """The directory with all in it but links, which nothing that runs sees either."""
+    """Yield the directory and its content without links, which no run can see either."""
     for path in (root, *root.rglob("*")):
         below = PurePosixPath(name, path.relative_to(root).as_posix())
         special = path.is_symlink() and path != root or not (path.is_file() or path.is_dir())
@@ -114,15 +125,16 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> None:
 
 
 def place(bundle: Bundle, config: ProjectConfig, root: Path) -> None:
-    """Have `root` hold the files of `bundle` and `config` as its selab.yaml, and nothing else but selab's own. Does nothing where it does.
+    """Make `root` contain the files of `bundle`, `config` as selab.yaml, and selab's own directories.
 
-    Raises SelabError where the bundle is not what its digest says, or holds something that does not belong into a project.
+    Does nothing if they are there already. Raises SelabError if the bundle does not match its digest, or
+    contains something that does not belong in a project.
     """
     text = _as_yaml(config)
-    wanted = hashlib.sha256(f"{bundle.digest} {text}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{bundle.digest} {text}".encode()).hexdigest()
     stamp = root / STAMP
     stamp.parent.mkdir(parents=True, exist_ok=True)
-    if stamp.is_file() and stamp.read_text() == wanted:
+    if stamp.is_file() and stamp.read_text() == digest:
         return
     fresh = Path(tempfile.mkdtemp(prefix="unpacked-", dir=stamp.parent))
     try:
@@ -135,25 +147,37 @@ def place(bundle: Bundle, config: ProjectConfig, root: Path) -> None:
         for new in fresh.iterdir():
             new.rename(root / new.name)
         _restore(members, root)
-        stamp.write_text(wanted)
+        stamp.write_text(digest)
     except OSError as error:
-        raise SelabError("The project's files could not be put in place.", str(error)) from error
+        raise SelabError(
+            "The project's files could not be put in place.",
+            str(error),
+            f"Check that {root} is writable and has free space.",
+        ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
 def unpack(bundle: Bundle, root: Path) -> list[tarfile.TarInfo]:
-    """The files of `bundle` in the empty directory `root`, and what is known of them. Raises SelabError as `place` does."""
+    """Unpack `bundle` into the empty directory `root`, and return its members.
+
+    Raises SelabError as `place` does.
+    """
     if hashlib.sha256(bundle.data).hexdigest() != bundle.digest:
         raise SelabError(
-            "The project's files did not arrive as they were sent.",
-            f"Their digest should be {bundle.digest}.",
+            "The project's files were damaged on the way.",
+            f"Expected the digest {bundle.digest}.",
+            "Run the command again.",
         )
     try:
         inflate = zlib.decompressobj()
         data = inflate.decompress(bundle.data, MOST_UNPACKED)
         if inflate.unconsumed_tail:
-            raise SelabError("The project's files are too large.", f"More than {MOST_UNPACKED >> 20} MiB.")
+            raise SelabError(
+                "The project's files are too large.",
+                f"They take more than {MOST_UNPACKED >> 20} MiB.",
+                "Reduce the size of the volumes' directories.",
+            )
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
             members = tar.getmembers()
             for member in members:
@@ -161,7 +185,11 @@ def unpack(bundle: Bundle, root: Path) -> list[tarfile.TarInfo]:
             for member in members:
                 _write(tar, member, root / member.name)
     except (tarfile.TarError, zlib.error, OSError, ValueError) as error:
-        raise SelabError("The project's files could not be unpacked.", str(error)) from error
+        raise SelabError(
+            "The project's files could not be unpacked.",
+            str(error),
+            "Check the free space on the worker, then run the command again.",
+        ) from error
     return members
 
 
@@ -175,10 +203,13 @@ def _refuse_elsewhere(member: tarfile.TarInfo) -> None:
         or "\0" in member.name
         or {part.lower() for part in parts} & set(OWN)
     ):
-        raise SelabError("The project's files have a name that leads elsewhere.", repr(member.name)[:200])
+        raise SelabError(
+            "The project's files include a path outside of the project.", repr(member.name)[:200]
+        )
     if not (member.isreg() or member.isdir()):
         raise SelabError(
-            "The project's files hold something that is neither file nor directory.", repr(member.name)[:200]
+            "The project's files include something that is neither file nor directory.",
+            repr(member.name)[:200],
         )
 
 
@@ -193,7 +224,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
 
 
 def _restore(members: list[tarfile.TarInfo], root: Path) -> None:
-    """Modes and times, once nothing is to be moved any more; of a directory after what is in it."""
+    """Restore modes and times after all moves, those of a directory after those of its content."""
     for member in sorted(members, key=lambda each: each.name, reverse=True):
         (root / member.name).chmod(member.mode & MODE)
         os.utime(root / member.name, (member.mtime, member.mtime))
@@ -205,5 +236,5 @@ def _remove(path: Path) -> None:
         return
     for directory in (path, *path.rglob("*")):
         if directory.is_dir() and not directory.is_symlink():
-            directory.chmod(0o700)  # the user's own may forbid that anything in it is removed
+            directory.chmod(0o700)  # The user's directory may forbid removing its content.
     shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""The workers: a cluster of this machine's own, or one that is there, by `dask.distributed`."""
+"""Start or reach the workers: a cluster on this machine, or an existing cluster of `dask.distributed`."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ from selab.errors import InputError, SelabError
 log = logging.getLogger("selab")
 
 VM = "vm"
-"""The resource of which a worker has one for each run that it can have at a time."""
+"""A worker has one unit of this resource for each run that it can execute at a time."""
 LOST = 2
-"""Times that a worker may be lost with a run until Dask gives the run up (its own default is 4); it may only have waited there."""
+"""Times that a run may lose its worker before Dask gives it up (Dask's default is 4).
+
+The run may only have been waiting on that worker.
+"""
 CONNECT_LIMIT = 30.0
-"""Seconds to reach a scheduler, and for its first worker with a VM to be there."""
+"""Seconds to reach a scheduler, and for its first worker with a VM."""
 ASK_LIMIT = 10.0
-"""Seconds for the scheduler's answer to which workers there are."""
+"""Seconds for the scheduler to report its workers."""
 LARGE = "1GiB"
-"""Below this, Dask has nothing to say about what it is sent: selab has a limit of its own."""
+"""Dask does not warn about data smaller than this; selab has a limit of its own."""
 TICK = 0.05
 
 
 @contextlib.contextmanager
 def local(workers: int) -> Iterator[Any]:
-    """A cluster of `workers` child processes, which only this process can talk to: they do whatever they are told."""
+    """Start a cluster of `workers` child processes.
+
+    Only this process can connect to them, because workers execute whatever they receive.
+    """
     dask, distributed = _imported()
     settings = {
         "distributed.scheduler.allowed-failures": LOST - 1,
@@ -38,22 +44,27 @@ def local(workers: int) -> Iterator[Any]:
     with dask.config.set(settings), contextlib.ExitStack() as stack:
         cluster = distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
-            security=distributed.Security.temporary(), resources={VM: 1}, memory_limit=0, silence_logs=logging.CRITICAL,
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            security=distributed.Security.temporary(), resources={VM: 1}, memory_limit=0,
+            silence_logs=logging.CRITICAL, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         )  # fmt: skip
         yield stack.enter_context(distributed.Client(stack.enter_context(cluster), set_as_default=False))
 
 
 @contextlib.contextmanager
 def existing(address: str) -> Iterator[Any]:
-    """The cluster whose scheduler is at `address`. Raises SelabError where it does not answer, or no worker of it has a VM."""
+    """Connect to the cluster whose scheduler is at `address`.
+
+    Raises SelabError if the scheduler does not answer, or if no worker has a VM.
+    """
     dask, distributed = _imported()
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGE}):
         try:
             client = distributed.Client(address, timeout=CONNECT_LIMIT, set_as_default=False)
         except (OSError, ValueError) as error:
             raise SelabError(
-                "The scheduler does not answer.", f"{address}: {error}", "`dask scheduler` starts one."
+                "The scheduler does not answer.",
+                f"{address}: {error}",
+                "Check the address, or start a scheduler with `dask scheduler`.",
             ) from error
         with client:
             _await_workers(client, address)
@@ -61,13 +72,15 @@ def existing(address: str) -> Iterator[Any]:
 
 
 def _imported() -> tuple[Any, Any]:
-    """Dask and its cluster, which would write of each lost connection to the terminal: selab says what that means."""
+    """Import Dask without its messages on lost connections, which selab reports itself."""
     try:
         import dask
         import distributed
     except ImportError as error:
         raise InputError(
-            "`selab matrix` needs dask.distributed.", str(error), "Install it: `pip install 'selab[matrix]'`."
+            "`selab matrix` requires dask.distributed.",
+            str(error),
+            "Install it: `pip install 'selab[matrix]'`.",
         ) from error
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -78,20 +91,20 @@ def _await_workers(client: Any, address: str) -> None:
     deadline = time.monotonic() + CONNECT_LIMIT
     while not vm_workers(client):
         if time.monotonic() > deadline:
-            hint = f"Start some: `dask worker {address} --nthreads 1 --resources {VM}=1`."
+            hint = f"Start a worker: `dask worker {address} --nthreads 1 --resources {VM}=1`."
             raise SelabError(
                 "No worker of the cluster has a VM.",
-                f"Waited {CONNECT_LIMIT:g} s for one with the resource `{VM}`.",
+                f"No worker with the resource `{VM}` appeared within {CONNECT_LIMIT:g} seconds.",
                 hint,
             )
         time.sleep(TICK)
 
 
 def vm_workers(client: Any) -> list[str]:
-    """The addresses of the workers that can have a run; none where the scheduler does not answer."""
+    """Return the addresses of the workers that can execute a run; none if the scheduler does not answer."""
     try:
-        told = client.sync(client.scheduler.identity, callback_timeout=ASK_LIMIT)
+        identity = client.sync(client.scheduler.identity, callback_timeout=ASK_LIMIT)
     except (OSError, TimeoutError, RuntimeError) as error:
-        log.info("the scheduler does not say who is there: %s", error)
+        log.info("the scheduler does not report its workers: %s", error)
         return []
-    return [address for address, worker in told["workers"].items() if worker["resources"].get(VM, 0) >= 1]
+    return [address for address, worker in identity["workers"].items() if worker["resources"].get(VM, 0) >= 1]

@@ -1,4 +1,4 @@
-"""`selab matrix` from its file to what became of each run."""
+"""Coordinate `selab matrix`, from its file to the outcome of each run."""
 
 from __future__ import annotations
 
@@ -24,13 +24,17 @@ from selab.project import Project
 from selab.run.request import make_plan
 
 WORKERS = 2
-"""VMs at a time unless the user says otherwise: two fit into any machine that one fits into twice."""
+"""VMs at a time unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How the user wants it done. `workers` is the number of a local cluster's, 0 for selab's own choice; `scheduler` the address of a
-    cluster that is there; `destroy`: the VMs that were used are removed."""
+    """How to execute a matrix.
+
+    workers: number of workers of a local cluster, or 0 for the default.
+    scheduler: address of an existing cluster, or empty.
+    destroy: whether to remove the VMs that were used.
+    """
 
     workers: int = 0
     scheduler: str = ""
@@ -39,63 +43,72 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the runs, in the file's order. `removed` says why a VM is still there that was to be removed, or nothing, by name."""
+    """The outcome of a matrix.
+
+    ended: the runs, in the file's order.
+    removed: why each VM that was to be removed still exists, by name; empty if it was removed.
+    """
 
     ended: tuple[Ended, ...]
     removed: dict[str, str]
 
     @property
     def used(self) -> tuple[str, ...]:
-        """The VMs that had a run, each with its worker's machine."""
+        """Return the VMs that executed a run, each with its worker's machine."""
         return tuple(
-            sorted({f"{one.slot} at {one.host}" for one in self.ended if isinstance(one.result, Record)})
+            sorted(
+                {f"{ended.slot} at {ended.host}" for ended in self.ended if isinstance(ended.result, Record)}
+            )
         )
 
 
 def run_matrix(
     project: Project,
     matrix: Matrix,
-    wish: Options,
+    options: Options,
     watcher: Watcher,
     log: Log,
     function: Callable[[Task], Answer] = run_task,
 ) -> Outcome:
-    """Run everything that `matrix` asks for. Raises InputError before anything is changed, SelabError where there are no workers."""
-    tasks = tasks_of(project, matrix, wish, log)
-    with _cluster(wish, len(tasks)) as client:
+    """Execute all runs of `matrix`.
+
+    Raises InputError before anything changes, and SelabError if there are no workers.
+    """
+    tasks = tasks_of(project, matrix, options, log)
+    with _cluster(options, len(tasks)) as client:
         ended = Execution(client, tasks, _Keeper(History.of(project), watcher)).run(function)
-        removed = destroyed(client, ended, tasks[0].home) if wish.destroy else {}
+        removed = destroyed(client, ended, tasks[0].home) if options.destroy else {}
     return Outcome(tuple(ended), removed)
 
 
-def tasks_of(project: Project, matrix: Matrix, wish: Options, log: Log) -> list[Task]:
-    """The runs, each with all that a worker needs for it."""
-    wanted = cells(project, matrix)
-    bundle = pack(project, (make_plan(project, cell.request) for cell in wanted))
+def tasks_of(project: Project, matrix: Matrix, options: Options, log: Log) -> list[Task]:
+    """Return the runs, each with everything that a worker needs for it."""
+    planned = cells(project, matrix)
+    bundle = pack(project, (make_plan(project, cell.request) for cell in planned))
     settings, topic = matrix.settings(project.config.vm), f"selab-matrix-{secrets.token_hex(8)}"
-    home = _name(project) if wish.scheduler else str(slots.home(project))
+    home = _name(project) if options.scheduler else str(slots.home(project))
 
     def task(number: int, cell: Cell) -> Task:
         config = project.config.model_copy(update={"vm": settings[cell.guest]})
         return Task(number, cell, bundle, config, home, topic, log)
 
-    return [task(*numbered) for numbered in enumerate(wanted)]
+    return [task(*numbered) for numbered in enumerate(planned)]
 
 
-def _cluster(wish: Options, runs: int) -> AbstractContextManager[Any]:
-    if wish.scheduler:
-        return existing(wish.scheduler)
-    return local(wish.workers or max(1, min(WORKERS, runs, os.cpu_count() or 1)))
+def _cluster(options: Options, runs: int) -> AbstractContextManager[Any]:
+    if options.scheduler:
+        return existing(options.scheduler)
+    return local(options.workers or max(1, min(WORKERS, runs, os.cpu_count() or 1)))
 
 
 def _name(project: Project) -> str:
-    """The project's name in the caches of other machines."""
+    """Return the project's name for the caches of other machines."""
     stem = re.sub(r"[^A-Za-z0-9-]+", "-", project.root.name).strip("-") or "project"
     return f"{stem[:32]}-{hashlib.sha256(f'{socket.gethostname()} {project.root}'.encode()).hexdigest()[:8]}"
 
 
 class _Keeper:
-    """Keeps each run in the history as it ends, so that an interrupt loses none."""
+    """Stores each run in the history when it ends, so that an interrupt loses none."""
 
     def __init__(self, history: History, watcher: Watcher) -> None:
         self._history = history

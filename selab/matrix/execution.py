@@ -1,4 +1,4 @@
-"""The tasks of a matrix, handed out to the workers, until each has ended in one way or another."""
+"""Submit the tasks of a matrix to the workers, until each has ended."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from selab.matrix.work import Answer, Task, destroy_there
 
 log = logging.getLogger("selab")
 
-NOBODY_LIMIT = 60.0
-"""Seconds without any worker: one that is started anew needs a few."""
+NO_WORKER_LIMIT = 60.0
+"""Seconds without any worker: a restarted worker needs a few."""
 STALLED_LIMIT = 3 * 3600.0
-"""Seconds without any run's end: building a box, its first VM and the longest steps together are shorter."""
+"""Seconds without the end of any run: a box, its first VM and the longest steps together take less."""
 FETCH_LIMIT = 60.0
-"""Seconds for a run's records to arrive."""
+"""Seconds to transfer a run's records."""
 DESTROY_LIMIT = 600.0
-"""Seconds for a worker to remove a VM: Vagrant itself has half of that."""
+"""Seconds for a worker to remove a VM, of which Vagrant may take half."""
 ASK_EVERY = 2.0
 
 
 class Watcher(Protocol):
-    """Whoever shows how it goes, or keeps what has ended. `where` is the VM's slot and the worker."""
+    """Shows progress, or stores what has ended. `where` is the VM's slot and its worker."""
 
     def planned(self, runs: int, workers: int) -> None: ...
     def began(self, cell: Cell, where: str, *, again: bool) -> None: ...
@@ -40,35 +40,38 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    nobody: float = NOBODY_LIMIT
+    no_worker: float = NO_WORKER_LIMIT
     stalled: float = STALLED_LIMIT
 
 
 class Execution:
-    """The runs of a matrix on the workers of `client`."""
+    """Executes the runs of a matrix on the workers of `client`."""
 
     def __init__(
         self, client: Any, tasks: Sequence[Task], watcher: Watcher, limits: Limits | None = None
     ) -> None:
         self._client, self._tasks, self._watcher, self._limits = client, tasks, watcher, limits or Limits()
-        self._told: SimpleQueue[dict[str, Any]] = SimpleQueue()
-        self._begun: set[int] = set()
-        self._blamed: list[int] = []
-        self._alone = -1
+        self._events: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self._started: set[int] = set()
+        self._suspects: list[int] = []
+        self._running_alone = -1
         self._ended: dict[int, Ended] = {}
-        self._someone = self._moved = self._asked = time.monotonic()
+        self._worker_seen = self._moved = self._checked = time.monotonic()
 
     def run(self, function: Callable[[Task], Answer]) -> list[Ended]:
-        """Every task by `function` on some worker, in the order of the tasks. Ends also when nobody is left to do it."""
+        """Execute every task with `function` on some worker; return the results in the order of the tasks.
+
+        The method also ends if there are no workers left.
+        """
         topic = self._tasks[0].topic
         self._watcher.planned(len(self._tasks), len(vm_workers(self._client)))
-        self._client.subscribe_topic(topic, lambda event: self._told.put(event[1]))
-        futures = {task.number: self._submitted(function, task) for task in self._tasks}
+        self._client.subscribe_topic(topic, lambda event: self._events.put(event[1]))
+        futures = {task.number: self._submit(function, task) for task in self._tasks}
         try:
-            while futures or self._blamed:
+            while futures or self._suspects:
                 if not futures:
-                    self._alone = self._blamed.pop()
-                    futures[self._alone] = self._submitted(function, self._tasks[self._alone])
+                    self._running_alone = self._suspects.pop()
+                    futures[self._running_alone] = self._submit(function, self._tasks[self._running_alone])
                 self._collect(futures)
                 self._tell()
                 if problem := self._problem():
@@ -78,7 +81,7 @@ class Execution:
             self._withdraw(futures)
         return [self._ended[task.number] for task in self._tasks]
 
-    def _submitted(self, function: Callable[[Task], Answer], task: Task) -> Any:
+    def _submit(self, function: Callable[[Task], Answer], task: Task) -> Any:
         return self._client.submit(function, task, resources={VM: 1}, pure=False, priority=-task.number)
 
     def _collect(self, futures: dict[int, Any]) -> None:
@@ -87,7 +90,7 @@ class Execution:
                 continue
             if ended := self._outcome(number, future):
                 self._end(number, ended)
-            if ended or number in self._blamed:
+            if ended or number in self._suspects:
                 del futures[number]
 
     def _end(self, number: int, ended: Ended) -> None:
@@ -96,8 +99,11 @@ class Execution:
         self._watcher.ended(ended)
 
     def _outcome(self, number: int, future: Any) -> Ended | None:
-        """What became of it; nothing where it is done again: its worker was lost before the result was here, or several were lost that had
-        this run among others. That it ends its workers is believed when it does so alone."""
+        """Return the result of a run, or None if it is executed again.
+
+        A run is executed again if its worker was lost before the result arrived. If several workers were lost
+        that had this run among others, it is executed again alone: only then is it known to be the cause.
+        """
         from distributed import KilledWorker
 
         cell = self._tasks[number].cell
@@ -106,27 +112,27 @@ class Execution:
         except TimeoutError:
             return None
         except KilledWorker as error:
-            if number != self._alone:
-                self._blamed.append(number)
+            if number != self._running_alone:
+                self._suspects.append(number)
                 return None
             return Ended(
                 cell,
                 Failure(
-                    "Its worker was lost again and again.",
+                    "The run lost its worker repeatedly.",
                     str(error)[:200],
-                    "See the worker's log and memory.",
+                    "Check the worker's log and memory.",
                 ),
             )
         except CancelledError as error:
-            return Ended(cell, Failure("The cluster was lost.", str(error), "Run again."))
+            return Ended(cell, Failure("The cluster was lost.", str(error), "Run the command again."))
         except Exception as error:
             log.error("a worker failed", exc_info=error)
             return Ended(
                 cell,
                 Failure(
-                    "The worker could not do it.",
+                    "The worker could not execute the run.",
                     f"{type(error).__name__}: {error}",
-                    "Is selab installed there?",
+                    "Check that selab is installed on the worker's machine.",
                 ),
             )
         return Ended(cell, answer.result, answer.slot, _host(answer.worker))
@@ -134,67 +140,67 @@ class Execution:
     def _tell(self) -> None:
         with contextlib.suppress(Empty):
             while True:
-                event = self._told.get_nowait()
+                event = self._events.get_nowait()
                 number = int(event["number"])
                 if number in self._ended:
                     continue
                 cell = self._tasks[number].cell
                 if "slot" in event:
                     self._watcher.began(
-                        cell, f"{event['slot']} at {_host(event['worker'])}", again=number in self._begun
+                        cell, f"{event['slot']} at {_host(event['worker'])}", again=number in self._started
                     )
-                    self._begun.add(number)
+                    self._started.add(number)
                 else:
                     self._watcher.doing(cell, str(event["step"]))
 
     def _problem(self) -> Failure | None:
-        """Why there is nothing more to wait for, if so."""
-        now, pause = time.monotonic(), min(ASK_EVERY, self._limits.nobody)
-        if now - self._asked > pause:
-            self._asked = now
+        """Return why waiting is pointless, or None."""
+        now, pause = time.monotonic(), min(ASK_EVERY, self._limits.no_worker)
+        if now - self._checked > pause:
+            self._checked = now
             if vm_workers(self._client):
-                self._someone = time.monotonic()
-        if time.monotonic() - self._someone > self._limits.nobody + pause:
+                self._worker_seen = time.monotonic()
+        if time.monotonic() - self._worker_seen > self._limits.no_worker + pause:
             return Failure(
                 "No worker is left.",
-                f"There was none for {self._limits.nobody:g} s.",
-                "Start the workers, then run again.",
+                f"There was none for {self._limits.no_worker:g} seconds.",
+                "Start the workers, then run the command again.",
             )
         if now - self._moved > self._limits.stalled:
             return Failure(
-                "The workers do not come to an end.",
-                f"No run ended within {self._limits.stalled:g} s.",
-                "See their logs.",
+                "The workers have made no progress.",
+                f"No run ended within {self._limits.stalled:g} seconds.",
+                "Check the workers' logs.",
             )
         return None
 
     def _give_up(self, futures: dict[int, Any], problem: Failure) -> None:
-        for number in (*futures, *self._blamed):
+        for number in (*futures, *self._suspects):
             self._end(number, Ended(self._tasks[number].cell, problem))
         self._withdraw(futures)
         futures.clear()
-        self._blamed.clear()
+        self._suspects.clear()
 
     def _withdraw(self, futures: dict[int, Any]) -> None:
-        """Tell the scheduler, if it is there, that these are not wanted any more."""
+        """Cancel these tasks if the scheduler is reachable."""
         if futures and self._client.status == "running":
             with contextlib.suppress(OSError, TimeoutError):
                 self._client.cancel(list(futures.values()), force=True)
 
 
 def destroyed(client: Any, ended: Sequence[Ended], home: str) -> dict[str, str]:
-    """Remove the VMs that were used; why one is still there, or nothing, by its name."""
-    used = sorted({(one.host, one.slot) for one in ended if one.slot})
+    """Remove the VMs that were used; return by name why a VM still exists, or an empty string."""
+    used = sorted({(run.host, run.slot) for run in ended if run.slot})
     futures = {
         f"{slot} at {host}": client.submit(
             destroy_there, home, slot, workers=[host], resources={VM: 1}, pure=False
         )
         for host, slot in used
     }
-    return {name: _said(future) for name, future in futures.items()}
+    return {name: _result_of(future) for name, future in futures.items()}
 
 
-def _said(future: Any) -> str:
+def _result_of(future: Any) -> str:
     try:
         return str(future.result(timeout=DESTROY_LIMIT))
     except Exception as error:
@@ -202,5 +208,5 @@ def _said(future: Any) -> str:
 
 
 def _host(worker: str) -> str:
-    """The machine in a worker's address."""
+    """Return the machine in a worker's address."""
     return urlsplit(worker).hostname or ""

@@ -1,4 +1,4 @@
-"""The matrix file: what is run with what, and what each run is expected to end as."""
+"""Read the matrix file: what to run, and the expected verdicts."""
 
 from __future__ import annotations
 
@@ -17,19 +17,28 @@ class _Part(BaseModel):
 
 
 class GuestSpec(VmConfig):
-    """A guest with settings of its own, under a `name`. What is left out is as selab.yaml has it."""
+    """A guest with its own settings. Other settings are taken from selab.yaml.
+
+    name: name of the guest.
+    """
 
     name: Name
 
     def over(self, own: VmConfig) -> VmConfig:
-        """The settings of its VMs in a project with `own`. A box by name is not the one that `own` has from elsewhere."""
+        """Return the settings of the guest's VMs in a project with `own`; a named box replaces its source."""
         changed = {field: getattr(self, field) for field in self.model_fields_set - {"name"}}
         elsewhere = {"source": None, "host": None} if "box" in changed else {}
         return own.model_copy(update=elsewhere | changed)
 
 
 class Selector(_Part):
-    """Combinations by what they have in common: those that have each value that is given here."""
+    """Selects the combinations that have every given value.
+
+    scenario: name of a scenario.
+    policy: name of a policy.
+    mode: mode of the run.
+    guest: name of a guest.
+    """
 
     scenario: Name | None = None
     policy: PolicyName | None = None
@@ -39,28 +48,35 @@ class Selector(_Part):
     @model_validator(mode="after")
     def _says_something(self) -> Selector:
         if not any((self.scenario, self.policy, self.mode, self.guest)):
-            raise ValueError("needs at least one of scenario, policy, mode, guest")
+            raise ValueError("requires at least one of scenario, policy, mode, guest")
         return self
 
     def fits(self, scenario: str, policy: str, mode: Mode, guest: str) -> bool:
         pairs = ((self.scenario, scenario), (self.policy, policy), (self.mode, mode), (self.guest, guest))
-        return all(wanted in (None, got) for wanted, got in pairs)
+        return all(expected in (None, got) for expected, got in pairs)
 
     def __str__(self) -> str:
         return " ".join(str(word) for word in (self.scenario, self.policy, self.mode, self.guest) if word)
 
 
 class Expected(Selector):
-    """Combinations whose runs are to end as `verdict`: a draft is right when it fails. An ERROR is never right."""
+    """Combinations with the verdict that their runs must have: an incomplete policy is expected to fail.
+
+    verdict: expected verdict; an ERROR is never expected.
+    """
 
     verdict: Literal["pass", "fail"]
 
 
 class Matrix(_Part):
-    """matrix.yaml: every combination of `scenarios`, `policies`, `modes` and `guests`, but those of `exclude`.
+    """A matrix file, matrix.yaml: the combinations of scenarios, policies, modes and guests.
 
-    Without `policies`, each scenario has its own; `none` is the base policy alone. A guest is a box, or a `name` with settings; without
-    `guests`, it is the VM of selab.yaml. Of `expect`, the first entry that fits a combination counts, and `pass` where none does.
+    scenarios: names of the scenarios.
+    policies: names of policies, `none` for the base policy alone; by default each scenario's own policy.
+    modes: modes to run in.
+    guests: boxes, or guests with their own settings; by default the VM of selab.yaml.
+    exclude: combinations to leave out; an entry that matches nothing is an error.
+    expect: expected verdicts; the first entry that matches a combination applies, and the default is `pass`.
     """
 
     scenarios: Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -71,9 +87,9 @@ class Matrix(_Part):
     expect: tuple[Expected, ...] = ()
 
     def settings(self, own: VmConfig) -> dict[str, VmConfig]:
-        """The VM settings of each guest, by its name, in a project with `own`."""
-        wanted = [guest if isinstance(guest, GuestSpec) else _box(guest, own) for guest in self.guests]
-        return {guest.name: guest.over(own) for guest in wanted} or {own.box: own}
+        """Return the VM settings of each guest by its name, in a project with `own`."""
+        specs = [guest if isinstance(guest, GuestSpec) else _box(guest, own) for guest in self.guests]
+        return {guest.name: guest.over(own) for guest in specs} or {own.box: own}
 
     @model_validator(mode="after")
     def _names_are_different(self) -> Matrix:
@@ -84,5 +100,5 @@ class Matrix(_Part):
 
 
 def _box(box: BoxName, own: VmConfig) -> GuestSpec:
-    """The guest that a box's name stands for: the project's own where that has the same box."""
+    """Return the guest that a box's name stands for: the project's own guest if it has the same box."""
     return GuestSpec(name=box) if box == own.box else GuestSpec(name=box, box=box)

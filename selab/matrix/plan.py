@@ -1,4 +1,4 @@
-"""What a matrix file asks for, and what became of it."""
+"""Expand a matrix file to runs, and describe their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from selab.scenario import load_scenario
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination, which is one run. `guest` is the guest's name in the matrix file."""
+    """One combination, which is one run.
+
+    scenario, policy, mode: what is run.
+    guest: guest's name in the matrix file.
+    expected: verdict that the run is expected to have.
+    """
 
     scenario: str
     policy: str
@@ -36,7 +41,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why no run came about, in the three parts of a SelabError."""
+    """Why a run did not happen, in the three parts of a SelabError.
+
+    what: what happened.
+    detail: one line of detail.
+    hint: what to do.
+    """
 
     what: str
     detail: str = ""
@@ -45,7 +55,13 @@ class Failure:
 
 @dataclass(frozen=True)
 class Ended:
-    """A cell with its run, or with the reason why there is none. `slot` names the VM, `host` the worker's machine, or nothing."""
+    """A cell with its result.
+
+    cell: combination.
+    result: run, or why there is none.
+    slot: name of the VM, or empty.
+    host: worker's machine, or empty.
+    """
 
     cell: Cell
     result: Record | Failure
@@ -72,29 +88,29 @@ class Ended:
 
 
 def exit_code(ended: Sequence[Ended]) -> int:
-    """ERROR where any run is one, else FAIL where any did not end as it was expected to."""
-    if any(one.verdict is Verdict.ERROR for one in ended):
+    """Return ERROR if any run is an error, else FAIL if any run has an unexpected verdict."""
+    if any(combination.verdict is Verdict.ERROR for combination in ended):
         return EXIT_ERROR
-    return EXIT_PASS if all(one.is_right for one in ended) else EXIT_FAIL
+    return EXIT_PASS if all(combination.is_right for combination in ended) else EXIT_FAIL
 
 
 def cells(project: Project, matrix: Matrix) -> tuple[Cell, ...]:
-    """The runs, in the file's order. Raises InputError for whatever is wrong with what they are made from; nothing has been changed."""
+    """Return the runs, in the file's order. Raises InputError if the input is invalid."""
     every = dict.fromkeys(_combinations(project, matrix))
-    for which in (*matrix.exclude, *matrix.expect):
-        if not any(which.fits(*one) for one in every):
+    for selector in (*matrix.exclude, *matrix.expect):
+        if not any(selector.fits(*combination) for combination in every):
             raise InputError(
-                "The matrix has no such combination.",
-                str(which),
-                "Look for a mistake in `exclude` and `expect`.",
+                "An `exclude` or `expect` entry matches nothing.",
+                str(selector),
+                "Correct the entry, or remove it.",
             )
-    left = [one for one in every if not _first(matrix.exclude, one)]
+    left = [combination for combination in every if not _first(matrix.exclude, combination)]
     if not left:
-        raise InputError("The matrix excludes all that it has.", hint="Take something out of `exclude`.")
-    found = tuple(Cell(*one, _expected(matrix, one)) for one in left)
-    for cell in found:
+        raise InputError("The matrix excludes all its combinations.", hint="Remove an entry of `exclude`.")
+    planned = tuple(Cell(*combination, _expected(matrix, combination)) for combination in left)
+    for cell in planned:
         make_plan(project, cell.request)
-    return found
+    return planned
 
 
 Combination = tuple[str, str, Mode, str]
@@ -104,8 +120,8 @@ def _combinations(project: Project, matrix: Matrix) -> Iterator[Combination]:
     guests = matrix.settings(project.config.vm)
     if existing := [name for name, vm in guests.items() if vm.box == "host"]:
         raise InputError(
-            "A matrix runs on VMs of its own.",
-            f"'{existing[0]}' is `box: host`, a machine of yours.",
+            "A matrix only runs on VMs that selab manages.",
+            f"'{existing[0]}' is `box: host`, an existing machine.",
             "Name boxes as `guests`.",
         )
     for scenario in matrix.scenarios:
@@ -113,10 +129,10 @@ def _combinations(project: Project, matrix: Matrix) -> Iterator[Combination]:
         yield from product((scenario,), policies, matrix.modes, guests)
 
 
-def _expected(matrix: Matrix, one: Combination) -> Verdict:
-    found = next((entry for entry in matrix.expect if entry.fits(*one)), None)
-    return Verdict(found.verdict.upper()) if found else Verdict.PASS
+def _expected(matrix: Matrix, combination: Combination) -> Verdict:
+    match = next((entry for entry in matrix.expect if entry.fits(*combination)), None)
+    return Verdict(match.verdict.upper()) if match else Verdict.PASS
 
 
-def _first(entries: Sequence[Selector], one: Combination) -> bool:
-    return any(entry.fits(*one) for entry in entries)
+def _first(entries: Sequence[Selector], combination: Combination) -> bool:
+    return any(entry.fits(*combination) for entry in entries)

@@ -1,4 +1,4 @@
-"""One run of a matrix, on the worker that was given it."""
+"""Execute one run of a matrix on the worker that received it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,18 @@ Log = Callable[[Path], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is sent. `number` is the cell's place in the matrix, `config` the guest's selab.yaml, `topic` what the progress goes
-    under. `home` is where the slots lie: a path where the worker is a child of ours, else a name below its own cache. `log` opens the log
-    in a file."""
+    """The task that a worker receives.
+
+    number: position of the cell in the matrix.
+    cell: combination to run.
+    bundle: user's files.
+    config: guest's selab.yaml.
+    home: directory of the slots if the worker is a child process, otherwise a name below the worker's own
+        cache.
+    topic: topic of the progress events.
+    log: opens the log in a file.
+    selab: version that sent the task.
+    """
 
     number: int
     cell: Cell
@@ -46,7 +55,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Answer:
-    """What comes back, as plain data. `slot` is the VM that was used, if any; `worker` the worker's address."""
+    """The answer of a worker, as plain data.
+
+    result: run, or why there is none.
+    slot: VM that was used, or empty.
+    worker: worker's address.
+    """
 
     result: Record | Failure
     slot: str = ""
@@ -54,33 +68,33 @@ class Answer:
 
 
 def run_task(task: Task) -> Answer:
-    """Run the cell in a VM of this machine that nobody else uses. Whatever a SelabError says is an answer as well."""
+    """Run the cell in a free VM of this machine. A SelabError becomes an answer too."""
     from distributed import get_worker
 
     worker = get_worker()
 
-    def tell(**words: str) -> None:
+    def report(**words: str) -> None:
         worker.log_event(task.topic, {"number": task.number, **words})
 
-    return dataclasses.replace(run_here(task, tell), worker=worker.address)
+    return dataclasses.replace(run_here(task, report), worker=worker.address)
 
 
-def run_here(task: Task, tell: Callable[..., None]) -> Answer:
-    """The same without a cluster."""
+def run_here(task: Task, report: Callable[..., None]) -> Answer:
+    """Run the cell without a cluster."""
     slot = ""
     try:
         _refuse_other_version(task.selab)
         with claimed(slots_home(task.home), task.cell.guest) as directory:
             slot = directory.name
-            tell(slot=slot)
+            report(slot=slot)
             with task.log(directory / ".selab" / "selab.log"):
-                return Answer(_run(task, directory, Progress(_Teller(tell))), slot)
+                return Answer(_run(task, directory, Progress(_Reporter(report))), slot)
     except SelabError as error:
         return Answer(Failure(error.what, error.detail, error.hint), slot)
 
 
 def destroy_there(home: str, slot: str) -> str:
-    """Remove a VM of the worker's machine; why it is still there, or nothing."""
+    """Remove a VM of the worker's machine; return why it still exists, or an empty string."""
     try:
         destroy(slots_home(home), slot, Progress())
     except SelabError as error:
@@ -89,16 +103,16 @@ def destroy_there(home: str, slot: str) -> str:
 
 
 def slots_home(home: str) -> Path:
-    """The directory that `home` means on this machine."""
+    """Return the directory that `home` means on this machine."""
     return cache_dir() / "matrix" / home
 
 
 def _refuse_other_version(theirs: str) -> None:
     if theirs != __version__:
         raise SelabError(
-            "The worker has another selab.",
-            f"It has {__version__}, and was asked by {theirs}.",
-            "Install the same on both.",
+            "The worker has a different version of selab.",
+            f"The worker has {__version__}, and the task was sent by {theirs}.",
+            "Install the same version on both machines.",
         )
 
 
@@ -114,31 +128,31 @@ def _run(task: Task, directory: Path, progress: Progress) -> Record:
 
 
 def _project(task: Task, directory: Path, progress: Progress) -> Project:
-    """The slot with the user's files of this matrix. Where the guest has other settings now, its VM is made anew."""
+    """Put the user's files into the slot; if the guest's settings changed, its VM is removed first."""
     before = find_project(directory).config.vm if (directory / CONFIG).is_file() else None
     if before is None:
         place(task.bundle, task.config, directory)
     if before != task.config.vm and has_vm(there := find_project(directory)):
-        with progress.step("Removing the VM, since the guest has other settings now"):
+        with progress.step("Removing the VM, because the guest's settings have changed"):
             machine_of(there).destroy(progress)
     place(task.bundle, task.config, directory)
     return find_project(directory)
 
 
 def _last_base(project: Project) -> BasePolicy | None:
-    """The base policy of the slot's last run: with that the candidate is compiled while the VM is being reached."""
+    """Return the base policy of the slot's last run, so that compiling need not wait for the VM."""
     fingerprint = read_json(project.state / LAST).get("base")
     return known_base(fingerprint, cache_dir(), project.store) if isinstance(fingerprint, str) else None
 
 
-class _Teller(Silent):
-    """Tells the coordinator of the outermost steps and of notes."""
+class _Reporter(Silent):
+    """Reports the outermost steps and notes to the coordinator."""
 
-    def __init__(self, tell: Callable[..., None]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[..., None]) -> None:
+        self._report = report
 
     def started(self, step: str, depth: int) -> None:
-        self._tell(step=step)
+        self._report(step=step)
 
     def noted(self, text: str, depth: int) -> None:
-        self._tell(step=text)
+        self._report(step=text)

@@ -146,7 +146,7 @@ def test_a_volume_by_an_absolute_path_is_refused(lab: Project) -> None:
     (lab.root / "scenarios" / "web.yaml").write_text(
         f"image: registry/x:1\nvolumes: [{{target: /srv, source: {lab.root}/data}}]\n"
     )
-    with pytest.raises(InputError, match="not below the project"):
+    with pytest.raises(InputError, match="absolute path"):
         packed(lab)
 
 
@@ -186,7 +186,7 @@ def test_what_is_no_bundle_is_refused(data: bytes, there: Path) -> None:
 
 
 def test_another_digest_is_refused(lab: Project, there: Path) -> None:
-    with pytest.raises(SelabError, match="as they were sent"):
+    with pytest.raises(SelabError, match="damaged on the way"):
         place(Bundle(packed(lab).data, "0" * 64), lab.config, there)
 
 

@@ -81,14 +81,14 @@ def test_the_progress_is_told(client: Any, tmp_path: Path) -> None:
 
 def test_what_breaks_is_an_error_of_its_run(client: Any, tmp_path: Path) -> None:
     (ended,) = executed(client, tmp_path, fakes.breaks, 1)
-    assert (ended.verdict, why(ended)) == (Verdict.ERROR, "The worker could not do it.")
+    assert (ended.verdict, why(ended)) == (Verdict.ERROR, "The worker could not execute the run.")
 
 
 def test_runs_that_do_not_end_are_errors(client: Any, tmp_path: Path) -> None:
     started = time.monotonic()
     with local(1) as other:
         ended = executed(other, tmp_path, fakes.is_stuck, 2, stalled=0.5)
-    assert {why(one) for one in ended} == {"The workers do not come to an end."}
+    assert {why(one) for one in ended} == {"The workers have made no progress."}
     assert time.monotonic() - started < 20
 
 
@@ -110,12 +110,12 @@ def test_without_workers_the_runs_are_errors(tmp_path: Path) -> None:
     with local(1) as client:
         client.cluster.scale(0)
         client.cluster.sync(client.cluster._correct_state)
-        ended = executed(client, tmp_path, fakes.worked, 2, nobody=0.3)
+        ended = executed(client, tmp_path, fakes.worked, 2, no_worker=0.3)
     assert {why(one) for one in ended} == {"No worker is left."}
 
 
 def test_without_a_scheduler_the_runs_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "ASK_LIMIT", 0.3)
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), local(1) as client:
-        ended = executed(client, tmp_path, fakes.worked, 2, Ending(client.cluster), nobody=0.3)
+        ended = executed(client, tmp_path, fakes.worked, 2, Ending(client.cluster), no_worker=0.3)
     assert [one.verdict for one in ended] == [Verdict.ERROR] * 2
