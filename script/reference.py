@@ -114,10 +114,11 @@ def _part(part: dict[str, Any]) -> Iterator[str]:
         return
     required = part.get("required", ())
     rows = [
-        f"| `{name}` | {_cell(_kind(each))} | {_default(each, name in required)} |"
+        f"| `{name}` | {_cell(each.get('description', ''))} | {_cell(_kind(each))} "
+        f"| {_default(each, name in required)} |"
         for name, each in part["properties"].items()
     ]
-    yield "\n".join(["| key | value | default |", "|---|---|---|", *rows])
+    yield "\n".join(["| key | meaning | value | default |", "|---|---|---|---|", *rows])
 
 
 def _kind(part: dict[str, Any]) -> str:
@@ -127,7 +128,7 @@ def _kind(part: dict[str, Any]) -> str:
             name = reference.rpartition("/")[2]
             return f"[{name}](#{name.lower()})"
         case {"anyOf": several}:
-            return ", or ".join(_kind(one) for one in several if one.get("type") != "null")
+            return ", or ".join(_kind(option) for option in several if option.get("type") != "null")
         case {"enum": values}:
             return " or ".join(f"`{value}`" for value in values)
         case {"const": value}:

@@ -1,4 +1,4 @@
-"""The project: the directory with selab.yaml, and what lies where in it."""
+"""Load the project: the directory with selab.yaml, and the paths in it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from selab.errors import InputError
 from selab.host.tables import PROFILES, table
-from selab.host.yamlfile import load
+from selab.host.yamlfile import UserModel, load
 
 CONFIG = "selab.yaml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-"""A scenario's or image's name: it becomes a file's name, a container's name and part of a tag."""
+"""The name of a scenario or image, which becomes a file name, a container name and part of a tag."""
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
-"""A policy's name, and what a policy may declare: part of a command line and of make's rules."""
+"""The name of a policy, or a name that a policy declares; it is part of command lines and of make rules."""
 
 if TYPE_CHECKING:
     BoxName = str
@@ -27,24 +27,29 @@ else:
 PolicyName = Annotated[str, Field(pattern=f"^{IDENTIFIER.pattern}$")]
 
 
-class BoxSource(BaseModel):
-    """A box of the user's own: by `url` with its `sha256` (hex), or by `file`."""
+class BoxSource(UserModel):
+    """A box of your own, by URL or by file.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    url: address of the box.
+    sha256: digest of the box at `url`, in hex.
+    file: path of the box.
+    """
+
     url: Annotated[str, Field(pattern="^((https?|file)://[!-~]+)?$")] = ""
     sha256: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
     file: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
 
 
-class HostConfig(BaseModel):
-    """An existing machine that selab reaches by SSH, as root or as a `user` with sudo and without a password.
+class HostConfig(UserModel):
+    """An existing machine, reached over SSH as root or as a user with passwordless sudo.
 
-    `address` may be an alias of your ~/.ssh/config, which gives everything that is not given here:
-    `port` (else 22), `user` (else root), `key`, the private key's file (else ssh's default keys and the SSH
-    agent's keys), and `known_hosts`, OpenSSH's file of host keys (else ~/.ssh/known_hosts).
+    address: name or address of the machine, or an alias of your ~/.ssh/config, which then gives what is missing here.
+    port: SSH port, by default 22.
+    user: user name, by default root.
+    key: file of the private key, by default ssh's default keys and the SSH agent's keys.
+    known_hosts: OpenSSH file of host keys, by default ~/.ssh/known_hosts.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:_-]*[A-Za-z0-9])?$", max_length=253)]
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     user: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$")] | None = None
@@ -54,15 +59,22 @@ class HostConfig(BaseModel):
     @field_validator("address")
     @classmethod
     def _has_no_port(cls, address: str) -> str:
-        if address.count(":") == 1:  # two and more are an IPv6 address
+        if address.count(":") == 1:  # An IPv6 address has at least two.
             raise ValueError("give the port as `port:`, not in `address`")
         return address
 
 
-class VmConfig(BaseModel):
-    """The `vm:` part of selab.yaml. `memory` is in MiB. `box: host` takes the machine that `host` names, and makes no VM."""
+class VmConfig(UserModel):
+    """The `vm:` part of selab.yaml.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    box: box of the VM; `host` uses the machine that `host` describes, and no VM.
+    host: existing machine.
+    source: box of your own.
+    provider: Vagrant provider.
+    cpus: number of processors.
+    memory: memory in MiB.
+    """
+
     box: BoxName | Literal["host"] = "auto"
     host: HostConfig | None = None
     source: BoxSource | None = None
@@ -73,29 +85,41 @@ class VmConfig(BaseModel):
     @model_validator(mode="after")
     def _host_belongs_to_its_box(self) -> VmConfig:
         if (self.box == "host") is (self.host is None):
-            raise ValueError("`box: host` goes with `host: {address: ...}`, and no other box does")
+            raise ValueError("`box: host` requires `host: {address: ...}`, and no other box allows it")
         return self
 
 
-class PolicyConfig(BaseModel):
-    """A policy's entry below `policies:` in selab.yaml. `requires` are other policies of the project, compiled and linked with it."""
+class PolicyConfig(UserModel):
+    """The entry of a policy below `policies:` in selab.yaml.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    requires: other policies of the project to compile and link with it.
+    """
+
     requires: tuple[PolicyName, ...] = ()
 
 
-class ProjectConfig(BaseModel):
-    """selab.yaml. Every key may be left out; `policies` is by the policy's name."""
+class ProjectConfig(UserModel):
+    """The file selab.yaml, in which every key is optional.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    vm: settings of the VM.
+    policies: settings of policies, by name.
+    """
+
     vm: VmConfig = VmConfig()
     policies: dict[PolicyName, PolicyConfig] = {}
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project's directories. `vagrant_dir` holds the Vagrantfile; it is `root` unless the user points elsewhere. `drafts` is a directory
-    of selab's own from which the policies are taken instead, while it works on them. `waits`: for a VM that another selab uses."""
+    """The directories of a project.
+
+    root: directory with selab.yaml.
+    config: settings in selab.yaml.
+    vagrant_dir: directory of the Vagrantfile; `root` by default.
+    drafts: selab's own directory with the policies that it is working on, used instead of `policies`, or
+        None.
+    waits: whether to wait for a VM that another selab process uses.
+    """
 
     root: Path
     config: ProjectConfig
@@ -105,14 +129,14 @@ class Project:
 
     @property
     def state(self) -> Path:
-        """selab's own directory in the project: logs, history, what is known of the VM."""
+        """Return selab's own directory in the project: logs, history, recorded state of the VM."""
         path = self.root / ".selab"
         path.mkdir(exist_ok=True)
         return path
 
     @property
     def store(self) -> Path:
-        """What the guest has said of its policy store."""
+        """Return the file with what the guest reported about its policy store."""
         return self.state / "store.json"
 
     @property
@@ -129,7 +153,7 @@ class Project:
 
 
 def find_project(start: Path, vagrant_dir: Path | None = None) -> Project:
-    """The project that `start` lies in: the nearest directory upwards with a selab.yaml. Raises InputError."""
+    """Find the project of `start`, in it or above it. Raises InputError if there is none."""
     start = start.resolve()
     for root in (start, *start.parents):
         if (root / CONFIG).is_file():
@@ -137,28 +161,30 @@ def find_project(start: Path, vagrant_dir: Path | None = None) -> Project:
             return Project(root, config, (vagrant_dir or root).resolve())
     raise InputError(
         f"There is no {CONFIG} in {start} or above it.",
-        hint="Go to a project, name one with --project, or make one: `selab init`.",
+        hint="Change to a project, name one with --project, or create one with `selab init`.",
     )
 
 
 def inside(directory: Path, path: Path, what: str) -> Path:
-    """`path` with its links followed. Raises InputError where that leads out of `directory`: nobody has named what is there."""
+    """Return `path` with its links resolved. Raises InputError if it is outside of `directory`."""
     try:
-        found, root = path.resolve(), directory.resolve()
+        target, root = path.resolve(), directory.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{what} cannot be found.", f"{path}: {error}") from error
-    if not found.is_relative_to(root):
         raise InputError(
-            f"{what} lies outside of {root}.",
-            f"{path} is {found}",
-            "Copy it there; links and '..' are not followed out.",
+            f"{what} cannot be found.", f"{path}: {error}", "Check the path and its links."
+        ) from error
+    if not target.is_relative_to(root):
+        raise InputError(
+            f"{what} is outside of {root}.",
+            f"{path} is {target}",
+            "Copy it into the directory; links and '..' that lead outside are not followed.",
         )
-    return found
+    return target
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """A hint that names what the user may have meant, out of `known`."""
+    """Suggest what the user may have meant out of `known`."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
-        return "Did you mean " + " or ".join(f"'{one}'" for one in close) + "?"
-    return "There are: " + ", ".join(known) + "." if known else ""
+        return "Did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
+    return "Available: " + ", ".join(known) + "." if known else ""

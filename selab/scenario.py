@@ -1,4 +1,4 @@
-"""The scenario: a container workload with its label, its steps and what is expected of it, as the user wrote it."""
+"""Load the scenario that the user wrote: a container workload with its label, steps and expectations."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from selab.errors import InputError
 from selab.host.tables import RUNTIMES, table
-from selab.host.yamlfile import load
+from selab.host.yamlfile import UserModel, load
 from selab.project import IDENTIFIER, NAME, Project, inside, nearest
 
 STEP_TIMEOUT = 60.0
-"""Seconds a step may take unless it says otherwise: Apache needs about ten of them in an emulated guest."""
+"""Seconds that a step may take by default: Apache takes about ten in an emulated guest."""
 STANDARD_RUNTIME = next(name for name, fields in table(RUNTIMES).items() if fields["standard"])
-"""The container runtime that every VM has, and that runs a scenario which names none."""
+"""The container runtime that every VM has, and that runs a scenario that names none."""
 if TYPE_CHECKING:
     RuntimeName = str
 else:
@@ -27,12 +27,12 @@ else:
 
 def _printable(text: str) -> str:
     if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" for char in text):
-        raise ValueError("must not hold control characters")
+        raise ValueError("must not contain control characters")
     return text
 
 
 def _word(text: str) -> str:
-    """A value that a command line of the guest carries in one place: no control characters, and never read as an option."""
+    """Accept a value that is one argument of a command, without control characters, and not an option."""
     if not text or text.startswith("-") or "\n" in text:
         raise ValueError("must be one line that does not begin with '-'")
     return _printable(text)
@@ -45,14 +45,14 @@ def _line(text: str) -> str:
 
 
 def _reference(text: str) -> str:
-    """An image's name below images/, or one that Docker can pull (github.com/distribution/reference has the whole grammar)."""
+    """Accept an image below images/, or a reference (github.com/distribution/reference)."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,254}", text) or ".." in text:
         raise ValueError("must be an image's name, or a reference such as registry/name:tag")
     return text
 
 
 def _downward(path: str) -> str:
-    """A path of the container that is appended to one of the guest."""
+    """Accept a path in the container that is appended to a path of the guest."""
     if ".." in path.split("/") or not path.strip("/"):
         raise ValueError("must name a directory below /, without '..'")
     return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
@@ -67,31 +67,39 @@ Reference = Annotated[str, AfterValidator(_reference)]
 GuestPath = Annotated[str, Field(pattern=r"^/[^:]*$"), AfterValidator(_line)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Label(UserModel):
+    """The SELinux label of the container's processes.
 
-
-class Label(_Part):
-    """`type` of the container's processes: by default NAME_t of the policy. `level` is an MCS range: by default a random pair."""
+    type: type of the processes; by default NAME_t of the policy.
+    level: MCS level; by default two random categories.
+    """
 
     type: Identifier | None = None
     level: Annotated[str, Field(pattern=r"^s\d+(:c\d+([.,]c\d+)*)?$")] | None = None
 
 
-class Port(_Part):
-    """A port of the container, reachable in the guest at 127.0.0.1:`guest`."""
+class Port(UserModel):
+    """A port of the container, reachable in the guest at 127.0.0.1.
+
+    guest: port in the guest.
+    container: port of the container.
+    """
 
     guest: Annotated[int, Field(ge=1, le=65535)]
     container: Annotated[int, Field(ge=1, le=65535)]
 
 
-class Volume(_Part):
-    """A directory of the guest in the container.
+class Volume(UserModel):
+    """A directory of the guest that is mounted in the container.
 
-    `source`: a directory below the scenario's project, whose files are copied into the guest; or nothing for an empty one; `guest_path`
-    instead names a directory that the guest has. `label`: `private` (Docker's :Z), `shared` (:z), `contexts` (by the file contexts of the
-    base policy and the candidate, as if it lay at `target`), a type for the directory, or `keep`. By default a copy is labelled by the
-    contexts where the candidate's .fc speaks of `target`, otherwise `private`; a directory of the guest keeps its label.
+    target: path in the container.
+    source: directory below the scenario's project, whose files are copied into the guest; empty volume by
+        default.
+    guest_path: existing directory of the guest to mount instead.
+    label: `private` (Docker's :Z), `shared` (:z), `contexts` (as the file contexts of the base policy and the
+        candidate label `target`), a type, or `keep`. By default a copy is labelled by the file contexts if
+        the candidate's .fc names `target`, otherwise `private`; a directory of the guest keeps its label.
+    read_only: whether the container cannot write to it.
     """
 
     target: Annotated[GuestPath, AfterValidator(_downward)]
@@ -105,14 +113,20 @@ class Volume(_Part):
         if self.source and self.guest_path:
             raise ValueError("a volume has either a source or a guest_path")
         if self.guest_path and self.label == "contexts":
-            raise ValueError(
-                "a directory of the guest is labelled by the candidate's .fc, for the path that it has there"
-            )
+            raise ValueError("the candidate's .fc labels a directory of the guest, by its path in the guest")
         return self
 
 
-class HttpStep(_Part):
-    """A request from the guest to 127.0.0.1:`port`; with `wait`, repeated until it is answered as expected or the time is up."""
+class HttpStep(UserModel):
+    """A request from the guest to 127.0.0.1.
+
+    port: port in the guest.
+    path: path of the request.
+    status: expected status.
+    contains: text that the answer must contain.
+    wait: whether to repeat the request until it is answered as expected or the time is up.
+    timeout: seconds to wait.
+    """
 
     port: Annotated[int, Field(ge=1, le=65535)]
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
@@ -122,8 +136,14 @@ class HttpStep(_Part):
     timeout: Seconds = STEP_TIMEOUT
 
 
-class ExecStep(_Part):
-    """A command, given as a list, that must end with `exit` and whose output must hold `contains`."""
+class ExecStep(UserModel):
+    """A command to execute.
+
+    argv: command as a list.
+    exit: expected exit status.
+    contains: text that the output must contain.
+    timeout: seconds to wait.
+    """
 
     argv: Annotated[tuple[Text, ...], Field(min_length=1)]
     exit: Annotated[int, Field(ge=0, le=255)] = 0
@@ -131,8 +151,12 @@ class ExecStep(_Part):
     timeout: Seconds = STEP_TIMEOUT
 
 
-class LogStep(_Part):
-    """A pattern (Python's regular expressions) that the container's output must show within `timeout` seconds."""
+class LogStep(UserModel):
+    """A pattern that the container's output must match.
+
+    pattern: regular expression, as in Python.
+    timeout: seconds to wait.
+    """
 
     pattern: Text
     timeout: Seconds = STEP_TIMEOUT
@@ -142,19 +166,31 @@ class LogStep(_Part):
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ValueError(f"is not a regular expression: {error}") from error
+            raise ValueError(f"is not a valid regular expression: {error}") from error
         return self
 
 
-class ExitStep(_Part):
-    """The container ends by itself within `timeout` seconds, with `code`."""
+class ExitStep(UserModel):
+    """The end of the container by itself.
+
+    code: expected exit status.
+    timeout: seconds to wait.
+    """
 
     code: Annotated[int, Field(ge=0, le=255)] = 0
     timeout: Seconds = STEP_TIMEOUT
 
 
-class Step(_Part):
-    """One thing to do while the container runs; exactly one of the kinds."""
+class Step(UserModel):
+    """A step while the container runs, of exactly one kind.
+
+    name: title of the step.
+    http: HTTP request from the guest.
+    exec: command in the container.
+    guest: command in the guest, outside the container.
+    log: pattern in the container's output.
+    exit: end of the container.
+    """
 
     name: Text = ""
     http: HttpStep | None = None
@@ -166,7 +202,7 @@ class Step(_Part):
     @model_validator(mode="after")
     def _one_kind(self) -> Step:
         if sum(part is not None for part in (self.http, self.exec, self.guest, self.log, self.exit)) != 1:
-            raise ValueError("a step has exactly one of http, exec, guest, log, exit")
+            raise ValueError("a step must have exactly one of http, exec, guest, log, exit")
         return self
 
     @property
@@ -177,7 +213,7 @@ class Step(_Part):
 
     @property
     def title(self) -> str:
-        """The step's name, or what it does in few words."""
+        """Return the step's name, or a short description of it."""
         if self.name:
             return self.name
         match self.action:
@@ -191,8 +227,17 @@ class Step(_Part):
                 return f"exit {end.code}"
 
 
-class ExpectedDenial(_Part):
-    """A denial that may (`tolerate`) or must (`expect`) come. A field that is left out matches everything."""
+class ExpectedDenial(UserModel):
+    """A denial that may or must happen. A missing field matches everything.
+
+    source: type of the process.
+    target: type of the object.
+    class: object class.
+    permissions: permissions.
+    path: path of the object.
+    as: `tolerate` if the denial may happen, `expect` if it must.
+    reason: why it is expected.
+    """
 
     source: Identifier | None = None
     target: Identifier | None = None
@@ -203,15 +248,34 @@ class ExpectedDenial(_Part):
     reason: Annotated[str, Field(min_length=3), AfterValidator(_printable)]
 
 
-class Expect(_Part):
-    """What makes the run a PASS beside its steps."""
+class Expect(UserModel):
+    """The expectations of a scenario besides its steps.
+
+    denials: `none`, `any`, or the denials that may or must happen.
+    """
 
     denials: Literal["none", "any"] | tuple[ExpectedDenial, ...] = "none"
 
 
-class Scenario(_Part):
-    """A scenario file. `policy` is the candidate's name, or `none` for the base policy's own container domain; `runtime` is what runs the
-    container in the guest."""
+class Scenario(UserModel):
+    """A scenario file.
+
+    description: what the scenario does.
+    policy: name of the candidate, or `none` for the base policy's own container domain.
+    image: directory below images/, or an image reference.
+    runtime: container runtime in the guest.
+    label: SELinux label of the container's processes.
+    command: command of the container; by default the image's own.
+    ports: published ports.
+    volumes: mounted directories.
+    cap_add: capabilities to add.
+    cap_drop: capabilities to remove.
+    user: user in the container; by default the image's own.
+    environment: environment variables.
+    read_only: whether the container's root file system is read-only.
+    steps: steps to execute, in order.
+    expect: expected denials.
+    """
 
     description: Text = ""
     policy: Identifier = "none"
@@ -232,11 +296,11 @@ class Scenario(_Part):
 
     @property
     def name(self) -> str:
-        """The file's name without its ending."""
+        """Return the file's name without its ending."""
         return self._name
 
     def as_written(self) -> dict[str, Any]:
-        """The scenario as plain data, for the history."""
+        """Return the scenario as plain data, for the history."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
@@ -251,10 +315,12 @@ def _scenario_files(project: Project) -> Iterator[Path]:
 
 
 def load_scenario(project: Project, name: str) -> Scenario:
-    """The scenario `name` of the project. Raises InputError, with the nearest names where there is none."""
+    """Load the scenario `name` of the project. Raises InputError, with similar names, if it is unknown."""
     path = next((path for path in _scenario_files(project) if path.stem == name), None)
     if path is None:
-        hint = f"{nearest(name, scenario_names(project))} `selab new scenario {name}` writes one to begin with.".strip()
+        hint = (
+            f"{nearest(name, scenario_names(project))} To create it, run `selab new scenario {name}`.".strip()
+        )
         raise InputError(f"There is no scenario '{name}'.", f"Looked in {project.scenarios}.", hint)
     if not NAME.fullmatch(path.stem):
         raise InputError(
@@ -275,5 +341,5 @@ def _refuse_paths_outside(project: Project, scenario: Scenario, path: Path) -> N
             project.root, project.root / volume.source, f"{path.name}: the volume '{volume.source}'"
         )
         if not source.is_dir():
-            hint = "Make it, or leave `source` out for an empty volume."
+            hint = "Create it, or omit `source` for an empty volume."
             raise InputError(f"The volume '{volume.source}' is not a directory.", f"{path}: {source}", hint)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from selab.errors import InputError
 
@@ -17,7 +20,46 @@ MAX_DEPTH = 20
 MAX_SHOWN = 200
 """Characters of a key that an error shows."""
 
+_FIELD = re.compile(r"(\w+(?:, \w+)*): (.+)", re.DOTALL)
+_FIELD_LINE = re.compile(r"\n(?=\w+(?:, \w+)*: )")
+
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class UserModel(BaseModel):
+    """The base of all models for files that users write: unknown keys are errors, and values cannot change.
+
+    The JSON schema describes each key as the last paragraph of the model's docstring does, one key per line.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        reference = handler(core_schema)
+        schema = handler.resolve_ref_schema(reference)
+        schema["description"] = _summary(cls)
+        for model in reversed(cls.__mro__):
+            for key, text in _fields(model).items():
+                if key in schema.get("properties", {}):
+                    schema["properties"][key]["description"] = text[:1].upper() + text[1:]
+        return reference
+
+
+def _summary(model: type) -> str:
+    """Return the docstring without the description of its fields."""
+    text = inspect.cleandoc(model.__doc__ or "")
+    head, _, last = text.rpartition("\n\n")
+    return head if _FIELD.match(last) else text
+
+
+def _fields(model: type) -> dict[str, str]:
+    """Return the description of each field, from the last paragraph of the docstring."""
+    last = inspect.cleandoc(model.__dict__.get("__doc__") or "").rpartition("\n\n")[2]
+    matches = [_FIELD.fullmatch(line) for line in _FIELD_LINE.split(last)]
+    return {key: " ".join(match[2].split()) for match in matches if match for key in match[1].split(", ")}
 
 
 class _Refused(yaml.YAMLError):

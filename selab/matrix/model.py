@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from selab.host.yamlfile import UserModel
 from selab.policy.guest.load import Mode
 from selab.project import NAME, BoxName, PolicyName, VmConfig
 
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class GuestSpec(VmConfig):
@@ -31,7 +28,7 @@ class GuestSpec(VmConfig):
         return own.model_copy(update=elsewhere | changed)
 
 
-class Selector(_Part):
+class Selector(UserModel):
     """Selects the combinations that have every given value.
 
     scenario: name of a scenario.
@@ -68,7 +65,7 @@ class Expected(Selector):
     verdict: Literal["pass", "fail"]
 
 
-class Matrix(_Part):
+class Matrix(UserModel):
     """A matrix file, matrix.yaml: the combinations of scenarios, policies, modes and guests.
 
     scenarios: names of the scenarios.
