@@ -71,7 +71,7 @@ class WantedPolicy:
             progress.note(f"Linked with the whole module store, which takes longer: {policy.slow_because}.")
         return self._in_force(loaded=True, slow_because=policy.slow_because), load(policy, contexts)
 
-    def kept(self) -> LoadedPolicy:
+    def reused(self) -> LoadedPolicy:
         """Describe the policy as loaded by an earlier run."""
         return self._in_force(loaded=False)
 

@@ -131,7 +131,7 @@ def _load_unless_in_force(
     """Load `policy` if the query `flushed` found another one in force, and then send `at_once` again."""
     if answers["flushed"]:
         answers.read_all()
-        return policy.kept()
+        return policy.reused()
     loaded, load = policy.loaded([context.label.context], context.progress)
     query_all(context.guest, load=load, **at_once).read_all()
     return loaded
