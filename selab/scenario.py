@@ -171,7 +171,7 @@ class LogStep(UserModel):
 
 
 class ExitStep(UserModel):
-    """The end of the container by itself.
+    """The exit of the container without being stopped.
 
     code: expected exit status.
     timeout: seconds to wait.

@@ -12,9 +12,9 @@ ROOT = Path(__file__).parents[2]
 CHECKED = ("selab", "tests", "benchmarks", "script")
 
 PRIVATE_VOCABULARY = frozenset({
-    "Lab", "Study", "Lesson", "Need", "Expert", "Ask", "ask_together", "View", "view_of", "begun", "_foretell",
-    "is_riddle", "see_login", "undone", "equip", "Wish", "Which", "BorrowedMachine", "borrowed", "counsel",
-    "rehearse", "Draft", "Inspection", "Review", "Ground", "ground", "Laboratory", "LocalChanges",
+    "Lab", "Study", "Lesson", "Need", "Expert", "Ask", "ask_together", "View", "view_of", "begun",
+    "_foretell", "is_riddle", "see_login", "undone", "equip", "Wish", "Which", "BorrowedMachine", "borrowed",
+    "counsel", "rehearse", "Draft", "Inspection", "Review", "Ground", "ground", "Laboratory", "LocalChanges",
     "local_changes", "trespass", "Told",
 })  # fmt: skip
 """A reader who knows the field's terms does not know these names."""
@@ -81,12 +81,12 @@ def retired(source: str) -> list[str]:
     return [f"{name} (line {line})" for name, line in names if name in PRIVATE_VOCABULARY | VAGUE]
 
 
-@pytest.mark.parametrize("path", filter(is_checked, files()), ids=place)
+@pytest.mark.parametrize("path", [*filter(is_checked, files())], ids=place)
 def test_a_file_declares_no_retired_name(path: Path) -> None:
     assert retired(path.read_text()) == []
 
 
-@pytest.mark.parametrize("path", filter(is_checked, files()), ids=place)
+@pytest.mark.parametrize("path", [*filter(is_checked, files())], ids=place)
 def test_no_module_has_a_retired_name(path: Path) -> None:
     assert not RETIRED_MODULES & {part.removesuffix(".py") for part in path.relative_to(ROOT).parts}
 
