@@ -18,14 +18,14 @@ RUN = Situation("app_t", (Volume("/data"),), "volume_t")
 
 
 def only(
-    wanted: DeniedAccess, expert: PolicyKnowledge, cause: Cause = Cause.RULE, situation: Situation = RUN
+    denied: DeniedAccess, expert: PolicyKnowledge, cause: Cause = Cause.RULE, situation: Situation = RUN
 ) -> Advice:
-    return advise([wanted], expert, {wanted.number: cause}, situation)[0]
+    return advise([denied], expert, {denied.number: cause}, situation)[0]
 
 
 def test_an_interface_that_grants_it_comes_before_the_rule(expert: PolicyKnowledge) -> None:
-    found = only(need("app_t", "etc_t", "file", "read", "open"), expert)
-    assert [remedy.text for remedy in found.remedies[:2]] == [
+    advice = only(need("app_t", "etc_t", "file", "read", "open"), expert)
+    assert [remedy.text for remedy in advice.remedies[:2]] == [
         "read_etc(app_t)",
         "allow app_t etc_t:file { open read };",
     ]
@@ -37,11 +37,11 @@ def test_what_comes_with_an_interface_is_counted(expert: PolicyKnowledge) -> Non
 
 
 def test_what_another_denial_asks_for_is_no_excess(expert: PolicyKnowledge) -> None:
-    wanted = [
+    denied = [
         need("app_t", "etc_t", "file", "read", "open"),
         need("app_t", "etc_t", "file", "getattr", number=2),
     ]
-    best = advise(wanted, expert, {}, RUN)[0].best
+    best = advise(denied, expert, {}, RUN)[0].best
     assert best is not None and best.excess == 0
 
 
@@ -80,8 +80,8 @@ def test_a_file_that_is_labelled_otherwise_than_its_path_says_is_to_be_relabelle
 
 
 def test_a_path_in_a_container_is_not_one_of_the_machine(expert: PolicyKnowledge) -> None:
-    found = only(need("app_t", "home_t", "file", "read", path="/srv/www/index.html"), expert)
-    assert Kind.RELABEL not in [remedy.kind for remedy in found.remedies]
+    advice = only(need("app_t", "home_t", "file", "read", path="/srv/www/index.html"), expert)
+    assert Kind.RELABEL not in [remedy.kind for remedy in advice.remedies]
 
 
 def test_a_volume_with_a_foreign_label_is_to_be_labelled(expert: PolicyKnowledge) -> None:
@@ -95,8 +95,8 @@ def test_a_port_gets_the_type_of_the_domains_ports(expert: PolicyKnowledge) -> N
 
 
 def test_mcs_separation_is_never_answered_by_a_rule(expert: PolicyKnowledge) -> None:
-    found = only(need("app_t", "volume_t", "file", "read", separated=True), expert)
-    assert (found.cause, [remedy.is_policy for remedy in found.remedies]) == (Cause.MCS, [False])
+    advice = only(need("app_t", "volume_t", "file", "read", separated=True), expert)
+    assert (advice.cause, [remedy.is_policy for remedy in advice.remedies]) == (Cause.MCS, [False])
 
 
 @pytest.mark.parametrize("cause", [Cause.CONSTRAINT, Cause.ROLE, Cause.BOUNDS, Cause.UNKNOWN])
@@ -113,8 +113,8 @@ def test_no_new_privileges_is_named(expert: PolicyKnowledge) -> None:
 
 
 def test_what_is_allowed_by_now_needs_nothing(expert: PolicyKnowledge) -> None:
-    found = only(need("app_t", "etc_t", "file", "read"), expert, Cause.NONE)
-    assert (found.allowed_now, found.remedies) == (True, ())
+    advice = only(need("app_t", "etc_t", "file", "read"), expert, Cause.NONE)
+    assert (advice.allowed_now, advice.remedies) == (True, ())
 
 
 @pytest.mark.parametrize(("risky", "count"), [(False, 0), (True, 1)])
@@ -132,13 +132,13 @@ def test_what_a_label_would_mend_is_left_to_a_person(expert: PolicyKnowledge) ->
 
 
 def test_a_denial_in_words() -> None:
-    said = need("app_t", "shadow_t", "file", "read", comm="cat", path="/etc/shadow").in_words
-    assert said == "cat (app_t) asked to read the file /etc/shadow, which is labelled shadow_t"
+    sentence = need("app_t", "shadow_t", "file", "read", comm="cat", path="/etc/shadow").in_words
+    assert sentence == "cat (app_t) asked to read the file /etc/shadow, which is labelled shadow_t"
 
 
 def test_what_every_transition_is_denied_on_purpose_is_left_denied(expert: PolicyKnowledge) -> None:
-    wanted = DeniedAccess(1, "web_t", "app_t", "process", frozenset({"noatsecure", "siginh"}), hidden=True)
-    assert [remedy.kind for remedy in only(wanted, expert).remedies] == [Kind.LEAVE]
+    denied = DeniedAccess(1, "web_t", "app_t", "process", frozenset({"noatsecure", "siginh"}), hidden=True)
+    assert [remedy.kind for remedy in only(denied, expert).remedies] == [Kind.LEAVE]
 
 
 def test_a_file_without_a_label_is_to_be_relabelled(expert: PolicyKnowledge) -> None:
@@ -147,13 +147,13 @@ def test_a_file_without_a_label_is_to_be_relabelled(expert: PolicyKnowledge) -> 
 
 
 def test_a_file_system_without_labels_is_not_relabelled(expert: PolicyKnowledge) -> None:
-    found = only(need("web_t", "nfs_t", "file", "read", path="/srv/www/index.html"), expert)
-    assert Kind.RELABEL not in [remedy.kind for remedy in found.remedies]
+    advice = only(need("web_t", "nfs_t", "file", "read", path="/srv/www/index.html"), expert)
+    assert Kind.RELABEL not in [remedy.kind for remedy in advice.remedies]
 
 
 def test_a_port_of_others_keeps_its_type_where_a_boolean_allows_it(expert: PolicyKnowledge) -> None:
-    found = only(need("web_t", "other_port_t", "tcp_socket", "name_connect", detail="dest=81"), expert)
-    assert found.best is not None and found.best.kind is Kind.BOOLEAN
+    advice = only(need("web_t", "other_port_t", "tcp_socket", "name_connect", detail="dest=81"), expert)
+    assert advice.best is not None and advice.best.kind is Kind.BOOLEAN
 
 
 @pytest.mark.parametrize(("target", "advised"), [("etc_t", []), ("home_t", ["restorecon -v /srv/www/x"])])
@@ -163,21 +163,23 @@ def test_a_directory_of_the_machine_is_never_made_a_containers_own(
     machine = Situation(
         "web_t", (Volume("/machine", "/srv/www" if target == "home_t" else "/srv"),), "volume_t"
     )
-    found = only(need("web_t", target, "file", "read", path="/machine/x"), expert, situation=machine)
-    assert [remedy.text for remedy in found.remedies if remedy.kind is Kind.RELABEL] == advised
+    advice = only(need("web_t", target, "file", "read", path="/machine/x"), expert, situation=machine)
+    assert [remedy.text for remedy in advice.remedies if remedy.kind is Kind.RELABEL] == advised
 
 
 def test_what_another_line_grants_already_is_not_suggested(expert: PolicyKnowledge) -> None:
-    wanted = [need("app_t", "etc_t", "file", "read"), need("app_t", "home_t", "file", "read", number=2)]
-    advice = advise(wanted, expert, {}, RUN)
-    wide = Remedy(Kind.INTERFACE, "read_both(app_t)", covers=frozenset(one.key for one in wanted))
-    found = applicable([replace(advice[0], remedies=(wide,)), advice[1]])
-    assert [remedy.text for _, remedy in found] == ["read_both(app_t)"]
+    denied = [need("app_t", "etc_t", "file", "read"), need("app_t", "home_t", "file", "read", number=2)]
+    advice = advise(denied, expert, {}, RUN)
+    wide = Remedy(
+        Kind.INTERFACE, "read_both(app_t)", covers=frozenset(denied_access.key for denied_access in denied)
+    )
+    chosen = applicable([replace(advice[0], remedies=(wide,)), advice[1]])
+    assert [remedy.text for _, remedy in chosen] == ["read_both(app_t)"]
 
 
 def test_an_interface_says_what_else_it_grants_that_was_asked_for(expert: PolicyKnowledge) -> None:
-    wanted = [need("app_t", "etc_t", "file", "read"), need("app_t", "home_t", "file", "read", number=2)]
+    denied = [need("app_t", "etc_t", "file", "read"), need("app_t", "home_t", "file", "read", number=2)]
     everything = next(
-        one for one in advise(wanted, expert, {}, RUN)[0].remedies if one.text == "read_etc(app_t)"
+        remedy for remedy in advise(denied, expert, {}, RUN)[0].remedies if remedy.text == "read_etc(app_t)"
     )
     assert everything.covers == {("app_t", "etc_t", "file")}

@@ -18,10 +18,10 @@ TE = "policy_module(app, 1.0)\n"
 
 
 def chosen(
-    text: str, kind: Kind = Kind.RULE, wanted: DeniedAccess | None = None, **more: object
+    text: str, kind: Kind = Kind.RULE, denied: DeniedAccess | None = None, **more: object
 ) -> tuple[Advice, Remedy]:
     remedy = Remedy(kind, text, **more)  # type: ignore[arg-type]
-    return Advice(wanted or need("app_t", "etc_t", "file", "read"), "", Cause.RULE, (remedy,)), remedy
+    return Advice(denied or need("app_t", "etc_t", "file", "read"), "", Cause.RULE, (remedy,)), remedy
 
 
 RULE = chosen("allow app_t etc_t:file read;", requires=(("type", "etc_t"),))
@@ -46,16 +46,16 @@ def test_names_of_others_are_required() -> None:
 
 
 def test_each_line_says_what_asked_for_it() -> None:
-    wanted = need("app_t", "etc_t", "file", "read", comm="cat", path="/etc/hosts")
+    denied = need("app_t", "etc_t", "file", "read", comm="cat", path="/etc/hosts")
     assert "# app_t etc_t:file read (cat /etc/hosts)\nfiles(app_t)" in block(
-        [chosen("files(app_t)", Kind.INTERFACE, wanted)]
+        [chosen("files(app_t)", Kind.INTERFACE, denied)]
     )
 
 
 @given(st.text())
 def test_a_name_out_of_a_record_stays_in_its_comment(path: str) -> None:
-    wanted = need("app_t", "etc_t", "file", "read", comm="cat", path=path)
-    (comment, rule) = block([chosen("files(app_t)", Kind.INTERFACE, wanted)]).split("\n")
+    denied = need("app_t", "etc_t", "file", "read", comm="cat", path=path)
+    (comment, rule) = block([chosen("files(app_t)", Kind.INTERFACE, denied)]).split("\n")
     assert comment.startswith("# ") and not {"`", "'"} & set(comment) and rule == "files(app_t)"
 
 
@@ -102,8 +102,8 @@ def test_broken_markers_are_refused(text: str) -> None:
 
 
 def test_a_domain_out_of_a_block_of_cil_gets_rules_in_cil() -> None:
-    asked = need("web.process", "etc_t", "file", "read", "open", comm="cat", path="/etc/hosts")
-    assert cil([chosen("read_etc(web.process)", Kind.INTERFACE, asked)]) == (
+    denied = need("web.process", "etc_t", "file", "read", "open", comm="cat", path="/etc/hosts")
+    assert cil([chosen("read_etc(web.process)", Kind.INTERFACE, denied)]) == (
         "; web.process etc_t:file { open read } (cat /etc/hosts)\n(allow web.process etc_t (file (open read)))"
     )
 

@@ -32,8 +32,8 @@ def switched() -> PolicyKnowledge:
 
 
 def booleans(expert: PolicyKnowledge, target: str) -> list[str]:
-    found = advise([need("web_t", target, "dir", "search")], expert, {}, Situation())[0]
-    return [remedy.text for remedy in found.remedies if remedy.kind is Kind.BOOLEAN]
+    advice = advise([need("web_t", target, "dir", "search")], expert, {}, Situation())[0]
+    return [remedy.text for remedy in advice.remedies if remedy.kind is Kind.BOOLEAN]
 
 
 def test_the_one_that_is_named_for_the_domain_comes_first(switched: PolicyKnowledge) -> None:
@@ -48,7 +48,7 @@ def test_a_choice_is_left_to_a_person(switched: PolicyKnowledge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "said"),
+    ("condition", "changes"),
     [
         ("one and not two", "setsebool -P one=1 two=0"),
         ("(one and on) and on", "setsebool -P one on"),
@@ -56,10 +56,10 @@ def test_a_choice_is_left_to_a_person(switched: PolicyKnowledge) -> None:
         ("not (one and two)", "set booleans so that: not (one and two)"),
     ],
 )
-def test_only_what_is_not_set_already_is_to_be_set(condition: str, said: str) -> None:
-    assert Switch.of(condition, {"one": False, "two": True, "on": True}).in_words == said
+def test_only_what_is_not_set_already_is_to_be_set(condition: str, changes: str) -> None:
+    assert Switch.of(condition, {"one": False, "two": True, "on": True}).in_words == changes
 
 
 def test_what_the_policy_has_for_a_domain_comes_before_leaving_it_denied(switched: PolicyKnowledge) -> None:
-    found = advise([need("web_t", "web_t", "capability", "sys_admin")], switched, {}, Situation())[0]
-    assert [remedy.kind for remedy in found.remedies[:2]] == [Kind.BOOLEAN, Kind.LEAVE]
+    advice = advise([need("web_t", "web_t", "capability", "sys_admin")], switched, {}, Situation())[0]
+    assert [remedy.kind for remedy in advice.remedies[:2]] == [Kind.BOOLEAN, Kind.LEAVE]

@@ -19,8 +19,8 @@ def test_a_role_that_lacks_the_type_gets_it() -> None:
 
 
 def test_a_bounded_transition_names_both_domains() -> None:
-    said = remedy_of("security_bounded_transition", "u:r:init_t:s0", "u:r:web_t:s0", "")
-    assert said.startswith("allow init_t web_t:process2 nnp_transition;")
+    remedy = remedy_of("security_bounded_transition", "u:r:init_t:s0", "u:r:web_t:s0", "")
+    assert remedy.startswith("allow init_t web_t:process2 nnp_transition;")
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,7 @@ def test_a_bounded_transition_names_both_domains() -> None:
 def test_every_recorded_failure_has_an_answer(name: str) -> None:
     events = read_events((CORPUS / f"{name}.log").read_bytes().splitlines())
     errors = [error for event in events for error in event.selinux_errors()]
-    said = [remedy_of(error.kind, error.scontext, error.tcontext, error.invalid_context) for error in errors]
-    assert said and UNKNOWN not in said
+    remedies = [
+        remedy_of(error.kind, error.scontext, error.tcontext, error.invalid_context) for error in errors
+    ]
+    assert remedies and UNKNOWN not in remedies

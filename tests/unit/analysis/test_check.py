@@ -40,13 +40,13 @@ def refuse(monkeypatch: pytest.MonkeyPatch, stage: str, detail: str) -> None:
     monkeypatch.setattr(checking, stage, refused)
 
 
-def seen(found: CheckResult) -> list[tuple[str, str, int]]:
-    return [(one.id, one.file.name, one.line) for one in found.findings]
+def seen(result: CheckResult) -> list[tuple[str, str, int]]:
+    return [(finding.id, finding.file.name, finding.line) for finding in result.findings]
 
 
 def test_a_good_policy_has_no_finding(prepared: Project) -> None:
-    found = check(prepared, ["web"], Progress())
-    assert (found.findings, found.failed) == ([], False)
+    result = check(prepared, ["web"], Progress())
+    assert (result.findings, result.failed) == ([], False)
 
 
 def test_that_selint_is_missing_is_said(prepared: Project) -> None:
@@ -68,16 +68,16 @@ def test_a_refusal_is_a_finding_at_its_line(
     prepared: Project, monkeypatch: pytest.MonkeyPatch, function: str, id: str
 ) -> None:
     refuse(monkeypatch, function, f"{prepared.policies}/web.te:2: bad: line")
-    found = check(prepared, ["web"], Progress())
-    assert (seen(found), found.findings[0].message) == ([(id, "web.te", 2)], "It is refused: bad: line")
+    result = check(prepared, ["web"], Progress())
+    assert (seen(result), result.findings[0].message) == ([(id, "web.te", 2)], "It is refused: bad: line")
 
 
 def test_a_refusal_without_a_line_is_a_finding_about_the_file(
     prepared: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse(monkeypatch, "linked", "neverallow check failed")
-    found = check(prepared, ["web"], Progress())
-    assert (seen(found), found.findings[0].message) == (
+    result = check(prepared, ["web"], Progress())
+    assert (seen(result), result.findings[0].message) == (
         [("link", "web.te", 0)],
         "It is refused: neverallow check failed",
     )
@@ -115,9 +115,15 @@ def test_the_command_prints_one_document(prepared: Project, capsys: pytest.Captu
     (prepared.policies / "web.te").write_text(GOOD + "allow web_t self:process *;\n")
     code = run(["-C", str(prepared.root), "check", "--json"])
     document = json.loads(capsys.readouterr().out)
-    found = document["findings"][0]
+    result = document["findings"][0]
     assert (code, document["schema"], document["policies"]) == (0, 1, ["web"])
-    assert (found["policy"], Path(found["file"]).name, found["line"], found["severity"], found["id"]) == (
+    assert (
+        result["policy"],
+        Path(result["file"]).name,
+        result["line"],
+        result["severity"],
+        result["id"],
+    ) == (
         "web",
         "web.te",
         3,

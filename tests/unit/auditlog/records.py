@@ -33,9 +33,9 @@ def avc(
     extra: str = "",
     head: str = "type=AVC msg=audit({time:.3f}:{serial}): ",
 ) -> bytes:
-    said = "" if permissive is None else f" permissive={permissive}"
+    mode = "" if permissive is None else f" permissive={permissive}"
     begin = head.format(time=time, serial=serial) + f"avc:  {decision}  {{ {permissions} }} for  pid=42 "
-    end = f' dev="vda1" ino=7 {extra}scontext={source} tcontext={target} tclass={tclass}{said}\n'
+    end = f' dev="vda1" ino=7 {extra}scontext={source} tcontext={target} tclass={tclass}{mode}\n'
     return begin.encode() + encoded("comm", comm) + b" " + encoded("path", path) + end.encode()
 
 

@@ -38,8 +38,8 @@ FILE = "system_u:object_r:etc_t:s0"
     ],
 )
 def test_a_denial_has_one_owner(source: str, target: str, comm: str, owner: Owner) -> None:
-    found = attribute([avc(source, target, comm)], SCOPE)
-    assert [name for name in Owner if getattr(found, name.value)] == [owner]
+    attribution = attribute([avc(source, target, comm)], SCOPE)
+    assert [name for name in Owner if getattr(attribution, name.value)] == [owner]
 
 
 def test_an_error_about_the_candidates_label_is_the_runs() -> None:
@@ -101,14 +101,14 @@ READ = f'avc:  denied  {{ read }} for  pid=9 comm="web" scontext={PROCESS} tcont
 RUNC = "system_u:system_r:dockerd_t:s0"
 
 
-def event(said: str, subject: str, *, kind: str = "AVC", serial: int = 8) -> list[bytes]:
+def event(text: str, subject: str, *, kind: str = "AVC", serial: int = 8) -> list[bytes]:
     """A record, and the kernel's of the system call in which it came, with the context that the process had at the call's end."""
     head, call = (
         f"msg=audit(1700000000.123:{serial}):",
         'arch=c000003e syscall=59 success=no exit=-13 pid=9 comm="web"',
     )
     return [
-        f"type={kind} {head} {said}".encode(),
+        f"type={kind} {head} {text}".encode(),
         f"type=SYSCALL {head} {call} subj={subject} key=(null)".encode(),
     ]
 

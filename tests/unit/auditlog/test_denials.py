@@ -34,17 +34,17 @@ def row(*lines: bytes) -> Denial:
 
 
 def test_a_denial_has_the_full_contexts() -> None:
-    found = denial(avc())
-    assert (found.source, found.target) == (Context.parse(SOURCE), Context.parse(TARGET))
+    parsed = denial(avc())
+    assert (parsed.source, parsed.target) == (Context.parse(SOURCE), Context.parse(TARGET))
 
 
 def test_trap_17_every_permission_of_a_record_counts() -> None:
     assert denial(avc(permissions="read write open")).permissions == ("read", "write", "open")
 
 
-@pytest.mark.parametrize(("said", "expected"), [(0, False), (1, True), (None, None)])
-def test_trap_10_permissive_has_three_states(said: int | None, expected: bool | None) -> None:
-    assert denial(avc(permissive=said)).permissive is expected
+@pytest.mark.parametrize(("permissive", "expected"), [(0, False), (1, True), (None, None)])
+def test_trap_10_permissive_has_three_states(permissive: int | None, expected: bool | None) -> None:
+    assert denial(avc(permissive=permissive)).permissive is expected
 
 
 def test_trap_9_apparmor_under_type_avc_is_no_denial() -> None:
@@ -73,14 +73,14 @@ def test_granted_is_no_denial() -> None:
 
 
 def test_trap_7_the_candidate_may_be_the_target() -> None:
-    found = denial(
+    parsed = denial(
         avc(
             source="system_u:system_r:dockerd_t:s0",
             target="system_u:system_r:selab_apache_t:s0:c1,c2",
             tclass="process",
         )
     )
-    assert (found.source.type, found.target.type) == ("dockerd_t", "selab_apache_t")
+    assert (parsed.source.type, parsed.target.type) == ("dockerd_t", "selab_apache_t")
 
 
 def test_trap_12_categories_of_both_sides_are_kept() -> None:
@@ -114,8 +114,8 @@ def test_trap_12_categories_explain_a_row_only_where_they_explain_each_record(
 
 
 def test_an_object_managers_denial_is_userspace() -> None:
-    found = denial(USER_AVC.format(cmdline="systemctl start x", source=SOURCE, target=TARGET).encode())
-    assert (found.userspace, found.exe, found.path) == (
+    parsed = denial(USER_AVC.format(cmdline="systemctl start x", source=SOURCE, target=TARGET).encode())
+    assert (parsed.userspace, parsed.exe, parsed.path) == (
         True,
         "/usr/lib/systemd/systemd",
         "/usr/lib/systemd/system/x.service",
@@ -124,8 +124,8 @@ def test_an_object_managers_denial_is_userspace() -> None:
 
 def test_a_command_line_cannot_choose_the_contexts() -> None:
     forged = 'x\\" scontext=u:r:innocent_t:s0 tcontext=u:r:innocent_t:s0 tclass=file permissive=1 '
-    found = denial(USER_AVC.format(cmdline=forged, source=SOURCE, target=TARGET).encode())
-    assert (found.source.type, found.tclass) == ("container_t", "service")
+    parsed = denial(USER_AVC.format(cmdline=forged, source=SOURCE, target=TARGET).encode())
+    assert (parsed.source.type, parsed.tclass) == ("container_t", "service")
 
 
 def test_a_context_that_the_policy_does_not_know_is_kept() -> None:
@@ -160,7 +160,7 @@ def test_a_rows_permissions_are_the_sorted_union() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("modes", "expected"),
     [
         ((1, 1), True),
         ((1, 0), False),
@@ -171,14 +171,20 @@ def test_a_rows_permissions_are_the_sorted_union() -> None:
     ],
 )
 def test_a_row_is_permissive_only_where_every_record_says_so(
-    said: tuple[int | None, ...], expected: bool | None
+    modes: tuple[int | None, ...], expected: bool | None
 ) -> None:
-    assert row(*(avc(serial, permissive=one) for serial, one in enumerate(said))).permissive is expected
+    assert (
+        row(*(avc(serial, permissive=permissive) for serial, permissive in enumerate(modes))).permissive
+        is expected
+    )
 
 
-@pytest.mark.parametrize(("said", "expected"), [((1, 0), True), ((1, 1), False), ((0, None), False)])
-def test_a_row_says_when_its_records_differ(said: tuple[int | None, ...], expected: bool) -> None:
-    assert row(*(avc(serial, permissive=one) for serial, one in enumerate(said))).mixed is expected
+@pytest.mark.parametrize(("modes", "expected"), [((1, 0), True), ((1, 1), False), ((0, None), False)])
+def test_a_row_says_when_its_records_differ(modes: tuple[int | None, ...], expected: bool) -> None:
+    assert (
+        row(*(avc(serial, permissive=permissive) for serial, permissive in enumerate(modes))).mixed
+        is expected
+    )
 
 
 def test_a_whole_path_is_a_better_example_than_a_name() -> None:
@@ -198,5 +204,5 @@ def test_a_rows_evidence_is_bounded() -> None:
 
 @given(avc_lines())
 def test_a_denial_has_the_permissions_of_its_keys(line: bytes) -> None:
-    for found in event(line).denials():
-        assert tuple(key.permission for key in found.keys) == found.permissions
+    for parsed in event(line).denials():
+        assert tuple(key.permission for key in parsed.keys) == parsed.permissions

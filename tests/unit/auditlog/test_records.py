@@ -14,13 +14,13 @@ from tests.unit.auditlog.records import avc, avc_lines, chosen
 BODY = "avc:  denied  { read } for  pid=42 comm=x scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0 tclass=file permissive=0"
 
 
-def one(line: bytes | str) -> Record:
+def record_of(line: bytes | str) -> Record:
     (record,) = parse_line(line if isinstance(line, bytes) else line.encode())
     return record
 
 
 def test_a_raw_record_has_its_type_serial_and_time() -> None:
-    record = one(f"type=AVC msg=audit(1700000000.123:456): {BODY}")
+    record = record_of(f"type=AVC msg=audit(1700000000.123:456): {BODY}")
     assert (record.type, record.serial, record.time) == ("AVC", 456, 1700000000.123)
 
 
@@ -38,7 +38,7 @@ def test_a_raw_record_has_its_type_serial_and_time() -> None:
     ],
 )
 def test_every_headed_form_is_the_same_record(line: str) -> None:
-    record = one(line.format(BODY))
+    record = record_of(line.format(BODY))
     assert (record.type, record.serial, record.time, record.text) == ("AVC", 456, 1700000000.123, BODY)
 
 
@@ -54,13 +54,13 @@ def test_every_headed_form_is_the_same_record(line: str) -> None:
     ],
 )
 def test_a_form_without_a_stamp_has_neither_time_nor_serial(line: str) -> None:
-    record = one(line.format(BODY))
+    record = record_of(line.format(BODY))
     assert (record.type, record.serial, record.time, record.text) == ("AVC", None, None, BODY)
 
 
 @pytest.mark.parametrize("line", ["systemd[1]: selinux: {}", "Jan 19 13:59:21 x2 dbus-daemon[3458]: {}"])
 def test_an_object_managers_own_log_line_is_userspace(line: str) -> None:
-    assert one(line.format(BODY)).type == "USER_AVC"
+    assert record_of(line.format(BODY)).type == "USER_AVC"
 
 
 @pytest.mark.parametrize(
@@ -73,16 +73,16 @@ def test_an_object_managers_own_log_line_is_userspace(line: str) -> None:
     ],
 )
 def test_an_interpreted_date_gives_the_serial_but_no_time(date: str) -> None:
-    record = one(f"type=AVC msg=audit({date}:456) : {BODY}")
+    record = record_of(f"type=AVC msg=audit({date}:456) : {BODY}")
     assert (record.serial, record.time) == (456, None)
 
 
 def test_androids_zero_stamp_is_no_time() -> None:
-    assert one(f"type=1400 audit(0.0:1697): {BODY}").time is None
+    assert record_of(f"type=1400 audit(0.0:1697): {BODY}").time is None
 
 
 def test_a_number_without_a_known_name_is_kept() -> None:
-    assert one("type=1999 audit(1700000000.123:456): a=b").type == "UNKNOWN[1999]"
+    assert record_of("type=1999 audit(1700000000.123:456): a=b").type == "UNKNOWN[1999]"
 
 
 @pytest.mark.parametrize("line", [b"", b"\n", b"----\n", b"time->Thu Dec 28 19:24:11 2023\n"])
@@ -91,31 +91,31 @@ def test_separators_are_no_records(line: bytes) -> None:
 
 
 def test_a_foreign_line_is_kept_without_a_type() -> None:
-    assert one("Nov 21 host systemd[1]: Started it.") == Record(
+    assert record_of("Nov 21 host systemd[1]: Started it.") == Record(
         "", None, "", "Nov 21 host systemd[1]: Started it."
     )
 
 
 def test_enriched_names_are_fields_of_their_own() -> None:
-    record = one(
+    record = record_of(
         "type=USER_LOGIN msg=audit(1700000000.123:4): uid=0 msg='op=login res=success'\x1dUID=\"root\""
     )
     assert (record.fields["uid"], record.fields["res"], record.fields["UID"]) == ("0", "success", "root")
 
 
 def test_trap_16_fields_are_hex_when_they_hold_odd_bytes() -> None:
-    record = one(avc(comm=b"rs:main Q:Reg", path=b'/tmp/"x"\x1b[31m'))
+    record = record_of(avc(comm=b"rs:main Q:Reg", path=b'/tmp/"x"\x1b[31m'))
     assert (record.fields["comm"], record.fields["path"]) == ("rs:main Q:Reg", '/tmp/"x"\x1b[31m')
 
 
 @given(chosen)
 def test_what_a_process_chose_is_read_back(value: bytes) -> None:
-    assert one(avc(comm=value)).fields["comm"] == value.decode("utf-8", "backslashreplace")
+    assert record_of(avc(comm=value)).fields["comm"] == value.decode("utf-8", "backslashreplace")
 
 
 def test_trap_16_fields_may_be_unquoted() -> None:
     assert (
-        one("type=AVC msg=audit(1.1:1): avc: denied { read } for comm=cat dev=dm-0 tclass=file").fields[
+        record_of("type=AVC msg=audit(1.1:1): avc: denied { read } for comm=cat dev=dm-0 tclass=file").fields[
             "comm"
         ]
         == "cat"
@@ -123,36 +123,37 @@ def test_trap_16_fields_may_be_unquoted() -> None:
 
 
 def test_interpreted_values_may_hold_blanks() -> None:
-    record = one(
+    record = record_of(
         "type=SYSCALL msg=audit(11/23/2026 22:01:02.123:456) : ses=5 comm=Socket Thread exe=/usr/bin/x key=(null) "
     )
     assert (record.fields["comm"], record.fields["exe"]) == ("Socket Thread", "/usr/bin/x")
 
 
 def test_interpreted_values_are_not_decoded_again() -> None:
-    record = one("type=SYSCALL msg=audit(11/23/2026 22:01:02.123:456) : comm=DEAD exe=/usr/bin/x")
+    record = record_of("type=SYSCALL msg=audit(11/23/2026 22:01:02.123:456) : comm=DEAD exe=/usr/bin/x")
     assert record.fields["comm"] == "DEAD"
 
 
 def test_numbers_that_look_like_hex_stay() -> None:
-    assert one("type=SYSCALL msg=audit(1.1:1): syscall=59 a0=4142 pid=31").fields["a0"] == "4142"
+    assert record_of("type=SYSCALL msg=audit(1.1:1): syscall=59 a0=4142 pid=31").fields["a0"] == "4142"
 
 
 def test_arguments_of_execve_are_decoded() -> None:
-    assert one('type=EXECVE msg=audit(1.1:1): argc=2 a0="sh" a1=612062').fields["a1"] == "a b"
+    assert record_of('type=EXECVE msg=audit(1.1:1): argc=2 a0="sh" a1=612062').fields["a1"] == "a b"
 
 
 def test_a_proctitles_arguments_are_blanks_apart() -> None:
     assert (
-        one("type=PROCTITLE msg=audit(1.1:1): proctitle=7368002D63006C73").fields["proctitle"] == "sh -c ls"
+        record_of("type=PROCTITLE msg=audit(1.1:1): proctitle=7368002D63006C73").fields["proctitle"]
+        == "sh -c ls"
     )
 
 
 def test_an_abstract_sockets_path_begins_with_an_at() -> None:
     assert (
-        one("type=AVC msg=audit(1.1:1): avc: denied { connectto } for path=002F746D702F78 tclass=x").fields[
-            "path"
-        ]
+        record_of(
+            "type=AVC msg=audit(1.1:1): avc: denied { connectto } for path=002F746D702F78 tclass=x"
+        ).fields["path"]
         == "@/tmp/x"
     )
 
@@ -187,22 +188,22 @@ def test_a_cut_message_does_not_hide_the_next_message() -> None:
 
 
 def test_a_record_behind_a_files_name_keeps_its_type() -> None:
-    assert one("/var/log/audit/audit.log:type=SYSCALL msg=audit(1.1:1): comm=x").type == "SYSCALL"
+    assert record_of("/var/log/audit/audit.log:type=SYSCALL msg=audit(1.1:1): comm=x").type == "SYSCALL"
 
 
 def test_trap_16_a_cut_denial_is_kept_and_marked() -> None:
-    record = one(
+    record = record_of(
         b'type=AVC msg=audit(1.1:1): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:a_t:s0 tcontext=u:r:b'
     )
     assert record.partial
 
 
 def test_what_is_left_of_a_wrapped_record_is_marked() -> None:
-    assert one("ocket permissive=0").partial
+    assert record_of("ocket permissive=0").partial
 
 
 def test_bytes_that_are_not_utf8_show_as_escapes() -> None:
-    assert one(b"type=USER msg=audit(1.1:1): a=\xff").text == "a=\\xff"
+    assert record_of(b"type=USER msg=audit(1.1:1): a=\xff").text == "a=\\xff"
 
 
 @given(st.binary(max_size=200))
@@ -248,7 +249,7 @@ def test_any_pieces_of_records_parse(pieces: list[bytes]) -> None:
 
 @given(avc_lines())
 def test_a_formatted_record_parses_to_itself(line: bytes) -> None:
-    record = one(line)
+    record = record_of(line)
     assert parse_line(record.format()) == (record,)
 
 

@@ -49,13 +49,13 @@ def kernel(text: str) -> SelinuxError:
     ],
 )
 def test_trap_8_each_kind_has_a_meaning(text: str, kind: str) -> None:
-    found = kernel(text)
-    assert (found.kind, found.meaning) == (kind, MEANINGS[kind])
+    error = kernel(text)
+    assert (error.kind, error.meaning) == (kind, MEANINGS[kind])
 
 
 def test_trap_8_an_unknown_kind_is_still_a_failure() -> None:
-    found = kernel("op=something_new a=b")
-    assert (found.kind, found.meaning) == ("something_new", UNKNOWN)
+    error = kernel("op=something_new a=b")
+    assert (error.kind, error.meaning) == ("something_new", UNKNOWN)
 
 
 def test_an_invalid_context_is_decoded() -> None:
@@ -66,8 +66,8 @@ def test_an_invalid_context_is_decoded() -> None:
 
 
 def test_a_transition_has_its_old_and_new_context() -> None:
-    found = kernel("op=security_bounded_transition seresult=denied oldcontext=u:r:a_t newcontext=u:r:b_t")
-    assert (found.scontext, found.tcontext) == ("u:r:a_t", "u:r:b_t")
+    error = kernel("op=security_bounded_transition seresult=denied oldcontext=u:r:a_t newcontext=u:r:b_t")
+    assert (error.scontext, error.tcontext) == ("u:r:a_t", "u:r:b_t")
 
 
 @pytest.mark.parametrize("kind", ["USER_AVC", "USER_SELINUX_ERR"])

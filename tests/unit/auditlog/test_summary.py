@@ -42,8 +42,8 @@ def test_other_permissions_may_have_the_better_example() -> None:
 
 def test_a_denial_behind_a_broken_one_is_read() -> None:
     lines = [
-        avc(serial, permissions=f"a {{ b }} avc:  denied  {{ {one}")
-        for serial, one in enumerate(("read", "write"))
+        avc(serial, permissions=f"a {{ b }} avc:  denied  {{ {permission}")
+        for serial, permission in enumerate(("read", "write"))
     ]
     assert summarise(lines) == carefully(lines)
 

@@ -37,11 +37,11 @@ def closing(
     *,
     lost: int = 0,
     pid: int = 400,
-    said: str = "",
+    stderr: str = "",
     mode: int = 1,
 ) -> tuple[str, ...]:
     head = STATUS.format(lost=lost).replace("pid 400", f"pid {pid}")
-    guest.answer(window.mark("end"), out=f"{head}mode {mode}\nwindow\n{log}", err=said)
+    guest.answer(window.mark("end"), out=f"{head}mode {mode}\nwindow\n{log}", err=stderr)
     return close_window(window).of(guest).problems
 
 
@@ -109,11 +109,11 @@ def test_an_audit_daemon_that_went_away_is_a_problem(pid: int, word: str) -> Non
     )
 
 
-@pytest.mark.parametrize("said", ["rotated-away", "truncated"])
-def test_a_log_that_was_cut_is_a_problem(said: str) -> None:
+@pytest.mark.parametrize("stderr", ["rotated-away", "truncated"])
+def test_a_log_that_was_cut_is_a_problem(stderr: str) -> None:
     guest = FakeGuest()
     window = opened(guest)
-    assert len(closing(guest, window, whole(window), said=said)) == 1
+    assert len(closing(guest, window, whole(window), stderr=stderr)) == 1
 
 
 def test_a_window_that_cannot_be_closed_is_a_problem() -> None:

@@ -35,7 +35,7 @@ def test_the_last_time_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("step", "other"),
     [
         ("Round 1: permissive", "Round 2: permissive"),
         (
@@ -46,12 +46,12 @@ def test_the_last_time_counts(tmp_path: Path) -> None:
         ("Building the box selab-debian13-22002717756c", "Building the box selab-debian13-0123456789ab"),
     ],
 )
-def test_what_differs_from_time_to_time_does_not_count(one: str, other: str) -> None:
-    assert kind_of(one) == kind_of(other)
+def test_what_differs_from_time_to_time_does_not_count(step: str, other: str) -> None:
+    assert kind_of(step) == kind_of(other)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("step", "other"),
     [
         ("Round 1: permissive", "Round 1: enforcing"),
         (
@@ -61,8 +61,8 @@ def test_what_differs_from_time_to_time_does_not_count(one: str, other: str) -> 
         ("Checking web", "Checking db"),
     ],
 )
-def test_what_takes_another_time_does(one: str, other: str) -> None:
-    assert kind_of(one) != kind_of(other)
+def test_what_takes_another_time_does(step: str, other: str) -> None:
+    assert kind_of(step) != kind_of(other)
 
 
 @given(st.text())
@@ -76,8 +76,8 @@ def test_of_endless_steps_the_last_are_kept(tmp_path: Path) -> None:
         for number in range(MOST):
             durations.took(f"{half}{number}x", 1)
         durations.keep()
-    kept = json.loads((tmp_path / "d.json").read_text())
-    assert (len(kept), set(kept) == {f"b{number}x" for number in range(MOST)}) == (MOST, True)
+    stored = json.loads((tmp_path / "d.json").read_text())
+    assert (len(stored), set(stored) == {f"b{number}x" for number in range(MOST)}) == (MOST, True)
 
 
 def test_what_another_selab_wrote_meanwhile_stays(tmp_path: Path) -> None:

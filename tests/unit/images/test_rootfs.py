@@ -254,11 +254,11 @@ def test_a_tar_is_made_whole(builder: Builder) -> None:
     builder.build()
     assert [path.name for path in builder.out.iterdir()] == ["x.tar"]
     assert list(builder.place.iterdir()) == []
-    asked = (builder.seen / "arguments").read_text().splitlines()
-    assert [word for word in asked if word.startswith("--aptopt")] == [
+    arguments = (builder.seen / "arguments").read_text().splitlines()
+    assert [word for word in arguments if word.startswith("--aptopt")] == [
         '--aptopt=Acquire::http::Proxy "http://p.test:1";'
     ]
-    assert "--mode=unshare" in asked
+    assert "--mode=unshare" in arguments
     files = (builder.seen / "files").read_text().splitlines()
     assert files[0].startswith("-r--r----- root/root") and files[0].endswith(" etc/s")
 

@@ -46,7 +46,7 @@ def test_every_run_is_in_the_history(lab: Project) -> None:
     outcome = run_matrix(lab, MATRIX, Options(workers=2), Watched(), no_log, as_planned)
     stored = {run.document.run for run in History.of(lab).latest(10)}
     assert (
-        stored == {one.result.document.run for one in outcome.ended if isinstance(one.result, Record)}
+        stored == {ended.result.document.run for ended in outcome.ended if isinstance(ended.result, Record)}
         and len(stored) == 4
     )
 

@@ -56,7 +56,7 @@ def why(ended: Ended) -> str:
 
 
 def test_the_results_are_in_the_order_of_the_tasks(client: Any, tmp_path: Path) -> None:
-    assert [one.result.document.scenario for one in executed(client, tmp_path, fakes.worked) if isinstance(one.result, Record)] == [
+    assert [run.result.document.scenario for run in executed(client, tmp_path, fakes.worked) if isinstance(run.result, Record)] == [
         "web0", "web1", "web2", "web3",
     ]  # fmt: skip
 
@@ -88,7 +88,7 @@ def test_runs_that_do_not_end_are_errors(client: Any, tmp_path: Path) -> None:
     started = time.monotonic()
     with local(1) as other:
         ended = executed(other, tmp_path, fakes.is_stuck, 2, stalled=0.5)
-    assert {why(one) for one in ended} == {"The workers have made no progress."}
+    assert {why(run) for run in ended} == {"The workers have made no progress."}
     assert time.monotonic() - started < 20
 
 
@@ -96,14 +96,14 @@ def test_the_run_of_a_worker_that_is_lost_is_done_again(tmp_path: Path) -> None:
     with local(2) as client:
         ended = executed(client, tmp_path, fakes.dies_once)
     assert (tmp_path / "died").exists()
-    assert [one.verdict for one in ended] == [Verdict.PASS] * 4
+    assert [run.verdict for run in ended] == [Verdict.PASS] * 4
 
 
 def test_a_run_that_ends_each_of_its_workers_is_an_error_and_the_others_are_done(tmp_path: Path) -> None:
     with local(2) as client:
         ended = executed(client, tmp_path, fakes.dies_always)
     assert (tmp_path / "died").read_text() == "x" * 2 * LOST
-    assert [one.verdict for one in ended] == [Verdict.PASS, Verdict.ERROR, Verdict.PASS, Verdict.PASS]
+    assert [run.verdict for run in ended] == [Verdict.PASS, Verdict.ERROR, Verdict.PASS, Verdict.PASS]
 
 
 def test_without_workers_the_runs_are_errors(tmp_path: Path) -> None:
@@ -111,11 +111,11 @@ def test_without_workers_the_runs_are_errors(tmp_path: Path) -> None:
         client.cluster.scale(0)
         client.cluster.sync(client.cluster._correct_state)
         ended = executed(client, tmp_path, fakes.worked, 2, no_worker=0.3)
-    assert {why(one) for one in ended} == {"No worker is left."}
+    assert {why(run) for run in ended} == {"No worker is left."}
 
 
 def test_without_a_scheduler_the_runs_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "ASK_LIMIT", 0.3)
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), local(1) as client:
         ended = executed(client, tmp_path, fakes.worked, 2, Ending(client.cluster), no_worker=0.3)
-    assert [one.verdict for one in ended] == [Verdict.ERROR] * 2
+    assert [run.verdict for run in ended] == [Verdict.ERROR] * 2

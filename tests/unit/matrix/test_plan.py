@@ -23,8 +23,8 @@ def planned(lab: Project, **data: Any) -> list[str]:
 
 
 def test_every_combination_is_a_run_in_the_files_order(lab: Project) -> None:
-    found = planned(lab, policies=["full", "draft"], modes=["enforcing", "permissive"], guests=["debian13"])
-    assert found == [
+    cells = planned(lab, policies=["full", "draft"], modes=["enforcing", "permissive"], guests=["debian13"])
+    assert cells == [
         f"web {policy} {mode} debian13"
         for policy in ("full", "draft")
         for mode in ("enforcing", "permissive")
@@ -48,8 +48,8 @@ def test_what_is_named_twice_is_run_once(lab: Project) -> None:
 
 def test_what_is_excluded_is_left_out(lab: Project) -> None:
     exclude = [{"policy": "draft", "mode": "enforcing"}]
-    found = planned(lab, policies=["full", "draft"], modes=["enforcing", "permissive"], exclude=exclude)
-    assert "web draft enforcing auto" not in found and len(found) == 3
+    cells = planned(lab, policies=["full", "draft"], modes=["enforcing", "permissive"], exclude=exclude)
+    assert "web draft enforcing auto" not in cells and len(cells) == 3
 
 
 def test_a_machine_of_ones_own_is_no_guest_of_a_matrix(lab: Project) -> None:

@@ -28,30 +28,30 @@ def make(place: Path, slot: str, vm: bool = True) -> Project:
 
 def test_each_run_has_a_vm_of_its_own(tmp_path: Path) -> None:
     with (
-        claimed(tmp_path, "auto") as one,
-        claimed(tmp_path, "auto") as two,
+        claimed(tmp_path, "auto") as first,
+        claimed(tmp_path, "auto") as second,
         claimed(tmp_path, "centos9") as other,
     ):
-        assert [one.name, two.name, other.name] == ["auto-1", "auto-2", "centos9-1"]
+        assert [first.name, second.name, other.name] == ["auto-1", "auto-2", "centos9-1"]
 
 
 def test_the_next_run_has_the_same_one(tmp_path: Path) -> None:
     for _ in range(2):
-        with claimed(tmp_path, "auto") as one:
-            assert one.name == "auto-1"
+        with claimed(tmp_path, "auto") as slot:
+            assert slot.name == "auto-1"
 
 
 def test_one_that_has_a_vm_is_taken_first(tmp_path: Path) -> None:
     make(tmp_path, "auto-1", vm=False)
     make(tmp_path, "auto-7")
-    with claimed(tmp_path, "auto") as one:
-        assert one.name == "auto-7"
+    with claimed(tmp_path, "auto") as slot:
+        assert slot.name == "auto-7"
 
 
 def test_the_one_of_a_guest_whose_name_begins_alike_is_not_taken(tmp_path: Path) -> None:
     make(tmp_path, "auto-x-1")
-    with claimed(tmp_path, "auto") as one:
-        assert one.name == "auto-1"
+    with claimed(tmp_path, "auto") as slot:
+        assert slot.name == "auto-1"
 
 
 def test_it_is_free_again_when_its_process_is_killed(tmp_path: Path) -> None:
@@ -62,8 +62,8 @@ def test_it_is_free_again_when_its_process_is_killed(tmp_path: Path) -> None:
     assert started.wait(30)
     other.kill()
     other.join()
-    with claimed(tmp_path, "auto") as one:
-        assert one.name == "auto-1"
+    with claimed(tmp_path, "auto") as slot:
+        assert slot.name == "auto-1"
 
 
 def hold(place: Path, started: multiprocessing.synchronize.Event) -> None:
@@ -75,8 +75,8 @@ def hold(place: Path, started: multiprocessing.synchronize.Event) -> None:
 def test_it_is_free_again_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(KeyError), claimed(tmp_path, "auto"):
         raise KeyError
-    with claimed(tmp_path, "auto") as one:
-        assert one.name == "auto-1"
+    with claimed(tmp_path, "auto") as slot:
+        assert slot.name == "auto-1"
 
 
 def test_one_that_is_in_use_is_not_destroyed(tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ def task(lab: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
 
 
 def ran(task: Task) -> tuple[Record | Failure, list[dict[str, str]]]:
-    told: list[dict[str, str]] = []
-    return run_here(task, lambda **words: told.append(words)).result, told
+    events: list[dict[str, str]] = []
+    return run_here(task, lambda **words: events.append(words)).result, events
 
 
 def test_a_run_comes_back_as_plain_data(task: Task) -> None:
@@ -64,11 +64,11 @@ def test_a_run_comes_back_as_plain_data(task: Task) -> None:
 
 
 def test_it_says_where_it_ran(task: Task) -> None:
-    record, told = ran(task)
+    record, events = ran(task)
     assert isinstance(record, Record) and record.document.notes == (
         "Run by `selab matrix` in the guest auto, VM auto-1.",
     )
-    assert told[0] == {"slot": "auto-1"} and {"step": "Making sure that the VM is up"} in told
+    assert events[0] == {"slot": "auto-1"} and {"step": "Making sure that the VM is up"} in events
 
 
 def test_the_projects_own_vm_and_history_are_not_touched(task: Task, lab: Project) -> None:

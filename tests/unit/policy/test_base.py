@@ -43,8 +43,8 @@ def facts(store: dict[str, str], without: tuple[str, ...] = (), head: str = HEAD
 
 
 def test_the_guest_says_what_it_has() -> None:
-    found = facts(STORE)
-    assert (found.selinux_type, found.policyvers, found.mls, found.expand_check, found.dontaudit) == (
+    store = facts(STORE)
+    assert (store.selinux_type, store.policyvers, store.mls, store.expand_check, store.dontaudit) == (
         "test",
         33,
         True,
@@ -89,10 +89,10 @@ def test_a_store_that_changed_is_not_the_same() -> None:
         same_store(replace(facts(STORE), signature="abc")).of(guest)
 
 
-@pytest.mark.parametrize("said", ["", "type test\nstore\nseen\n", HEAD + "store\nseen\n"])
-def test_an_answer_without_a_store_is_an_error(said: str) -> None:
+@pytest.mark.parametrize("output", ["", "type test\nstore\nseen\n", HEAD + "store\nseen\n"])
+def test_an_answer_without_a_store_is_an_error(output: str) -> None:
     guest = FakeGuest()
-    guest.answer(script("policy/survey"), out=said)
+    guest.answer(script("policy/survey"), out=output)
     with pytest.raises(SelabError, match="which policy store"):
         survey().of(guest)
 
@@ -151,16 +151,16 @@ def test_a_base_that_was_made_from_a_file_system_serves_the_guest_that_has_it(
 ) -> None:
     fingerprint = _fingerprint_of_files()
     keep_base(archive(FILES), "test", tools, tmp_path)
-    wanted = StoreFacts("test", 33, True, False, fingerprint)
-    assert ensure_base(FakeGuest(), wanted, tools, tmp_path, Progress()).facts == wanted
+    store_facts = StoreFacts("test", 33, True, False, fingerprint)
+    assert ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress()).facts == store_facts
 
 
 def test_the_facts_of_the_last_guest_are_known_without_it(tmp_path: Path, tools: Toolchain) -> None:
-    wanted = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("a", "b"))
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("a", "b"))
     keep_base(archive(FILES), "test", tools, tmp_path)
-    ensure_base(FakeGuest(), wanted, tools, tmp_path, Progress())
-    known = known_base(wanted.fingerprint, tmp_path)
-    assert known is not None and known.facts == wanted
+    ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
+    known = known_base(store_facts.fingerprint, tmp_path)
+    assert known is not None and known.facts == store_facts
 
 
 def test_what_ones_own_guest_says_goes_before_what_anothers_says(tmp_path: Path, tools: Toolchain) -> None:
@@ -174,12 +174,12 @@ def test_what_ones_own_guest_says_goes_before_what_anothers_says(tmp_path: Path,
 
 
 def test_what_ones_own_guest_said_of_another_store_does_not_count(tmp_path: Path, tools: Toolchain) -> None:
-    wanted = StoreFacts("test", 33, True, False, _fingerprint_of_files())
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
     keep_base(archive(FILES), "test", tools, tmp_path)
-    keep_facts(replace(wanted, fingerprint="f" * 64), tmp_path / "store.json")
-    ensure_base(FakeGuest(), wanted, tools, tmp_path, Progress())
-    known = known_base(wanted.fingerprint, tmp_path, tmp_path / "store.json")
-    assert known is not None and known.facts == wanted
+    keep_facts(replace(store_facts, fingerprint="f" * 64), tmp_path / "store.json")
+    ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
+    known = known_base(store_facts.fingerprint, tmp_path, tmp_path / "store.json")
+    assert known is not None and known.facts == store_facts
 
 
 def _fingerprint_of_files() -> str:
@@ -194,11 +194,11 @@ def _fingerprint_of_files() -> str:
 
 
 def test_another_projects_base_serves(tmp_path: Path, tools: Toolchain) -> None:
-    wanted = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("web",))
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("web",))
     keep_base(archive(FILES), "test", tools, tmp_path)
-    ensure_base(FakeGuest(), wanted, tools, tmp_path, Progress())
-    found = newest_base(tmp_path)
-    assert found is not None and found.facts == wanted
+    ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
+    newest = newest_base(tmp_path)
+    assert newest is not None and newest.facts == store_facts
 
 
 def test_an_empty_cache_has_no_base(tmp_path: Path) -> None:

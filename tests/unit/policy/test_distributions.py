@@ -61,8 +61,8 @@ def surveyed(root: Path, selinux_type: str, semanage: str) -> StoreFacts:
 def test_the_guest_says_how_its_store_is_linked(
     tmp_path: Path, selinux_type: str, semanage: str, expands: bool
 ) -> None:
-    found = surveyed(tmp_path, selinux_type, semanage)
-    assert (found.selinux_type, found.policyvers, found.mls, found.expand_check) == (
+    store_facts = surveyed(tmp_path, selinux_type, semanage)
+    assert (store_facts.selinux_type, store_facts.policyvers, store_facts.mls, store_facts.expand_check) == (
         selinux_type,
         33,
         True,

@@ -63,8 +63,8 @@ def test_comments_go() -> None:
 
 
 def test_a_role_is_declared_once() -> None:
-    kept = dict(without_repeated_roles([("a", "(role r)\n(type x)\n"), ("b", "(role r)\n(type y)\n")]))
-    assert kept == {"a": "(role r)\n(type x)\n", "b": "(type y)\n"}
+    modules = dict(without_repeated_roles([("a", "(role r)\n(type x)\n"), ("b", "(role r)\n(type y)\n")]))
+    assert modules == {"a": "(role r)\n(type x)\n", "b": "(type y)\n"}
 
 
 def test_what_optionals_require_and_nobody_declares_is_dangling() -> None:

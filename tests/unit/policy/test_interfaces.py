@@ -20,9 +20,9 @@ def table(base: BasePolicy) -> InterfaceTable:
 
 
 def known(table: InterfaceTable, name: str) -> Interface:
-    found = table.get(name)
-    assert found is not None
-    return found
+    interface = table.get(name)
+    assert interface is not None
+    return interface
 
 
 def test_an_interface_grants_what_its_macros_become(table: InterfaceTable) -> None:
@@ -32,8 +32,8 @@ def test_an_interface_grants_what_its_macros_become(table: InterfaceTable) -> No
 
 
 def test_an_interface_says_where_it_is_and_what_it_is_for(table: InterfaceTable) -> None:
-    found = known(table, "files_read_etc_files")
-    assert (found.file, found.line, found.summary, found.parameters) == (
+    interface = known(table, "files_read_etc_files")
+    assert (interface.file, interface.line, interface.summary, interface.parameters) == (
         "kernel/files.if",
         12,
         "Read files in /etc.",
@@ -42,8 +42,8 @@ def test_an_interface_says_where_it_is_and_what_it_is_for(table: InterfaceTable)
 
 
 def test_a_template_declares_and_joins(table: InterfaceTable) -> None:
-    found = known(table, "container_domain_template")
-    assert (found.kind, found.declares, found.attributes) == (
+    interface = known(table, "container_domain_template")
+    assert (interface.kind, interface.declares, interface.attributes) == (
         "template",
         (("type", "$1_t"),),
         (("$1_t", "domain"),),
@@ -68,8 +68,8 @@ def test_a_callee_in_use_is_not_deprecated_by_its_caller(table: InterfaceTable) 
 
 
 def test_an_optional_parameter_need_not_be_given(table: InterfaceTable) -> None:
-    found = known(table, "files_etc_filetrans")
-    assert (found.required, found.parameters, found.grants[0].result) == (
+    interface = known(table, "files_etc_filetrans")
+    assert (interface.required, interface.parameters, interface.grants[0].result) == (
         2,
         ("domain", "type", "name"),
         "$2 $3",
@@ -77,8 +77,12 @@ def test_an_optional_parameter_need_not_be_given(table: InterfaceTable) -> None:
 
 
 def test_an_interface_that_calls_what_is_not_there_is_broken(table: InterfaceTable) -> None:
-    found = known(table, "files_broken")
-    assert ("files_no_such_interface" in found.broken, found.grants, found.parameters) == (True, (), ("$1",))
+    interface = known(table, "files_broken")
+    assert ("files_no_such_interface" in interface.broken, interface.grants, interface.parameters) == (
+        True,
+        (),
+        ("$1",),
+    )
 
 
 def test_the_table_is_kept_beside_the_base(
@@ -105,7 +109,9 @@ def test_a_machine_without_m4_is_told_so(base: BasePolicy, monkeypatch: pytest.M
 def test_an_own_interface_may_call_the_headers(table: InterfaceTable, base: BasePolicy) -> None:
     text = "interface(`web_read',`\n\tfiles_read_etc_files($2)\n')\n"
     own = module_interfaces(base, {"web.if": text})
-    assert [(one.name, one.file, one.grants[0].source) for one in own] == [("web_read", "web.if", "$2")]
+    assert [(interface.name, interface.file, interface.grants[0].source) for interface in own] == [
+        ("web_read", "web.if", "$2")
+    ]
 
 
 def test_an_own_interface_wins(table: InterfaceTable, base: BasePolicy) -> None:

@@ -14,8 +14,8 @@ from selab.scaffold.example import init
 
 def test_it_makes_a_project_whose_scenario_can_be_planned(tmp_path: Path) -> None:
     init(tmp_path / "lab")
-    wanted = make_plan(find_project(tmp_path / "lab"), Request("apache"))
-    assert (wanted.policy, wanted.image.source is not None) == ("selab_apache", True)
+    planned = make_plan(find_project(tmp_path / "lab"), Request("apache"))
+    assert (planned.policy, planned.image.source is not None) == ("selab_apache", True)
 
 
 def test_it_says_what_it_wrote(tmp_path: Path) -> None:

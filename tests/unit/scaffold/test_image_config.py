@@ -29,8 +29,8 @@ def nobody() -> Iterator[Guest]:
 
 
 def test_an_image_of_the_project_is_read_from_its_dockerfile(imaged: Project) -> None:
-    found = image_config(imaged, "httpd", nobody, Progress())
-    assert found == ImageConfig((("tcp", 80), ("tcp", 443), ("udp", 53)), ("/srv/web.d", "/var/log"))
+    config = image_config(imaged, "httpd", nobody, Progress())
+    assert config == ImageConfig((("tcp", 80), ("tcp", 443), ("udp", 53)), ("/srv/web.d", "/var/log"))
 
 
 def test_another_image_is_asked_of_the_guests_docker(project: Project) -> None:
@@ -74,8 +74,8 @@ def test_ports(line: str, ports: tuple[tuple[str, int], ...]) -> None:
 
 @pytest.mark.parametrize("word", ["$PORT", "0", "65536", "1-65535", "90-80", "80/sctp", "eighty"])
 def test_a_port_that_is_none_is_named(word: str) -> None:
-    found = of_instructions([f"EXPOSE 80 {word}"])
-    assert (found.ports, found.left) == ((("tcp", 80),), (f'the port "{word}" is left out',))
+    config = of_instructions([f"EXPOSE 80 {word}"])
+    assert (config.ports, config.left) == ((("tcp", 80),), (f'the port "{word}" is left out',))
 
 
 @pytest.mark.parametrize("line", ["VOLUME /data /srv/x", 'VOLUME ["/data", "/srv/x"]'])
@@ -85,16 +85,16 @@ def test_volumes(line: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/a/../b", "data", "/a\nb", "/a:b"])
 def test_a_volume_that_is_none_is_named(path: str) -> None:
-    found = of_inspect(json.dumps([{"Config": {"Volumes": {path: {}, "/data": {}}}}]))
-    assert (found.volumes, len(found.left)) == (("/data",), 1)
+    config = of_inspect(json.dumps([{"Config": {"Volumes": {path: {}, "/data": {}}}}]))
+    assert (config.volumes, len(config.left)) == (("/data",), 1)
 
 
 @pytest.mark.parametrize(
-    ("user", "found"),
+    ("user", "expected"),
     [("redis", "redis"), ("1000:1000", "1000:1000"), ("root", ""), ("0", ""), ("0:0", ""), ("-x", "")],
 )
-def test_the_user_is_empty_for_root(user: str, found: str) -> None:
-    assert of_inspect(json.dumps([{"Config": {"User": user}}])).user == found
+def test_the_user_is_empty_for_root(user: str, expected: str) -> None:
+    assert of_inspect(json.dumps([{"Config": {"User": user}}])).user == expected
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '[{"Config": 1}]', "[" * 5000])
@@ -105,5 +105,5 @@ def test_an_answer_that_is_none_is_an_error(text: str) -> None:
 
 @given(st.text(max_size=80), st.sampled_from(["EXPOSE", "VOLUME", "USER"]))
 def test_whatever_an_instruction_says_is_taken_or_named(text: str, instruction: str) -> None:
-    found = of_instructions([f"{instruction} {text}"])
-    assert all(line.isascii() and line.isprintable() for line in found.left)
+    config = of_instructions([f"{instruction} {text}"])
+    assert all(line.isascii() and line.isprintable() for line in config.left)

@@ -123,11 +123,11 @@ def test_a_volume_needs_no_rule_and_says_how_it_is_labelled(imaged: Project, kno
 def test_the_template_gets_as_many_arguments_as_it_takes(
     project: Project, two_arguments: BasePolicy, known: BasePolicy
 ) -> None:
-    said = made(project).remarks[0]
+    remark = made(project).remarks[0]
     text = (project.policies / "web.te").read_text()
     assert "container_domain_template(web, container)" in text
     assert "gen_require(`\n\ttype container_file_t;\n')" in text
-    assert "container_domain_template gets 2 arguments" in said
+    assert "container_domain_template gets 2 arguments" in remark
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_the_template_gets_as_many_arguments_as_it_takes(
 @pytest.mark.usefixtures("unknown")
 def test_without_a_base_policy_it_goes_by_the_box_and_says_so(box: str, call: str, project: Project) -> None:
     (project.root / "selab.yaml").write_text(f"vm: {{box: {box}}}\n")
-    said = made(find_project(project.root)).remarks[0]
+    remark = made(find_project(project.root)).remarks[0]
     assert f"container_domain_template{call}" in (project.policies / "web.te").read_text()
-    assert "base policy is unknown" in said
+    assert "base policy is unknown" in remark
 
 
 @pytest.mark.usefixtures("unknown")

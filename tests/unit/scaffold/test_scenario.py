@@ -81,9 +81,9 @@ def test_no_policy_can_be_asked_for(project: Project) -> None:
 
 def test_what_is_left_out_is_said_in_the_file(project: Project) -> None:
     (project.root / "c.yaml").write_text("services: {web: {image: x, privileged: true}}")
-    found = made(project, source=Source(compose=project.root / "c.yaml"))
-    assert [line.partition(":")[0] for line in found.left] == ["privileged"]
-    assert f"#   {found.left[0]}\n" in text_of(project)
+    scenario_file = made(project, source=Source(compose=project.root / "c.yaml"))
+    assert [line.partition(":")[0] for line in scenario_file.left] == ["privileged"]
+    assert f"#   {scenario_file.left[0]}\n" in text_of(project)
 
 
 @pytest.mark.parametrize("ending", ["yaml", "yml"])
@@ -169,8 +169,8 @@ KEYS = [*_Service._CONVERTERS, "privileged", "x"]
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.one_of(st.sampled_from(KEYS), ODD), JSON, max_size=5))
-def test_whatever_a_service_is_the_file_loads(project: Project, told: dict[str, Any]) -> None:
-    loads(_Service(project, project.root / "compose.yaml", "web", told).builder)
+def test_whatever_a_service_is_the_file_loads(project: Project, settings: dict[str, Any]) -> None:
+    loads(_Service(project, project.root / "compose.yaml", "web", settings).builder)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -178,7 +178,7 @@ def test_whatever_a_service_is_the_file_loads(project: Project, told: dict[str, 
 def test_whatever_a_container_is_the_file_loads(
     project: Project, words: list[str], ports: dict[str, Any], word: str, thing: Any
 ) -> None:
-    mounts = [{"Destination": one, "Source": word, "Mode": word} for one in words]
+    mounts = [{"Destination": path, "Source": word, "Mode": word} for path in words]
     host = {
         "PortBindings": ports,
         "CapAdd": words,
@@ -189,11 +189,11 @@ def test_whatever_a_container_is_the_file_loads(
     config = {
         "Image": word,
         "Cmd": words,
-        "Env": [f"A{number}={one}" for number, one in enumerate(words)],
+        "Env": [f"A{number}={text}" for number, text in enumerate(words)],
         "User": word,
     }
-    told = {"Name": word, "Config": config, "HostConfig": host, "Mounts": mounts}
-    loads(_builder(project, _Container.model_validate(told), None))
+    description = {"Name": word, "Config": config, "HostConfig": host, "Mounts": mounts}
+    loads(_builder(project, _Container.model_validate(description), None))
 
 
 def loads(draft: ScenarioBuilder) -> None:
@@ -210,9 +210,9 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["-C", str(project.root), "new", "scenario", "web"]) == 0
-    said = capsys.readouterr()
-    assert said.out == "scenarios/web.yaml\n"
-    assert "`selab run web --setenforce no`" in said.err
+    output = capsys.readouterr()
+    assert output.out == "scenarios/web.yaml\n"
+    assert "`selab run web --setenforce no`" in output.err
 
 
 @pytest.mark.parametrize("options", [["--from-container", "x", "--from-compose", "y"], ["--service", "x"]])

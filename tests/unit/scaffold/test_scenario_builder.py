@@ -66,13 +66,13 @@ def test_other_variables_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("container", "wanted", "guest"),
+    ("container", "host_port", "guest"),
     [(80, 8080, 8080), (80, None, 8080), (9000, None, 9000), (22, 22, 8022), (80, 80, 80), (80, 99999, None)],
 )
-def test_a_port_gets_one_in_the_guest(container: int, wanted: int | None, guest: int | None) -> None:
+def test_a_port_gets_one_in_the_guest(container: int, host_port: int | None, guest: int | None) -> None:
     draft = ScenarioBuilder()
     with draft.trying("port"):
-        draft.port(container, wanted)
+        draft.port(container, host_port)
     assert [port["guest"] for port in draft.data.get("ports", ())] == ([guest] if guest else [])
 
 

@@ -45,13 +45,13 @@ def test_every_combination_of_the_sets_is_granted_once(
 ) -> None:
     text = f"{kind} {written(sources)} {written(targets)}:{written(classes)} {written(words)};"
     expected = {
-        Grant(kind, one, other, tclass, frozenset(words))
-        for one in sources
+        Grant(kind, source, other, tclass, frozenset(words))
+        for source in sources
         for other in targets
         for tclass in classes
     }
-    found = parse(text, {}).grants
-    assert (set(found), len(found)) == (expected, len(expected))
+    grants = parse(text, {}).grants
+    assert (set(grants), len(grants)) == (expected, len(expected))
 
 
 @given(GARBAGE)
@@ -95,8 +95,8 @@ def test_what_a_set_takes_away_is_kept(target: str, name: str, without: set[str]
 
 
 def test_both_sides_of_a_conditional_say_when_they_hold() -> None:
-    found = parse("if (x && ! (y)) { allow a b:file read; } else { allow a b:file write; }", {}).grants
-    assert [grant.condition for grant in found] == ["x && !(y)", "!(x && !(y))"]
+    grants = parse("if (x && ! (y)) { allow a b:file read; } else { allow a b:file write; }", {}).grants
+    assert [grant.condition for grant in grants] == ["x && !(y)", "!(x && !(y))"]
 
 
 def test_what_an_optional_block_grants_counts() -> None:
@@ -104,8 +104,10 @@ def test_what_an_optional_block_grants_counts() -> None:
 
 
 def test_what_an_optional_block_requires_does_not_count() -> None:
-    found = parse("require { type a; bool x; class file { read }; } optional { require { type b; } }", {})
-    assert found.requires == (("type", "a"), ("bool", "x"), ("class", "file"))
+    statements = parse(
+        "require { type a; bool x; class file { read }; } optional { require { type b; } }", {}
+    )
+    assert statements.requires == (("type", "a"), ("bool", "x"), ("class", "file"))
 
 
 @pytest.mark.parametrize(
@@ -131,8 +133,8 @@ def test_other_rules_are_read(text: str, expected: tuple[str, ...]) -> None:
 
 
 def test_a_type_comes_with_its_attributes_and_aliases() -> None:
-    found = parse("type a alias { b }, x, y; typeattribute a z;", {})
-    assert (found.declares, found.attributes) == (
+    statements = parse("type a alias { b }, x, y; typeattribute a z;", {})
+    assert (statements.declares, statements.attributes) == (
         (("type", "a"), ("type", "b")),
         (("a", "x"), ("a", "y"), ("a", "z")),
     )

@@ -26,10 +26,10 @@ PIECES = st.sampled_from(
 
 
 def called(text: str) -> list[tuple[str, int, list[str]]]:
-    found = [item for item in walk(items(tokens(text))) if isinstance(item, Call)]
+    parsed = [item for item in walk(items(tokens(text))) if isinstance(item, Call)]
     return [
         (call.name, call.line, [" ".join(token.text for token in argument) for argument in call.arguments])
-        for call in found
+        for call in parsed
     ]
 
 
@@ -69,8 +69,8 @@ def test_a_call_without_arguments_has_none() -> None:
 
 
 def test_calls_in_blocks_know_the_blocks_around_them() -> None:
-    found = items(tokens("optional_policy(`\n\ttunable_policy(`x && y',`\n\t\tf(a)\n\t')\n')"))
-    call = next(item for item in walk(found) if isinstance(item, Call))
+    parsed = items(tokens("optional_policy(`\n\ttunable_policy(`x && y',`\n\t\tf(a)\n\t')\n')"))
+    call = next(item for item in walk(parsed) if isinstance(item, Call))
     assert (call.line, call.inside) == (3, ("optional_policy", "tunable_policy"))
 
 
@@ -85,9 +85,11 @@ def test_a_block_says_what_it_hangs_on() -> None:
 
 
 def test_blocks_in_braces_are_read_with_their_else() -> None:
-    found = list(walk(items(tokens("if (x) { allow a b:c d; } else { allow e f:g h; } require { type i; }"))))
-    statements = [item for item in found if isinstance(item, Statement)]
-    assert [(one.words[1].text, one.inside) for one in statements] == [
+    parsed = list(
+        walk(items(tokens("if (x) { allow a b:c d; } else { allow e f:g h; } require { type i; }")))
+    )
+    statements = [item for item in parsed if isinstance(item, Statement)]
+    assert [(statement.words[1].text, statement.inside) for statement in statements] == [
         ("a", ("if",)),
         ("e", ("if",)),
         ("i", ("require",)),

@@ -35,8 +35,8 @@ def linted(base: BasePolicy) -> Lint:
     return run
 
 
-def told(findings: list[Finding]) -> list[tuple[str, str, int]]:
-    return [(str(one.severity), one.id, one.line) for one in findings]
+def outline(findings: list[Finding]) -> list[tuple[str, str, int]]:
+    return [(str(finding.severity), finding.id, finding.line) for finding in findings]
 
 
 def test_a_module_without_fault_has_no_finding(linted: Lint) -> None:
@@ -48,13 +48,13 @@ def test_a_module_without_fault_has_no_finding(linted: Lint) -> None:
 
 
 def test_an_unknown_interface_is_an_error_with_the_nearest_and_its_arguments(linted: Lint) -> None:
-    (one,) = linted(DOMAIN + "files_red_etc_files(web_t)\n")
-    assert told([one]) == [("error", "unknown-interface", 3)]
-    assert one.remedy == "Did you mean files_read_etc_files(domain)?"
+    (finding,) = linted(DOMAIN + "files_red_etc_files(web_t)\n")
+    assert outline([finding]) == [("error", "unknown-interface", 3)]
+    assert finding.remedy == "Did you mean files_read_etc_files(domain)?"
 
 
 def test_an_unknown_interface_of_another_build_is_a_warning(linted: Lint) -> None:
-    assert told(linted(DOMAIN + "ifdef(`distro_other',`\n\tother_thing(web_t)\n')\n")) == [
+    assert outline(linted(DOMAIN + "ifdef(`distro_other',`\n\tother_thing(web_t)\n')\n")) == [
         ("warning", "unknown-interface", 4)
     ]
 
@@ -74,8 +74,8 @@ def test_an_own_interface_is_known(linted: Lint) -> None:
 
 
 def test_an_own_interface_that_is_no_policy_is_told(linted: Lint) -> None:
-    (one,) = linted(DOMAIN, own="interface(`web_read',`\n\tno_such_thing($1)\n')\n")
-    assert (one.id, one.file.name, one.line) == ("broken-interface", "web.if", 1)
+    (finding,) = linted(DOMAIN, own="interface(`web_read',`\n\tno_such_thing($1)\n')\n")
+    assert (finding.id, finding.file.name, finding.line) == ("broken-interface", "web.if", 1)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_an_own_interface_that_is_no_policy_is_told(linted: Lint) -> None:
     ],
 )
 def test_a_wrong_number_of_arguments_is_told(linted: Lint, call: str, severity: str) -> None:
-    assert told(linted(DOMAIN + call + "\n")) == [(severity, "arguments", 3)]
+    assert outline(linted(DOMAIN + call + "\n")) == [(severity, "arguments", 3)]
 
 
 def test_a_template_may_be_called_as_another_distribution_has_it(linted: Lint) -> None:
@@ -102,7 +102,7 @@ def test_a_template_may_be_called_as_another_distribution_has_it(linted: Lint) -
 
 
 def test_a_template_with_more_arguments_than_any_distribution_has_is_told(linted: Lint) -> None:
-    assert told(linted(HEAD + "container_domain_template(web, container, x)\n")) == [
+    assert outline(linted(HEAD + "container_domain_template(web, container, x)\n")) == [
         ("warning", "arguments", 2)
     ]
 
@@ -120,21 +120,24 @@ def test_a_call_is_remedied_with_its_optional_arguments_marked(linted: Lint) -> 
 
 
 def test_a_deprecated_interface_names_its_replacement(linted: Lint) -> None:
-    (one,) = linted(DOMAIN + "files_read_config(web_t)\n")
-    assert told([one]) == [("warning", "deprecated", 3)]
-    assert one.remedy == "Use files_read_etc_files() instead."
+    (finding,) = linted(DOMAIN + "files_read_config(web_t)\n")
+    assert outline([finding]) == [("warning", "deprecated", 3)]
+    assert finding.remedy == "Use files_read_etc_files() instead."
 
 
 def test_a_required_name_that_the_base_lacks_is_an_error_with_the_nearest(linted: Lint) -> None:
-    (one,) = linted(DOMAIN + "gen_require(`\n\ttype shred_t;\n')\nallow web_t shred_t:file read;\n")
-    assert (told([one]), one.remedy) == ([("error", "unknown-require", 4)], "Did you mean 'shared_t'?")
+    (finding,) = linted(DOMAIN + "gen_require(`\n\ttype shred_t;\n')\nallow web_t shred_t:file read;\n")
+    assert (outline([finding]), finding.remedy) == (
+        [("error", "unknown-require", 4)],
+        "Did you mean 'shared_t'?",
+    )
 
 
 @pytest.mark.parametrize(
-    "said", ["type nobody_t", "attribute nobody", "class nobody { read }", "role nobody_r", "bool nobody"]
+    "text", ["type nobody_t", "attribute nobody", "class nobody { read }", "role nobody_r", "bool nobody"]
 )
-def test_every_kind_of_name_is_looked_up(linted: Lint, said: str) -> None:
-    assert told(linted(DOMAIN + f"require {{\n\t{said};\n}}\n")) == [("error", "unknown-require", 4)]
+def test_every_kind_of_name_is_looked_up(linted: Lint, text: str) -> None:
+    assert outline(linted(DOMAIN + f"require {{\n\t{text};\n}}\n")) == [("error", "unknown-require", 4)]
 
 
 def test_in_an_optional_block_a_missing_name_is_a_warning(linted: Lint) -> None:
@@ -142,7 +145,7 @@ def test_in_an_optional_block_a_missing_name_is_a_warning(linted: Lint) -> None:
         DOMAIN
         + "optional_policy(`\n\tgen_require(`\n\t\ttype nobody_t;\n\t')\n\tallow web_t nobody_t:file read;\n')\n"
     )
-    assert told(linted(te)) == [("warning", "unknown-require", 5)]
+    assert outline(linted(te)) == [("warning", "unknown-require", 5)]
 
 
 def test_a_name_of_a_required_module_is_known(linted: Lint) -> None:
@@ -151,22 +154,22 @@ def test_a_name_of_a_required_module_is_known(linted: Lint) -> None:
 
 
 def test_a_required_name_that_nothing_uses_is_a_warning(linted: Lint) -> None:
-    assert told(
+    assert outline(
         linted(DOMAIN + "gen_require(`\n\ttype shared_t, kernel_t;\n')\nallow web_t kernel_t:file read;\n")
     ) == [("warning", "unused-require", 4)]
 
 
 def test_a_foreign_type_with_interfaces_is_a_note_that_says_where_they_are(linted: Lint) -> None:
-    (one,) = linted(DOMAIN + "gen_require(`\n\ttype etc_t;\n')\nallow web_t etc_t:file read;\n")
-    assert told([one]) == [("note", "foreign-type", 4)]
-    assert "kernel/files.if" in one.remedy
+    (finding,) = linted(DOMAIN + "gen_require(`\n\ttype etc_t;\n')\nallow web_t etc_t:file read;\n")
+    assert outline([finding]) == [("note", "foreign-type", 4)]
+    assert "kernel/files.if" in finding.remedy
 
 
 @pytest.mark.parametrize(
-    "said", ["type web_x_t;", "attribute web_x;", "bool web_x false;", "gen_tunable(web_x, false)"]
+    "text", ["type web_x_t;", "attribute web_x;", "bool web_x false;", "gen_tunable(web_x, false)"]
 )
-def test_a_declaration_that_nothing_uses_is_a_warning(linted: Lint, said: str) -> None:
-    assert told(linted(DOMAIN + said + "\n")) == [("warning", "unused-declaration", 3)]
+def test_a_declaration_that_nothing_uses_is_a_warning(linted: Lint, text: str) -> None:
+    assert outline(linted(DOMAIN + text + "\n")) == [("warning", "unused-declaration", 3)]
 
 
 def test_an_alias_that_nothing_uses_is_there_for_others(linted: Lint) -> None:
@@ -181,13 +184,13 @@ def test_a_declaration_that_an_interface_uses_is_used(linted: Lint) -> None:
 
 
 def test_a_type_without_attribute_is_a_warning(linted: Lint) -> None:
-    assert told(linted(DOMAIN + "type web_x_t;\nallow web_t web_x_t:file read;\n")) == [
+    assert outline(linted(DOMAIN + "type web_x_t;\nallow web_t web_x_t:file read;\n")) == [
         ("warning", "no-attribute", 3)
     ]
 
 
 def test_a_domain_without_role_is_a_warning(linted: Lint) -> None:
-    assert told(linted(HEAD + "type web_t, domain;\n")) == [("warning", "no-role", 2)]
+    assert outline(linted(HEAD + "type web_t, domain;\n")) == [("warning", "no-role", 2)]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,7 @@ def test_a_domain_without_role_is_a_warning(linted: Lint) -> None:
     ],
 )
 def test_an_allow_rule_with_a_wildcard_is_a_warning(linted: Lint, rule: str) -> None:
-    assert told(linted(DOMAIN + rule + "\n")) == [("warning", "wildcard", 3)]
+    assert outline(linted(DOMAIN + rule + "\n")) == [("warning", "wildcard", 3)]
 
 
 def test_a_dontaudit_rule_may_have_a_wildcard(linted: Lint) -> None:
@@ -215,7 +218,7 @@ def test_a_dontaudit_rule_may_have_a_wildcard(linted: Lint) -> None:
     ],
 )
 def test_another_order_than_refpolicys_is_a_note(linted: Lint, te: str) -> None:
-    assert [(one.severity, one.id) for one in linted(DOMAIN + te)] == [(Severity.NOTE, "order")]
+    assert [(finding.severity, finding.id) for finding in linted(DOMAIN + te)] == [(Severity.NOTE, "order")]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +248,7 @@ def test_the_order_is_that_of_each_domain_and_what_is_about_more_stands_anywhere
     ],
 )
 def test_a_wrong_line_of_file_contexts_is_an_error(linted: Lint, line: str, id: str) -> None:
-    assert told(linted(DOMAIN, fc=f"# web\n{line}\n")) == [("error", id, 2)]
+    assert outline(linted(DOMAIN, fc=f"# web\n{line}\n")) == [("error", id, 2)]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +267,7 @@ def test_a_right_line_of_file_contexts_is_none(linted: Lint, text: str) -> None:
 
 def test_findings_come_in_the_order_of_their_lines(linted: Lint) -> None:
     lines = [
-        one.line
-        for one in linted(DOMAIN + "type a_t;\nnobody(web_t)\ntype b_t;\nallow web_t self:process *;\n")
+        finding.line
+        for finding in linted(DOMAIN + "type a_t;\nnobody(web_t)\ntype b_t;\nallow web_t self:process *;\n")
     ]
     assert lines == sorted(lines)

@@ -13,7 +13,7 @@ from selab.policy.lint.selint import installed, selint
 from selab.policy.module import PolicyModule
 
 
-def said(
+def selint_findings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: BasePolicy, lines: str, code: int = 0
 ) -> list[Finding]:
     program = tmp_path / "bin" / "selint"
@@ -26,10 +26,10 @@ def said(
 
 
 def test_a_line_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: BasePolicy) -> None:
-    (found,) = said(
+    (finding,) = selint_findings(
         tmp_path, monkeypatch, base, "/p/web.te:              6: (W): Allow rule (x) is odd (W-008)"
     )
-    assert found == Finding(Path("/p/web.te"), 6, Severity.WARNING, "W-008", "Allow rule (x) is odd.", "")
+    assert finding == Finding(Path("/p/web.te"), 6, Severity.WARNING, "W-008", "Allow rule (x) is odd.", "")
 
 
 @pytest.mark.parametrize(
@@ -39,25 +39,29 @@ def test_its_severities_are_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: BasePolicy, letter: str, severity: str
 ) -> None:
     assert [
-        one.severity
-        for one in said(tmp_path, monkeypatch, base, f"/p/web.fc:1: ({letter}): x ({letter}-001)")
+        finding.severity
+        for finding in selint_findings(
+            tmp_path, monkeypatch, base, f"/p/web.fc:1: ({letter}): x ({letter}-001)"
+        )
     ] == [severity]
 
 
 def test_what_is_about_another_file_or_no_finding_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: BasePolicy
 ) -> None:
-    assert said(tmp_path, monkeypatch, base, "/p/other.te:1: (W): x (W-001)\nNote: y") == []
+    assert selint_findings(tmp_path, monkeypatch, base, "/p/other.te:1: (W): x (W-001)\nNote: y") == []
 
 
 def test_it_may_say_what_is_wrong_and_end_badly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: BasePolicy
 ) -> None:
-    assert len(said(tmp_path, monkeypatch, base, "/p/web.te:3: (F): syntax error (F-001)", 70)) == 1
+    assert (
+        len(selint_findings(tmp_path, monkeypatch, base, "/p/web.te:3: (F): syntax error (F-001)", 70)) == 1
+    )
 
 
 def test_that_it_ends_badly_without_a_word_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: BasePolicy
 ) -> None:
     with pytest.raises(CommandFailed, match="SELint"):
-        said(tmp_path, monkeypatch, base, "", 70)
+        selint_findings(tmp_path, monkeypatch, base, "", 70)

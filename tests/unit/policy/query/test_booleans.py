@@ -28,8 +28,8 @@ def policy(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> Path:
 
 
 def decided(policy: Path, source: str, target: str, permission: str) -> Decision:
-    asked = [Access(f"u:r:{source}_t:s0", f"u:r:{target}_t:s0", "file", permission)]
-    return with_booleans(policy, Decider(policy).decide(asked), names=True)[0]
+    accesses = [Access(f"u:r:{source}_t:s0", f"u:r:{target}_t:s0", "file", permission)]
+    return with_booleans(policy, Decider(policy).decide(accesses), names=True)[0]
 
 
 def test_the_values_are_those_of_the_policy(policy: Path) -> None:
@@ -47,8 +47,8 @@ def test_the_values_are_those_of_the_policy(policy: Path) -> None:
 def test_what_a_boolean_would_allow_names_it(
     policy: Path, source: str, target: str, permission: str, detail: str
 ) -> None:
-    found = decided(policy, source, target, permission)
-    assert (found.cause, found.detail) == (Cause.BOOLEAN, detail)
+    decision = decided(policy, source, target, permission)
+    assert (decision.cause, decision.detail) == (Cause.BOOLEAN, detail)
 
 
 def test_what_no_boolean_allows_is_a_missing_rule(policy: Path) -> None:

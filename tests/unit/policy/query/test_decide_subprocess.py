@@ -27,13 +27,15 @@ def access(permission: str, source: str = "web") -> Access:
 
 
 def test_the_answers_are_in_the_questions_order(policy: Path) -> None:
-    asked = [access("open"), access("read"), access("open", "nobody")]
-    assert [decision.cause for decision in ask(policy, asked)] == [Cause.NONE, Cause.RULE, Cause.UNKNOWN]
+    accesses = [access("open"), access("read"), access("open", "nobody")]
+    assert [decision.cause for decision in ask(policy, accesses)] == [Cause.NONE, Cause.RULE, Cause.UNKNOWN]
 
 
 def test_a_boolean_is_named_where_it_is_asked_for(policy: Path) -> None:
-    asked = access("write", "base")
-    assert ask(policy, [asked], booleans=True, names=True) == [Decision(asked, Cause.BOOLEAN, "shiny on")]
+    accesses = access("write", "base")
+    assert ask(policy, [accesses], booleans=True, names=True) == [
+        Decision(accesses, Cause.BOOLEAN, "shiny on")
+    ]
 
 
 def test_where_nothing_is_asked_no_policy_is_read() -> None:

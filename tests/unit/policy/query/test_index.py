@@ -101,5 +101,5 @@ nodes: st.SearchStrategy[Node] = st.recursive(words, lambda inner: st.lists(inne
 
 
 @given(st.lists(st.lists(nodes, max_size=4), max_size=4))
-def test_what_is_written_is_read_back(said: list[Node]) -> None:
-    assert statements(" ".join(map(text_of, said))) == said
+def test_what_is_written_is_read_back(nodes: list[Node]) -> None:
+    assert statements(" ".join(map(text_of, nodes))) == nodes

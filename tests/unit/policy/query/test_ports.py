@@ -63,7 +63,7 @@ def test_the_interface_is_the_one_for_that_type_alone() -> None:
         interface("theirs", "http_port_t", source="init_t"),
         interface("sometimes", "http_port_t", condition="shiny"),
     ],
-    ids=lambda one: one.name,
+    ids=lambda interface: interface.name,
 )
 def test_an_interface_that_does_not_always_grant_it_is_none(other: Interface) -> None:
     assert binding_interface(InterfaceTable([other]), "tcp", "http_port_t") == ""

@@ -45,16 +45,16 @@ def test_the_most_dangerous_comes_first() -> None:
 
 
 def test_rules_about_the_same_are_one_and_generated_sets_are_told_by_their_types() -> None:
-    found = [one.access for one in additions(index())]
+    accesses = [addition.access for addition in additions(index())]
     assert (
-        Access("app_t", "etc_t", "file", ("execute", "read")) in found
-        and Access("app_t", "tmp_t", "file", ("read",)) in found
+        Access("app_t", "etc_t", "file", ("execute", "read")) in accesses
+        and Access("app_t", "tmp_t", "file", ("read",)) in accesses
     )
 
 
 def test_against_another_version_only_what_is_new_counts() -> None:
     newer = index(CANDIDATE + "(allow app_t self (capability (setuid)))")
-    assert [one.access for one in additions(newer, granted(index()))] == [
+    assert [addition.access for addition in additions(newer, granted(index()))] == [
         Access("app_t", "self", "capability", ("setuid",))
     ]
 

@@ -56,10 +56,10 @@ def test_the_risk_of(target: str, tclass: str, permission: str, level: Level) ->
 
 
 def test_the_worst_permission_counts_and_says_why() -> None:
-    found = risk_of(
+    risk = risk_of(
         PolicyIndex(read_flat(BASE)), "app_t", "app_t", "capability", ["setuid", "net_admin", "sys_admin"]
     )
-    assert (found.level, "container" in found.reason) == (Level.HIGH, True)
+    assert (risk.level, "container" in risk.reason) == (Level.HIGH, True)
 
 
 def test_a_rule_about_an_attribute_is_as_dangerous_as_its_worst_member() -> None:
