@@ -43,7 +43,8 @@ class BoxSource(UserModel):
 class HostConfig(UserModel):
     """An existing machine, reached over SSH as root or as a user with passwordless sudo.
 
-    address: name or address of the machine, or an alias of your ~/.ssh/config, which then gives what is missing here.
+    address: name or address of the machine, or an alias of your ~/.ssh/config, which then gives what is
+        missing here.
     port: SSH port, by default 22.
     user: user name, by default root.
     key: file of the private key, by default ssh's default keys and the SSH agent's keys.

@@ -148,7 +148,7 @@ def _deb822(text: str) -> Iterable[tuple[str, list[str]]]:
         unfolded = re.sub(r"\n[ \t]+", " ", stanza)
         fields = {
             key.strip().lower(): value.split()
-            for key, colon, value in (one.partition(":") for one in unfolded.splitlines())
+            for key, colon, value in (field.partition(":") for field in unfolded.splitlines())
             if colon
         }
         if "deb" in fields.get("types", []) and fields.get("enabled", ["yes"])[0].lower() not in (
@@ -254,17 +254,21 @@ def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
         f'--customize-hook=rm -f "$1{SETUP}" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
     ]
     return [
-        *apart, "mmdebstrap", f"--mode={mode}", f"--variant={rootfs.variant}", "--format=tar", f"--keyring={KEYRING}",
-        "--dpkgopt=force-unsafe-io", *excluded, *options, f"--include={','.join(rootfs.packages)}", *hooks,
-        rootfs.suite, str(out), find_mirror(),
+        *apart, "mmdebstrap", f"--mode={mode}", f"--variant={rootfs.variant}", "--format=tar",
+        f"--keyring={KEYRING}", "--dpkgopt=force-unsafe-io", *excluded, *options,
+        f"--include={','.join(rootfs.packages)}", *hooks, rootfs.suite, str(out), find_mirror(),
     ]  # fmt: skip
 
 
 def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
     """Run mmdebstrap in its own process group: if it fails, it kills its group."""
     log.debug("host: %s", command)
-    said, where, started = work / "said", os.environ | {"LC_ALL": "C", "TMPDIR": str(work)}, time.monotonic()
-    with said.open("wb") as out:
+    output, where, started = (
+        work / "said",
+        os.environ | {"LC_ALL": "C", "TMPDIR": str(work)},
+        time.monotonic(),
+    )
+    with output.open("wb") as out:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -286,7 +290,7 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     if process.returncode:
-        text = said.read_text(errors="replace")
+        text = output.read_text(errors="replace")
         log.debug("mmdebstrap: %s", text)
         why = next((line for line in text.splitlines() if line.startswith(("E:", "Err:"))), text)
         hint = "Check whether the package mirror can be reached; the whole output is in selab's log."
@@ -397,13 +401,13 @@ def read_image(directory: Path) -> ImageSource:
 
 def read_dockerfile(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the Debian suite of the Dockerfile, and its lines that say how the image runs."""
-    kept = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    lines = [line.strip() for line in re.sub(r"[ \t]*\\[ \t]*\n[ \t]*", " ", kept).splitlines()]
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    lines = [line.strip() for line in re.sub(r"[ \t]*\\[ \t]*\n[ \t]*", " ", code).splitlines()]
     words = [(line.partition(" ")[0].upper(), line.partition(" ")[2]) for line in lines if line]
     suites = [
-        found.group(1)
+        match.group(1)
         for word, rest in words
-        if word == "FROM" and (found := re.match(r"debian:([a-z]+)(-slim)?( |$)", rest))
+        if word == "FROM" and (match := re.match(r"debian:([a-z]+)(-slim)?( |$)", rest))
     ]
     if len(suites) != 1:
         raise InputError(
