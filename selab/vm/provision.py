@@ -42,7 +42,7 @@ class Step:
     `name`: what progress shows.
     `probe`: a shell script that succeeds if there is nothing to do. It may call `have TOOL...`.
     `apply`: a shell script that does the step; its arguments are the `packages`.
-    `files`: files of selab that the guest must have unchanged, by their path there; they are put there before `apply`.
+    `files`: files of selab that the guest must have unchanged, by path; they are put there before `apply`.
     `packages`: the packages to install.
     `runtime`: the container runtime that needs the step, or "".
     `host`: what the step is on an existing machine: NEEDED, OFFERED, or "" if it is for VMs only.
