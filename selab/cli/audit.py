@@ -24,7 +24,8 @@ from selab.cli.session import Context, pass_context
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as one JSON document.")
 @pass_context
 def audit(context: Context, policy: str, against: str, fail_on: str | None, as_json: bool) -> int:
-    """Show what POLICY adds to the base policy: types, rules with their risk, and what its domains can reach. Needs no VM.
+    """Show what POLICY adds to the base policy: types, rules with their risk, and what its domains can reach.
+    Needs no VM.
 
     \b
     Examples:  selab audit selab_apache_full

@@ -46,7 +46,8 @@ def build(context: Context, profile: str) -> None:
 @click.argument("profile", default=_default)
 @pass_context
 def name(context: Context, profile: str) -> None:
-    """Print the name of the box PROFILE (debian13), built or not. It contains the hash of the recipe and images, for use as a cache key.
+    """Print the name of the box PROFILE (debian13), built or not. It contains the hash of the recipe and
+    images, for use as a cache key.
 
     \b
     Example:

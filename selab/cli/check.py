@@ -13,7 +13,8 @@ from selab.cli.session import Context, pass_context
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON document.")
 @pass_context
 def check(context: Context, policies: tuple[str, ...], as_json: bool) -> int:
-    """Compile, link and lint each POLICY (all, if none is named) without a VM, against the base policy of the last run.
+    """Compile, link and lint each POLICY (all, if none is named) without a VM, against the base policy of the
+    last run.
 
     The exit code is 1 if one of the findings is an error, else 0. Only a run proves a policy.
 

@@ -62,7 +62,8 @@ def _beginning(
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print a script that makes SHELL complete commands, options, and the names of scenarios, policies and runs.
+    """Print a script that makes SHELL complete commands, options, and the names of scenarios, policies and
+    runs.
 
     \b
     Example:  eval "$(selab completion bash)"

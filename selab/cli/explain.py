@@ -14,10 +14,11 @@ from selab.cli.session import Context, pass_context
 @click.option("--json", "as_json", is_flag=True, help="Print the advice as JSON.")
 @pass_context
 def explain(context: Context, name: str, number: int | None, as_json: bool) -> None:
-    """Explain each denial of a RUN, or denial N: what was requested, what denied it, and the remedies, best first.
+    """Explain each denial of a RUN, or denial N: what was requested, what denied it, and the remedies, best
+    first.
 
-    selab consults the candidate as it is on disk, the base policy's rules and booleans, and the interfaces of its headers. It changes
-    nothing.
+    selab consults the candidate as it is on disk, the base policy's rules and booleans, and the interfaces of
+    its headers. It changes nothing.
 
     \b
     Examples:  selab explain

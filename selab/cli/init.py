@@ -14,7 +14,8 @@ from selab.cli.session import Context, pass_context
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @pass_context
 def init(context: Context, directory: Path) -> None:
-    """Create a working project in DIRECTORY (by default this one): Apache in a container, with a draft of its policy.
+    """Create a working project in DIRECTORY (by default this one): Apache in a container, with a draft of its
+    policy.
 
     Overwrites nothing: if one of the files already exists, selab writes none.
 

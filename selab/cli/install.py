@@ -16,10 +16,11 @@ from selab.report.markup import safe
 )
 @pass_context
 def install(context: Context, policy: str, scenario: str | None) -> int:
-    """Install POLICY in the VM's module store, where it survives a reboot, and run its scenario in enforcing mode.
+    """Install POLICY in the VM's module store, where it survives a reboot, and run its scenario in enforcing
+    mode.
 
-    This is deliberately the slow way: the guest rebuilds its whole policy. The exit code is that of `selab run`. The policy stays
-    installed, whatever the verdict.
+    This is deliberately the slow way: the guest rebuilds its whole policy. The exit code is that of `selab
+    run`. The policy stays installed, whatever the verdict.
 
     \b
     Example:

@@ -26,10 +26,12 @@ from selab.report.markup import safe
 )
 @pass_context
 def minimise(context: Context, scenario: str, policy: str | None, runs: int, apply_: bool) -> int:
-    """Reduce a policy that passes SCENARIO in enforcing mode to the parts that it needs, and report what needs each part.
+    """Reduce a policy that passes SCENARIO in enforcing mode to the parts that it needs, and report what
+    needs each part.
 
-    selab removes rules, interface calls and blocks that neither a run nor libsepol needs. It works on a copy and writes the .te file
-    only at the end. The exit code is 0 if every part was tried, and 1 if the runs were used up before.
+    selab removes rules, interface calls and blocks that neither a run nor libsepol needs. It works on a copy
+    and writes the .te file only at the end. The exit code is 0 if every part was tried, and 1 if the runs
+    were used up before.
 
     \b
     Example:  selab minimise apache

@@ -34,9 +34,11 @@ def new() -> None:
 )
 @pass_context
 def policy(context: Context, name: str, image: str | None) -> None:
-    """Write policies/NAME.te: a domain for a container that fits the guest's policy, with what the IMAGE declares that it needs.
+    """Write policies/NAME.te: a domain for a container that fits the guest's policy, with what the IMAGE
+    declares that it needs.
 
-    The base policy of the last run determines how many arguments the template takes and which interface covers a port. No VM is started.
+    The base policy of the last run determines how many arguments the template takes and which interface
+    covers a port. No VM is started.
 
     \b
     Example:
@@ -91,10 +93,11 @@ def scenario(
     compose: Path | None,
     service: str | None,
 ) -> None:
-    """Write scenarios/NAME.yaml: the image, ports, volumes and other settings of a container, and a first step.
+    """Write scenarios/NAME.yaml: the image, ports, volumes and other settings of a container, and a first
+    step.
 
-    selab reports what a scenario cannot represent, in the file and on the terminal, and leaves out what looks like a secret. Only
-    directories of the project become volumes.
+    selab reports what a scenario cannot represent, in the file and on the terminal, and leaves out what looks
+    like a secret. Only directories of the project become volumes.
 
     \b
     Example:

@@ -23,9 +23,11 @@ from selab.report.markup import safe
 @click.option("--json", "as_json", is_flag=True, help="Print the decisions as JSON.")
 @pass_context
 def replay(context: Context, records: str, policy: str | None, booleans: bool, as_json: bool) -> None:
-    """Show what a candidate, as it is on disk, would decide about the denials of a RUN or an audit log, without a VM.
+    """Show what a candidate, as it is on disk, would decide about the denials of a RUN or an audit log,
+    without a VM.
 
-    The decision includes rules, booleans, constraints (also MCS), roles and type bounds. Only a run proves a policy.
+    The decision includes rules, booleans, constraints (also MCS), roles and type bounds. Only a run proves a
+    policy.
 
     \b
     Examples:  selab replay

@@ -30,7 +30,8 @@ def suggest(
 ) -> None:
     """Suggest the rules that a RUN's denials need, each with its denial.
 
-    Denials that a label or a boolean would fix, and rules of high risk, are left for you to decide, and listed.
+    Denials that a label or a boolean would fix, and rules of high risk, are left for you to decide, and
+    listed.
 
     \b
     Examples:  selab suggest

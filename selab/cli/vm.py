@@ -165,7 +165,8 @@ def reset(context: Context) -> None:
 @vm.command()
 @pass_context
 def rescue(context: Context) -> None:
-    """Restore the base policy if a candidate locks logins out: by SSH, through the serial console, or with a reset.
+    """Restore the base policy if a candidate locks logins out: by SSH, through the serial console, or with a
+    reset.
 
     `selab run` does this by itself. If a new login works and no run left anything behind, nothing is done.
 

@@ -22,7 +22,8 @@ from selab.run.request import Request, RunOptions, make_plan
 def watch(context: Context, scenario: str, policy: str | None, setenforce: str) -> None:
     """Run SCENARIO again on each save of its policy, its file or its image, until Ctrl-C.
 
-    If you save during a run, the run starts over at once. A policy that does not compile does not reach the VM.
+    If you save during a run, the run starts over at once. A policy that does not compile does not reach the
+    VM.
 
     \b
     Example:  selab watch apache
