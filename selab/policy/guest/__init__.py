@@ -1,1 +1,1 @@
-"""The policy in the guest: loading it, its mode, file labels and the module store."""
+"""Load policies in the guest, set its mode, label its files, and change its module store."""

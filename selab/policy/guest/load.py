@@ -13,11 +13,11 @@ from selab.guest import Completed, Query, script
 from selab.policy.compile import KernelPolicy
 
 LOAD_TIMEOUT = 120.0
-"""Seconds to send two megabytes and have the kernel read them: one in an emulated guest, more over a slow line."""
+"""Seconds to send two megabytes and to load them: one in an emulated guest, more over a slow line."""
 
 
 class Mode(StrEnum):
-    """How the run is meant to be enforced; `domain`: enforcing, but the candidate's domain permissive."""
+    """The mode of a run. `domain` means enforcing with a permissive domain of the candidate."""
 
     ENFORCING = "enforcing"
     PERMISSIVE = "permissive"
@@ -25,16 +25,18 @@ class Mode(StrEnum):
 
 
 ANY = "any"
-"""Instead of a digest: whatever is in force."""
+"""Stands for the digest of whichever policy is in force."""
 
 
 @dataclass(frozen=True)
 class PolicyState:
-    """What the kernel says of itself.
+    """What the kernel reports about its policy.
 
-    `policyload` is the counter of the kernel's status page, which goes up with each policy load and each boolean commit
-    (selinux_kernel_status, security/selinux/include/security.h). `digest` is that of the policy that selab loaded last, or nothing
-    where the kernel has had another one since: then nobody knows what is in force.
+    enforcing: whether the kernel is in enforcing mode.
+    policyload: counter of the kernel's status page, which goes up with each policy load and each boolean
+        commit (selinux_kernel_status, security/selinux/include/security.h).
+    digest: digest of the policy that selab loaded last, or "" if the kernel has loaded another one since; the
+        policy in force is then unknown.
     """
 
     enforcing: bool
@@ -43,7 +45,7 @@ class PolicyState:
 
 
 def policy_state() -> Query[PolicyState]:
-    """What is in force now."""
+    """Query the kernel's mode and which policy is in force."""
     return Query(script("policy/guest/policy-state"), _state)
 
 
@@ -58,13 +60,16 @@ def _state(done: Completed) -> PolicyState:
 
 
 def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Query[None]:
-    """Load `policy`, which flushes the cache, and prove it: the kernel's counter went up by one, and each of `contexts` is valid."""
+    """Load `policy`, which flushes the kernel's cache, and prove that it is in force.
+
+    The proof: the kernel's counter went up by one, and each of `contexts` is valid.
+    """
     read = functools.partial(_proven, "The policy was not loaded.")
     return Query(script("policy/guest/load"), read, (policy.digest, *contexts), policy.binary, LOAD_TIMEOUT)
 
 
 def load_base() -> Query[None]:
-    """Load what the next boot would load, in place of a candidate."""
+    """Replace a candidate by the policy that the next boot would load."""
     return Query(
         script("policy/guest/load-base"),
         functools.partial(_proven, "The base policy was not loaded."),
@@ -73,9 +78,10 @@ def load_base() -> Query[None]:
 
 
 def flush_cache(digest: str, contexts: Sequence[str] = ()) -> Query[bool]:
-    """Empty the kernel's access vector cache, so that each denial is logged again, if the policy `digest` is in force (or ANY).
+    """Empty the kernel's access vector cache, so that each denial is logged again.
 
-    False, and nothing has been changed, where another one is.
+    This happens only if the policy `digest` (or ANY) is in force. The answer is False, and nothing was
+    changed, if another policy is.
     """
     return Query(script("policy/guest/flush-cache"), _flushed, (digest, *contexts))
 

@@ -1,7 +1,7 @@
 """Runs in the guest: saves the labels of files before label-files.sh changes them.
 
-Arguments: the file to write, the greatest number of files, and the places to look at and below. The file is
-written completely or not at all.
+Arguments: the file to write, the greatest number of files, and the paths to save, with everything below them.
+The file is written completely or not at all.
 """
 
 import contextlib

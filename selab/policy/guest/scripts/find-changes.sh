@@ -1,10 +1,10 @@
 #!/bin/sh
-# Finds out what was changed in the guest by hand since the last run.
+# Reports what was changed in the guest by hand since the last run.
 #
 # Arguments: $1 the path of the container runtime's settings.
-# Prints: a word on a line for each change: `policy` if the kernel's counter of policy loads is not the one
-#   that selab left; `settings` if the settings are newer than the last load; `mode` if the guest's mode is
-#   not the one that the last run restored.
+# Prints: a word on a line for each change: `policy` if the kernel's counter of policy loads differs from the
+#   recorded one; `settings` if the settings are newer than the last load; `mode` if the guest's mode differs
+#   from the one that the last run restored.
 # Exit codes: 0.
 # Files: reads /run/selab/loaded and /run/selab/mode; reads and writes /run/selab/was.
 

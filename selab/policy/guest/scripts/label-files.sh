@@ -2,14 +2,13 @@
 # Saves the labels of the files that the candidates' file contexts name, then labels these files by the
 # contexts.
 #
-# setfiles reports its changes in sentences that differ between versions, so restore-labels.sh compares with
-# the saved labels instead.
+# setfiles reports its changes in sentences that differ between versions, so selab does not parse them:
+# restore-labels.sh compares the labels with the saved ones.
 #
 # Arguments: $1 the file of file contexts; $2 the file to save the labels in; $3 the greatest number of files;
 #   $4 the Python program that saves labels (save_labels.py); from $5 the places that the contexts name.
 # Prints: what setfiles prints, an empty line and `labelled`; nothing if none of the places exists.
-# Exit codes: 4 the labels could not be saved; 9 the file of file contexts is not there; else those of
-#   setfiles.
+# Exit codes: 4 the labels could not be saved; 9 the file of file contexts is missing; else those of setfiles.
 
 contexts=$1 state=$2 limit=$3 save=$4; shift 4
 there=0

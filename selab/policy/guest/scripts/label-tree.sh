@@ -1,10 +1,10 @@
 #!/bin/sh
-# Labels the directory $2$3 as if it was at the path $3.
+# Labels the directory $2$3 as if it were at the path $3.
 #
 # Arguments: $1 the file of file contexts; $2 the directory that counts as the root; $3 a path below it, which
 #   begins with a slash.
 # Prints: what setfiles prints.
-# Exit codes: 9 the file of file contexts is not there; else those of setfiles.
+# Exit codes: 9 the file of file contexts is missing; else those of setfiles.
 
 [ -e "$1" ] || exit 9
 setfiles -F -r "$2" "$1" "$2$3"

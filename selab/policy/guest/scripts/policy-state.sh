@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints what the kernel reports of its mode and policy, and what selab loaded last.
+# Prints what the kernel reports about its mode and policy, and what selab loaded last.
 #
 # The status page of the kernel has five 32-bit words in the machine's byte order: version, sequence,
 # enforcing, policyload, deny_unknown.

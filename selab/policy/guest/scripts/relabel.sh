@@ -1,7 +1,7 @@
 #!/bin/sh
 # Labels files by the file contexts that are installed in the guest.
 #
-# Arguments: the places to label; those that do not exist are skipped.
+# Arguments: the paths to label; those that do not exist are skipped.
 # Prints: what restorecon prints.
 # Exit codes: those of restorecon.
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Restores the mode from before the run and calls the guard off. Does nothing if no run has changed the mode.
+# Restores the mode from before the run and disarms the guard. Does nothing if no run has changed the mode.
 #
 # Arguments: none.
 # Prints: nothing.

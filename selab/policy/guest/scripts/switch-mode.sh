@@ -1,9 +1,9 @@
 #!/bin/sh
-# Sets the mode of the guest for a run, remembers the mode from before the run, and arms the guard before a
+# Sets the mode of the guest for a run, records the mode from before the run, and arms the guard before a
 # candidate enforces.
 #
-# The policy of an earlier run is never enforced: if the wanted policy is not loaded, this does nothing. selab
-# asks again after the load.
+# The policy of an earlier run is never enforced: if the policy $2 is not loaded, this does nothing, and selab
+# runs it again after the load.
 #
 # Arguments: $1 the mode, 0 or 1; $2 the digest of the policy that must be loaded if $1 is 1, or `any`; $3 the
 #   seconds after which the guard acts; $4 `optional` if the guest need not have a guard.
@@ -13,8 +13,8 @@
 
 . ./lib-mode.sh
 
-# guarded: whether the guard runs. Its process id must be of a process in the service's control group: ids are
-# used again.
+# guarded: succeeds if the guard runs. Process ids are reused, so the process must also be in the service's
+# control group.
 guarded() {
   pid=; group=
   [ -e /run/selab/guard.pid ] && read -r pid </run/selab/guard.pid && read -r group <"/proc/$pid/cgroup"

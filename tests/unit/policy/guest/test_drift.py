@@ -109,4 +109,4 @@ def test_settings_that_are_not_there_were_not_edited(guest: Guest) -> None:
     ],
 )
 def test_each_is_a_sentence(change: str, said: str) -> None:
-    assert in_words(frozenset({change}), "/etc/x") == [f"By hand since the run before: {said}."]
+    assert in_words(frozenset({change}), "/etc/x") == [f"Changed by hand since the last run: {said}."]
