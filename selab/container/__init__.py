@@ -1,1 +1,1 @@
-"""The workload in the guest: its image, the container under its label, the steps, and what really became of it."""
+"""Run the workload in the guest: provide its image, run the container under its label, and do the steps."""

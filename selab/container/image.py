@@ -1,4 +1,7 @@
-"""Have the scenario's image in the guest's container runtime: there already, imported from the box, or built from its Dockerfile."""
+"""Provide the scenario's image in the guest's container runtime.
+
+An image that is missing is pulled, imported from the box, or built.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,28 @@ from selab.progress import Progress
 from selab.project import NAME, Project, inside
 
 BOX_IMAGES = "/var/lib/selab/images"
-"""Where a box that selab built carries the file systems of its images."""
+"""The directory in which a box that selab built has the file systems of its images."""
 _PAIR = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:\\.|[^"\\])*"|'[^']*')+""")
 IMPORT_TIMEOUT = 600.0
-"""Seconds to import some hundred megabytes: 35 in an emulated guest for 140."""
+"""Seconds to import a few hundred megabytes: an emulated guest takes 35 for 140."""
 BUILD_TIMEOUT = 1800.0
-"""Seconds for a build, which fetches packages over whatever line there is."""
+"""Seconds for a build or a pull, which may download over a slow line."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """`reference` is what `docker run` is given; `source` the project's directory for it, where it has one."""
+    """An image of a scenario.
+
+    reference: name that the runtime knows it by.
+    source: the project's directory for it, or None if it comes from a registry.
+    """
 
     reference: str
     source: ImageSource | None
 
 
 def find_image(project: Project, name: str) -> Image:
-    """The image a scenario names: a directory below images/, or else a reference that Docker can pull."""
+    """Return the image that a scenario names: a directory below images/, or a reference to pull."""
     directory = project.images / name
     if NAME.fullmatch(name) and directory.is_dir():
         inside(project.root, directory, f"The image '{name}'")
@@ -49,7 +56,7 @@ def find_image(project: Project, name: str) -> Image:
 
 
 def ensure_image(guest: Guest, runtime: Runtime, image: Image, cache: Path, progress: Progress) -> None:
-    """Have `image` in the guest's `runtime`; called only when that found it missing."""
+    """Bring `image`, which is missing, into the guest's `runtime`."""
     store = _Store(guest, runtime)
     with progress.step(
         f"Getting the image {image.reference} into the guest's {runtime.title} (once)", "image"
@@ -67,7 +74,7 @@ def ensure_image(guest: Guest, runtime: Runtime, image: Image, cache: Path, prog
 
 @dataclass(frozen=True)
 class _Store:
-    """A runtime's images in a guest."""
+    """The images of a runtime in a guest."""
 
     guest: Guest
     runtime: Runtime
@@ -86,7 +93,12 @@ def _import_from_box(store: _Store, image: Image, source: ImageSource) -> bool:
 
 
 def _import(store: _Store, image: Image, source: ImageSource, path: str) -> None:
-    changes = [word for change in source.changes for one in _one_each(change) for word in ("--change", one)]
+    changes = [
+        word
+        for change in source.changes
+        for instruction in _one_variable_each(change)
+        for word in ("--change", instruction)
+    ]
     store.run(
         ["import", *changes, path, image.reference],
         f"The image '{source.name}' cannot be imported.",
@@ -94,29 +106,26 @@ def _import(store: _Store, image: Image, source: ImageSource, path: str) -> None
     )
 
 
-def _one_each(change: str) -> list[str]:
-    """An `ENV` of several variables as one of each: Podman takes all of them for the first one's value."""
+def _one_variable_each(change: str) -> list[str]:
+    """Split an `ENV` with several variables: Podman takes all of them for the first one's value."""
     word, _, rest = change.partition(" ")
     pairs = _PAIR.findall(rest) if word == "ENV" else []
     return [f"ENV {pair}" for pair in pairs] if pairs and all("=" in pair for pair in pairs) else [change]
 
 
 def _bring(store: _Store, image: Image, source: ImageSource, cache: Path, progress: Progress) -> None:
-    """Make the image where the box does not carry it: on the host from packages, or in the guest by its Dockerfile."""
+    """Build an image that the box does not have: on this machine from packages, or in the guest."""
     if can_build_images():
-        there = f"{BOX_IMAGES}/{source.tar_name}"
-        store.guest.put(image_tar(source, cache, progress).read_bytes(), there)
-        _import(store, image, source, there)
+        tar = f"{BOX_IMAGES}/{source.tar_name}"
+        store.guest.put(image_tar(source, cache, progress).read_bytes(), tar)
+        _import(store, image, source, tar)
         return
+    directory = f"/var/lib/selab/build-image/{source.name}"
     for path in sorted(source.directory.rglob("*")):
         if path.is_file() and not path.is_symlink():
-            store.guest.put(
-                path.read_bytes(),
-                f"/var/lib/selab/build-image/{source.name}/{path.relative_to(source.directory)}",
-            )
-    there = f"/var/lib/selab/build-image/{source.name}"
+            store.guest.put(path.read_bytes(), f"{directory}/{path.relative_to(source.directory)}")
     store.run(
-        ["build", "--quiet", "--tag", image.reference, there],
+        ["build", "--quiet", "--tag", image.reference, directory],
         f"The image '{source.name}' cannot be built.",
         BUILD_TIMEOUT,
     )

@@ -1,4 +1,4 @@
-"""The label a container runs under: what was asked for, and what the kernel gave."""
+"""Choose the label that a container runs under."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from pathlib import Path
 from selab.errors import SelabError
 
 CATEGORIES = 1024
-"""How many MCS categories every distribution's policy has (c0 to c1023)."""
+"""The number of MCS categories in every distribution's policy (c0 to c1023)."""
 
 
 @dataclass(frozen=True)
 class ContainerLabel:
-    """The type and the MCS level that a container's processes are to have. `at_random`: the level was drawn for this run alone, so that
-    whatever has it is the run's."""
+    """The label that a container's processes should have.
+
+    type: SELinux type.
+    level: MCS level, such as `s0:c1,c2`.
+    at_random: whether the level was drawn for this run, so that everything with it belongs to the run.
+    """
 
     type: str
     level: str
@@ -24,30 +28,33 @@ class ContainerLabel:
 
     @property
     def context(self) -> str:
-        """The whole context, with the user and role that container runtimes give (container-selinux's lxc_contexts)."""
+        """Return the context, with the user and role that container runtimes set (lxc_contexts)."""
         return f"system_u:system_r:{self.type}:{self.level}"
 
 
 def random_level() -> str:
-    """A level with two categories at random, which tells this run's processes and files from everything else's."""
+    """Return a level with two random categories, which mark the processes and files of this run."""
     low, high = sorted(random.SystemRandom().sample(range(CATEGORIES), 2))
     return f"s0:c{low},c{high}"
 
 
 def runtime_default_type(contexts: Path) -> str:
-    """The type that the base policy gives to containers: `process` of the file lxc_contexts (selinux_lxc_contexts_path(3))."""
-    found = _runtime_type(contexts, "process")
-    if not found:
+    """Return the type that the base policy gives to containers.
+
+    It is the entry `process` of the file lxc_contexts (selinux_lxc_contexts_path(3)).
+    """
+    process_type = _runtime_type(contexts, "process")
+    if not process_type:
         raise SelabError(
             "The guest's policy has no domain for containers.",
-            "lxc_contexts has no process line.",
+            "Its file lxc_contexts has no process line.",
             "Name a type in the scenario.",
         )
-    return found
+    return process_type
 
 
 def runtime_file_type(contexts: Path) -> str:
-    """The type that container runtimes give to a container's files and to volumes with `:z`; nothing where the policy names none."""
+    """Return the type of a container's files and of volumes with `:z`, or "" if the policy names none."""
     return _runtime_type(contexts, "file")
 
 
@@ -56,5 +63,5 @@ def _runtime_type(contexts: Path, what: str) -> str:
         text = (contexts / "lxc_contexts").read_text(errors="replace")
     except OSError:
         return ""
-    found = re.search(rf'^\s*{what}\s*=\s*"[^:"]+:[^:"]+:([^:"]+)', text, re.MULTILINE)
-    return found[1] if found else ""
+    line = re.search(rf'^\s*{what}\s*=\s*"[^:"]+:[^:"]+:([^:"]+)', text, re.MULTILINE)
+    return line[1] if line else ""

@@ -1,4 +1,4 @@
-"""Run a container under its label, and read from the kernel which label its processes really have."""
+"""Run a container under its label, and read from the kernel which labels its processes really have."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ NO_CONTEXTS = FileContexts((), "")
 
 @dataclass
 class Container:
-    """A container that runs, or has run. `labels` are the distinct contexts that its processes were seen to have."""
+    """A container that runs, or has run.
+
+    name: its name in the runtime.
+    pid: process id of its main process in the guest, or 0 if it has ended.
+    runtime: the container runtime.
+    labels: distinct contexts that its processes have had.
+    """
 
     name: str
     pid: int
@@ -40,7 +46,7 @@ class Container:
 def run_arguments(
     scenario: Scenario, image: Image, name: str, label: ContainerLabel, contexts: FileContexts = NO_CONTEXTS
 ) -> list[str]:
-    """The words after the runtime's name that start the scenario's container."""
+    """Return the words after the runtime's name that start the scenario's container."""
     runtime = runtimes()[scenario.runtime]
     words = [
         "run",
@@ -75,7 +81,7 @@ def run_arguments(
 
 
 def volume_label(volume: Volume, contexts: FileContexts) -> str:
-    """How a volume is labelled: what the scenario says, or what suits it."""
+    """Return how a volume is labelled: as the scenario configures it, or otherwise by what the volume is."""
     if volume.label:
         return volume.label
     if volume.guest_path:
@@ -88,7 +94,11 @@ def _volume_root(name: str, number: int) -> str:
 
 
 def _volume_path(name: str, number: int, volume: Volume) -> str:
-    """A copy lies below a directory of its own at the path that it has in the container: file contexts go by that."""
+    """Return the volume's path in the guest.
+
+    A copy of a project's directory has the path that it has in the container, below a directory of its own,
+    because file contexts match that path.
+    """
     return volume.guest_path or _volume_root(name, number) + volume.target
 
 
@@ -116,11 +126,13 @@ def running(
     volume_type: str = "",
     keep: bool = False,
 ) -> Iterator[Container]:
-    """The scenario's container, started under `label`; removed after the block unless `keep`. `contexts` label its volumes, or they are of
-    `volume_type`, the runtime's own type for them, from before the runtime gives them their categories: it may not relabel any type.
-    `ensure_runtime` is called where the guest lacks the runtime.
+    """Start the scenario's container under `label`, and remove it after the block unless `keep` is set.
 
-    Its labels are complete only after the block: they are read once more just before it is removed.
+    `contexts` label its volumes. Other volumes get the type `volume_type`, the runtime's own type for them,
+    before the runtime sets their categories, because it may not relabel every type. `ensure_runtime` is
+    called if the guest lacks the runtime.
+
+    The container's labels are complete only after the block: they are read again just before it is removed.
     """
     name, runtime = f"selab-{scenario.name}", runtimes()[scenario.runtime]
     words = [label.context, name, runtime.name, runtime.pid_file, " ".join(runtime.cgroups)]
@@ -129,18 +141,18 @@ def running(
     try:
         _prepare_volumes(guest, scenario, name, root, contexts, volume_type)
         done = guest.run(argv, timeout=START_TIMEOUT)
-        for is_why, mend in (
+        for is_cause, repair in (
             (runtime.lacks, ensure_runtime),
             (runtime.is_silent, lambda: _start_service(guest, runtime, progress)),
-            # A run that was cut off may still have been starting its container when this one looked for what it has left.
+            # An interrupted run may start its container after this run has removed earlier ones.
             (
-                _says(runtime.in_the_way),
+                _contains(runtime.in_the_way),
                 lambda: guest.run(runtime.argv("rm", "-f", "-v", name), timeout=REMOVE_TIMEOUT),
             ),
-            (_says(runtime.no_image), lambda: ensure_image(guest, runtime, image, cache, progress)),
+            (_contains(runtime.no_image), lambda: ensure_image(guest, runtime, image, cache, progress)),
         ):
-            if not done.ok and is_why(done.error_text):
-                mend()
+            if not done.ok and is_cause(done.error_text):
+                repair()
                 done = guest.run(argv, timeout=START_TIMEOUT)
         container = _started(done, name, runtime)
         yield container
@@ -150,8 +162,8 @@ def running(
         container.labels |= _labels(guest.run(argv, timeout=REMOVE_TIMEOUT))
 
 
-def _says(signs: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a text has one of `signs`."""
+def _contains(signs: Sequence[str]) -> Callable[[str], bool]:
+    """Return a function that checks whether a text contains one of `signs`."""
     return lambda text: any(words in text for words in signs)
 
 
@@ -180,15 +192,15 @@ def _started(done: Completed, name: str, runtime: Runtime) -> Container:
     pid = next((line.removeprefix("pid ") for line in done.text.splitlines() if line.startswith("pid ")), "")
     if not pid.isdigit():
         raise SelabError(
-            f"{runtime.title} did not say what it started.",
-            f"It said: {done.text[:100]!r}",
+            f"{runtime.title} did not report which process it started.",
+            f"It reported: {done.text[:100]!r}",
             "Run `selab doctor`.",
         )
     return Container(name, int(pid), runtime, _labels(done))
 
 
 class ContainerRefused(CommandFailed):
-    """The container was not started: an outcome of the run, since the candidate may be why."""
+    """The container did not start. This is an outcome of the run, because the candidate may be the cause."""
 
     def __init__(self, done: Completed, runtime: Runtime) -> None:
         super().__init__(
@@ -213,13 +225,13 @@ def _prepare_volumes(
             label, label
         )
         done = guest.run(script_argv("container/make-volume", path, own_type), input=archive)
-        done.expect(f"The volume for {volume.target} cannot be made.")
+        done.expect(f"The volume for {volume.target} cannot be created.")
         if label == "contexts":
             label_tree(guest, contexts, _volume_root(name, number), volume.target)
 
 
 def _archive(directory: Path | None) -> bytes:
-    """The directory as a tar, links left out: what they point at may lie outside of the project."""
+    """Pack the directory as a tar archive, without links: their targets may be outside the project."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for path in sorted(directory.rglob("*")) if directory else []:

@@ -1,4 +1,4 @@
-"""The scenario's steps, each against the running container, each with its own time limit."""
+"""Do the scenario's steps against the running container, each with its own time limit."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from selab.guest import Completed, Guest, script_argv
 from selab.scenario import ExecStep, ExitStep, HttpStep, LogStep, Scenario, Step
 
 GRACE = 30.0
-"""Seconds beyond a step's own limit before the connection is given up: an emulated guest is slow to end things."""
+"""Seconds after a step's own limit until selab gives up: an emulated guest ends processes slowly."""
 SHOWN = 300
-"""Characters of a command's output that a failed step shows."""
+"""Most characters of a command's output that a failed step shows."""
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """How a step ended. `detail` says what came instead, where it failed."""
+    """How a step ended.
+
+    name: title of the step.
+    ok: whether it met its expectation.
+    seconds: time that it took.
+    detail: what happened instead, or "" if it met its expectation.
+    """
 
     name: str
     ok: bool
@@ -28,7 +34,7 @@ class StepResult:
 
 
 def run_steps(guest: Guest, scenario: Scenario, container: Container) -> Iterator[StepResult]:
-    """Do the steps one after the other; after one that failed the rest is not done."""
+    """Do the steps in order, up to the first that fails."""
     for step in scenario.steps:
         started = time.monotonic()
         detail = _problem(guest, step, container)
@@ -38,7 +44,7 @@ def run_steps(guest: Guest, scenario: Scenario, container: Container) -> Iterato
 
 
 def _problem(guest: Guest, step: Step, container: Container) -> str:
-    """What was wrong, or nothing."""
+    """Do a step. Return what was wrong, or "" if nothing was."""
     match step.action:
         case HttpStep() as http:
             return _http(guest, http, container)
@@ -72,8 +78,8 @@ def _http(guest: Guest, http: HttpStep, container: Container) -> str:
     done = guest.run(script_argv("container/http", *words), timeout=http.timeout * 2 + GRACE)
     if done.ok:
         return ""
-    *said, code = done.text.split("\n")[:-1] or ["no answer"]
-    text = " ".join(" ".join(said).split())[:SHOWN]
+    *lines, code = done.text.split("\n")[:-1] or ["no answer"]
+    text = " ".join(" ".join(lines).split())[:SHOWN]
     return (
         f"no answer: {text}"
         if code == "000"
@@ -87,9 +93,10 @@ def _command(done: Completed, command: ExecStep) -> str:
     if done.returncode == 124 and command.exit != 124:
         return f"it did not end within {command.timeout:g} seconds"
     if done.returncode != command.exit:
-        return f"exit code {done.returncode} instead of {command.exit}: {(done.error_text or done.text).strip()[-SHOWN:]}"
+        output = (done.error_text or done.text).strip()[-SHOWN:]
+        return f"exit code {done.returncode} instead of {command.exit}: {output}"
     if command.contains and command.contains not in done.text:
-        return f"its output does not hold '{command.contains}': {done.text.strip()[-SHOWN:]}"
+        return f"its output does not contain '{command.contains}': {done.text.strip()[-SHOWN:]}"
     return ""
 
 
@@ -101,7 +108,7 @@ def _log(guest: Guest, log: LogStep, container: Container) -> str:
         if pattern.search(text):
             return ""
         if time.monotonic() > end or not guest.run(["test", "-e", f"/proc/{container.pid}"]).ok:
-            return f"the pattern did not show; the log ends with: {text.strip()[-SHOWN:]}"
+            return f"the pattern did not appear in the log, which ends with: {text.strip()[-SHOWN:]}"
         time.sleep(0.5)
 
 
@@ -114,13 +121,13 @@ def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
         container.runtime.name,
     )
     done = guest.run(argv, timeout=end.timeout + GRACE)
-    said = done.text.strip()
+    output = done.text.strip()
     if not done.ok:
-        return said or done.error_text.strip()
-    return "" if said == str(end.code) else f"exit code {said} instead of {end.code}"
+        return output or done.error_text.strip()
+    return "" if output == str(end.code) else f"exit code {output} instead of {end.code}"
 
 
 def log_tail(guest: Guest, container: Container) -> str:
-    """The last lines of the container's output, for a run that failed."""
+    """Return the last lines of the container's output, for a run that failed."""
     done = guest.run(container.runtime.argv("logs", "--tail", "8", container.name))
     return (done.text + done.error_text).strip()

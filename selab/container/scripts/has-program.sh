@@ -3,6 +3,6 @@
 #
 # Arguments: $1 the program's name.
 # Prints: its path.
-# Exit codes: those of `command -v`: not 0 if there is none.
+# Exit codes: those of `command -v`: not 0 if the guest does not have it.
 
 command -v "$1"

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Requests a URL until the answer is the expected one, the time is up, or the container has ended.
 #
-# Arguments: $1 the URL; $2 the expected status; $3 a text that the body must contain, or nothing; $4 the
-#   limit in whole seconds; $5 whether to ask again (1) or once (0); $6 the container's main process.
+# Arguments: $1 the URL; $2 the expected status; $3 a text that the body must contain, or an empty string; $4
+#   the limit in whole seconds; $5 whether to repeat the request (1) or not (0); $6 the container's main
+#   process.
 # Prints: on the last line the status, or 000 if there was no answer; before it, on failure, what curl
 #   reported, the beginning of the body, and a sentence if the container has ended.
-# Exit codes: 1 the answer was not the expected one.
+# Exit codes: 1 the answer was not the expected one, or there was none.
 
 url=$1 want=$2 contains=$3 limit=$4 wait=$5 pid=$6
 body=$(mktemp) && trap 'rm -f "$body"' EXIT

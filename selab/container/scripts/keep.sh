@@ -1,5 +1,5 @@
 #!/bin/sh
-# Marks a container as one that stays after its run.
+# Marks a container that remains after its run.
 #
 # Arguments: $1 the container's name; $2 its main process; $3 the runtime.
 # Prints: the lines of lib-labels.sh.

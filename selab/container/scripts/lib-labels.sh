@@ -2,8 +2,8 @@
 # Included by start.sh, keep.sh and remove.sh.
 
 # labels PID NAME: prints a line `label CONTEXT` for each process that the container NAME has now, and for the
-# one that lib-watch.sh saw. PID is the container's main process; a container that has ended has process 0.
-# Kernels with cgroup v1 have its cgroup below a controller.
+# one that lib-watch.sh recorded. PID is the container's main process, or 0 if the container has ended. With
+# cgroup v1, the container's cgroup is below a controller.
 labels() {
   pid=$1 file=/run/selab/labels-$2 group=""
   if [ "$pid" != 0 ] && [ -e "/proc/$pid/cgroup" ]; then

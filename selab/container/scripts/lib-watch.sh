@@ -2,9 +2,9 @@
 # Included by start.sh, which has set `want`, `name` and `cgroups`. Sets `watcher`, the process id of the
 # watcher.
 #
-# A container may end before selab can look at it. From before the container starts, the watcher looks in its
-# cgroup for a process with the wanted context, without a pause once there is a process. It reports no other
-# context: the runtime's own process is in that cgroup until it becomes the container's.
+# A container may end before selab can inspect it. The watcher starts before the container and searches its
+# cgroup for a process with the expected context, without a pause as soon as the cgroup exists. It reports no
+# other context: the runtime's own process is in that cgroup until it becomes the container's.
 
 file=/run/selab/labels-$name; mkdir -p /run/selab
 rm -f "$file" "/run/selab/cid-$name"

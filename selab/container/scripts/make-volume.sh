@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the directory of a volume anew from a tar archive on standard input.
+# Creates the directory of a volume from a tar archive on standard input. An existing directory is replaced.
 #
-# Arguments: $1 the directory; $2 the type of its files, or nothing to leave it as it is.
+# Arguments: $1 the directory; $2 the type of its files, or an empty string to keep their types.
 # Prints: nothing.
 # Exit codes: those of the program that failed.
 

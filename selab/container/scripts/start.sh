@@ -3,17 +3,17 @@
 # starts the container.
 #
 # Arguments: $1 the context that the container's processes should have; $2 the container's name; $3 the
-#   runtime; $4 the file in which the runtime keeps the main process's id, with ID in place of the container's
-#   id; $5 the cgroups that the container may have, separated by spaces, with ID likewise; from $6 the words
-#   after the runtime's name that start the container.
-# Prints: `pid NUMBER`, the main process or 0 if it has ended, and the lines of lib-labels.sh. The runtime's
-#   own file has the process id without the second that `inspect` takes in an emulated guest.
+#   runtime; $4 the file in which the runtime stores the main process's id, with ID in place of the
+#   container's id; $5 the cgroups that the container may have, separated by spaces, with ID likewise; from $6
+#   the words after the runtime's name that start the container.
+# Prints: `pid NUMBER`, the main process or 0 if it has ended, and the lines of lib-labels.sh. The process id
+#   is read from the runtime's own file, because `inspect` takes a second in an emulated guest.
 # Exit codes: 124 the runtime hangs; 125 the runtime is not installed; else those of the runtime.
 # Files: /run/selab/containers/NAME for each container that was started and not yet removed: `running
-#   RUNTIME`, or `kept RUNTIME` if it stays after its run. The runtime writes the container's id to
+#   RUNTIME`, or `kept RUNTIME` if it remains after its run. The runtime writes the container's id to
 #   /run/selab/cid-NAME.
 
-# limited PROGRAM ARGUMENT...: runs the program for up to 100 seconds. One word of the runtime takes five to
+# limited PROGRAM ARGUMENT...: runs the program for up to 100 seconds. A command of the runtime takes five to
 # eight seconds in an emulated guest, and a minute if its disk is cold. Exit code: the program's, or 124 if it
 # hangs.
 limited() { timeout 100 "$@"; status=$?; [ $status != 124 ] || echo "$1 hangs" >&2; return $status; }

@@ -1,4 +1,4 @@
-"""Runs in the guest: restores the file labels that its first argument, a file, holds, and removes that file."""
+"""Runs in the guest: restores the labels that are saved in the file named by $1, and removes that file."""
 
 import contextlib
 import json

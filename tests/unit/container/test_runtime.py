@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from selab.container.image import Image, _one_each, ensure_image
+from selab.container.image import Image, _one_variable_each, ensure_image
 from selab.container.label import ContainerLabel
 from selab.container.lifecycle import Container, run_arguments, running
 from selab.container.runtime import Runtime, runtimes
@@ -124,7 +124,7 @@ def test_an_image_that_nobody_has_is_pulled_by_the_scenarios_runtime(tmp_path: P
     ],
 )
 def test_a_variable_is_said_by_itself(change: str, each: list[str]) -> None:
-    assert _one_each(change) == each
+    assert _one_variable_each(change) == each
 
 
 def test_steps_are_done_by_the_containers_runtime() -> None:
