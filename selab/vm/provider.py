@@ -1,4 +1,4 @@
-"""Vagrant's providers: which one a VM of this machine gets, and the programs that each takes."""
+"""Choose Vagrant's provider on this machine, and list the programs that each provider needs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TOOLS = {
     },
     "virtualbox": {"vagrant": "vagrant", "VBoxManage": "VirtualBox"},
 }
-"""Programs by provider, and where they come from: Debian's packages for libvirt, which Linux alone has."""
+"""The programs of each provider and their sources: Debian packages for libvirt, which requires Linux."""
 ARCHITECTURES = frozenset({"x86_64", "AMD64", "amd64"})
-"""What a machine calls itself that can run the boxes: there are none for another processor."""
+"""The names of the processors that can run the boxes, as operating systems report them."""
 
 
 def default_provider() -> str:
-    """libvirt on Linux, unless VirtualBox alone is there; VirtualBox elsewhere."""
+    """Return libvirt on Linux, unless only VirtualBox is installed, and VirtualBox on other systems."""
     if sys.platform == "linux" and (shutil.which("virsh") or not shutil.which("VBoxManage")):
         return "libvirt"
     return "virtualbox"

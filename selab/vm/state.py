@@ -1,4 +1,4 @@
-"""What selab remembers of a project's VM, in `.selab/`: how to reach it, and Vagrant's parameters."""
+"""Record a project's VM in `.selab/`: how to reach it, and Vagrant's parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ from selab.vm.ssh_login import Address
 
 @dataclass(frozen=True)
 class Remembered:
-    """How the guest was reached last. `key` is our copy of the private key; `domain` is libvirt's id of the VM, or empty."""
+    """How selab reached the guest last.
+
+    host: name or address.
+    port: SSH port.
+    user: login name.
+    key: path of selab's copy of the private key.
+    domain: libvirt's id of the VM, or "" for another provider.
+    provider: Vagrant's provider.
+    """
 
     host: str
     port: int
@@ -31,7 +39,7 @@ class Remembered:
 
 
 class State:
-    """The files. A file that cannot be read counts as absent: everything in them can be found out again."""
+    """The files with the records. A file that cannot be read counts as absent; selab can restore it."""
 
     def __init__(self, project: Project) -> None:
         self.directory = project.state
@@ -47,10 +55,13 @@ class State:
         self.name = f"selab-{stem[:32]}-{digest}"
         self._parameters_copy = self.directory / "vm.kept.json"
         self._applied = self.directory / "provisioned.json"
-        self._mend()
+        self._repair()
 
-    def _mend(self) -> None:
-        """Remove damaged files: Vagrant would read `parameters`, and selab would keep an unreadable pin."""
+    def _repair(self) -> None:
+        """Remove or restore damaged files.
+
+        Vagrant would read damaged parameters, and selab would keep an unreadable host key.
+        """
         if self.known_hosts.exists() and pinned_key(self.known_hosts) is None:
             self.known_hosts.unlink()
         if not read_json(self.parameters):
@@ -59,24 +70,28 @@ class State:
                 write_json(self.parameters, copy)
 
     def address(self) -> Address | None:
-        """Where the guest was reached last, if anything is known."""
+        """Return the guest's last address, or None if none is recorded."""
         known = self.remembered()
         return (
             Address(known.host, known.port, known.user, Path(known.key), self.known_hosts) if known else None
         )
 
     def remembered(self) -> Remembered | None:
-        """Nothing where it was written by another machine or for another directory: then it speaks of another project's VM."""
+        """Return how the guest was reached last, or None if that is not recorded.
+
+        A record that another machine wrote, or that belongs to another directory, is ignored: it describes
+        another project's VM.
+        """
         data = read_json(self._guest)
         try:
             known = Remembered(**{field.name: data[field.name] for field in fields(Remembered)})
         except KeyError:
             return None
-        right = isinstance(known.port, int) and all(
+        valid = isinstance(known.port, int) and all(
             isinstance(data[field.name], str) for field in fields(Remembered) if field.name != "port"
         )
         return (
-            known if right and data.get("written_for") == self._place and _is_key(Path(known.key)) else None
+            known if valid and data.get("written_for") == self._place and _is_key(Path(known.key)) else None
         )
 
     def remember(self, known: Remembered) -> None:
@@ -84,13 +99,13 @@ class State:
 
     @property
     def _place(self) -> str:
-        """This project on this machine (machine-id(5))."""
+        """Identify this project on this machine (machine-id(5))."""
         with contextlib.suppress(OSError):
             return f"{self.name} on {Path('/etc/machine-id').read_text().strip()}"
         return f"{self.name} on {socket.gethostname()}"
 
     def keep_key(self, source: Path) -> Path:
-        """Copy Vagrant's private key, so that the VM can be reached even when `.vagrant` is gone; the copy's path."""
+        """Copy Vagrant's private key and return the copy's path: selab needs it if `.vagrant` is lost."""
         if source.resolve() != self.key.resolve():
             part = self.key.with_suffix(".part")
             part.touch(mode=0o600)
@@ -99,7 +114,7 @@ class State:
         return self.key
 
     def replace_key(self, private: str, provider: str) -> None:
-        """Keep another private key as the VM's, here and where Vagrant looks for its own."""
+        """Replace the VM's private key, in selab's record and in Vagrant's."""
         machine = self._vagrant / "machines" / "default" / provider
         for path in (self.key, *((machine / "private_key",) if machine.is_dir() else ())):
             part = path.with_suffix(".part")
@@ -108,7 +123,7 @@ class State:
             part.replace(path)
 
     def password(self) -> str:
-        """Root's password on the serial console, or nothing where selab has not set one yet."""
+        """Return root's password on the serial console, or "" if selab has set none yet."""
         return self._console.read_text().strip() if self._console.is_file() else ""
 
     def keep_password(self, password: str) -> None:
@@ -118,11 +133,11 @@ class State:
         part.replace(self._console)
 
     def vagrant_parameters(self) -> VagrantParameters | None:
-        """The parameters of the VM, if it has any.
+        """Return the parameters of the VM, or None if it has none.
 
         Every operation that runs Vagrant calls this first, so that Vagrant never reads a damaged file.
         """
-        self._mend()
+        self._repair()
         data = read_json(self.parameters)
         return VagrantParameters.from_json(data) if data else None
 
@@ -132,14 +147,14 @@ class State:
         write_json(self._parameters_copy, parameters.to_json())
 
     def applied(self) -> list[str]:
-        """The names of the provisioning's steps that selab had to do in this VM."""
+        """Return the names of the provisioning steps that selab performed in this VM."""
         return [str(name) for name in read_json(self._applied).get("steps", [])]
 
     def keep_applied(self, names: list[str]) -> None:
         write_json(self._applied, {"steps": list(dict.fromkeys([*self.applied(), *names]))})
 
     def forget(self) -> None:
-        """Drop everything about a VM that is gone."""
+        """Remove the records of a VM that no longer exists."""
         for path in (
             self._guest,
             self.known_hosts,
@@ -153,7 +168,10 @@ class State:
 
     @property
     def domain(self) -> str:
-        """libvirt's id of the VM as Vagrant knows it, else the name that it would get; "" for another provider's VM."""
+        """Return libvirt's id of the VM from Vagrant's record, or the name that a new VM would get.
+
+        It is "" for a VM of another provider.
+        """
         for path in sorted(self._vagrant.glob("machines/*/*/id")):
             return path.read_text().strip() if path.parent.name == "libvirt" else ""
         return self.domain_name
@@ -163,7 +181,7 @@ class State:
         return f"{self.name}_default"
 
     def adopt(self, uuid: str) -> None:
-        """Tell Vagrant again of the libvirt domain `uuid`, whose `.vagrant` directory was lost."""
+        """Restore Vagrant's record of the libvirt domain `uuid`, after `.vagrant` was lost."""
         machine = self._vagrant / "machines" / "default" / "libvirt"
         machine.mkdir(parents=True, exist_ok=True)
         (machine / "id").write_text(uuid)
@@ -173,7 +191,7 @@ class State:
 
 
 def _is_key(path: Path) -> bool:
-    """Whether a private key's file is there, and ends as one does."""
+    """Return whether the file exists and begins and ends as a private key does."""
     try:
         text = path.read_text().strip()
     except (OSError, ValueError):

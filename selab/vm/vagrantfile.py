@@ -14,8 +14,8 @@ from selab.vm.boxes import Choice
 from selab.vm.ssh_port import free_port
 
 EMULATED = "mitigations=off tsc=reliable clocksource=tsc"
-"""For a kernel on an emulated CPU, which has no side channels to close and a time stamp counter that Linux distrusts without a reason:
-the clock it would take instead leaves the emulation for each reading."""
+"""Kernel parameters for an emulated CPU. It has no side channels to close, and Linux wrongly distrusts its
+time stamp counter: each reading of the clock that Linux would use instead leaves the emulation."""
 
 
 def parameters(
@@ -26,7 +26,7 @@ def parameters(
     accel = kvm.Kvm(True, "")
     if provider == "libvirt":
         accel = kvm.probe(Path(box.kernel) if box.kernel else None)
-        progress.note("CPU: KVM" if accel.works else f"CPU: emulated, since {accel.reason}")
+        progress.note("CPU: KVM" if accel.works else f"CPU: emulated, because {accel.reason}")
     cmdline = box.cmdline if accel.works else f"{box.cmdline} {EMULATED}"
     return VagrantParameters(
         name=name,
@@ -49,17 +49,17 @@ def parameters(
 
 
 def has_kernel(parameters: VagrantParameters) -> bool:
-    """Whether the kernel on this machine that the VM boots exists, if it boots one."""
+    """Return whether the kernel that the VM boots exists on this machine, or the VM boots its own."""
     return not parameters.kernel or Path(parameters.kernel).is_file()
 
 
 def is_ours(project: Project) -> bool:
-    """A Vagrantfile that reads selab's parameters; any other is the user's own, with a box of its own."""
+    """Return whether the Vagrantfile reads selab's parameters. Any other one belongs to the user."""
     return b"SELAB_VM" in (project.vagrant_dir / "Vagrantfile").read_bytes()
 
 
 def place(project: Project, progress: Progress) -> None:
-    """Have a Vagrantfile in the project."""
+    """Write selab's Vagrantfile to the project if it has none."""
     path = project.vagrant_dir / "Vagrantfile"
     if not path.exists():
         path.write_bytes(shipped())
@@ -67,7 +67,7 @@ def place(project: Project, progress: Progress) -> None:
 
 
 def shipped() -> bytes:
-    """The Vagrantfile in the wheel, or the checkout's own."""
+    """Return the Vagrantfile of the wheel, or of the checkout."""
     packed = importlib.resources.files("selab").joinpath("example", "Vagrantfile")
     if packed.is_file():
         return packed.read_bytes()

@@ -1,5 +1,4 @@
-"""The project's VM: selab creates it if there is none, starts it if it is off, and otherwise only connects to
-it."""
+"""The project's VM: selab creates it if there is none, starts it if it is off, and connects to it."""
 
 from __future__ import annotations
 
@@ -188,7 +187,7 @@ class VirtualMachine:
         with console.recording(self.files.domain) as recorder:
             return self._await(recorder)
 
-    # --- bringing the VM up, by state
+    # --- bring the VM up, by state
 
     def _bring_up(self, progress: Progress) -> SshGuest:
         """Bring the VM up from its present state. No state makes selab destroy a VM."""

@@ -88,7 +88,7 @@ def test_a_guest_in_order_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_guest_that_nothing_helps_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Unreachable, match="could not be rescued"):
+    with pytest.raises(Unreachable, match="could not be restored"):
         said(World("nothing"), monkeypatch)
 
 
