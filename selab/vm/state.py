@@ -25,7 +25,7 @@ class Remembered:
     host: name or address.
     port: SSH port.
     user: login name.
-    key: path of selab's copy of the private key.
+    key: path of the copied private key.
     domain: libvirt's id of the VM, or "" for another provider.
     provider: Vagrant's provider.
     """

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Does what close-window.sh does for a guest without an audit daemon: there the kernel prints its records, and
-# the journal keeps them.
+# Closes a window in a guest without an audit daemon, as close-window.sh does with one: the kernel prints its
+# records, and the journal stores them.
 #
 # Arguments: $1 the mark; $2 the cursor of the journal at which the window begins; $3 the seconds to wait for
 #   the mark; $4 the greatest number of bytes to print.

@@ -7,7 +7,7 @@
 # Prints: the kernel's audit status; `mode` and the guest's mode; a line `window`; and the log. On standard
 #   error `rotated-away` or `truncated` if a part of the window is lost.
 # Exit codes: 4 the mark was not set.
-# Files: /run/selab/window holds the log of the window and /run/selab/window.said the words for standard
+# Files: /run/selab/window holds the log of the window, and /run/selab/window.said the text for standard
 #   error, until they are printed.
 
 mark=$1 inode=$2 offset=$3 wait=$4 max=$5
@@ -17,8 +17,8 @@ auditctl -m "$mark" || exit 4
 # The status is read while the mark is on its way.
 auditctl -s
 
-# since: prints the log since the window was opened. The file that was written to then may have been rotated
-# since: its inode says which file it is now, and the newer files follow it.
+# since: prints the log since the window was opened. The file of that time may have been rotated: its inode
+# identifies it, and the newer files follow it.
 since() {
   # shellcheck disable=SC2046 # its words become the positional parameters
   set -- $(stat --format '%i %s' "$log")

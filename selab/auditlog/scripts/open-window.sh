@@ -2,9 +2,9 @@
 # Marks the beginning of a window in the audit log.
 #
 # If no audit daemon runs and the kernel has lost records, its queue for a daemon is full and it loses each
-# further record: then the daemon is started, if the guest starts it at boot. If it still does not run, the
-# kernel prints the records, which the journal keeps; the kernel's rate limit for its messages is switched off
-# until restore-ratelimit.sh restores it.
+# further record: this script then starts the daemon if the guest starts it at boot. If it still does not run,
+# the kernel prints the records and the journal stores them; the kernel's rate limit for its messages is
+# switched off until restore-ratelimit.sh restores it.
 #
 # Arguments: $1 the mark.
 # Prints: the kernel's audit status; `log INODE SIZE` if there is a log; without a daemon also `cursor

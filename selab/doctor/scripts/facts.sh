@@ -2,8 +2,7 @@
 # Collects the facts about the guest for a support report.
 #
 # Arguments: the packages of the container runtimes.
-# Prints: a line for each fact: its name, a tab, and its value. A fact that the guest does not have is left
-#   out.
+# Prints: a line for each fact: its name, a tab, and its value. A fact that is unknown is left out.
 # Exit codes: 0.
 
 fact() {

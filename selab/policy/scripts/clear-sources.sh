@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes the sources of policy modules that are no longer compiled in a build directory.
+# Removes the sources of policy modules that are no longer compiled from a build directory.
 #
 # Arguments: $1 the build directory, which need not exist; from $2 the names of the files to keep.
 # Prints: nothing.

@@ -1,15 +1,15 @@
 #!/bin/sh
 # Compiles one policy module with the distribution's own Makefile and translates its package to CIL. It also
-# runs on this machine, if the policy tools are here.
+# runs on this machine if the policy tools are installed here.
 #
-# A full disk may have truncated the result of an earlier build: make looks only at the time of a file, and not
-# all of these programs check that their last bytes were written. So a half-written file is removed here, and
-# the result goes through a pipe if that is possible.
+# A full disk may have truncated the result of an earlier build: make compares only the times of files, and
+# not all of these programs check that their last bytes were written. So this script removes a half-written
+# file, and the result goes through a pipe if that is possible.
 #
 # Arguments: $1 the build directory, which holds the sources; $2 the module's name; $3 the directory of the
 #   policy headers; $4 the policy's type, which the Makefile calls NAME; $5 the program that translates a
 #   package to CIL; $6 the command of the macro processor.
-# Prints: the CIL; on standard error what make says.
+# Prints: the CIL; on standard error what make prints.
 # Exit codes: 1 the module does not compile; 3 there is no build directory; else those of $5.
 
 cd "$1" || exit 3

@@ -2,8 +2,8 @@
 # Included by survey.sh and same-store.sh, which are in the directory of the active policy store.
 #
 # sign: sets `signature`, `policyvers` and `mls`. The signature changes if any file of the store or its
-# configuration changes: it is a digest of their names, inodes, sizes and times, and no content can change
-# without the change time. The files themselves are not read.
+# configuration changes: it is a digest of their names, inodes, sizes and times, and a change of the content
+# updates the change time. The files themselves are not read.
 
 sign() {
   read -r policyvers </sys/fs/selinux/policyvers; read -r mls </sys/fs/selinux/mls

@@ -5,10 +5,10 @@
 # Arguments: none.
 # Prints: a line `KEY VALUE` for each of signature, type, policyvers, mls, expand and, if the rules are off,
 #   dontaudit; a line `store`; the signature; and a line `SHA256  PATH` for each module (paths below the
-#   active store), each disabled module and each local change.
+#   active store), each disabled module and each local modification.
 # Exit codes: 3 there is no active store of the configured type.
 # Files: /run/selab/store holds what is printed after the line `store`; /run/selab/store.half is its next
-#   version while it is written.
+#   version while this script writes it.
 
 # value KEY FILE: prints the last value that FILE sets KEY to.
 value() {

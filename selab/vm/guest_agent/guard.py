@@ -1,5 +1,4 @@
-"""The guard, a program in the guest: it restores the base policy if selab does not call a candidate off in
-time.
+"""The guard, a program in the guest: it restores the base policy unless selab disarms it in time.
 
 It runs with the guest's own Python (3.8 or later) and nothing else. `serve` is the service, which starts with
 the guest. A number of seconds written to its pipe arms the guard, and `off` disarms it. When the time is up,
@@ -58,33 +57,32 @@ def write_selinuxfs(name: str, data: bytes) -> bool:
         finally:
             os.close(file)
     except OSError as error:
-        say(f"{name}: {error}")
+        report(f"{name}: {error}")
         return False
 
 
-def give_back(image: bytes) -> bool:
-    """Set permissive mode, then restore the base policy, file labels, services and the mode. Return whether
-    the policy is restored.
+def restore_base(image: bytes) -> bool:
+    """Restore the base policy, file labels, services and the mode. Return whether the policy is restored.
 
-    If the mode cannot be set, load `image` first, without another process: setting the mode and loading a
-    policy need different permissions, and the base policy grants both.
+    Permissive mode is set first. If that fails, load `image` first, without another process: setting the mode
+    and loading a policy need different permissions, and the base policy grants both.
     """
-    before = home() or (SELINUX / "enforce").read_text().strip()
+    before = recorded_mode() or (SELINUX / "enforce").read_text().strip()
     permissive = write_selinuxfs("enforce", b"0") or (
         bool(image) and write_selinuxfs("load", image) and write_selinuxfs("enforce", b"0")
     )
-    if not permissive or not (tried("load_policy") or (bool(image) and write_selinuxfs("load", image))):
+    if not permissive or not (succeeds("load_policy") or (bool(image) and write_selinuxfs("load", image))):
         return False
     with contextlib.suppress(FileNotFoundError):
         LOADED.unlink()
     if Path(LABELS).exists():
-        tried(sys.executable, RESTORE_LABELS, LABELS)
+        succeeds(sys.executable, RESTORE_LABELS, LABELS)
     for name in services():
-        if tried("systemctl", "--quiet", "is-enabled", name) and not tried(
+        if succeeds("systemctl", "--quiet", "is-enabled", name) and not succeeds(
             "systemctl", "--quiet", "is-active", name
         ):
-            tried("systemctl", "reset-failed", name)
-            tried("systemctl", "start", name)
+            succeeds("systemctl", "reset-failed", name)
+            succeeds("systemctl", "start", name)
     if before == "1":
         write_selinuxfs("enforce", b"1")
     with contextlib.suppress(OSError):
@@ -92,7 +90,7 @@ def give_back(image: bytes) -> bool:
     return True
 
 
-def home() -> str:
+def recorded_mode() -> str:
     """Return the mode to restore, or "" if none is recorded. A file that cannot be read counts as
     permissive."""
     try:
@@ -111,18 +109,18 @@ def services() -> list[str]:
         return [*SERVICES]
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def tried(*words: str) -> bool:
+def succeeds(*words: str) -> bool:
     try:
         done = subprocess.run(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=COMMAND_LIMIT, check=False
         )
         return done.returncode == 0
     except (OSError, subprocess.SubprocessError) as error:
-        say(f"{words[0]}: {error}")
+        report(f"{words[0]}: {error}")
         return False
 
 
@@ -136,7 +134,7 @@ def serve() -> None:
     poll.register(pipe, select.POLLIN)
     image = base_policy()
     # A guard that was ended while it was armed becomes armed again.
-    deadline, resting = (time.monotonic() + LIMIT if home() else None), False
+    deadline, resting = (time.monotonic() + LIMIT if recorded_mode() else None), False
     PID.write_text(f"{os.getpid()}\n")
     while True:
         if poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000):
@@ -144,10 +142,10 @@ def serve() -> None:
             deadline = None if seconds is None else time.monotonic() + seconds
         if deadline is not None and time.monotonic() >= deadline:
             # The command that disarms the guard may arrive after the deadline.
-            needed = home() or (resting and LOADED.exists())
+            needed = recorded_mode() or (resting and LOADED.exists())
             if needed:
-                say("no command disarmed the guard in time: the base policy is loaded again")
-            deadline = time.monotonic() + AGAIN if needed and not give_back(image) else None
+                report("no command disarmed the guard in time: the base policy is loaded again")
+            deadline = time.monotonic() + AGAIN if needed and not restore_base(image) else None
 
 
 def read_command(pipe: int) -> tuple[float | None, bool]:
@@ -160,11 +158,11 @@ def read_command(pipe: int) -> tuple[float | None, bool]:
         last = (os.read(pipe, 4096).split() or [b"off"])[-1]
         return (REST, True) if last == b"rest" else (None if last == b"off" else float(last), False)
     except (OSError, ValueError) as error:
-        say(f"the guard's pipe: {error}")
+        report(f"the guard's pipe: {error}")
         return 0.0, False
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["rescue"]:
-        sys.exit(0 if give_back(b"") else 1)
+        sys.exit(0 if restore_base(b"") else 1)
     serve()

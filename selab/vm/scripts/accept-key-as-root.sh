@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lets root log in with the key that Vagrant has put into the guest for its own user.
+# Lets root log in with the key that Vagrant has installed for its own user.
 #
 # Arguments: none.
 # Prints: nothing.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Configures sshd to take keys only, and to look up no names.
+# Configures sshd to accept keys only, and not to look up host names.
 #
 # Arguments: none.
 # Prints: nothing.

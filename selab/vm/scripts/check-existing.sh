@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks what an existing host must offer before selab looks for programs on it.
+# Checks what an existing host must have before selab checks its programs.
 #
 # Arguments: none.
 # Prints: a sentence that says what is missing.

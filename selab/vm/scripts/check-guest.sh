@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks that a run can work in the guest: the mode is the guest's own, no candidate is left in force that
-# should have been called off, and the services that a run needs are active.
+# Checks that a run can work in the guest: the guest is in its own mode, so no interrupted run has left a
+# candidate enforced, and the services that a run needs are active.
 #
 # Arguments: the services of the container runtimes; one that is not enabled may be inactive.
 # Prints: a sentence that says what is wrong.

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs packages with dnf. Some are only in CodeReady Builder (crb), which holds what developers need and
-# is off in a box.
+# Installs packages with dnf. Some are only in CodeReady Builder (crb), the repository for developers, which
+# is disabled in a box.
 #
 # Arguments: the names of the packages.
 # Prints: what dnf prints.

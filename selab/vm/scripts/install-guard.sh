@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the service of the guard, whose program is in the guest already, and starts it. The guard keeps the
-# policy that it finds in the kernel as the base policy, so a candidate is replaced first.
+# Installs and starts the guard's service, whose program is in the guest already. The guard takes the policy
+# that it finds in the kernel for the base policy, so this script replaces a candidate first.
 #
 # Arguments: none.
 # Prints: nothing.

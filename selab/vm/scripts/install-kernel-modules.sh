@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs and loads the kernel modules that Docker's firewall rules need, which EL 10 has in a package of its
-# own. The repositories keep the packages of the newest kernels only. If they no longer have that of the
-# running kernel, a newer kernel is installed with its modules.
+# Installs and loads the kernel modules that Docker's firewall rules need, which are in a separate package in
+# EL 10. The repositories have the packages of the newest kernels only. If they no longer have that of the
+# running kernel, this script installs a newer kernel with its modules.
 #
 # Arguments: none.
 # Prints: what dnf prints; a sentence if the guest must be restarted.
-# Exit codes: 1 a newer kernel is installed and waits for a restart; else those of dnf and modprobe.
+# Exit codes: 1 a newer kernel is installed and needs a restart; else those of dnf and modprobe.
 
 dnf -y install "kernel-modules-extra-$(uname -r)" || {
   dnf -y install kernel kernel-modules-extra || exit

@@ -3,6 +3,6 @@
 #
 # Arguments: the programs to look for.
 # Prints: the path of each that the guest has.
-# Exit codes: not 0 if it lacks the last one.
+# Exit codes: not 0 if the guest lacks the last one.
 
 for tool; do command -v "$tool"; done

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a shell on the serial console quiet: no echo, a plain prompt, no history, and no kernel messages
-# except emergencies. It is typed into that shell, so it is one line.
+# except emergencies. It is one line because selab types it into that shell.
 #
 # Arguments: none.
 # Prints: nothing.

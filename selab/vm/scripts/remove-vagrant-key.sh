@@ -1,5 +1,5 @@
 #!/bin/sh
-# Removes Vagrant's insecure public key, which a box accepts and whose private key is public.
+# Removes Vagrant's insecure key, which a box accepts: everyone can obtain its private key.
 #
 # Arguments: none.
 # Prints: nothing.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Restores the base policy, the labels, the services and the mode of a guest that a candidate has locked. It
-# is typed into the serial console, so it is one line. Its first command is part of the shell: the candidate
-# may allow no other program to start. A guest that was not provisioned yet has no guard.
+# is one line because selab types it into the serial console. Its first command is part of the shell, because
+# the candidate may allow no other program to start. A guest that was not provisioned yet has no guard.
 #
 # Arguments: none.
 # Prints: what the guard prints.

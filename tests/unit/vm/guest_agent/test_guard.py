@@ -42,7 +42,7 @@ def program(guest: Path, name: str, script: str) -> None:
 
 
 def test_the_guest_is_permissive_under_its_base_policy_again(guest: Path) -> None:
-    assert guard.give_back(b"image")
+    assert guard.restore_base(b"image")
     assert (guest / "selinux" / "enforce").read_text() == "0"
     assert (guest / "bin" / "loaded-base").exists()
     assert not (guest / "run" / "loaded").exists() and not (guest / "run" / "mode").exists()
@@ -50,7 +50,7 @@ def test_the_guest_is_permissive_under_its_base_policy_again(guest: Path) -> Non
 
 def test_a_guest_that_enforces_by_itself_does_so_again(guest: Path) -> None:
     (guest / "run" / "mode").write_text("1\n")
-    assert guard.give_back(b"image")
+    assert guard.restore_base(b"image")
     assert (guest / "selinux" / "enforce").read_text() == "1"
 
 
@@ -68,13 +68,13 @@ def test_the_services_of_runtimes_are_started_with_the_others(
 
 def test_where_nothing_may_start_the_image_is_loaded(guest: Path) -> None:
     program(guest, "load_policy", "exit 1")
-    assert guard.give_back(b"image")
+    assert guard.restore_base(b"image")
     assert (guest / "selinux" / "load").read_bytes() == b"image"
 
 
 def test_where_it_may_do_nothing_it_says_so_and_stays_armed(guest: Path) -> None:
     (guest / "selinux" / "enforce").unlink()
-    assert not guard.give_back(b"")
+    assert not guard.restore_base(b"")
     assert (guest / "run" / "mode").exists()
 
 
