@@ -17,7 +17,7 @@ LOAD_TIMEOUT = 120.0
 
 
 class Mode(StrEnum):
-    """The mode of a run. `domain` means enforcing with a permissive domain of the candidate."""
+    """The mode of a run. `domain` is enforcing mode in which the domain of the candidate is permissive."""
 
     ENFORCING = "enforcing"
     PERMISSIVE = "permissive"
