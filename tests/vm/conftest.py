@@ -1,4 +1,4 @@
-"""One real VM for all of tests/vm: made when the first test asks for it, destroyed after the last one."""
+"""One real VM for all of tests/vm: the first test that needs it creates it, and the last one destroys it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What breaks connections and machines comes last: the others share one of each."""
+    """Run the tests in faults/ last: they break the connection and the VM that the other tests share."""
     items.sort(key=lambda item: "faults" in item.path.parts)
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The example project, copied, so that no test leaves anything in the checkout."""
+    """Copy the example project, so that no test leaves anything in the checkout."""
     root = tmp_path_factory.mktemp("project")
     for name in ("policies", "scenarios", "images"):
         shutil.copytree(CHECKOUT / name, root / name)
@@ -48,12 +48,13 @@ def machine(project: Project) -> Iterator[VirtualMachine]:
 
 @pytest.fixture(scope="session")
 def selab_project(project: Project) -> Project:
-    """For the plugin, whose `selab` fixture has this project and this machine: the VM that the other tests have as well."""
+    """Let the plugin's `selab` fixture use the project of the other tests."""
     return project
 
 
 @pytest.fixture(scope="session")
 def selab_machine(machine: VirtualMachine) -> VirtualMachine:
+    """Let the plugin's `selab` fixture use the VM of the other tests."""
     return machine
 
 
@@ -67,7 +68,7 @@ def session_guest(machine: VirtualMachine) -> SshGuest:
 
 @pytest.fixture
 def guest(machine: VirtualMachine, session_guest: SshGuest) -> Iterator[SshGuest]:
-    """The guest, reachable, and permissive again after the test."""
+    """Connect to the guest, and close the connection after the test."""
     guest = machine.connect()
     yield guest
     guest.close()

@@ -1,4 +1,4 @@
-"""What selab advises beside what somebody who knows the reference policy says: right, wrong, or no answer."""
+"""Compare selab's advice with that of documentation and public answers: right, wrong, or no answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from selab.run.request import NO_POLICY
 
 TABLE = Path(__file__).with_name("advice_table.toml")
 ADVICE = Path(__file__).parents[2] / "docs" / "explanation" / "advice.md"
-_ASK = re.compile(r"(?P<source>\S+) (?P<target>\S+):(?P<tclass>\w+) \{?(?P<permissions>[\w ]+?) *\}?$")
+_DENIAL = re.compile(r"(?P<source>\S+) (?P<target>\S+):(?P<tclass>\w+) \{?(?P<permissions>[\w ]+?) *\}?$")
 
 
 def context(name: str, role: str) -> str:
@@ -35,79 +35,78 @@ def context(name: str, role: str) -> str:
 
 
 def need_of(number: int, row: dict[str, Any]) -> DeniedAccess:
-    asked = _ASK.fullmatch(row["ask"])
-    assert asked, row
-    source = context(asked["source"], "system_r")
-    target = source if asked["target"] == "self" else context(asked["target"], "object_r")
-    levels = [one.split(":", 3)[3] for one in (source, target)]
-    types = [one.split(":")[2] for one in (source, target)]
+    denial = _DENIAL.fullmatch(row["ask"])
+    assert denial, row
+    source = context(denial["source"], "system_r")
+    target = source if denial["target"] == "self" else context(denial["target"], "object_r")
+    levels = [each.split(":", 3)[3] for each in (source, target)]
+    types = [each.split(":")[2] for each in (source, target)]
     apart = (
-        asked["tclass"] in ("file", "dir")
+        denial["tclass"] in ("file", "dir")
         and all(":" in level for level in levels)
         and levels[0] != levels[1]
     )
     return DeniedAccess(
-        number, *types, asked["tclass"], frozenset(asked["permissions"].split()), "", row.get("path", ""), row.get("detail", ""),
-        separated=apart, contexts=((source, target),),
+        number, *types, denial["tclass"], frozenset(denial["permissions"].split()), "", row.get("path", ""),
+        row.get("detail", ""), separated=apart, contexts=((source, target),),
     )  # fmt: skip
 
 
-def matches(expected: str, found: Advice) -> bool:
-    """Whether the advice says what is expected, in one of the ways that are given."""
+def matches(expected: str, advice: Advice) -> bool:
+    """Return whether the advice is the expected one, or one of the expected ones."""
     kind, _, names = expected.partition(" ")
     causes = {"mcs": Cause.MCS, "constraint": Cause.CONSTRAINT}
     if kind in causes:
-        return found.cause is causes[kind]
+        return advice.cause is causes[kind]
     if kind == "nnp":
-        return found.stopped.startswith("no-new-privileges")
-    if found.best is None:
+        return advice.stopped.startswith("no-new-privileges")
+    if advice.best is None:
         return False
     if kind == "rule":
-        return found.best.kind in (Kind.RULE, Kind.INTERFACE)
+        return advice.best.kind in (Kind.RULE, Kind.INTERFACE)
     if kind == "port":
-        return any(f" -t {name} " in found.best.text for name in names.split("|"))
-    if found.best.kind != {"label": "relabel"}.get(kind, kind):
+        return any(f" -t {name} " in advice.best.text for name in names.split("|"))
+    if advice.best.kind != {"label": "relabel"}.get(kind, kind):
         return False
     return not names or any(
-        fnmatch(re.split(r"[ (]", found.best.text.removeprefix("setsebool -P "))[0], name)
+        fnmatch(re.split(r"[ (]", advice.best.text.removeprefix("setsebool -P "))[0], name)
         for name in names.split("|")
     )
 
 
-def outcome(row: dict[str, Any], found: Advice) -> str:
-    if found.allowed_now:
+def outcome(row: dict[str, Any], advice: Advice) -> str:
+    if advice.allowed_now:
         return "allowed"
-    if found.cause is Cause.UNKNOWN or found.best is None:
+    if advice.cause is Cause.UNKNOWN or advice.best is None:
         return "no answer"
     expected = [row["expect"]] if isinstance(row["expect"], str) else row["expect"]
-    return "right" if any(matches(one, found) for one in expected) else "wrong"
+    return "right" if any(matches(remedy, advice) for remedy in expected) else "wrong"
 
 
 def answers(project: Project) -> list[tuple[dict[str, Any], Advice]]:
-    """Each row with what selab advises, asked of the base policy of the project's last run."""
+    """Return each row with selab's advice under the base policy of the project's last run."""
     candidate = candidate_of(project, NO_POLICY, Progress(), "Advice")
     expert = PolicyKnowledge.of(candidate.base, candidate.modules)
     rows = tomllib.loads(TABLE.read_text())["denial"]
-    found = []
+    answered = []
     for row, need in zip(rows, map(need_of, range(1, len(rows) + 1), rows), strict=True):
         volumes = tuple(Volume(target) for target in row.get("volumes", ()))
         situation = Situation(
             row.get("domain", ""), volumes, runtime_file_type(candidate.base.directory / "contexts")
         )
-        found += [
-            (row, one) for one in advise([need], expert, causes_of(candidate.linked, [need]), situation)
-        ]
-    return found
+        advised = advise([need], expert, causes_of(candidate.linked, [need]), situation)
+        answered += [(row, advice) for advice in advised]
+    return answered
 
 
 @pytest.fixture(scope="module")
 def outcomes(project: Project, session_run: Callable[..., experiment.Run]) -> Counter[str]:
     session_run("apache", mode="permissive")
-    return Counter(outcome(row, found) for row, found in answers(project))
+    return Counter(outcome(row, advice) for row, advice in answers(project))
 
 
 def test_as_many_answers_are_right_as_the_documentation_says(outcomes: Counter[str]) -> None:
-    said = re.search(
+    documented = re.search(
         r"(\d+) denials: (\d+) right, (\d+) wrong, (\d+) without an answer; (\d+) are allowed",
         ADVICE.read_text(),
     )
@@ -118,4 +117,4 @@ def test_as_many_answers_are_right_as_the_documentation_says(outcomes: Counter[s
         outcomes["no answer"],
         outcomes["allowed"],
     )
-    assert said and tuple(map(int, said.groups())) == counted
+    assert documented and tuple(map(int, documented.groups())) == counted

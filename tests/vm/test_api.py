@@ -1,4 +1,4 @@
-"""Tests of a policy as a user of the plugin writes them."""
+"""Test a policy as a user of the plugin does."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_apache_has_no_use_for_passwords(draft: Result) -> None:
     draft.assert_not_denied(target="shadow_t")
 
 
-def test_a_type_that_the_guest_has_not_is_a_slip_of_the_pen(draft: Result) -> None:
+def test_a_type_that_the_guest_does_not_have_is_an_error(draft: Result) -> None:
     with pytest.raises(InputError, match="shadow_t"):
         draft.assert_not_denied(target="shadov_t")
 

@@ -1,4 +1,4 @@
-"""A candidate's .fc takes effect for the run, on volumes and on files of the guest, and is undone after it."""
+"""A candidate's .fc file applies to volumes and the guest's files during a run, and is undone after it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ volumes:
   - {target: /srv/site, source: site}
 steps:
   - name: the volume
-    guest: {argv: [stat, -c, "%C", /var/lib/selab/runs/selab-site/volume0/srv/site/index.html], contains: selab_site_content_t}
+    guest:
+      argv: [stat, -c, "%C", /var/lib/selab/runs/selab-site/volume0/srv/site/index.html]
+      contains: selab_site_content_t
   - name: the guest's file
     guest: {argv: [stat, -c, "%C", /opt/selab-site/data], contains: selab_site_content_t}
   - name: the guest's directory, which the pattern does not name
@@ -67,7 +69,7 @@ def test_the_guests_files_have_their_old_labels_after_the_run(
     assert label(guest, "/opt/selab-site/data") == before
 
 
-def test_labels_that_a_killed_run_left_behind_are_put_back_by_the_next(
+def test_labels_that_a_killed_run_left_behind_are_restored_by_the_next_run(
     site: str, run: Runner, guest: SshGuest
 ) -> None:
     before = label(guest, "/opt/selab-site/data")

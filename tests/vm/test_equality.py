@@ -1,4 +1,7 @@
-"""The policy that selab loads is the one that `semodule -i` makes: rule by rule, and decision by decision for the modules' own types."""
+"""Compare the policy that selab loads with the one that `semodule -i` builds.
+
+They have the same rules, and make the same decisions about the modules' own types.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,15 @@ _RULE = re.compile(r"\(allow (\w+) (\w+) \((\w+) \(([^()]+)\)\)\)")
 
 @dataclass(frozen=True)
 class Both:
-    """The same modules in both ways, as the kernel's policy files: `stored` is what the kernel had after `semodule -i`."""
+    """Kernel policies with the modules, built in both ways.
+
+    base: base policy of the guest.
+    modules: the compiled modules.
+    stored: the kernel's policy after `semodule -i`.
+    fast: the policy that selab links.
+    optimised: the policy that selab links, with the optimisation of semodule.
+    store_contexts: text of the file contexts after `semodule -i`.
+    """
 
     base: BasePolicy
     modules: list[CompiledModule]
@@ -43,7 +54,7 @@ class Both:
 
 
 def dump(policy: Path) -> Counter[str]:
-    """The statements of a kernel policy, as checkpolicy writes them, with how often each comes."""
+    """Return the statements of a kernel policy, as checkpolicy writes them, and how often each occurs."""
     text = policy.with_suffix(".dump")
     subprocess.run(
         ["checkpolicy", "-M", "-b", "-C", "-o", str(text), str(policy)], check=True, capture_output=True
@@ -109,29 +120,32 @@ def test_optimised_as_semodule_does_it_is_the_same_policy_rule_by_rule(both: Bot
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_policy_that_is_loaded_decides_the_same_for(both: Both, name: str) -> None:
-    """Unoptimised, it has redundant rules as well: both are asked about every rule of either that names a type of the module."""
+    """Compare decisions, because the fast policy has redundant rules.
+
+    Both policies decide about every rule of either one that names a type of the module.
+    """
     own = next(module.types for module in both.modules if module.name == name)
-    asked = sorted(
+    accesses = sorted(
         {access for policy in (both.stored, both.fast) for access in _accesses(policy, own)}, key=str
     )
     answers = []
     for policy in (both.stored, both.fast):
-        answers.append([decision.cause for decision in Decider(policy).decide(asked)])
-    assert asked and answers[0] == answers[1]
+        answers.append([decision.cause for decision in Decider(policy).decide(accesses)])
+    assert accesses and answers[0] == answers[1]
 
 
 def _accesses(policy: Path, own: frozenset[str]) -> Iterator[Access]:
     for line in dump(policy):
-        if (found := _RULE.search(line)) and own & {found[1], found[2]}:
-            source, target = found[1], found[1] if found[2] == "self" else found[2]
-            for permission in found[4].split():
+        if (rule := _RULE.search(line)) and own & {rule[1], rule[2]}:
+            source, target = rule[1], rule[1] if rule[2] == "self" else rule[2]
+            for permission in rule[4].split():
                 yield Access(
-                    f"system_u:system_r:{source}:s0", f"system_u:object_r:{target}:s0", found[3], permission
+                    f"system_u:system_r:{source}:s0", f"system_u:object_r:{target}:s0", rule[3], permission
                 )
 
 
 def test_the_file_contexts_are_the_same(both: Both) -> None:
-    """The order among equally specific lines is nobody's promise; which lines there are, and their order of specificity, is."""
+    """Compare the lines without their order: semodule does not define the order of equally specific lines."""
     ours = [line.split() for line in file_contexts(both.base, both.modules).text.splitlines()]
     theirs = [line.split() for line in both.store_contexts.splitlines() if line.strip()]
     assert sorted(ours) == sorted(theirs)

@@ -1,4 +1,4 @@
-"""From the draft of the example to a policy that passes, and to the smallest one, on the real VM; one lesson for all tests."""
+"""Learn a policy that passes from the example's draft, and minimise it. All tests share one result."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from selab.workflows.minimise import UNTRIED, Minimum, minimise
 @pytest.fixture(scope="module")
 def draft(project: Project) -> Iterator[bytes]:
     te = project.policies / "selab_apache.te"
-    kept = te.read_bytes()
-    yield kept
-    te.write_bytes(kept)
+    original = te.read_bytes()
+    yield original
+    te.write_bytes(original)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_users_file_is_as_it_was(learned: LearnResult, project: Project, dra
     assert (project.policies / "selab_apache.te").read_bytes() == draft
 
 
-def test_it_is_written_when_it_is_asked_for_and_the_old_one_is_kept(
+def test_it_is_written_on_request_with_a_backup_of_the_old_one(
     learned: LearnResult, project: Project, draft: bytes
 ) -> None:
     backup = write(project, learned.policy, learned.before, learned.after)
@@ -61,7 +61,7 @@ def smallest(project: Project, machine: VirtualMachine, learned: LearnResult, dr
     return minimise(project, machine, "apache", None, Progress())
 
 
-def test_what_the_workload_does_not_need_goes(smallest: Minimum) -> None:
+def test_what_the_workload_does_not_need_is_removed(smallest: Minimum) -> None:
     assert "dev_read_sysfs(selab_apache_t)" in smallest.removed
 
 

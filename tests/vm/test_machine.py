@@ -1,4 +1,4 @@
-"""The contract of a Guest, on a real VM, and that a warm VM is only connected to."""
+"""Test the contract of a Guest on a real VM, and that selab only connects to a warm VM."""
 
 from __future__ import annotations
 
@@ -78,15 +78,15 @@ def test_a_command_that_takes_too_long_is_ended_in_the_guest(guest: SshGuest) ->
 def test_four_commands_at_a_time(guest: SshGuest) -> None:
     barrier = threading.Barrier(4)
 
-    def one(number: int) -> str:
+    def echo(number: int) -> str:
         barrier.wait()
         return guest.run(("echo", str(number))).text.strip()
 
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(one, range(4))) == ["0", "1", "2", "3"]
+        assert list(pool.map(echo, range(4))) == ["0", "1", "2", "3"]
 
 
-def test_a_file_goes_there_and_back(guest: SshGuest) -> None:
+def test_a_file_is_put_and_read_back(guest: SshGuest) -> None:
     data = os.urandom(BIG)
     path = "/root/selab test/deep '$x'/file"
     guest.put(data, path, mode=0o750)
@@ -96,7 +96,7 @@ def test_a_file_goes_there_and_back(guest: SshGuest) -> None:
     guest.run(("rm", "-r", "/root/selab test"))
 
 
-def test_a_file_that_is_not_there_is_a_failed_command(guest: SshGuest) -> None:
+def test_a_file_that_does_not_exist_is_a_failed_command(guest: SshGuest) -> None:
     with pytest.raises(CommandFailed, match="/nowhere"):
         guest.get("/nowhere")
 

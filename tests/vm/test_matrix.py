@@ -1,4 +1,4 @@
-"""Two VMs on two workers come to the same as one VM, one run after the other."""
+"""A matrix on two VMs and two workers has the results of the same runs on one VM, one after the other."""
 
 from __future__ import annotations
 
@@ -40,39 +40,39 @@ class Both:
 
 @pytest.fixture(scope="module")
 def both(project: Project, request: pytest.FixtureRequest) -> Both:
-    """The matrix first, and its VMs removed: with the other VM, there would be three at a time."""
+    """Run the matrix first and remove its VMs: together with the other VM, there would be three at a time."""
     outcome = run_matrix(
         project, MATRIX, Options(workers=2, destroy=True), MatrixWatcher(Console(stderr=True)), logging_to
     )
     run: Callable[..., Run] = request.getfixturevalue("session_run")
     one_by_one = [
-        document_of(run(one.cell.scenario, policy=one.cell.policy, mode=one.cell.mode.value))
-        for one in outcome.ended
+        document_of(run(ended.cell.scenario, policy=ended.cell.policy, mode=ended.cell.mode.value))
+        for ended in outcome.ended
     ]
     return Both(outcome, one_by_one)
 
 
 def pairs(both: Both) -> list[tuple[RunDocument, RunDocument]]:
-    """Each run of the matrix with the same one on the one VM."""
-    found = [one.result.document for one in both.outcome.ended if isinstance(one.result, Record)]
-    return list(zip(found, both.one_by_one, strict=True))
+    """Return each run of the matrix with the corresponding run on the one VM."""
+    documents = [ended.result.document for ended in both.outcome.ended if isinstance(ended.result, Record)]
+    return list(zip(documents, both.one_by_one, strict=True))
 
 
-def test_every_run_came_about_on_two_vms(both: Both) -> None:
-    assert [one.reasons for one in both.outcome.ended if not isinstance(one.result, Record)] == []
+def test_every_run_took_place_on_two_vms(both: Both) -> None:
+    assert [ended.reasons for ended in both.outcome.ended if not isinstance(ended.result, Record)] == []
     assert len(both.outcome.used) == 2
 
 
 def test_the_verdicts_are_the_same(both: Both) -> None:
-    said = [run.reasons for pair in pairs(both) for run in pair]
-    assert [here.verdict for here, _ in pairs(both)] == [there.verdict for _, there in pairs(both)], said
+    reasons = [run.reasons for pair in pairs(both) for run in pair]
+    assert [here.verdict for here, _ in pairs(both)] == [there.verdict for _, there in pairs(both)], reasons
 
 
 def test_the_denials_are_the_same(both: Both) -> None:
     assert [here.keys for here, _ in pairs(both)] == [there.keys for _, there in pairs(both)]
 
 
-def test_the_steps_came_to_the_same(both: Both) -> None:
+def test_the_steps_have_the_same_results(both: Both) -> None:
     here, there = (
         [[step.ok for step in run.steps] for run in runs] for runs in zip(*pairs(both), strict=True)
     )
@@ -83,6 +83,6 @@ def test_the_full_policy_passes_and_the_draft_fails_as_expected(both: Both) -> N
     assert exit_code(both.outcome.ended) == 0
 
 
-def test_the_vms_are_gone_that_were_to_be_removed(both: Both, project: Project) -> None:
+def test_the_vms_were_removed(both: Both, project: Project) -> None:
     assert set(both.outcome.removed.values()) == {""}
     assert with_vm(home(project)) == []

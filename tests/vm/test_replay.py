@@ -1,4 +1,4 @@
-"""Replay against audit2why: a real policy, the records of a real run, and the same of other domains."""
+"""Compare replay with audit2why on a real policy, with the records of a real run in several domains."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from tests.audit2why import differences
 
 @pytest.mark.parametrize("policy", ["selab_apache", "selab_apache_full"])
 def test_every_verdict_is_audit2whys(project: Project, run: Callable[..., Run], policy: str) -> None:
-    """The draft's denials, asked of its own policy and of the full one; then the same asked for the base policy's container domain."""
+    """Replay the draft's denials under its own policy and the full one, then for the base policy's
+    domains."""
     records = run("apache", mode="permissive").window.lines
-    asked = run("apache", policy=policy, mode="permissive")
-    linked = linked_file(Toolchain(LocalHost(), str(project.state / "policy")), asked.loaded.digest)
+    loaded = run("apache", policy=policy, mode="permissive").loaded
+    linked = linked_file(Toolchain(LocalHost(), str(project.state / "policy")), loaded.digest)
     denials = [line for line in records if line.startswith(b"type=AVC ")]
     names = (f"{policy}_t".encode(), b"container_t", b"spc_t")
     lines = [line.replace(b"selab_apache_t", name) for name in names for line in denials]

@@ -1,4 +1,4 @@
-"""The way through on a real VM: real container, real kernel, real denials."""
+"""Run scenarios on a real VM: real container, real kernel, real denials."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Runner = Callable[..., Run]
 
 @pytest.fixture(scope="module")
 def draft(request: pytest.FixtureRequest) -> Run:
-    """The draft policy, permissive: what a user sees first."""
+    """Run the draft policy in permissive mode, as a user does first."""
     result: Run = request.getfixturevalue("session_run")("apache", mode="permissive")
     return result
 
@@ -39,12 +39,12 @@ def test_the_draft_shows_denials_with_the_candidate_as_target(draft: Run) -> Non
     assert any(target == "selab_apache_t" and source != target for source, target, _, _ in keys(draft))
 
 
-def test_the_draft_fails_for_its_denials_alone(draft: Run) -> None:
+def test_the_draft_fails_only_because_of_its_denials(draft: Run) -> None:
     assert draft.verdict is Verdict.FAIL
     assert all(step.ok for step in draft.outcome.steps)
 
 
-def test_the_kernel_gave_the_label_that_was_asked_for(draft: Run) -> None:
+def test_the_container_has_the_requested_label(draft: Run) -> None:
     assert draft.outcome.labels == {draft.label.context}
 
 
@@ -67,7 +67,7 @@ def test_the_full_policy_passes_in_enforcing_mode_without_a_denial(run: Runner) 
     assert (result.verdict, result.attribution.scenario) == (Verdict.PASS, ())
 
 
-def test_only_the_candidates_domain_is_permissive_when_asked(run: Runner) -> None:
+def test_only_the_candidates_domain_is_permissive_in_mode_domain(run: Runner) -> None:
     result = run("apache", mode="domain")
     assert result.window.enforcing
     assert {
@@ -85,7 +85,7 @@ def test_another_kind_of_workload_runs(run: Runner) -> None:
     assert result.verdict is Verdict.FAIL
 
 
-def test_the_mode_is_put_back(run: Runner, guest: SshGuest) -> None:
+def test_the_mode_is_restored(run: Runner, guest: SshGuest) -> None:
     run("apache", policy="selab_apache_full")
     assert not policy_state().of(guest).enforcing
 
@@ -127,10 +127,10 @@ def test_a_candidate_that_does_not_compile_changes_nothing(
     assert policy_state().of(guest) == before
 
 
-def test_a_type_that_nobody_declares_is_refused(
+def test_an_undeclared_type_is_refused(
     project: Project, session_guest: SshGuest, capfd: pytest.CaptureFixture[str]
 ) -> None:
     text = (project.scenarios / "apache.yaml").read_text()
-    (project.scenarios / "nameless.yaml").write_text(text + "label: {type: nobody_t}\n")
-    assert selab(["-C", str(project.root), "run", "nameless"]) == 2
-    assert "No type 'nobody_t' is declared" in capfd.readouterr().err
+    (project.scenarios / "undeclared.yaml").write_text(text + "label: {type: undeclared_t}\n")
+    assert selab(["-C", str(project.root), "run", "undeclared"]) == 2
+    assert "type 'undeclared_t' is not declared" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""The commands that the documentation shows, on the real VM and as they are shown; tests/shown.py says which those are."""
+"""Run the commands that the documentation shows, unchanged, on the real VM. tests/shown.py lists them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ NOT_HERE = {
     "--shell": "waits for a person",
     "--keep": "would leave a container to the tests that follow",
     "--apply": "would change the policy that the others run; test_learn.py does it",
-    "HEAD": "the example's copy is no repository",
-    "audit.log": "is a file of one's own; tests/audit2why.py has such",
-    "web": "made on the page that shows it",
-    "site": "made on the page that shows it",
-    "lab": "a project of its own, with a VM of its own",
+    "HEAD": "needs a repository, which the example's copy is not",
+    "audit.log": "is a file of the reader",
+    "web": "is created on the page that shows it",
+    "site": "is created on the page that shows it",
+    "lab": "is another project, with another VM",
 }
+"""Words of commands that the test does not run, and the reasons."""
 
 
 def can_be_run(line: Shown) -> bool:
@@ -29,12 +30,12 @@ def can_be_run(line: Shown) -> bool:
 
 
 LINES = sorted(filter(can_be_run, shown()), key=lambda line: line.is_one_of("run"))
-"""Those that run something come after those that speak of the last run."""
+"""The commands that run a scenario come last: the others are about the last run."""
 
 
 @pytest.fixture(scope="module")
 def denied(selab: Selab) -> None:
-    """A run with the denials that `last` is about, and one before it."""
+    """Create two runs with denials, which `last` and `last~1` name."""
     for _ in range(2):
         selab.run("apache", mode="permissive").assert_fail()
 

@@ -25,7 +25,7 @@ steps:
 
 @pytest.fixture
 def job(project: Project, run: Runner) -> Callable[..., Run]:
-    """Run a shell command in a container as a scenario of its own: job("true", policy="x")."""
+    """Return a function that runs a shell command in a container as a scenario: job("true", policy="x")."""
 
     def job(command: str, code: int = 0, extra: str = "", **more: object) -> Run:
         (project.scenarios / "job.yaml").write_text(JOB.format(command=command, code=code) + extra)
@@ -45,10 +45,11 @@ def sh(guest: SshGuest, script: str) -> str:
 
 
 UNSEEN = """
-cd /etc/docker && cp -p daemon.json /root/daemon.json && echo '{}' >daemon.json && touch -r /root/daemon.json daemon.json
+cd /etc/docker && cp -p daemon.json /root/daemon.json && echo '{}' >daemon.json &&
+  touch -r /root/daemon.json daemon.json
 systemctl restart docker
 """
-"""Docker sets no labels any more, and its settings do not look edited: selab would mend them."""
+"""After this, Docker sets no labels, but its settings do not look edited: selab would repair edited ones."""
 
 
 def test_a_label_that_docker_ignores_is_an_error(run: Runner, guest: SshGuest) -> None:
@@ -73,14 +74,14 @@ def test_an_audit_daemon_that_stops_in_the_window_is_an_error(
     assert result.verdict is Verdict.ERROR
 
 
-def test_without_an_audit_daemon_the_journal_tells(run: Runner, guest: SshGuest) -> None:
-    told = document_of(run("apache", mode="permissive")).keys
+def test_without_an_audit_daemon_the_journal_is_read(run: Runner, guest: SshGuest) -> None:
+    keys = document_of(run("apache", mode="permissive")).keys
     sh(guest, "pkill -x auditd; sleep 1")
     try:
         result = run("apache", mode="permissive")
     finally:
         sh(guest, "systemctl reset-failed auditd; systemctl restart auditd")
-    assert (result.window.problems, document_of(result).keys) == ((), told)
+    assert (result.window.problems, document_of(result).keys) == ((), keys)
     assert sh(guest, "cat /proc/sys/kernel/printk_ratelimit").strip() != "0"
 
 
@@ -94,7 +95,7 @@ def test_lost_records_are_an_error(job: Callable[..., Run], project: Project, gu
     assert result.verdict is Verdict.ERROR
 
 
-def test_a_log_that_is_rotated_in_the_window_is_read_on(job: Callable[..., Run], project: Project) -> None:
+def test_a_log_that_is_rotated_in_the_window_is_complete(job: Callable[..., Run], project: Project) -> None:
     candidate(project, "rotated")
     extra = "  - guest: {argv: [sh, -c, 'kill -USR1 $(pidof auditd); sleep 2']}\n"
     result = job("true", extra=extra, policy="rotated", mode="permissive")
@@ -112,7 +113,7 @@ def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -
 
 def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Project) -> None:
     candidate(project, "invalid")
-    # perl's syscall takes variables only: it must be able to write to its arguments. 188 is setxattr.
+    # perl's syscall accepts only variables, because it may write to its arguments. 188 is setxattr.
     call = (
         "my $p=q(/data/x); my $n=q(security.selinux); my $c=q(a:b:none_t:s0); syscall(188, $p, $n, $c, 13, 0)"
     )
@@ -121,7 +122,7 @@ def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Pr
     assert [error.kind for error in result.attribution.errors] == ["setxattr"]
 
 
-def test_a_policy_that_somebody_else_loaded_is_replaced(run: Runner, guest: SshGuest) -> None:
+def test_a_policy_that_was_loaded_by_hand_is_replaced(run: Runner, guest: SshGuest) -> None:
     run("apache", mode="permissive")
     sh(guest, "load_policy")
     assert policy_state().of(guest).digest == ""
@@ -131,19 +132,17 @@ def test_a_policy_that_somebody_else_loaded_is_replaced(run: Runner, guest: SshG
 
 @pytest.fixture
 def stranger(guest: SshGuest, run: Runner) -> Iterator[str]:
-    """Another container with the candidate's type and a level of its own, which is denied something all the time."""
+    """Start another container with the candidate's type and another level, and cause denials all the time."""
     run("apache", mode="permissive")
     image = sh(guest, "docker images --format '{{.Repository}}:{{.Tag}}' | grep httpd").strip()
     options = "--security-opt label=type:selab_apache_t --security-opt label=level:s0:c900,c901"
-    sh(
-        guest,
-        f"docker run --detach --name stranger {options} {image} sh -c 'while :; do cat /proc/1/environ /etc/shadow; sleep 0.2; done'",
-    )
+    loop = "while :; do cat /proc/1/environ /etc/shadow; sleep 0.2; done"
+    sh(guest, f"docker run --detach --name stranger {options} {image} sh -c '{loop}'")
     yield "s0:c900,c901"
     sh(guest, "docker rm -f stranger")
 
 
-def test_another_container_of_the_same_type_is_not_the_run(stranger: str, run: Runner) -> None:
+def test_denials_of_another_container_of_the_same_type_are_not_the_runs(stranger: str, run: Runner) -> None:
     result = run("apache", mode="permissive")
     levels = {
         source.level
@@ -154,7 +153,7 @@ def test_another_container_of_the_same_type_is_not_the_run(stranger: str, run: R
     assert stranger not in levels
 
 
-def test_separation_by_categories_is_told_from_a_missing_rule(
+def test_separation_by_categories_is_distinguished_from_a_missing_rule(
     job: Callable[..., Run], guest: SshGuest
 ) -> None:
     sh(
@@ -187,7 +186,9 @@ def test_the_guest_is_left_as_it_was(guest: SshGuest, run: Runner) -> None:
     ]
 
 
-def test_the_mode_is_put_back_when_the_run_breaks_off(run: Runner, project: Project, guest: SshGuest) -> None:
+def test_the_mode_is_restored_after_an_interrupted_run(
+    run: Runner, project: Project, guest: SshGuest
+) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Faults, made for real on the tests' VM."""
+"""Cause real faults on the VM of the tests."""
 
 FULL = "selab_apache_full"
 """The policy under which the scenario `apache` passes."""

@@ -1,4 +1,4 @@
-"""What must hold after every fault, and how one is made in the guest."""
+"""Check what must hold after every fault, and cause faults in the guest."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from tests.vm.faults import FULL
 
 BY_HAND_LIMIT = 600.0
 TIDY = """
-echo 0 >/sys/fs/selinux/enforce; setsebool httpd_enable_homedirs off; hwclock -s 2>/dev/null; systemctl start auditd docker
+echo 0 >/sys/fs/selinux/enforce; setsebool httpd_enable_homedirs off
+hwclock -s 2>/dev/null; systemctl start auditd docker
 auditctl -b 8192 --backlog_wait_time 60000; auditctl -D -k flood; rm -f /var/lib/selab/full*
 """
 
 
 @pytest.fixture
 def in_guest(machine: VirtualMachine) -> Callable[[str], None]:
-    """Run a shell script in the guest, whatever comes of it."""
+    """Return a function that runs a shell script in the guest and ignores errors."""
 
     def work(script: str) -> None:
         with contextlib.suppress(SelabError), machine.connect() as guest:
@@ -38,7 +39,7 @@ def in_guest(machine: VirtualMachine) -> Callable[[str], None]:
 
 @pytest.fixture
 def after_all(project: Project, run: Callable[..., Run], in_guest: Callable[[str], None]) -> Iterator[None]:
-    """Nothing of the user's is lost, the history can be read, and the next run works without a word."""
+    """Check that no file of the user is lost, that the history is readable, and that the next run passes."""
     before = {path: path.read_bytes() for path in project.policies.iterdir()}
     yield
     assert {path: path.read_bytes() for path in project.policies.iterdir()} == before
@@ -49,7 +50,11 @@ def after_all(project: Project, run: Callable[..., Run], in_guest: Callable[[str
 
 @pytest.fixture
 def begin(project: Project) -> Callable[..., subprocess.Popen[str]]:
-    """Begin selab in its own process: `begin("run", "apache", SELAB_CACHE="/elsewhere")`. `python`: the words instead of `-m selab`."""
+    """Return a function that starts selab in its own process: `begin("run", "apache",
+    SELAB_CACHE="/elsewhere")`.
+
+    Its argument `python` replaces the words `-m selab`.
+    """
 
     def work(
         *words: str, python: tuple[str, ...] = ("-m", "selab"), **environment: str

@@ -1,4 +1,4 @@
-"""The way to the guest breaks in the middle of a run."""
+"""The connection to the guest breaks during a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("after_all")
 
 CUT = "pkill -9 -f sshd-session"
 HUNG = "iptables -I INPUT -p tcp --dport 22 -j DROP"
-"""Nothing is closed: what is sent is dropped without a word, and stays so."""
+"""Closes no connection: from now on the guest silently drops every packet."""
 
 
 def verdict_of(run: Callable[..., Run], fault: Callable[[], None]) -> Verdict:

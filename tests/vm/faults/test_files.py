@@ -1,4 +1,4 @@
-"""What selab and Vagrant keep of the VM is taken away."""
+"""selab's and Vagrant's records of the VM are removed or damaged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Progress.note = killed
 from selab.__main__ import run
 sys.exit(run(sys.argv[1:]))
 """
-"""selab, killed while Vagrant starts the VM for it."""
+"""Runs selab and kills it while Vagrant starts the VM."""
 
 
 def virsh(*words: str) -> None:
@@ -47,25 +47,24 @@ def test_vagrants_directory_removed_while_the_vm_runs(project: Project) -> None:
 
 def test_vagrants_directory_removed_while_the_vm_is_off(project: Project, machine: VirtualMachine) -> None:
     virsh("destroy", machine.files.domain)
-    shutil.rmtree(
-        project.root / ".vagrant", ignore_errors=True
-    )  # nothing needs it while the VM runs, so it may be gone already
+    # The directory may be missing already: selab does not need it while the VM runs.
+    shutil.rmtree(project.root / ".vagrant", ignore_errors=True)
 
 
-def test_what_selab_remembers_removed(project: Project) -> None:
+def test_selabs_records_removed(project: Project) -> None:
     shutil.rmtree(project.state)
 
 
-def test_what_selab_remembers_cut_off(project: Project) -> None:
+def test_selabs_records_truncated(project: Project) -> None:
     for path in (*project.state.glob("*.json"), project.state / "known_hosts"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def test_what_a_selab_of_another_machine_remembers(project: Project) -> None:
-    """As in a project that was copied with its `.selab`: nobody is to be believed to be its VM."""
-    kept = project.state / "guest.json"
-    kept.write_text(
-        json.dumps({**json.loads(kept.read_text()), "written_for": "selab-other on another", "port": 1})
+def test_selabs_records_of_another_machine(project: Project) -> None:
+    """Change the record as if the project had been copied with its `.selab`: selab must not use it."""
+    record = project.state / "guest.json"
+    record.write_text(
+        json.dumps({**json.loads(record.read_text()), "written_for": "selab-other on another", "port": 1})
     )
 
 
@@ -76,8 +75,8 @@ def test_the_vm_removed_by_hand_and_its_disk_left(machine: VirtualMachine) -> No
 
 
 @pytest.fixture
-def box_put_back() -> Iterator[None]:
-    """The box that was there before, for the other projects of this machine."""
+def restored_box() -> Iterator[None]:
+    """Restore the box after the test, for the other projects of this machine."""
     boxes = cache_dir() / "boxes"
     aside = boxes.with_name("boxes.aside")
     yield
@@ -87,7 +86,7 @@ def box_put_back() -> Iterator[None]:
 
 
 def test_the_box_removed_while_the_vm_is_off(
-    machine: VirtualMachine, run: Callable[..., Run], box_put_back: None
+    machine: VirtualMachine, run: Callable[..., Run], restored_box: None
 ) -> None:
     virsh("destroy", machine.files.domain)
     boxes = cache_dir() / "boxes"
@@ -95,10 +94,10 @@ def test_the_box_removed_while_the_vm_is_off(
     assert run("apache", policy=FULL).verdict is Verdict.PASS
 
 
-def test_selab_killed_while_vagrant_makes_the_vm(machine: VirtualMachine, begin: Begin) -> None:
-    gone = begin("vm", "destroy", "--yes")
-    gone.communicate(timeout=LIMIT)
-    assert gone.returncode == 0
+def test_selab_killed_while_vagrant_creates_the_vm(machine: VirtualMachine, begin: Begin) -> None:
+    destroy = begin("vm", "destroy", "--yes")
+    destroy.communicate(timeout=LIMIT)
+    assert destroy.returncode == 0
     child = begin("run", "apache", "--policy", FULL, python=("-c", WHILE_STARTING))
     child.communicate(timeout=LIMIT)
     assert child.returncode == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""What happens in the guest, during a run and between two."""
+"""The guest is changed during a run, or between two runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEEN = {
     "the audit log truncated": ": >/var/log/audit/audit.log",
     "auditd stopped": "pkill -TERM -x auditd; sleep 1",
 }
-"""What happens in the guest while the container runs, after which selab cannot have seen everything."""
+"""Changes of the guest while the container runs, after which selab cannot have observed everything."""
 HARMLESS = {
     "the audit log rotated": "pkill -USR1 -x auditd; sleep 1",
     "the clock moved": "date -s '+2 hours' >/dev/null",
@@ -35,7 +35,9 @@ EDITED = """
 python3 - <<'END'
 import json, pathlib
 path = pathlib.Path("/etc/docker/daemon.json")
-path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "selinux-enabled"}))
+settings = json.loads(path.read_text())
+settings.pop("selinux-enabled", None)
+path.write_text(json.dumps(settings))
 END
 systemctl restart docker
 """
@@ -66,7 +68,7 @@ BETWEEN = {
     ),
     "the run's directory gone": ("rm -rf /run/selab", ""),
 }
-"""What somebody does to the guest between two runs, and what the next one says of it."""
+"""Changes of the guest between two runs, and what the next run reports about each."""
 QUICK = "Docker's settings edited"
 SLOW = ("a policy loaded by hand", "auditd stopped")
 
@@ -74,7 +76,7 @@ SLOW = ("a policy loaded by hand", "auditd stopped")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SEEN]
 )
-def test_what_was_not_seen_is_no_pass(name: str, run: Runner, in_guest: InGuest) -> None:
+def test_what_was_not_observed_is_no_pass(name: str, run: Runner, in_guest: InGuest) -> None:
     assert run("apache", policy=FULL, after_steps=partial(in_guest, SEEN[name])).verdict is not Verdict.PASS
 
 
@@ -86,35 +88,32 @@ def test_what_hides_nothing_is_no_error(name: str, run: Runner, in_guest: InGues
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=() if name == "Docker's settings edited" else pytest.mark.slow)
-        for name in BETWEEN
-    ],
+    [pytest.param(name, marks=() if name == QUICK else pytest.mark.slow) for name in BETWEEN],
 )
 def test_a_guest_that_was_changed_by_hand_is_used_again(name: str, run: Runner, in_guest: InGuest) -> None:
-    script, said = BETWEEN[name]
-    if said:
+    script, note = BETWEEN[name]
+    if note:
         run("apache", policy=FULL)
     in_guest(script)
     done = run("apache", policy=FULL)
     assert done.verdict is Verdict.PASS, done.reasons
-    assert said in " ".join(done.notes)
+    assert note in " ".join(done.notes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["destroy", "reset", "suspend"])
-def test_the_vm_is_taken_away_in_the_middle(command: str, machine: VirtualMachine, run: Runner) -> None:
+def test_the_vm_is_stopped_during_a_run(command: str, machine: VirtualMachine, run: Runner) -> None:
     domain = machine.files.domain
 
-    def away() -> None:
+    def stop() -> None:
         subprocess.run(["virsh", "-c", "qemu:///system", command, domain], check=True, capture_output=True)
 
     with pytest.raises(SelabError):
-        run("apache", policy=FULL, after_steps=away)
+        run("apache", policy=FULL, after_steps=stop)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["poweroff", "reboot"])
-def test_the_guest_goes_down_in_the_middle(command: str, run: Runner, in_guest: InGuest) -> None:
+def test_the_guest_shuts_down_during_a_run(command: str, run: Runner, in_guest: InGuest) -> None:
     with pytest.raises(SelabError):
         run("apache", policy=FULL, after_steps=partial(in_guest, f"systemctl {command}; sleep 30"))

@@ -1,4 +1,4 @@
-"""selab itself ends in the middle."""
+"""selab itself is killed during a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Progress.step = killed
 from selab.__main__ import run
 sys.exit(run(sys.argv[1:]))
 """
-"""selab, killed when it has been at a stage for three tenths of a second."""
+"""Runs selab and kills it three tenths of a second after a stage has begun."""
 STAGES = (
     "Making sure that the VM is up",
     "Compiling the candidate",

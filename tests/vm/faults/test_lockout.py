@@ -1,4 +1,4 @@
-"""Candidates that lock everybody out, for real: noticed, undone, told as an error, and the next run works without a word."""
+"""Candidates lock selab out: selab detects and undoes that, reports an error, and the next run passes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ Runner = Callable[..., Run]
 
 CHILD_LIMIT = 300.0
 JOB = "image: httpd\ncommand: [/bin/sh, -c, 'sleep 5']\nsteps:\n  - exit: {code: 0}\n"
-TYPES = "gen_require(`\n\ttype sshd_t, sshd_exec_t, init_t, initrc_t, unconfined_t;\n\tattribute file_type;\n\trole system_r;\n')\n"
+TYPES = (
+    "gen_require(`\n\ttype sshd_t, sshd_exec_t, init_t, initrc_t, unconfined_t;\n"
+    "\tattribute file_type;\n\trole system_r;\n')\n"
+)
 
 
 def bare(*types: str) -> str:
-    """Take all rights from `types`: a bounded domain may do no more than its parent, and these may do nothing."""
+    """Return rules that take all rights from `types`.
+
+    A bounded domain may do no more than its parent, and the parents here may do nothing.
+    """
     return "".join(f"type bare_{each};\ntypebounds bare_{each} {each};\n" for each in types)
 
 
@@ -46,17 +52,18 @@ Machine.try_login = Machine.rescue = lambda *_: os.kill(os.getpid(), signal.SIGK
 from selab.__main__ import run
 sys.exit(run(sys.argv[1:]))
 """
-"""selab, killed at the moment when the candidate is in force."""
+"""Runs selab and kills it as soon as the candidate is in force."""
 
 
 @pytest.fixture
 def bad(project: Project, machine: VirtualMachine, run: Runner) -> Iterator[Callable[[str], None]]:
-    """Write a candidate of CANDIDATES; afterwards the next run must work."""
+    """Return a function that writes a candidate of CANDIDATES. After the test the next run must pass."""
 
     def write(name: str) -> None:
         (project.scenarios / "job.yaml").write_text(JOB)
         (project.policies / f"{name}.te").write_text(
-            f"policy_module({name}, 1.0)\n{TYPES}type {name}_t;\ntype {name}_bare_t;\nrole system_r types {name}_t;\n{CANDIDATES[name]}\n"
+            f"policy_module({name}, 1.0)\n{TYPES}type {name}_t;\ntype {name}_bare_t;\n"
+            f"role system_r types {name}_t;\n{CANDIDATES[name]}\n"
         )
 
     yield write
@@ -70,7 +77,7 @@ def locked_out(run: Runner, name: str) -> LockedOut:
 
 
 def is_back(machine: VirtualMachine) -> bool:
-    """Whether the guest is as it was before a candidate: permissive by itself, and nothing of selab's loaded."""
+    """Return whether the guest is as it was before a candidate: permissive, and under its base policy."""
     with machine.connect() as guest:
         state, left = policy_state().of(guest), guest.run(["cat", "/run/selab/mode"]).text
     return (state.enforcing, left.strip(), state.digest) == (False, "", "")
@@ -86,7 +93,7 @@ def test_sessions_in_a_domain_without_rights(
     assert is_back(machine)
 
 
-def test_a_connection_that_is_cut_is_mended_through_the_console(
+def test_a_lost_connection_is_restored_through_the_console(
     bad: Callable[[str], None], machine: VirtualMachine, run: Runner
 ) -> None:
     run("apache", policy="selab_apache_full")
@@ -96,7 +103,7 @@ def test_a_connection_that_is_cut_is_mended_through_the_console(
 
 
 @pytest.mark.slow
-def test_where_root_may_do_nothing_the_guard_does_it(
+def test_the_guard_acts_if_root_may_do_nothing(
     bad: Callable[[str], None], machine: VirtualMachine, run: Runner
 ) -> None:
     bad("shellless")
@@ -106,7 +113,7 @@ def test_where_root_may_do_nothing_the_guard_does_it(
 
 
 @pytest.mark.slow
-def test_where_nothing_else_helps_the_vm_is_reset(
+def test_the_vm_is_reset_if_nothing_else_helps(
     bad: Callable[[str], None], machine: VirtualMachine, run: Runner
 ) -> None:
     bad("guardless")
@@ -152,6 +159,6 @@ def test_the_guard_acts_when_the_host_dies(
     assert is_back(machine)
 
 
-def test_rescue_by_hand_says_that_nothing_is_wrong(machine: VirtualMachine, run: Runner) -> None:
+def test_rescue_by_hand_reports_that_nothing_is_wrong(machine: VirtualMachine, run: Runner) -> None:
     run("apache", policy="selab_apache_full")
     assert machine.rescue(Progress()) == ""

@@ -1,4 +1,4 @@
-"""The guest or the host runs out of something: memory, disk, room for records."""
+"""The guest or the host runs out of memory, of disk space, or of room for audit records."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ fallocate -l "$(df -B1 --output=avail / | tail -1)" /var/lib/selab/full
 for size in 1M 4k; do dd if=/dev/zero of=/var/lib/selab/full.$size bs=$size 2>/dev/null; done; sync
 for each in $(seq 40); do auditctl -m "the disk is full: $each"; done
 """
-"""To the last block, root's own share included; then the log's last one is filled with records."""
+"""Fills the disk to the last block, root's reserve included, then fills the log's last block with records."""
 GREEDY = "choom -n -900 -- python3 -c 'held = []\nwhile True: held.append(bytearray(1 << 22))'"
-"""Takes all memory, and is the last that the kernel ends for it."""
+"""Takes all memory. It is the last process that the kernel would end to free memory."""
 FLOOD = "auditctl -a always,exit -F arch=b64 -S getppid -k flood; perl -e 'getppid() for 1 .. {0}'"
-"""Each call is a record of the call and one of the process's title."""
+"""Each call makes a record of the call and one of the process's title."""
 
 
 def verdict_of(run: Runner, in_guest: InGuest, script: str) -> tuple[Verdict, str]:
@@ -55,7 +55,7 @@ def test_a_guest_without_memory(run: Runner, in_guest: InGuest) -> None:
     assert verdict is not Verdict.PASS, why
 
 
-def test_a_flood_of_records_is_read_whole(run: Runner, in_guest: InGuest) -> None:
+def test_a_flood_of_records_is_read_completely(run: Runner, in_guest: InGuest) -> None:
     assert verdict_of(run, in_guest, FLOOD.format(50_000))[0] is Verdict.PASS
 
 
@@ -66,7 +66,7 @@ def test_records_that_the_kernel_had_no_room_for_are_an_error(run: Runner, in_gu
 
 @contextmanager
 def full(directory: Path) -> Iterator[None]:
-    """`directory` on a file system of its own, with what it holds and room for nothing more."""
+    """Move the content of `directory` to its own file system, which has no free space, for the block."""
     aside = directory.with_name(f"{directory.name}.aside")
     aside.mkdir()
     used = sum(path.stat().st_size + 4096 for path in directory.rglob("*")) + (1 << 16)
@@ -85,18 +85,18 @@ def full(directory: Path) -> Iterator[None]:
         aside.rmdir()
 
 
-def test_a_full_cache_is_an_error_in_words(begin: Begin, tmp_path: Path) -> None:
+def test_a_full_cache_is_an_error_without_a_traceback(begin: Begin, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     with full(cache):
         child = begin("run", "apache", "--policy", FULL, SELAB_CACHE=str(cache))
-        said, _ = child.communicate(timeout=LIMIT)
-    assert child.returncode == 3 and "No space left" in said and "Traceback" not in said
+        output, _ = child.communicate(timeout=LIMIT)
+    assert child.returncode == 3 and "No space left" in output and "Traceback" not in output
 
 
-def test_a_full_project_is_an_error_in_words(begin: Begin, run: Runner, project: Project) -> None:
+def test_a_full_project_is_an_error_without_a_traceback(begin: Begin, run: Runner, project: Project) -> None:
     run("apache", policy=FULL)
     with full(project.state):
         child = begin("run", "apache", "--policy", FULL)
-        said, _ = child.communicate(timeout=LIMIT)
-    assert child.returncode == 3 and "No space left" in said and "Traceback" not in said
+        output, _ = child.communicate(timeout=LIMIT)
+    assert child.returncode == 3 and "No space left" in output and "Traceback" not in output

@@ -1,4 +1,4 @@
-"""More than one selab at a time."""
+"""Several selab processes run at the same time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Begin = Callable[..., subprocess.Popen[str]]
 LIMIT = 600.0
 
 
-def test_a_second_selab_waits_and_says_for_whom(begin: Begin, run: Callable[..., Run]) -> None:
+def test_a_second_selab_waits_and_reports_for_which_command(begin: Begin, run: Callable[..., Run]) -> None:
     others: list[subprocess.Popen[str]] = []
 
     def beside() -> None:
@@ -37,12 +37,12 @@ def test_a_second_selab_waits_and_says_for_whom(begin: Begin, run: Callable[...,
     assert run("apache", policy=FULL, after_steps=beside).verdict is Verdict.PASS
     waited, _ = others[1].communicate(timeout=LIMIT)
     assert [other.returncode for other in others] == [3, 0]
-    assert "Waiting for the VM, which is in use by: `selab run apache`" in waited.replace("\n", " ")
+    assert "Waiting for the VM, which is in use by `selab run apache`" in waited.replace("\n", " ")
 
 
 @pytest.fixture
 def neighbour(project: Project, tmp_path: Path) -> Iterator[Selab]:
-    """Another project with a VM of its own."""
+    """Copy the project to another one, which has its own VM."""
     root = tmp_path / "neighbour"
     shutil.copytree(project.root, root, ignore=shutil.ignore_patterns(".selab", ".vagrant", ".git", ".venv"))
     other = find_project(root)
