@@ -24,7 +24,7 @@ DOCSTRING = "docstring: "
 SUFFIXES = {"", ".fc", ".html", ".j2", ".js", ".md", ".py", ".sh", ".te", ".toml", ".yaml", ".yml"}
 """Files that hold text; a script may have no suffix."""
 _GAP = r"[\s#\"'>]+"
-"""Matches between two words of a phrase: blanks, a comment sign on a new line, or the quotes of a split string."""
+"""Matches between two words: blanks, a comment sign on a new line, or the quotes of a split string."""
 _OUTPUT = re.compile(r"^    \$ .*\n(?:(?:    .*)?\n)*", re.MULTILINE)
 """Matches a block of a page that shows a command with its output."""
 

@@ -1,4 +1,4 @@
-"""audit2why and `selab replay` about the same records and the same policy, record by record."""
+"""Compare the answers of audit2why and `selab replay` about the same records and policy, record by record."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ SENTENCES = {
     "Missing role allow": "role",
     "Typebounds": "bounds",
 }
-"""What audit2why says of a record, and a word for it."""
+"""What audit2why prints about a record, and a word for it."""
 SAME = {
     "allowed": {Cause.NONE},
     "rule": {Cause.RULE},
-    "dontaudit": {
-        Cause.RULE
-    },  # it asks what hides the denial; we ask what would allow it, and that is a rule all the same
+    # audit2why reports what hides the denial, selab what would allow it: a rule.
+    "dontaudit": {Cause.RULE},
     "boolean": {Cause.BOOLEAN},
-    "constraint": {Cause.CONSTRAINT, Cause.MCS},  # it does not tell categories from other constraints
+    "constraint": {Cause.CONSTRAINT, Cause.MCS},  # audit2why does not distinguish categories
     "role": {Cause.ROLE},
     "bounds": {Cause.BOUNDS},
 }
@@ -44,11 +43,11 @@ ORDER = (
     Cause.BOUNDS,
     Cause.NONE,
 )
-"""A record with several permissions is decided as a whole there: the first hurdle of any of them counts."""
+"""audit2why decides a record with several permissions as a whole: the first cause in this order counts."""
 
 
 def differences(policy: Path, lines: Sequence[bytes]) -> list[str]:
-    """The records about which the two do not say the same."""
+    """Return a line for each record about which the answers differ."""
     theirs, ours = dict(_theirs(policy, lines)), dict(_ours(policy, lines))
     assert theirs and theirs.keys() == ours.keys()
     return [
@@ -62,22 +61,22 @@ def _theirs(policy: Path, lines: Sequence[bytes]) -> Iterator[tuple[int, str]]:
     argv = ["audit2why", "-p", str(policy)]
     done = subprocess.run(argv, input=b"\n".join(lines) + b"\n", capture_output=True, check=False)
     for part in re.split(r"^(?=type=AVC )", done.stdout.decode(), flags=re.MULTILINE):
-        if found := re.match(r"type=AVC msg=audit\([\d.]+:(\d+)\)", part):
-            said = part.split("Was caused by:", 1)[-1]
-            yield int(found[1]), next(word for sentence, word in SENTENCES.items() if sentence in said)
+        if record := re.match(r"type=AVC msg=audit\([\d.]+:(\d+)\)", part):
+            answer = part.split("Was caused by:", 1)[-1]
+            yield int(record[1]), next(word for sentence, word in SENTENCES.items() if sentence in answer)
 
 
 def _ours(policy: Path, lines: Sequence[bytes]) -> Iterator[tuple[int, Cause]]:
     records = {
         event.serial or 0: [
-            Access(str(one.source), str(one.target), one.tclass, name)
-            for one in event.denials()
-            for name in one.permissions
+            Access(str(denial.source), str(denial.target), denial.tclass, name)
+            for denial in event.denials()
+            for name in denial.permissions
         ]
         for event in read_events(lines)
     }
-    asked = list(dict.fromkeys(access for accesses in records.values() for access in accesses))
-    decided = {decision.access: decision.cause for decision in replay(policy, asked, booleans=True).decisions}
+    every = list(dict.fromkeys(access for accesses in records.values() for access in accesses))
+    decided = {decision.access: decision.cause for decision in replay(policy, every, booleans=True).decisions}
     for serial, accesses in records.items():
         if accesses:
             yield serial, min((decided[access] for access in accesses), key=ORDER.index)

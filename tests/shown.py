@@ -1,4 +1,4 @@
-"""The commands that the documentation shows, and which test runs each of them."""
+"""List the commands that the documentation shows, and which test runs each of them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ HERE = (
     "box list",
     "box name",
 )
-"""Need no VM and no base policy of one: tests/unit/cli/test_shown.py runs them, as they are shown."""
+"""Commands that need no VM and no base policy. tests/unit/cli/test_shown.py runs them unchanged."""
 ON_A_VM = ("run", "check", "replay", "explain", "suggest", "audit", "vm status", "vm ssh")
-"""tests/vm/test_shown.py runs those whose names the example project has, as they are shown."""
+"""Commands that need a VM. tests/vm/test_shown.py runs those whose names the example project has."""
 ELSEWHERE = {
-    "box build": "tests/vm/conftest.py",  # every VM test has the box that it makes
+    "box build": "tests/vm/conftest.py",  # every VM test uses the box that it builds
     "box remove": "tests/unit/vm/test_box.py",
     "doctor": "tests/unit/doctor/test_examine.py",
     "install": "tests/unit/workflows/test_install.py",
@@ -43,12 +43,17 @@ ELSEWHERE = {
     "watch": "tests/unit/analysis/test_check.py",
     "vm": "tests/vm/test_machine.py",
 }
-"""Take a person, a box or a VM of their own, or change the project: these tests do what they do, by the same functions."""
+"""Commands that need a person or another box or VM, or that change the project; these tests call their
+functions."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A command that `page` shows, without the word selab."""
+    """A command in the documentation.
+
+    page: the page that shows it.
+    line: the command without the word selab.
+    """
 
     page: Path
     line: str
@@ -61,23 +66,26 @@ class Shown:
         return f"{self.page.stem}: {self.line}"
 
     def is_one_of(self, *names: str) -> bool:
-        """Whether it is one of these commands, or below one."""
-        said = self.words[2:] if self.words[:1] == ["-C"] else self.words
-        words = [word for word in said if not word.startswith("-")]
+        """Return whether it is one of these commands, or a subcommand of one."""
+        rest = self.words[2:] if self.words[:1] == ["-C"] else self.words
+        words = [word for word in rest if not word.startswith("-")]
         return any(words[: len(name.split())] == name.split() for name in names)
 
 
 def shown() -> list[Shown]:
-    """Each line once, where it comes first."""
-    found: dict[str, Shown] = {}
+    """Return each command once, with the first page that shows it."""
+    lines: dict[str, Shown] = {}
     for page in PAGES:
         for line in _LINE.finditer(page.read_text()):
-            found.setdefault(line["words"].strip(), Shown(page, line["words"].strip()))
-    return list(found.values())
+            lines.setdefault(line["words"].strip(), Shown(page, line["words"].strip()))
+    return list(lines.values())
 
 
 def parsed(words: list[str]) -> click.Context:
-    """The command's context, with its arguments in `params`. Raises click.UsageError where `words` are no command."""
+    """Return the command's context, with its arguments in `params`.
+
+    Raises click.UsageError if `words` are not a valid command.
+    """
     command: click.Command = cli
     context = cli.make_context("selab", list(words))
     while isinstance(command, click.Group):
@@ -88,9 +96,9 @@ def parsed(words: list[str]) -> click.Context:
 
 
 def commands(group: click.Group = cli, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The names of all commands that do something, by their way down from the top."""
-    found: list[tuple[str, ...]] = []
+    """Return the names of all commands that are not groups, each with the names of its groups."""
+    paths: list[tuple[str, ...]] = []
     for name in group.list_commands(click.Context(group)):
         command = group.get_command(click.Context(group), name)
-        found += commands(command, (*above, name)) if isinstance(command, click.Group) else [(*above, name)]
-    return found
+        paths += commands(command, (*above, name)) if isinstance(command, click.Group) else [(*above, name)]
+    return paths

@@ -1,4 +1,4 @@
-"""How a denial tool lies (docs/explanation/trust.md), where it takes a kernel to show that selab does not."""
+"""Show on a real kernel that selab does not lie as denial tools can (docs/explanation/trust.md)."""
 
 from __future__ import annotations
 
