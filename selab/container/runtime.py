@@ -40,27 +40,27 @@ class Runtime:
     facts: Mapping[str, tuple[str, ...]]
 
     def argv(self, *words: str) -> list[str]:
-        """The command `words` of this runtime."""
+        """Return the command `words` of this runtime."""
         return [self.name, *words]
 
     def is_silent(self, text: str) -> bool:
-        """Whether `text` reports that the daemon does not answer, or that the runtime hangs.
+        """Return whether `text` reports that the daemon does not answer, or that the runtime hangs.
 
         The script that starts a container reports the latter.
         """
         return bool(self.no_daemon) and (self.no_daemon in text or f"{self.name} hangs" in text)
 
     def lacks(self, text: str) -> bool:
-        """Whether `text` reports that the runtime is not installed."""
+        """Return whether `text` reports that the runtime is not installed."""
         return f"{self.name} {NOT_INSTALLED}" in text
 
     def without_usage(self, text: str) -> str:
-        """The error message `text` without the lines that explain the runtime's usage."""
+        """Return the error message `text` without the lines that explain the runtime's usage."""
         lines = (line for line in text.splitlines() if line.strip())
         return "\n".join(line for line in lines if not line.startswith(self.usage))
 
     def reference(self, name: str) -> str:
-        """The full reference of the image `name`, which is to be pulled.
+        """Return the full reference of the image `name`, for a pull.
 
         Its first part is a registry if it has a dot or a port, or is localhost (distribution/reference).
         """
@@ -69,18 +69,18 @@ class Runtime:
         return name if has_registry else f"{self.registry}{name}"
 
     def sets_labels(self, guest: Guest) -> bool:
-        """Whether the runtime sets SELinux labels in `guest`. If it does not, it ignores them silently."""
+        """Return whether the runtime sets SELinux labels in `guest`. If not, it ignores them silently."""
         done = guest.run(self.argv(*self.labels)).expect(f"{self.title} does not answer in the guest.")
         return self.labelled in done.text
 
     def is_in(self, guest: Guest) -> bool:
-        """Whether the runtime is installed in `guest`."""
+        """Return whether the runtime is installed in `guest`."""
         return guest.run(script_argv("container/has-program", self.name)).ok
 
 
 @functools.cache
 def runtimes() -> dict[str, Runtime]:
-    """Each runtime by its name."""
+    """Return the runtimes by name."""
     names = {field.name for field in fields(Runtime)}
     return {
         name: Runtime(name, **{key: _frozen(value) for key, value in entry.items() if key in names})

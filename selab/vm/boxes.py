@@ -1,4 +1,4 @@
-"""Which box a new VM is made from."""
+"""Choose the box for a new VM."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from selab.progress import Progress
 from selab.project import BoxSource, Project
 
 HEAD_LIMIT = 3.0
-"""Seconds to learn whether the box site can be reached; without a network the name lookup fails at once."""
+"""Seconds to determine whether the box site is reachable; without a network the lookup fails at once."""
 SUMS_LIMIT = 15.0
-"""Seconds for a checksum file of some hundred bytes, or an index of some hundred names."""
+"""Seconds for a checksum file of a few hundred bytes, or an index of a few hundred names."""
 OWN_BOX = "Give the box as `vm.source` with its sha256."
 
 
 @dataclass(frozen=True)
 class Newest:
-    """A box that its site keeps under dated names only.
+    """A box that its site offers under dated names only.
 
-    `index`: the page that lists the names.
-    `name`: the name, with `*` for the date.
+    index: URL of the page that lists the names.
+    name: the name, with `*` for the date.
     """
 
     index: str
@@ -51,7 +51,7 @@ class Profile:
 
     @property
     def is_built(self) -> bool:
-        """Whether the box is built on this machine: it cannot be downloaded for any provider."""
+        """Return whether the box is built on this machine, because no provider's can be downloaded."""
         return not self.urls and not self.newest
 
 
@@ -59,14 +59,16 @@ class Profile:
 class Choice:
     """The box that a VM is made from, and what Vagrant needs to know about it.
 
-    `profile`: the kind of guest.
-    `name`: the box's name in Vagrant's store.
-    `url`: where to get it.
-    `sha256`: its checksum (hex), or "" if none is known.
-    `kernel`, `initrd`, `cmdline`: what libvirt boots, for a box without a boot loader; else "".
-    `cpu`: features that an emulated CPU needs in addition to its own.
-    `agent`: whether QEMU's guest agent runs in it.
-    `why`: why it was chosen, for the user.
+    profile: kind of guest.
+    name: the box's name in Vagrant's store.
+    url: URL to download it from.
+    sha256: its checksum (hex), or "" if none is known.
+    kernel: path of the kernel that libvirt boots, or "" if the box has a boot loader.
+    initrd: path of that kernel's initial RAM disk, or "".
+    cmdline: that kernel's parameters, or "".
+    cpu: features that an emulated CPU needs in addition to its own.
+    agent: whether QEMU's guest agent runs in it.
+    why: reason for the choice, for the user.
     """
 
     profile: str
@@ -83,7 +85,7 @@ class Choice:
 
 @functools.cache
 def profiles() -> dict[str, Profile]:
-    """Each profile by its name."""
+    """Return the profiles by name."""
     return {name: _profile(name, **entry) for name, entry in table(PROFILES).items()}
 
 
@@ -95,12 +97,12 @@ def _profile(
 
 
 def preferred() -> str:
-    """The profile that `box: auto` takes if its box is available."""
+    """Return the profile that `box: auto` takes if its box is available."""
     return _auto("preferred")
 
 
 def fallback() -> str:
-    """The profile that `box: auto` takes if the preferred one is not available; its box is built here."""
+    """Return the profile that `box: auto` takes if the preferred box is not available. It is built here."""
     return _auto("fallback")
 
 
@@ -109,7 +111,7 @@ def _auto(role: str) -> str:
 
 
 def choose(project: Project, provider: str, progress: Progress) -> Choice:
-    """The box for a new VM of `project`.
+    """Return the box for a new VM of `project`.
 
     This is the box that selab.yaml names; otherwise the preferred one, if it is in Vagrant's store or can be
     downloaded; otherwise the fallback, which is built here.
@@ -118,7 +120,7 @@ def choose(project: Project, provider: str, progress: Progress) -> Choice:
     if config.source is not None and (config.source.url or config.source.file):
         return _own(config.source, config.box)
     if config.box != "auto":
-        profile, why = profiles()[config.box], "selab.yaml asks for it"
+        profile, why = profiles()[config.box], "selab.yaml names it"
         if profile.is_built:
             return _built(profile, project, provider, progress, why)
         return _downloaded(profile, provider, why)
@@ -132,15 +134,14 @@ def choose(project: Project, provider: str, progress: Progress) -> Choice:
         raise SelabError(
             "There is no box for VirtualBox without a network.",
             f"{profile.urls[provider]}: {problem}",
-            "Give one as `vm.source`.",
+            "Give a box as `vm.source`.",
         )
-    why = f"no {profile.name} box here and its site cannot be reached: {problem}"
+    why = f"there is no {profile.name} box here, and its site cannot be reached: {problem}"
     return _built(profiles()[fallback()], project, provider, progress, why)
 
 
 def in_store(name: str, provider: str) -> bool:
-    """Whether Vagrant's store has the box. This looks into its directory, since asking Vagrant takes a
-    second."""
+    """Return whether Vagrant's store has the box. Its directory shows that; Vagrant would take a second."""
     home = Path(os.environ.get("VAGRANT_HOME", "~/.vagrant.d")).expanduser()
     return any(home.glob(f"boxes/{name}/*/**/{provider}/metadata.json"))
 
@@ -155,7 +156,9 @@ def _own(source: BoxSource, box: str) -> Choice:
     if source.file:
         path = Path(source.file).expanduser().resolve()
         if not path.is_file():
-            raise InputError("The box file of selab.yaml does not exist.", str(path))
+            raise InputError(
+                "The box file of selab.yaml does not exist.", str(path), "Correct `file:` below `vm.source`."
+            )
         return Choice(
             profile,
             f"selab-own-{path.stem}",
@@ -207,7 +210,7 @@ def _downloaded(profile: Profile, provider: str, why: str) -> Choice:
     if provider not in profile.urls and provider not in profile.newest:
         raise InputError(
             f"There is no {profile.name} box for {provider}.",
-            hint="Give one as `vm.source`, or take another box.",
+            hint="Give a box as `vm.source`, or use another box.",
         )
     url, sha256 = profile.urls.get(provider, ""), ""
     if not in_store(name, provider):
@@ -217,20 +220,20 @@ def _downloaded(profile: Profile, provider: str, why: str) -> Choice:
 
 
 def _newest_url(newest: Newest) -> str:
-    """The URL of the box with the greatest date (`20250113.0`) that the index lists."""
+    """Return the URL of the box with the latest date (`20250113.0`) that the index lists."""
     pattern = re.escape(newest.name).replace(r"\*", r"(\d{8})\.(\d+)")
     text = _fetched(newest.index, 1 << 22, "The list of the boxes cannot be fetched.")
     dates = [(match[1], int(match[2])) for match in re.finditer(rf"{pattern}(?![\w.])", text)]
     if not dates:
         raise SelabError(
-            "The box is not among those that its site lists.", f"{newest.index}: no {newest.name}", OWN_BOX
+            "The site of the box does not list it.", f"{newest.index} has no {newest.name}.", OWN_BOX
         )
     day, number = max(dates)
     return newest.index + newest.name.replace("*", f"{day}.{number}")
 
 
 def _unreachable(url: str) -> str:
-    """Why `url` cannot be fetched, or ""."""
+    """Return why `url` cannot be fetched, or "" if it can."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=HEAD_LIMIT):
             return ""
@@ -242,13 +245,12 @@ def _fetch_sum(url: str, suffix: str) -> str:
     text = _fetched(url + suffix, 1 << 16, "The checksum of the box cannot be fetched.")
     match = re.search(r"\b[0-9a-f]{64}\b", text)
     if match is None:
-        raise SelabError("The checksum file of the box holds no sha256.", url + suffix, OWN_BOX)
+        raise SelabError("The checksum file of the box contains no sha256.", url + suffix, OWN_BOX)
     return match[0]
 
 
 def _fetched(url: str, most: int, what: str) -> str:
-    """The first `most` bytes of the text at `url`. Raises SelabError with the sentence `what` if they cannot
-    be fetched."""
+    """Return the first `most` bytes of the text at `url`. Raises SelabError with `what` if that fails."""
     try:
         with urllib.request.urlopen(url, timeout=SUMS_LIMIT) as answer:
             return str(answer.read(most).decode("utf-8", "replace"))

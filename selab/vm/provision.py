@@ -21,31 +21,30 @@ from selab.progress import Progress
 from selab.scenario import STANDARD_RUNTIME
 
 STAMP = "/var/lib/selab/provisioned"
-"""In the guest: `not ready` while steps are applied, then `ready DIGEST`. It shows whether a guest is
-half-prepared."""
+"""In the guest: `not ready` while selab applies steps, then `ready DIGEST`."""
 PROBE_LIMIT = 120.0
 """Seconds for all probes: a tenth of a second each in an emulated guest, more while it still boots."""
 APPLY_LIMIT = 1800.0
-"""Seconds for a step: packages over a slow line, and in an emulated guest a policy rebuild for each of some
-packages."""
+"""Seconds for a step: a download over a slow line, and several policy rebuilds in an emulated guest."""
 
 NEEDED, OFFERED = "needed", "offered"
-"""On an existing machine: what a run needs, and what is done there only on demand."""
+"""On an existing host: what a run needs, and what selab does there only on demand."""
 EVERY = "every"
-"""The name of the steps that are for guests of all families."""
+"""The name of the steps for guests of all families."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the preparation of a guest; provision.toml describes its keys.
+    """A step that prepares a guest; provision.toml describes its keys.
 
-    `name`: what progress shows.
-    `probe`: a shell script that succeeds if there is nothing to do. It may call `have TOOL...`.
-    `apply`: a shell script that does the step; its arguments are the `packages`.
-    `files`: files of selab that the guest must have unchanged, by path; they are put there before `apply`.
-    `packages`: the packages to install.
-    `runtime`: the container runtime that needs the step, or "".
-    `host`: what the step is on an existing machine: NEEDED, OFFERED, or "" if it is for VMs only.
+    name: text for the progress display.
+    probe: shell script that succeeds if there is nothing to do. It may call `have PROGRAM...`.
+    apply: shell script that does the step. Its arguments are the packages.
+    files: selab's files that the guest must have unchanged, by their path there. They are put there before
+        `apply` runs.
+    packages: packages to install.
+    runtime: container runtime that needs the step, or "".
+    host: NEEDED or OFFERED on an existing host, or "" if the step is for VMs only.
     """
 
     name: str
@@ -59,7 +58,7 @@ class Step:
 
 @functools.cache
 def _recipe() -> tuple[dict[str, tuple[Step, ...]], str]:
-    """The steps by package family, and a digest of everything that they are made from."""
+    """Return the steps by package family, and a digest of everything that determines them."""
     own, runtimes = table(PROVISION), table(RUNTIMES)
     groups: dict[str, tuple[Step, ...]] = {}
     for family in (*own["family"], EVERY):
@@ -88,7 +87,7 @@ def _step(
     runtime: str = "",
     host: str = "",
 ) -> Step:
-    """The step of a table. Its probe also fails if the guest has another version of one of the files."""
+    """Return the step of a table. Its probe also fails if the guest has another version of a file."""
     contents = {path: _source(source) for path, source in (files or {}).items()}
     if services:
         contents[services] = "".join(f"{service}\n" for service in runtime_services()).encode()
@@ -111,23 +110,22 @@ def _families() -> dict[str, dict[str, Any]]:
 
 
 def runtime_services() -> tuple[str, ...]:
-    """The services of the container runtimes that have one."""
+    """Return the services of the container runtimes that have one."""
     return tuple(runtime["service"] for runtime in table(RUNTIMES).values() if runtime["service"])
 
 
 def steps(family: str) -> tuple[Step, ...]:
-    """The steps for a VM of a package family (`apt`, `dnf`), in their order."""
+    """Return the steps for a VM of a package family (`apt`, `dnf`), in their order."""
     return tuple(step for step in _every(family) if step.runtime in ("", STANDARD_RUNTIME))
 
 
 def runtime_steps(family: str, runtime: str) -> tuple[Step, ...]:
-    """The steps that only the container runtime `runtime` needs."""
+    """Return the steps that only the container runtime `runtime` needs."""
     return tuple(step for step in _every(family) if step.runtime == runtime)
 
 
 def host_steps(family: str, *hosts: str) -> tuple[Step, ...]:
-    """The steps for an existing machine that are NEEDED or OFFERED there, without those of container
-    runtimes."""
+    """Return the steps for an existing host whose `host` is one of `hosts`, without those of runtimes."""
     return tuple(step for step in _every(family) if step.host in hosts and not step.runtime)
 
 
@@ -137,25 +135,29 @@ def _every(family: str) -> tuple[Step, ...]:
 
 
 def ready_stamp() -> str:
-    """What STAMP holds in a guest that is completely prepared by this version of the steps."""
+    """Return what STAMP holds in a guest that this version of the steps has prepared completely."""
     return f"ready {_recipe()[1]}"
 
 
 def is_ready(guest: Guest) -> bool:
-    """Whether the guest's stamp says that it is prepared. This takes one cheap round trip."""
+    """Return whether the guest's stamp says that it is prepared. This takes one cheap round trip."""
     return guest.run(("cat", STAMP)).text.strip() == ready_stamp()
 
 
 def missing(answer: str, probed: Sequence[Step]) -> list[Step]:
-    """The steps whose probe printed `missing`. Raises SelabError if the answer does not fit the steps."""
+    """Return the steps whose probe printed `missing`. Raises SelabError if the answer does not fit them."""
     lines = answer.split()
     if len(lines) != len(probed) or set(lines) - {"present", "missing"}:
-        raise SelabError("The guest's answer to the probes cannot be read.", repr(answer[-160:]))
+        raise SelabError(
+            "The guest's answer to the probes cannot be read.",
+            f"It ends with {answer[-160:]!r}.",
+            "Run the command again.",
+        )
     return [step for step, line in zip(probed, lines, strict=True) if line == "missing"]
 
 
 def provision(guest: Guest, progress: Progress) -> list[str]:
-    """Apply what is missing in `guest`, and stamp it. Returns the names of the applied steps."""
+    """Apply what is missing in `guest`, and stamp it. Return the names of the applied steps."""
     todo = left_to_do(guest, steps(family_of(guest)))
     if todo:
         guest.put(b"not ready\n", STAMP)
@@ -165,7 +167,7 @@ def provision(guest: Guest, progress: Progress) -> list[str]:
 
 
 def apply(guest: Guest, todo: Sequence[Step], progress: Progress) -> None:
-    """Do the steps `todo`, and probe that each has its result."""
+    """Do the steps `todo`, and check with their probes that each has its result."""
     for step in todo:
         with progress.step(step.name):
             for path, data in step.files.items():
@@ -173,18 +175,19 @@ def apply(guest: Guest, todo: Sequence[Step], progress: Progress) -> None:
             done = guest.run(shell_argv(step.apply, *step.packages), timeout=APPLY_LIMIT)
             done.expect(
                 f"Preparing the guest failed at the step '{step.name}'.",
-                hint="Run again to go on from there.",
+                hint="Run the command again: steps already done are skipped.",
             )
     left = left_to_do(guest, todo) if todo else []
     if left:
         raise SelabError(
             f"The step '{left[0].name}' ended without an error and without its result.",
-            f"probe: {left[0].probe[:160]}",
+            f"This probe fails in the guest: {left[0].probe[:160]}",
+            "Run the probe in the guest: `selab vm ssh`.",
         )
 
 
 def family_of(guest: Guest) -> str:
-    """The guest's package family. Raises SelabError if selab cannot prepare such a guest."""
+    """Return the guest's package family. Raises SelabError if selab cannot prepare such a guest."""
     tools = {family: entry["tool"] for family, entry in _families().items()}
     done = guest.run(script_argv("vm/package-tools", *tools.values()))
     present = {line.rsplit("/", 1)[-1] for line in done.text.split()}
@@ -198,11 +201,11 @@ def family_of(guest: Guest) -> str:
 
 
 def left_to_do(guest: Guest, probed: Sequence[Step]) -> list[Step]:
-    """The steps of `probed` whose result `guest` lacks."""
+    """Return the steps of `probed` whose result `guest` lacks."""
     done = guest.run(script_argv("vm/probe", *(step.probe for step in probed)), timeout=PROBE_LIMIT)
     try:
         return missing(done.expect("The guest could not be probed.").text, probed)
     except CommandFailed as error:
         raise SelabError(
-            error.what, error.detail, "`selab vm ssh` shows what is wrong in the guest."
+            error.what, error.detail, "Look for the cause in the guest: `selab vm ssh`."
         ) from error

@@ -28,9 +28,9 @@ FAMILIES = tuple(table(PROVISION)["family"])
 def enum_of(kind: str, part: str | None, key: str) -> list[str]:
     """The values that the JSON Schema of a file allows for a key."""
     schema = MODELS[kind].model_json_schema(by_alias=True)
-    found: dict[str, Any] = (schema["$defs"][part] if part else schema)["properties"][key]
-    values = found.get("enum") or [
-        value for one in found["anyOf"] for value in one.get("enum", [one.get("const")])
+    definition: dict[str, Any] = (schema["$defs"][part] if part else schema)["properties"][key]
+    values = definition.get("enum") or [
+        value for option in definition["anyOf"] for value in option.get("enum", [option.get("const")])
     ]
     return [value for value in values if value]
 
@@ -102,7 +102,7 @@ def test_a_box_can_be_each_profile_auto_or_host(kind: str, part: str) -> None:
 
 def test_a_matrix_can_name_each_profile_as_a_guest() -> None:
     schema = MODELS["matrix"].model_json_schema()["properties"]["guests"]["items"]["anyOf"]
-    assert [one["enum"] for one in schema if "enum" in one] == [["auto", *profiles()]]
+    assert [option["enum"] for option in schema if "enum" in option] == [["auto", *profiles()]]
 
 
 def test_a_profile_has_a_recipe_if_no_site_has_its_box_and_only_then() -> None:

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Writes standard input to a file, completely or not at all, and creates the directories above it.
 #
-# Arguments: $1 absolute path of the file; $2 its mode, in octal; $3 the number of bytes; $4 a random token for
-#   the name of the temporary file.
+# Arguments: $1 the absolute path of the file; $2 its mode, in octal; $3 the number of bytes; $4 a random
+#   token for the name of the temporary file.
 # Prints: nothing.
 # Exit codes: 1 if fewer or more bytes arrived, or a command failed.
 

@@ -94,11 +94,11 @@ def test_virtualbox_gets_the_newest_of_the_dated_boxes(lab: FakeVm, site: dict[s
     assert (found.url, found.sha256) == (dated[2], SUM)
 
 
-def test_a_site_that_no_longer_lists_the_box_is_told(lab: FakeVm, site: dict[str, str]) -> None:
+def test_a_site_that_no_longer_lists_the_box_is_an_error(lab: FakeVm, site: dict[str, str]) -> None:
     site["https://cloud.centos.org/centos/10-stream/x86_64/images/"] = (
         "<a href='CentOS-Stream-Vagrant-10-20250113.0.x86_64.vagrant-libvirt.box'>"
     )
-    with pytest.raises(SelabError, match="not among those"):
+    with pytest.raises(SelabError, match="does not list it"):
         box_of(lab, "centos10", "virtualbox")
 
 
@@ -225,10 +225,10 @@ def test_the_steps_for_dnf_come_in_this_order() -> None:
         "Root by the VM's own key",
         "Root's session at boot",
         "SSH by key only",
-        "Nobody else's keys",
+        "No well-known keys",
         "No password that a box came with",
         "A login on the serial console",
-        "The guard against a policy that locks everybody out",
+        "The guard against a policy that locks selab out",
     ]
 
 

@@ -141,7 +141,7 @@ def test_the_packages_that_have_it_are_named(connected: Connect) -> None:
 
 
 def test_on_demand_it_is_installed_and_the_guard_too(connected: Connect) -> None:
-    guard = "The guard against a policy that locks everybody out"
+    guard = "The guard against a policy that locks selab out"
     guest = Guest(lacks=("Audit daemon running", guard))
     assert connected(guest).prepare(Progress()) == ["Audit daemon running", guard]
     assert "/usr/local/lib/selab/guard" in guest.files
@@ -154,7 +154,7 @@ def test_nobodys_login_is_changed_on_demand_either() -> None:
     assert offered == {
         "SELinux and audit tools",
         "Audit daemon running",
-        "The guard against a policy that locks everybody out",
+        "The guard against a policy that locks selab out",
     }
 
 

@@ -61,7 +61,7 @@ def test_the_services_of_runtimes_are_started_with_the_others(
     monkeypatch.setattr(guard, "RUNTIME_SERVICES", guest / "services")
     calls = guest / "calls"
     program(guest, "systemctl", f'echo "$*" >>{calls}; [ "$2" = is-enabled ]')
-    guard.give_back(b"image")
+    guard.restore_base(b"image")
     started = [line.split()[-1] for line in calls.read_text().splitlines() if line.startswith("start ")]
     assert started == ["ssh", "sshd", "auditd", "docker", "engine"]
 
