@@ -128,16 +128,16 @@ def test_another_host_key_is_refused(guest: SshGuest, tmp_path: Path) -> None:
 def test_a_warm_vm_starts_no_process(
     machine: VirtualMachine, guest: SshGuest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[Any] = []
+    processes: list[Any] = []
     original: Callable[..., None] = subprocess.Popen.__init__
 
     def counted(self: Any, *args: Any, **kwargs: Any) -> None:
-        started.append(args)
+        processes.append(args)
         original(self, *args, **kwargs)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", counted)
     monkeypatch.setenv("PATH", "")
     started = time.monotonic()
     machine.ensure(Progress()).close()
-    assert started == []
+    assert processes == []
     assert time.monotonic() - started < 30
