@@ -173,7 +173,7 @@ def measure(guest: Guest, project: Project, rounds: int) -> None:
     for _ in range(rounds):
         edit(project, next(permissions))
         found["by hand"].append(by_hand(guest, project))
-        # What `semodule -i` left in the store would be read anew once, which is no part of selab's loop.
+        # selab would read the store once more after `semodule -i` changed it, which is not part of its loop.
         by_selab(guest, project)
         edit(project, next(permissions))
         found["selab, changed"].append(by_selab(guest, project))

@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def compare(directory: Path, lines: int, shape: str, policy: Path | None) -> None:
-    """Print what each needs for the same file: the best of some runs of whole processes, and of selab's parser alone."""
+    """Print what each needs for the same file: the best of several runs of whole processes, and the best of the parser alone."""
     log = directory / "audit.log"
     log.write_bytes(b"".join(log_lines(lines, shape)))
     ours = [sys.executable, "-m", "selab", "denials", "--json", str(log)]

@@ -216,7 +216,7 @@ class Selab:
         try:
             run = self.execute(scenario, mode, policy, keep=keep)
         except SelabError as error:
-            # The error's three lines are for the reader of a failed test. Where it was raised is not.
+            # The reader of a failed test needs the error's three lines, but no traceback.
             raise error.with_traceback(None) from None
         result = Result(run, History.of(self.project).find(run.id).document, self.project)
         if result.verdict is Verdict.ERROR:

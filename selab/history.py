@@ -174,7 +174,7 @@ class History:
         return rows[0] if rows else None
 
     def change(self, run: RunDocument) -> str:
-        """Describe in one line what changed since the run before `run`, or return "" if there is none."""
+        """Describe in one line what changed since the run that precedes `run`, or return "" if there is none."""
         before = self.before(self.find(run.run))
         return change_in_words(before.document, run) if before else ""
 
@@ -250,14 +250,14 @@ def compare(before: RunDocument, after: RunDocument) -> DenialDiff:
 
 
 def change_in_words(before: RunDocument, after: RunDocument) -> str:
-    """Describe the change in one line for the summary: "30 denials, the same as in the run before"."""
+    """Describe the change in one line for the summary: "30 denials, the same as in the previous run"."""
     diff = compare(before, after)
     count = len(after.keys)
     total = f"{count} denial{'' if count == 1 else 's'}"
     if not diff.gone and not diff.new:
-        return f"{total}, the same as in the run before"
+        return f"{total}, the same as in the previous run"
     counts = f"{len(diff.gone)} gone, {len(diff.new)} new, {len(diff.remaining)} remaining"
-    return f"{total}: {counts} since the run before"
+    return f"{total}: {counts} since the previous run"
 
 
 def resume(project: Project, scenario: str, options: RunOptions = DEFAULT_OPTIONS) -> RunOptions:

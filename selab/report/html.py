@@ -163,7 +163,7 @@ def _picture(denials: Sequence[DenialEntry]) -> dict[str, Any]:
 
 
 def _chart(runs: Sequence[RunDocument]) -> dict[str, Any]:
-    """The denials of each run as a bar with two parts: those that the run before it had too, and new ones."""
+    """The denials of each run as a bar with two parts: those that the previous run had too, and new ones."""
     most = max((len(run.keys) for run in runs), default=0) or 1
     scale = CHART / most
     bars: list[dict[str, Any]] = []

@@ -25,9 +25,9 @@ def show_run(
     advice: Sequence[Advice] = (),
     everything: bool = False,
 ) -> None:
-    """Print the summary of `run`. The verdict comes last, where the eye is.
+    """Print the summary of `run`. The verdict comes last, next to the prompt.
 
-    `change`: the line about the difference from the run before, or "".
+    `change`: the line about the difference from the previous run, or "".
     `advice`: what to do about its denials.
     `everything`: whether to show the denials of the container runtime and of the rest of the machine.
     """

@@ -24,7 +24,7 @@ from selab.scenario import Scenario
 
 @dataclass(frozen=True)
 class Source:
-    """Where a scenario comes from; if all fields are None, it starts empty.
+    """The origin of a scenario; if all fields are None, it starts empty.
 
     container: name of a container, or a file that describes one.
     compose: Compose file.

@@ -56,7 +56,7 @@ class ExistingHost:
 
     @functools.cached_property
     def address(self) -> Address:
-        """Where the machine is. The pinned host key belongs to this resolved address."""
+        """Return the address of the machine. The pinned host key belongs to this resolved address."""
         target = self._route.target
         keys = (_named_key(self.config.key),) if self.config.key else target.keys
         agent = target.agent and not self.config.key
@@ -91,17 +91,17 @@ class ExistingHost:
         """
         guest = self._login(progress)
         try:
-            self._see(guest, progress)
+            self._check(guest, progress)
         except BaseException:
             guest.close()
             raise
         return guest
 
     def prepare(self, progress: Progress) -> list[str]:
-        """Raise SelabError with the packages of `runtime`, the container runtime that the machine lacks."""
+        """Install what a run needs, and the guard. Return the names of the steps that were necessary."""
         with self._login(progress) as guest:
-            wanted = provision.host_steps(provision.family_of(guest), provision.NEEDED, provision.OFFERED)
-            todo = provision.left_to_do(guest, wanted)
+            steps = provision.host_steps(provision.family_of(guest), provision.NEEDED, provision.OFFERED)
+            todo = provision.left_to_do(guest, steps)
             provision.apply(guest, todo, progress)
         return [step.name for step in todo]
 
@@ -111,7 +111,7 @@ class ExistingHost:
         packages = " ".join(name for step in steps for name in step.packages)
         raise SelabError(
             f"{runtime.capitalize()} is not installed on {self.config.address}.",
-            hint=f"Install there: {packages}.",
+            hint=f"Install these packages there: {packages}.",
         )
 
     def status(self) -> str:
@@ -128,7 +128,7 @@ class ExistingHost:
         Raises SelabError before the first contact, if the user's ssh does not know the machine either.
         """
         if not self._is_known():
-            hint = "`selab vm up` makes the first contact, and says which key that is."
+            hint = "Run `selab vm up`: it makes the first contact and shows the key."
             raise SelabError(
                 f"The host key of {self.config.address} is not known.",
                 f"Looked in {', '.join(map(str, self._user_known_hosts))}.",
@@ -143,7 +143,7 @@ class ExistingHost:
     def shell(self) -> None:
         if shutil.which("ssh") is None:
             raise SelabError(
-                "There is no ssh client here.",
+                "No ssh client is installed.",
                 hint="Install openssh-client, or name a command: `selab vm ssh -- id`.",
             )
         with self.connect() as guest:
@@ -163,32 +163,32 @@ class ExistingHost:
         raise self._not_ours("resets")
 
     def console_command(self) -> list[str]:
-        raise self._not_ours("has a console of")
+        raise self._not_ours("opens a console on")
 
     def wait(self) -> SshGuest:
         return self.connect()
 
     def rescue(self, progress: Progress) -> str:
         """Restore the base policy and the mode by SSH, if a new login fails or finds a fault."""
-        wrong, obeys = rescue.trouble(self._new_login)
+        wrong, responds = rescue.trouble(self._new_login)
         if not wrong:
             return ""
-        progress.note(f"{wrong.rstrip('.')}: giving the base policy back")
-        if obeys:
+        progress.note(f"{wrong.rstrip('.')}: restoring the base policy")
+        if responds:
             with contextlib.suppress(SelabError), self._new_login() as guest:
                 guest.run(script_argv("vm/restore-existing"), timeout=rescue.UNDO_LIMIT)
             wrong, _ = rescue.trouble(self._new_login)
         if wrong:
             hint = (
-                "Its console or a reboot brings it back: a candidate is in the kernel only. "
-                "Its guard, if it has one, acts after a minute."
+                "Use its console, or reboot it: a candidate is in the kernel only. "
+                "If the guard is installed, it restores the base policy after a minute."
             )
-            raise Unreachable(f"{self.config.address} could not be rescued.", wrong, hint)
-        return "The base policy was given back by SSH."
+            raise Unreachable(f"The base policy of {self.config.address} could not be restored.", wrong, hint)
+        return "The base policy was restored by SSH."
 
     def try_login(self) -> None:
         with self._new_login() as guest:
-            guest.run(("true",), timeout=rescue.CHECK_LIMIT).expect("A new login can run nothing.")
+            guest.run(("true",), timeout=rescue.CHECK_LIMIT).expect("A new login cannot run a command.")
 
     def vagrant_parameters(self) -> VagrantParameters:
         return VagrantParameters(profile="host")
@@ -222,7 +222,7 @@ class ExistingHost:
             )
         return guest
 
-    def _see(self, guest: SshGuest, progress: Progress) -> None:
+    def _check(self, guest: SshGuest, progress: Progress) -> None:
         """Raise SelabError if no run can work on the machine."""
         done = guest.run(script_argv("vm/check-existing"))
         if not done.ok:
@@ -230,23 +230,24 @@ class ExistingHost:
             raise SelabError(
                 f"{self.config.address} cannot be used.", (done.text or done.error_text).strip()[:200], hint
             )
-        wanted = provision.host_steps(provision.family_of(guest), provision.NEEDED)
-        left = provision.left_to_do(guest, wanted)
+        steps = provision.host_steps(provision.family_of(guest), provision.NEEDED)
+        left = provision.left_to_do(guest, steps)
         if left:
             packages = " ".join(name for step in left for name in step.packages)
-            hint = f"Install there: {packages}. " if packages else ""
-            what = f"{self.config.address} lacks what a run needs."
+            by_hand = f", or install these packages there: {packages}" if packages else ""
             raise SelabError(
-                what, ", ".join(step.name for step in left), f"{hint}`selab vm up --prepare` does it."
+                f"{self.config.address} lacks what a run needs.",
+                ", ".join(step.name for step in left),
+                f"Run `selab vm up --prepare`{by_hand}.",
             )
         if not guest.run(("systemctl", "-q", "is-enabled", "selab-guard")).ok:
             progress.note(NO_GUARD)
 
     def _not_ours(self, does: str) -> InputError:
         return InputError(
-            f"{self.config.address} is no VM of selab's.",
-            f"selab neither makes nor {does} it.",
-            "`selab vm ssh` logs in.",
+            f"{self.config.address} is an existing host, not a VM.",
+            f"selab neither creates nor {does} it.",
+            "Log in with `selab vm ssh`.",
         )
 
 
@@ -254,7 +255,11 @@ def _named_key(name: str) -> Path:
     """Return the private key's file that selab.yaml names."""
     path = Path(name).expanduser()
     if not path.is_file():
-        raise InputError("The private key of selab.yaml does not exist.", str(path))
+        raise InputError(
+            "The private key that selab.yaml names does not exist.",
+            str(path),
+            "Correct `key:` in selab.yaml.",
+        )
     return path
 
 

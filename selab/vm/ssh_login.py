@@ -63,7 +63,7 @@ KEX = (
 
 @dataclass(frozen=True)
 class Address:
-    """Where a guest listens, how to log in, and the way there."""
+    """The address of a guest's SSH server, how to log in, and the route to it."""
 
     host: str
     port: int
@@ -97,7 +97,7 @@ class _Role:
     changed: Callable[[str, paramiko.PKey], SelabError]
     """Makes the error for a changed host key. It takes the new key's fingerprint and the expected key."""
     pin_to: Path | None = None
-    """Where an unknown host key is pinned, or None: then it is refused."""
+    """The file in which an unknown host key is pinned, or None if it is refused."""
 
 
 def open_connection(
@@ -151,7 +151,7 @@ def _jump_role(jump: Server) -> _Role:
         return SelabError(
             f"The jump host {jump.name} shows another host key than the known one.",
             f"{jump} has {seen}, known_hosts says {expected.fingerprint}",
-            f"If the key was replaced on purpose: `ssh-keygen -R '{jump.known_as}'`, then `{jump.command}`.",
+            f"If you know that the key was replaced: `ssh-keygen -R '{jump.known_as}'`, then `{jump.command}`.",
         )
 
     return _Role(f"jump host {jump.name}", known, changed)

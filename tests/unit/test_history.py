@@ -171,13 +171,13 @@ def test_denials_are_compared_by_permission() -> None:
 
 
 def test_the_same_denials_are_said_to_be_the_same() -> None:
-    assert change_in_words(document(), document()) == "1 denial, the same as in the run before"
+    assert change_in_words(document(), document()) == "1 denial, the same as in the previous run"
 
 
 def test_what_changed_is_counted() -> None:
     assert (
         change_in_words(document(), document(denials=[]))
-        == "0 denials: 1 gone, 0 new, 0 remaining since the run before"
+        == "0 denials: 1 gone, 0 new, 0 remaining since the previous run"
     )
 
 

@@ -84,4 +84,4 @@ def test_without_dask_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"dask\.distributed") as caught, local(1):
         pass
-    assert "selab[matrix]" in caught.value.hint
+    assert "pipx inject selab distributed" in caught.value.hint

@@ -174,13 +174,13 @@ def test_that_there_is_no_guard_is_said(connected: Connect, guarded: bool) -> No
 
 @pytest.mark.parametrize("does", ["suspend", "halt", "destroy"])
 def test_it_is_not_selabs_to_stop(connected: Connect, does: str) -> None:
-    with pytest.raises(InputError, match="no VM of selab's"):
+    with pytest.raises(InputError, match="an existing host, not a VM"):
         getattr(connected(Guest()), does)(Progress())
 
 
 @pytest.mark.parametrize("does", ["reset", "console_command"])
 def test_it_has_no_power_switch_and_no_console(connected: Connect, does: str) -> None:
-    with pytest.raises(InputError, match="no VM of selab's"):
+    with pytest.raises(InputError, match="an existing host, not a VM"):
         getattr(connected(Guest()), does)()
 
 
@@ -188,7 +188,7 @@ def test_a_runtime_that_it_lacks_is_named_with_its_packages(connected: Connect) 
     guest = Guest()
     with pytest.raises(SelabError, match="Podman is not installed on lab.example.org") as caught:
         connected(guest).ensure_runtime(guest, "podman", Progress())
-    assert (caught.value.hint, guest.done) == ("Install there: podman.", [])
+    assert (caught.value.hint, guest.done) == ("Install these packages there: podman.", [])
 
 
 def test_before_the_first_contact_nobody_is_trusted_by_the_way(lab: Project) -> None:
@@ -304,6 +304,6 @@ def test_the_base_policy_and_then_the_mode_are_given_back_by_ssh(
 def test_where_nobody_can_log_in_a_reboot_is_what_helps(
     connected: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(Unreachable, match="could not be rescued") as caught:
+    with pytest.raises(Unreachable, match="could not be restored") as caught:
         rescued(connected, monkeypatch, ("nobody answers", False))
     assert "reboot" in caught.value.hint
