@@ -2,8 +2,10 @@
 .PHONY: help setup lint types shell imports language docs unit vm check
 .DEFAULT_GOAL := help
 bin := .venv/bin
-# The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes.
-pytest := $(bin)/pytest --hypothesis-profile=ci $(if $(SLOW),,-m "not slow")
+# The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes;
+# FAST=1 leaves out those that need a browser, Dask or the policy compilers.
+marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not toolchain)")
+pytest := $(bin)/pytest --hypothesis-profile=ci $(marks)
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -17,7 +19,6 @@ lint: ## Style and likely bugs (ruff).
 
 types: ## Types (mypy, strict).
 	$(bin)/mypy
-	$(bin)/mypy script/check_language.py script/reference.py
 
 shell: ## Shell scripts, also those that run in the guest (shellcheck).
 	script/lint-shell

@@ -32,7 +32,7 @@ ON_A_VM = ("run", "check", "replay", "explain", "suggest", "audit", "vm status",
 """Commands that need a VM. tests/vm/test_shown.py runs those whose names the example project has."""
 ELSEWHERE = {
     "box build": "tests/vm/conftest.py",  # every VM test uses the box that it builds
-    "box remove": "tests/unit/vm/test_box.py",
+    "box remove": "tests/unit/vm/box/test_build.py",
     "doctor": "tests/unit/doctor/test_examine.py",
     "install": "tests/unit/workflows/test_install.py",
     "uninstall": "tests/unit/workflows/test_install.py",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +16,50 @@ from selab.policy.base import BasePolicy, StoreFacts
 from selab.policy.compile import CompiledModule
 from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project
+
+COMPILERS = {"make", "m4", "checkmodule", "secilc", "secil2tree", "selint", "audit2why"}
+
+
+@pytest.fixture(autouse=True)
+def unmarked_tests_run_no_compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that runs a policy compiler without the mark `toolchain`, by which `script/test --unit` leaves it out."""
+    if request.node.get_closest_marker("toolchain"):
+        return
+    start = subprocess.Popen.__init__
+
+    def checked(process: subprocess.Popen[Any], args: Any, *rest: Any, **options: Any) -> None:
+        argv = [args] if isinstance(args, (str, bytes, Path)) else list(args)
+        program = Path(os.fsdecode(argv[0])).name
+        if (
+            "--help" not in argv
+        ):  # by which selab learns what the compiler can do, whether or not a test compiles anything
+            assert program not in COMPILERS, f"this test runs {program}: mark it with pytest.mark.toolchain"
+        start(process, args, *rest, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", checked)
+
+
+CHECKOUT = Path(__file__).parents[2]
+LOGGERS = ("selab", "paramiko")
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_of_a_test() -> Iterator[None]:
+    """Remove the log handlers that a test added, and fail a test that writes into the checkout's own .selab."""
+    handlers = {name: list(logging.getLogger(name).handlers) for name in LOGGERS}
+    before = _state_of_checkout()
+    yield
+    for name in LOGGERS:
+        for handler in [each for each in logging.getLogger(name).handlers if each not in handlers[name]]:
+            logging.getLogger(name).removeHandler(handler)
+            handler.close()
+    assert _state_of_checkout() == before
+
+
+def _state_of_checkout() -> dict[str, tuple[int, int]]:
+    """The size and the time of change of each file in the checkout's .selab."""
+    stats = {path.name: path.stat() for path in (CHECKOUT / ".selab").glob("*")}
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from selab.run.document import document_of
 from selab.run.experiment import Run
 from selab.run.request import RunOptions
 from tests.unit.documents import DENIAL, document
-from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
+from tests.unit.fakes import ReadyMachine, ScriptedGuest, keep_base
 
 SHADOW = {
     **DENIAL,
@@ -46,7 +46,7 @@ def laboratory(project: Project, monkeypatch: pytest.MonkeyPatch) -> Selab:
     monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
     scenario: dict[str, Any] = {"image": "registry.test/x:1", "label": {"type": "web_t"}}
     (project.scenarios / "web.yaml").write_text(json.dumps(scenario))
-    return Selab(project, StandingMachine(ObedientGuest()))
+    return Selab(project, ReadyMachine(ScriptedGuest()))
 
 
 def test_a_run_that_passes_is_a_pass(laboratory: Selab) -> None:

@@ -12,6 +12,8 @@ from selab.policy.toolchain import Toolchain
 from tests.audit2why import differences
 from tests.unit.conftest import module
 
+pytestmark = pytest.mark.toolchain
+
 MINE = """
 (allow web_t etc_t (file (open)))
 (allow web_t base_t (process (transition)))

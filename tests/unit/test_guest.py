@@ -100,9 +100,11 @@ class Broken:
         token = argv[4]
         return Completed(tuple(argv), 137, f"one\n{token} 0\ntw".encode(), f"{token}\n".encode())
 
-    def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None: ...
+    def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
+        raise AssertionError("a query puts no file")
+
     def get(self, path: str) -> bytes:
-        return b""
+        raise AssertionError("a query gets no file")
 
 
 @pytest.mark.parametrize("place", [0, 1])

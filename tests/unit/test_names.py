@@ -33,7 +33,6 @@ NOT_YET_CHECKED = (
     "tests/unit/run/",
     "tests/unit/vm/",
     "tests/unit/workflows/",
-    "tests/unit/obedient.py",
     "tests/unit/test_api.py",
     "tests/unit/test_guest.py",
     "tests/unit/test_history.py",

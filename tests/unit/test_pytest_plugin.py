@@ -14,11 +14,11 @@ PLUGIN = "selab.pytest_plugin"
 MACHINE = """
 import importlib
 import pytest
-from tests.unit.obedient import ObedientGuest, StandingMachine
+from tests.unit.fakes import ScriptedGuest, ReadyMachine
 
-class Machine(StandingMachine):
+class Machine(ReadyMachine):
     def __init__(self):
-        super().__init__(ObedientGuest())
+        super().__init__(ScriptedGuest())
     def status(self):
         return "running"
     def destroy(self, progress):
@@ -42,7 +42,7 @@ def tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 
     PATH is empty, so anything that looks for a real VM fails at once instead of building a box.
     """
-    from tests.unit.obedient import keep_base
+    from tests.unit.fakes import keep_base
 
     (pytester.path / "scenarios").mkdir()
     pytester.makefile(".yaml", selab="")

@@ -44,15 +44,18 @@ def seen(result: CheckResult) -> list[tuple[str, str, int]]:
     return [(finding.id, finding.file.name, finding.line) for finding in result.findings]
 
 
+@pytest.mark.toolchain
 def test_a_good_policy_has_no_finding(prepared: Project) -> None:
     result = check(prepared, ["web"], Progress())
     assert (result.findings, result.failed) == ([], False)
 
 
+@pytest.mark.toolchain
 def test_that_selint_is_missing_is_said(prepared: Project) -> None:
     assert "SELint is not installed" in check(prepared, ["web"], Progress()).remarks[0]
 
 
+@pytest.mark.toolchain
 def test_without_a_name_every_policy_is_reviewed(prepared: Project) -> None:
     (prepared.policies / "app.te").write_text(GOOD.replace("web", "app"))
     assert list(check(prepared, [], Progress()).policies) == ["app", "web"]
@@ -63,6 +66,7 @@ def test_an_unknown_policy_is_wrong_input(prepared: Project) -> None:
         check(prepared, ["wob"], Progress())
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize(("function", "id"), [("compiled_all", "compile"), ("linked", "link")])
 def test_a_refusal_is_a_finding_at_its_line(
     prepared: Project, monkeypatch: pytest.MonkeyPatch, function: str, id: str
@@ -72,6 +76,7 @@ def test_a_refusal_is_a_finding_at_its_line(
     assert (seen(result), result.findings[0].message) == ([(id, "web.te", 2)], "It is refused: bad: line")
 
 
+@pytest.mark.toolchain
 def test_a_refusal_without_a_line_is_a_finding_about_the_file(
     prepared: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +88,7 @@ def test_a_refusal_without_a_line_is_a_finding_about_the_file(
     )
 
 
+@pytest.mark.toolchain
 def test_the_compilers_word_gives_way_to_the_lints_about_the_same_line(
     prepared: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,11 +97,13 @@ def test_the_compilers_word_gives_way_to_the_lints_about_the_same_line(
     assert seen(check(prepared, ["web"], Progress())) == [("unknown-interface", "web.te", 3)]
 
 
+@pytest.mark.toolchain
 def test_a_module_of_another_name_is_a_finding(prepared: Project) -> None:
     (prepared.policies / "web.te").write_text(GOOD.replace("(web,", "(wob,"))
     assert seen(check(prepared, ["web"], Progress())) == [("source", "web.te", 1)]
 
 
+@pytest.mark.toolchain
 def test_the_command_prints_a_line_and_a_remedy_and_fails(
     prepared: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +119,7 @@ def test_the_command_prints_a_line_and_a_remedy_and_fails(
     )
 
 
+@pytest.mark.toolchain
 def test_the_command_prints_one_document(prepared: Project, capsys: pytest.CaptureFixture[str]) -> None:
     (prepared.policies / "web.te").write_text(GOOD + "allow web_t self:process *;\n")
     code = run(["-C", str(prepared.root), "check", "--json"])

@@ -80,4 +80,4 @@ def peak(lines: int) -> int:
 
 
 def test_memory_does_not_grow_with_the_log() -> None:
-    assert peak(20000) < 1.2 * peak(4000)
+    assert peak(8000) < 1.2 * peak(2000)

@@ -156,13 +156,13 @@ def test_the_rate_limit_is_put_back() -> None:
     guest = FakeGuest()
     guest.answer(script("auditlog/restore-ratelimit"))
     release(guest, OpenWindow("t", AuditStatus(1, 0, 0), cursor="s=abc", ratelimit=7))
-    assert guest.asked[0][-1] == "7"
+    assert guest.commands[0][-1] == "7"
 
 
 def test_a_window_of_the_log_has_nothing_to_put_back() -> None:
     guest = FakeGuest()
     release(guest, OpenWindow("t", AuditStatus(1, 400, 0), inode=77))
-    assert guest.asked == []
+    assert guest.commands == []
 
 
 def test_records_that_the_kernel_did_not_print_are_a_problem() -> None:

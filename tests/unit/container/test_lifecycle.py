@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.container.image import Image, find_image
-from selab.container.label import ContainerLabel, random_level
+from selab.container.label import ContainerLabel
 from selab.container.lifecycle import ContainerRefused, _archive, run_arguments, running, volume_label
 from selab.errors import InputError, SelabError
 from selab.policy.contexts import FileContexts, FileSpec
@@ -110,11 +110,6 @@ def test_links_in_a_volume_are_left_out(tmp_path: Path) -> None:
         assert tar.getnames() == ["page"]
 
 
-def test_a_level_has_two_categories() -> None:
-    low, high = random_level().removeprefix("s0:").split(",")
-    assert 0 <= int(low[1:]) < int(high[1:]) < 1024
-
-
 NO_DAEMON = (
     125,
     "",
@@ -138,7 +133,7 @@ def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "dock
         tmp_path,
         tmp_path,
         Progress(),
-        lambda: guest.asked.append(("equip", runtime)),
+        lambda: guest.commands.append(("equip", runtime)),
     ):
         pass
     return guest
@@ -149,7 +144,7 @@ def test_docker_is_started_again_where_it_does_not_answer(
     tmp_path: Path, silence: tuple[int, str, str]
 ) -> None:
     guest = started(tmp_path, silence, (0, "pid 7\n", ""))
-    assert ("systemctl", "restart", "docker") in guest.asked
+    assert ("systemctl", "restart", "docker") in guest.commands
 
 
 def test_a_container_that_a_run_before_was_still_starting_is_removed(tmp_path: Path) -> None:
@@ -159,7 +154,7 @@ def test_a_container_that_a_run_before_was_still_starting_is_removed(tmp_path: P
         'docker: Conflict. The container name "/selab-" is already in use by container "abc".',
     )
     guest = started(tmp_path, conflict, (0, "pid 7\n", ""))
-    assert ("docker", "rm", "-f", "-v", "selab-") in guest.asked
+    assert ("docker", "rm", "-f", "-v", "selab-") in guest.commands
 
 
 def test_docker_that_does_not_come_back_is_no_failure_of_the_workload(tmp_path: Path) -> None:
@@ -173,7 +168,7 @@ def test_a_runtime_that_the_guest_lacks_is_had_and_asked_again(tmp_path: Path) -
     guest = started(
         tmp_path, lacking, (125, "", "Error: x: image not known"), (0, "pid 7\n", ""), runtime="podman"
     )
-    assert [argv for argv in guest.asked if argv[0] != "sh"] == [
+    assert [argv for argv in guest.commands if argv[0] != "sh"] == [
         ("equip", "podman"),
         ("podman", "pull", "--quiet", "docker.io/x"),
     ]

@@ -35,5 +35,5 @@ def test_a_volume_is_of_the_runtimes_type_before_the_runtime_gives_it_categories
     with running(
         guest, scenario, Image("x", None), ContainerLabel("web_t", "s0:c1,c2"), *where, volume_type="volume_t"
     ):
-        made = next(argv for argv in guest.asked if argv[2] == script("container/make-volume"))
+        made = next(argv for argv in guest.commands if argv[2] == script("container/make-volume"))
     assert made[-1] == given

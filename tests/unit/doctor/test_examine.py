@@ -30,5 +30,5 @@ def test_no_mark_is_set_and_no_limit_changed() -> None:
     fake = guest(pid=0)
     list(guest_findings(fake))
     assert not any(
-        "auditctl -m" in word or "printk_ratelimit" in word for argv in fake.asked for word in argv
+        "auditctl -m" in word or "printk_ratelimit" in word for argv in fake.commands for word in argv
     )

@@ -42,6 +42,7 @@ def fast(lab: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return lab
 
 
+@pytest.mark.dask
 def test_every_run_is_in_the_history(lab: Project) -> None:
     outcome = run_matrix(lab, MATRIX, Options(workers=2), Watched(), no_log, as_planned)
     stored = {run.document.run for run in History.of(lab).latest(10)}
@@ -67,6 +68,7 @@ def test_a_project_of_another_directory_has_another_name() -> None:
     assert len({coordinate._name(Project(Path(f"/{where}/lab"), None, Path())) for where in "ab"}) == 2  # type: ignore[arg-type]
 
 
+@pytest.mark.dask
 def test_the_command_prints_one_table_and_ends_with_its_code(
     fast: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +80,7 @@ def test_the_command_prints_one_table_and_ends_with_its_code(
     ]
 
 
+@pytest.mark.dask
 def test_vms_that_stay_are_told_with_the_command_that_stops_them(
     fast: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +92,7 @@ def test_vms_that_stay_are_told_with_the_command_that_stops_them(
     assert "1 VM for the next time: auto-1. `selab vm halt --matrix` stops them" in capfd.readouterr().err
 
 
+@pytest.mark.dask
 def test_its_reports_are_written(fast: Project, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     words = ["--json", "--junit", str(tmp_path / "x.xml"), "--html", str(tmp_path / "x.html")]
     assert selab(["-C", str(fast.root), "matrix", *words]) == 0

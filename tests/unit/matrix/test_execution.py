@@ -21,6 +21,8 @@ from selab.run.verdict import Verdict
 from . import fakes
 from .fakes import Watched, tasks
 
+pytestmark = pytest.mark.dask
+
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:

@@ -19,18 +19,18 @@ from selab.matrix.work import Task, run_here
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig, VmConfig
 from selab.vm.state import State
-from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
+from tests.unit.fakes import ReadyMachine, ScriptedGuest, keep_base
 
 from .fakes import no_log
 
 
-class FakeMachine(StandingMachine):
+class FakeMachine(ReadyMachine):
     """A VM that is there; `removed` are the directories whose VM was removed."""
 
     removed: list[Path] = []
 
     def __init__(self, project: Project) -> None:
-        super().__init__(ObedientGuest())
+        super().__init__(ScriptedGuest())
         self.project = project
         State(project).keep_vagrant_parameters(VagrantParameters(name="x"))
 

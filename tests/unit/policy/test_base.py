@@ -126,19 +126,23 @@ def made(tmp_path: Path, tools: Toolchain) -> BasePolicy:
     return BasePolicy(StoreFacts("test", 33, True, False, ""), directory, frozenset())
 
 
+@pytest.mark.toolchain
 def test_a_higher_priority_is_in_force(tmp_path: Path, tools: Toolchain) -> None:
     assert made(tmp_path, tools).declares_type("better_t")
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize("name", ["web_t", "off_t"])
 def test_a_lower_priority_and_a_disabled_module_are_not(tmp_path: Path, tools: Toolchain, name: str) -> None:
     assert not made(tmp_path, tools).declares_type(name)
 
 
+@pytest.mark.toolchain
 def test_a_local_boolean_is_in_the_flat_base(tmp_path: Path, tools: Toolchain) -> None:
     assert "(boolean shiny true)" in made(tmp_path, tools).flat.read_text()
 
 
+@pytest.mark.toolchain
 def test_headers_and_contexts_are_kept(tmp_path: Path, tools: Toolchain) -> None:
     base = made(tmp_path, tools)
     assert (base.headers / "include" / "web.if").exists() and (
@@ -146,6 +150,7 @@ def test_headers_and_contexts_are_kept(tmp_path: Path, tools: Toolchain) -> None
     ).exists()
 
 
+@pytest.mark.toolchain
 def test_a_base_that_was_made_from_a_file_system_serves_the_guest_that_has_it(
     tmp_path: Path, tools: Toolchain
 ) -> None:
@@ -155,6 +160,7 @@ def test_a_base_that_was_made_from_a_file_system_serves_the_guest_that_has_it(
     assert ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress()).facts == store_facts
 
 
+@pytest.mark.toolchain
 def test_the_facts_of_the_last_guest_are_known_without_it(tmp_path: Path, tools: Toolchain) -> None:
     store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("a", "b"))
     keep_base(archive(FILES), "test", tools, tmp_path)
@@ -163,6 +169,7 @@ def test_the_facts_of_the_last_guest_are_known_without_it(tmp_path: Path, tools:
     assert known is not None and known.facts == store_facts
 
 
+@pytest.mark.toolchain
 def test_what_ones_own_guest_says_goes_before_what_anothers_says(tmp_path: Path, tools: Toolchain) -> None:
     """Two projects whose guests have the same base policy: each has a candidate, and a signature, of its own."""
     mine = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("mine",), signature="m")
@@ -173,6 +180,7 @@ def test_what_ones_own_guest_says_goes_before_what_anothers_says(tmp_path: Path,
     assert known is not None and known.facts == mine
 
 
+@pytest.mark.toolchain
 def test_what_ones_own_guest_said_of_another_store_does_not_count(tmp_path: Path, tools: Toolchain) -> None:
     store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
     keep_base(archive(FILES), "test", tools, tmp_path)
@@ -193,6 +201,7 @@ def _fingerprint_of_files() -> str:
     return facts(store).fingerprint
 
 
+@pytest.mark.toolchain
 def test_another_projects_base_serves(tmp_path: Path, tools: Toolchain) -> None:
     store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("web",))
     keep_base(archive(FILES), "test", tools, tmp_path)
@@ -205,6 +214,7 @@ def test_an_empty_cache_has_no_base(tmp_path: Path) -> None:
     assert newest_base(tmp_path) is None
 
 
+@pytest.mark.toolchain
 def test_a_base_that_somebody_has_kept_meanwhile_stays(tmp_path: Path, tools: Toolchain) -> None:
     before = made(tmp_path, tools).flat.stat().st_ino
     assert made(tmp_path, tools).flat.stat().st_ino == before

@@ -15,17 +15,20 @@ from selab.progress import Progress
 from tests.unit.conftest import module
 
 
+@pytest.mark.toolchain
 def test_a_policy_is_linked_once(base: BasePolicy, tools: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
     first = linked(base, [module("web", "")], tools)
     monkeypatch.setattr(candidate, "link", None)
     assert linked(base, [module("web", "")], tools) == first
 
 
+@pytest.mark.toolchain
 def test_why_it_took_the_whole_store_is_kept_with_it(base: BasePolicy, tools: Toolchain) -> None:
     reasons = [linked(base, [module("dangling", "")], tools).slow_because for _ in range(2)]
     assert reasons[0] == reasons[1] != ""
 
 
+@pytest.mark.toolchain
 def test_old_linked_policies_go(base: BasePolicy, tools: Toolchain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidate, "KEPT_LINKED", 1)
     old, new = (linked(base, [module(name, "")], tools) for name in ("old", "new"))
@@ -37,6 +40,7 @@ def test_what_may_be_in_force_is_asked_for_without_linking_it(base: BasePolicy, 
     assert (policy.digest in policy.flushed([]).arguments, Path(tools.workdir).exists()) == (True, False)
 
 
+@pytest.mark.toolchain
 def test_what_is_not_in_force_is_loaded(base: BasePolicy, tools: Toolchain) -> None:
     loaded, ask = WantedPolicy(base, [module("web", "")], tools).loaded([], Progress())
     assert (loaded.loaded, "/sys/fs/selinux/load" in ask.script) == (True, True)

@@ -53,17 +53,20 @@ def test_an_error_of_another_form_is_shown_as_it_is(base: BasePolicy) -> None:
     assert compile_error(base, "make: x\nsomething else broke\n").detail == "something else broke"
 
 
+@pytest.mark.toolchain
 def test_a_candidate_is_linked_with_the_flat_base(base: BasePolicy, tools: Toolchain) -> None:
     policy = link(base, [module("web", "(allow web_t etc_t (file (read)))")], tools)
     assert (policy.binary[:4], policy.slow_because) == (b"\x8c\xff\x7c\xf9", "")
 
 
+@pytest.mark.toolchain
 def test_a_type_that_an_optional_of_the_base_waits_for_takes_the_whole_store(
     base: BasePolicy, tools: Toolchain
 ) -> None:
     assert "optional blocks of the base policy" in link(base, [module("dangling", "")], tools).slow_because
 
 
+@pytest.mark.toolchain
 def test_a_macro_takes_the_whole_store(base: BasePolicy, tools: Toolchain) -> None:
     (base.directory / "cil" / "base.cil").write_text(
         base.flat.read_text() + "(macro m ((type T)) (allow T etc_t (file (open))))"
@@ -71,6 +74,7 @@ def test_a_macro_takes_the_whole_store(base: BasePolicy, tools: Toolchain) -> No
     assert link(base, [module("web", "(call m (web_t))")], tools).slow_because == "it uses CIL's 'call'"
 
 
+@pytest.mark.toolchain
 def test_what_cannot_be_linked_is_wrong_input(base: BasePolicy, tools: Toolchain) -> None:
     with pytest.raises(InputError, match="cannot be linked"):
         link(base, [module("web", "(allow web_t nobody_t (file (read)))")], tools)
@@ -88,6 +92,7 @@ def test_the_digest_tells_policies_apart(base: BasePolicy) -> None:
     assert len(digests) == 5
 
 
+@pytest.mark.toolchain
 def test_the_digest_is_the_linked_policys(base: BasePolicy, tools: Toolchain) -> None:
     web = module("web", "")
     assert link(base, [web], tools, permissive="web_t").digest == policy_digest(

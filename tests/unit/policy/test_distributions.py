@@ -84,7 +84,7 @@ def test_a_policy_is_linked_as_the_guests_own_is(base: BasePolicy, facts: StoreF
     guest.answer("secilc")
     guest.files[f"{GUEST_WORKDIR}/policy"] = b"x"
     link(replace(base, facts=facts), [module("web", "")], Toolchain(guest, GUEST_WORKDIR))
-    assert " ".join(guest.asked[-1]).startswith(words)
+    assert " ".join(guest.commands[-1]).startswith(words)
 
 
 def test_a_module_is_compiled_for_the_guests_kind_of_policy(base: BasePolicy) -> None:
@@ -96,7 +96,7 @@ def test_a_module_is_compiled_for_the_guests_kind_of_policy(base: BasePolicy) ->
     compile_module(
         web, replace(base, facts=replace(base.facts, selinux_type="targeted")), Toolchain(guest, "/w")
     )
-    assert guest.asked[-1][4:8] == ("/w/build/web", "web", "/usr/share/selinux/devel", "targeted")
+    assert guest.commands[-1][4:8] == ("/w/build/web", "web", "/usr/share/selinux/devel", "targeted")
 
 
 TEMPLATE = """\
@@ -153,9 +153,10 @@ def test_a_store_that_the_hosts_tools_cannot_read_is_flattened_in_the_guest(
     keep_base(archive(FILES | {name: DENY}), "test", tools, tmp_path, newer=Toolchain(guest, GUEST_WORKDIR))
     (directory,) = (tmp_path / "bases").iterdir()
     assert "(deny a_t a_t (file (write)))" in (directory / "flat.cil").read_text()
-    assert guest.asked[0] == ("secil2tree", f"{GUEST_WORKDIR}/store.cil")
+    assert guest.commands[0] == ("secil2tree", f"{GUEST_WORKDIR}/store.cil")
 
 
+@pytest.mark.toolchain
 def test_a_base_policy_remembers_what_it_demands(tmp_path: Path, tools: Toolchain) -> None:
     keep_base(archive(FILES), "test", tools, tmp_path)
     facts = StoreFacts("test", 34, True, False, _fingerprint_of_files())
@@ -170,8 +171,20 @@ def test_tools_that_are_too_old_count_as_missing(monkeypatch: pytest.MonkeyPatch
     assert len(missing_on_host(demands)) == len(missing_on_host()) + 1
 
 
-def test_the_hosts_compiler_says_what_it_can() -> None:
+@pytest.mark.toolchain
+def test_the_hosts_compiler_states_its_newest_policy_version() -> None:
     if missing_on_host():
         pytest.skip("no policy tools here")
     assert 30 <= toolchain._newest_policyvers() < 100
-    assert toolchain._knows_deny() in (True, False)
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("refused", ["neverallow", "deny"])
+def test_a_compiler_reads_deny_rules_unless_it_refuses_one(
+    refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "secil2tree"
+    program.write_text(f'#!/bin/sh\nfor file; do :; done\n! grep -q "({refused} " "$file"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert toolchain._knows_deny.__wrapped__() is (refused != "deny")

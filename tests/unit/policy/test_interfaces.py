@@ -25,12 +25,14 @@ def known(table: InterfaceTable, name: str) -> Interface:
     return interface
 
 
+@pytest.mark.toolchain
 def test_an_interface_grants_what_its_macros_become(table: InterfaceTable) -> None:
     assert known(table, "files_read_etc_files").grants == (
         Grant("allow", "$1", "etc_t", "file", frozenset({"getattr", "open", "read"})),
     )
 
 
+@pytest.mark.toolchain
 def test_an_interface_says_where_it_is_and_what_it_is_for(table: InterfaceTable) -> None:
     interface = known(table, "files_read_etc_files")
     assert (interface.file, interface.line, interface.summary, interface.parameters) == (
@@ -41,6 +43,7 @@ def test_an_interface_says_where_it_is_and_what_it_is_for(table: InterfaceTable)
     )
 
 
+@pytest.mark.toolchain
 def test_a_template_declares_and_joins(table: InterfaceTable) -> None:
     interface = known(table, "container_domain_template")
     assert (interface.kind, interface.declares, interface.attributes) == (
@@ -50,23 +53,28 @@ def test_a_template_declares_and_joins(table: InterfaceTable) -> None:
     )
 
 
+@pytest.mark.toolchain
 def test_a_tunables_rules_hang_on_it_and_the_class_says_what_is_left(table: InterfaceTable) -> None:
     grants = known(table, "container_domain_template").grants
     assert Grant("allow", "$1_t", "self", "process", frozenset({"transition"}), "shiny") in grants
 
 
+@pytest.mark.toolchain
 def test_what_an_optional_block_requires_is_not_required(table: InterfaceTable) -> None:
     assert known(table, "container_domain_template").requires == (("attribute", "domain"),)
 
 
+@pytest.mark.toolchain
 def test_a_deprecated_interface_says_what_to_use(table: InterfaceTable) -> None:
     assert known(table, "files_read_config").deprecated == "use files_read_etc_files() instead"
 
 
+@pytest.mark.toolchain
 def test_a_callee_in_use_is_not_deprecated_by_its_caller(table: InterfaceTable) -> None:
     assert known(table, "files_read_etc_files").deprecated == ""
 
 
+@pytest.mark.toolchain
 def test_an_optional_parameter_need_not_be_given(table: InterfaceTable) -> None:
     interface = known(table, "files_etc_filetrans")
     assert (interface.required, interface.parameters, interface.grants[0].result) == (
@@ -76,6 +84,7 @@ def test_an_optional_parameter_need_not_be_given(table: InterfaceTable) -> None:
     )
 
 
+@pytest.mark.toolchain
 def test_an_interface_that_calls_what_is_not_there_is_broken(table: InterfaceTable) -> None:
     interface = known(table, "files_broken")
     assert ("files_no_such_interface" in interface.broken, interface.grants, interface.parameters) == (
@@ -85,6 +94,7 @@ def test_an_interface_that_calls_what_is_not_there_is_broken(table: InterfaceTab
     )
 
 
+@pytest.mark.toolchain
 def test_the_table_is_kept_beside_the_base(
     table: InterfaceTable, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +102,7 @@ def test_the_table_is_kept_beside_the_base(
     assert list(interface_table(base)) == list(table)
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize(
     "damaged", ["", "{", '{"format": 0}', '{"format": 1, "words": [], "grants": [[]], "interfaces": []}']
 )
@@ -106,6 +117,7 @@ def test_a_machine_without_m4_is_told_so(base: BasePolicy, monkeypatch: pytest.M
         interface_table(base)
 
 
+@pytest.mark.toolchain
 def test_an_own_interface_may_call_the_headers(table: InterfaceTable, base: BasePolicy) -> None:
     text = "interface(`web_read',`\n\tfiles_read_etc_files($2)\n')\n"
     own = module_interfaces(base, {"web.if": text})
@@ -114,11 +126,13 @@ def test_an_own_interface_may_call_the_headers(table: InterfaceTable, base: Base
     ]
 
 
+@pytest.mark.toolchain
 def test_an_own_interface_wins(table: InterfaceTable, base: BasePolicy) -> None:
     own = module_interfaces(base, {"web.if": "interface(`files_read_etc_files',`')\n"})
     assert table.with_own(own).get("files_read_etc_files") == own[0]
 
 
+@pytest.mark.toolchain
 def test_a_quote_that_is_left_open_is_wrong_input(table: InterfaceTable, base: BasePolicy) -> None:
     with pytest.raises(InputError, match="end of file"):
         module_interfaces(base, {"web.if": "interface(`web_read',`\n\tallow $1 self:file read;\n"})

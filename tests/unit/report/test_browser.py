@@ -20,6 +20,8 @@ from selab.report.model import Report, ReportedRun
 from tests.chromium import chromium, colours, wide
 from tests.unit.documents import DENIAL, document
 
+pytestmark = pytest.mark.browser
+
 HOSTILE = "<img src=http://evil.test/x onerror=alert(1)><script>alert(1)</script>\"'`]]>&amp;\x1b[31m\u202e"
 LONG = "a_type_with_a_name_that_goes_on_and_on_as_generated_ones_do_and_has_no_place_to_break_t"
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()

@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -92,15 +92,11 @@ def test_any_text_is_one_line_that_nobody_acts_on(text: str) -> None:
     assert harmless(plain(text)) and "\n" not in plain(text)
 
 
-@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
+@given(st.text(st.characters(categories=["L", "N", "P", "S"], include_characters=" ")))
 @settings(deadline=None)
-def test_text_that_is_harmless_stays_as_it_is(text: str) -> None:
-    if (
-        "::" not in text
-        and "##" not in text
-        and not any(char != " " and unicodedata.category(char) == "Zs" for char in text)
-    ):
-        assert plain(text) == text
+def test_harmless_text_is_not_changed(text: str) -> None:
+    assume("::" not in text and "##" not in text)
+    assert plain(text) == text
 
 
 def test_several_lines_keep_their_ends_and_tabs() -> None:

@@ -30,7 +30,7 @@ def cases(text: str) -> dict[str, list[str]]:
     [{}, {"verdict": "ERROR", "reasons": ["records lost"]}, {"verdict": "PASS", "denials": [], "steps": []}],
 )
 def test_the_document_is_valid(more: dict[str, object]) -> None:
-    SCHEMA.validate(junit(document(**more)))
+    assert SCHEMA.is_valid(junit(document(**more)))
 
 
 def test_there_is_a_case_for_each_step_and_one_for_the_denials() -> None:
@@ -56,11 +56,8 @@ def test_a_pass_fails_nothing() -> None:
 
 
 def test_control_characters_do_not_make_it_invalid() -> None:
-    ET.fromstring(
-        junit(
-            document(log="\x1b[2J\x00", steps=[{"name": "\x07", "ok": False, "seconds": 1, "detail": "\x01"}])
-        )
-    )
+    step = {"name": "\x07", "ok": False, "seconds": 1, "detail": "\x01"}
+    assert SCHEMA.is_valid(junit(document(log="\x1b[2J\x00", steps=[step])))
 
 
 def test_several_runs_are_suites_of_one_valid_document() -> None:

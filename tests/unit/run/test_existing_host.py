@@ -1,4 +1,4 @@
-"""A run on an existing host leaves the base policy in force, and arms a guard only if there is one."""
+"""A run on an existing host leaves the host's base policy in force, and arms a guard only if the host has one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.run import experiment
 from selab.run.request import Request
-from tests.unit.obedient import ObedientGuest, StandingMachine, keep_base
+from tests.unit.fakes import ReadyMachine, ScriptedGuest, keep_base
 
 
 @pytest.fixture
@@ -26,26 +26,28 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return find_project(tmp_path)
 
 
-def scripts(lab: Project, *, managed: bool, keep: bool = False) -> list[str]:
-    guest = ObedientGuest()
-    machine = StandingMachine(guest)
+def calls(lab: Project, *, managed: bool, keep: bool = False) -> list[tuple[str, tuple[str, ...]]]:
+    """The scripts of a run, each with its arguments."""
+    guest = ScriptedGuest()
+    machine = ReadyMachine(guest)
     machine.managed = managed
     experiment.run(lab, machine, Request("web", keep=keep), Progress())
-    return [" ".join(words) for words in guest.asked]
+    return guest.calls
 
 
 @pytest.mark.parametrize(
-    ("managed", "keep", "left"), [(False, False, True), (False, True, False), (True, False, False)]
+    ("managed", "keep", "last"),
+    [(False, False, "load-base"), (False, True, "restore-mode"), (True, False, "restore-mode")],
 )
-def test_the_base_policy_is_loaded_again_at_the_end_on_an_existing_host(
-    lab: Project, managed: bool, keep: bool, left: bool
+def test_a_run_ends_with_the_base_policy_on_an_existing_host_only(
+    lab: Project, managed: bool, keep: bool, last: str
 ) -> None:
-    assert ("load_policy" in scripts(lab, managed=managed, keep=keep)[-1]) is left
+    assert calls(lab, managed=managed, keep=keep)[-1][0] == last
 
 
-@pytest.mark.parametrize("managed", [True, False])
-def test_a_guard_is_optional_on_an_existing_host(lab: Project, managed: bool) -> None:
-    assert any("60 optional" in script for script in scripts(lab, managed=managed)) is not managed
+@pytest.mark.parametrize(("managed", "word"), [(True, ""), (False, "optional")])
+def test_an_existing_host_need_not_have_a_guard(lab: Project, managed: bool, word: str) -> None:
+    assert dict(calls(lab, managed=managed))["switch-mode"][-1] == word
 
 
 def switched(tmp_path: Path, installed: bool, *words: str) -> tuple[int, str]:

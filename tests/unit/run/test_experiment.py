@@ -1,20 +1,23 @@
-"""Runs whose container ended before selab could read its label."""
+"""A whole run against a scripted guest: the label, the guard, the base policy and the order of the stages."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from selab.errors import Unreachable
+from selab.policy.guest.load import Mode
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.document import document_of
 from selab.run.experiment import Run, run
 from selab.run.request import Request
 from selab.run.verdict import Verdict
-from tests.unit.obedient import LABEL, RECORD, ObedientGuest, StandingMachine, keep_base
+from tests.unit.fakes import LABEL, RECORD, ReadyMachine, ScriptedGuest, keep_base
 
 HEAD = f"msg=audit(1700000000.100:{RECORD}):"
 DENIED = (
@@ -44,9 +47,9 @@ def ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ru
         }
         scenario["label"] |= {"level": level} if level else {}
         (project.scenarios / "web.yaml").write_text(json.dumps(scenario))
-        guest = ObedientGuest()
+        guest = ScriptedGuest()
         guest.label, guest.records, guest.lost = "", records, lost
-        return run(project, StandingMachine(guest), Request("web"), Progress())
+        return run(project, ReadyMachine(guest), Request("web"), Progress())
 
     return ended
 
@@ -90,3 +93,79 @@ def test_the_summary_says_where_its_label_was_seen(ended: Callable[..., Run]) ->
 def test_a_label_that_was_not_observed_is_not_in_the_document(ended: Callable[..., Run]) -> None:
     label = document_of(ended("")).label
     assert (label.actual, label.from_denials) == ("", False)
+
+
+Started = Callable[..., Run]
+
+
+@pytest.fixture
+def ran(project: Project, monkeypatch: pytest.MonkeyPatch) -> Started:
+    """A run in the guest that it is given: ran(guest, mode=Mode.PERMISSIVE)."""
+    keep_base(project.root / "cache")
+    monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
+    monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
+    (project.scenarios / "web.yaml").write_text(
+        json.dumps({"image": "registry.test/x:1", "label": {"type": "web_t"}})
+    )
+
+    def ran(guest: ScriptedGuest, mode: Mode = Mode.ENFORCING) -> Run:
+        return run(project, ReadyMachine(guest), Request("web", mode=mode), Progress())
+
+    return ran
+
+
+def test_a_run_that_saw_nothing_wrong_passes(ran: Started) -> None:
+    assert ran(ScriptedGuest()).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("script", ["start", "remove"])
+def test_another_label_seen_at_the_start_or_at_the_end_is_an_error(ran: Started, script: str) -> None:
+    guest = ScriptedGuest()
+    guest.answer(script, out=f"pid 123\nlabel {LABEL}\nlabel system_u:system_r:helper_t:s0:c1,c2\n")
+    result = ran(guest)
+    assert result.verdict is Verdict.ERROR and "helper_t" in result.reasons[0]
+
+
+@pytest.mark.parametrize(("mode", "renewed"), [(Mode.ENFORCING, True), (Mode.PERMISSIVE, False)])
+def test_the_guard_is_renewed_during_a_long_enforcing_run(
+    ran: Started, monkeypatch: pytest.MonkeyPatch, mode: Mode, renewed: bool
+) -> None:
+    monkeypatch.setattr("selab.policy.guest.mode.RENEWAL", 0.01)
+    guest = ScriptedGuest(before=lambda name: time.sleep(0.2 if name == "start" else 0))
+    guest.answer("renew-guard")
+    ran(guest, mode)
+    assert ("renew-guard" in guest.scripts) is renewed
+
+
+def test_the_mode_is_restored_after_a_run_that_breaks_off(ran: Started) -> None:
+    def broken(name: str) -> None:
+        if name == "start":
+            raise Unreachable("The connection broke.")
+
+    guest = ScriptedGuest(before=broken)
+    with pytest.raises(Unreachable):
+        ran(guest)
+    assert guest.scripts[-1] == "restore-mode"
+
+
+def test_the_window_is_open_before_the_candidate_is_in_force(ran: Started) -> None:
+    guest = ScriptedGuest()
+    ran(guest)
+    stages = [
+        name for name in guest.scripts if name in ("open-window", "flush-cache", "start", "close-window")
+    ]
+    assert stages == ["open-window", "flush-cache", "start", "close-window"]
+
+
+def test_a_store_that_changed_is_surveyed_again(ran: Started) -> None:
+    guest, codes = ScriptedGuest(), iter([8, 0])
+    guest.answers["same-store"] = lambda words: (next(codes), "", "")
+    assert ran(guest).verdict is Verdict.PASS
+    assert guest.scripts.count("survey") == 2
+
+
+def test_a_container_that_is_refused_is_a_fail(ran: Started) -> None:
+    guest = ScriptedGuest()
+    guest.answer("start", code=125, err="exec: permission denied\n")
+    result = ran(guest)
+    assert result.verdict is Verdict.FAIL and "permission denied" in result.reasons[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from selab.container.label import ContainerLabel
 from selab.container.runtime import runtimes
 from selab.container.steps import StepResult
@@ -80,3 +82,20 @@ def test_a_process_in_another_domain_than_the_requested_one_is_a_doubt() -> None
 def test_a_label_that_was_read_is_not_from_denials() -> None:
     outcome = concluded(DRAWN, DRAWN.context, labels=frozenset({DRAWN.context}))
     assert (outcome.from_denials, outcome.reservations) == (False, ())
+
+
+@pytest.mark.parametrize("other", ["a_t", "zzz_t"])
+def test_another_label_is_a_doubt_wherever_it_sorts(other: str) -> None:
+    seen = frozenset({LABEL.context, f"system_u:system_r:{other}:s0:c1,c2"})
+    assert [other in doubt for doubt in label_doubts(LABEL, seen)] == [True]
+
+
+def test_each_of_several_other_labels_is_a_doubt() -> None:
+    seen = {LABEL.context, OTHER, "system_u:system_r:web_t:s0"}
+    assert len(label_doubts(LABEL, frozenset(seen))) == 2
+
+
+def test_a_step_that_fails_after_one_that_succeeds_is_a_failure() -> None:
+    steps = [StepResult("first", True, 0.1), StepResult("second", False, 0.1, "no answer")]
+    outcome = concluded(LABEL, labels=frozenset({LABEL.context}), steps=steps)
+    assert outcome.failures == ["step 'second' failed: no answer"]

@@ -20,7 +20,7 @@ from selab.project import Project
 from selab.run import experiment
 from selab.run.recovery import LockedOut
 from selab.run.request import Request, RunOptions
-from tests.unit.obedient import LABEL, STORE, StandingMachine, keep_base
+from tests.unit.fakes import LABEL, STORE, ReadyMachine, keep_base
 
 STATUS = "enabled 1\npid 400\nlost 0\n"
 JOURNAL = "enabled 1\npid 0\nlost 0\ncursor here\nratelimit 5\n"
@@ -133,7 +133,7 @@ class Recorder:
         self.asked.append("close")
 
 
-class RecordedMachine(StandingMachine):
+class RecordedMachine(ReadyMachine):
     """A machine that notes its own actions among the guest's commands."""
 
     guest: Recorder  # type: ignore[assignment]

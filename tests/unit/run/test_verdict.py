@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from selab.auditlog.attribution import Scope, attribute
 from selab.auditlog.denials import Denial
 from selab.run.verdict import Evidence, Verdict, judge
@@ -100,3 +102,29 @@ def test_an_error_of_selinux_is_a_fail() -> None:
     )
     errors = attribute([line], Scope("web_t", "s0:c1,c2", frozenset())).errors
     assert judge(Expect(), Evidence((), (), (), errors))[0] is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("path", "/srv/page", Verdict.PASS),
+        ("path", "/srv/other", Verdict.FAIL),
+        ("source", "web_t", Verdict.PASS),
+        ("source", "other_t", Verdict.FAIL),
+        ("class", "file", Verdict.PASS),
+        ("class", "dir", Verdict.FAIL),
+    ],
+)
+@pytest.mark.parametrize("kind", ["tolerate", "expect"])
+def test_each_field_of_an_expected_denial_is_compared(
+    field: str, value: str, expected: Verdict, kind: str
+) -> None:
+    line = RECORD.format(permissions="read", target="etc_t").replace('comm="x"', 'comm="x" path="/srv/page"')
+    found = attribute([line.encode()], Scope("web_t", "s0:c1,c2", frozenset())).scenario
+    assert found[0].path == "/srv/page"
+    assert verdict([{field: value, "as": kind, "reason": "it is harmless"}], found) is expected
+
+
+@pytest.mark.parametrize(("value", "code"), [(Verdict.PASS, 0), (Verdict.FAIL, 1), (Verdict.ERROR, 3)])
+def test_each_verdict_has_its_exit_code(value: Verdict, code: int) -> None:
+    assert value.exit_code == code

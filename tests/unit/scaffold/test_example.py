@@ -35,6 +35,11 @@ def test_where_a_file_is_there_nothing_is_written(tmp_path: Path) -> None:
     assert mine.read_text() == "mine"
 
 
-def test_programs_stay_executable(tmp_path: Path) -> None:
-    init(tmp_path)
-    assert all(path.stat().st_mode & 0o100 for path in tmp_path.glob("images/*/files/**/bin/*"))
+def test_programs_stay_executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "example" / "images/httpd/files/usr/bin/serve"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("selab.scaffold.example.example", lambda: tmp_path / "example")
+    assert init(tmp_path / "project") == ["images/httpd/files/usr/bin/serve"]
+    assert (tmp_path / "project" / "images/httpd/files/usr/bin/serve").stat().st_mode & 0o777 == 0o755

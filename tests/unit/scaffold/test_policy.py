@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,7 @@ def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "find_box", lambda *_: None)
 
 
+@pytest.mark.toolchain
 def test_it_has_a_domain_and_what_the_image_needs(imaged: Project, known: BasePolicy) -> None:
     assert made(imaged, "web", "httpd").file == "policies/web.te"
     assert rules((imaged.policies / "web.te").read_text()) == [
@@ -82,16 +84,21 @@ def test_it_has_a_domain_and_what_the_image_needs(imaged: Project, known: BasePo
     ]
 
 
+@pytest.mark.toolchain
 def test_every_rule_has_a_comment_above(
     imaged: Project, two_arguments: BasePolicy, known: BasePolicy
 ) -> None:
     made(imaged, "web", "httpd")
     lines = (imaged.policies / "web.te").read_text().splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
-        if line and not line.startswith(("#", "\t", "')")):
-            assert above.startswith("# "), line
+    rules = [
+        (above, line)
+        for above, line in itertools.pairwise(lines)
+        if line and not line.startswith(("#", "\t", "')"))
+    ]
+    assert rules and [line for above, line in rules if not above.startswith("# ")] == []
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize("arguments", [1, 2])
 def test_the_lint_finds_nothing(
     arguments: int, imaged: Project, known: BasePolicy, request: pytest.FixtureRequest
@@ -106,12 +113,14 @@ def test_the_lint_finds_nothing(
     assert list(lint(view)) == []
 
 
+@pytest.mark.toolchain
 def test_a_port_without_an_interface_is_a_comment(known: BasePolicy, project: Project) -> None:
     text = policy_text("web", "x", ImageConfig((("tcp", 3456),)), target_of(project, Progress()))
     assert "# on tcp 3456 (unreserved_port_t): the base policy has no interface" in text
     assert rules(text)[-1] == "corenet_tcp_bind_generic_node(web_t)"
 
 
+@pytest.mark.toolchain
 def test_a_volume_needs_no_rule_and_says_how_it_is_labelled(imaged: Project, known: BasePolicy) -> None:
     made(imaged, "web", "httpd")
     text = (imaged.policies / "web.te").read_text()
@@ -120,6 +129,7 @@ def test_a_volume_needs_no_rule_and_says_how_it_is_labelled(imaged: Project, kno
     assert not (imaged.policies / "web.fc").exists()
 
 
+@pytest.mark.toolchain
 def test_the_template_gets_as_many_arguments_as_it_takes(
     project: Project, two_arguments: BasePolicy, known: BasePolicy
 ) -> None:
@@ -152,12 +162,14 @@ def test_without_a_base_policy_a_port_is_a_comment() -> None:
     assert "# on tcp 80: the interface is unknown" in text
 
 
+@pytest.mark.toolchain
 def test_a_base_policy_without_the_template_is_an_error(known: BasePolicy, project: Project) -> None:
     (known.headers / "include" / "services" / "container.if").unlink()
     with pytest.raises(SelabError, match="no container_domain_template"):
         made(project)
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize("name", ["base", "kernel"])
 def test_a_name_of_the_base_policy_is_refused(name: str, known: BasePolicy, project: Project) -> None:
     with pytest.raises(InputError, match=f"already has '{name}'"):
@@ -188,6 +200,7 @@ def test_a_link_that_leads_nowhere_is_not_followed(
         made(project)
 
 
+@pytest.mark.toolchain
 def test_policies_are_not_written_outside_of_the_project(
     project: Project, known: BasePolicy, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -199,6 +212,7 @@ def test_policies_are_not_written_outside_of_the_project(
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.toolchain
 def test_what_is_strange_in_an_image_stays_within_its_comment(known: BasePolicy, project: Project) -> None:
     config = ImageConfig((), ("/a b`'$1#x(é)",), user="x`'é")
     text = policy_text("web", "x", config, target_of(project, Progress()))

@@ -1,10 +1,13 @@
-"""Fakes of the two programs that the VM's part calls: `vagrant` and `virsh`, as executables on PATH that write down each call."""
+"""Fakes of the programs that the VM package calls, `vagrant` and `virsh`: executables on PATH that record each call.
+
+A fake that is called with a word that it does not know records that as well, and the test fails at its end.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,69 +20,82 @@ from selab.vm.host_keys import pin_text
 from selab.vm.ssh_login import Address
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv"
-VAGRANT = """#!{python}
-import os, pathlib, sys
-here = pathlib.Path({here!r})
-with (here / "calls").open("a") as calls:
-    calls.write("vagrant " + " ".join(sys.argv[1:]) + "\\n")
-state = here / "state"
-word = sys.argv[1]
-if (here / "fails" / word).exists():
-    print((here / "fails" / word).read_text())
-    if (here / "fails" / f"{{word}} once").exists():
-        (here / "fails" / word).unlink()
-    sys.exit(1)
-if word == "status":
-    print(f"1,default,metadata,provider,libvirt\\n1,default,state,{{state.read_text()}}")
-elif word == "ssh-config":
-    print(f'Host default\\n  HostName 127.0.0.1\\n  User vagrant\\n  Port 2222\\n  IdentityFile "{{here}}/private key"\\n  IdentityFile /x')
-elif word in ("up", "resume"):
-    print("==> default: Booting...\\r\\n    default: Progress: 12%\\r    default: Progress: 13%\\r\\n==> default: Machine booted")
-    state.write_text("running")
-elif word in ("destroy", "halt", "suspend"):
-    state.write_text({{"destroy": "not_created", "halt": "shutoff", "suspend": "paused"}}[word])
+VAGRANT = r"""#!/bin/sh
+here={here}
+echo "vagrant $*" >>"$here/calls"
+if [ -e "$here/fails/$1" ]; then
+  cat "$here/fails/$1"; echo
+  [ ! -e "$here/fails/$1 once" ] || rm "$here/fails/$1"
+  exit 1
+fi
+state=
+case $1 in
+  status) printf '1,default,metadata,provider,libvirt\n1,default,state,%s\n' "$(cat "$here/state")" ;;
+  ssh-config)
+    echo 'Host default'
+    printf '  %s\n' 'HostName 127.0.0.1' 'User vagrant' 'Port 2222' "IdentityFile \"$here/private key\"" 'IdentityFile /x' ;;
+  up | resume)
+    printf '==> default: Booting...\r\n    default: Progress: 12%%\r    default: Progress: 13%%\r\n'
+    echo '==> default: Machine booted'; state=running ;;
+  destroy) state=not_created ;;
+  halt) state=shutoff ;;
+  suspend) state=paused ;;
+  *) echo "vagrant $1" >>"$here/unknown"; exit 1 ;;
+esac
+[ -z "$state" ] || printf %s "$state" >"$here/state"
 """
 
-VIRSH = """#!{python}
-import pathlib, sys
-here = pathlib.Path({here!r})
-words = [word for word in sys.argv[1:] if word != "-q"][2:]
-with (here / "calls").open("a") as calls:
-    calls.write("virsh " + " ".join(words) + "\\n")
-answer = here / "virsh" / words[0]
-if answer.exists():
-    print(answer.read_text())
-elif words[0] == "pool-info":
-    print("State:          running")
-elif words[0] != "uri":
-    sys.exit(1)
+VIRSH = r"""#!/bin/sh
+here={here}
+[ "$1" != -q ] || shift
+shift 2
+echo "virsh $*" >>"$here/calls"
+if [ -e "$here/virsh/$1" ]; then cat "$here/virsh/$1"; echo; exit 0; fi
+case $1 in
+  uri) ;;
+  pool-info) echo 'State:          running' ;;
+  console | domstate | domuuid | dumpxml | qemu-agent-command | reset | vol-info)
+    echo 'error: failed to get domain or volume' >&2; exit 1 ;;
+  *) echo "virsh $1" >>"$here/unknown"; exit 1 ;;
+esac
 """
 
 
 @dataclass
-class FakeGuest:
-    """A Guest that is provisioned, or whose probes answer `probes`; it writes down what was run and put."""
+class ProvisionedGuest:
+    """A guest that is provisioned, or that answers `probes` once. `code` is the exit code of each provisioning step.
+
+    `commands` holds what was run and `files` what was put. Any other command than provisioning and a login's fails the test.
+    """
 
     address: Address
     stamp: str = field(default_factory=provision.ready_stamp)
     probes: list[str] = field(default_factory=list)
-    ran: list[tuple[str, ...]] = field(default_factory=list)
+    commands: list[tuple[str, ...]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     code: int = 0
     tool: str = "/usr/bin/apt-get"
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
-        self.ran.append(tuple(argv))
-        if argv[0] == "cat":
-            return Completed(tuple(argv), 0, self.files.get(argv[1], self.stamp.encode()), b"")
-        text = argv[2] if argv[0] == "sh" else ""
+        self.commands.append(tuple(argv))
+        code, out, err = self._answer(tuple(argv))
+        return Completed(tuple(argv), code, out, err)
+
+    def _answer(self, argv: tuple[str, ...]) -> tuple[int, bytes, bytes]:
+        if argv == ("cat", provision.STAMP):
+            return 0, self.files.get(provision.STAMP, self.stamp.encode()), b""
+        text = argv[2] if argv[:2] == ("sh", "-c") else ""
         if text == script("vm/probe"):
             answers = self.probes or ["present"] * (len(argv) - 4)
             self.probes = []
-            return Completed(tuple(argv), 0, "\n".join(answers).encode(), b"")
+            return 0, "\n".join(answers).encode(), b""
         if text == script("vm/package-tools"):
-            return Completed(tuple(argv), 0, self.tool.encode() + b"\n", b"")
-        return Completed(tuple(argv), self.code, b"", b"first line\nit broke\n" if self.code else b"")
+            return 0, self.tool.encode() + b"\n", b""
+        if text in {step.apply for family in ("apt", "dnf") for step in provision.steps(family)}:
+            return self.code, b"", b"first line\nit broke\n" if self.code else b""
+        if text == script("vm/add-key") or argv == ("chpasswd",):
+            return 0, b"", b""
+        raise AssertionError(f"the provisioned guest has no configured answer for {argv!r}")
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
         self.files[path] = data
@@ -120,28 +136,30 @@ class FakeVm:
         ]
 
     def up_before(self) -> None:
-        """As after a first run: the VM is remembered with its host key."""
+        """Leave what a first run leaves: selab remembers the VM with its host key."""
         self.set_state("running")
         guest = self.machine.ensure(virtual_machine.Progress())
-        assert isinstance(guest, FakeGuest)
+        assert isinstance(guest, ProvisionedGuest)
         pin_text(self.machine.files.known_hosts, HOST_KEY)
         (self.here / "calls").unlink()
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeVm:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeVm]:
     here, root = tmp_path / "fakes", tmp_path / "project"
     for directory in (here / "bin", here / "fails", here / "virsh", root):
         directory.mkdir(parents=True)
     for name, text in (("vagrant", VAGRANT), ("virsh", VIRSH)):
         program = here / "bin" / name
-        program.write_text(text.format(python=sys.executable, here=str(here)))
+        program.write_text(text.replace("{here}", shlex.quote(str(here))))
         program.chmod(0o755)
     (here / "private key").write_text("-----BEGIN KEY-----\nx\n-----END KEY-----\n")
     (here / "own.box").write_text("box")
     monkeypatch.setenv("PATH", f"{here / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("SELAB_CACHE", str(here / "cache"))
     monkeypatch.setattr(kvm, "probe", lambda kernel=None: kvm.Kvm(False, "the test says so"))
-    monkeypatch.setattr(virtual_machine.SshGuest, "connect", lambda address, **_: FakeGuest(address))
+    monkeypatch.setattr(virtual_machine.SshGuest, "connect", lambda address, **_: ProvisionedGuest(address))
     config = ProjectConfig(vm=VmConfig(source=BoxSource(file=str(here / "own.box"))))
-    return FakeVm(here, Project(root, config, root))
+    yield FakeVm(here, Project(root, config, root))
+    unknown = here / "unknown"
+    assert not unknown.exists(), f"the fakes do not know these commands:\n{unknown.read_text()}"

@@ -12,30 +12,30 @@ from selab.progress import Progress
 from selab.vm import provision
 from selab.vm.ssh_login import Address
 
-from .conftest import FakeGuest
+from .conftest import ProvisionedGuest
 
 
 @pytest.fixture
-def guest() -> FakeGuest:
-    return FakeGuest(Address("127.0.0.1", 22, "root", Path("/k"), Path("/h")))
+def guest() -> ProvisionedGuest:
+    return ProvisionedGuest(Address("127.0.0.1", 22, "root", Path("/k"), Path("/h")))
 
 
-def test_nothing_missing_is_one_round_of_probes_and_the_stamp(guest: FakeGuest) -> None:
+def test_nothing_missing_is_one_round_of_probes_and_the_stamp(guest: ProvisionedGuest) -> None:
     assert provision.provision(guest, Progress()) == []
-    assert len(guest.ran) == 2
+    assert len(guest.commands) == 2
     assert guest.files[provision.STAMP].decode().strip() == provision.ready_stamp()
 
 
-def test_only_what_is_missing_is_applied(guest: FakeGuest) -> None:
+def test_only_what_is_missing_is_applied(guest: ProvisionedGuest) -> None:
     wanted, guest.tool = provision.steps("dnf"), "/usr/bin/dnf"
     guest.probes = ["present"] * len(wanted)
     guest.probes[1] = guest.probes[3] = "missing"
     assert provision.provision(guest, Progress()) == [wanted[1].name, wanted[3].name]
-    applied = [(argv[2], argv[4:]) for argv in guest.ran if argv[2] != script("vm/probe")][1:]
+    applied = [(argv[2], argv[4:]) for argv in guest.commands if argv[2] != script("vm/probe")][1:]
     assert applied == [(step.apply, step.packages) for step in (wanted[1], wanted[3])]
 
 
-def test_a_step_that_fails_is_named_and_the_guest_stays_not_ready(guest: FakeGuest) -> None:
+def test_a_step_that_fails_is_named_and_the_guest_stays_not_ready(guest: ProvisionedGuest) -> None:
     wanted = provision.steps("apt")
     guest.probes, guest.code = ["missing", *["present"] * (len(wanted) - 1)], 7
     with pytest.raises(CommandFailed, match="'Docker'") as caught:

@@ -18,7 +18,7 @@ from selab.progress import Progress
 from selab.vm import boxes, vagrant, virtual_machine
 from selab.vm.ssh_port import free_port
 
-from .conftest import FakeGuest, FakeVm
+from .conftest import FakeVm, ProvisionedGuest
 
 
 def silent(*_: Any, **__: Any) -> None:
@@ -59,7 +59,7 @@ def test_a_vm_that_is_down_is_taken_up_again(
 ) -> None:
     lab.up_before()
     lab.set_state(state)
-    tries = itertools.chain([silent], itertools.repeat(lambda address, **_: FakeGuest(address)))
+    tries = itertools.chain([silent], itertools.repeat(lambda address, **_: ProvisionedGuest(address)))
     monkeypatch.setattr(virtual_machine.SshGuest, "connect", lambda *a, **k: next(tries)(*a, **k))
     lab.machine.ensure(Progress())
     assert lab.calls() == ["status", word, "ssh-config"]

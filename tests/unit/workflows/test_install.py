@@ -50,7 +50,7 @@ def test_what_is_not_installed_is_not_uninstalled(project: Project) -> None:
     guest.answer(script("policy/guest/is-installed"), "web", code=1)
     with pytest.raises(InputError, match="is not installed"):
         uninstall(project, Ready(guest), "web", Progress())
-    assert len(guest.asked) == 1
+    assert len(guest.commands) == 1
 
 
 def test_what_semodule_says_is_told() -> None:
@@ -69,4 +69,4 @@ def test_packages_are_installed_in_one_transaction() -> None:
     guest = FakeGuest()
     guest.answer("semodule")
     module_store.install(guest, {"common": b"1", "web": b"2"})
-    assert guest.asked[0][-2:] == ("common.pp", "web.pp")
+    assert guest.commands[0][-2:] == ("common.pp", "web.pp")

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 import pytest
 
+from selab.errors import InputError
 from selab.policy.guest.load import Mode
 from selab.policy.query.decide import Access, Cause, Decision
 from selab.progress import Progress
+from selab.project import Project
 from selab.run.document import RunDocument
 from selab.run.replay import Replay
 from selab.run.verdict import Verdict
+from selab.workflows import minimise
 from selab.workflows.minimise import OutOfRuns, Search
 from tests.unit.documents import document
 
@@ -142,3 +145,49 @@ def test_a_rule_is_left_with_the_permissions_that_are_asked_for() -> None:
     search = Search(FakeBench({"one"}), te)  # type: ignore[arg-type]
     search.go()
     assert search.proven == "allow a_t one_t:file read;\n"
+
+
+def test_narrowed_permissions_that_a_run_needs_are_kept() -> None:
+    """libsepol knows of no use of `write`, and the workload fails without it."""
+    te = TE.replace("one_t:file read", "one_t:file { read write }")
+
+    class NeedsWrite(FakeBench):
+        def passes(self, te: str) -> bool:
+            return super().passes(te) and "write" in te
+
+    search = Search(NeedsWrite({"one"}), te)  # type: ignore[arg-type]
+    search.go()
+    assert search.proven == "allow a_t one_t:file { read write };\n"
+
+
+@pytest.fixture
+def drafted(project: Project) -> Project:
+    (project.policies / "web.te").write_text(f"policy_module(web, 1.0)\n{TE}")
+    (project.scenarios / "web.yaml").write_text("image: registry.test/x:1\npolicy: web\n")
+    return project
+
+
+@pytest.mark.parametrize(("verdict", "passes"), [("PASS", True), ("FAIL", False), ("ERROR", False)])
+def test_a_text_passes_only_by_a_pass(
+    drafted: Project, monkeypatch: pytest.MonkeyPatch, verdict: str, passes: bool
+) -> None:
+    monkeypatch.setattr(minimise, "run_and_keep", lambda *words: document(verdict=verdict))
+    bench = minimise.Bench(drafted, None, "web", "web", Progress(), 5)  # type: ignore[arg-type]
+    assert bench.passes(TE) is passes
+
+
+@pytest.mark.parametrize("verdict", ["FAIL", "ERROR"])
+def test_a_policy_that_does_not_pass_is_not_made_smaller(
+    drafted: Project, monkeypatch: pytest.MonkeyPatch, verdict: str
+) -> None:
+    monkeypatch.setattr(minimise, "run_and_keep", lambda *words: document(verdict=verdict))
+    with pytest.raises(InputError, match=verdict):
+        minimise.minimise(drafted, None, "web", None, Progress())  # type: ignore[arg-type]
+
+
+def test_the_budget_of_runs_is_kept(drafted: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minimise, "run_and_keep", lambda *words: document(verdict="PASS"))
+    bench = minimise.Bench(drafted, None, "web", "web", Progress(), 1)  # type: ignore[arg-type]
+    bench.run(TE)
+    with pytest.raises(OutOfRuns):
+        bench.run(TE)

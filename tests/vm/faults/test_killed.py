@@ -56,16 +56,19 @@ def test_selab_killed_at_some_moment(seconds: float, begin: Begin) -> None:
     child = begin("run", "apache", "--policy", FULL)
     time.sleep(seconds)
     child.send_signal(signal.SIGKILL)
+    ended_before = child.returncode is not None
     child.communicate(timeout=LIMIT)
-    assert child.returncode in (-signal.SIGKILL, 0)
+    assert child.returncode == (0 if ended_before else -signal.SIGKILL)
 
 
 @pytest.mark.slow
 def test_ctrl_c_twice_ends_it_and_leaves_nothing(begin: Begin) -> None:
     child = begin("run", "apache", "--policy", FULL)
     time.sleep(4)
-    for _ in range(2):
-        child.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    ended_before = child.returncode is not None
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
     child.communicate(timeout=LIMIT)
-    assert child.returncode in (130, -signal.SIGINT, 0)
+    # The second Ctrl-C may come when selab has given its exit code to Python, which then ends by the signal.
+    assert child.returncode in ({0} if ended_before else {130, -signal.SIGINT})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+from pathlib import Path
+
 import pytest
 
 from selab.errors import CommandFailed, SelabError
 from selab.guest import script
 from selab.policy.compile import KernelPolicy
 from selab.policy.guest.load import flush_cache, load, policy_state
-from tests.unit.fakes import FakeGuest
+from tests.unit.fakes import FakeGuest, SandboxGuest
 
 
 @pytest.mark.parametrize(
@@ -58,3 +61,17 @@ def test_a_cache_is_flushed_only_where_the_policy_is_in_force(code: int, flushed
     guest = FakeGuest()
     guest.answer(script("policy/guest/flush-cache"), code=code)
     assert flush_cache("digest").of(guest) is flushed
+
+
+@pytest.mark.parametrize(("written", "code"), [(8, 0), (7, 5), (9, 5)], ids=["loaded", "unchanged", "twice"])
+def test_a_load_is_proven_by_the_kernels_counter(tmp_path: Path, written: int, code: int) -> None:
+    """The counter was 7; `written` is what the kernel shows after the policy was written to it."""
+    guest = SandboxGuest(tmp_path)
+    guest.status(enforcing=False, policyload=7)
+    after = tmp_path / "after"
+    after.write_bytes(struct.pack("=5I", 1, 2, 0, written, 0))
+    guest.program("dd", f'cat >/dev/null; cat "{after}" >"{guest.path("/sys/fs/selinux/status")}"')
+    query = load(KernelPolicy(b"x", "digest"))
+    assert guest.run(["sh", "-c", query.script, "sh", *query.arguments], input=b"x").returncode == code
+    loaded = guest.path("/run/selab/loaded")
+    assert (loaded.read_text() if loaded.exists() else "") == ("" if code else f"digest {written}\n")

@@ -15,6 +15,8 @@ from selab.policy.lint.subject import text_of
 from selab.policy.module import PolicyModule
 from tests.unit.headers import write_headers
 
+pytestmark = pytest.mark.toolchain
+
 HEAD = "policy_module(web, 1.0)\n"
 DOMAIN = HEAD + "container_domain_template(web)\n"
 Lint = Callable[..., list[Finding]]

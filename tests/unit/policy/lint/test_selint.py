@@ -12,6 +12,8 @@ from selab.policy.lint import Finding, Severity
 from selab.policy.lint.selint import installed, selint
 from selab.policy.module import PolicyModule
 
+pytestmark = pytest.mark.toolchain
+
 
 def selint_findings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: BasePolicy, lines: str, code: int = 0

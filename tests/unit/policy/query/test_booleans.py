@@ -13,6 +13,8 @@ from selab.policy.query.decide import Access, Cause, Decider, Decision
 from selab.policy.toolchain import Toolchain
 from tests.unit.conftest import module
 
+pytestmark = pytest.mark.toolchain
+
 MINE = """
 (boolean loud true) (boolean third false)
 (booleanif (not (loud)) (true (allow web_t etc_t (file (read)))))

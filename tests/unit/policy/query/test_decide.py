@@ -29,6 +29,7 @@ def decider(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> Decider:
     return Decider(path)
 
 
+@pytest.mark.toolchain
 @pytest.mark.parametrize(
     ("target", "tclass", "permission", "cause"),
     [
@@ -48,10 +49,12 @@ def test_an_access_is_decided(
     assert decider.decide([Access(WEB, target, tclass, permission)])[0].cause is cause
 
 
+@pytest.mark.toolchain
 def test_a_context_that_is_none_is_not_decidable(decider: Decider) -> None:
     assert decider.decide([Access("nonsense", "", "file", "read")])[0].cause is Cause.UNKNOWN
 
 
+@pytest.mark.toolchain
 def test_an_older_policy_is_not_asked_by_mistake(decider: Decider, tmp_path: Path) -> None:
     Decider(tmp_path / "policy")
     with pytest.raises(SelabError, match="another policy"):

@@ -26,11 +26,13 @@ def access(permission: str, source: str = "web") -> Access:
     return Access(f"u:r:{source}_t:s0", "u:r:etc_t:s0", "file", permission)
 
 
+@pytest.mark.toolchain
 def test_the_answers_are_in_the_questions_order(policy: Path) -> None:
     accesses = [access("open"), access("read"), access("open", "nobody")]
     assert [decision.cause for decision in ask(policy, accesses)] == [Cause.NONE, Cause.RULE, Cause.UNKNOWN]
 
 
+@pytest.mark.toolchain
 def test_a_boolean_is_named_where_it_is_asked_for(policy: Path) -> None:
     accesses = access("write", "base")
     assert ask(policy, [accesses], booleans=True, names=True) == [
@@ -48,12 +50,14 @@ def test_an_error_of_the_other_process_is_ones_own(tmp_path: Path) -> None:
         ask(tmp_path / "nothing", [access("open")])
 
 
+@pytest.mark.toolchain
 def test_a_process_that_falls_over_is_an_error(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "false")
     with pytest.raises(SelabError, match="exit code 1"):
         ask(policy, [access("open")])
 
 
+@pytest.mark.toolchain
 def test_a_file_of_the_directory_is_not_run(
     policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +66,7 @@ def test_a_file_of_the_directory_is_not_run(
     assert ask(policy, [access("open")])[0].allowed
 
 
+@pytest.mark.toolchain
 def test_this_process_reads_no_policy(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """libsepol would never give its memory back."""
     monkeypatch.delattr("selab.policy.query.decide_subprocess.Decider")

@@ -21,6 +21,11 @@ def run(*arguments: str, stdin: bytes = b"") -> Result:
     return CliRunner().invoke(denials, list(arguments), obj=Context(), input=stdin)
 
 
+@pytest.fixture(autouse=True)
+def outside_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     file = tmp_path / "audit.log"
