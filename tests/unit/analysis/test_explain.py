@@ -1,0 +1,124 @@
+"""Advice on a run's denials: for which rows, with what it takes for granted, and when there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from selab.advice.advise import Advice, Situation
+from selab.advice.denied_access import DeniedAccess
+from selab.analysis import explain as explaining
+from selab.analysis.explain import AdviceCache, causes_of, explain, numbered
+from selab.errors import InputError, SelabError
+from selab.history import StoredRun
+from selab.policy.query.decide import Access, Cause, Decision
+from selab.progress import Progress
+from selab.project import Project
+from tests.unit.advice.conftest import need
+from tests.unit.documents import DENIAL, document
+
+STEP = {"name": "page", "ok": True, "seconds": 1.0}
+
+
+def stored(**more: Any) -> StoredRun:
+    return SimpleNamespace(document=document(**more))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[DeniedAccess], Situation]]:
+    """What advice was asked for, each time, without a policy to ask."""
+    calls: list[tuple[list[DeniedAccess], Situation]] = []
+
+    def advise(
+        needs: list[DeniedAccess], knowledge: object, causes: object, situation: Situation
+    ) -> list[Advice]:
+        calls.append((needs, situation))
+        return [Advice(need, "", Cause.RULE, ()) for need in needs]
+
+    candidate = SimpleNamespace(base=SimpleNamespace(directory=Path("/nowhere")), modules=[], linked=Path())
+    monkeypatch.setattr(explaining, "candidate_of", lambda *words: candidate)
+    monkeypatch.setattr(explaining, "PolicyKnowledge", SimpleNamespace(of=lambda *words: None))
+    monkeypatch.setattr(explaining, "causes_of", lambda *words: {})
+    monkeypatch.setattr(explaining, "advise", advise)
+    return calls
+
+
+Calls = list[tuple[list[DeniedAccess], Situation]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "ok", "works"),
+    [
+        ("enforcing", True, True),
+        ("enforcing", False, False),
+        ("permissive", True, False),
+        ("domain", True, False),
+    ],
+)
+def test_the_steps_went_well_without_an_access_only_if_it_was_really_denied(
+    project: Project, requests: Calls, mode: str, ok: bool, works: bool
+) -> None:
+    explain(project, stored(mode=mode, steps=[{**STEP, "ok": ok}]), Progress())
+    assert requests[0][1].works_without is works
+
+
+def test_the_hidden_denials_follow_and_are_numbered_on(project: Project, requests: Calls) -> None:
+    explain(project, stored(hidden=[{**DENIAL, "target": "shadow_t"}]), Progress())
+    assert [(need.number, need.target, need.hidden) for need in requests[0][0]] == [
+        (1, "http_port_t", False),
+        (2, "shadow_t", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ({"denials": [], "hidden": [DENIAL]}, 1),
+        ({"denials": [DENIAL], "hidden": []}, 1),
+        ({"denials": [], "hidden": []}, 0),
+    ],
+    ids=["hidden", "shown", "none"],
+)
+def test_a_summary_has_advice_on_shown_and_hidden_denials(
+    project: Project, requests: Calls, fields: dict[str, Any], count: int
+) -> None:
+    assert len(AdviceCache().advice(project, stored(**fields))) == count
+
+
+def test_a_summary_has_no_advice_if_this_machine_cannot_give_any(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*words: object) -> None:
+        raise SelabError("The tools are missing.")
+
+    monkeypatch.setattr(explaining, "candidate_of", fail)
+    assert AdviceCache().advice(project, stored()) == []
+
+
+def test_the_first_cause_that_denies_is_the_denials(monkeypatch: pytest.MonkeyPatch) -> None:
+    contexts = (("u:r:web_t:s0", "u:r:etc_t:s0"), ("u:r:web_t:s0", "u:r:etc_t:s0:c1"))
+    causes = {"s0": Cause.NONE, "s0:c1": Cause.MCS}
+
+    def ask(policy: Path, accesses: list[Access]) -> list[Decision]:
+        return [Decision(access, causes[access.target.split(":", 3)[3]]) for access in accesses]
+
+    monkeypatch.setattr(explaining, "ask", ask)
+    access = need("web_t", "etc_t", "file", "read", number=7, contexts=contexts)
+    assert causes_of(Path(), [access]) == {7: Cause.MCS}
+
+
+ADVICE = [Advice(need("a_t", "b_t", "file", "read", number=number), "", Cause.RULE, ()) for number in (1, 2)]
+
+
+@pytest.mark.parametrize(("number", "numbers"), [(None, [1, 2]), (1, [1]), (2, [2])])
+def test_one_denial_can_be_named(number: int | None, numbers: list[int]) -> None:
+    assert [advice.need.number for advice in numbered(ADVICE, number)] == numbers
+
+
+@pytest.mark.parametrize("number", [0, 3, -1])
+def test_a_number_that_the_run_has_not_is_refused(number: int) -> None:
+    with pytest.raises(InputError, match=str(number)):
+        list(numbered(ADVICE, number))

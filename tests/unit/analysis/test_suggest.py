@@ -1,0 +1,79 @@
+"""Suggested rules: which denials they answer, and which are left for a person."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from selab.advice.advise import Advice
+from selab.advice.remedy import Kind, Remedy
+from selab.analysis import suggest
+from selab.analysis.suggest import suggestion
+from selab.errors import InputError
+from selab.policy.query.decide import Cause
+from selab.policy.query.risk import Level, Risk
+from selab.progress import Progress
+from selab.project import Project
+from tests.unit.advice.conftest import need
+from tests.unit.documents import document
+
+TE = "policy_module(web, 1.0)\n"
+HARMLESS = Advice(
+    need("web_t", "etc_t", "file", "read"),
+    "no rule",
+    Cause.RULE,
+    (Remedy(Kind.RULE, "allow web_t etc_t:file read;"),),
+)
+DANGEROUS = Advice(
+    need("web_t", "web_t", "capability", "sys_admin", number=2),
+    "no rule",
+    Cause.RULE,
+    (Remedy(Kind.RULE, "allow web_t self:capability sys_admin;", risk=Risk(Level.HIGH, "it is root")),),
+)
+ALLOWED = Advice(need("web_t", "lib_t", "file", "read", number=3), "", Cause.NONE, ())
+
+
+@pytest.fixture
+def suggested(project: Project, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The suggestion for a run with these three denials: suggested(policy="web", risky=True)."""
+    (project.policies / "web.te").write_text(TE)
+    monkeypatch.setattr(suggest, "explain", lambda *words: [HARMLESS, DANGEROUS, ALLOWED])
+
+    def suggested(*, risky: bool = False, **fields: Any) -> suggest.Suggestion:
+        stored: Any = SimpleNamespace(document=document(**fields))
+        return suggestion(project, stored, Progress(), risky=risky)
+
+    return suggested
+
+
+def test_dangerous_rules_are_left_for_a_person(suggested: Any) -> None:
+    result = suggested()
+    assert "etc_t" in result.text and "sys_admin" not in result.text + result.after
+    assert result.left == (DANGEROUS,)
+
+
+def test_dangerous_rules_are_suggested_on_request(suggested: Any) -> None:
+    result = suggested(risky=True)
+    assert "sys_admin" in result.after
+    assert result.left == ()
+
+
+def test_the_policy_is_extended_and_not_written(suggested: Any, project: Project) -> None:
+    result = suggested()
+    assert (result.te, result.before) == (project.policies / "web.te", TE)
+    assert result.after.startswith(TE)
+    assert (project.policies / "web.te").read_text() == TE
+
+
+def test_a_run_without_a_candidate_has_nothing_to_extend(suggested: Any) -> None:
+    with pytest.raises(InputError, match="candidate"):
+        suggested(policy="none")
+
+
+def test_a_domain_of_a_cil_block_gets_the_text_alone(suggested: Any) -> None:
+    context = "system_u:system_r:web.process:s0"
+    result = suggested(policy="none", label={"requested": context, "actual": context})
+    assert (result.te, result.after) == (None, "")
+    assert "etc_t" in result.text

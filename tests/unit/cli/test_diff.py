@@ -1,0 +1,40 @@
+"""`selab diff` compares two runs and their policies."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from selab.history import History
+from selab.policy.module import PolicyModule
+from selab.project import Project
+from tests.unit.test_history import finished
+
+from .conftest import Selab
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_a_denial_that_stays_is_shown_without_a_sign(selab: Selab, runs: list[str], capsys: Capture) -> None:
+    assert selab("diff") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [runs[0], "FAIL", "->", runs[1], "FAIL"]
+    assert [line.split()[0] for line in lines if "etc_t" in line] == ["web_t"]
+
+
+def test_the_change_of_the_policy_is_shown(
+    selab: Selab, runs: list[str], project: Project, capsys: Capture
+) -> None:
+    run = finished(3)
+    module = PolicyModule("web", run.plan.module.directory, {"te": b"policy_module(web, 1.1)\n"})  # type: ignore[union-attr]
+    History.of(project).add(dataclasses.replace(run, plan=dataclasses.replace(run.plan, module=module)))
+    selab("diff")
+    lines = capsys.readouterr().out.splitlines()
+    assert "-policy_module(web, 1.0)" in lines and "+policy_module(web, 1.1)" in lines
+
+
+def test_a_first_run_has_nothing_to_be_compared_with(selab: Selab, project: Project, capsys: Capture) -> None:
+    History.of(project).add(finished(1))
+    assert selab("diff") == 2
+    assert "selab run web" in capsys.readouterr().err

@@ -1,0 +1,46 @@
+"""A run as GitHub's workflow commands."""
+
+from __future__ import annotations
+
+import pytest
+
+from selab.report.github import render
+from selab.report.model import Report, ReportedRun
+from tests.unit.documents import document
+
+TE = "policy_module(web, 1.0)\n\ntype web_t;\n"
+
+
+def commands(**fields: object) -> list[str]:
+    return render(Report((ReportedRun(document(**fields), te=TE),))).splitlines()
+
+
+def messages(**fields: object) -> list[str]:
+    return [command.partition("::")[2].partition("::")[2] for command in commands(**fields)]
+
+
+def test_a_denial_points_to_its_domain_in_the_policy() -> None:
+    command = commands()[0]
+    assert command.startswith("::error file=policies/web.te,line=3,title=")
+
+
+def test_a_fail_with_a_denial_shows_the_denial_alone() -> None:
+    assert ["http_port_t" in message for message in messages()] == [True]
+
+
+def test_a_fail_without_a_denial_shows_its_reasons() -> None:
+    assert messages(denials=[], reasons=["step 'page' failed"]) == ["step 'page' failed"]
+
+
+def test_an_error_shows_its_reasons_beside_the_denials() -> None:
+    shown = messages(verdict="ERROR", reasons=["records were lost"])
+    assert len(shown) == 2 and shown[1] == "records were lost"
+
+
+def test_a_pass_shows_nothing() -> None:
+    assert messages(verdict="PASS", denials=[], reasons=["fine"]) == []
+
+
+@pytest.mark.parametrize(("text", "escaped"), [("100%", "100%25"), ("a\nb", r"a\nb")])
+def test_a_message_stays_one_line(text: str, escaped: str) -> None:
+    assert messages(denials=[], reasons=[text]) == [escaped]

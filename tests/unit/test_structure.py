@@ -1,0 +1,128 @@
+"""Each module of selab with logic has a test file at the same place below tests/unit."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import selab
+
+PACKAGE, TESTS = Path(selab.__file__).parent, Path(__file__).parent
+
+TESTED_ELSEWHERE = {
+    "__init__.py": "test_api.py",
+    "advice/denied_access.py": "advice/test_advise.py",
+    "advice/interfaces.py": "advice/test_advise.py",
+    "advice/knowledge.py": "advice/test_advise.py",
+    "advice/remedy.py": "advice/test_advise.py",
+    "analysis/offline.py": "analysis/test_check.py",
+    "auditlog/fields.py": "auditlog/test_records.py",
+    "auditlog/lines.py": "auditlog/test_records.py",
+    "auditlog/names.py": "auditlog/test_records.py",
+    "auditlog/reading.py": "auditlog/test_records.py",
+    "cli/audit.py": "analysis/test_audit.py",
+    "cli/box.py": "cli/test_shown.py",
+    "cli/check.py": "analysis/test_check.py",
+    "cli/doctor.py": "report/test_support_report.py",
+    "cli/drafts.py": "workflows/test_drafts.py",
+    "cli/install.py": "workflows/test_install.py",
+    "cli/logfile.py": "report/test_hostile.py",
+    "cli/matrix.py": "matrix/test_coordinate.py",
+    "cli/root.py": "test_main.py",
+    "cli/session.py": "test_main.py",
+    "cli/uninstall.py": "workflows/test_install.py",
+    "cli/vm.py": "vm/test_by_hand.py",
+    "cli/watch.py": "workflows/test_watch.py",
+    "container/image.py": "container/test_runtime.py",
+    "doctor/support_report.py": "report/test_support_report.py",
+    "host/tables.py": "test_tables.py",
+    "matrix/model.py": "matrix/test_plan.py",
+    "policy/guest/module_store.py": "workflows/test_install.py",
+    "policy/language/cil.py": "policy/query/test_index.py",
+    "policy/language/declarations.py": "policy/query/test_index.py",
+    "policy/language/headers.py": "policy/test_interfaces.py",
+    "policy/lint/calls.py": "policy/lint/test_lint.py",
+    "policy/lint/declarations.py": "policy/lint/test_lint.py",
+    "policy/lint/finding.py": "policy/lint/test_lint.py",
+    "policy/lint/labels.py": "policy/lint/test_lint.py",
+    "policy/lint/names.py": "policy/lint/test_lint.py",
+    "policy/lint/style.py": "policy/lint/test_lint.py",
+    "policy/lint/subject.py": "policy/lint/test_lint.py",
+    "policy/toolchain.py": "policy/test_distributions.py",
+    "project.py": "test_scenario.py",
+    "report/advice.py": "report/test_terminal.py",
+    "report/audit.py": "analysis/test_audit.py",
+    "report/check.py": "analysis/test_check.py",
+    "report/denials.py": "cli/test_denials.py",
+    "report/markup.py": "report/test_hostile.py",
+    "report/json_document.py": "report/test_formats.py",
+    "report/words.py": "report/test_junit.py",
+    "run/context.py": "run/test_sequence.py",
+    "run/stages.py": "run/test_sequence.py",
+    "scaffold/render.py": "scaffold/test_scenario.py",
+    "scaffold/target.py": "scaffold/test_policy.py",
+    "vm/box/recipe.py": "vm/box/test_build.py",
+    "vm/box/store.py": "vm/box/test_build.py",
+    "vm/console.py": "vm/test_rescue.py",
+    "vm/host_keys.py": "vm/test_ssh_login.py",
+    "vm/kvm.py": "vm/test_boxes.py",
+    "vm/libvirt.py": "vm/test_virtual_machine.py",
+    "vm/openssh.py": "vm/test_ssh.py",
+    "vm/ssh_talk.py": "vm/test_ssh.py",
+    "vm/vagrantfile.py": "vm/test_boxes.py",
+}
+"""Modules whose tests are in another module's file, since these tests go through that module. A file of their own is better."""
+
+
+def has_logic(path: Path) -> bool:
+    """Whether a module has a function with more in its body than a docstring: protocols and data have none."""
+    return any(
+        isinstance(node, ast.FunctionDef) and any(not _is_inert(statement) for statement in node.body)
+        for node in ast.walk(ast.parse(path.read_text()))
+    )
+
+
+def _is_inert(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Pass) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
+
+
+def mirror(name: str) -> Path:
+    """The test file for the module `name`: x/y.py has x/test_y.py, and a package's __init__.py has test_PACKAGE.py in it."""
+    path = Path(name)
+    stem = path.parent.name if path.name == "__init__.py" else path.stem.strip("_")
+    return TESTS / path.parent / f"test_{stem}.py"
+
+
+MODULES = [path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob("*.py")) if has_logic(path)]
+"""A module without any such function needs no test file: it holds data, protocols, or the text of a script (restore_labels)."""
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in TESTED_ELSEWHERE])
+def test_a_module_has_a_test_file_at_the_same_place(name: str) -> None:
+    assert mirror(name).is_file()
+
+
+@pytest.mark.parametrize("name", TESTED_ELSEWHERE)
+def test_an_exception_is_a_module_without_a_test_file_of_its_own(name: str) -> None:
+    assert name in MODULES
+    assert not mirror(name).exists()
+    assert (TESTS / TESTED_ELSEWHERE[name]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("X = 1", False),
+        ("class A:\n    def f(self) -> None: ...", False),
+        ('class A:\n    def f(self) -> None:\n        """It does."""', False),
+        ("def f() -> int:\n    return 1", True),
+        ("class A:\n    def f(self) -> int:\n        return 1", True),
+    ],
+)
+def test_a_function_with_a_body_is_logic(source: str, expected: bool, tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(source)
+    assert has_logic(tmp_path / "module.py") is expected

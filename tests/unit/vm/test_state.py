@@ -1,0 +1,100 @@
+"""What selab remembers of a project's VM, and what it does not believe."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selab.project import Project, find_project
+from selab.vm.state import Remembered, State
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n"
+
+
+@pytest.fixture
+def state(project: Project) -> State:
+    """The state of a VM that was reached before."""
+    state = State(project)
+    state.key.write_text(KEY)
+    state.remember(Remembered("127.0.0.1", 2222, "root", str(state.key)))
+    return state
+
+
+def changed(state: State, **values: Any) -> Remembered | None:
+    """What is remembered after `values` were changed in the file."""
+    path = state.directory / "guest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    return state.remembered()
+
+
+def test_what_was_remembered_is_known(state: State) -> None:
+    assert state.remembered() == Remembered("127.0.0.1", 2222, "root", str(state.key))
+
+
+def test_a_file_of_another_machine_is_not_believed(state: State) -> None:
+    place = json.loads((state.directory / "guest.json").read_text())["written_for"]
+    assert changed(state, written_for=f"{place.rpartition(' ')[0]} another-machine") is None
+
+
+def test_a_file_of_another_directory_is_not_believed(state: State, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    root.mkdir()
+    (root / "selab.yaml").write_text("")
+    copy = State(find_project(root))
+    (copy.directory / "guest.json").write_text((state.directory / "guest.json").read_text())
+    assert copy.remembered() is None
+
+
+@pytest.mark.parametrize("field", ["host", "port", "user", "key", "written_for"])
+def test_a_file_without_a_field_is_not_believed(state: State, field: str) -> None:
+    path = state.directory / "guest.json"
+    path.write_text(
+        json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != field})
+    )
+    assert state.remembered() is None
+
+
+@pytest.mark.parametrize("values", [{"port": "2222"}, {"host": 1}, {"user": None}, {"domain": []}])
+def test_a_field_of_another_kind_is_not_believed(state: State, values: dict[str, Any]) -> None:
+    assert changed(state, **values) is None
+
+
+@pytest.mark.parametrize("text", ["", KEY[:40], "no key"])
+def test_a_key_that_is_cut_off_is_not_believed(state: State, text: str) -> None:
+    state.key.write_text(text)
+    assert state.remembered() is None
+
+
+def test_secrets_are_readable_by_their_owner_alone(state: State, tmp_path: Path) -> None:
+    (tmp_path / "vagrants_key").write_text(KEY)
+    state.keep_key(tmp_path / "vagrants_key")
+    state.keep_password("secret")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in state.directory.iterdir()}
+    assert (modes["key"], modes["console"], state.password()) == (0o600, 0o600, "secret")
+
+
+def test_the_applied_steps_are_kept_once_each(state: State) -> None:
+    state.keep_applied(["Docker"])
+    state.keep_applied(["Docker", "Podman"])
+    assert state.applied() == ["Docker", "Podman"]
+
+
+def test_nothing_of_a_vm_that_is_gone_stays(state: State) -> None:
+    state.keep_password("secret")
+    state.keep_applied(["Docker"])
+    state.forget()
+    assert (state.remembered(), state.password(), state.applied(), state.key.exists()) == (
+        None,
+        "",
+        [],
+        False,
+    )
+
+
+def test_each_project_has_a_vm_of_its_own(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    assert State(project).name != State(replace(project, root=tmp_path / "other")).name

@@ -1,0 +1,52 @@
+"""The user's policies: the copy that selab works on, and the one way in which selab writes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from selab.errors import InputError
+from selab.project import Project
+from selab.workflows.drafts import candidate, drafts, write
+
+TE = "policy_module(web, 1.0)\n"
+
+
+@pytest.fixture
+def drafted(project: Project) -> Project:
+    for ending, text in {"te": TE, "fc": "", "if": "", "te.bak": "old"}.items():
+        (project.policies / f"web.{ending}").write_text(text)
+    (project.scenarios / "web.yaml").write_text("image: registry.test/x:1\npolicy: web\n")
+    return project
+
+
+def test_a_draft_is_a_copy_of_the_policies(drafted: Project) -> None:
+    copy = drafts(drafted, "web")
+    assert sorted(path.name for path in copy.policies.iterdir()) == ["web.fc", "web.if", "web.te"]
+    (copy.policies / "web.te").write_text("changed")
+    assert (drafted.policies / "web.te").read_text() == TE
+
+
+def test_a_draft_is_fresh_each_time(drafted: Project) -> None:
+    (drafts(drafted, "web").policies / "web.te").write_text("changed")
+    assert (drafts(drafted, "web").policies / "web.te").read_text() == TE
+
+
+def test_the_candidate_is_the_scenarios_own(drafted: Project) -> None:
+    assert candidate(drafted, "web", None, "learn for").name == "web"
+
+
+def test_a_scenario_without_a_candidate_is_an_error(drafted: Project) -> None:
+    with pytest.raises(InputError, match="learn for"):
+        candidate(drafted, "web", "none", "learn for")
+
+
+def test_writing_keeps_the_earlier_policy(drafted: Project) -> None:
+    backup = write(drafted, "web", TE, "new")
+    assert backup is not None and backup.read_text() == TE
+    assert (drafted.policies / "web.te").read_text() == "new"
+
+
+def test_a_policy_that_was_changed_meanwhile_is_not_written(drafted: Project) -> None:
+    with pytest.raises(InputError, match="changed"):
+        write(drafted, "web", "another text", "new")
+    assert (drafted.policies / "web.te").read_text() == TE
