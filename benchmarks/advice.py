@@ -1,6 +1,6 @@
 """What `selab suggest` and `audit2allow` make of the same records: how many lines, and how many permissions beyond what was asked for.
 
-    python benchmarks/advice.py --project DIR [RUN...]
+    python -m benchmarks.advice --project DIR [RUN...]
 
 Each RUN (default: the last) is a permissive run of a draft, in the history of the project DIR. `audit2allow` writes plain rules, and with
 `-R` interfaces, by the same headers (sepolgen-ifgen, Debian: policycoreutils-dev) and asked of the same base policy. A permission counts

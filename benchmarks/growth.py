@@ -1,10 +1,11 @@
 """How the cost grows: linking with more candidates, replaying more records; and `selab replay` against `audit2why -p` on the same records.
 
-    python benchmarks/growth.py [--base DIR]
+    python -m benchmarks.growth [--base DIR] [--quick]
 
 DIR is a base policy in selab's cache, by default the newest: run a scenario once, and there is one. The candidates are copies of one that
 joins the container attribute and has thirty rules; the records are those of benchmarks/parse.py. audit2why (Debian:
-policycoreutils-python-utils) is asked about a thousand records at most: it takes seconds for those.
+policycoreutils-python-utils) is asked about a thousand records at most: it takes seconds for those. `--quick` measures the smallest size
+once, which only shows that this script works.
 """
 
 from __future__ import annotations
@@ -13,24 +14,20 @@ import argparse
 import itertools
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from parse import log_lines  # noqa: E402
-
-from selab.host.cache import cache_dir  # noqa: E402
-from selab.host.local import LocalHost  # noqa: E402
-from selab.policy.base import BasePolicy, known_base  # noqa: E402
-from selab.policy.compile import CompiledModule, link  # noqa: E402
-from selab.policy.toolchain import Toolchain  # noqa: E402
-from selab.run.replay import Recorded, replay  # noqa: E402
+from benchmarks.parse import log_lines
+from selab.host.cache import cache_dir
+from selab.host.files import read_json
+from selab.host.local import LocalHost
+from selab.policy.base import FACTS, BasePolicy, known_base, newest_base
+from selab.policy.compile import CompiledModule, link
+from selab.policy.toolchain import Toolchain
+from selab.run.replay import Recorded, replay
 
 REPEATS = 3
 CANDIDATES = (1, 10, 50)
@@ -50,14 +47,14 @@ def candidate(number: int) -> CompiledModule:
     return CompiledModule(name, cil, frozenset({name}))
 
 
-def best(work: Callable[[], object]) -> float:
-    """The least of some runs, in seconds."""
-    found = []
-    for _ in range(REPEATS):
+def best(work: Callable[[], object], repeats: int) -> float:
+    """Run `work` as often as `repeats` says, and return the seconds of the fastest run."""
+    times = []
+    for _ in range(repeats):
         started = time.perf_counter()
         work()
-        found.append(time.perf_counter() - started)
-    return min(found)
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 def main() -> None:
@@ -65,55 +62,55 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--base", type=Path)
-    base = _base(options.parse_args().base)
+    options.add_argument("--quick", action="store_true", help="measure the smallest size once")
+    chosen = options.parse_args()
+    base, repeats = _base(chosen.base), 1 if chosen.quick else REPEATS
     with tempfile.TemporaryDirectory() as directory:
         tools = Toolchain(LocalHost(), directory)
         print(f"linking with the flat base ({base.flat.stat().st_size / 1e6:.1f} MB of CIL), seconds")
-        for count in CANDIDATES:
+        for count in CANDIDATES[:1] if chosen.quick else CANDIDATES:
             candidates = [candidate(number) for number in range(count)]
-            print(f"  {count:7} candidates  {best(partial(link, base, candidates, tools)):8.2f}")
+            print(f"  {count:7} candidates  {best(partial(link, base, candidates, tools), repeats):8.2f}")
         policy = Path(directory) / "policy"
         policy.write_bytes(link(base, [candidate(0)], tools).binary)
         print("replaying, seconds, with reading the log and the policy")
-        for count in RECORDS:
+        for count in RECORDS[:1] if chosen.quick else RECORDS:
             lines = [line.rstrip() for line in log_lines(count, "containers")]
-            asked = Recorded(lines, "container_t").asked_for("container_t")
-            seconds = best(partial(_replay_log, policy, lines))
+            asked = Recorded(lines, "container_t").accesses_of("container_t")
+            seconds = best(partial(_replay_log, policy, lines), repeats)
             print(f"  {count:7} records     {seconds:8.2f}   {len(asked)} distinct accesses")
-        _compare(policy)
+        _compare(policy, RECORDS[0] if chosen.quick else COMPARED, repeats)
 
 
-def _replay_log(policy: Path, lines: list[str]) -> None:
-    replay(policy, Recorded(lines, "container_t").asked_for("container_t"), booleans=True)
+def _replay_log(policy: Path, lines: list[bytes]) -> None:
+    replay(policy, Recorded(lines, "container_t").accesses_of("container_t"), booleans=True)
 
 
-def _compare(policy: Path) -> None:
-    lines = [line.rstrip() for line in log_lines(COMPARED, "containers")]
+def _compare(policy: Path, count: int, repeats: int) -> None:
     if shutil.which("audit2why") is None:
-        raise SystemExit(
-            "audit2why is not installed (Debian: policycoreutils-python-utils): nothing to compare with."
+        print(
+            "audit2why is not installed (Debian: policycoreutils-python-utils), so there is nothing to compare with."
         )
+        return
+    lines = [line.rstrip() for line in log_lines(count, "containers")]
     log = b"\n".join(lines) + b"\n"
-    theirs = best(
-        lambda: subprocess.run(["audit2why", "-p", str(policy)], input=log, capture_output=True, check=False)
-    )
-    ours = best(
-        lambda: replay(policy, Recorded(lines, "container_t").asked_for("container_t"), booleans=True)
-    )
-    print(f"{COMPARED} records: audit2why {theirs:.2f} s, selab {ours:.2f} s: {theirs / ours:.1f} x")
+    argv = ["audit2why", "-p", str(policy)]
+    theirs = best(lambda: subprocess.run(argv, input=log, capture_output=True, check=False), repeats)
+    ours = best(partial(_replay_log, policy, lines), repeats)
+    print(f"{count} records: audit2why {theirs:.2f} s, selab {ours:.2f} s: {theirs / ours:.1f} x")
 
 
 def _base(directory: Path | None) -> BasePolicy:
-    made = (cache_dir() / "bases").glob("*/facts.json")
-    found = directory or max(
-        (path.parent for path in made), key=lambda path: path.stat().st_mtime, default=None
-    )
-    base = known_base(found.name.split("-")[0], found.parent.parent) if found else None
+    base = _base_at(directory.resolve()) if directory else newest_base(cache_dir())
     if base is None:
         raise SystemExit(
             "There is no base policy in the cache: run a scenario first, or name one with --base."
         )
     return base
+
+
+def _base_at(directory: Path) -> BasePolicy | None:
+    return known_base(read_json(directory / FACTS).get("fingerprint", ""), directory.parents[1])
 
 
 if __name__ == "__main__":

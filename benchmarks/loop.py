@@ -1,6 +1,6 @@
 """The loop of edit and try: what a careful person does by hand over an open SSH connection, and selab, alternating, on one VM.
 
-    python benchmarks/loop.py --project DIR [--rounds 5]
+    python -m benchmarks.loop --project DIR [--rounds 5]
 
 DIR is a selab project whose VM is up, with the example's scenario `apache`. Each round changes a rule of the draft, once for each way. By
 hand: copy the sources, `make`, `semodule -i`, `setenforce 0`, `docker run`, the steps, `ausearch`, `docker rm -f`. selab: the same scenario
@@ -22,20 +22,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from selab.container.image import find_image
+from selab.guest import Guest
+from selab.history import History, resume
+from selab.policy.guest.load import Mode
+from selab.progress import Progress
+from selab.project import Project, find_project
+from selab.run import experiment
+from selab.run.context import precompile
+from selab.run.request import Request, make_plan
+from selab.vm.virtual_machine import VirtualMachine
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from selab.container.image import find_image  # noqa: E402
-from selab.guest import Guest  # noqa: E402
-from selab.history import History, resume  # noqa: E402
-from selab.policy.guest.load import Mode  # noqa: E402
-from selab.progress import Progress  # noqa: E402
-from selab.project import Project, find_project  # noqa: E402
-from selab.run import experiment  # noqa: E402
-from selab.run.context import precompile  # noqa: E402
-from selab.run.request import Request, make_plan  # noqa: E402
-from selab.vm.virtual_machine import VirtualMachine  # noqa: E402
-
 CONTAINER = {"container", "steps", "remove", "image"}
 GOAL, GOAL_CHANGED, GOAL_UNCHANGED = 12, 5.0, 1.5
 PERMISSIONS = (

@@ -1,13 +1,13 @@
 """How fast and how large: `audit2allow` and selab over the same audit log, and selab's peak memory as logs grow.
 
-    python benchmarks/parse.py [--policy FILE] [--lines 10000] [--shape containers|syscalls|repeated]
+    python -m benchmarks.parse [--policy FILE] [--lines 10000] [--shape containers|syscalls|repeated] [--quick]
 
 The log is made here, the same each time, from shapes of tests/corpus: a host where containers come and go, each with its own MCS pair and
 the thirty denials of a web server, with services, D-Bus denials, notices and AppArmor between. `--shape syscalls` adds SYSCALL and
 PROCTITLE to each denial, as on a host with audit rules; `--shape repeated` is one denial over and over, the kindest case to audit2allow.
 
 audit2allow (Debian: policycoreutils-python-utils) wants a kernel policy that its libsepol can read, and asks it about every distinct
-denial: `--policy`, or else the one of this machine.
+denial: `--policy`, or else the one of this machine. `--quick` reads a small log once, which only shows that this script works.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 GOAL = 40
 REPEATS = 10
+SIZES = (10_000, 100_000, 1_000_000)
+QUICK = 300
+"""Lines of a log that only shows that the benchmark works."""
 TARGETS = (
     ("httpd_config_t", "file", "read open getattr", 'path="/etc/apache2/apache2.conf"'),
     ("httpd_log_t", "file", "append open", 'path="/var/log/apache2/error.log"'),
@@ -116,29 +119,31 @@ def main() -> None:
     options.add_argument("--policy", type=Path, help="kernel policy for audit2allow")
     options.add_argument("--lines", type=int, default=10_000)
     options.add_argument("--shape", choices=["containers", "syscalls", "repeated"], default="containers")
+    options.add_argument("--quick", action="store_true", help="read a small log once")
     options.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.peak:
         _print_peak(given.peak)
         return
     with tempfile.TemporaryDirectory() as directory:
-        compare(Path(directory), given.lines, given.shape, given.policy or _own_policy())
-        memory(Path(directory), given.shape)
+        lines, repeats, sizes = (QUICK, 1, (QUICK,)) if given.quick else (given.lines, REPEATS, SIZES)
+        compare(Path(directory), lines, repeats, given.shape, given.policy or _own_policy())
+        memory(Path(directory), sizes, given.shape)
 
 
-def compare(directory: Path, lines: int, shape: str, policy: Path | None) -> None:
-    """Print what each needs for the same file: the best of several runs of whole processes, and the best of the parser alone."""
+def compare(directory: Path, lines: int, repeats: int, shape: str, policy: Path | None) -> None:
+    """Print what each needs for the same file: the best of some runs of whole processes, and of selab's parser alone."""
     log = directory / "audit.log"
     log.write_bytes(b"".join(log_lines(lines, shape)))
     ours = [sys.executable, "-m", "selab", "denials", "--json", str(log)]
     theirs = ["audit2allow", "-p", str(policy), "-i", str(log)]
     missing = _missing(policy)
     times: dict[str, list[float]] = {"selab's parser": [], "selab denials --json": [], "audit2allow": []}
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         times["selab's parser"].append(_parse(log))
-        times["selab denials --json"].append(_processor_seconds(ours))
+        times["selab denials --json"].append(_processor_seconds(ours, directory))
         if not missing:
-            times["audit2allow"].append(_processor_seconds(theirs))
+            times["audit2allow"].append(_processor_seconds(theirs, directory))
     print(
         f"{lines} lines, {shape}, in seconds of processor time; a command's include the interpreter's start"
     )
@@ -160,15 +165,15 @@ def _missing(policy: Path | None) -> str:
     return "" if policy else "finds no kernel policy on this machine (--policy FILE): no ratio"
 
 
-def memory(directory: Path, shape: str) -> None:
+def memory(directory: Path, sizes: Sequence[int], shape: str) -> None:
     """Print the peak memory of a process that does nothing but read a log."""
     print("peak memory")
-    for lines in (10_000, 100_000, 1_000_000):
+    for lines in sizes:
         log = directory / "large.log"
         with log.open("wb") as file:
             file.writelines(log_lines(lines, shape))
         done = subprocess.run(
-            [sys.executable, __file__, "--peak", str(log)],
+            [sys.executable, "-m", "benchmarks.parse", "--peak", str(log)],
             capture_output=True,
             text=True,
             check=True,
@@ -191,16 +196,16 @@ def _parse(log: Path) -> float:
 
 
 def _summarise(log: Path) -> int:
-    sys.path.insert(0, str(ROOT))
     from selab.auditlog.summary import summarise
 
     with log.open("rb") as file:
         return summarise(file).records
 
 
-def _processor_seconds(argv: list[str]) -> float:
+def _processor_seconds(argv: list[str], directory: Path) -> float:
+    """The processor time of a command that runs in `directory`."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=directory)
     if done.returncode:
         raise SystemExit(f"{argv[0]} failed: {done.stderr.strip()[-400:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,6 +1,6 @@
 """Many runs in a row on one VM, with random edits, modes and faults, and what selab and the guest hold before each: nothing may grow.
 
-    python benchmarks/soak.py --project DIR [--runs 200] [--seed 1] [--out FILE.svg]
+    python -m benchmarks.soak --project DIR [--runs 200] [--seed 1] [--out FILE.svg]
 
 Each turn edits the candidate, perhaps breaks something in the guest or kills a `selab run` half-way, and then runs the scenario once, in
 this process. It must end with a verdict each time; PASS only where the policy and the steps allow it. Prints a line per turn (seconds, and

@@ -1,6 +1,6 @@
 """How long selab takes to start: `selab --version`, `selab --help` and `selab denials FILE`.
 
-    python benchmarks/startup.py [--against PYTHON] [--rounds 20] [--log FILE] [--quick]
+    python -m benchmarks.startup [--against PYTHON] [--rounds 20] [--log FILE] [--quick]
 
 This script measures the selab of the interpreter that runs it. `--against` names the interpreter of another
 environment, such as `other-checkout/.venv/bin/python`. The two alternate, so that a busy machine slows both.
@@ -18,10 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-from parse import log_lines  # noqa: E402
+from benchmarks.parse import log_lines
 
 ROUNDS = 20
 LINES = 100

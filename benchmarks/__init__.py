@@ -1,0 +1,1 @@
+"""Measurements of selab, each run as a module: `python -m benchmarks.parse`."""
