@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def compare(directory: Path, lines: int, repeats: int, shape: str, policy: Path | None) -> None:
-    """Print what each needs for the same file: the best of some runs of whole processes, and of selab's parser alone."""
+    """Print what each needs for the same file: the best of some runs of whole processes, and of the parser alone."""
     log = directory / "audit.log"
     log.write_bytes(b"".join(log_lines(lines, shape)))
     ours = [sys.executable, "-m", "selab", "denials", "--json", str(log)]

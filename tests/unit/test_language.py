@@ -53,7 +53,7 @@ def test_it_finds_what_the_sheet_replaces(wrong: str, right: str) -> None:
         "The workers do not come to an end.",
         "The run before was better.",
         "pipx install selab",
-        "pip install 'pipx inject selab distributed'",
+        "pip install 'selab[matrix]'",
         'pip install "selab"',
     ],
 )
