@@ -46,7 +46,7 @@ def show_run(
         out.print(f"  [dim]{safe(note)}[/dim]")
     show_in_brief(advice, out)
     if run.denials:
-        hint = "`selab explain` says what stopped each, and what to do; `selab suggest` has the rules."
+        hint = "`selab explain` explains each denial; `selab suggest` prints the rules."
         out.print(f"  [dim]{hint}[/dim]")
     _show_verdict(run, out, change)
 
