@@ -58,7 +58,7 @@ def rows(project: Project, stored: StoredRun, work: Path) -> Iterator[tuple[obje
         write_source(work / f"{policy}.{ending}", text)
     without = candidate_of(drafting, policy, Progress(), "The benchmark")
     before = PolicyIndex.of(without.base, without.modules)
-    asked = frozenset(key for denial in stored.document.denials for key in denial.keys)
+    denied = frozenset(key for denial in stored.document.denials for key in denial.keys)
     records = work / "records"
     records.write_bytes(b"".join(line + b"\n" for line in stored.records if policy.encode() in line))
     interfaces, kernel = work / "interfaces", without.linked
@@ -73,9 +73,9 @@ def rows(project: Project, stored: StoredRun, work: Path) -> Iterator[tuple[obje
     for way, text in texts.items():
         yield (
             stored.document.scenario,
-            len(asked),
+            len(denied),
             way,
-            *_measured(drafting, stored, draft, text, before, {tuple(key) for key in asked}),
+            *_measured(drafting, stored, draft, text, before, {tuple(key) for key in denied}),
         )
 
 
@@ -84,7 +84,7 @@ def _said(argv: list[str]) -> str:
 
 
 def _measured(
-    project: Project, stored: StoredRun, draft: str, text: str, before: PolicyIndex, asked: set[object]
+    project: Project, stored: StoredRun, draft: str, text: str, before: PolicyIndex, denied: set[object]
 ) -> tuple[object, ...]:
     policy = stored.document.policy
     lines = [
@@ -102,25 +102,25 @@ def _measured(
         return len(written), f"does not compile: {error.detail}", ""
     finally:
         write_source(te, draft)
-    beyond = granted(before, PolicyIndex.of(candidate.base, candidate.modules)) - asked
-    wanted = [one for one in accesses(stored.records) if tuple(key_of(one)) in asked]
-    return len(written), len(beyond), len(replay(candidate.linked, wanted).denied)
+    beyond = granted(before, PolicyIndex.of(candidate.base, candidate.modules)) - denied
+    requested = [access for access in accesses(stored.records) if tuple(key_of(access)) in denied]
+    return len(written), len(beyond), len(replay(candidate.linked, requested).denied)
 
 
 def granted(before: PolicyIndex, after: PolicyIndex) -> Granted:
     """What `after` grants and `before` does not."""
     old = {rule for part in before.candidates for rule in part.rules}
     fresh = [rule for part in after.candidates for rule in part.rules if rule not in old]
-    found = {
-        one
+    grants = {
+        grant
         for rule in fresh
         for source_ in after.members(rule.source)
-        for one in _pairs(rule, source_, after)
+        for grant in _pairs(rule, source_, after)
     }
     for name in after.own_types:
         for attribute in after.attributes_of(name) - before.attributes_of(name):
-            found |= {one for rule in after.written_for(attribute) for one in _pairs(rule, name, after)}
-    return frozenset(one for one in found if one[3] not in before.permissions(*one[:3]))
+            grants |= {grant for rule in after.written_for(attribute) for grant in _pairs(rule, name, after)}
+    return frozenset(grant for grant in grants if grant[3] not in before.permissions(*grant[:3]))
 
 
 def _pairs(rule: Rule, source_: str, index: PolicyIndex) -> Iterator[tuple[str, str, str, str]]:

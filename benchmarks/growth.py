@@ -76,9 +76,9 @@ def main() -> None:
         print("replaying, seconds, with reading the log and the policy")
         for count in RECORDS[:1] if chosen.quick else RECORDS:
             lines = [line.rstrip() for line in log_lines(count, "containers")]
-            asked = Recorded(lines, "container_t").accesses_of("container_t")
+            accesses = Recorded(lines, "container_t").accesses_of("container_t")
             seconds = best(partial(_replay_log, policy, lines), repeats)
-            print(f"  {count:7} records     {seconds:8.2f}   {len(asked)} distinct accesses")
+            print(f"  {count:7} records     {seconds:8.2f}   {len(accesses)} distinct accesses")
         _compare(policy, RECORDS[0] if chosen.quick else COMPARED, repeats)
 
 

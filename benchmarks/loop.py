@@ -149,19 +149,19 @@ def main() -> None:
     project = find_project(given.project)
     guest = VirtualMachine(project).ensure(Progress())
     te = project.policies / f"{NAME}.te"
-    with tempfile.TemporaryDirectory() as kept:
-        shutil.copy(te, kept)
+    with tempfile.TemporaryDirectory() as backup:
+        shutil.copy(te, backup)
         try:
             measure(guest, project, given.rounds)
         finally:
-            shutil.copy(Path(kept) / te.name, te)
+            shutil.copy(Path(backup) / te.name, te)
             guest.run(["semodule", "-r", NAME], timeout=600)
             guest.run(["docker", "rm", "-f", "loop"])
 
 
 def measure(guest: Guest, project: Project, rounds: int) -> None:
     """Print each way's stages: the median of all rounds."""
-    found: dict[str, list[Stages]] = {
+    timings: dict[str, list[Stages]] = {
         "by hand": [],
         "selab, changed": [],
         "selab, unchanged": [],
@@ -170,16 +170,16 @@ def measure(guest: Guest, project: Project, rounds: int) -> None:
     permissions = iter(PERMISSIONS * rounds)
     for _ in range(rounds):
         edit(project, next(permissions))
-        found["by hand"].append(by_hand(guest, project))
+        timings["by hand"].append(by_hand(guest, project))
         # selab would read the store once more after `semodule -i` changed it, which is not part of its loop.
         by_selab(guest, project)
         edit(project, next(permissions))
-        found["selab, changed"].append(by_selab(guest, project))
-        found["selab, unchanged"].append(by_selab(guest, project))
+        timings["selab, changed"].append(by_selab(guest, project))
+        timings["selab, unchanged"].append(by_selab(guest, project))
         edit(project, next(permissions))
-        found["selab run, changed"].append(by_process(project))
+        timings["selab run, changed"].append(by_process(project))
     print(f"{rounds} rounds, medians in seconds; 'own' is the total without the container's own time")
-    for way, all_stages in found.items():
+    for way, all_stages in timings.items():
         median = {
             name: statistics.median(stages.get(name, 0.0) for stages in all_stages) for name in all_stages[0]
         }
@@ -188,7 +188,7 @@ def measure(guest: Guest, project: Project, rounds: int) -> None:
         print(
             f"  {way:18}  total {total:6.1f}  own {statistics.median(map(own, all_stages)):6.2f}   {stages}"
         )
-    hand, changed, unchanged, process = (statistics.median(map(own, stages)) for stages in found.values())
+    hand, changed, unchanged, process = (statistics.median(map(own, stages)) for stages in timings.values())
     print(
         f"  own part: {hand / changed:.1f} x as fast (goal: {GOAL}); {changed:.2f} s (goal: under {GOAL_CHANGED:g})"
     )

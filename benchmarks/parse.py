@@ -71,8 +71,8 @@ def _containers(with_calls: bool) -> Iterator[str]:
     while True:
         low, high = sorted(chance.sample(range(1024), 2))
         level, pid = f"s0:c{low},c{high}", chance.randrange(1000, 4000000)
-        wanted = [*TARGETS, *((f"container_t:{level}", *own) for own in OWN)]
-        for target, tclass, permissions, what in chance.choices(wanted, k=30):
+        targets = [*TARGETS, *((f"container_t:{level}", *own) for own in OWN)]
+        for target, tclass, permissions, what in chance.choices(targets, k=30):
             serial += 1
             stamp = f"audit({1700000000 + serial * 0.02:.3f}:{serial})"
             yield _avc(stamp, target, tclass, permissions, what, level, pid)
@@ -213,8 +213,8 @@ def _processor_seconds(argv: list[str], directory: Path) -> float:
 
 
 def _own_policy() -> Path | None:
-    found = sorted(Path("/etc/selinux").glob("*/policy/policy.*"))
-    return found[-1] if found else None
+    policies = sorted(Path("/etc/selinux").glob("*/policy/policy.*"))
+    return policies[-1] if policies else None
 
 
 if __name__ == "__main__":

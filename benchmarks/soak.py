@@ -78,10 +78,10 @@ def main() -> None:
     soak = Soak(find_project(chosen.project), random.Random(chosen.seed))
     samples = []
     for number in range(1, chosen.runs + 1):
-        fault, said, sample = soak.turn()
+        fault, verdict, sample = soak.turn()
         samples.append(sample)
         print(
-            f"{number:4} {said:10} {fault:22} {' '.join(f'{value:9.1f}' for value in astuple(sample))}",
+            f"{number:4} {verdict:10} {fault:22} {' '.join(f'{value:9.1f}' for value in astuple(sample))}",
             flush=True,
         )
     print(dict(soak.verdicts), "faults:", dict(soak.faults))
@@ -115,13 +115,13 @@ class Soak:
             self._break(fault)
         mode = self.chance.choice([Mode.PERMISSIVE, Mode.ENFORCING, Mode.DOMAIN])
         started = time.monotonic()
-        said = self._run(mode)
+        verdict = self._run(mode)
         seconds = time.monotonic() - started
-        self.verdicts[said] += 1
+        self.verdicts[verdict] += 1
         self.faults[fault or "none"] += 1
         self.te.write_text(self.whole)
         with self.machine.ensure(Progress()) as guest:
-            return fault, said, Sample(seconds, _memory(), *_guest(guest), *_files(guest))
+            return fault, verdict, Sample(seconds, _memory(), *_guest(guest), *_files(guest))
 
     def _run(self, mode: Mode) -> str:
         try:

@@ -50,7 +50,7 @@ def measure(pythons: Sequence[str], words: Sequence[str], rounds: int, directory
 
 def table_row(name: str, times: Sequence[Sequence[float]]) -> str:
     """Each interpreter's minimum and median in milliseconds, and the ratios of the first to the second."""
-    columns = [f"{min(one) * 1000:7.1f} {statistics.median(one) * 1000:7.1f}" for one in times]
+    columns = [f"{min(seconds) * 1000:7.1f} {statistics.median(seconds) * 1000:7.1f}" for seconds in times]
     if len(times) == 2:
         here, other = times
         ratios = min(here) / min(other), statistics.median(here) / statistics.median(other)

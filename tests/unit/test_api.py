@@ -106,9 +106,9 @@ def test_an_error_comes_without_how_selab_came_to_it(laboratory: Selab) -> None:
 def test_a_failure_names_the_denials_and_where_to_read_on(result: Callable[..., Result]) -> None:
     with pytest.raises(AssertionError) as error:
         result().assert_pass()
-    said = str(error.value)
-    assert "web_t http_port_t:tcp_socket { name_bind }  apache2 src=80" in said
-    assert "explain 20261123-220000-abcd" in said and "step 'page' failed: no answer" in said
+    message = str(error.value)
+    assert "web_t http_port_t:tcp_socket { name_bind }  apache2 src=80" in message
+    assert "explain 20261123-220000-abcd" in message and "step 'page' failed: no answer" in message
 
 
 def test_a_failure_says_nothing_that_a_terminal_would_act_on(result: Callable[..., Result]) -> None:
@@ -129,7 +129,7 @@ def test_a_pass_is_no_fail(result: Callable[..., Result]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "pattern",
     [
         {},
         {"source": "web_t"},
@@ -138,19 +138,19 @@ def test_a_pass_is_no_fail(result: Callable[..., Result]) -> None:
         {"source": "web_t", "permission": "read"},
     ],
 )
-def test_what_was_denied_is_found(wanted: dict[str, str], result: Callable[..., Result]) -> None:
-    result(denials=[SHADOW]).assert_denied(**wanted)
+def test_what_was_denied_is_found(pattern: dict[str, str], result: Callable[..., Result]) -> None:
+    result(denials=[SHADOW]).assert_denied(**pattern)
     with pytest.raises(AssertionError, match="denied: web_t shadow_t:file"):
-        result(denials=[SHADOW]).assert_not_denied(**wanted)
+        result(denials=[SHADOW]).assert_not_denied(**pattern)
 
 
 @pytest.mark.parametrize(
-    "wanted", [{"source": "other_t"}, {"target": "self"}, {"permission": "write"}, {"tclass": "dir"}]
+    "pattern", [{"source": "other_t"}, {"target": "self"}, {"permission": "write"}, {"tclass": "dir"}]
 )
-def test_what_was_not_denied_is_not_found(wanted: dict[str, str], result: Callable[..., Result]) -> None:
-    result(denials=[SHADOW]).assert_not_denied(**wanted)
+def test_what_was_not_denied_is_not_found(pattern: dict[str, str], result: Callable[..., Result]) -> None:
+    result(denials=[SHADOW]).assert_not_denied(**pattern)
     with pytest.raises(AssertionError, match="was not denied"):
-        result(denials=[SHADOW]).assert_denied(**wanted)
+        result(denials=[SHADOW]).assert_denied(**pattern)
 
 
 def test_self_is_the_source(result: Callable[..., Result]) -> None:
@@ -158,10 +158,10 @@ def test_self_is_the_source(result: Callable[..., Result]) -> None:
 
 
 def test_a_denial_that_dontaudit_hides_is_one(result: Callable[..., Result]) -> None:
-    found = result(denials=[], hidden=[SHADOW])
-    found.assert_denied(target="shadow_t")
+    outcome = result(denials=[], hidden=[SHADOW])
+    outcome.assert_denied(target="shadow_t")
     with pytest.raises(AssertionError, match="hidden by dontaudit"):
-        found.assert_not_denied(target="shadow_t")
+        outcome.assert_not_denied(target="shadow_t")
 
 
 def test_an_unknown_word_is_refused() -> None:
@@ -170,14 +170,14 @@ def test_an_unknown_word_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted", [{"source": "web"}, {"target": "shadow"}, {"tclass": "fil"}, {"permission": "raed"}]
+    "pattern", [{"source": "web"}, {"target": "shadow"}, {"tclass": "fil"}, {"permission": "raed"}]
 )
 def test_a_name_that_the_policy_lacks_cannot_be_said_not_to_be_denied(
-    wanted: dict[str, str], laboratory: Selab
+    pattern: dict[str, str], laboratory: Selab
 ) -> None:
     done = laboratory.run("web")
     with pytest.raises(InputError, match="The policy in force has no"):
-        done.assert_not_denied(**wanted)
+        done.assert_not_denied(**pattern)
 
 
 def test_names_that_the_policy_has_can(laboratory: Selab) -> None:

@@ -15,7 +15,7 @@ from selab.host.local import LocalHost
 WORD = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 
 
-def said(script: str, *arguments: str, data: bytes = b"") -> Query[Completed]:
+def query_of(script: str, *arguments: str, data: bytes = b"") -> Query[Completed]:
     return Query(script, lambda done: done, arguments, data)
 
 
@@ -38,28 +38,28 @@ def results(guest: Guest, *queries: Query[Completed]) -> list[Completed]:
 @given(st.lists(st.lists(WORD, max_size=4), min_size=1, max_size=5))
 @settings(max_examples=25, deadline=None)
 def test_each_script_gets_its_own_arguments_unread_by_a_shell(words: list[list[str]]) -> None:
-    queries = [said("""for word; do printf '%s\\0' "$word"; done""", *arguments) for arguments in words]
+    queries = [query_of("""for word; do printf '%s\\0' "$word"; done""", *arguments) for arguments in words]
     printed = [done.stdout.decode().split("\0")[:-1] for done in results(LocalHost(), *queries)]
     assert printed == words
 
 
 def test_outputs_and_errors_are_told_apart() -> None:
-    printed = results(LocalHost(), said("echo one; echo bad >&2"), said("echo two"))
+    printed = results(LocalHost(), query_of("echo one; echo bad >&2"), query_of("echo two"))
     assert [(done.stdout, done.stderr) for done in printed] == [(b"one\n", b"bad\n"), (b"two\n", b"")]
 
 
 def test_none_runs_after_one_that_has_failed() -> None:
-    printed = results(LocalHost(), said("echo one"), said("exit 7"), said("echo three"))
+    printed = results(LocalHost(), query_of("echo one"), query_of("exit 7"), query_of("echo three"))
     assert [(done.stdout, done.returncode) for done in printed] == [(b"one\n", 0), (b"", 7)]
 
 
 def test_the_input_goes_to_the_one_that_has_it() -> None:
-    printed = results(LocalHost(), said("cat"), said("cat", data=b"mine"), said("cat"))
+    printed = results(LocalHost(), query_of("cat"), query_of("cat", data=b"mine"), query_of("cat"))
     assert [done.stdout for done in printed] == [b"", b"mine", b""]
 
 
 def test_an_answer_is_taken_by_name() -> None:
-    answers = query_all(LocalHost(), one=said("echo one"), two=said("echo two"))
+    answers = query_all(LocalHost(), one=query_of("echo one"), two=query_of("echo two"))
     assert (answers["two"].stdout, answers["one"].stdout) == (b"two\n", b"one\n")
 
 
@@ -70,7 +70,7 @@ def test_the_first_query_that_failed_raises_its_error_in_the_place_of_a_later_on
 
 
 def test_an_answer_before_one_that_cannot_be_read_is_still_there() -> None:
-    answers = query_all(LocalHost(), one=said("echo one"), two=failing("second"))
+    answers = query_all(LocalHost(), one=query_of("echo one"), two=failing("second"))
     assert answers["one"].stdout == b"one\n"
 
 
@@ -82,13 +82,13 @@ def test_an_error_does_not_go_away_when_the_answer_is_taken_again() -> None:
 
 
 def test_reading_all_answers_raises_the_error_of_one_that_nothing_takes() -> None:
-    answers = query_all(LocalHost(), one=said("echo one"), two=failing("second"))
+    answers = query_all(LocalHost(), one=query_of("echo one"), two=failing("second"))
     with pytest.raises(SelabError, match="second"):
         answers.read_all()
 
 
 def test_the_answer_to_a_query_that_did_not_run_is_an_error_that_names_it() -> None:
-    answers = query_all(LocalHost(), one=said("exit 7"), two=said("echo two"))
+    answers = query_all(LocalHost(), one=query_of("exit 7"), two=query_of("echo two"))
     with pytest.raises(SelabError, match="'two' did not run"):
         answers["two"]
 
@@ -109,12 +109,12 @@ class Broken:
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_one_that_was_ended_in_the_middle_has_the_whole_commands_exit_code(place: int) -> None:
-    printed = results(Broken(), said("echo one"), said("echo two"), said("echo three"))
+    printed = results(Broken(), query_of("echo one"), query_of("echo two"), query_of("echo three"))
     assert [done.returncode for done in printed][place] == (0, 137)[place]
 
 
 def test_a_log_of_what_was_executed_does_not_end_an_answer() -> None:
     argv = """tr '\\0' '\\n' </proc/$$/cmdline | sed 's/.*/type=EXECVE a="&"/'"""
-    first, second = results(LocalHost(), said(argv), said("echo two"))
+    first, second = results(LocalHost(), query_of(argv), query_of("echo two"))
     assert b'type=EXECVE a="sh"' in first.stdout
     assert second.stdout == b"two\n"

@@ -162,8 +162,10 @@ def test_a_write_that_was_cut_off_leaves_what_was_there(history: History) -> Non
 
 def test_denials_are_compared_by_permission() -> None:
     before = document(denials=[DENIAL | {"permissions": ["name_bind", "bind"]}])
-    found = compare(before, document(denials=[DENIAL | {"permissions": ["name_bind", "listen"]}]))
-    assert [[key.permission for key in keys] for keys in (found.gone, found.new, found.remaining)] == [
+    difference = compare(before, document(denials=[DENIAL | {"permissions": ["name_bind", "listen"]}]))
+    assert [
+        [key.permission for key in keys] for keys in (difference.gone, difference.new, difference.remaining)
+    ] == [
         ["bind"],
         ["listen"],
         ["name_bind"],

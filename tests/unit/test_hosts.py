@@ -191,7 +191,7 @@ def test_what_is_named_does_so(table: dict[str, str], used: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("source", "uses"),
     [
         ("import os\nos.geteuid()", {"os.geteuid"}),
         ("from os import geteuid", {"os.geteuid"}),
@@ -201,16 +201,16 @@ def test_what_is_named_does_so(table: dict[str, str], used: object) -> None:
         ("from selab.vm import pty", set()),
     ],
 )
-def test_each_way_to_use_one_is_seen(source: str, found: set[str]) -> None:
-    assert posix_only(ast.parse(source)) == found
+def test_each_way_to_use_one_is_seen(source: str, uses: set[str]) -> None:
+    assert posix_only(ast.parse(source)) == uses
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("source", "uses"),
     [("Path('/proc/x')", {"/proc/x"}), ("run('cat /proc/x')", set()), ("os.getxattr(x)", {"os.getxattr"})],
 )
-def test_each_way_to_a_place_of_linux_is_seen(source: str, found: set[str]) -> None:
-    assert linux_only(ast.parse(source)) == found
+def test_each_way_to_a_place_of_linux_is_seen(source: str, uses: set[str]) -> None:
+    assert linux_only(ast.parse(source)) == uses
 
 
 # Third-party packages are imported first: they know what to do where these modules are missing.
@@ -272,7 +272,7 @@ def test_that_guard_sees_one_that_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "there", "wanted"),
+    ("system", "there", "expected"),
     [
         ("linux", {"virsh", "VBoxManage"}, "libvirt"),
         ("linux", {"VBoxManage"}, "virtualbox"),
@@ -283,8 +283,8 @@ def test_that_guard_sees_one_that_is_not() -> None:
     ],
 )
 def test_a_system_gets_the_provider_that_it_can_have(
-    monkeypatch: pytest.MonkeyPatch, system: str, there: set[str], wanted: str
+    monkeypatch: pytest.MonkeyPatch, system: str, there: set[str], expected: str
 ) -> None:
     monkeypatch.setattr(provider.sys, "platform", system)
     monkeypatch.setattr(provider.shutil, "which", lambda program: program if program in there else None)
-    assert provider.default_provider() == wanted
+    assert provider.default_provider() == expected

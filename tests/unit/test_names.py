@@ -25,24 +25,6 @@ RETIRED_MODULES = frozenset({
     "changes", "obedient", "laboratory",
 })  # fmt: skip
 
-NOT_YET_CHECKED = (
-    "tests/unit/cli/",
-    "tests/unit/container/",
-    "tests/unit/policy/guest/",
-    "tests/unit/report/",
-    "tests/unit/run/",
-    "tests/unit/vm/",
-    "tests/unit/workflows/",
-    "tests/unit/test_api.py",
-    "tests/unit/test_guest.py",
-    "tests/unit/test_history.py",
-    "tests/unit/test_hostile.py",
-    "tests/unit/test_hosts.py",
-    "tests/unit/test_pytest_plugin.py",
-    "benchmarks/",
-)
-"""Path prefixes of code that is not renamed yet. A prefix is removed when the code below it is."""
-
 
 def files() -> list[Path]:
     return sorted(path for directory in CHECKED for path in (ROOT / directory).rglob("*.py"))
@@ -50,10 +32,6 @@ def files() -> list[Path]:
 
 def place(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
-
-
-def is_checked(path: Path) -> bool:
-    return not place(path).startswith(NOT_YET_CHECKED)
 
 
 def declared(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -81,19 +59,14 @@ def retired(source: str) -> list[str]:
     return [f"{name} (line {line})" for name, line in names if name in PRIVATE_VOCABULARY | VAGUE]
 
 
-@pytest.mark.parametrize("path", [*filter(is_checked, files())], ids=place)
+@pytest.mark.parametrize("path", files(), ids=place)
 def test_a_file_declares_no_retired_name(path: Path) -> None:
     assert retired(path.read_text()) == []
 
 
-@pytest.mark.parametrize("path", [*filter(is_checked, files())], ids=place)
+@pytest.mark.parametrize("path", files(), ids=place)
 def test_no_module_has_a_retired_name(path: Path) -> None:
     assert not RETIRED_MODULES & {part.removesuffix(".py") for part in path.relative_to(ROOT).parts}
-
-
-@pytest.mark.parametrize("prefix", NOT_YET_CHECKED)
-def test_an_unchecked_prefix_matches_a_file(prefix: str) -> None:
-    assert any(place(path).startswith(prefix) for path in files())
 
 
 @pytest.mark.parametrize(

@@ -67,11 +67,11 @@ def test_a_test_of_a_policy_passes(tests: pytest.Pytester) -> None:
 
 def test_a_failure_shows_the_test_and_no_more_of_selab_than_it_says(tests: pytest.Pytester) -> None:
     tests.makepyfile("def test_web(selab):\n    selab.run('web').assert_fail()\n")
-    said = run(tests).stdout
-    said.fnmatch_lines(
+    output = run(tests).stdout
+    output.fnmatch_lines(
         [">*assert_fail()", "E*AssertionError: web under none, enforcing: PASS (run *", "E*FAIL was expected"]
     )
-    said.no_fnmatch_line("*api.py*")
+    output.no_fnmatch_line("*api.py*")
 
 
 def test_what_was_not_seen_is_told_apart(tests: pytest.Pytester) -> None:

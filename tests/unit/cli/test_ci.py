@@ -35,7 +35,7 @@ def scripts(node: Any, key: str = "") -> Iterator[str]:
 
 def commands(file: Path) -> list[Shown]:
     text = "\n".join(scripts(yaml.safe_load(file.read_text())))
-    return [Shown(file, found["words"].strip()) for found in _SELAB.finditer(text)]
+    return [Shown(file, match["words"].strip()) for match in _SELAB.finditer(text)]
 
 
 def test_there_is_one_for_each_service() -> None:
@@ -44,9 +44,9 @@ def test_there_is_one_for_each_service() -> None:
 
 @each_file
 def test_each_of_its_commands_is_one_and_is_run_by_a_test(file: Path) -> None:
-    found = commands(file)
-    assert any(line.is_one_of("run") for line in found)
-    for line in found:
+    lines = commands(file)
+    assert any(line.is_one_of("run") for line in lines)
+    for line in lines:
         parsed(line.words)
         assert line.is_one_of(*HERE, *ON_A_VM, *ELSEWHERE)
 
@@ -72,7 +72,7 @@ def test_the_page_shows_the_file(file: Path) -> None:
 @each_file
 def test_it_installs_what_script_setup_does(file: Path) -> None:
     table = (ROOT / "script" / "setup").read_text().partition('if [ -n "$extra" ]')[0]
-    needed = {found["package"] for found in _SETUP.finditer(table)}
+    needed = {match["package"] for match in _SETUP.finditer(table)}
     words = {
         word
         for script in scripts(yaml.safe_load(file.read_text()))

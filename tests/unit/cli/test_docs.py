@@ -46,7 +46,7 @@ def test_the_help_has_every_command_in_one_section() -> None:
 
 
 def test_the_top_level_has_an_example_that_is_one() -> None:
-    examples = [found["words"] for found in _HELP.finditer(cli.help or "")]
+    examples = [match["words"] for match in _HELP.finditer(cli.help or "")]
     assert examples
     for example in examples:
         parsed(shlex.split(example))

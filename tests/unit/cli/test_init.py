@@ -10,16 +10,16 @@ from selab.__main__ import run
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("where", "hint"),
     [([], "Next: `selab run apache"), (["my lab"], "Next: `cd 'my lab' && selab run apache")],
 )
 def test_it_says_what_comes_then(
     where: list[str],
-    said: str,
+    hint: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run(["init", *where])
-    assert said in capsys.readouterr().err
+    assert hint in capsys.readouterr().err

@@ -16,7 +16,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def asked(runs: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def replayed(runs: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The candidates that were asked; each allows one of two accesses."""
     candidates: list[str] = []
     decisions = tuple(
@@ -36,10 +36,10 @@ def asked(runs: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize(("words", "policy"), [((), "web"), (("last", "--policy", "other"), "other")])
 def test_the_runs_own_candidate_is_asked_unless_another_is_named(
-    selab: Selab, asked: list[str], words: tuple[str, ...], policy: str
+    selab: Selab, replayed: list[str], words: tuple[str, ...], policy: str
 ) -> None:
     assert selab("replay", *words) == 0
-    assert asked == [policy]
+    assert replayed == [policy]
 
 
 def test_what_stays_denied_is_shown_with_its_cause(selab: Selab, capsys: Capture) -> None:

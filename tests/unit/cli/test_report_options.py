@@ -93,7 +93,7 @@ def test_files_are_written_beside_the_summary(lab: Project, capsys: Capture) -> 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["report"], "Nothing says which report"),
         (["report", "-o", "report.pdf"], "one of these suffixes: .html, .xml, .sarif"),
@@ -104,9 +104,9 @@ def test_files_are_written_beside_the_summary(lab: Project, capsys: Capture) -> 
     ],
     ids=str,
 )
-def test_wrong_usage_is_said(lab: Project, capsys: Capture, words: list[str], said: str) -> None:
+def test_wrong_usage_is_said(lab: Project, capsys: Capture, words: list[str], message: str) -> None:
     assert selab(words) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_page_is_not_printed_on_a_terminal(

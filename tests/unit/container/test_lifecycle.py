@@ -119,8 +119,8 @@ NO_DAEMON = (
 
 def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "docker") -> FakeGuest:
     """A container's start, to which its runtime says `answers` one after the other."""
-    guest, said = FakeGuest(), iter(answers)
-    guest.rules.append((('"$engine" "$@"',), lambda argv: next(said)))
+    guest, outcomes = FakeGuest(), iter(answers)
+    guest.rules.append((('"$engine" "$@"',), lambda argv: next(outcomes)))
     guest.answer("systemctl", "restart", "docker")
     for words in ("rm -f -v", "docker pull", "podman pull"):
         guest.answer(words)

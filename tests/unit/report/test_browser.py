@@ -158,9 +158,11 @@ def test_every_heading_of_a_table_says_what_it_is_for(opened: Chrome) -> None:
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(opened: Chrome) -> None:
     opened.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
-    wanted = {one for one in opened.find_elements(By.CSS_SELECTOR, FOCUSABLE) if one.is_displayed()}
+    focusable = {
+        element for element in opened.find_elements(By.CSS_SELECTOR, FOCUSABLE) if element.is_displayed()
+    }
     reached: set[WebElement] = set()
-    for _ in range(len(wanted) + 5):  # the table that scrolls may be a stop of the browser's own
+    for _ in range(len(focusable) + 5):  # the table that scrolls may be a stop of the browser's own
         ActionChains(opened).send_keys(Keys.TAB).perform()
         here = opened.switch_to.active_element
         if here.tag_name == "body":
@@ -173,7 +175,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(opened: Chrome) -
             f"no focus to be seen on {here.tag_name} {here.text[:40]}"
         )
         reached.add(here)
-    assert wanted and wanted <= reached
+    assert focusable and focusable <= reached
 
 
 @pytest.mark.parametrize("width", [320, 400, 1280])
@@ -185,7 +187,7 @@ def test_the_page_is_no_wider_than_the_screen(width: int, opened: Chrome) -> Non
 
 def test_the_pictures_names_can_be_read_on_a_phone(opened: Chrome) -> None:
     wide(opened, 400)
-    heights = [one.rect["height"] for one in opened.find_elements(By.CSS_SELECTOR, ".picture text")]
+    heights = [element.rect["height"] for element in opened.find_elements(By.CSS_SELECTOR, ".picture text")]
     assert heights and min(heights) >= 11
 
 

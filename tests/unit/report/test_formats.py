@@ -65,7 +65,7 @@ def test_no_two_formats_share(attribute: str) -> None:
 def test_a_report_is_recognised_by_its_mark(entry: Format) -> None:
     made = [report(document()), report(document(), document(run="b"))]
     made += [report_of(ALL)] * entry.matrix
-    assert all(entry.mark in entry.render(one)[:MARK_WITHIN] for one in made)
+    assert all(entry.mark in entry.render(content)[:MARK_WITHIN] for content in made)
 
 
 @pytest.mark.parametrize("entry", [entry for entry in FORMATS.values() if entry.terminal])

@@ -152,9 +152,9 @@ def test_the_log(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @hostile
 def test_junit_is_xml(text: str) -> None:
-    found = ET.fromstring(junit.render(report(of(text))))
-    said = [value for node in found.iter() for value in (*node.attrib.values(), node.text or "")]
-    assert all(harmless(value) for value in said)
+    root = ET.fromstring(junit.render(report(of(text))))
+    texts = [value for node in root.iter() for value in (*node.attrib.values(), node.text or "")]
+    assert all(harmless(value) for value in texts)
 
 
 @hostile
@@ -176,15 +176,15 @@ def test_an_annotation_is_one_command(text: str) -> None:
     for command in github.render(report(of(text), te=text)).splitlines():
         assert command.startswith("::error file=policies/") and command.isprintable()
         properties, _, data = command.removeprefix("::error ").partition("::")
-        assert [one.partition("=")[0] for one in properties.split(",")] == ["file", "line", "title"]
+        assert [entry.partition("=")[0] for entry in properties.split(",")] == ["file", "line", "title"]
         assert not any(code in data for code in ("%0A", "%0D"))
 
 
 def _strings(value: Any) -> list[str]:
     if isinstance(value, dict):
-        return [one for item in value.items() for part in item for one in _strings(part)]
+        return [string for item in value.items() for part in item for string in _strings(part)]
     return (
-        [one for part in value for one in _strings(part)]
+        [string for part in value for string in _strings(part)]
         if isinstance(value, list)
         else [value]
         if isinstance(value, str)

@@ -55,7 +55,7 @@ def matrix_junit(results: list[Ended]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("one", "words"),
+    ("ended_run", "words"),
     [
         (RIGHT, "PASS"),
         (EXPECTED, "FAIL, as expected"),
@@ -64,8 +64,8 @@ def matrix_junit(results: list[Ended]) -> str:
         (NONE, "ERROR"),
     ],
 )
-def test_the_verdict_in_words(one: Ended, words: str) -> None:
-    assert verdict_in_words(one) == words
+def test_the_verdict_in_words(ended_run: Ended, words: str) -> None:
+    assert verdict_in_words(ended_run) == words
 
 
 def test_the_table_has_a_row_for_each_policy_and_a_column_for_each_mode_and_guest() -> None:
@@ -91,9 +91,9 @@ def test_below_the_table_is_why_a_run_did_not_end_as_expected() -> None:
 
 
 def test_the_json_says_what_was_expected_and_what_came() -> None:
-    told = json.loads(as_json(ALL))
-    assert told["exit_code"] == 3
-    assert [(run["expected"], run["verdict"], run["right"]) for run in told["runs"]] == [
+    summary = json.loads(as_json(ALL))
+    assert summary["exit_code"] == 3
+    assert [(run["expected"], run["verdict"], run["right"]) for run in summary["runs"]] == [
         ("PASS", "PASS", True), ("FAIL", "FAIL", True), ("PASS", "FAIL", False), ("FAIL", "PASS", False), ("PASS", "ERROR", False),
     ]  # fmt: skip
 

@@ -41,7 +41,7 @@ def remembered() -> Durations:
     return durations
 
 
-def said(file: io.StringIO, durations: Durations, *steps: str, **more: Any) -> str:
+def shown_steps(file: io.StringIO, durations: Durations, *steps: str, **more: Any) -> str:
     progress = Progress(TerminalListener(console(file, **more), durations))
     for step in steps:
         with progress.step(step):
@@ -50,18 +50,18 @@ def said(file: io.StringIO, durations: Durations, *steps: str, **more: Any) -> s
 
 
 def test_without_a_terminal_each_step_is_a_line_with_what_it_took(remembered: Durations) -> None:
-    assert said(io.StringIO(), remembered, STEP) == "Starting the container ... (6 s last time)\n"
+    assert shown_steps(io.StringIO(), remembered, STEP) == "Starting the container ... (6 s last time)\n"
 
 
 def test_what_was_quick_is_not_worth_a_word(remembered: Durations) -> None:
     assert (
-        said(io.StringIO(), remembered, "Removing it", "Something new")
+        shown_steps(io.StringIO(), remembered, "Removing it", "Something new")
         == "Removing it ...\nSomething new ...\n"
     )
 
 
 def test_without_a_terminal_there_is_no_bar_even_where_colours_are_forced(remembered: Durations) -> None:
-    assert said(io.StringIO(), remembered, STEP, force_terminal=True).splitlines() == [
+    assert shown_steps(io.StringIO(), remembered, STEP, force_terminal=True).splitlines() == [
         "Starting the container ... (6 s last time)"
     ]
 
@@ -70,12 +70,12 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
     remembered: Durations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    assert "\r" not in said(Terminal(), remembered, STEP)
+    assert "\r" not in shown_steps(Terminal(), remembered, STEP)
 
 
 def test_a_terminal_shows_what_it_took(remembered: Durations) -> None:
     assert "Starting the container (took 6 s last time)" in plain(
-        said(Terminal(), remembered, STEP, force_terminal=True)
+        shown_steps(Terminal(), remembered, STEP, force_terminal=True)
     )
 
 

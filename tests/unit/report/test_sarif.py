@@ -29,8 +29,8 @@ def workflow_commands(run: RunDocument, te: str) -> list[str]:
 
 
 def results(**more: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(sarif(document(**more), TE))["runs"][0]["results"]
-    return found
+    entries: list[dict[str, Any]] = json.loads(sarif(document(**more), TE))["runs"][0]["results"]
+    return entries
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_denial_is_located_where_its_domain_comes_from() -> None:
 
 
 def test_a_hidden_denial_is_a_warning() -> None:
-    assert [(one["ruleId"], one["level"]) for one in results(denials=[], hidden=[DENIAL])] == [
+    assert [(result["ruleId"], result["level"]) for result in results(denials=[], hidden=[DENIAL])] == [
         ("hidden-denial", "warning")
     ]
 

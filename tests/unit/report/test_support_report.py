@@ -28,7 +28,7 @@ from tests.unit.fakes import FakeGuest
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-def found(**more: Any) -> Checklist:
+def checklist_of(**more: Any) -> Checklist:
     """A machine where nothing is wrong, unless `more` says otherwise."""
     plain: dict[str, Any] = {
         "profile": "centos9",
@@ -45,12 +45,12 @@ def found(**more: Any) -> Checklist:
     return Checklist(**(plain | more))
 
 
-def unchecked(said: Checklist) -> list[str]:
-    return [check.what for check in said.checks if not check.ok]
+def unchecked(checklist: Checklist) -> list[str]:
+    return [check.what for check in checklist.checks if not check.ok]
 
 
 def test_where_nothing_is_wrong_every_line_is_checked() -> None:
-    assert unchecked(found()) == []
+    assert unchecked(checklist_of()) == []
 
 
 @pytest.mark.parametrize(
@@ -64,32 +64,32 @@ def test_where_nothing_is_wrong_every_line_is_checked() -> None:
     ],
 )
 def test_a_line_is_not_checked_where(more: dict[str, Any], left: str) -> None:
-    assert left in unchecked(found(**more))
+    assert left in unchecked(checklist_of(**more))
 
 
 def test_what_nobody_saw_is_not_called_wrong(project: Project) -> None:
-    assert "- [ ] An enforcing run passes. (not seen)" in markdown(found(runs=()), project)
+    assert "- [ ] An enforcing run passes. (not seen)" in markdown(checklist_of(runs=()), project)
 
 
 def test_the_document_has_the_same_lines_in_the_same_order() -> None:
     lines = re.findall(r"^- \[ \] (.*)$", (DOCS / "howto" / "centos.md").read_text(), re.MULTILINE)
-    assert lines == [check.what for check in found().checks]
+    assert lines == [check.what for check in checklist_of().checks]
 
 
 def test_the_quickest_run_is_told(project: Project) -> None:
-    assert "- [x] An enforcing run passes. the quickest in 2.5 s" in markdown(found(), project)
+    assert "- [x] An enforcing run passes. the quickest in 2.5 s" in markdown(checklist_of(), project)
 
 
 def test_a_program_reads_the_same(project: Project) -> None:
-    text = re.search(r"```json\n(.*)\n```\n", markdown(found(), project), re.DOTALL)
+    text = re.search(r"```json\n(.*)\n```\n", markdown(checklist_of(), project), re.DOTALL)
     assert text is not None
-    said = json.loads(text[1])
-    assert (said["profile"], said["facts"]["kernel"], said["provisioning"]["Docker"]) == (
+    summary = json.loads(text[1])
+    assert (summary["profile"], summary["facts"]["kernel"], summary["provisioning"]["Docker"]) == (
         "centos9",
         "Linux 5.14 x86_64",
         "applied",
     )
-    assert said["runs"][0] == {
+    assert summary["runs"][0] == {
         "mode": "enforcing",
         "verdict": "PASS",
         "denials": "0",
@@ -106,7 +106,7 @@ def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "private_text",
     [
         "box in /srv/people/alice/boxes",
         "/home/bob/x and /Users/Carol/y",
@@ -117,15 +117,22 @@ def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
         "/var/home/erin/[lab]",
     ],
 )
-def test_nobody_is_named(project: Project, somebody: None, said: str) -> None:
-    text = markdown(found(facts={"a": said}, findings=(Finding("VM", State.BAD, said, said),)), project)
+def test_nobody_is_named(project: Project, somebody: None, private_text: str) -> None:
+    text = markdown(
+        checklist_of(
+            facts={"a": private_text}, findings=(Finding("VM", State.BAD, private_text, private_text),)
+        ),
+        project,
+    )
     for name in ("alice", "bob", "carol", "dave", "erin", "tower", "192.168"):
         assert name not in text.lower()
 
 
 def test_the_projects_own_directory_is_not_named(project: Project) -> None:
-    said = f"64 GiB free in {project.root}"
-    assert str(project.root) not in markdown(found(findings=(Finding("disk", State.OK, said),)), project)
+    space = f"64 GiB free in {project.root}"
+    assert str(project.root) not in markdown(
+        checklist_of(findings=(Finding("disk", State.OK, space),)), project
+    )
 
 
 def test_names_that_everybody_has_stay(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,11 +150,11 @@ def test_a_name_between_any_signs_is_gone(name: str, before: str, after: str) ->
     assert name not in _without({name: ""}, f"{before}{name.upper()} {after} {name}").lower()
 
 
-@pytest.mark.parametrize("said", ["a | b", "<script>", "[x](y)", "`x`", "a\nb", "\x1b[31m"])
-def test_a_guests_word_is_neither_markup_nor_a_command(project: Project, said: str) -> None:
+@pytest.mark.parametrize("fact", ["a | b", "<script>", "[x](y)", "`x`", "a\nb", "\x1b[31m"])
+def test_a_guests_word_is_neither_markup_nor_a_command(project: Project, fact: str) -> None:
     (line,) = [
         line
-        for line in markdown(found(facts={"fact": said}), project).splitlines()
+        for line in markdown(checklist_of(facts={"fact": fact}), project).splitlines()
         if line.startswith("| fact |") and "value" not in line
     ]
     assert (
@@ -169,17 +176,17 @@ def test_a_guest_tells_its_facts() -> None:
 
 
 def test_a_step_is_applied_present_or_missing() -> None:
-    guest, wanted = FakeGuest(), provision.steps("dnf")
+    guest, steps = FakeGuest(), provision.steps("dnf")
     guest.answer(script("vm/package-tools"), out="/usr/bin/dnf\n")
-    guest.answer(script("vm/probe"), out="missing\n" + "present\n" * (len(wanted) - 1))
-    steps = gathering._steps(guest, [wanted[1].name])
-    assert [steps[step.name] for step in wanted[:3]] == ["missing", "applied", "present"]
+    guest.answer(script("vm/probe"), out="missing\n" + "present\n" * (len(steps) - 1))
+    results = gathering._steps(guest, [steps[1].name])
+    assert [results[step.name] for step in steps[:3]] == ["missing", "applied", "present"]
 
 
 def test_a_report_is_written_where_there_is_no_file_yet(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gathering, "checklist", lambda project: found())
+    monkeypatch.setattr(gathering, "checklist", lambda project: checklist_of())
     words = ["-C", str(project.root), "doctor", "--report", str(tmp_path / "centos.md")]
     assert run(words) == 0
     assert (tmp_path / "centos.md").read_text().startswith("# selab on centos9\n")
@@ -189,6 +196,6 @@ def test_a_report_is_written_where_there_is_no_file_yet(
 def test_without_a_file_it_goes_to_standard_output(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gathering, "checklist", lambda project: found())
+    monkeypatch.setattr(gathering, "checklist", lambda project: checklist_of())
     assert run(["-C", str(project.root), "doctor", "--report"]) == 0
     assert capsys.readouterr().out.startswith("# selab on centos9\n")

@@ -16,10 +16,10 @@ from selab.run.recovery import LockedOut, recover_on_failure, verify_login
 class Machine:
     action: str = ""
     refused: bool = False
-    asked: int = 0
+    rescues: int = 0
 
     def rescue(self, progress: Progress) -> str:
-        self.asked += 1
+        self.rescues += 1
         return self.action
 
     def try_login(self) -> None:
@@ -46,7 +46,7 @@ def test_a_guest_in_order_leaves_the_error_as_it_is() -> None:
         recover_on_failure(machine, "web", Mode.DOMAIN, Progress()),
     ):
         raise Unreachable("The connection broke.")
-    assert machine.asked == 1
+    assert machine.rescues == 1
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_error_that_no_candidate_caused_is_not_a_lockout(error: SelabError, m
     machine = Machine("Given back.")
     with pytest.raises(type(error)), recover_on_failure(machine, "web", mode, Progress()):
         raise error
-    assert machine.asked == 0
+    assert machine.rescues == 0
 
 
 def test_a_login_that_is_refused_names_the_statement() -> None:

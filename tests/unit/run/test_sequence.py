@@ -67,27 +67,27 @@ class Recorder:
     answers: exit codes and outputs by what a command is for.
     fault: what fails: its name, its number among the commands of that name, and its exit code, or None if
         the connection breaks.
-    asked: what each command was for.
+    purposes: what each command was for.
     counts: the number of commands so far by what they are for.
     mark: the mark that opened the audit window.
     """
 
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
     fault: tuple[str, int, int | None] = ("", 1, None)
-    asked: list[str] = field(default_factory=list)
+    purposes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     mark: str = ""
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
         parts = PARTS.findall(argv[2]) if argv[0] == "sh" else []
         if not parts:
-            self.asked.append(name_of(argv))
+            self.purposes.append(name_of(argv))
             return self._answer(argv)
         commands = [
             ["sh", "-c", text, "sh", *(argv[3 + int(place)] for place in re.findall(r"\d+", places))]
             for text, places in parts
         ]
-        self.asked.append(JOINED.join(map(name_of, commands)))
+        self.purposes.append(JOINED.join(map(name_of, commands)))
         token, out, err = argv[4].encode(), b"", b""
         for command in commands:
             done = self._answer(command)
@@ -130,7 +130,7 @@ class Recorder:
         raise AssertionError(f"nothing is got from this guest: {path}")
 
     def close(self) -> None:
-        self.asked.append("close")
+        self.purposes.append("close")
 
 
 class RecordedMachine(ReadyMachine):
@@ -140,14 +140,14 @@ class RecordedMachine(ReadyMachine):
     refuses = False
 
     def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
-        self.guest.asked.append("ensure runtime")
+        self.guest.purposes.append("ensure runtime")
 
     def rescue(self, progress: Progress) -> str:
-        self.guest.asked.append("rescue")
+        self.guest.purposes.append("rescue")
         return ""
 
     def try_login(self) -> None:
-        self.guest.asked.append("try login")
+        self.guest.purposes.append("try login")
         if self.refuses:
             raise Unreachable("Logging in failed.")
 
@@ -191,7 +191,7 @@ def play(project: Project, monkeypatch: pytest.MonkeyPatch) -> Player:
         (project.scenarios / "web.yaml").write_text(json.dumps(scenario))
 
         def hook(name: str) -> None:
-            guest.asked.append(name)
+            guest.purposes.append(name)
             if name == interrupted:
                 raise KeyboardInterrupt
 
@@ -200,7 +200,7 @@ def play(project: Project, monkeypatch: pytest.MonkeyPatch) -> Player:
         try:
             experiment.run(project, machine, request, Progress(), options)
         except (SelabError, KeyboardInterrupt) as error:
-            guest.asked.append(type(error).__name__)
+            guest.purposes.append(type(error).__name__)
         return guest
 
     return play
@@ -287,7 +287,7 @@ SEQUENCES: dict[str, tuple[dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_the_order_of_commands_and_the_number_of_round_trips(name: str, play: Player) -> None:
     settings, expected = SEQUENCES[name]
-    assert play(**settings).asked == [*expected, "close"]
+    assert play(**settings).purposes == [*expected, "close"]
 
 
 EVERYTHING: dict[str, Any] = {
@@ -329,23 +329,23 @@ FAULTS: dict[tuple[str, int, int | None], list[str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_what_is_undone_after_a_fault(fault: tuple[str, int, int | None], play: Player) -> None:
-    asked = play(**EVERYTHING, fault=fault).asked
+    purposes = play(**EVERYTHING, fault=fault).purposes
     name, number, _ = fault
-    last = [place for place, command in enumerate(asked) if name in command.split(JOINED)][number - 1]
-    assert asked[last + 1 :] == FAULTS[fault]
+    last = [place for place, command in enumerate(purposes) if name in command.split(JOINED)][number - 1]
+    assert purposes[last + 1 :] == FAULTS[fault]
 
 
 def test_a_switch_that_fails_in_the_first_round_trip_undoes_the_window(play: Player) -> None:
-    asked = play(answers={"open window": (0, JOURNAL)}, fault=("switch mode", 1, 1)).asked
-    assert asked[2:] == ["release window", "restore mode", "rescue", "close", "CommandFailed"]
+    purposes = play(answers={"open window": (0, JOURNAL)}, fault=("switch mode", 1, 1)).purposes
+    assert purposes[2:] == ["release window", "restore mode", "rescue", "close", "CommandFailed"]
 
 
 def test_a_login_that_fails_undoes_everything(play: Player) -> None:
-    asked = play(**EVERYTHING, refuses=True).asked
-    assert asked[asked.index("try login") + 1 :] == [*ALL, "rescue", "close", LockedOut.__name__]
+    purposes = play(**EVERYTHING, refuses=True).purposes
+    assert purposes[purposes.index("try login") + 1 :] == [*ALL, "rescue", "close", LockedOut.__name__]
 
 
 @pytest.mark.parametrize("hook", ["before steps", "after steps"])
 def test_an_interrupt_undoes_everything(hook: str, play: Player) -> None:
-    asked = play(**EVERYTHING, interrupted=hook).asked
-    assert asked[asked.index(hook) + 1 :] == ["remove container", *ALL, "close", "KeyboardInterrupt"]
+    purposes = play(**EVERYTHING, interrupted=hook).purposes
+    assert purposes[purposes.index(hook) + 1 :] == ["remove container", *ALL, "close", "KeyboardInterrupt"]

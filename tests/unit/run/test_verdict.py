@@ -24,13 +24,13 @@ def denials(*pairs: tuple[str, str]) -> Sequence[Denial]:
 
 def verdict(
     expect: object = "none",
-    found: Sequence[Denial] = (),
+    denied: Sequence[Denial] = (),
     doubts: Sequence[str] = (),
     failures: Sequence[str] = (),
     reservations: Sequence[str] = (),
 ) -> Verdict:
     return judge(
-        Expect.model_validate({"denials": expect}), Evidence(doubts, failures, found, (), reservations)
+        Expect.model_validate({"denials": expect}), Evidence(doubts, failures, denied, (), reservations)
     )[0]
 
 
@@ -55,13 +55,13 @@ def test_what_is_not_enough_for_a_pass_is_no_pass() -> None:
 
 def test_what_is_not_enough_for_a_pass_is_enough_for_a_fail() -> None:
     assert (
-        verdict(found=denials(("etc_t", "read")), reservations=["the label was in denials only"])
+        verdict(denied=denials(("etc_t", "read")), reservations=["the label was in denials only"])
         is Verdict.FAIL
     )
 
 
 def test_a_denial_is_a_fail() -> None:
-    assert verdict(found=denials(("etc_t", "read"))) is Verdict.FAIL
+    assert verdict(denied=denials(("etc_t", "read"))) is Verdict.FAIL
 
 
 def test_any_denial_may_be_allowed_for() -> None:
@@ -120,9 +120,9 @@ def test_each_field_of_an_expected_denial_is_compared(
     field: str, value: str, expected: Verdict, kind: str
 ) -> None:
     line = RECORD.format(permissions="read", target="etc_t").replace('comm="x"', 'comm="x" path="/srv/page"')
-    found = attribute([line.encode()], Scope("web_t", "s0:c1,c2", frozenset())).scenario
-    assert found[0].path == "/srv/page"
-    assert verdict([{field: value, "as": kind, "reason": "it is harmless"}], found) is expected
+    denied = attribute([line.encode()], Scope("web_t", "s0:c1,c2", frozenset())).scenario
+    assert denied[0].path == "/srv/page"
+    assert verdict([{field: value, "as": kind, "reason": "it is harmless"}], denied) is expected
 
 
 @pytest.mark.parametrize(("value", "code"), [(Verdict.PASS, 0), (Verdict.FAIL, 1), (Verdict.ERROR, 3)])

@@ -75,8 +75,8 @@ def test_a_box_comes_by_url_with_the_sum_beside_it(
 ) -> None:
     url = IMAGES.format(profile.removeprefix("centos"), "latest", provider)
     site[f"{url}.SHA256SUM"] = f"# {url}: 1 bytes\nSHA256 ({url}) = {SUM}\n"
-    found = box_of(lab, profile, provider)
-    assert (found.url, found.sha256, found.profile) == (url, SUM, profile)
+    box = box_of(lab, profile, provider)
+    assert (box.url, box.sha256, box.profile) == (url, SUM, profile)
 
 
 def test_virtualbox_gets_the_newest_of_the_dated_boxes(lab: FakeVm, site: dict[str, str]) -> None:
@@ -90,8 +90,8 @@ def test_virtualbox_gets_the_newest_of_the_dated_boxes(lab: FakeVm, site: dict[s
         for url in dated
     )
     site[f"{dated[2]}.SHA256SUM"] = f"{SUM}  x\n"
-    found = box_of(lab, "centos10", "virtualbox")
-    assert (found.url, found.sha256) == (dated[2], SUM)
+    box = box_of(lab, "centos10", "virtualbox")
+    assert (box.url, box.sha256) == (dated[2], SUM)
 
 
 def test_a_site_that_no_longer_lists_the_box_is_an_error(lab: FakeVm, site: dict[str, str]) -> None:
@@ -131,7 +131,7 @@ def test_an_emulated_cpu_has_the_level_that_the_distribution_is_built_for(profil
 # --- what Vagrant is told ---------------------------------------------------------------------------------------------------------
 
 
-def told(lab: FakeVm, site: dict[str, str], profile: str) -> dict[str, Any]:
+def parameters_of(lab: FakeVm, site: dict[str, str], profile: str) -> dict[str, Any]:
     url = IMAGES.format(profile.removeprefix("centos"), "latest", "libvirt")
     site[f"{url}.SHA256SUM"] = SUM
     lab.set_state("not_created")
@@ -144,16 +144,16 @@ def told(lab: FakeVm, site: dict[str, str], profile: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("profile", sorted(LEVELS))
 def test_vagrant_is_told_of_the_box_and_the_cpu(lab: FakeVm, site: dict[str, str], profile: str) -> None:
-    said = told(lab, site, profile)
-    assert (said["box"], said["profile"], said["memory"], said["accel"]) == (
+    parameters = parameters_of(lab, site, profile)
+    assert (parameters["box"], parameters["profile"], parameters["memory"], parameters["accel"]) == (
         f"selab-{profile}",
         profile,
         3072,
         "qemu",
     )
-    assert said["checksums"] == {"libvirt": SUM}
-    assert said["cpu_features"] == list(profiles()[profile].cpu)
-    assert not said["agent"] and not {"kernel", "initrd", "cmdline"} & said.keys()
+    assert parameters["checksums"] == {"libvirt": SUM}
+    assert parameters["cpu_features"] == list(profiles()[profile].cpu)
+    assert not parameters["agent"] and not {"kernel", "initrd", "cmdline"} & parameters.keys()
 
 
 def vagrantfile(tmp_path: Path, provider: str, parameters: dict[str, Any]) -> list[list[Any]]:
@@ -177,37 +177,39 @@ def vagrantfile(tmp_path: Path, provider: str, parameters: dict[str, Any]) -> li
 def test_the_vagrantfile_makes_an_emulated_vm_without_an_agent(
     tmp_path: Path, lab: FakeVm, site: dict[str, str], profile: str
 ) -> None:
-    said = vagrantfile(tmp_path, "libvirt", told(lab, site, profile))
-    features = {options["name"] for word, *rest in said if word == "provider.cpu_feature" for options in rest}
+    settings = vagrantfile(tmp_path, "libvirt", parameters_of(lab, site, profile))
+    features = {
+        options["name"] for word, *rest in settings if word == "provider.cpu_feature" for options in rest
+    }
     assert features == LEVELS[profile]
-    assert ["config.vm.box_download_checksum=", SUM] in said
-    assert ["address", "127.0.0.1"] in said
-    assert not [line for line in said if line[0] in ("provider.qemu_use_agent=", "provider.kernel=")]
-    (unused,) = [options for word, *rest in said if word == "config.vm.network" for options in rest[1:]]
+    assert ["config.vm.box_download_checksum=", SUM] in settings
+    assert ["address", "127.0.0.1"] in settings
+    assert not [line for line in settings if line[0] in ("provider.qemu_use_agent=", "provider.kernel=")]
+    (unused,) = [options for word, *rest in settings if word == "config.vm.network" for options in rest[1:]]
     (ssh,) = [
         rest[0]["value"]
-        for word, *rest in said
+        for word, *rest in settings
         if word == "provider.qemuargs" and "netdev=ssh" in rest[0]["value"]
     ]
     assert int(unused["slot"], 16) > int(ssh.rpartition("=")[2], 16)
 
 
 def test_a_box_with_an_agent_is_asked_for_its_address(tmp_path: Path) -> None:
-    said = vagrantfile(tmp_path, "libvirt", {"agent": True})
-    assert ["provider.qemu_use_agent=", True] in said and ["address", "told by the agent"] in said
+    settings = vagrantfile(tmp_path, "libvirt", {"agent": True})
+    assert ["provider.qemu_use_agent=", True] in settings and ["address", "told by the agent"] in settings
 
 
 def test_virtualbox_forwards_ssh_to_the_loopback(tmp_path: Path) -> None:
-    said = vagrantfile(
+    settings = vagrantfile(
         tmp_path,
         "virtualbox",
         {"urls": {"virtualbox": "https://x/y.box"}, "checksums": {"virtualbox": SUM}, "port": 2223},
     )
     forward = {"guest": 22, "host": 2223, "host_ip": "127.0.0.1", "id": "ssh", "auto_correct": True}
     assert ["config.network", "forwarded_port", forward] in [
-        [word.replace(".vm.", "."), *rest] for word, *rest in said
+        [word.replace(".vm.", "."), *rest] for word, *rest in settings
     ]
-    assert ["config.vm.box_url=", "https://x/y.box"] in said
+    assert ["config.vm.box_url=", "https://x/y.box"] in settings
 
 
 # --- provisioning -----------------------------------------------------------------------------------------------------------------

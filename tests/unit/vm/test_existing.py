@@ -158,11 +158,11 @@ def test_nobodys_login_is_changed_on_demand_either() -> None:
     }
 
 
-@pytest.mark.parametrize("said", ["SELinux is not enabled", "its commands do not run as root"])
-def test_a_machine_on_which_no_run_can_work_is_told(connected: Connect, said: str) -> None:
+@pytest.mark.parametrize("reason", ["SELinux is not enabled", "its commands do not run as root"])
+def test_a_machine_on_which_no_run_can_work_is_told(connected: Connect, reason: str) -> None:
     with pytest.raises(SelabError, match="cannot be used") as caught:
-        connected(Guest(promised=said)).ensure(Progress())
-    assert caught.value.detail == said
+        connected(Guest(promised=reason)).ensure(Progress())
+    assert caught.value.detail == reason
 
 
 @pytest.mark.parametrize("guarded", [True, False])
@@ -228,10 +228,10 @@ def test_the_host_key_is_the_one_that_ssh_knows(lab: Project, connected: Connect
 def test_one_that_nobody_knows_is_pinned_at_the_first_contact_and_said(
     lab: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    public, asked = host_key(), []
+    public, first_contacts = host_key(), []
 
     def connect(address: Address, **options: object) -> Guest:
-        asked.append(options.get("first_contact"))
+        first_contacts.append(options.get("first_contact"))
         address.known_hosts.write_text(f"{HOST_ALIAS} {public}\n")
         return Guest()
 
@@ -240,7 +240,7 @@ def test_one_that_nobody_knows_is_pinned_at_the_first_contact_and_said(
     machine_of(lab).ensure(progress)
     machine_of(lab).ensure(progress)
     assert (
-        asked == [True, None]
+        first_contacts == [True, None]
         and len([note for note in progress.notes if "is trusted from now on" in note]) == 1
     )
 
@@ -282,23 +282,23 @@ def test_without_a_named_key_the_agents_are_tried(lab: Project, monkeypatch: pyt
 def rescued(
     connected: Connect, monkeypatch: pytest.MonkeyPatch, *troubles: tuple[str, bool]
 ) -> tuple[str, Guest]:
-    said = iter(troubles)
-    monkeypatch.setattr(existing.rescue, "trouble", lambda login: next(said))
+    answers = iter(troubles)
+    monkeypatch.setattr(existing.rescue, "trouble", lambda login: next(answers))
     guest = Guest()
     machine: Machine = connected(guest)
     return machine.rescue(Progress()), guest
 
 
 def test_where_a_new_login_works_nothing_is_done(connected: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    said, guest = rescued(connected, monkeypatch, ("", True))
-    assert (said, guest.done) == ("", [])
+    action, guest = rescued(connected, monkeypatch, ("", True))
+    assert (action, guest.done) == ("", [])
 
 
 def test_the_base_policy_and_then_the_mode_are_given_back_by_ssh(
     connected: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said, guest = rescued(connected, monkeypatch, ("left in another mode", True), ("", True))
-    assert "by SSH" in said and guest.done[0].index("load_policy") < guest.done[0].index("/run/selab/mode")
+    action, guest = rescued(connected, monkeypatch, ("left in another mode", True), ("", True))
+    assert "by SSH" in action and guest.done[0].index("load_policy") < guest.done[0].index("/run/selab/mode")
 
 
 def test_where_nobody_can_log_in_a_reboot_is_what_helps(

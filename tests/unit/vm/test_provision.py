@@ -27,17 +27,17 @@ def test_nothing_missing_is_one_round_of_probes_and_the_stamp(guest: Provisioned
 
 
 def test_only_what_is_missing_is_applied(guest: ProvisionedGuest) -> None:
-    wanted, guest.tool = provision.steps("dnf"), "/usr/bin/dnf"
-    guest.probes = ["present"] * len(wanted)
+    steps, guest.tool = provision.steps("dnf"), "/usr/bin/dnf"
+    guest.probes = ["present"] * len(steps)
     guest.probes[1] = guest.probes[3] = "missing"
-    assert provision.provision(guest, Progress()) == [wanted[1].name, wanted[3].name]
+    assert provision.provision(guest, Progress()) == [steps[1].name, steps[3].name]
     applied = [(argv[2], argv[4:]) for argv in guest.commands if argv[2] != script("vm/probe")][1:]
-    assert applied == [(step.apply, step.packages) for step in (wanted[1], wanted[3])]
+    assert applied == [(step.apply, step.packages) for step in (steps[1], steps[3])]
 
 
 def test_a_step_that_fails_is_named_and_the_guest_stays_not_ready(guest: ProvisionedGuest) -> None:
-    wanted = provision.steps("apt")
-    guest.probes, guest.code = ["missing", *["present"] * (len(wanted) - 1)], 7
+    steps = provision.steps("apt")
+    guest.probes, guest.code = ["missing", *["present"] * (len(steps) - 1)], 7
     with pytest.raises(CommandFailed, match="'Docker'") as caught:
         provision.provision(guest, Progress())
     assert caught.value.detail.endswith("ended with 7: it broke")

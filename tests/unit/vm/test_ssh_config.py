@@ -89,17 +89,17 @@ def test_the_files_of_known_hosts_and_the_name_in_them_are_the_users(
 
 
 def test_jump_hosts_are_visited_in_their_order(route: Callable[..., Route]) -> None:
-    found = route(
+    path = route(
         "Host lab\n  ProxyJump a,you@b:23\nHost b\n  HostName 10.0.0.9\n  User x\n  ProxyJump none\n"
     )
-    assert [str(jump) for jump in found.jumps] == ["local@a:22", "you@10.0.0.9:23"]
-    assert [jump.command for jump in found.jumps] == ["ssh a", "ssh -p 23 you@b"]
+    assert [str(jump) for jump in path.jumps] == ["local@a:22", "you@10.0.0.9:23"]
+    assert [jump.command for jump in path.jumps] == ["ssh a", "ssh -p 23 you@b"]
 
 
 def test_the_gateway_of_the_first_jump_host_counts(route: Callable[..., Route]) -> None:
-    found = route("Host lab\n  ProxyJump b,c\nHost b\n  ProxyJump a\nHost a\n  ProxyCommand nc %h %p\n")
-    assert [jump.name for jump in found.jumps] == ["a", "b", "c"]
-    assert found.proxy_command == "nc a 22"
+    path = route("Host lab\n  ProxyJump b,c\nHost b\n  ProxyJump a\nHost a\n  ProxyCommand nc %h %p\n")
+    assert [jump.name for jump in path.jumps] == ["a", "b", "c"]
+    assert path.proxy_command == "nc a 22"
 
 
 def test_a_proxy_command_has_the_given_port(route: Callable[..., Route]) -> None:
@@ -107,8 +107,8 @@ def test_a_proxy_command_has_the_given_port(route: Callable[..., Route]) -> None
 
 
 def test_a_gateway_for_all_hosts_is_reached_directly(route: Callable[..., Route]) -> None:
-    found = route("Host *\n  ProxyJump gate\n")
-    assert [jump.name for jump in found.jumps] == ["gate"]
+    path = route("Host *\n  ProxyJump gate\n")
+    assert [jump.name for jump in path.jumps] == ["gate"]
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_a_gateway_for_all_hosts_is_reached_directly(route: Callable[..., Route]
 def test_of_two_gateways_the_first_counts(
     route: Callable[..., Route], first: str, second: str, jumps: int
 ) -> None:
-    found = route(f"Host lab\n  {first}\nHost l*\n  {second}\n")
-    assert (len(found.jumps), found.proxy_command) == (jumps, "")
+    path = route(f"Host lab\n  {first}\nHost l*\n  {second}\n")
+    assert (len(path.jumps), path.proxy_command) == (jumps, "")
 
 
 def test_jump_hosts_that_name_each_other_are_an_error(route: Callable[..., Route]) -> None:
@@ -139,8 +139,8 @@ def test_a_jump_host_that_cannot_be_read_is_an_error(route: Callable[..., Route]
 
 @pytest.mark.parametrize("jump", ["[::1]:23", "ssh://you@[::1]:23", "ssh://you@[::1]:23/"])
 def test_a_jump_host_may_be_an_ipv6_address(route: Callable[..., Route], jump: str) -> None:
-    (found,) = route(f"Host lab\n  ProxyJump {jump}\n").jumps
-    assert (found.host, found.port) == ("::1", 23)
+    (jump_host,) = route(f"Host lab\n  ProxyJump {jump}\n").jumps
+    assert (jump_host.host, jump_host.port) == ("::1", 23)
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -149,8 +149,8 @@ def test_a_jump_host_may_be_an_ipv6_address(route: Callable[..., Route], jump: s
 def test_included_files_are_read(route: Callable[..., Route], home: Path) -> None:
     (home / "config.d").mkdir()
     (home / "config.d/lab").write_text(LAB)
-    found = route("Include config.d/*\nHost lab\n  User late\n  Port 1\nHost *\n  ProxyJump gate\n")
-    assert str(found.target) == "me@10.0.0.5:2200" and len(found.jumps) == 1
+    path = route("Include config.d/*\nHost lab\n  User late\n  Port 1\nHost *\n  ProxyJump gate\n")
+    assert str(path.target) == "me@10.0.0.5:2200" and len(path.jumps) == 1
 
 
 def test_what_follows_an_include_applies_as_before_it(route: Callable[..., Route], home: Path) -> None:

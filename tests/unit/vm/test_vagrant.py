@@ -459,13 +459,13 @@ def test_ctrl_c_lets_vagrant_clean_up(fake: Fake, launcher: str) -> None:
 def test_a_second_ctrl_c_ends_vagrant_at_once(fake: Fake) -> None:
     fake.notes.on_note = ctrl_c
     fake.program(CLEANS_UP_FOR_LONG)
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         fake.vagrant.up(fake.progress)
     pid, *events = fake.events
     assert events == ["cleaning", "ended at once"]
     assert is_gone(pid)
-    assert time.monotonic() - begun < terminal.INTERRUPT_LIMIT
+    assert time.monotonic() - start < terminal.INTERRUPT_LIMIT
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -42,11 +42,11 @@ def test_no_vm_is_created_from_the_box_that_was_chosen(lab: FakeVm) -> None:
     lab.set_state("not_created")
     lab.machine.ensure(Progress())
     assert lab.calls() == ["status", "up", "ssh-config"]
-    told = json.loads(lab.machine.files.parameters.read_text())
-    assert told["urls"] == {"libvirt": (lab.here / "own.box").as_uri()}
-    assert told["accel"] == "qemu"
-    assert told["memory"] == 2048
-    assert "kernel" not in told
+    stored = json.loads(lab.machine.files.parameters.read_text())
+    assert stored["urls"] == {"libvirt": (lab.here / "own.box").as_uri()}
+    assert stored["accel"] == "qemu"
+    assert stored["memory"] == 2048
+    assert "kernel" not in stored
     assert (lab.project.vagrant_dir / "Vagrantfile").read_text().count("SELAB_VM") == 1
 
 

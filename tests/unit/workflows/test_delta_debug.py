@@ -35,6 +35,6 @@ def test_each_that_is_left_was_asked_about_by_itself(parts: set[int], data: st.D
 
 
 def test_what_is_not_needed_goes_at_once() -> None:
-    asked: list[Sequence[int]] = []
-    reduce(range(100), lambda left, _: not asked.append(left))
-    assert asked == [[]]
+    tried: list[Sequence[int]] = []
+    reduce(range(100), lambda left, _: not tried.append(left))
+    assert tried == [[]]

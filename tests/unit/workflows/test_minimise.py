@@ -23,7 +23,7 @@ TE = "".join(f"allow a_t {name}_t:file read;\n" for name in NAMES)
 
 
 def entry(name: str) -> dict[str, object]:
-    asked = {
+    denial = {
         "source": "a_t",
         "target": f"{name}_t",
         "class": "file",
@@ -31,7 +31,7 @@ def entry(name: str) -> dict[str, object]:
         "count": 1,
         "permissive": True,
     }
-    return {**asked, "evidence": [("u:r:a_t:s0", f"u:r:{name}_t:s0")]}
+    return {**denial, "evidence": [("u:r:a_t:s0", f"u:r:{name}_t:s0")]}
 
 
 class FakeBench:
@@ -108,10 +108,10 @@ def test_what_did_not_suffice_is_not_asked_about_again(monkeypatch: pytest.Monke
     bench, lacking = FakeBench({"two"}, late={"three"}), []
     ask = bench.ask
 
-    def noting(te: str, asked: Iterable[Access]) -> Replay:
-        found = ask(te, asked)
-        lacking.extend([te] if found.denied else [])
-        return found
+    def noting(te: str, accesses: Iterable[Access]) -> Replay:
+        replay = ask(te, accesses)
+        lacking.extend([te] if replay.denied else [])
+        return replay
 
     monkeypatch.setattr(bench, "ask", noting)
     assert left(bench) == ("two", "three") and len(lacking) == len(set(lacking))

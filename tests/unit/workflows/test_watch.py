@@ -59,7 +59,7 @@ def guests(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> list[Guest]:
     """The guests in which runs were tried; the first run loses its connection."""
     tried: list[Guest] = []
 
-    def run_on(guest: Guest, machine: object, project: Project, wanted: Plan, progress: Progress) -> str:
+    def run_on(guest: Guest, machine: object, project: Project, plan: Plan, progress: Progress) -> str:
         tried.append(guest)
         if len(tried) == 1:
             raise Unreachable("The connection broke.")

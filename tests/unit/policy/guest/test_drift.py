@@ -39,7 +39,7 @@ class Guest:
         done = subprocess.run([*argv[:2], script, *argv[3:]], capture_output=True, check=False)
         return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
 
-    def said(self) -> frozenset[str]:
+    def changes(self) -> frozenset[str]:
         return changes(str(self.settings)).of(self)  # type: ignore[arg-type]
 
 
@@ -49,41 +49,41 @@ def guest(tmp_path: Path) -> Guest:
 
 
 def test_in_a_guest_that_has_had_no_run_nothing_was_changed(guest: Guest) -> None:
-    assert guest.said() == frozenset()
+    assert guest.changes() == frozenset()
 
 
 def test_what_is_as_it_was_left_was_not_changed(guest: Guest) -> None:
     guest.left(loaded="digest 7\n", was="0\n")
-    assert guest.said() == frozenset()
+    assert guest.changes() == frozenset()
 
 
 def test_a_policy_that_somebody_loaded_shows_in_the_kernels_counter(guest: Guest) -> None:
     guest.left(loaded="digest 6\n", was="0\n")
-    assert guest.said() == {POLICY}
+    assert guest.changes() == {POLICY}
 
 
 def test_another_mode_than_the_one_that_was_put_back_was_set_by_hand(guest: Guest) -> None:
     guest.left(was="1\n")
-    assert guest.said() == {MODE}
+    assert guest.changes() == {MODE}
 
 
 def test_a_mode_is_told_once(guest: Guest) -> None:
     guest.left(was="1\n")
-    guest.said()
-    assert guest.said() == frozenset()
+    guest.changes()
+    assert guest.changes() == frozenset()
 
 
 def test_the_mode_of_a_run_that_was_cut_off_is_nobodys_doing(guest: Guest) -> None:
     guest.left(was="0\n", mode="0\n")
     guest.now(mode="1", count=7)
-    assert guest.said() == frozenset()
+    assert guest.changes() == frozenset()
 
 
 def test_settings_that_are_newer_than_the_run_before_were_edited(guest: Guest) -> None:
     guest.left(loaded="digest 7\n", was="0\n")
     later = (guest.run_dir / "loaded").stat().st_mtime + 5
     os.utime(guest.settings, (later, later))
-    assert guest.said() == {SETTINGS}
+    assert guest.changes() == {SETTINGS}
 
 
 def test_settings_that_selab_has_mended_are_its_own(guest: Guest) -> None:
@@ -91,22 +91,22 @@ def test_settings_that_selab_has_mended_are_its_own(guest: Guest) -> None:
     os.utime(guest.run_dir / "loaded", (1000, 1000))
     os.utime(guest.settings, (2000, 2000))
     settled().of(guest)  # type: ignore[arg-type]
-    assert guest.said() == frozenset()
+    assert guest.changes() == frozenset()
 
 
 def test_settings_that_are_not_there_were_not_edited(guest: Guest) -> None:
     guest.left(loaded="digest 7\n", was="0\n")
     guest.settings.unlink()
-    assert guest.said() == frozenset()
+    assert guest.changes() == frozenset()
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "words"),
     [
         (POLICY, "a policy was loaded, or a boolean set"),
         (MODE, "the guest's mode was changed"),
         (SETTINGS, "/etc/x was edited"),
     ],
 )
-def test_each_is_a_sentence(change: str, said: str) -> None:
-    assert in_words(frozenset({change}), "/etc/x") == [f"Changed by hand since the last run: {said}."]
+def test_each_is_a_sentence(change: str, words: str) -> None:
+    assert in_words(frozenset({change}), "/etc/x") == [f"Changed by hand since the last run: {words}."]

@@ -15,7 +15,7 @@ from tests.unit.fakes import FakeGuest, SandboxGuest
 
 
 @pytest.mark.parametrize(
-    ("said", "enforce", "digest"),
+    ("state_line", "enforce", "digest"),
     [
         ("1 7 abc 7\n", True, "abc"),
         ("0 7 abc 6\n", False, ""),
@@ -24,10 +24,10 @@ from tests.unit.fakes import FakeGuest, SandboxGuest
     ],
 )
 def test_a_policy_is_known_only_while_the_kernels_counter_stands(
-    said: str, enforce: bool, digest: str
+    state_line: str, enforce: bool, digest: str
 ) -> None:
     guest = FakeGuest()
-    guest.answer(script("policy/guest/policy-state"), out=said)
+    guest.answer(script("policy/guest/policy-state"), out=state_line)
     state = policy_state().of(guest)
     assert (state.enforcing, state.policyload, state.digest) == (enforce, 7, digest)
 

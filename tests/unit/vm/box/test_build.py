@@ -40,18 +40,18 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def make(wanted: Plan, half: Path, progress: Progress) -> None:
+def make(plan: Plan, half: Path, progress: Progress) -> None:
     for name in ("box.box", "vmlinuz", "initrd.img"):
-        (half / name).write_text(wanted.digest)
+        (half / name).write_text(plan.digest)
 
 
 def test_the_recipe_that_is_shipped_is_valid(images: Path) -> None:
-    wanted = recipe.plan("debian13", images)
-    paths = {file.path for file in wanted.recipe.file}
+    plan = recipe.plan("debian13", images)
+    paths = {file.path for file in plan.recipe.file}
     assert {"/etc/selinux/config", "/etc/docker/daemon.json", "/etc/audit/auditd.conf"} <= paths
-    assert [image.name for image in wanted.images] == ["httpd"]
-    assert "systemctl mask -- " in wanted.recipe.rootfs.setup
-    assert '"' not in wanted.recipe.cmdline
+    assert [image.name for image in plan.images] == ["httpd"]
+    assert "systemctl mask -- " in plan.recipe.rootfs.setup
+    assert '"' not in plan.recipe.cmdline
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_a_box_that_lacks_a_file_is_built_again(
 def test_a_build_that_fails_leaves_nothing(
     images: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(wanted: Plan, half: Path, progress: Progress) -> None:
-        make(wanted, half, progress)
+    def fail(plan: Plan, half: Path, progress: Progress) -> None:
+        make(plan, half, progress)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(build, "_build", fail)
