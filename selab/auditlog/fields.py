@@ -12,7 +12,9 @@ import re
 from selab.auditlog.names import ENCODED_FIELDS
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
-_RAW = re.compile(rf"(?:^|[\s'{{\x1d])({_NAME})=(\"[^\"]*\"|'(?={_NAME}=|avc:|\w)|[^\s'\x1d]*)", re.ASCII)
+_RAW = re.compile(
+    rf"(?:^|(?<=[\s'{{\x1d]))({_NAME})=(\"[^\"]*\"|'(?={_NAME}=|avc:|\w)|[^\s'\x1d]*)", re.ASCII
+)
 _INTERPRETED = re.compile(rf"(?:^|[\s'{{])({_NAME})=", re.ASCII)
 _HEX = re.compile(r"(?:[0-9A-F]{2})+", re.ASCII)
 _ARGUMENT = re.compile(r"a\d{1,5}(?:\[\d{1,5}\])?", re.ASCII)
