@@ -1,0 +1,75 @@
+"""Which interfaces a module may call, and which type a path has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from selab.advice.knowledge import PolicyKnowledge
+from selab.policy.contexts import FileSpec
+from selab.policy.interfaces import InterfaceTable
+from selab.policy.language.statements import Grant
+from tests.unit.advice.conftest import ETC, granting
+
+
+def callable_with(expert: PolicyKnowledge, **fields: Any) -> bool:
+    """Whether an interface that reads etc_t, but for `fields`, is one to call."""
+    interface = replace(granting("read_etc", ETC), **fields)
+    return "file" in replace(expert, table=InterfaceTable([interface])).granting
+
+
+def test_an_interface_that_only_grants_may_be_called(expert: PolicyKnowledge) -> None:
+    assert callable_with(expert)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "template"},
+        {"broken": "m4: ERROR"},
+        {"deprecated": "use files_read()"},
+        {"declares": (("type", "new_t"),)},
+        {"grants": (ETC, Grant("neverallow", "$1", "etc_t", "file", frozenset({"write"})))},
+        {"requires": (("type", "absent_t"),)},
+        {"requires": (("attribute", "absent"),)},
+        {"requires": (("attribute", "etc_t"),)},
+    ],
+    ids=str,
+)
+def test_an_interface_that_does_more_or_needs_more_is_not_called(
+    expert: PolicyKnowledge, fields: dict[str, Any]
+) -> None:
+    assert not callable_with(expert, **fields)
+
+
+@pytest.mark.parametrize(
+    "requires", [("type", "etc_t"), ("attribute", "domain"), ("type", "$1_t"), ("class", "file")]
+)
+def test_what_it_requires_may_be_there_or_depend_on_the_call(
+    expert: PolicyKnowledge, requires: tuple[str, str]
+) -> None:
+    assert callable_with(expert, requires=(requires,))
+
+
+@pytest.mark.parametrize("kind", ["dontaudit", "auditallow"])
+def test_a_rule_that_grants_nothing_is_not_an_offer(expert: PolicyKnowledge, kind: str) -> None:
+    assert not callable_with(expert, grants=(replace(ETC, kind=kind),))
+
+
+def test_a_conditional_rule_is_not_an_offer(expert: PolicyKnowledge) -> None:
+    assert not callable_with(expert, grants=(replace(ETC, condition="may_read_homes"),))
+
+
+@pytest.mark.parametrize(
+    ("path", "type_"),
+    [("/srv/a", "etc_t"), ("/srv/www/a", "content_t"), ("/srvx", ""), ("/elsewhere", "")],
+)
+def test_the_last_file_context_that_matches_applies(expert: PolicyKnowledge, path: str, type_: str) -> None:
+    assert expert.file_type(path) == type_
+
+
+def test_a_path_that_has_no_label_on_purpose_has_no_type(expert: PolicyKnowledge) -> None:
+    specs = (*expert.specs, FileSpec("/srv/raw", "", "<<none>>"))
+    assert replace(expert, specs=specs).file_type("/srv/raw") == ""
