@@ -1,0 +1,103 @@
+"""Advice on a terminal and as JSON: the remedies with their risk, in their order."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from selab.advice.advise import Advice
+from selab.advice.denied_access import DeniedAccess
+from selab.advice.remedy import Kind, Remedy
+from selab.policy.query.decide import Cause
+from selab.policy.query.risk import Level, Risk
+from selab.report.advice import document, show_advice, show_errors, show_in_brief
+from selab.run.document import SelinuxErrorEntry
+
+ROOT = Risk(Level.HIGH, "it is root")
+RULE = Remedy(Kind.RULE, "allow web_t etc_t:file read;", "it reads", ROOT, 2)
+CALL = Remedy(Kind.INTERFACE, "files_read(web_t)")
+
+
+def advice(*remedies: Remedy, number: int = 1, cause: Cause = Cause.RULE, **fields: Any) -> Advice:
+    access = DeniedAccess(number, "web_t", "etc_t", "file", frozenset({"read", "open"}), **fields)
+    return Advice(access, "a missing rule", cause, remedies)
+
+
+def printed(show: Callable[..., None], entries: object) -> str:
+    out = Console(file=io.StringIO(), width=160, emoji=False, highlight=False)
+    show(entries, out)
+    return out.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_denial_has_its_words_its_cause_and_its_remedies() -> None:
+    assert printed(show_advice, [advice(CALL, RULE, number=3)]).splitlines() == [
+        "3. web_t etc_t:file { open read }",
+        "   web_t asked to open and read a file of etc_t.",
+        "   What stopped it: a missing rule.",
+        "   interface files_read(web_t)",
+        "   rule      allow web_t etc_t:file read;",
+        "             it reads; 2 more permissions than requested; risk high: it is root",
+    ]
+
+
+def test_what_the_policy_on_disk_allows_gets_no_remedy() -> None:
+    text = printed(show_advice, [advice(RULE, cause=Cause.NONE)])
+    assert "now allows it" in text and "allow web_t" not in text and "What stopped it" not in text
+
+
+@pytest.mark.parametrize(("kind", "is_shown"), [(Kind.RULE, True), (Kind.LEAVE, False)])
+def test_only_a_remedy_that_grants_something_has_a_risk(kind: Kind, is_shown: bool) -> None:
+    text = printed(show_advice, [advice(Remedy(kind, "text", risk=ROOT))])
+    assert ("risk high: it is root" in text) is is_shown
+
+
+def test_a_denial_in_brief_has_its_first_remedy_only() -> None:
+    assert printed(show_in_brief, [advice(CALL, RULE)]) == "  1  files_read(web_t)\n"
+
+
+def test_a_rule_in_brief_is_not_repeated_and_keeps_its_risk() -> None:
+    assert printed(show_in_brief, [advice(RULE)]) == "  1  a rule for it; risk high: it is root\n"
+
+
+def test_a_rule_that_is_on_disk_by_now_is_not_advised() -> None:
+    text = printed(show_in_brief, [advice(RULE, cause=Cause.NONE)])
+    assert text == "  1  allowed by the policy as it is on disk now\n"
+
+
+def test_a_denial_without_a_remedy_says_what_stopped_it() -> None:
+    assert printed(show_in_brief, [advice()]) == "  1  a missing rule\n"
+
+
+def test_the_numbers_of_a_shared_remedy_are_in_one_column() -> None:
+    entries = [advice(CALL, number=1), advice(RULE, number=2), advice(CALL, number=10)]
+    lines = printed(show_in_brief, entries).splitlines()
+    assert lines == ["  1 10  files_read(web_t)", "     2  a rule for it; risk high: it is root"]
+
+
+def test_an_error_without_a_denial_has_its_meaning_and_a_remedy() -> None:
+    entry = SelinuxErrorEntry(
+        kind="setxattr", meaning="A label is unknown [x].", invalid_context="u:r:x_t:s0"
+    )
+    first, second = printed(show_errors, [entry]).splitlines()
+    assert first == "SELinux error: A label is unknown [x]."
+    assert second.startswith("   ") and second.strip()
+
+
+def test_as_json_every_remedy_is_there_in_its_order() -> None:
+    (entry,) = document([advice(CALL, RULE, hidden=True)])
+    assert (entry["permissions"], entry["hidden"], entry["allowed_now"]) == (["open", "read"], True, False)
+    assert entry["remedies"] == [
+        {"kind": "interface", "text": CALL.text, "why": "", "excess": 0, "risk": "low", "reason": ""},
+        {
+            "kind": "rule",
+            "text": RULE.text,
+            "why": "it reads",
+            "excess": 2,
+            "risk": "high",
+            "reason": "it is root",
+        },
+    ]

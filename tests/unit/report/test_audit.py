@@ -1,0 +1,89 @@
+"""What a policy adds, on a terminal and as JSON."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from selab.analysis.audit import PolicyAudit
+from selab.policy.query.reach import Access, Addition, Reach
+from selab.policy.query.risk import LOW, Level, Risk
+from selab.report.audit import document, show_audit
+
+DANGEROUS = Addition(
+    Access("web_t", "shadow_t", "file", ("read",), "web_reads"), Risk(Level.HIGH, "it reads passwords")
+)
+HARMLESS = Addition(Access("web_t", "self", "process", ("signal",)), LOW)
+GONE = Access("web_t", "etc_t", "file", ("open", "read"))
+REACH = Reach("web_t", ("domain", "svirt"), {"writes to": ("a_t", "b_t")}, {"writes to": 3, "becomes": 0})
+AUDIT = PolicyAudit("web", ("web_t", "web_file_t"), (DANGEROUS, HARMLESS), (REACH,), (GONE,))
+
+
+def shown(audit: PolicyAudit = AUDIT, against: str = "") -> list[str]:
+    out = Console(file=io.StringIO(), width=160, emoji=False, highlight=False)
+    show_audit(audit, out, against)
+    return out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+def test_an_addition_has_its_risk_its_condition_and_the_reason() -> None:
+    assert shown()[:4] == [
+        "web declares web_t, web_file_t",
+        "  high    web_t shadow_t:file read if web_reads",
+        "           it reads passwords",
+        "  low     web_t self:process signal",
+    ]
+
+
+def test_compared_with_another_version_additions_and_removals_have_signs() -> None:
+    lines = shown(against="HEAD")
+    assert lines[1] == "  high   + web_t shadow_t:file read if web_reads"
+    assert "  gone   - web_t etc_t:file { open read }" in lines
+
+
+def test_a_reach_says_what_is_its_own_and_what_its_attributes_give() -> None:
+    assert shown()[-3:] == [
+        "web_t by its own rules, and by the attributes domain, svirt:",
+        "  writes to: a_t, b_t (and 3 types by its attributes)",
+        "  becomes: nothing of its own (and 0 types by its attributes)",
+    ]
+
+
+def test_a_policy_without_a_type_says_so() -> None:
+    assert shown(PolicyAudit("web", (), (), ())) == ["web declares no type"]
+
+
+def test_as_json_nothing_is_left_out() -> None:
+    data = document(AUDIT)
+    assert data["additions"] == [
+        {
+            "source": "web_t",
+            "target": "shadow_t",
+            "class": "file",
+            "permissions": ["read"],
+            "condition": "web_reads",
+            "risk": "high",
+            "reason": "it reads passwords",
+        },
+        {
+            "source": "web_t",
+            "target": "self",
+            "class": "process",
+            "permissions": ["signal"],
+            "condition": "",
+            "risk": "low",
+            "reason": "",
+        },
+    ]
+    assert data["removed"] == [
+        {
+            "source": "web_t",
+            "target": "etc_t",
+            "class": "file",
+            "permissions": ["open", "read"],
+            "condition": "",
+        }
+    ]
+    assert data["reach"] == {
+        "web_t": {"own": {"writes to": ("a_t", "b_t")}, "inherited": {"writes to": 3, "becomes": 0}}
+    }

@@ -1,0 +1,85 @@
+"""The summary of an audit log on a terminal: what was blocked, and what could not be read."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from selab.auditlog.reading import NOT_A_RECORD
+from selab.auditlog.summary import Summary, summarise
+from selab.report.denials import show_summary, summary_lines
+from tests.unit.auditlog.records import avc
+
+ERROR = (
+    b"type=SELINUX_ERR msg=audit(1700000000.123:9): op=security_compute_sid "
+    b"invalid_context=u:r:x_t:s0 scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0 tclass=process\n"
+)
+
+
+def shown(*lines: bytes) -> str:
+    out = Console(file=io.StringIO(), width=200, emoji=False, highlight=False)
+    show_summary(summarise(lines), out)
+    return out.file.getvalue()  # type: ignore[attr-defined]
+
+
+def summary(**fields: Any) -> Summary:
+    plain: dict[str, Any] = {
+        "records": 0,
+        "events": 0,
+        "denials": (),
+        "selinux_err": (),
+        "ignored": {},
+        "unparsed": 0,
+        "unparsed_examples": (),
+    }
+    return Summary(**(plain | fields))
+
+
+@pytest.mark.parametrize(
+    ("modes", "outcome"),
+    [((0,), "blocked"), ((1,), "permissive"), ((None,), "not said"), ((0, 1), "blocked, mixed")],
+)
+def test_a_denial_says_whether_the_access_was_blocked(modes: tuple[int | None, ...], outcome: str) -> None:
+    row = shown(*(avc(serial, permissive=mode) for serial, mode in enumerate(modes, 1))).splitlines()[1]
+    cells = [cell for cell in row.split("  ") if cell.strip()]
+    assert [cell.strip() for cell in cells] == [
+        "container_t etc_t:file { read }",
+        str(len(modes)),
+        outcome,
+        "httpd /etc/passwd",
+    ]
+
+
+def test_a_log_without_any_record_is_not_called_a_log_without_denials() -> None:
+    assert "There is no audit record in this log." in shown(b"noise\n")
+
+
+@pytest.mark.parametrize("fields", [{"unparsed": 1}, {"ignored": {"CRED_ACQ": 1}}])
+def test_a_log_with_other_records_is_an_audit_log(fields: dict[str, Any]) -> None:
+    out = Console(file=io.StringIO(), width=200)
+    show_summary(summary(**fields), out)
+    assert "no audit record" not in out.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_records_and_events_are_counted() -> None:
+    assert next(summary_lines(summary(records=1, events=1))) == "1 denial record in 1 event, 0 unique"
+    assert next(summary_lines(summary(records=2, events=3))) == "2 denial records in 3 events, 0 unique"
+
+
+def test_a_record_that_may_be_a_denial_is_reported_with_its_text() -> None:
+    *_, line, example = summary_lines(summary(unparsed=1, unparsed_examples=("avc: [x]",)))
+    assert "1 record could not be read, and may be a denial" in line
+    assert example == "  avc: \\[x]"
+
+
+def test_what_was_ignored_is_counted_by_kind() -> None:
+    line = list(summary_lines(summary(ignored={"apparmor": 2, NOT_A_RECORD: 1})))[-1]
+    assert line == "ignored: apparmor 2, not an audit record 1"
+
+
+def test_an_error_has_its_contexts_its_class_and_the_invalid_one() -> None:
+    contexts = "u:r:a_t:s0 -> u:r:b_t:s0, class process, invalid context u:r:x_t:s0"
+    assert f"SELINUX_ERR security_compute_sid x2: {contexts}" in shown(ERROR, ERROR).splitlines()
