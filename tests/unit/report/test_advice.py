@@ -28,9 +28,10 @@ def advice(*remedies: Remedy, number: int = 1, cause: Cause = Cause.RULE, **fiel
 
 
 def printed(show: Callable[..., None], entries: object) -> str:
-    out = Console(file=io.StringIO(), width=160, emoji=False, highlight=False)
+    stream = io.StringIO()
+    out = Console(file=stream, width=160, emoji=False, highlight=False)
     show(entries, out)
-    return out.file.getvalue()  # type: ignore[attr-defined]
+    return stream.getvalue()
 
 
 def test_a_denial_has_its_words_its_cause_and_its_remedies() -> None:

@@ -21,9 +21,10 @@ AUDIT = PolicyAudit("web", ("web_t", "web_file_t"), (DANGEROUS, HARMLESS), (REAC
 
 
 def shown(audit: PolicyAudit = AUDIT, against: str = "") -> list[str]:
-    out = Console(file=io.StringIO(), width=160, emoji=False, highlight=False)
+    stream = io.StringIO()
+    out = Console(file=stream, width=160, emoji=False, highlight=False)
     show_audit(audit, out, against)
-    return out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return stream.getvalue().splitlines()
 
 
 def test_an_addition_has_its_risk_its_condition_and_the_reason() -> None:

@@ -20,9 +20,10 @@ WARNING = Finding(TE, 0, Severity.WARNING, "unused", "It is not used.")
 
 def shown(*findings: Finding, remarks: tuple[str, ...] = (), others: int = 0) -> list[str]:
     policies = {"web": findings} | {f"other{number}": () for number in range(others)}
-    out = Console(file=io.StringIO(), width=160, emoji=False, highlight=False)
+    stream = io.StringIO()
+    out = Console(file=stream, width=160, emoji=False, highlight=False)
     show_check(CheckResult(policies, remarks), BELOW, out)
-    return out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return stream.getvalue().splitlines()
 
 
 def test_a_finding_has_its_place_and_its_remedy() -> None:
@@ -62,8 +63,9 @@ def test_as_json_each_finding_belongs_to_its_policy() -> None:
     result = CheckResult({"app": (), "web": (ERROR, WARNING)}, ("a remark",))
     data = document(result, BELOW)
     assert (data["policies"], data["remarks"]) == (["app", "web"], ["a remark"])
-    first, second = data["findings"]  # type: ignore[misc]
-    assert first == {
+    rows = data["findings"]
+    assert isinstance(rows, list)
+    assert rows[0] == {
         "policy": "web",
         "file": "policies/web.te",
         "line": 3,
@@ -72,4 +74,4 @@ def test_as_json_each_finding_belongs_to_its_policy() -> None:
         "message": "There is no [x].",
         "remedy": "Use y(domain).",
     }
-    assert (second["severity"], second["line"]) == ("warning", 0)
+    assert (rows[1]["severity"], rows[1]["line"]) == ("warning", 0)

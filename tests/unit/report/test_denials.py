@@ -20,9 +20,10 @@ ERROR = (
 
 
 def shown(*lines: bytes) -> str:
-    out = Console(file=io.StringIO(), width=200, emoji=False, highlight=False)
+    stream = io.StringIO()
+    out = Console(file=stream, width=200, emoji=False, highlight=False)
     show_summary(summarise(lines), out)
-    return out.file.getvalue()  # type: ignore[attr-defined]
+    return stream.getvalue()
 
 
 def summary(**fields: Any) -> Summary:
@@ -59,9 +60,10 @@ def test_a_log_without_any_record_is_not_called_a_log_without_denials() -> None:
 
 @pytest.mark.parametrize("fields", [{"unparsed": 1}, {"ignored": {"CRED_ACQ": 1}}])
 def test_a_log_with_other_records_is_an_audit_log(fields: dict[str, Any]) -> None:
-    out = Console(file=io.StringIO(), width=200)
+    stream = io.StringIO()
+    out = Console(file=stream, width=200)
     show_summary(summary(**fields), out)
-    assert "no audit record" not in out.file.getvalue()  # type: ignore[attr-defined]
+    assert "no audit record" not in stream.getvalue()
 
 
 def test_records_and_events_are_counted() -> None:

@@ -1,0 +1,140 @@
+"""Which records and which base policy a question without a VM is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from selab.analysis import offline
+from selab.analysis.offline import Candidate, candidate_of, find_base, last_base, records_of, replay_offline
+from selab.errors import InputError, SelabError
+from selab.history import History
+from selab.policy.base import BasePolicy
+from selab.policy.query.decide import Access
+from selab.progress import Progress, Silent
+from selab.project import Project
+from selab.run.replay import Recorded
+from tests.unit.documents import document
+from tests.unit.matrix.fakes import record
+from tests.unit.test_history import LINE, finished
+
+
+class Notes(Silent):
+    """A listener that keeps the notes."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def noted(self, text: str, depth: int) -> None:
+        self.texts.append(text)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "audit.log"
+    path.write_bytes(LINE + b"\n")
+    return path
+
+
+def test_a_run_is_asked_about_its_own_candidate_and_domain(project: Project) -> None:
+    History.of(project).add(finished(1))
+    recorded, policy = records_of(project, "last", None)
+    assert (policy, recorded.domain, list(recorded.lines)) == ("web", "web_t", [LINE])
+
+
+def test_a_run_can_be_asked_about_another_candidate(project: Project) -> None:
+    History.of(project).add(finished(1))
+    recorded, policy = records_of(project, "last", "app")
+    assert (policy, recorded.domain) == ("app", "web_t")
+
+
+def test_a_run_without_a_candidate_needs_the_name_of_one(project: Project) -> None:
+    History.of(project).keep(record(policy="none"))
+    with pytest.raises(InputError, match="The run had no candidate") as caught:
+        records_of(project, "last", None)
+    assert "--policy" in caught.value.hint
+    assert records_of(project, "last", "web")[1] == "web"
+
+
+def test_a_log_is_about_the_domain_of_the_named_candidate(project: Project, log: Path) -> None:
+    recorded, policy = records_of(project, str(log), "web")
+    assert (policy, recorded.domain, list(recorded.lines)) == ("web", "web_t", [LINE])
+
+
+def test_a_log_needs_the_name_of_a_candidate(project: Project, log: Path) -> None:
+    with pytest.raises(InputError, match="A log does not name a candidate"):
+        records_of(project, str(log), None)
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_the_candidate_is_asked_about_its_own_domain_instead_of_the_runs(
+    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch, names: bool
+) -> None:
+    candidate, calls = Candidate(base, [], Path("/linked/x")), []
+    monkeypatch.setattr(offline, "candidate_of", lambda *_: candidate)
+    monkeypatch.setattr(offline, "replay", lambda *arguments, **options: calls.append((arguments, options)))
+    replay_offline(project, Recorded([LINE], "web_t"), "app", Progress(), names=names)
+    access = Access("u:r:app_t:s0:c1,c2", "u:r:etc_t:s0", "file", "read")
+    assert calls == [((Path("/linked/x"), [access]), {"booleans": True, "names": names})]
+
+
+@pytest.mark.parametrize(("policy", "compiled"), [("none", []), ("web", ["compiled web"])])
+def test_the_base_policy_alone_has_no_module(
+    project: Project,
+    base: BasePolicy,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    compiled: list[str],
+) -> None:
+    (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
+    tools = SimpleNamespace(workdir="/work")
+    monkeypatch.setattr(offline, "last_base", lambda *_: base)
+    monkeypatch.setattr(offline, "host_toolchain", lambda *_: tools)
+    monkeypatch.setattr(offline, "compiled_all", lambda module, *_: [f"compiled {module.name}"])
+    monkeypatch.setattr(
+        offline, "linked", lambda _, modules, tools: SimpleNamespace(digest=f"d{len(modules)}")
+    )
+    candidate = candidate_of(project, policy, Progress(), "Replay")
+    assert list[object](candidate.modules) == compiled
+    assert candidate.linked == Path(f"/work/linked/d{len(compiled)}")
+
+
+@pytest.mark.parametrize("scenario", ["", "web"])
+def test_without_a_base_policy_the_command_that_reads_it_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scenario: str
+) -> None:
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
+    if scenario:
+        (project.scenarios / f"{scenario}.yaml").write_text("image: x:y\n")
+    with pytest.raises(SelabError, match="No base policy is known") as caught:
+        last_base(project, Progress())
+    assert f"`selab run {scenario or 'SCENARIO'}`" in caught.value.hint
+
+
+def test_the_base_policy_is_that_of_the_projects_own_last_run(
+    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = Notes()
+    monkeypatch.setattr(offline, "base_of_last_run", lambda _: base)
+    monkeypatch.setattr(offline, "newest_base", lambda _: None)
+    assert find_base(project, Progress(listener)) is base
+    assert listener.texts == []
+
+
+def test_the_base_policy_of_another_project_is_used_with_a_note(
+    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = Notes()
+    monkeypatch.setattr(offline, "newest_base", lambda _: base)
+    assert last_base(project, Progress(listener)) is base
+    assert ["another project" in text for text in listener.texts] == [True]
+
+
+def test_a_run_whose_base_policy_is_gone_leaves_that_of_another_project(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
+    History.of(project).keep(record())
+    assert document().base == "b" and find_base(project, Progress()) is None
