@@ -152,8 +152,7 @@ def main(arguments: list[str]) -> int:
     """Print each finding in the paths `arguments`, by default all, and return 1 if there is one."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["check-language"]
     phrases = read_phrases(PHRASES.read_text())
-    pending = [] if arguments else settings["pending"]
-    files = checked_files(arguments or settings["paths"], [*settings["exclude"], *pending])
+    files = checked_files(arguments or settings["paths"], settings["exclude"])
     places = [finding for path in files for finding in findings(path, (ROOT / path).read_text(), phrases)]
     for place in places:
         print(place)

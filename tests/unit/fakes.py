@@ -40,7 +40,7 @@ _PART = re.compile(r"part\(\) \{\n(.*?)\n\}\n\( part (.*?)\)", re.DOTALL)
 
 
 def script_name(text: str) -> str:
-    """The name of a script that selab sends. Raises AssertionError for a text that is none of them."""
+    """Return the name of a script that selab sends. Raises AssertionError for any other text."""
     for name, known in SCRIPTS.items():
         if known == text:
             return name
@@ -192,9 +192,10 @@ def _mark(serial: int, mark: str) -> str:
 
 
 class SandboxGuest:
-    """Runs selab's scripts on this machine, with the guest's directories below `root` and the programs of root/bin first.
+    """Runs selab's scripts on this machine, with the guest's directories below `root`.
 
-    A program is a fake that `program` writes; each call of one is a line of `called`.
+    The programs of root/bin come first. A program is a fake that `program` writes; each call of one is a line of
+    `called`.
     """
 
     PLACES = ("/run/selab", "/sys/fs/selinux", "/var/lib/selab")
@@ -205,7 +206,7 @@ class SandboxGuest:
             self.path(place).mkdir(parents=True)
 
     def path(self, place: str) -> Path:
-        """Where the guest's absolute path `place` is on this machine."""
+        """Return the path on this machine that stands for the guest's absolute path `place`."""
         return self.root / place.lstrip("/")
 
     def program(self, name: str, body: str = "") -> None:

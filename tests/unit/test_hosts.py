@@ -1,4 +1,4 @@
-"""Nothing but what makes VMs with libvirt, and boxes, takes Linux for granted; and nothing imports what another system lacks."""
+"""Only libvirt and box building require Linux, and no other module imports what another system lacks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ROOT = Path(selab.__file__).parent
 LINUX = {
     "images/rootfs.py": "root file systems from Debian's packages: a box is built on Linux only",
     "vm/kvm.py": "KVM is Linux's; without /dev/kvm nothing of it is asked",
-    "vm/libvirt.py": "libvirt's daemons, started where no systemd runs",
-    "vm/state.py": "/etc/machine-id where there is one, the host's name where not",
+    "vm/libvirt.py": "libvirt's daemons, started if systemd does not run",
+    "vm/state.py": "/etc/machine-id if it exists, the host's name otherwise",
     "vm/ssh_config.py": "ssh's system-wide files, which are skipped if they do not exist",
     "vm/guest_agent/guard.py": "runs in the guest",
     "policy/guest/restore_labels.py": "runs in the guest",
@@ -29,7 +29,7 @@ LINUX = {
 POSIX = {
     "host/cache.py": "root's cache is the system's: QEMU must be able to read it",
     "cli/vm.py": "`selab vm console` becomes virsh",
-    "doctor/examine.py": "how much memory there is, where the system says",
+    "doctor/examine.py": "how much memory there is, if the system reports it",
     "vm/console.py": "a terminal for virsh's console",
     "vm/terminal.py": "a terminal for Vagrant, and signals to its whole group",
     "vm/vagrantfile.py": "whether libvirt's session is meant",
@@ -45,11 +45,11 @@ REACH = {
     "selab.vm.console": "imports pexpect",
     "selab.vm.terminal": "imports pexpect",
     "selab.vm.vagrant": "imports it",
-    "selab.vm.virtual_machine": "imports both: the VM of Vagrant's",
+    "selab.vm.virtual_machine": "imports both: Vagrant's VM",
     "selab.images.rootfs": "builds boxes",
     "selab.vm.guest_agent.guard": "runs in the guest",
 }
-"""Modules that cannot be imported where there is no terminal as Unix has it."""
+"""Modules that cannot be imported on a system without Unix terminals."""
 PROGRAMS = {"selab.__main__", "selab.policy.guest.restore_labels", "selab.policy.guest.save_labels"}
 """Modules that do their work when they are run, and that no other module imports."""
 
@@ -75,7 +75,7 @@ LINUX_ATTRIBUTES = {
     ),
 }
 LINUX_PLACES = ("/proc", "/sys", "/run", "/dev/kvm", "/etc", "/usr/share", "/var")
-"""Where nothing is on other systems, or something else."""
+"""Places that do not exist on other systems, or have another meaning there."""
 POSIX_MODULES = {
     "fcntl",
     "termios",

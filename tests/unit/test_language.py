@@ -147,9 +147,7 @@ def test_a_path_below_an_excluded_one_is_left_out() -> None:
 def test_the_exit_code_says_whether_there_are_findings(
     words: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "pyproject.toml").write_text(
-        "[tool.check-language]\npaths = ['page.md']\nexclude = []\npending = []\n"
-    )
+    (tmp_path / "pyproject.toml").write_text("[tool.check-language]\npaths = ['page.md']\nexclude = []\n")
     (tmp_path / "page.md").write_text(words)
     monkeypatch.setattr(check, "ROOT", tmp_path)
     assert check.main([]) == code

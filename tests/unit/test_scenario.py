@@ -91,7 +91,7 @@ def test_a_file_that_is_no_scenario_is_refused_with_its_line(
     assert f"web.yaml:{line}" in error.detail
 
 
-def test_a_file_that_nobody_wrote_by_hand_is_refused(project: Project) -> None:
+def test_a_file_that_is_too_large_is_refused(project: Project) -> None:
     assert "too large" in refused(project, "#" * 300_000).what
 
 

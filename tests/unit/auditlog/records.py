@@ -13,7 +13,10 @@ TARGET = "system_u:object_r:etc_t:s0"
 
 
 def encoded(name: str, value: bytes) -> bytes:
-    """`name=value` as kernel/audit.c writes what a process chose: quoted, or in hex where that would be ambiguous."""
+    """Write `name=value` as kernel/audit.c writes what a process chose.
+
+    The value is quoted, or in hex if quotes would be ambiguous.
+    """
     plain = all(0x21 <= byte <= 0x7E and byte != 0x22 for byte in value)
     return name.encode() + b"=" + (b'"' + value + b'"' if plain else value.hex().upper().encode())
 
@@ -81,7 +84,7 @@ def avc_lines(draw: st.DrawFn, last_serial: int = 99) -> bytes:
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[bytes]:
-    """A log of few events with repeated denials, other records, and lines that are none."""
+    """Draw a log of few events: repeated denials, other records, and lines that are not records."""
     kinds = [
         avc(1),
         avc(2, permissive=1),

@@ -169,7 +169,7 @@ def test_records_that_the_kernel_did_not_print_are_a_problem() -> None:
     assert journal_window("kauditd_printk_skb: 5 callbacks suppressed").problems != ()
 
 
-def test_where_nobody_takes_records_there_is_no_window() -> None:
+def test_without_a_reader_of_records_there_is_no_window() -> None:
     guest = FakeGuest()
     guest.answer("begin", out=STATUS.format(lost=0).replace("pid 400", "pid 0") + "log 77 1000\n")
     with pytest.raises(SelabError, match="audit records in the guest"):
@@ -224,7 +224,7 @@ def test_the_token_cannot_be_guessed() -> None:
 
 
 @pytest.mark.parametrize(("lost", "starts"), [(0, False), (7, True)])
-def test_an_audit_daemon_that_somebody_stopped_is_started_again_once_the_kernel_loses_records(
+def test_a_stopped_audit_daemon_is_started_again_once_the_kernel_loses_records(
     tmp_path: Path, lost: int, starts: bool
 ) -> None:
     """Its queue for a daemon to come is full then, and each further record is lost: no run could ever be judged again."""

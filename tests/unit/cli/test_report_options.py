@@ -117,7 +117,7 @@ def test_a_page_is_not_printed_on_a_terminal(
     assert "`-o report.html`" in capsys.readouterr().err
 
 
-# --- files that are there already -----------------------------------------------------------------
+# --- existing files -----------------------------------------------------------------
 
 
 @each

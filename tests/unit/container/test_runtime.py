@@ -107,7 +107,7 @@ def test_the_doctor_looks_at_those_that_are_there(there: tuple[str, ...], subjec
     assert findings[3:] == [(subject, state) for subject in subjects]
 
 
-def test_an_image_that_nobody_has_is_pulled_by_the_scenarios_runtime(tmp_path: Path) -> None:
+def test_an_image_that_no_runtime_has_is_pulled_by_the_scenarios_runtime(tmp_path: Path) -> None:
     guest = FakeGuest()
     guest.answer("podman pull --quiet docker.io/httpd:2")
     ensure_image(guest, PODMAN, Image("httpd:2", None), tmp_path, Progress())

@@ -114,7 +114,7 @@ def ended(
     expected: str = "PASS",
     **more: object,
 ) -> Ended:
-    """A run with a document of `more`, or none where there is no verdict in it."""
+    """Return a run with a document of `more`, or a failure if `more` is empty."""
     from selab.run.verdict import Verdict
 
     cell = Cell(scenario, policy, Mode(mode), "auto", Verdict(expected))

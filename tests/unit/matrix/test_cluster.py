@@ -1,4 +1,4 @@
-"""Workers of this machine's own or of a cluster that is there, and what is said where there are none."""
+"""Tests the workers of this machine and of an existing cluster, and the error if a cluster has none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .fakes import Watched, tasks, worked
 
 @contextlib.contextmanager
 def serving(resources: dict[str, float]) -> Iterator[str]:
-    """A scheduler with one worker of three threads, as somebody else has started them; its address."""
+    """Start a scheduler with one worker of three threads, as another user would, and yield its address."""
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=3, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None,
         resources=resources, memory_limit=0, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
@@ -31,7 +31,7 @@ def serving(resources: dict[str, float]) -> Iterator[str]:
 
 
 @pytest.mark.dask
-def test_nobody_else_can_talk_to_the_workers() -> None:
+def test_no_other_user_can_talk_to_the_workers() -> None:
     with local(1) as client:
         addresses = [client.scheduler.address, *vm_workers(client)]
         dashboard = client.cluster.scheduler.services["dashboard"].address

@@ -25,7 +25,7 @@ from .fakes import no_log
 
 
 class FakeMachine(ReadyMachine):
-    """A VM that is there; `removed` are the directories whose VM was removed."""
+    """A VM that exists; `removed` are the directories whose VM was removed."""
 
     removed: list[Path] = []
 

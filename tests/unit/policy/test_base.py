@@ -215,6 +215,6 @@ def test_an_empty_cache_has_no_base(tmp_path: Path) -> None:
 
 
 @pytest.mark.toolchain
-def test_a_base_that_somebody_has_kept_meanwhile_stays(tmp_path: Path, tools: Toolchain) -> None:
+def test_a_base_that_another_process_has_cached_meanwhile_stays(tmp_path: Path, tools: Toolchain) -> None:
     before = made(tmp_path, tools).flat.stat().st_ino
     assert made(tmp_path, tools).flat.stat().st_ino == before

@@ -67,7 +67,7 @@ def test_a_role_is_declared_once() -> None:
     assert modules == {"a": "(role r)\n(type x)\n", "b": "(type y)\n"}
 
 
-def test_what_optionals_require_and_nobody_declares_is_dangling() -> None:
+def test_what_optionals_require_and_no_module_declares_is_dangling() -> None:
     modules = [
         "(optional o\n    (typeattributeset cil_gen_require foo_t)\n)\n",
         "(type bar_t)\n(roleattributeset cil_gen_require (bar_t))\n",

@@ -49,7 +49,7 @@ ATTACKS = {
     "XML": "]]>&<![CDATA[<x/>\ufffe\uffff",
 }
 COMMAND = re.compile(r"\s*::[A-Za-z]")
-"""A line that GitHub takes for a command: `::` and the command's name. An address like `::1` is none."""
+"""Matches a line that GitHub takes for a command: `::` and the command's name. An address like `::1` does not match."""
 SPEAKS = ["::", "##["]
 """What a CI system takes for a command, at a line's start or anywhere in it."""
 SCHEMA = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
@@ -58,7 +58,7 @@ hostile = pytest.mark.parametrize("text", ATTACKS.values(), ids=ATTACKS)
 
 
 def of(text: str) -> RunDocument:
-    """A run in which everything that somebody else has said is `text`."""
+    """Return a run in which each text from outside selab is `text`."""
     denial = (
         DENIAL
         | {name: text for name in ("source", "target", "class", "comm", "path", "exe", "detail")}
@@ -80,7 +80,7 @@ def harmless(shown: str) -> bool:
 
 
 @hostile
-def test_text_is_one_line_that_nobody_acts_on(text: str) -> None:
+def test_text_is_one_line_that_no_terminal_acts_on(text: str) -> None:
     assert harmless(plain(text)) and "\n" not in plain(text)
 
 
@@ -88,7 +88,7 @@ def test_text_is_one_line_that_nobody_acts_on(text: str) -> None:
 @example("::")
 @example("::1")
 @settings(deadline=None)
-def test_any_text_is_one_line_that_nobody_acts_on(text: str) -> None:
+def test_any_text_is_one_line_that_no_terminal_acts_on(text: str) -> None:
     assert harmless(plain(text)) and "\n" not in plain(text)
 
 

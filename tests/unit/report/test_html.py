@@ -103,7 +103,7 @@ def test_of_several_runs_the_newest_comes_first_and_all_are_compared() -> None:
     assert made.index('id="run2"') < made.index('id="run1"') and "Denials from run to run" in made
 
 
-def test_a_file_of_somebody_elses_is_not_written_over(tmp_path: Path) -> None:
+def test_a_file_that_selab_did_not_write_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "selab.yaml").write_text("")
     (tmp_path / "mine.html").write_text("mine")
     done = CliRunner().invoke(cli, ["-C", str(tmp_path), "report", "--html", str(tmp_path / "mine.html")])

@@ -29,7 +29,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 def checklist_of(**more: Any) -> Checklist:
-    """A machine where nothing is wrong, unless `more` says otherwise."""
+    """Return the checklist of a machine in perfect order, changed by `more`."""
     plain: dict[str, Any] = {
         "profile": "centos9",
         "facts": {"kernel": "Linux 5.14 x86_64"},
@@ -67,7 +67,7 @@ def test_a_line_is_not_checked_where(more: dict[str, Any], left: str) -> None:
     assert left in unchecked(checklist_of(**more))
 
 
-def test_what_nobody_saw_is_not_called_wrong(project: Project) -> None:
+def test_what_no_run_showed_is_not_called_wrong(project: Project) -> None:
     assert "- [ ] An enforcing run passes. (not seen)" in markdown(checklist_of(runs=()), project)
 
 
@@ -99,7 +99,7 @@ def test_a_program_reads_the_same(project: Project) -> None:
 
 
 @pytest.fixture
-def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+def alice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "tower.example.org")
     monkeypatch.setattr(getpass, "getuser", lambda: "alice")
     monkeypatch.setattr(Path, "home", lambda: Path("/srv/people/alice"))
@@ -117,7 +117,7 @@ def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
         "/var/home/erin/[lab]",
     ],
 )
-def test_nobody_is_named(project: Project, somebody: None, private_text: str) -> None:
+def test_no_user_or_machine_is_named(project: Project, alice: None, private_text: str) -> None:
     text = markdown(
         checklist_of(
             facts={"a": private_text}, findings=(Finding("VM", State.BAD, private_text, private_text),)

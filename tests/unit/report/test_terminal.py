@@ -52,8 +52,8 @@ def test_a_rule_of_risk_says_which() -> None:
 
 
 def test_the_runtimes_denials_are_shown_where_no_process_was_seen() -> None:
-    nobody = {"requested": "system_u:system_r:web_t:s0", "actual": ""}
-    assert "var_lib_t" in shown(label=nobody, denials=[], runtime=[{**DENIAL, "target": "var_lib_t"}])
+    no_label = {"requested": "system_u:system_r:web_t:s0", "actual": ""}
+    assert "var_lib_t" in shown(label=no_label, denials=[], runtime=[{**DENIAL, "target": "var_lib_t"}])
 
 
 def test_the_runtimes_denials_are_only_counted_otherwise() -> None:

@@ -62,7 +62,7 @@ def based(base: BasePolicy) -> BasePolicy:
 
 @pytest.fixture
 def two_arguments(based: BasePolicy) -> BasePolicy:
-    """The same with container-selinux's template, which documents one argument and takes two."""
+    """Add container-selinux's template, which documents one argument and takes two."""
     (based.headers / "include" / "services" / "container.if").write_text(TWO)
     return based
 

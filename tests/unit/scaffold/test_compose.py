@@ -69,7 +69,7 @@ def test_a_port_that_cannot_be_is_named(port: str, project: Project) -> None:
         ("volumes: [cache:/data]", {"target": "/data"}),
         ("volumes: [/etc:/data]", {"target": "/data"}),
         ("volumes: [~/x:/data]", {"target": "/data"}),
-        ("volumes: [~nobody-of-that-name/x:/data]", {"target": "/data"}),
+        ("volumes: [~no-such-user/x:/data]", {"target": "/data"}),
         (
             "volumes: [{type: volume, source: cache, target: /data, read_only: true}]",
             {"target": "/data", "read_only": True},

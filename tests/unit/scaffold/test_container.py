@@ -156,7 +156,7 @@ def test_podman_is_asked_where_docker_does_not_know_it(project: Project) -> None
     assert from_container(project, "web", host).data["user"] == "101"
 
 
-def test_a_container_that_nobody_knows_is_named_with_what_they_said(project: Project) -> None:
+def test_a_container_that_no_runtime_knows_is_named_with_their_answers(project: Project) -> None:
     host = FakeGuest()
     host.answer("docker", "inspect", code=1, err="Error: No such container: web\n")
     host.answer("inspect", code=127)

@@ -23,13 +23,13 @@ def connecting(guest: FakeGuest) -> Callable[[], contextlib.AbstractContextManag
 
 
 @contextlib.contextmanager
-def nobody() -> Iterator[Guest]:
+def no_guest() -> Iterator[Guest]:
     raise Unreachable("There is no VM yet.", hint="`selab vm up` makes one.")
     yield
 
 
 def test_an_image_of_the_project_is_read_from_its_dockerfile(imaged: Project) -> None:
-    config = image_config(imaged, "httpd", nobody, Progress())
+    config = image_config(imaged, "httpd", no_guest, Progress())
     assert config == ImageConfig((("tcp", 80), ("tcp", 443), ("udp", 53)), ("/srv/web.d", "/var/log"))
 
 
@@ -44,7 +44,7 @@ def test_another_image_is_asked_of_the_guests_docker(project: Project) -> None:
 
 def test_without_a_vm_the_next_command_is_named(project: Project) -> None:
     with pytest.raises(SelabError, match="selab vm up"):
-        image_config(project, "redis:7", nobody, Progress())
+        image_config(project, "redis:7", no_guest, Progress())
 
 
 def test_an_image_that_the_guest_lacks_is_to_be_pulled(project: Project) -> None:
@@ -57,7 +57,7 @@ def test_an_image_that_the_guest_lacks_is_to_be_pulled(project: Project) -> None
 @pytest.mark.parametrize("name", ["--privileged:x", "a b:c", "x:y\nz", "../..", ""])
 def test_what_is_no_reference_is_not_asked_about(name: str, project: Project) -> None:
     with pytest.raises(InputError, match="valid image name"):
-        image_config(project, name, nobody, Progress())
+        image_config(project, name, no_guest, Progress())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A new file takes nobody's place, also where somebody was quicker."""
+"""A new file never replaces an existing one, even if another process creates it first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A policy to begin with: it fits the base policy, says what each rule is for, and takes nobody's place."""
+"""A new policy fits the base policy, says what each rule is for, and never replaces an existing file."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ interface(`corenet_udp_bind_generic_node',`
 
 
 @contextlib.contextmanager
-def nobody() -> Iterator[Guest]:
+def no_guest() -> Iterator[Guest]:
     raise AssertionError("no guest is to be asked")
     yield
 
 
 def made(project: Project, name: str = "web", image: str | None = None) -> NewPolicy:
-    return new_policy(project, name, image, nobody, Progress())
+    return new_policy(project, name, image, no_guest, Progress())
 
 
 def rules(text: str) -> list[str]:

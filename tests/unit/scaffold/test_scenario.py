@@ -1,4 +1,4 @@
-"""A scenario to begin with: whatever it is made from, the file loads, and it takes nobody's place."""
+"""A new scenario loads, whatever it is made from, and never replaces an existing file."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_what_is_refused_is_named_with_the_reason() -> None:
     assert (draft.data, draft.left) == ({}, ["user: must be one line that does not begin with '-'"])
 
 
-def test_nobody_carries_over_thousands() -> None:
+def test_a_builder_does_not_carry_over_thousands() -> None:
     draft = ScenarioBuilder()
     for number in range(1000):
         with draft.trying(f"cap {number}"):

@@ -1,4 +1,4 @@
-"""A machine that somebody has already: what is looked at, what is said, and that nothing is done there unasked."""
+"""An existing host: what selab examines and reports, and that selab changes nothing there unasked."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_on_demand_it_is_installed_and_the_guard_too(connected: Connect) -> None
     assert "/usr/local/lib/selab/guard" in guest.files
 
 
-def test_nobodys_login_is_changed_on_demand_either() -> None:
+def test_no_login_is_changed_on_demand_either() -> None:
     offered = {
         step.name for family in ("apt", "dnf") for step in provision.host_steps(family, "needed", "offered")
     }
@@ -191,7 +191,7 @@ def test_a_runtime_that_it_lacks_is_named_with_its_packages(connected: Connect) 
     assert (caught.value.hint, guest.done) == ("Install these packages there: podman.", [])
 
 
-def test_before_the_first_contact_nobody_is_trusted_by_the_way(lab: Project) -> None:
+def test_before_the_first_contact_no_key_is_trusted_silently(lab: Project) -> None:
     with pytest.raises(SelabError, match="host key of lab.example.org is not known") as caught:
         machine_of(lab).status()
     assert "selab vm up" in caught.value.hint
@@ -203,7 +203,7 @@ def test_one_that_does_not_answer_is_unreachable(
     (tmp_path / "known_hosts").write_text(f"[lab.example.org]:2200 {host_key()}\n")
 
     def silent(*_: object, **__: object) -> None:
-        raise Unreachable("nobody there")
+        raise Unreachable("no answer")
 
     monkeypatch.setattr(existing.SshGuest, "connect", silent)
     assert machine_of(lab).status() == "unreachable"
@@ -225,7 +225,7 @@ def test_the_host_key_is_the_one_that_ssh_knows(lab: Project, connected: Connect
     assert pinned is not None and f"ssh-ed25519 {pinned.get_base64()}" == public
 
 
-def test_one_that_nobody_knows_is_pinned_at_the_first_contact_and_said(
+def test_an_unknown_key_is_pinned_and_reported_at_the_first_contact(
     lab: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     public, first_contacts = host_key(), []
@@ -301,9 +301,7 @@ def test_the_base_policy_and_then_the_mode_are_given_back_by_ssh(
     assert "by SSH" in action and guest.done[0].index("load_policy") < guest.done[0].index("/run/selab/mode")
 
 
-def test_where_nobody_can_log_in_a_reboot_is_what_helps(
-    connected: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_if_no_login_works_the_hint_is_a_reboot(connected: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unreachable, match="could not be restored") as caught:
-        rescued(connected, monkeypatch, ("nobody answers", False))
+        rescued(connected, monkeypatch, ("no answer", False))
     assert "reboot" in caught.value.hint

@@ -47,7 +47,7 @@ class World:
     def console(self, domain: str, password: str) -> None:
         self.tried.append("console")
         if self.helps != "console":
-            raise Unreachable("Nobody answers on the guest's console.")
+            raise Unreachable("The guest's console does not answer.")
 
     def reset(self) -> Any:
         self.tried.append("reset")

@@ -57,7 +57,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def guest(sshd: Sshd, tmp_path: Path) -> Address:
-    """The address of selab's own VM, with its pinned key."""
+    """Return the address of the managed VM, with its pinned key."""
     pin_text(tmp_path / "pinned", sshd.public)
     return Address("127.0.0.1", sshd.port, sshd.user, sshd.key, tmp_path / "pinned")
 
@@ -103,7 +103,7 @@ def test_a_file_arrives_and_comes_back(guest: Address, tmp_path: Path) -> None:
 
 def test_nothing_of_the_users_configuration_is_read_for_a_guest(guest: Address, home: Path) -> None:
     (home / "config").write_text(
-        "Host *\n  ProxyCommand false\n  HostName 127.0.0.9\n  Port 1\n  User nobody\n"
+        "Host *\n  ProxyCommand false\n  HostName 127.0.0.9\n  Port 1\n  User other\n"
     )
     with SshGuest.connect(guest) as connection:
         assert connection.run(("true",)).ok

@@ -347,7 +347,7 @@ def test_an_action_has_a_time_limit(
     with pytest.raises(SelabError, match="`vagrant halt` did not end") as caught:
         fake.vagrant.halt(fake.progress)
     shown = caught.value.detail.removeprefix("after 1 s; its last line: ")
-    assert shown and last.startswith(shown)  # a program that goes on talking may be cut off within a line
+    assert shown and last.startswith(shown)  # a program that goes on talking may end within a line
     assert is_gone(fake.events[0])
 
 

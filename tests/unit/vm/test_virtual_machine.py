@@ -22,7 +22,7 @@ from .conftest import FakeVm, ProvisionedGuest
 
 
 def silent(*_: Any, **__: Any) -> None:
-    raise Unreachable("nobody there")
+    raise Unreachable("no answer")
 
 
 def parameters(lab: FakeVm) -> VagrantParameters:
@@ -118,7 +118,7 @@ def test_a_first_creation_that_fails_removes_what_it_made(lab: FakeVm) -> None:
     assert lab.calls() == ["status", "up", "destroy"]
 
 
-def test_the_disk_of_a_vm_that_was_removed_by_hand_is_in_nobodys_way(lab: FakeVm) -> None:
+def test_the_disk_of_a_vm_that_was_removed_by_hand_blocks_no_new_vm(lab: FakeVm) -> None:
     lab.set_state("not_created")
     lab.virsh("vol-info", "Name: x")
     lab.machine.ensure(Progress())
@@ -174,8 +174,8 @@ def test_what_vagrant_was_told_is_told_again_with_the_vms_own_port(lab: FakeVm) 
     assert parameters(lab).port == 2299
 
 
-def test_what_vagrant_was_told_is_not_left_cut_off(lab: FakeVm) -> None:
-    """Where its copy is cut off, too: Vagrant would read it, and fail."""
+def test_truncated_parameters_are_not_left_for_vagrant(lab: FakeVm) -> None:
+    """Even if its copy is truncated too: Vagrant would read it, and fail."""
     lab.up_before()
     files = lab.machine.files
     for name in ("vm.json", "vm.kept.json"):

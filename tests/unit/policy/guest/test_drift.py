@@ -57,7 +57,7 @@ def test_what_is_as_it_was_left_was_not_changed(guest: Guest) -> None:
     assert guest.changes() == frozenset()
 
 
-def test_a_policy_that_somebody_loaded_shows_in_the_kernels_counter(guest: Guest) -> None:
+def test_a_policy_that_was_loaded_by_hand_shows_in_the_kernels_counter(guest: Guest) -> None:
     guest.left(loaded="digest 6\n", was="0\n")
     assert guest.changes() == {POLICY}
 
@@ -73,13 +73,13 @@ def test_a_mode_is_told_once(guest: Guest) -> None:
     assert guest.changes() == frozenset()
 
 
-def test_the_mode_of_a_run_that_was_cut_off_is_nobodys_doing(guest: Guest) -> None:
+def test_the_mode_of_an_interrupted_run_was_not_set_by_hand(guest: Guest) -> None:
     guest.left(was="0\n", mode="0\n")
     guest.now(mode="1", count=7)
     assert guest.changes() == frozenset()
 
 
-def test_settings_that_are_newer_than_the_run_before_were_edited(guest: Guest) -> None:
+def test_settings_that_are_newer_than_the_previous_run_were_edited(guest: Guest) -> None:
     guest.left(loaded="digest 7\n", was="0\n")
     later = (guest.run_dir / "loaded").stat().st_mtime + 5
     os.utime(guest.settings, (later, later))

@@ -28,7 +28,7 @@ def access(permission: str, source: str = "web") -> Access:
 
 @pytest.mark.toolchain
 def test_the_answers_are_in_the_questions_order(policy: Path) -> None:
-    accesses = [access("open"), access("read"), access("open", "nobody")]
+    accesses = [access("open"), access("read"), access("open", "absent")]
     assert [decision.cause for decision in ask(policy, accesses)] == [Cause.NONE, Cause.RULE, Cause.UNKNOWN]
 
 

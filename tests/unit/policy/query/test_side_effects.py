@@ -38,7 +38,7 @@ def test_what_reaches_further_is_named(statement: str) -> None:
     assert beyond_its_own([CompiledModule("web", OWN + statement + "\n", frozenset())]) == statement.strip()
 
 
-def test_own_types_concern_nobody_else() -> None:
+def test_own_types_concern_no_other_domain() -> None:
     assert beyond_its_own([CompiledModule("web", OWN, frozenset())]) == ""
 
 
