@@ -1,10 +1,13 @@
-"""What `selab suggest` and `audit2allow` make of the same records: how many lines, and how many permissions beyond what was asked for.
+"""Compare what `selab suggest` and `audit2allow` write for one run's records.
+
+It counts the lines, and the permissions beyond those that were requested.
 
     python -m benchmarks.advice --project DIR [RUN...]
 
-Each RUN (default: the last) is a permissive run of a draft, in the history of the project DIR. `audit2allow` writes plain rules, and with
-`-R` interfaces, by the same headers (sepolgen-ifgen, Debian: policycoreutils-dev) and asked of the same base policy. A permission counts
-for each pair of types that gets it, as selab.policy.query.index reads the rules; those that the base policy or the draft grants do not count.
+Each RUN (default: the last) is a permissive run of a draft, in the history of the project DIR. `audit2allow`
+writes plain rules, and with `-R` interfaces, by the same headers (sepolgen-ifgen, Debian:
+policycoreutils-dev) and asked of the same base policy. A permission counts for each pair of types that gets
+it, as selab.policy.query.index reads the rules; those that the base policy or the draft grants do not count.
 Prints a table in Markdown.
 """
 
@@ -42,7 +45,8 @@ def main() -> None:
     chosen = parser.parse_args()
     project = find_project(chosen.project)
     print(
-        "| scenario | asked | by | lines | permissions beyond | of what was asked, left denied |\n|---|---|---|---|---|---|"
+        "| scenario | asked | by | lines | permissions beyond | of what was asked, left denied |\n"
+        "|---|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as work:
         for name in chosen.runs:

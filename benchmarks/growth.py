@@ -1,11 +1,14 @@
-"""How the cost grows: linking with more candidates, replaying more records; and `selab replay` against `audit2why -p` on the same records.
+"""Measure linking with more candidates, and replaying more records.
+
+It also compares `selab replay` with `audit2why -p` on the same records.
 
     python -m benchmarks.growth [--base DIR] [--quick]
 
-DIR is a base policy in selab's cache, by default the newest: run a scenario once, and there is one. The candidates are copies of one that
-joins the container attribute and has thirty rules; the records are those of benchmarks/parse.py. audit2why (Debian:
-policycoreutils-python-utils) is asked about a thousand records at most: it takes seconds for those. `--quick` measures the smallest size
-once, which only shows that this script works.
+DIR is a base policy in selab's cache, by default the newest: run a scenario once, and there is one. The
+candidates are copies of one that joins the container attribute and has thirty rules; the records are those of
+benchmarks/parse.py. audit2why (Debian: policycoreutils-python-utils) is asked about a thousand records at
+most: it takes seconds for those. `--quick` measures the smallest size once, which only shows that this script
+works.
 """
 
 from __future__ import annotations
@@ -89,7 +92,8 @@ def _replay_log(policy: Path, lines: list[bytes]) -> None:
 def _compare(policy: Path, count: int, repeats: int) -> None:
     if shutil.which("audit2why") is None:
         print(
-            "audit2why is not installed (Debian: policycoreutils-python-utils), so there is nothing to compare with."
+            "audit2why is not installed (Debian: policycoreutils-python-utils), so there is nothing to "
+            "compare with."
         )
         return
     lines = [line.rstrip() for line in log_lines(count, "containers")]

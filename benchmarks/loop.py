@@ -1,12 +1,19 @@
-"""The loop of edit and try: what a careful person does by hand over an open SSH connection, and selab, alternating, on one VM.
+"""Measure the loop of edit and try, by hand and with selab, alternating on one VM.
+
+By hand means what a careful person does over an open SSH connection.
 
     python -m benchmarks.loop --project DIR [--rounds 5]
 
-DIR is a selab project whose VM is up, with the example's scenario `apache`. Each round changes a rule of the draft, once for each way. By
-hand: copy the sources, `make`, `semodule -i`, `setenforce 0`, `docker run`, the steps, `ausearch`, `docker rm -f`. selab: the same scenario
-over a connection that is open as well (as in `selab watch`): once unmeasured, then with the change, then without one; and `selab run` as a
-process of its own, which also starts Python and logs in. The container's own time (start, steps, removal) is told apart: it is the same
-work for everybody.
+DIR is a selab project whose VM is up, with the example's scenario `apache`. Each round changes a rule of the
+draft, once for each way.
+
+- By hand: copy the sources, `make`, `semodule -i`, `setenforce 0`, `docker run`, the steps, `ausearch`,
+  `docker rm -f`.
+- selab: the same scenario over a connection that is open as well (as in `selab watch`): once unmeasured, then
+  with the change, then without one; and `selab run` as a process of its own, which also starts Python and
+  logs in.
+
+The container's own time (start, steps, removal) is printed separately: each way does the same work there.
 """
 
 from __future__ import annotations
@@ -190,10 +197,12 @@ def measure(guest: Guest, project: Project, rounds: int) -> None:
         )
     hand, changed, unchanged, process = (statistics.median(map(own, stages)) for stages in timings.values())
     print(
-        f"  own part: {hand / changed:.1f} x as fast (goal: {GOAL}); {changed:.2f} s (goal: under {GOAL_CHANGED:g})"
+        f"  own part: {hand / changed:.1f} x as fast (goal: {GOAL}); {changed:.2f} s (goal: under "
+        f"{GOAL_CHANGED:g})"
     )
     print(
-        f"  unchanged {unchanged:.2f} s (goal: under {GOAL_UNCHANGED:g}); as a process of its own {process:.2f} s, {hand / process:.1f} x"
+        f"  unchanged {unchanged:.2f} s (goal: under {GOAL_UNCHANGED:g}); as a process of its own "
+        f"{process:.2f} s, {hand / process:.1f} x"
     )
 
 

@@ -1,13 +1,16 @@
-"""How fast and how large: `audit2allow` and selab over the same audit log, and selab's peak memory as logs grow.
+"""Measure the time of `audit2allow` and of selab for one audit log, and selab's peak memory as logs grow.
 
-    python -m benchmarks.parse [--policy FILE] [--lines 10000] [--shape containers|syscalls|repeated] [--quick]
+    python -m benchmarks.parse [--policy FILE] [--lines 10000] [--shape containers|syscalls|repeated]
+                                [--quick]
 
-The log is made here, the same each time, from shapes of tests/corpus: a host where containers come and go, each with its own MCS pair and
-the thirty denials of a web server, with services, D-Bus denials, notices and AppArmor between. `--shape syscalls` adds SYSCALL and
-PROCTITLE to each denial, as on a host with audit rules; `--shape repeated` is one denial over and over, the kindest case to audit2allow.
+The log is made here, the same each time, from shapes of tests/corpus: a host where containers come and go,
+each with its own MCS pair and the thirty denials of a web server, with services, D-Bus denials, notices and
+AppArmor between. `--shape syscalls` adds SYSCALL and PROCTITLE to each denial, as on a host with audit rules;
+`--shape repeated` is one denial over and over, the kindest case to audit2allow.
 
-audit2allow (Debian: policycoreutils-python-utils) wants a kernel policy that its libsepol can read, and asks it about every distinct
-denial: `--policy`, or else the one of this machine. `--quick` reads a small log once, which only shows that this script works.
+audit2allow (Debian: policycoreutils-python-utils) needs a kernel policy that its libsepol can read, and
+queries it about every distinct denial: `--policy`, or else the one of this machine. `--quick` reads a small
+log once, which only shows that this script works.
 """
 
 from __future__ import annotations
@@ -78,7 +81,10 @@ def _containers(with_calls: bool) -> Iterator[str]:
             yield _avc(stamp, target, tclass, permissions, what, level, pid)
             if with_calls:
                 yield _syscall(stamp, level, pid)
-                yield f"type=PROCTITLE msg={stamp}: proctitle=2F7573722F7362696E2F61706163686532002D4400464F524547524F554E44"
+                yield (
+                    f"type=PROCTITLE msg={stamp}: "
+                    f"proctitle=2F7573722F7362696E2F61706163686532002D4400464F524547524F554E44"
+                )
         serial += 1
         yield _noise(f"audit({1700000000 + serial * 0.02:.3f}:{serial})", serial)
 
@@ -87,28 +93,43 @@ def _avc(stamp: str, target: str, tclass: str, permissions: str, what: str, leve
     domain, _, own_level = target.partition(":")
     context = f"system_u:system_r:{domain}:{own_level}" if own_level else f"system_u:object_r:{domain}:s0"
     return (
-        f'type=AVC msg={stamp}: avc:  denied  {{ {permissions} }} for  pid={pid} comm="apache2" {what} dev="overlay" ino={pid + 7} '
+        f'type=AVC msg={stamp}: avc:  denied  {{ {permissions} }} for  pid={pid} comm="apache2" {what} '
+        f'dev="overlay" ino={pid + 7} '
         f"scontext=system_u:system_r:container_t:{level} tcontext={context} tclass={tclass} permissive=1"
     )
 
 
 def _syscall(stamp: str, level: str, pid: int) -> str:
     return (
-        f"type=SYSCALL msg={stamp}: arch=c000003e syscall=257 success=yes exit=3 a0=ffffff9c a1=7ffe25d3e0 a2=80000 a3=0 items=0 ppid=1 "
-        f"pid={pid} auid=4294967295 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) ses=4294967295 "
+        f"type=SYSCALL msg={stamp}: arch=c000003e syscall=257 success=yes exit=3 a0=ffffff9c "
+        f"a1=7ffe25d3e0 a2=80000 a3=0 items=0 ppid=1 "
+        f"pid={pid} auid=4294967295 uid=0 gid=0 euid=0 suid=0 fsuid=0 egid=0 sgid=0 fsgid=0 tty=(none) "
+        f"ses=4294967295 "
         f'comm="apache2" exe="/usr/sbin/apache2" subj=system_u:system_r:container_t:{level} key=(null)'
     )
 
 
 def _noise(stamp: str, serial: int) -> str:
-    user = f"msg={stamp}: pid={serial} uid=0 auid=4294967295 ses=4294967295 subj=system_u:system_r:init_t:s0 msg='"
+    user = (
+        f"msg={stamp}: pid={serial} uid=0 auid=4294967295 ses=4294967295 "
+        f"subj=system_u:system_r:init_t:s0 msg='"
+    )
     end = 'exe="/usr/bin/dbus-broker" sauid=81 hostname=? addr=? terminal=?\''
-    dbus = "scontext=system_u:system_r:policykit_t:s0 tcontext=system_u:system_r:initrc_t:s0 tclass=dbus permissive=0"
+    dbus = (
+        "scontext=system_u:system_r:policykit_t:s0 tcontext=system_u:system_r:initrc_t:s0 "
+        "tclass=dbus permissive=0"
+    )
     return (
-        f'type=SERVICE_START {user}unit=docker comm="systemd" exe="/usr/lib/systemd/systemd" hostname=? addr=? terminal=? res=success\'',
+        (
+            f'type=SERVICE_START {user}unit=docker comm="systemd" exe="/usr/lib/systemd/systemd" '
+            f"hostname=? addr=? terminal=? res=success'"
+        ),
         f"type=USER_AVC {user}avc:  denied  {{ send_msg }} for  {dbus} {end}",
         f"type=USER_AVC {user}avc:  received policyload notice (seqno={serial}) {end}",
-        f'type=AVC msg={stamp}: apparmor="DENIED" operation="ptrace" profile="docker-default" pid={serial} comm="ps" peer="unconfined"',
+        (
+            f'type=AVC msg={stamp}: apparmor="DENIED" operation="ptrace" profile="docker-default" '
+            f'pid={serial} comm="ps" peer="unconfined"'
+        ),
     )[serial % 4]
 
 
@@ -132,7 +153,7 @@ def main() -> None:
 
 
 def compare(directory: Path, lines: int, repeats: int, shape: str, policy: Path | None) -> None:
-    """Print what each needs for the same file: the best of some runs of whole processes, and of the parser alone."""
+    """Print the best time of some runs for one file: of each whole process, and of the parser alone."""
     log = directory / "audit.log"
     log.write_bytes(b"".join(log_lines(lines, shape)))
     ours = [sys.executable, "-m", "selab", "denials", "--json", str(log)]
@@ -155,7 +176,8 @@ def compare(directory: Path, lines: int, repeats: int, shape: str, policy: Path 
             best["audit2allow"] / best[name] for name in ("selab's parser", "selab denials --json")
         )
         print(
-            f"  ratio                  {parser:8.1f} x for the parser (goal: {GOAL}), {command:.1f} x for the command"
+            f"  ratio                  {parser:8.1f} x for the parser (goal: {GOAL}), {command:.1f} x "
+            f"for the command"
         )
 
 

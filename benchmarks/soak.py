@@ -1,11 +1,13 @@
-"""Many runs in a row on one VM, with random edits, modes and faults, and what selab and the guest hold before each: nothing may grow.
+"""Run a scenario many times on one VM, with random edits, modes and faults.
+
+What selab and the guest hold before each run is measured: nothing may grow.
 
     python -m benchmarks.soak --project DIR [--runs 200] [--seed 1] [--out FILE.svg]
 
-Each turn edits the candidate, perhaps breaks something in the guest or kills a `selab run` half-way, and then runs the scenario once, in
-this process. It must end with a verdict each time; PASS only where the policy and the steps allow it. Prints a line per turn (seconds, and
-then memory of this process and of the guest, the guest's disk, open files of both) and at the end the medians of the first and the last
-tenth; `--out` draws them.
+Each turn edits the candidate, perhaps breaks something in the guest or kills a `selab run` half-way, and then
+runs the scenario once, in this process. It must end with a verdict each time; PASS only if the policy and the
+steps allow it. Prints a line per turn (seconds, and then memory of this process and of the guest, the guest's
+disk, open files of both) and at the end the medians of the first and the last tenth; `--out` draws them.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ LINES = (
 )
 FAULTS: dict[str, str] = {
     "policy loaded by hand": "load_policy",
-    "mode changed by hand": "read -r now </sys/fs/selinux/enforce; echo $((1 - now)) >/sys/fs/selinux/enforce",
+    "mode changed by hand": (
+        "read -r now </sys/fs/selinux/enforce; echo $((1 - now)) >/sys/fs/selinux/enforce"
+    ),
     "Docker killed": "pkill -9 -x dockerd; sleep 1",
     "Docker stopped": "systemctl stop docker.socket docker",
     "audit log rotated": "pkill -USR1 -x auditd",
@@ -56,7 +60,13 @@ FAULTS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds of a turn's run; MiB of memory of this process, of the guest's memory and of its disk in use; open files here and there."""
+    """What a turn used.
+
+    seconds: the time of its run.
+    memory: memory of this process, in MiB.
+    guest_memory, guest_disk: the guest's memory and disk in use, in MiB.
+    files, guest_files: open files of this process and of the guest.
+    """
 
     seconds: float
     memory: float
@@ -89,7 +99,8 @@ def main() -> None:
     for field in fields(Sample):
         values = [getattr(sample, field.name) for sample in samples]
         print(
-            f"{field.name:13} first tenth {statistics.median(values[:tenth]):9.1f}  last tenth {statistics.median(values[-tenth:]):9.1f}"
+            f"{field.name:13} first tenth {statistics.median(values[:tenth]):9.1f}  last tenth "
+            f"{statistics.median(values[-tenth:]):9.1f}"
         )
     if chosen.out:
         chosen.out.write_text(drawn(samples))
@@ -177,9 +188,13 @@ def drawn(samples: Sequence[Sample]) -> str:
     """The samples as a picture: a curve for each figure, each with a scale from zero of its own."""
     width, height, gap = 720, 70, 34
     names = {
-        "seconds": "seconds per run", "memory": "selab's memory, MiB", "guest_memory": "the guest's memory in use, MiB",
-        "guest_disk": "the guest's disk in use, MiB", "files": "selab's open files", "guest_files": "the guest's open files",
-    }  # fmt: skip
+        "seconds": "seconds per run",
+        "memory": "selab's memory, MiB",
+        "guest_memory": "the guest's memory in use, MiB",
+        "guest_disk": "the guest's disk in use, MiB",
+        "files": "selab's open files",
+        "guest_files": "the guest's open files",
+    }
     parts = []
     for row, (name, title) in enumerate(names.items()):
         values = [getattr(sample, name) for sample in samples]
@@ -191,9 +206,13 @@ def drawn(samples: Sequence[Sample]) -> str:
         parts.append(f'<text x="10" y="{top - 6}">{title} (most: {most:.0f})</text>')
         parts.append(f'<path d="M10 {top + height}h{width}" class="axis"/><polyline points="{curve}"/>')
     whole = 24 + len(names) * (height + gap)
-    style = "text{font:12px sans-serif;fill:#444}polyline{fill:none;stroke:#2563eb}.axis{stroke:#999}svg{background:#fff}"
+    style = (
+        "text{font:12px sans-serif;fill:#444}polyline{fill:none;stroke:#2563eb}"
+        ".axis{stroke:#999}svg{background:#fff}"
+    )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 20} {whole}" width="{width + 20}" height="{whole}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width + 20} {whole}" '
+        f'width="{width + 20}" height="{whole}">'
         f"<style>{style}</style>{''.join(parts)}</svg>\n"
     )
 

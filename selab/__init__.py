@@ -12,7 +12,7 @@ __all__ = ["Inconclusive", "Result", "Selab", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the Python interface when it is first used, so that the command line starts without it (PEP 562)."""
+    """Import the Python interface at its first use, so that the command line starts without it (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'selab' has no attribute '{name}'")
     from selab import api

@@ -1,7 +1,7 @@
 """What the scripts in the guest share with each other and with selab: files in /run/selab, and exit codes.
 
-The scripts contain these paths and numbers as they are; tests/unit/test_guest_state.py compares them with this
-module.
+The scripts contain these paths and numbers as they are; tests/unit/test_guest_state.py compares them with
+this module.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ RUNTIME = "the container runtime"
 
 LOADED = StateFile(
     "loaded",
-    "The digest of the policy that selab loaded last, and the kernel's counter of policy loads after that load, "
+    "The digest of the policy that selab loaded last, and the kernel's counter of policy loads after "
+    "that load, "
     "on one line. Its time is that of the load, or later if selab has accepted the runtime's settings.",
     writers=("policy/guest/lib-loaded", "policy/guest/flush-cache", "policy/guest/accept-settings"),
     readers=(

@@ -174,7 +174,7 @@ class History:
         return rows[0] if rows else None
 
     def change(self, run: RunDocument) -> str:
-        """Describe in one line what changed since the run that precedes `run`, or return "" if there is none."""
+        """Describe in one line what changed since the previous run, or return "" if there is none."""
         before = self.before(self.find(run.run))
         return change_in_words(before.document, run) if before else ""
 

@@ -1,4 +1,4 @@
-"""The seam to what can provide a guest that is ready for a run: a VM that selab manages, or an existing host."""
+"""The seam to what can provide a guest that is ready for a run: a managed VM, or an existing host."""
 
 from __future__ import annotations
 

@@ -80,7 +80,10 @@ def _imported() -> tuple[Any, Any]:
         raise InputError(
             "`selab matrix` requires dask.distributed.",
             str(error),
-            "Install it in selab's environment: `pipx inject selab distributed`, or `pip install distributed`.",
+            (
+                "Install it in selab's environment: `pipx inject selab distributed`, or `pip install "
+                "distributed`."
+            ),
         ) from error
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -151,7 +151,10 @@ def _jump_role(jump: Server) -> _Role:
         return SelabError(
             f"The jump host {jump.name} shows another host key than the known one.",
             f"{jump} has {seen}, known_hosts says {expected.fingerprint}",
-            f"If you know that the key was replaced: `ssh-keygen -R '{jump.known_as}'`, then `{jump.command}`.",
+            (
+                f"If you know that the key was replaced: `ssh-keygen -R '{jump.known_as}'`, then "
+                f"`{jump.command}`."
+            ),
         )
 
     return _Role(f"jump host {jump.name}", known, changed)

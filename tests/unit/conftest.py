@@ -22,7 +22,7 @@ COMPILERS = {"make", "m4", "checkmodule", "secilc", "secil2tree", "selint", "aud
 
 @pytest.fixture(autouse=True)
 def unmarked_tests_run_no_compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail a test that runs a policy compiler without the mark `toolchain`, by which `script/test --unit` leaves it out."""
+    """Fail a test that runs a policy compiler without the mark `toolchain` (see `script/test --unit`)."""
     if request.node.get_closest_marker("toolchain"):
         return
     start = subprocess.Popen.__init__
@@ -45,7 +45,7 @@ LOGGERS = ("selab", "paramiko")
 
 @pytest.fixture(autouse=True)
 def nothing_stays_of_a_test() -> Iterator[None]:
-    """Remove the log handlers that a test added, and fail a test that writes into the checkout's own .selab."""
+    """Remove the log handlers that a test added, and fail a test that writes into the checkout's .selab."""
     handlers = {name: list(logging.getLogger(name).handlers) for name in LOGGERS}
     before = _state_of_checkout()
     yield

@@ -86,12 +86,14 @@ class FakeGuest:
 class ScriptedGuest:
     """A guest for whole runs: it recognises selab's scripts by name and answers each as `answers` says.
 
-    By default it answers what a run needs that finds everything in order: the candidate is in force, the container starts and nothing is
-    denied. A step's command needs an answer from `answer_program`. `commands` holds every argv, and `calls` each script's name with its
-    arguments, also if several scripts came in one argv. `before` is called with each script's name and may raise.
+    By default it answers what a run needs that finds everything in order: the candidate is in force, the
+    container starts and nothing is denied. A step's command needs an answer from `answer_program`. `commands`
+    holds every argv, and `calls` each script's name with its arguments, also if several scripts came in one
+    argv. `before` is called with each script's name and may raise.
 
-    `label` is the context that the container's processes have, or "" if they ended before it could be read; `records` are the audit
-    log's lines between the marks, with the serial numbers RECORD and above; `lost` counts the records that the kernel lost.
+    `label` is the context that the container's processes have, or "" if they ended before it could be read;
+    `records` are the audit log's lines between the marks, with the serial numbers RECORD and above; `lost`
+    counts the records that the kernel lost.
     """
 
     def __init__(self, before: Callable[[str], None] = lambda name: None) -> None:
@@ -194,8 +196,8 @@ def _mark(serial: int, mark: str) -> str:
 class SandboxGuest:
     """Runs selab's scripts on this machine, with the guest's directories below `root`.
 
-    The programs of root/bin come first. A program is a fake that `program` writes; each call of one is a line of
-    `called`.
+    The programs of root/bin come first. A program is a fake that `program` writes; each call of one is a line
+    of `called`.
     """
 
     PLACES = ("/run/selab", "/sys/fs/selinux", "/var/lib/selab")

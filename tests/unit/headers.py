@@ -26,7 +26,8 @@ define(`refpolicywarn',`errprint(`Warning: $1
 ')')
 define(`gen_tunable',`bool $1 $2;')
 define(`read_file_perms',`{ getattr open read }')
-define(`all_kernel_class_perms',`class file { getattr open read write }; class process { signal transition };')
+define(`all_kernel_class_perms',`class file { getattr open read write }; \
+class process { signal transition };')
 """
 
 FILES = """\

@@ -1,4 +1,6 @@
-"""Replay says what audit2why says: about a small policy with every kind of hurdle. tests/vm compares them about a real one."""
+"""Replay agrees with audit2why about a small policy with every cause of a denial.
+
+tests/vm compares them with a real policy."""
 
 from __future__ import annotations
 

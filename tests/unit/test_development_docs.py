@@ -1,4 +1,4 @@
-"""The pages for maintainers agree with what they describe: the recipes with the Makefile, the packages with the contract."""
+"""The pages for maintainers agree with what they describe: the Makefile and the import contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each field that a user or a stranger wrote is refused before the guest is asked, or becomes one word of a command."""
+"""Each field is refused before selab contacts the guest, or becomes one word of a command."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ from selab.vm.ssh import command_line
 from tests.unit.fakes import ReadyMachine, ScriptedGuest, keep_base
 
 ATTACKS = [
-    "; touch made", "$(touch made)", "`touch made`", "a b", "a\tb", "'", '"', "\\", "a\nb", "a\r\nb", "\0", "a\0b", "\x1b[2J", "\x9b2J",
-    "*", "?", "[a-z]", "{a,b}", "~", "~root", "!!", "#x", "%s%n", "&", "|", "<", ">", "(", ")", "a=b", "$HOME", "${IFS}", "--privileged",
-    "-v", "--", "-", "-v/:/host", "--security-opt=label=disable", "..", "../..", "/etc", "a/../../..", "x:ro", "x,y", ":", "ü", "日本語",
-    "\ud800", "\u202e", "\u2028", "", " ", "none", "keep", "0", "1e9", "s0:c1,c2 --privileged", "label=disable", "x\n--privileged",
+    "; touch made", "$(touch made)", "`touch made`", "a b", "a\tb", "'", '"', "\\", "a\nb", "a\r\nb", "\0",
+    "a\0b", "\x1b[2J", "\x9b2J", "*", "?", "[a-z]", "{a,b}", "~", "~root", "!!", "#x", "%s%n", "&", "|", "<",
+    ">", "(", ")", "a=b", "$HOME", "${IFS}", "--privileged", "-v", "--", "-", "-v/:/host",
+    "--security-opt=label=disable", "..", "../..", "/etc", "a/../../..", "x:ro", "x,y", ":", "ü", "日本語",
+    "\ud800", "\u202e", "\u2028", "", " ", "none", "keep", "0", "1e9", "s0:c1,c2 --privileged",
+    "label=disable", "x\n--privileged",
 ]  # fmt: skip
 HOSTILE = st.one_of(
     st.sampled_from(ATTACKS),
@@ -40,7 +42,7 @@ FINE = "mark"
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a scenario: `of` gives the scenario's part with a value in it, `fine` a value that passes."""
+    """A field of a scenario: `of` returns the scenario's part with a value in it, `fine` a valid value."""
 
     of: Callable[[str], dict[str, Any]]
     fine: str = FINE
@@ -115,7 +117,7 @@ def nothing_at_random(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def commands(lab: Project, field: Field, value: str) -> list[tuple[str, ...]] | None:
-    """All the commands of a run with `value` in `field`, or None if selab refused the value and sent no command."""
+    """Return all commands of a run with `value` in `field`, or None if selab refused the value."""
     (lab.scenarios / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1", **field.of(value)}))
     guest = ScriptedGuest()
     guest.answer("http", out="200\n")
@@ -214,7 +216,7 @@ def test_a_field_is_refused_or_is_one_word_and_never_a_scripts_text(
 
 @pytest.fixture(scope="module")
 def plain_words(lab: Project) -> Callable[[str, str], list[str]]:
-    """The words of all commands of a run with a harmless value in a field, by the field's name and the value."""
+    """Return the words of all commands of a run with a harmless value in a field, by field and value."""
 
     @functools.cache
     def words(name: str, value: str) -> list[str]:

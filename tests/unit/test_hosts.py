@@ -146,7 +146,7 @@ def named(tree: ast.AST) -> Iterator[str]:
 
 
 def places(tree: ast.AST) -> Iterator[str]:
-    """The absolute paths of this machine: what `Path` and `open` are called with. What is said to a guest is text."""
+    """Yield the absolute paths that `Path` and `open` are called with. Scripts for a guest are text."""
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Call)
@@ -216,7 +216,8 @@ def test_each_way_to_a_place_of_linux_is_seen(source: str, uses: set[str]) -> No
 # Third-party packages are imported first: they know what to do where these modules are missing.
 _ELSEWHERE = """
 import sys, os, select, signal
-import click, fabric, filelock, jinja2, paramiko, platformdirs, pydantic, rich.console, rich.progress, rich.table, watchfiles, yaml
+import click, fabric, filelock, jinja2, paramiko, platformdirs, pydantic, watchfiles, yaml
+import rich.console, rich.progress, rich.table
 missing, attributes, modules = (words.split(",") for words in sys.argv[1:4])
 for name in missing:
     sys.modules[name] = None
@@ -268,7 +269,7 @@ def test_that_guard_sees_one_that_is_not() -> None:
     ]
 
 
-# --- which provider ---------------------------------------------------------------------------------------------------------------
+# --- which provider -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

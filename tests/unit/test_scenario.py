@@ -166,7 +166,10 @@ def test_a_volumes_target_is_said_in_one_way(project: Project) -> None:
 def test_a_scenario_can_be_written_down_and_read_again(project: Project) -> None:
     write(
         project,
-        "image: httpd\nsteps:\n  - http: {port: 80, wait: true}\nexpect:\n  denials:\n    - {class: file, as: expect, reason: why not}\n",
+        (
+            "image: httpd\nsteps:\n  - http: {port: 80, wait: true}\nexpect:\n  denials:\n"
+            "    - {class: file, as: expect, reason: why not}\n"
+        ),
     )
     scenario = load_scenario(project, "web")
     assert Scenario.model_validate(scenario.as_written()).as_written() == scenario.as_written()

@@ -18,7 +18,7 @@ LIMIT = 1200
 
 @pytest.fixture
 def benchmark(project: Project, run: Callable[..., Run]) -> Callable[..., str]:
-    """Run a benchmark on the session's VM, after a permissive run of the draft, and return what it printed."""
+    """Run a benchmark on the session's VM after a permissive run of the draft, and return its output."""
     run("apache", mode="permissive")
 
     def benchmark(name: str, *words: str) -> str:

@@ -107,7 +107,8 @@ def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -
     candidate(project, "hidden", "gen_require(`\n\ttype dockerd_t;\n')\ndontaudit hidden_t dockerd_t:fd use;")
     result = run("apache", policy="hidden")
     assert result.attribution.scenario == ()
-    # The container ends at once, and no visible denial proves its label: a label that selab could not read in time is an ERROR.
+    # The container ends at once, and no visible denial proves its label: a label that selab could not read in
+    # time is an ERROR.
     assert result.verdict is (Verdict.FAIL if result.outcome.labels else Verdict.ERROR)
     assert ("hidden_t", "dockerd_t", "fd", "use") in {key for denial in result.hidden for key in denial.keys}
 

@@ -104,7 +104,8 @@ def test_broken_markers_are_refused(text: str) -> None:
 def test_a_domain_out_of_a_block_of_cil_gets_rules_in_cil() -> None:
     denied = need("web.process", "etc_t", "file", "read", "open", comm="cat", path="/etc/hosts")
     assert cil([chosen("read_etc(web.process)", Kind.INTERFACE, denied)]) == (
-        "; web.process etc_t:file { open read } (cat /etc/hosts)\n(allow web.process etc_t (file (open read)))"
+        "; web.process etc_t:file { open read } (cat /etc/hosts)\n"
+        "(allow web.process etc_t (file (open read)))"
     )
 
 

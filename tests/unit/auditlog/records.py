@@ -1,4 +1,4 @@
-"""Records for tests: made as the kernel and object managers make them, from values that hypothesis may choose."""
+"""Makes records as the kernel and object managers do, from values that hypothesis may choose."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def avc(
 def syscall(
     serial: int = 1, *, comm: bytes = b"httpd", exe: bytes = b"/usr/sbin/httpd", time: float = 1700000000.123
 ) -> bytes:
-    head = f"type=SYSCALL msg=audit({time:.3f}:{serial}): arch=c000003e syscall=2 success=no exit=-13 a0=5630772dbfd0 items=1 pid=42 "
+    head = (
+        f"type=SYSCALL msg=audit({time:.3f}:{serial}): arch=c000003e syscall=2 success=no exit=-13 "
+        f"a0=5630772dbfd0 items=1 pid=42 "
+    )
     return head.encode() + encoded("comm", comm) + b" " + encoded("exe", exe) + b" key=(null)\n"
 
 
@@ -58,7 +61,7 @@ def path(
 
 names = st.text(string.ascii_lowercase + "_", min_size=1, max_size=8)
 chosen = st.binary(min_size=1, max_size=12).filter(lambda value: b"\n" not in value)
-"""What a process may choose: any bytes. (A line end would be hex like the others; the tests split logs into lines themselves.)"""
+"""Draws what a process may choose: any bytes but a line end, since the tests split logs into lines."""
 
 
 @st.composite

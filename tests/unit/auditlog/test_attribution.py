@@ -43,12 +43,18 @@ def test_a_denial_has_one_owner(source: str, target: str, comm: str, owner: Owne
 
 
 def test_an_error_about_the_candidates_label_is_the_runs() -> None:
-    line = b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=system_u:object_r:web_t:s0:c1,c2 scontext=a:b:c_t:s0"
+    line = (
+        b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid "
+        b"invalid_context=system_u:object_r:web_t:s0:c1,c2 scontext=a:b:c_t:s0"
+    )
     assert len(attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors) == 1
 
 
 def test_an_error_about_something_else_is_not() -> None:
-    line = b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=a:b:z_t:s0 scontext=a:b:c_t:s0"
+    line = (
+        b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=a:b:z_t:s0 "
+        b"scontext=a:b:c_t:s0"
+    )
     assert attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors == ()
 
 
@@ -74,7 +80,9 @@ def test_a_denial_that_cannot_be_read_is_not_lost() -> None:
 
 def sent(kind: str, subject: str, text: str) -> bytes:
     """A record that a process has sent: the kernel writes who it is, and then its text as it came."""
-    return f"type={kind} msg=audit(1700000000.123:7): pid=9 uid=0 auid=0 ses=1 subj={subject} msg='{text}'".encode()
+    return (
+        f"type={kind} msg=audit(1700000000.123:7): pid=9 uid=0 auid=0 ses=1 subj={subject} msg='{text}'"
+    ).encode()
 
 
 CLAIM = f"avc:  denied  {{ write }} for  pid=1 scontext={PROCESS} tcontext={FILE} tclass=file permissive=0"
@@ -96,13 +104,19 @@ def test_a_denial_that_the_container_may_have_written_itself_is_a_doubt(line: by
     assert bool(attribute([line], SCOPE).claimed) is doubtful
 
 
-ENTRY = f'avc:  denied  {{ entrypoint }} for  pid=9 comm="runc" scontext={PROCESS} tcontext={FILE} tclass=file permissive=0'
-READ = f'avc:  denied  {{ read }} for  pid=9 comm="web" scontext={PROCESS} tcontext={FILE} tclass=file permissive=0'
+ENTRY = (
+    f'avc:  denied  {{ entrypoint }} for  pid=9 comm="runc" scontext={PROCESS} tcontext={FILE} '
+    f"tclass=file permissive=0"
+)
+READ = (
+    f'avc:  denied  {{ read }} for  pid=9 comm="web" scontext={PROCESS} tcontext={FILE} tclass=file '
+    f"permissive=0"
+)
 RUNC = "system_u:system_r:dockerd_t:s0"
 
 
 def event(text: str, subject: str, *, kind: str = "AVC", serial: int = 8) -> list[bytes]:
-    """A record, and the kernel's of the system call in which it came, with the context that the process had at the call's end."""
+    """Return a record, and its system call's record with the context of the process at the call's end."""
     head, call = (
         f"msg=audit(1700000000.123:{serial}):",
         'arch=c000003e syscall=59 success=no exit=-13 pid=9 comm="web"',

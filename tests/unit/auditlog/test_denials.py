@@ -12,8 +12,10 @@ from selab.auditlog.summary import summarise
 from tests.unit.auditlog.records import SOURCE, TARGET, avc, avc_lines
 
 USER_AVC = (
-    "type=USER_AVC msg=audit(1700000000.123:5): pid=1 uid=0 subj=system_u:system_r:init_t:s0 msg='avc:  denied  {{ start }} for auid=n/a "
-    'uid=0 gid=0 path="/usr/lib/systemd/system/x.service" cmdline="{cmdline}" scontext={source} tcontext={target} tclass=service '
+    "type=USER_AVC msg=audit(1700000000.123:5): pid=1 uid=0 subj=system_u:system_r:init_t:s0 "
+    "msg='avc:  denied  {{ start }} for auid=n/a "
+    'uid=0 gid=0 path="/usr/lib/systemd/system/x.service" cmdline="{cmdline}" scontext={source} '
+    "tcontext={target} tclass=service "
     'permissive=0 exe="/usr/lib/systemd/systemd" sauid=0 hostname=? addr=? terminal=?\'\n'
 )
 
@@ -48,7 +50,10 @@ def test_trap_10_permissive_has_three_states(permissive: int | None, expected: b
 
 
 def test_trap_9_apparmor_under_type_avc_is_no_denial() -> None:
-    line = b'type=AVC msg=audit(1700000000.123:5): apparmor="DENIED" operation="ptrace" profile="docker-default" pid=1 comm="ps"\n'
+    line = (
+        b'type=AVC msg=audit(1700000000.123:5): apparmor="DENIED" operation="ptrace" '
+        b'profile="docker-default" pid=1 comm="ps"\n'
+    )
     assert (event(line).denials(), event(line).ignored()) == ((), ("apparmor",))
 
 
@@ -61,7 +66,10 @@ def test_trap_9_apparmor_under_type_avc_is_no_denial() -> None:
     ],
 )
 def test_trap_9_a_notice_under_type_user_avc_is_no_denial(notice: str) -> None:
-    line = f"type=USER_AVC msg=audit(1700000000.123:5): pid=1 msg='avc:  {notice} exe=\"/usr/bin/dbus-broker\" sauid=81'\n".encode()
+    line = (
+        f"type=USER_AVC msg=audit(1700000000.123:5): pid=1 msg='avc:  {notice} "
+        f'exe="/usr/bin/dbus-broker" sauid=81\'\n'
+    ).encode()
     assert (event(line).denials(), event(line).ignored()) == ((), ("notice",))
 
 

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from selab.auditlog.records import Record, parse_line
 from tests.unit.auditlog.records import avc, avc_lines, chosen
 
-BODY = "avc:  denied  { read } for  pid=42 comm=x scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0 tclass=file permissive=0"
+BODY = (
+    "avc:  denied  { read } for  pid=42 comm=x scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0 tclass=file "
+    "permissive=0"
+)
 
 
 def record_of(line: bytes | str) -> Record:
@@ -124,7 +127,8 @@ def test_trap_16_fields_may_be_unquoted() -> None:
 
 def test_interpreted_values_may_hold_blanks() -> None:
     record = record_of(
-        "type=SYSCALL msg=audit(11/23/2026 22:01:02.123:456) : ses=5 comm=Socket Thread exe=/usr/bin/x key=(null) "
+        "type=SYSCALL msg=audit(11/23/2026 22:01:02.123:456) : ses=5 comm=Socket Thread exe=/usr/bin/x "
+        "key=(null) "
     )
     assert (record.fields["comm"], record.fields["exe"]) == ("Socket Thread", "/usr/bin/x")
 
@@ -159,7 +163,10 @@ def test_an_abstract_sockets_path_begins_with_an_at() -> None:
 
 
 def test_trap_16_records_may_be_joined_on_a_line() -> None:
-    line = f"type=AVC msg=audit(1.1:1): {BODY} type=SYSCALL msg=audit(1.1:1): comm=x type=AVC msg=audit(1.1:2): {BODY}"
+    line = (
+        f"type=AVC msg=audit(1.1:1): {BODY} type=SYSCALL msg=audit(1.1:1): comm=x type=AVC "
+        f"msg=audit(1.1:2): {BODY}"
+    )
     assert [(record.type, record.serial) for record in parse_line(line.encode())] == [
         ("AVC", 1),
         ("SYSCALL", 1),
@@ -169,7 +176,10 @@ def test_trap_16_records_may_be_joined_on_a_line() -> None:
 
 def test_a_command_line_in_a_message_is_not_taken_for_a_record() -> None:
     forged = "x type=AVC msg=audit(1.1:9): avc:  denied  { read } for"
-    line = f'type=USER_AVC msg=audit(1.1:1): pid=1 msg=\'avc:  denied  {{ start }} for cmdline="{forged}" {BODY[31:]} exe="/s"\''
+    line = (
+        f"type=USER_AVC msg=audit(1.1:1): pid=1 msg='avc:  denied  {{ start }} for "
+        f'cmdline="{forged}" {BODY[31:]} exe="/s"\''
+    )
     assert [record.serial for record in parse_line(line.encode())] == [1]
 
 
@@ -183,7 +193,10 @@ def test_a_cut_message_does_not_hide_the_next_record() -> None:
 
 
 def test_a_cut_message_does_not_hide_the_next_message() -> None:
-    line = "type=USER_AVC msg=audit(1.1:1): msg='avc:  den type=USER_AUTH msg=audit(1.1:2): pid=1 msg='op=x res=success'"
+    line = (
+        "type=USER_AVC msg=audit(1.1:1): msg='avc:  den type=USER_AUTH msg=audit(1.1:2): pid=1 "
+        "msg='op=x res=success'"
+    )
     assert [record.serial for record in parse_line(line.encode())] == [1, 2]
 
 
@@ -193,7 +206,8 @@ def test_a_record_behind_a_files_name_keeps_its_type() -> None:
 
 def test_trap_16_a_cut_denial_is_kept_and_marked() -> None:
     record = record_of(
-        b'type=AVC msg=audit(1.1:1): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:a_t:s0 tcontext=u:r:b'
+        b'type=AVC msg=audit(1.1:1): avc:  denied  { read } for  pid=1 comm="x" scontext=u:r:a_t:s0 '
+        b"tcontext=u:r:b"
     )
     assert record.partial
 

@@ -23,11 +23,17 @@ def kernel(text: str) -> SelinuxError:
     ("text", "kind"),
     [
         (
-            'op=security_compute_sid invalid_context="u:r:x_t" scontext=u:r:a_t tcontext=u:r:b_t tclass=process',
+            (
+                'op=security_compute_sid invalid_context="u:r:x_t" scontext=u:r:a_t tcontext=u:r:b_t '
+                "tclass=process"
+            ),
             "security_compute_sid",
         ),
         (
-            "security_compute_sid:  invalid context u:r:x_t for scontext=u:r:a_t tcontext=u:r:b_t tclass=process",
+            (
+                "security_compute_sid:  invalid context u:r:x_t for scontext=u:r:a_t tcontext=u:r:b_t "
+                "tclass=process"
+            ),
             "security_compute_sid",
         ),
         (
@@ -35,7 +41,10 @@ def kernel(text: str) -> SelinuxError:
             "security_bounded_transition",
         ),
         (
-            "op=security_validate_transition seresult=denied oldcontext=a newcontext=b taskcontext=c tclass=file",
+            (
+                "op=security_validate_transition seresult=denied oldcontext=a newcontext=b taskcontext=c "
+                "tclass=file"
+            ),
             "security_validate_transition",
         ),
         (
@@ -72,7 +81,10 @@ def test_a_transition_has_its_old_and_new_context() -> None:
 
 @pytest.mark.parametrize("kind", ["USER_AVC", "USER_SELINUX_ERR"])
 def test_an_object_manager_that_cannot_ask_is_a_failure(kind: str) -> None:
-    line = f"type={kind} msg=audit(1700000000.123:5): pid=1 msg='Unknown class dbus exe=\"/usr/bin/dbus-broker\" sauid=81'"
+    line = (
+        f"type={kind} msg=audit(1700000000.123:5): pid=1 msg='Unknown class dbus "
+        f'exe="/usr/bin/dbus-broker" sauid=81\''
+    )
     assert error(line).kind == "userspace"
 
 

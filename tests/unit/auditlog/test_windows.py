@@ -23,11 +23,17 @@ def opened(guest: FakeGuest, lost: int = 0) -> OpenWindow:
 
 
 def user(serial: int, text: str) -> str:
-    return f"type=USER msg=audit(1700000000.100:{serial}): pid=9 uid=0 msg='text={text} exe=\"/usr/sbin/auditctl\" res=success'\n"
+    return (
+        f"type=USER msg=audit(1700000000.100:{serial}): pid=9 uid=0 msg='text={text} "
+        f'exe="/usr/sbin/auditctl" res=success\'\n'
+    )
 
 
 def avc(serial: int) -> str:
-    return f"type=AVC msg=audit(1700000000.200:{serial}): avc:  denied  {{ read }} for  pid=1 scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0\n"
+    return (
+        f"type=AVC msg=audit(1700000000.200:{serial}): avc:  denied  {{ read }} for  pid=1 "
+        f"scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0\n"
+    )
 
 
 def closing(
@@ -227,8 +233,11 @@ def test_the_token_cannot_be_guessed() -> None:
 def test_a_stopped_audit_daemon_is_started_again_once_the_kernel_loses_records(
     tmp_path: Path, lost: int, starts: bool
 ) -> None:
-    """Its queue for a daemon to come is full then, and each further record is lost: no run could ever be judged again."""
-    auditctl = f'[ "$1" = -m ] || {{ [ -e {tmp_path}/started ] && pid=9 || pid=0; printf "enabled 1\\npid %s\\nlost {lost}\\n" $pid; }}'
+    """Its queue for a daemon is full then, and each further record is lost: no run could be judged again."""
+    auditctl = (
+        f'[ "$1" = -m ] || {{ [ -e {tmp_path}/started ] && pid=9 || pid=0; printf "enabled '
+        f'1\\npid %s\\nlost {lost}\\n" $pid; }}'
+    )
     programs = {
         "auditctl": auditctl,
         "systemctl": f'[ "$1" != start ] || touch {tmp_path}/started',

@@ -1,4 +1,4 @@
-"""Every command has an example in its help that is one; tests/unit/cli/test_shown.py is about those of the documentation."""
+"""Every command has a valid example in its help; test_shown.py tests the commands in the documentation."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ BEFORE, AFTER = "policy_module(web, 1.0)\n", "policy_module(web, 1.0)\nallow web
 
 @pytest.fixture(autouse=True)
 def learned(project: Project, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the workflow returns, and the options that it gets; the last run passes unless `fields` say otherwise."""
+    """Fake the workflow and return the options that it gets; the last run passes by default."""
     (project.policies / "web.te").write_text(BEFORE)
     state: dict[str, Any] = {
         "fields": {"verdict": "PASS", "denials": [], "reasons": ["fine"], "run": runs[1]}

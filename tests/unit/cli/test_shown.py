@@ -1,4 +1,6 @@
-"""Every command that the documentation shows is one, speaks of what there is, and is run by a test; those that need no VM here."""
+"""Every command in the documentation is valid, names what exists, and is run by a test.
+
+This module runs those that need no VM."""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ def named(line: Shown) -> list[Path]:
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The example project with two runs in its history, and one's own audit log; the commands are given there."""
+    """Enter the example project, with two runs in its history and an audit log of its own."""
     init(tmp_path)
     for number in (1, 2, 3):
         History.of(find_project(tmp_path)).add(finished(number, "apache"))

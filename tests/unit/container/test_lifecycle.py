@@ -113,7 +113,10 @@ def test_links_in_a_volume_are_left_out(tmp_path: Path) -> None:
 NO_DAEMON = (
     125,
     "",
-    "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?.",
+    (
+        "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon "
+        "running?."
+    ),
 )
 
 

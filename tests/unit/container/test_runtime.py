@@ -141,11 +141,11 @@ def test_steps_are_done_by_the_containers_runtime() -> None:
     assert not any("docker" in words for words in guest.commands)
 
 
-# --- the scripts, with a runtime that only writes down what it is told ------------------------------------------------------------
+# --- the scripts, with a runtime that only writes down what it is told ----------------------------
 
 
 class Place:
-    """A file system below a directory, where a runtime's program starts a process of this machine as its container."""
+    """Stands for a guest: its runtime's program starts a process of this machine as the container."""
 
     def __init__(self, root: Path, runtime: Runtime, *, pid: str | None = None, fails: str = "") -> None:
         self.root, self.runtime = root, runtime
@@ -261,7 +261,7 @@ def test_a_container_is_removed_with_what_belongs_to_it(tmp_path: Path, runtime:
 
 @pytest.mark.parametrize("group", [*DOCKER.cgroups, *PODMAN.cgroups])
 def test_a_container_that_is_soon_gone_is_seen_in_any_group_it_may_have(tmp_path: Path, group: str) -> None:
-    """The watch finds a process by its group; its label is not readable here, so the group's file is what is looked at."""
+    """The watch finds a process by its group: the group's file is tested, as no label is readable here."""
     runtime = DOCKER if group in DOCKER.cgroups else PODMAN
     place = Place(tmp_path, runtime)
     directory = tmp_path / "sys/fs/cgroup" / group.replace("ID", "abc")

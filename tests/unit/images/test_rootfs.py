@@ -38,7 +38,11 @@ Components: main contrib
     ("name", "text", "expected"),
     [
         ("sources.list", "deb http://m.test/debian bookworm main", "http://m.test/debian"),
-        ("sources.list", "deb [arch=amd64 signed-by=/k.gpg] https://m.test/debian/ bookworm main # x", "https://m.test/debian"),
+        (
+            "sources.list",
+            "deb [arch=amd64 signed-by=/k.gpg] https://m.test/debian/ bookworm main # x",
+            "https://m.test/debian",
+        ),
         ("sources.list", "# deb http://m.test/debian bookworm main", MIRROR),
         ("sources.list", "deb-src http://m.test/debian bookworm main", MIRROR),
         ("sources.list", "deb http://m.test/debian bookworm contrib", MIRROR),
@@ -46,10 +50,18 @@ Components: main contrib
         ("sources.list", "deb http://m.test/ubuntu noble main", MIRROR),
         ("sources.list.d/x.list", "deb file:/srv/debian bookworm main", "file:/srv/debian"),
         ("sources.list.d/x.bak", "deb http://m.test/debian bookworm main", MIRROR),
-        ("sources.list.d/debian.sources", DEB822.format(security="http://m.test/debian-security", mirror="http://m.test/debian"), "http://m.test/debian"),
-        ("sources.list.d/off.sources", "Enabled: no\nTypes: deb\nURIs: http://m.test/debian\nComponents: main\n", MIRROR),
+        (
+            "sources.list.d/debian.sources",
+            DEB822.format(security="http://m.test/debian-security", mirror="http://m.test/debian"),
+            "http://m.test/debian",
+        ),
+        (
+            "sources.list.d/off.sources",
+            "Enabled: no\nTypes: deb\nURIs: http://m.test/debian\nComponents: main\n",
+            MIRROR,
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_mirror_is_the_one_of_the_hosts_apt(tmp_path: Path, name: str, text: str, expected: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
@@ -62,7 +74,10 @@ def test_without_sources_the_mirror_is_debians_own(tmp_path: Path) -> None:
 
 
 def test_a_dockerfile_tells_its_suite_and_how_the_image_runs() -> None:
-    text = '# CMD no\nFROM debian:trixie-slim\nRUN true \\\n && true\nENV A=1 \\\n    B="x  y"\nexpose 80\nCMD ["a", "b"]\n'
+    text = (
+        '# CMD no\nFROM debian:trixie-slim\nRUN true \\\n && true\nENV A=1 \\\n    B="x  y"\n'
+        'expose 80\nCMD ["a", "b"]\n'
+    )
     assert read_dockerfile(text) == ("trixie", ('ENV A=1 B="x  y"', "EXPOSE 80", 'CMD ["a", "b"]'))
 
 
@@ -138,7 +153,8 @@ def test_an_images_files_are_added_to_the_finished_tar_and_are_never_in_a_file_s
     builder: Builder,
 ) -> None:
     builder.does(
-        'while read -r word; do case $word in */.half-*) tar -cf "$word" -C / etc/hostname;; esac; done <"$SEEN/arguments"\n'
+        'while read -r word; do case $word in */.half-*) tar -cf "$word" -C / etc/hostname;; esac; '
+        'done <"$SEEN/arguments"\n'
     )
     overlay = (
         Entry("/etc/apt/apt.conf.d/99x", b'APT::Update::Pre-Invoke {"touch made";};'),
@@ -152,7 +168,10 @@ def test_an_images_files_are_added_to_the_finished_tar_and_are_never_in_a_file_s
 
 def test_an_images_file_stands_in_the_tar_instead_of_the_packages_own(builder: Builder) -> None:
     """Docker refuses a tar that has a path twice."""
-    make = 'while read -r word; do case $word in */.half-*) tar -cf "$word" -C / ./etc/hostname ./etc/hosts;; esac; done <"$SEEN/arguments"\n'
+    make = (
+        'while read -r word; do case $word in */.half-*) tar -cf "$word" -C / ./etc/hostname '
+        './etc/hosts;; esac; done <"$SEEN/arguments"\n'
+    )
     builder.does(make)
     build_tar(
         Rootfs("trixie", "essential", ("a",), overlay=(Entry("/etc/hostname", b"ours", 0o755),)),
@@ -211,7 +230,12 @@ class Options:
 
 @dataclass
 class Builder:
-    """Directories of a build with a fake mmdebstrap: `out` for the result, `place` to work in, `seen` for what it was asked."""
+    """Directories of a build with a fake mmdebstrap.
+
+    out: the result.
+    place: the working directory.
+    seen: what the fake was called with.
+    """
 
     out: Path
     place: Path

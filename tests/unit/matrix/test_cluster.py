@@ -24,9 +24,16 @@ from .fakes import Watched, tasks, worked
 def serving(resources: dict[str, float]) -> Iterator[str]:
     """Start a scheduler with one worker of three threads, as another user would, and yield its address."""
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=3, processes=False, protocol="tcp://", host="127.0.0.1", dashboard_address=None,
-        resources=resources, memory_limit=0, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-    ) as there:  # fmt: skip
+        n_workers=1,
+        threads_per_worker=3,
+        processes=False,
+        protocol="tcp://",
+        host="127.0.0.1",
+        dashboard_address=None,
+        resources=resources,
+        memory_limit=0,
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+    ) as there:
         yield there.scheduler_address
 
 
@@ -76,7 +83,10 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
 
 
 def test_only_this_command_imports_dask() -> None:
-    code = "import sys, selab.cli.matrix, selab.cli.vm, selab.report.html, selab.cli.schema, selab.matrix.coordinate; print(*sys.modules)"
+    code = (
+        "import sys, selab.cli.matrix, selab.cli.vm, selab.report.html, selab.cli.schema, "
+        "selab.matrix.coordinate; print(*sys.modules)"
+    )
     names = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -58,9 +58,9 @@ def why(ended: Ended) -> str:
 
 
 def test_the_results_are_in_the_order_of_the_tasks(client: Any, tmp_path: Path) -> None:
-    assert [run.result.document.scenario for run in executed(client, tmp_path, fakes.worked) if isinstance(run.result, Record)] == [
-        "web0", "web1", "web2", "web3",
-    ]  # fmt: skip
+    results = [run.result for run in executed(client, tmp_path, fakes.worked)]
+    scenarios = [result.document.scenario for result in results if isinstance(result, Record)]
+    assert scenarios == ["web0", "web1", "web2", "web3"]
 
 
 def test_every_worker_has_one_at_a_time_and_all_have_some(client: Any, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_the_facts_of_the_last_guest_are_known_without_it(tmp_path: Path, tools:
 
 @pytest.mark.toolchain
 def test_what_ones_own_guest_says_goes_before_what_anothers_says(tmp_path: Path, tools: Toolchain) -> None:
-    """Two projects whose guests have the same base policy: each has a candidate, and a signature, of its own."""
+    """Two projects whose guests have one base policy have a candidate and a signature each."""
     mine = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("mine",), signature="m")
     keep_base(archive(FILES), "test", tools, tmp_path)
     keep_facts(mine, tmp_path / "store.json")

@@ -1,4 +1,4 @@
-"""From a module to what is in force: nothing is linked twice, and several modules are compiled beside each other."""
+"""No module is linked twice on its way into force, and several modules are compiled in parallel."""
 
 from __future__ import annotations
 

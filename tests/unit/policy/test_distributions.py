@@ -129,7 +129,7 @@ def test_a_template_with_too_few_arguments_says_how_many_it_takes(base: BasePoli
     )
 
 
-# --- a base policy that is newer than the host's tools --------------------------------------------------------------------------
+# --- a base policy that is newer than the host's tools --------------------------------------------
 
 DENY = b"(deny domain shared_t (file (write)))\n"
 

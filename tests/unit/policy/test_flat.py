@@ -15,7 +15,10 @@ def test_an_optional_is_unwrapped() -> None:
 
 
 def test_nested_optionals_are_unwrapped_and_empty_ones_dropped() -> None:
-    text = "(optional a\n    (optional b)\n    (optional c\n        (allow x y (file (read)))\n    )\n    (allow x z (dir (search)))\n)\n"
+    text = (
+        "(optional a\n    (optional b)\n    (optional c\n        (allow x y (file (read)))\n    )\n"
+        "    (allow x z (dir (search)))\n)\n"
+    )
     assert lines(text) == {"(allow x y (file (read)))", "(allow x z (dir (search)))"}
 
 

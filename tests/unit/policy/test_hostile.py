@@ -1,4 +1,4 @@
-"""A policy's text, its name and what a guest says of its own are data: nothing of them is executed on this machine."""
+"""Policy text, policy names and what a guest prints are data: this machine executes none of them."""
 
 from __future__ import annotations
 

@@ -83,7 +83,8 @@ def test_a_matrix_without_any_run_is_reported(entry: Format) -> None:
 def test_only_the_page_takes_a_template_engine() -> None:
     names = sorted(set(FORMATS) - {"html"})
     code = (
-        "import sys; from tests.unit.documents import document, report; from selab.report.formats import FORMATS; "
+        "import sys; from tests.unit.documents import document, report; from selab.report.formats "
+        "import FORMATS; "
         f"[FORMATS[name].render(report(document())) for name in {names}]; print('jinja2' in sys.modules)"
     )
     done = subprocess.run(

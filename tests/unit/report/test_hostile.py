@@ -49,7 +49,7 @@ ATTACKS = {
     "XML": "]]>&<![CDATA[<x/>\ufffe\uffff",
 }
 COMMAND = re.compile(r"\s*::[A-Za-z]")
-"""Matches a line that GitHub takes for a command: `::` and the command's name. An address like `::1` does not match."""
+"""Matches a line that GitHub takes for a command: `::` and its name, and not an address like `::1`."""
 SPEAKS = ["::", "##["]
 """What a CI system takes for a command, at a line's start or anywhere in it."""
 SCHEMA = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
@@ -66,10 +66,21 @@ def of(text: str) -> RunDocument:
     )
     error = {"kind": text, "meaning": text, "text": text}
     more: dict[str, Any] = {
-        "run": text, "scenario": text, "policy": text, "label": {"requested": text, "actual": text}, "log": text, "notes": [text],
-        "steps": [{"name": text, "ok": False, "seconds": 1, "detail": text}], "reasons": [text, text], "timings": {text: 1.0},
-        "denials": [denial], "hidden": [denial], "runtime": [denial], "machine": [denial], "selinux_errors": [error],
-    }  # fmt: skip
+        "run": text,
+        "scenario": text,
+        "policy": text,
+        "label": {"requested": text, "actual": text},
+        "log": text,
+        "notes": [text],
+        "steps": [{"name": text, "ok": False, "seconds": 1, "detail": text}],
+        "reasons": [text, text],
+        "timings": {text: 1.0},
+        "denials": [denial],
+        "hidden": [denial],
+        "runtime": [denial],
+        "machine": [denial],
+        "selinux_errors": [error],
+    }
     return document(**more, verdict="ERROR")
 
 

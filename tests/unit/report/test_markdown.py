@@ -56,7 +56,7 @@ def inline(tokens: Sequence[Token]) -> Iterator[Token]:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of each row of the body of each table, by GitHub's rule: a backslash escapes any character after it."""
+    """Return the cells of all tables' bodies by row. By GitHub's rule a backslash escapes a character."""
     lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
     return [re.findall(r"((?:\\.|[^|\\])*)\|", line[1:]) for line in lines]
 

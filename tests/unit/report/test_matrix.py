@@ -94,8 +94,12 @@ def test_the_json_says_what_was_expected_and_what_came() -> None:
     summary = json.loads(as_json(ALL))
     assert summary["exit_code"] == 3
     assert [(run["expected"], run["verdict"], run["right"]) for run in summary["runs"]] == [
-        ("PASS", "PASS", True), ("FAIL", "FAIL", True), ("PASS", "FAIL", False), ("FAIL", "PASS", False), ("PASS", "ERROR", False),
-    ]  # fmt: skip
+        ("PASS", "PASS", True),
+        ("FAIL", "FAIL", True),
+        ("PASS", "FAIL", False),
+        ("FAIL", "PASS", False),
+        ("PASS", "ERROR", False),
+    ]
 
 
 def test_the_json_has_each_run_or_why_there_is_none() -> None:

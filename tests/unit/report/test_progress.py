@@ -1,4 +1,4 @@
-"""Progress for a person: a spinner on a terminal, plain lines elsewhere, and how long it took last time on both."""
+"""Progress is a spinner on a terminal and plain lines elsewhere; both show how long a step took last time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text from records and logs, which a terminal or a CI system must not act on; test_hostile.py has the attacks."""
+"""Text from records and logs does not control a terminal or a CI system; test_hostile.py has the attacks."""
 
 from __future__ import annotations
 

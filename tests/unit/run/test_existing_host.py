@@ -1,4 +1,4 @@
-"""A run on an existing host leaves the host's base policy in force, and arms a guard only if the host has one."""
+"""A run on an existing host leaves its base policy in force, and arms a guard only if the host has one."""
 
 from __future__ import annotations
 

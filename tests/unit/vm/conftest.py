@@ -1,4 +1,4 @@
-"""Fakes of the programs that the VM package calls, `vagrant` and `virsh`: executables on PATH that record each call.
+"""Fakes of `vagrant` and `virsh`, which the VM package calls: executables on PATH that record each call.
 
 A fake that is called with a word that it does not know records that as well, and the test fails at its end.
 """
@@ -33,7 +33,8 @@ case $1 in
   status) printf '1,default,metadata,provider,libvirt\n1,default,state,%s\n' "$(cat "$here/state")" ;;
   ssh-config)
     echo 'Host default'
-    printf '  %s\n' 'HostName 127.0.0.1' 'User vagrant' 'Port 2222' "IdentityFile \"$here/private key\"" 'IdentityFile /x' ;;
+    printf '  %s\n' 'HostName 127.0.0.1' 'User vagrant' 'Port 2222' \
+      "IdentityFile \"$here/private key\"" 'IdentityFile /x' ;;
   up | resume)
     printf '==> default: Booting...\r\n    default: Progress: 12%%\r    default: Progress: 13%%\r\n'
     echo '==> default: Machine booted'; state=running ;;
@@ -63,9 +64,12 @@ esac
 
 @dataclass
 class ProvisionedGuest:
-    """A guest that is provisioned, or that answers `probes` once. `code` is the exit code of each provisioning step.
+    """A guest that is provisioned, or that answers `probes` once.
 
-    `commands` holds what was run and `files` what was put. Any other command than provisioning and a login's fails the test.
+    `code` is the exit code of each provisioning step.
+
+    `commands` holds what was run and `files` what was put. Any other command than provisioning and a login's
+    fails the test.
     """
 
     address: Address

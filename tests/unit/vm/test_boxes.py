@@ -128,7 +128,7 @@ def test_an_emulated_cpu_has_the_level_that_the_distribution_is_built_for(profil
     assert set(profiles()[profile].cpu) == LEVELS[profile]
 
 
-# --- what Vagrant is told ---------------------------------------------------------------------------------------------------------
+# --- what Vagrant is told -------------------------------------------------------------------------
 
 
 def parameters_of(lab: FakeVm, site: dict[str, str], profile: str) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def test_virtualbox_forwards_ssh_to_the_loopback(tmp_path: Path) -> None:
     assert ["config.vm.box_url=", "https://x/y.box"] in settings
 
 
-# --- provisioning -----------------------------------------------------------------------------------------------------------------
+# --- provisioning ---------------------------------------------------------------------------------
 
 
 def test_the_steps_for_dnf_come_in_this_order() -> None:
@@ -252,7 +252,7 @@ def test_a_step_is_a_script_that_both_distributions_shells_can_read(name: str, s
 
 
 def applied(tmp_path: Path, step: str, release: str, fails: str = "") -> tuple[int, list[str]]:
-    """The exit code of a step's script and the commands it ran, with programs that only write down that they were called.
+    """Return a step's exit code and the commands that it ran; the programs are fakes that record their calls.
 
     `fails`: what a command line begins with that is to fail.
     """
@@ -260,7 +260,8 @@ def applied(tmp_path: Path, step: str, release: str, fails: str = "") -> tuple[i
     for name in ("dnf", "modprobe"):
         program = tmp_path / name
         program.write_text(
-            f'#!/bin/sh\necho "{name} $*" >>{calls}\ncase "{name} $*" in "{fails or "none"}"*) exit 1 ;; esac\n'
+            f'#!/bin/sh\necho "{name} $*" >>{calls}\n'
+            f'case "{name} $*" in "{fails or "none"}"*) exit 1 ;; esac\n'
         )
         program.chmod(0o755)
     (tmp_path / "uname").write_text(f"#!/bin/sh\necho {release}\n")
@@ -291,7 +292,8 @@ def test_a_kernel_whose_modules_are_gone_is_replaced_and_needs_a_start(tmp_path:
 
 
 PACKAGES = (
-    "container-selinux selinux-policy-devel policycoreutils policycoreutils-devel policycoreutils-python-utils checkpolicy secilc "
+    "container-selinux selinux-policy-devel policycoreutils policycoreutils-devel "
+    "policycoreutils-python-utils checkpolicy secilc "
     "setools-console audit make m4 tar python3"
 )
 

@@ -209,7 +209,7 @@ def test_one_that_does_not_answer_is_unreachable(
     assert machine_of(lab).status() == "unreachable"
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------
 
 
 def host_key() -> str:
@@ -276,7 +276,7 @@ def test_without_a_named_key_the_agents_are_tried(lab: Project, monkeypatch: pyt
     assert address.key is None and "-i" not in interactive(address)
 
 
-# --- a machine that a candidate has locked ----------------------------------------------------------------------------------------
+# --- a machine that a candidate has locked --------------------------------------------------------
 
 
 def rescued(

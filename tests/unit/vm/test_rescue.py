@@ -18,7 +18,10 @@ from selab.vm import rescue
 
 @dataclass
 class World:
-    """A guest that is in order after `helps`: "SSH", "console", "guard" or "reset"; `logins` is whether one works before that."""
+    """A guest that is in order after `helps`: "SSH", "console", "guard" or "reset".
+
+    `logins` is whether a login works before that.
+    """
 
     helps: str
     logins: bool = False

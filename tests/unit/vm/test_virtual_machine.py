@@ -103,7 +103,10 @@ def test_a_locked_vm_is_explained(lab: FakeVm) -> None:
     lab.set_state("shutoff")
     lab.fail(
         "up",
-        "An action 'up' was attempted on the machine 'default',\nbut another process is already executing an action on the machine.",
+        (
+            "An action 'up' was attempted on the machine 'default',\n"
+            "but another process is already executing an action on the machine."
+        ),
     )
     with pytest.raises(SelabError, match="Another Vagrant process"):
         lab.machine.ensure(Progress())

@@ -41,7 +41,7 @@ Learned = Callable[..., LearnResult]
 
 @pytest.fixture
 def learned(drafted: Project, monkeypatch: pytest.MonkeyPatch) -> Learned:
-    """Learn from runs with these documents and the policy that each suggests: learned((PASSED, BEFORE), ...)."""
+    """Learn from runs with these documents and suggested policies: learned((PASSED, BEFORE), ...)."""
 
     def learned(*rounds: tuple[dict[str, Any], str], **options: Any) -> LearnResult:
         answers: Iterator[tuple[dict[str, Any], str]] = iter(rounds)

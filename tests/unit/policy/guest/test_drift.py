@@ -1,4 +1,4 @@
-"""What was done to the guest by hand: the script that looks, run here against files of its own, and what is said."""
+"""Tests how changes by hand are detected, with the script run against files of this machine, and reported."""
 
 from __future__ import annotations
 

@@ -88,7 +88,10 @@ def test_a_name_that_nothing_needs_any_more_is_not_required() -> None:
 
 
 def test_a_name_that_only_a_template_makes_of_its_argument_stays_required() -> None:
-    te = "gen_require(`\n\ttype container_file_t;\n')\ncontainer_domain_template(web, container)\nallow web_t self:fd use;\n"
+    te = (
+        "gen_require(`\n\ttype container_file_t;\n')\ncontainer_domain_template(web, container)\n"
+        "allow web_t self:fd use;\n"
+    )
     assert without(te, units(te)) == te.replace("allow web_t self:fd use;\n", "")
 
 

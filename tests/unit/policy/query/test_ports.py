@@ -36,7 +36,8 @@ def test_the_smallest_range_says_the_type(protocol: str, number: int, type_: str
 def test_the_ports_are_those_of_the_flat_base(base: BasePolicy) -> None:
     with base.flat.open("a") as flat:
         flat.write(
-            "(portcon  tcp 80 (system_u object_r http_port_t ((s0) (s0))))\n(portcon udp (1 9) (u r low_t ((s0) (s0))))\n"
+            "(portcon  tcp 80 (system_u object_r http_port_t ((s0) (s0))))\n"
+            "(portcon udp (1 9) (u r low_t ((s0) (s0))))\n"
         )
     assert ports_of(base) == {"http_port_t": ["tcp 80"], "low_t": ["udp 1-9"]}
 
