@@ -18,7 +18,7 @@ def test_a_required_name_that_the_base_lacks_is_an_error_with_the_nearest(linted
 
 
 @pytest.mark.parametrize(
-    "text", ["type nobody_t", "attribute nobody", "class nobody { read }", "role nobody_r", "bool nobody"]
+    "text", ["type lost_t", "attribute lost", "class lost { read }", "role lost_r", "bool lost"]
 )
 def test_every_kind_of_name_is_looked_up(linted: Lint, text: str) -> None:
     assert outline(linted(DOMAIN + f"require {{\n\t{text};\n}}\n")) == [("error", "unknown-require", 4)]
@@ -27,7 +27,7 @@ def test_every_kind_of_name_is_looked_up(linted: Lint, text: str) -> None:
 def test_in_an_optional_block_a_missing_name_is_a_warning(linted: Lint) -> None:
     te = (
         DOMAIN
-        + "optional_policy(`\n\tgen_require(`\n\t\ttype nobody_t;\n\t')\n\tallow web_t nobody_t:file read;\n')\n"
+        + "optional_policy(`\n\tgen_require(`\n\t\ttype lost_t;\n\t')\n\tallow web_t lost_t:file read;\n')\n"
     )
     assert outline(linted(te)) == [("warning", "unknown-require", 5)]
 
