@@ -12,7 +12,8 @@ pytestmark = pytest.mark.toolchain
 def test_a_module_without_fault_has_no_finding(linted: Lint) -> None:
     te = (
         DOMAIN
-        + "type web_log_t, domain;\nrole r types web_log_t;\nallow web_t web_log_t:file read_file_perms;\nfiles_read_etc_files(web_t)\n"
+        + "type web_log_t, domain;\nrole r types web_log_t;\n"
+        + "allow web_t web_log_t:file read_file_perms;\nfiles_read_etc_files(web_t)\n"
     )
     assert linted(te, fc="/web(/.*)?\tgen_context(u:object_r:web_log_t,s0)\n") == []
 

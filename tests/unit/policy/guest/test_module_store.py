@@ -1,0 +1,126 @@
+"""The module store: the scripts run on this machine with a fake semodule and restorecon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from selab.errors import CommandFailed, InputError
+from selab.guest import RUN_TIMEOUT, Completed
+from selab.policy.guest.module_store import PACKAGES, install, is_installed, relabel, uninstall
+from tests.unit.fakes import FakeGuest, SandboxGuest
+
+STORE = "/var/lib/selinux"
+LOADED = "/run/selab/loaded"
+CONFLICT = "echo 'libsemanage: conflicts with base' >&2; echo 'semodule: Failed!' >&2; exit 1"
+
+
+class StoreGuest(SandboxGuest):
+    """A sandbox with a module store and files to label. A script's arguments lead into the sandbox as well."""
+
+    PLACES = (*SandboxGuest.PLACES, "/etc/selinux", STORE, "/srv")
+
+    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+        words = [str(self.path(word)) if word.startswith("/") else word for word in argv[4:]]
+        return super().run([*argv[:4], *words], input=input, timeout=timeout)
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> StoreGuest:
+    """A guest with the policy `default`, whose loaded policy is selab's."""
+    guest = StoreGuest(tmp_path)
+    guest.path("/etc/selinux/config").write_text("SELINUX=enforcing\nSELINUXTYPE=default\n")
+    guest.path(LOADED).touch()
+    return guest
+
+
+@pytest.mark.parametrize(
+    ("place", "installed"),
+    [
+        ("default/active/modules/400/web", True),
+        ("default/active/modules/100/web", False),
+        ("targeted/active/modules/400/web", False),
+        ("default/active/modules/400/webmail", False),
+    ],
+)
+def test_a_module_is_installed_at_its_own_priority_in_the_store_in_use(
+    guest: StoreGuest, place: str, installed: bool
+) -> None:
+    guest.path(f"{STORE}/{place}").mkdir(parents=True)
+    assert is_installed(guest, "web") is installed
+
+
+def test_a_store_that_cannot_be_read_is_an_error() -> None:
+    guest = FakeGuest()
+    guest.answer("sh", code=2, err="Permission denied")
+    with pytest.raises(CommandFailed, match="cannot be read"):
+        is_installed(guest, "web")
+
+
+def test_packages_are_installed_in_one_transaction_and_then_removed(guest: StoreGuest) -> None:
+    guest.program("semodule", f'shift 3; cat "$@" >{guest.root}/content')
+    install(guest, {"common": b"first ", "web": b"second"})
+    assert guest.called == ["semodule -X 400 -i common.pp web.pp"]
+    assert (guest.root / "content").read_text() == "first second"
+    assert not guest.path(PACKAGES).exists()
+
+
+def test_a_refused_package_is_an_error_with_the_first_message_and_is_removed(guest: StoreGuest) -> None:
+    guest.program("semodule", CONFLICT)
+    with pytest.raises(InputError, match="was not installed") as caught:
+        install(guest, {"web": b"x"})
+    assert caught.value.detail == "libsemanage: conflicts with base"
+    assert not guest.path(PACKAGES).exists()
+
+
+def test_uninstalling_removes_the_module_at_the_priority_of_install(guest: StoreGuest) -> None:
+    guest.program("semodule")
+    uninstall(guest, "web")
+    assert guest.called == ["semodule -X 400 -r web"]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [(CONFLICT, "libsemanage: conflicts with base"), ("exit 1", "semodule did not report why.")],
+)
+def test_a_module_that_cannot_be_removed_is_an_error(guest: StoreGuest, body: str, detail: str) -> None:
+    guest.program("semodule", body)
+    with pytest.raises(InputError, match="was not uninstalled") as caught:
+        uninstall(guest, "web")
+    assert caught.value.detail == detail
+
+
+@pytest.mark.parametrize("body", ["", "exit 1"])
+def test_selab_no_longer_takes_the_loaded_policy_for_its_own(guest: StoreGuest, body: str) -> None:
+    guest.program("semodule", body)
+    for change in (lambda: install(guest, {"web": b"x"}), lambda: uninstall(guest, "web")):
+        guest.path(LOADED).touch()
+        if body:
+            with pytest.raises(InputError):
+                change()
+        else:
+            change()
+        assert not guest.path(LOADED).exists()
+
+
+def test_only_files_that_exist_are_labelled(guest: StoreGuest) -> None:
+    guest.program("restorecon")
+    guest.path("/srv/web").mkdir()
+    relabel(guest, ["/srv/absent", "/srv/web"])
+    relabel(guest, ["/srv/absent"])
+    assert guest.called == [f"restorecon -RF {guest.path('/srv/web')}"]
+
+
+def test_nothing_to_label_sends_no_command() -> None:
+    guest = FakeGuest()
+    relabel(guest, [])
+    assert guest.commands == []
+
+
+def test_files_that_cannot_be_labelled_are_an_error(guest: StoreGuest) -> None:
+    guest.program("restorecon", "exit 255")
+    guest.path("/srv/web").mkdir()
+    with pytest.raises(CommandFailed, match="could not be labelled"):
+        relabel(guest, ["/srv/web"])
