@@ -126,9 +126,8 @@ def test_a_window_that_cannot_be_closed_is_a_problem() -> None:
     guest = FakeGuest()
     window = opened(guest)
     guest.answer(window.mark("end"), code=4, err="auditctl: cannot send")
-    assert close_window(window).of(guest).problems == (
-        "the end of the window could not be marked: auditctl: cannot send",
-    )
+    (problem,) = close_window(window).of(guest).problems
+    assert "auditctl: cannot send" in problem
 
 
 def journal_window(extra: str = "") -> Window:

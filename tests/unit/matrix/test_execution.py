@@ -83,14 +83,14 @@ def test_the_progress_is_told(client: Any, tmp_path: Path) -> None:
 
 def test_what_breaks_is_an_error_of_its_run(client: Any, tmp_path: Path) -> None:
     (ended,) = executed(client, tmp_path, fakes.breaks, 1)
-    assert (ended.verdict, why(ended)) == (Verdict.ERROR, "The worker could not execute the run.")
+    assert ended.verdict is Verdict.ERROR and "could not execute" in why(ended)
 
 
 def test_runs_that_do_not_end_are_errors(client: Any, tmp_path: Path) -> None:
     started = time.monotonic()
     with local(1) as other:
         ended = executed(other, tmp_path, fakes.is_stuck, 2, stalled=0.5)
-    assert {why(run) for run in ended} == {"The workers have made no progress."}
+    assert ["no progress" in why(run) for run in ended] == [True, True]
     assert time.monotonic() - started < 20
 
 

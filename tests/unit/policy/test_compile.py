@@ -43,10 +43,7 @@ def test_an_error_names_the_users_file_line_and_text(base: BasePolicy) -> None:
 def test_an_unknown_interface_is_answered_with_the_nearest(base: BasePolicy) -> None:
     (base.headers / "files.if").write_text("interface(`files_read_etc_files',`\n')\n")
     error = compile_error(base, "web.te:2:ERROR 'syntax error' at token 'files_red_etc' on line 3391:")
-    assert (
-        error.hint
-        == "The installed policy has no interface 'files_red_etc'. Did you mean files_read_etc_files?"
-    )
+    assert "no interface 'files_red_etc'" in error.hint and "files_read_etc_files" in error.hint
 
 
 def test_an_error_of_another_form_is_shown_as_it_is(base: BasePolicy) -> None:

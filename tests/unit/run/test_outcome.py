@@ -25,9 +25,8 @@ def test_the_requested_label_leaves_no_doubt() -> None:
 
 
 def test_another_type_is_a_doubt() -> None:
-    assert label_doubts(LABEL, frozenset({"system_u:system_r:spc_t:s0"})) == [
-        "a process of the container ran as system_u:system_r:spc_t:s0, not as web_t:s0:c1,c2"
-    ]
+    (doubt,) = label_doubts(LABEL, frozenset({"system_u:system_r:spc_t:s0"}))
+    assert "ran as system_u:system_r:spc_t:s0" in doubt and "not as web_t:s0:c1,c2" in doubt
 
 
 def test_another_level_is_a_doubt() -> None:
@@ -40,14 +39,14 @@ def test_a_label_that_was_not_observed_is_a_doubt() -> None:
 
 def test_docker_that_stops_answering_is_a_doubt() -> None:
     steps = [StepResult("get", False, 0.1, "Cannot connect to the Docker daemon at x")]
-    assert concluded(LABEL, labels=frozenset({LABEL.context}), steps=steps).doubts == [
-        "Docker stopped answering at the step 'get'"
-    ]
+    (doubt,) = concluded(LABEL, labels=frozenset({LABEL.context}), steps=steps).doubts
+    assert "Docker" in doubt and "'get'" in doubt
 
 
 def test_a_container_that_was_refused_has_no_label_to_doubt() -> None:
     outcome = concluded(DRAWN, refused="no such file")
-    assert (outcome.failures, outcome.doubts) == (["the container did not start: no such file"], [])
+    (failure,) = outcome.failures
+    assert "no such file" in failure and outcome.doubts == []
 
 
 def test_denials_show_a_label_that_could_not_be_read() -> None:

@@ -195,7 +195,7 @@ def test_a_file_that_includes_itself_comes_to_an_end(route: Callable[..., Route]
 def test_a_configuration_that_cannot_be_read_is_an_error(route: Callable[..., Route], text: str) -> None:
     with pytest.raises(InputError, match="ssh configuration of lab") as caught:
         route(text)
-    assert caught.value.hint == "`ssh -G lab` shows how ssh reads it."
+    assert "`ssh -G lab`" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ['Include "x\n', 'Match host "lab\n'])

@@ -78,16 +78,14 @@ def test_an_optional_argument_may_be_left_out(linted: Lint, name: str) -> None:
 
 
 def test_a_call_is_remedied_with_its_optional_arguments_marked(linted: Lint) -> None:
-    assert (
-        linted(DOMAIN + "files_etc_filetrans(web_t)\n")[0].remedy
-        == "Call it as files_etc_filetrans(domain, type [, name])."
-    )
+    finding = linted(DOMAIN + "files_etc_filetrans(web_t)\n")[0]
+    assert "files_etc_filetrans(domain, type [, name])" in finding.remedy
 
 
 def test_a_deprecated_interface_names_its_replacement(linted: Lint) -> None:
     (finding,) = linted(DOMAIN + "files_read_config(web_t)\n")
     assert outline([finding]) == [("warning", "deprecated", 3)]
-    assert finding.remedy == "Use files_read_etc_files() instead."
+    assert "files_read_etc_files()" in finding.remedy
 
 
 def test_an_unknown_interface_without_a_similar_name_has_no_remedy(linted: Lint) -> None:
