@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from selab.errors import SelabError
+from selab.errors import InputError, SelabError
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
 from tests.vm.faults import FULL
@@ -20,8 +20,11 @@ HUNG = "iptables -I INPUT -p tcp --dport 22 -j DROP"
 
 
 def verdict_of(run: Callable[..., Run], fault: Callable[[], None]) -> Verdict:
+    """Return the verdict of a run with a fault. Raises InputError if no run could begin."""
     try:
         return run("apache", policy=FULL, after_steps=fault).verdict
+    except InputError:
+        raise
     except SelabError:
         return Verdict.ERROR
 

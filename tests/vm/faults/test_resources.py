@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from selab.errors import SelabError
+from selab.errors import InputError, SelabError
 from selab.project import Project
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
@@ -37,9 +37,12 @@ FLOOD = "auditctl -a always,exit -F arch=b64 -S getppid -k flood; perl -e 'getpp
 
 
 def verdict_of(run: Runner, in_guest: InGuest, script: str) -> tuple[Verdict, str]:
+    """Return the verdict of a run with a fault, and the reason. Raises InputError if no run could begin."""
     try:
         done = run("apache", policy=FULL, after_steps=partial(in_guest, script))
         return done.verdict, " ".join(done.reasons)
+    except InputError:
+        raise
     except SelabError as error:
         return Verdict.ERROR, str(error)
 
