@@ -1,4 +1,4 @@
-"""The project: where it is, what selab.yaml may contain, and which paths are inside it."""
+"""Tests how a project is located, what selab.yaml may contain, and which paths are inside the project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where policy is compiled and linked, with fake tools on PATH."""
+"""Tests the choice of the machine that compiles and links a policy, with fake tools on PATH."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ CONFLICT = "echo 'libsemanage: conflicts with base' >&2; echo 'semodule: Failed!
 
 
 class StoreGuest(SandboxGuest):
-    """A sandbox with a module store and files to label. A script's arguments lead into the sandbox as well."""
+    """A sandbox with a module store and files to label. A script's arguments lead into it too."""
 
     PLACES = (*SandboxGuest.PLACES, "/etc/selinux", STORE, "/srv")
 
