@@ -12,17 +12,7 @@ import selab
 PACKAGE, TESTS = Path(selab.__file__).parent, Path(__file__).parent
 
 TESTED_ELSEWHERE = {
-    "cli/audit.py": "analysis/test_audit.py",
-    "cli/box.py": "cli/test_shown.py",
-    "cli/check.py": "analysis/test_check.py",
-    "cli/doctor.py": "report/test_support_report.py",
-    "cli/drafts.py": "workflows/test_drafts.py",
-    "cli/install.py": "workflows/test_install.py",
-    "cli/logfile.py": "report/test_hostile.py",
     "cli/matrix.py": "matrix/test_coordinate.py",
-    "cli/root.py": "test_main.py",
-    "cli/session.py": "test_main.py",
-    "cli/uninstall.py": "workflows/test_install.py",
     "cli/vm.py": "vm/test_by_hand.py",
     "cli/watch.py": "workflows/test_watch.py",
     "run/context.py": "run/test_sequence.py",
