@@ -12,9 +12,6 @@ import selab
 PACKAGE, TESTS = Path(selab.__file__).parent, Path(__file__).parent
 
 TESTED_ELSEWHERE = {
-    "cli/matrix.py": "matrix/test_coordinate.py",
-    "cli/vm.py": "vm/test_by_hand.py",
-    "cli/watch.py": "workflows/test_watch.py",
     "run/context.py": "run/test_sequence.py",
     "run/stages.py": "run/test_sequence.py",
     "scaffold/render.py": "scaffold/test_scenario.py",

@@ -1,4 +1,4 @@
-"""A draft at the end of `selab learn` and `selab minimise`: when it is written, and how its runs are shown."""
+"""A draft at the end of `selab learn` and `minimise`: when it is written, and how its runs are shown."""
 
 from __future__ import annotations
 
