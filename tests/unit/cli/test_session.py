@@ -1,4 +1,4 @@
-"""The context of a command: which project it is about, and where its output goes."""
+"""What a command has: the project that it finds, two consoles, the log, and no import that it does not need."""
 
 from __future__ import annotations
 
