@@ -1,4 +1,4 @@
-"""What a command has: the project that it finds, two consoles, the log, and no import that it does not need."""
+"""The context of a command: its project, two consoles and the log, each created when it is first used."""
 
 from __future__ import annotations
 
