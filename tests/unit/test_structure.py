@@ -16,15 +16,6 @@ TESTED_ELSEWHERE = {
     "run/stages.py": "run/test_sequence.py",
     "scaffold/render.py": "scaffold/test_scenario.py",
     "scaffold/target.py": "scaffold/test_policy.py",
-    "vm/box/recipe.py": "vm/box/test_build.py",
-    "vm/box/store.py": "vm/box/test_build.py",
-    "vm/console.py": "vm/test_rescue.py",
-    "vm/host_keys.py": "vm/test_ssh_login.py",
-    "vm/kvm.py": "vm/test_boxes.py",
-    "vm/libvirt.py": "vm/test_virtual_machine.py",
-    "vm/openssh.py": "vm/test_ssh.py",
-    "vm/ssh_talk.py": "vm/test_ssh.py",
-    "vm/vagrantfile.py": "vm/test_boxes.py",
 }
 """Modules whose tests go through another module and are in its file. A file of their own is better."""
 

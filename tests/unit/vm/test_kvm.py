@@ -1,0 +1,117 @@
+"""Whether KVM works, with a fake QEMU."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from selab.host.cache import cache_dir
+from selab.vm import kvm
+from selab.vm.kvm import QEMU, SECTOR, SECTOR_EXIT, probe
+
+
+class FakeQemu:
+    """A QEMU on PATH that records its words and runs the shell script of `runs`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._program, self._calls = directory / QEMU, directory / "calls"
+        self.runs("exit 0")
+
+    def runs(self, body: str) -> None:
+        self._program.write_text(f'#!/bin/sh\necho "$*" >>{self._calls}\n{body}\n')
+        self._program.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        return self._calls.read_text().splitlines() if self._calls.exists() else []
+
+
+@pytest.fixture(autouse=True)
+def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeQemu:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "kvm").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(kvm, "DEVICE", tmp_path / "kvm")
+    return FakeQemu(tmp_path / "bin")
+
+
+@pytest.mark.parametrize(
+    ("code", "works"), [(SECTOR_EXIT, True), (0, False), (1, False)], ids=["answers", "ends", "fails"]
+)
+def test_a_boot_sector_proves_kvm_by_its_own_exit_code(qemu: FakeQemu, code: int, works: bool) -> None:
+    qemu.runs(f"exit {code}")
+    assert probe().works is works
+
+
+@pytest.mark.parametrize(("code", "works"), [(0, True), (SECTOR_EXIT, False)])
+def test_a_kernel_proves_kvm_by_ending_without_error(
+    qemu: FakeQemu, tmp_path: Path, code: int, works: bool
+) -> None:
+    qemu.runs(f"exit {code}")
+    assert probe(tmp_path / "vmlinuz").works is works
+    assert f"-kernel {tmp_path / 'vmlinuz'}" in qemu.calls[0]
+
+
+def test_the_probe_never_falls_back_to_emulation(qemu: FakeQemu, tmp_path: Path) -> None:
+    probe()
+    probe(tmp_path / "vmlinuz")
+    assert [call.split()[:2] for call in qemu.calls] == [["-accel", "kvm"]] * 2
+
+
+@pytest.mark.parametrize("kernel", [None, Path("vmlinuz")])
+def test_a_guest_that_hangs_shows_that_kvm_does_not_work(
+    qemu: FakeQemu, monkeypatch: pytest.MonkeyPatch, kernel: Path | None
+) -> None:
+    monkeypatch.setattr(kvm, "SECTOR_LIMIT", 0.3)
+    monkeypatch.setattr(kvm, "KERNEL_LIMIT", 0.3)
+    qemu.runs("exec sleep 20")
+    result = probe(kernel)
+    assert not result.works and "0.3 s" in result.reason
+
+
+def test_the_result_is_probed_once_for_each_kind_of_probe(qemu: FakeQemu, tmp_path: Path) -> None:
+    results = [probe(), probe(tmp_path / "vmlinuz"), probe(), probe(tmp_path / "vmlinuz")]
+    assert len(qemu.calls) == 2
+    assert [result.works for result in results] == [False, True, False, True]
+
+
+def test_another_qemu_is_probed_again(qemu: FakeQemu) -> None:
+    assert not probe().works
+    qemu.runs(f"exit {SECTOR_EXIT} # another size")
+    assert probe().works
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"x": 1}', '{"x": {"works": true}}'])
+def test_a_damaged_cache_is_ignored(qemu: FakeQemu, text: str) -> None:
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    (cache_dir() / "kvm.json").write_text(text)
+    qemu.runs(f"exit {SECTOR_EXIT}")
+    assert probe().works
+    (entry,) = json.loads((cache_dir() / "kvm.json").read_text()).values()
+    assert entry["works"] is True
+
+
+def test_without_the_device_nothing_is_started(qemu: FakeQemu, tmp_path: Path) -> None:
+    (tmp_path / "kvm").unlink()
+    result = probe()
+    assert not result.works and f"no {tmp_path / 'kvm'}" in result.reason
+    assert qemu.calls == []
+
+
+def test_a_device_that_the_user_may_not_open_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kvm.os, "access", lambda *_: False)
+    result = probe()
+    assert not result.works and "this user" in result.reason
+
+
+def test_without_qemu_that_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = probe()
+    assert not result.works and QEMU in result.reason
+
+
+def test_the_boot_sector_is_one() -> None:
+    assert len(SECTOR) == 512 and SECTOR.endswith(b"\x55\xaa")

@@ -1,0 +1,212 @@
+"""What selab asks virsh, and what it makes of the answers. A fake virsh answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from selab.errors import SelabError
+from selab.vm import libvirt
+
+FORWARD = "<qemu:arg value='user,id=n,hostfwd=tcp:127.0.0.1:{}-:22'/>\n"
+
+
+class FakeVirsh:
+    """A virsh on PATH. It records the words after the connection, and refuses a command without an answer."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "answers").mkdir(parents=True)
+        program = directory / "virsh"
+        program.write_text(
+            f"#!/bin/sh\nhere={shlex.quote(str(directory))}\n"
+            'echo "$3" >"$here/uri"; echo "$LC_ALL" >"$here/locale"; shift 3\n'
+            'echo "$*" >>"$here/calls"\n'
+            '[ -e "$here/answers/$1" ] || { echo "unknown command $1" >&2; exit 99; }\n'
+            '. "$here/answers/$1"\n'
+        )
+        program.chmod(0o755)
+
+    def answer(self, word: str, out: str = "", err: str = "", code: int = 0) -> None:
+        text = f"printf %s {shlex.quote(out)}; printf %s {shlex.quote(err)} >&2; exit {code}\n"
+        self.script(word, text)
+
+    def script(self, word: str, text: str) -> None:
+        (self.directory / "answers" / word).write_text(text)
+
+    @property
+    def calls(self) -> list[str]:
+        record = self.directory / "calls"
+        return record.read_text().splitlines() if record.exists() else []
+
+
+@pytest.fixture(autouse=True)
+def virsh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeVirsh:
+    monkeypatch.setenv("PATH", f"{tmp_path / 'virsh'}:/usr/bin:/bin")
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
+    return FakeVirsh(tmp_path / "virsh")
+
+
+@pytest.mark.parametrize(("user", "uri"), [(0, "qemu:///system"), (1000, "qemu:///session")])
+def test_root_uses_the_system_daemon_and_a_user_the_session_daemon(
+    virsh: FakeVirsh, monkeypatch: pytest.MonkeyPatch, user: int, uri: str
+) -> None:
+    monkeypatch.setattr(libvirt.os, "geteuid", lambda: user)
+    virsh.answer("uri")
+    libvirt.virsh("uri")
+    assert (virsh.directory / "uri").read_text().strip() == uri
+
+
+def test_virsh_answers_in_english(virsh: FakeVirsh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    virsh.answer("uri")
+    libvirt.virsh("uri")
+    assert (virsh.directory / "locale").read_text() == "C\n"
+
+
+def test_a_daemon_that_does_not_answer_and_a_missing_virsh_are_exit_codes(
+    virsh: FakeVirsh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    virsh.script("uri", "exec sleep 20\n")
+    assert libvirt.virsh("uri", limit=0.2).returncode == 124
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert libvirt.virsh("uri").returncode == 127
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "shut off"), (1, "")])
+def test_the_state_of_a_domain_is_empty_if_there_is_none(virsh: FakeVirsh, code: int, state: str) -> None:
+    virsh.answer("domstate", "shut off\n\n", code=code)
+    assert libvirt.domain_state("lab") == state
+
+
+@pytest.mark.parametrize(("code", "there"), [(0, True), (1, False)])
+def test_the_disk_is_that_of_the_domain(virsh: FakeVirsh, code: int, there: bool) -> None:
+    virsh.answer("vol-info", code=code)
+    assert libvirt.has_disk("lab") is there
+    assert virsh.calls == ["vol-info --pool default lab.img"]
+
+
+@pytest.mark.parametrize(("definition", "port"), [(FORWARD.format(2299), 2299), ("<domain/>", 0)])
+def test_the_port_is_the_one_that_is_forwarded_to_ssh(virsh: FakeVirsh, definition: str, port: int) -> None:
+    virsh.answer("dumpxml", "hostfwd=tcp:127.0.0.1:8080-:80 " + definition)
+    assert libvirt.forwarded_port("lab") == port
+
+
+def test_the_forward_moves_and_nothing_else_changes(virsh: FakeVirsh) -> None:
+    virsh.answer("dumpxml", "<a>2222</a>" + FORWARD.format(2222))
+    virsh.script("define", f'cat "$2" >{virsh.directory}/defined\n')
+    libvirt.move_forward("lab", 2222, 2299)
+    assert (virsh.directory / "defined").read_text() == "<a>2222</a>" + FORWARD.format(2299)
+    assert virsh.calls[0] == "dumpxml --inactive --security-info lab"
+
+
+def test_a_forward_that_the_domain_lacks_cannot_move_and_nothing_is_defined(virsh: FakeVirsh) -> None:
+    virsh.answer("dumpxml", FORWARD.format(2200))
+    with pytest.raises(SelabError, match="cannot move it"):
+        libvirt.move_forward("lab", 2222, 2299)
+    assert len(virsh.calls) == 1
+
+
+def test_a_refused_definition_is_an_error_with_its_reason(virsh: FakeVirsh) -> None:
+    virsh.answer("dumpxml", FORWARD.format(2222))
+    virsh.answer("define", err="error: bad XML\n", code=1)
+    with pytest.raises(SelabError, match="could not be changed") as caught:
+        libvirt.move_forward("lab", 2222, 2299)
+    assert caught.value.detail == "error: bad XML"
+
+
+def test_a_pool_that_runs_is_left_alone(virsh: FakeVirsh) -> None:
+    virsh.answer("pool-info", "Name: default\nState:          running\n")
+    libvirt.ensure_pool()
+    assert virsh.calls == ["pool-info default"]
+
+
+def test_a_pool_that_is_off_is_started_but_not_defined_again(virsh: FakeVirsh) -> None:
+    started = virsh.directory / "started"
+    virsh.script("pool-info", f"[ -e {started} ] && echo 'State: running' || echo 'State: inactive'\n")
+    virsh.script("pool-start", f"touch {started}\n")
+    virsh.answer("pool-autostart")
+    libvirt.ensure_pool()
+    assert [call.split()[0] for call in virsh.calls if "info" not in call] == [
+        "pool-start",
+        "pool-autostart",
+    ]
+
+
+def test_a_missing_pool_is_defined_first(virsh: FakeVirsh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libvirt.os, "geteuid", lambda: 0)
+    started = virsh.directory / "started"
+    virsh.script("pool-info", f"[ -e {started} ] && echo 'State: running' || exit 1\n")
+    virsh.script("pool-start", f"touch {started}\n")
+    for word in ("pool-define-as", "pool-build", "pool-autostart"):
+        virsh.answer(word)
+    libvirt.ensure_pool()
+    assert "pool-define-as default dir --target /var/lib/libvirt/images" in virsh.calls
+
+
+def test_a_pool_that_does_not_start_is_an_error_with_the_reason(virsh: FakeVirsh) -> None:
+    virsh.answer("pool-info", "State: inactive\n")
+    virsh.answer("pool-start", err="no such directory\n", code=1)
+    with pytest.raises(SelabError, match="cannot be started") as caught:
+        libvirt.ensure_pool()
+    assert caught.value.detail == "no such directory"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"), [(["error: cannot connect"], "systemctl status libvirtd"), ([], "virsh uri")]
+)
+def test_a_daemon_that_does_not_answer_is_an_error_with_its_last_line(
+    virsh: FakeVirsh, monkeypatch: pytest.MonkeyPatch, words: list[str], hint: str
+) -> None:
+    monkeypatch.setattr(libvirt.os, "geteuid", lambda: 1000)
+    virsh.answer("uri", err="\n".join(["warning", *words]), code=1)
+    with pytest.raises(SelabError, match="does not answer") as caught:
+        libvirt.ensure_daemon()
+    assert caught.value.detail.endswith((words or ["warning"])[-1]) and hint in caught.value.hint
+
+
+def test_without_virsh_the_hint_is_to_install_libvirt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libvirt.os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(SelabError) as caught:
+        libvirt.ensure_daemon()
+    assert caught.value.hint == libvirt.INSTALL
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "result"),
+    [('{"return": 7}', 0, 7), ('{"error": {}}', 0, None), ("no JSON", 0, None), ('{"return": 7}', 1, None)],
+)
+def test_an_agent_that_does_not_answer_gives_nothing(
+    virsh: FakeVirsh, out: str, code: int, result: int | None
+) -> None:
+    virsh.answer("qemu-agent-command", out, code=code)
+    assert libvirt.agent("lab", "guest-ping", x=1) == result
+    assert json.loads(virsh.calls[0].split(" ", 2)[2].removesuffix(" --timeout 5")) == {
+        "execute": "guest-ping",
+        "arguments": {"x": 1},
+    }
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_file_that_the_agent_opened_is_closed_also_if_it_cannot_be_read(
+    virsh: FakeVirsh, readable: bool
+) -> None:
+    data = base64.b64encode(b"key\n\xff").decode()
+    read = f'echo \'{{"return": {{"buf-b64": "{data}"}}}}\'' if readable else "exit 1"
+    virsh.script(
+        "qemu-agent-command",
+        f"case $3 in *file-open*) echo '{{\"return\": 9}}' ;; *file-read*) {read} ;; esac\n",
+    )
+    assert libvirt.agent_read("lab", "/etc/key") == (b"key\n\xff" if readable else None)
+    assert "guest-file-close" in virsh.calls[-1] and '"handle": 9' in virsh.calls[-1]
+
+
+def test_a_file_that_the_agent_cannot_open_is_not_read(virsh: FakeVirsh) -> None:
+    virsh.answer("qemu-agent-command", '{"error": {}}', code=1)
+    assert libvirt.agent_read("lab", "/etc/key") is None
+    assert len(virsh.calls) == 1
