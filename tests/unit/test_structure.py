@@ -11,14 +11,6 @@ import selab
 
 PACKAGE, TESTS = Path(selab.__file__).parent, Path(__file__).parent
 
-TESTED_ELSEWHERE = {
-    "run/context.py": "run/test_sequence.py",
-    "run/stages.py": "run/test_sequence.py",
-    "scaffold/render.py": "scaffold/test_scenario.py",
-    "scaffold/target.py": "scaffold/test_policy.py",
-}
-"""Modules whose tests go through another module and are in its file. A file of their own is better."""
-
 
 def has_logic(path: Path) -> bool:
     """Whether a module has a function with more than a docstring: protocols and data have none."""
@@ -45,16 +37,9 @@ MODULES = [path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob
 """The modules with such a function. The others hold data, protocols or the text of a script."""
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name not in TESTED_ELSEWHERE])
+@pytest.mark.parametrize("name", MODULES)
 def test_a_module_has_a_test_file_at_the_same_place(name: str) -> None:
     assert mirror(name).is_file()
-
-
-@pytest.mark.parametrize("name", TESTED_ELSEWHERE)
-def test_an_exception_is_a_module_without_a_test_file_of_its_own(name: str) -> None:
-    assert name in MODULES
-    assert not mirror(name).exists()
-    assert (TESTS / TESTED_ELSEWHERE[name]).is_file()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+"""The stages of an attempt undo what they did in the guest, also after a fault; a workload has an outcome."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from selab.auditlog.windows import open_window
+from selab.container.image import Image
+from selab.container.label import ContainerLabel
+from selab.container.lifecycle import Container, ContainerRefused
+from selab.container.runtime import runtimes
+from selab.container.steps import StepResult
+from selab.errors import SelabError
+from selab.guest import Completed
+from selab.policy.base import BasePolicy
+from selab.policy.compile import CompiledModule
+from selab.policy.contexts import FileContexts
+from selab.policy.guest.load import Mode
+from selab.policy.toolchain import Toolchain
+from selab.progress import Progress
+from selab.project import Project
+from selab.run import stages
+from selab.run.context import RunContext
+from selab.run.request import Plan, Request
+from selab.scenario import Scenario
+from tests.unit.fakes import LABEL, ReadyMachine, ScriptedGuest
+
+BEYOND = CompiledModule("web", "(typetransition sshd_t shell_exec_t process web_t)", frozenset({"web_t"}))
+Make = Callable[..., RunContext]
+
+
+class Fault(Exception):
+    """What a block of these tests raises."""
+
+
+@pytest.fixture
+def guest() -> ScriptedGuest:
+    return ScriptedGuest()
+
+
+@pytest.fixture
+def make(project: Project, base: BasePolicy, tools: Toolchain, guest: ScriptedGuest) -> Make:
+    """Return a function that makes the context of a run."""
+
+    def run(
+        *candidates: CompiledModule, mode: Mode = Mode.ENFORCING, keep: bool = False, managed: bool = True
+    ) -> RunContext:
+        machine = ReadyMachine(guest)
+        machine.managed = managed
+        scenario = Scenario.model_validate({"image": "x"})
+        plan = Plan(Request("web", mode=mode, keep=keep), scenario, Image("x", None), None)
+        label = ContainerLabel("web_t", "s0:c1,c2")
+        return RunContext(
+            guest, machine, project, plan, Progress(), base, tools, [*candidates], label, FileContexts((), "")
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(
+    ("candidates", "managed", "keep", "restored"),
+    [
+        ((), True, False, False),
+        ((), False, False, True),
+        ((), False, True, False),
+        ((BEYOND,), True, False, True),
+        ((BEYOND,), False, True, True),
+    ],
+)
+def test_a_candidate_stays_in_force_only_if_it_may(
+    make: Make,
+    guest: ScriptedGuest,
+    fails: bool,
+    candidates: tuple[CompiledModule, ...],
+    managed: bool,
+    keep: bool,
+    restored: bool,
+) -> None:
+    context = make(*candidates, managed=managed, keep=keep)
+    with contextlib.suppress(Fault), stages.base_policy_restored(context):
+        assert guest.scripts == []
+        if fails:
+            raise Fault
+    assert guest.scripts == ["load-base"] * restored
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("restored", [False, True])
+def test_the_mode_is_restored_after_the_block_unless_the_block_has_done_that(
+    make: Make, guest: ScriptedGuest, fails: bool, restored: bool
+) -> None:
+    with contextlib.suppress(Fault), stages.mode_restored(make()) as mode:
+        mode.restored = restored
+        if fails:
+            raise Fault
+    assert guest.scripts == ["restore-mode"] * (not restored)
+
+
+def test_reading_the_window_restores_the_mode(make: Make, guest: ScriptedGuest) -> None:
+    mode = stages.GuestMode()
+    window = stages.read_window(make(), open_window().of(guest), mode)
+    assert mode.restored and window.problems == ()
+    assert guest.scripts == ["open-window", "close-window", "restore-mode"]
+
+
+def test_a_mode_that_could_not_be_restored_does_not_count_as_restored(
+    make: Make, guest: ScriptedGuest
+) -> None:
+    guest.answer("restore-mode", code=1)
+    mode = stages.GuestMode()
+    with pytest.raises(SelabError):
+        stages.read_window(make(), open_window().of(guest), mode)
+    assert not mode.restored
+
+
+@pytest.mark.parametrize(
+    ("labelled", "scripts"), [(True, ["restore-labels"]), (False, []), (None, ["restore-labels"])]
+)
+def test_labels_are_restored_also_if_labelling_breaks_off(
+    make: Make,
+    guest: ScriptedGuest,
+    monkeypatch: pytest.MonkeyPatch,
+    labelled: bool | None,
+    scripts: list[str],
+) -> None:
+    def label_files(*_: object) -> bool:
+        if labelled is None:
+            raise Fault
+        return labelled
+
+    monkeypatch.setattr(stages, "label_files", label_files)
+    with contextlib.suppress(Fault), stages.labelled_files(make()):
+        assert guest.scripts == []
+    assert guest.scripts == scripts
+
+
+@pytest.mark.parametrize(("mode", "renewals"), [(Mode.ENFORCING, 1), (Mode.DOMAIN, 1), (Mode.PERMISSIVE, 0)])
+def test_the_guard_is_renewed_only_while_the_guest_enforces(
+    make: Make, monkeypatch: pytest.MonkeyPatch, mode: Mode, renewals: int
+) -> None:
+    renewed: list[object] = []
+
+    def renew(guest: object) -> contextlib.AbstractContextManager[None]:
+        renewed.append(guest)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(stages, "renewed", renew)
+    with stages.guard_renewed(make(mode=mode)):
+        assert len(renewed) == renewals
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("docker: starting\ncannot apply the label\n", "cannot apply the label"),
+        ("", "no reason"),
+    ],
+)
+def test_a_container_that_does_not_start_is_an_outcome_with_the_last_message(
+    make: Make, monkeypatch: pytest.MonkeyPatch, output: str, reason: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        done = Completed(("docker",), 125, b"", output.encode())
+        raise ContainerRefused(done, runtimes()["docker"])
+
+    monkeypatch.setattr(stages, "running", refuse)
+    assert reason in stages.workload(make()).refused
+
+
+@pytest.mark.parametrize(("second_ok", "log"), [(True, ""), (False, "its log")])
+def test_the_log_is_read_if_a_step_failed_and_the_labels_after_the_removal(
+    make: Make, monkeypatch: pytest.MonkeyPatch, second_ok: bool, log: str
+) -> None:
+    container = Container("selab-web", 1, runtimes()["docker"], {LABEL})
+    results = [StepResult("a", True, 0.0), StepResult("b", second_ok, 0.0)]
+
+    @contextlib.contextmanager
+    def running(*_: object, **__: object) -> Iterator[Container]:
+        yield container
+        container.labels.add("seen at the end")
+
+    monkeypatch.setattr(stages, "running", running)
+    monkeypatch.setattr(stages, "run_steps", lambda *_: iter(results))
+    monkeypatch.setattr(stages, "log_tail", lambda *_: "its log")
+    outcome = stages.workload(make())
+    assert (outcome.steps, outcome.log) == (results, log)
+    assert outcome.labels == {LABEL, "seen at the end"}

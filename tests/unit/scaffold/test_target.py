@@ -1,0 +1,109 @@
+"""What a new policy is written for: the known base policy, or the project's future one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from selab.errors import SelabError
+from selab.policy.base import BasePolicy
+from selab.policy.interfaces import Interface, InterfaceTable
+from selab.policy.language.statements import Grant
+from selab.progress import Progress
+from selab.project import Project, ProjectConfig
+from selab.scaffold import target
+from selab.scaffold.target import TEMPLATE, Known, Target, target_of
+
+BIND = Grant("allow", "$1", "http_port_t", "tcp_socket", frozenset({"name_bind"}))
+LISTEN = Interface("bind_http", "interface", "kernel/net.if", 1, "", ("domain",), 1, grants=(BIND,))
+
+
+def template(*parameters: str) -> Interface:
+    return Interface(TEMPLATE, "template", "services/container.if", 1, "", parameters, 1)
+
+
+@pytest.fixture
+def known(base: BasePolicy) -> Target:
+    base.flat.write_text(
+        base.flat.read_text().replace(" (type ", "\n(type ")
+    )  # as in a flat base: a line each
+    (base.directory / "cil" / "net.cil").touch()
+    ports = {"http_port_t": ["tcp 80"], "unreserved_port_t": ["tcp 1024-65535"]}
+    return Target(1, "", Known(base, InterfaceTable([LISTEN]), ports))
+
+
+def test_a_known_base_policy_names_ports_and_interfaces(known: Target) -> None:
+    assert known.port_type("tcp", 80) == "http_port_t"
+    assert known.binding_interface("tcp", "http_port_t") == "bind_http"
+    assert known.binding_interface("udp", "http_port_t") == ""
+
+
+def test_an_unknown_base_policy_names_nothing() -> None:
+    unknown = Target(1, "")
+    assert (unknown.port_type("tcp", 80), unknown.binding_interface("tcp", "http_port_t")) == ("", "")
+    assert not unknown.has("base")
+    assert unknown.file_type == "container_file_t"
+
+
+@pytest.mark.parametrize(("name", "there"), [("net", True), ("etc", True), ("web", False), ("etc_t", False)])
+def test_the_base_policys_modules_and_types_are_taken_names(known: Target, name: str, there: bool) -> None:
+    assert known.has(name) is there
+
+
+def test_the_type_of_files_is_that_of_the_container_runtimes(known: Target, base: BasePolicy) -> None:
+    assert known.file_type == "container_file_t"
+    (base.directory / "contexts").mkdir()
+    (base.directory / "contexts/lxc_contexts").write_text('file = "u:object_r:svirt_file_t:s0"\n')
+    assert known.file_type == "svirt_file_t"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"), [(("prefix",), "1 argument,"), (("prefix", "files"), "2 arguments,")]
+)
+def test_the_template_of_the_base_policy_decides_the_number_of_arguments(
+    project: Project,
+    base: BasePolicy,
+    monkeypatch: pytest.MonkeyPatch,
+    parameters: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.setattr(target, "find_base", lambda *_: base)
+    monkeypatch.setattr(target, "interface_table", lambda _: InterfaceTable([template(*parameters)]))
+    result = target_of(project, Progress())
+    assert result.arguments == len(parameters) and words in result.why
+    assert result.known is not None and result.known.base is base
+
+
+def test_a_base_policy_without_the_template_is_an_error(
+    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target, "find_base", lambda *_: base)
+    monkeypatch.setattr(target, "interface_table", lambda _: InterfaceTable([LISTEN]))
+    with pytest.raises(SelabError, match=f"no {TEMPLATE}"):
+        target_of(project, Progress())
+
+
+@pytest.mark.parametrize(
+    ("recorded", "box", "built", "why"),
+    [
+        ("debian13", "centos9", False, "debian13: the project's VM has that profile"),
+        ("", "centos9", True, "centos9: selab.yaml names it"),
+        ("no-such-profile", "centos9", False, "centos9: selab.yaml names it"),
+        ("", "auto", True, "debian13: its box is built already"),
+    ],
+)
+def test_without_a_base_policy_the_nearest_evidence_decides(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    recorded: str,
+    box: str,
+    built: bool,
+    why: str,
+) -> None:
+    monkeypatch.setattr(target, "find_base", lambda *_: None)
+    monkeypatch.setattr(target, "find_box", lambda *_: built or None)
+    if recorded:
+        (project.state / "vm.json").write_text(f'{{"profile": "{recorded}"}}')
+    config = ProjectConfig.model_validate({"vm": {"box": box}})
+    assert why in target_of(replace(project, config=config), Progress()).why
