@@ -39,8 +39,8 @@ def result(project: Project) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def laboratory(project: Project, monkeypatch: pytest.MonkeyPatch) -> Selab:
-    """A laboratory with a guest that nothing is ever denied in."""
+def runner(project: Project, monkeypatch: pytest.MonkeyPatch) -> Selab:
+    """A runner with a guest that nothing is ever denied in."""
     keep_base(project.root / "cache")
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
     monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
@@ -49,57 +49,57 @@ def laboratory(project: Project, monkeypatch: pytest.MonkeyPatch) -> Selab:
     return Selab(project, ReadyMachine(ScriptedGuest()))
 
 
-def test_a_run_that_passes_is_a_pass(laboratory: Selab) -> None:
-    laboratory.run("web").assert_pass()
+def test_a_run_that_passes_is_a_pass(runner: Selab) -> None:
+    runner.run("web").assert_pass()
 
 
-def test_a_run_is_in_the_history(laboratory: Selab) -> None:
-    done = laboratory.run("web")
-    assert History.of(laboratory.project).find("last").document == done.document == document_of(done.run)
+def test_a_run_is_in_the_history(runner: Selab) -> None:
+    done = runner.run("web")
+    assert History.of(runner.project).find("last").document == done.document == document_of(done.run)
 
 
-def test_each_run_has_its_own_times(laboratory: Selab) -> None:
-    assert laboratory.run("web").run.timings is not laboratory.run("web").run.timings
+def test_each_run_has_its_own_times(runner: Selab) -> None:
+    assert runner.run("web").run.timings is not runner.run("web").run.timings
 
 
-def test_a_run_that_does_not_pass_fails_the_test(laboratory: Selab) -> None:
+def test_a_run_that_does_not_pass_fails_the_test(runner: Selab) -> None:
     expected = {"denials": [{"source": "web_t", "as": "expect", "reason": "it should"}]}
-    (laboratory.project.scenarios / "strict.yaml").write_text(
+    (runner.project.scenarios / "strict.yaml").write_text(
         json.dumps({"image": "x.test/x:1", "label": {"type": "web_t"}, "expect": expected})
     )
     with pytest.raises(AssertionError, match="an expected denial did not occur"):
-        laboratory.run("strict").assert_pass()
+        runner.run("strict").assert_pass()
 
 
-def test_what_was_not_seen_is_no_failure_of_the_policy(laboratory: Selab) -> None:
+def test_what_was_not_seen_is_no_failure_of_the_policy(runner: Selab) -> None:
     """The guest says that it is enforcing, which a permissive run takes for a doubt."""
     with pytest.raises(Inconclusive, match="the guest was not permissive") as error:
-        laboratory.run("web", mode="permissive")
+        runner.run("web", mode="permissive")
     assert not isinstance(error.value, AssertionError) and error.value.result.verdict == "ERROR"
 
 
-def test_the_run_itself_is_to_be_had_with_any_verdict(laboratory: Selab) -> None:
-    assert laboratory.execute("web", mode="permissive").verdict == "ERROR"
+def test_the_run_itself_is_to_be_had_with_any_verdict(runner: Selab) -> None:
+    assert runner.execute("web", mode="permissive").verdict == "ERROR"
 
 
-def test_a_container_can_be_kept(laboratory: Selab) -> None:
-    assert laboratory.run("web", keep=True).run.plan.request.keep
+def test_a_container_can_be_kept(runner: Selab) -> None:
+    assert runner.run("web", keep=True).run.plan.request.keep
 
 
-def test_the_tests_of_selab_can_do_something_after_the_steps(laboratory: Selab) -> None:
+def test_the_tests_of_selab_can_do_something_after_the_steps(runner: Selab) -> None:
     called: list[str] = []
-    laboratory.execute("web", options=RunOptions(after_steps=lambda: called.append("after")))
+    runner.execute("web", options=RunOptions(after_steps=lambda: called.append("after")))
     assert called == ["after"]
 
 
-def test_a_mode_that_there_is_none_of_is_refused(laboratory: Selab) -> None:
+def test_a_mode_that_there_is_none_of_is_refused(runner: Selab) -> None:
     with pytest.raises(InputError, match="'enforcing'"):
-        laboratory.run("web", mode="enforced")
+        runner.run("web", mode="enforced")
 
 
-def test_an_error_comes_without_how_selab_came_to_it(laboratory: Selab) -> None:
+def test_an_error_comes_without_how_selab_came_to_it(runner: Selab) -> None:
     with pytest.raises(SelabError) as error:
-        laboratory.run("nowhere")
+        runner.run("nowhere")
     assert len(error.traceback) == 2  # this test, and `run`, which pytest does not show
 
 
@@ -173,15 +173,15 @@ def test_an_unknown_word_is_refused() -> None:
     "pattern", [{"source": "web"}, {"target": "shadow"}, {"tclass": "fil"}, {"permission": "raed"}]
 )
 def test_a_name_that_the_policy_lacks_cannot_be_said_not_to_be_denied(
-    pattern: dict[str, str], laboratory: Selab
+    pattern: dict[str, str], runner: Selab
 ) -> None:
-    done = laboratory.run("web")
+    done = runner.run("web")
     with pytest.raises(InputError, match="The policy in force has no"):
         done.assert_not_denied(**pattern)
 
 
-def test_names_that_the_policy_has_can(laboratory: Selab) -> None:
-    laboratory.run("web").assert_not_denied(source="web_t", target="self")
+def test_names_that_the_policy_has_can(runner: Selab) -> None:
+    runner.run("web").assert_not_denied(source="web_t", target="self")
 
 
 def test_the_python_interface_is_exported_by_the_package() -> None:
