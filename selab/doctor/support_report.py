@@ -141,7 +141,7 @@ def _of_host() -> dict[str, str]:
     }
     for name, command in PROGRAMS.items():
         if shutil.which(command[0]):
-            done = LocalHost().run(command, timeout=PROGRAM_LIMIT)
+            done = LocalHost(limits=None).run(command, timeout=PROGRAM_LIMIT)
             facts[name] = " ".join(done.text.splitlines()[:8])
     return facts
 

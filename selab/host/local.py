@@ -10,19 +10,24 @@ from pathlib import Path
 
 from selab.errors import CommandFailed, Unreachable
 from selab.guest import RUN_TIMEOUT, Completed
+from selab.host.processes import TOOL_LIMITS, Limits, run_group
 from selab.progress import log
 
 
 class LocalHost:
-    """The machine that selab runs on. Unlike in a VM, commands run as the user who started selab."""
+    """The machine that selab runs on. Unlike in a VM, commands run as the user who started selab.
+
+    limits: what each process may use; None is for builds, which need more than the policy tools.
+    """
+
+    def __init__(self, limits: Limits | None = TOOL_LIMITS) -> None:
+        self._limits = limits
 
     def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
         log.debug("host: %s", argv)
         environment = os.environ | {"LC_ALL": "C"}
         try:
-            done = subprocess.run(
-                list(argv), input=input, capture_output=True, timeout=timeout, env=environment, check=False
-            )
+            done = run_group(argv, timeout=timeout, input=input, limits=self._limits, environment=environment)
         except FileNotFoundError:
             return Completed(tuple(argv), 127, b"", f"{argv[0]}: not found".encode())
         except subprocess.TimeoutExpired as error:

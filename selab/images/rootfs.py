@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import tarfile
 import tempfile
@@ -24,6 +23,7 @@ from threading import Event
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.host.cache import alone
 from selab.host.local import LocalHost
+from selab.host.processes import end_group
 from selab.progress import Progress, log
 from selab.project import inside
 
@@ -286,9 +286,7 @@ def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
                         f"After {time.monotonic() - started:.0f} seconds.",
                     )
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            end_group(process)
     if process.returncode:
         text = output.read_text(errors="replace")
         log.debug("mmdebstrap: %s", text)

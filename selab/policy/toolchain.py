@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -94,8 +93,8 @@ def missing_on_host(demands: Demands = Demands()) -> list[str]:
 @functools.cache
 def _newest_policyvers() -> int:
     """Return the newest version that this machine's CIL compiler writes; no limit if its help omits it."""
-    result = subprocess.run(["secilc", "--help"], capture_output=True, text=True, timeout=PROBE_LIMIT)
-    match = re.search(r"--policyvers.*?\(default: (\d+)\)", result.stdout + result.stderr, re.DOTALL)
+    result = LocalHost().run(["secilc", "--help"], timeout=PROBE_LIMIT)
+    match = re.search(r"--policyvers.*?\(default: (\d+)\)", result.text + result.error_text, re.DOTALL)
     return int(match[1]) if match else sys.maxsize
 
 
@@ -105,12 +104,7 @@ def _knows_deny() -> bool:
     with tempfile.NamedTemporaryFile("w", suffix=".cil") as file:
         file.write("(deny a_t b_t (file (read)))\n")
         file.flush()
-        return (
-            subprocess.run(
-                ["secil2tree", "-A", "build", file.name], capture_output=True, timeout=PROBE_LIMIT
-            ).returncode
-            == 0
-        )
+        return LocalHost().run(["secil2tree", "-A", "build", file.name], timeout=PROBE_LIMIT).ok
 
 
 def host_toolchain(workdir: Path, doing: str, demands: Demands = Demands()) -> Toolchain:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from selab.host.cache import cache_dir
 from selab.host.files import write_json
+from selab.host.processes import run_group
 
 DEVICE = Path("/dev/kvm")
 QEMU = "qemu-system-x86_64"
@@ -91,9 +92,7 @@ def _run(qemu: str, words: list[str], limit: float) -> int | None:
         *words,
     ]
     try:
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit
-        ).returncode
+        return run_group(command, timeout=limit).returncode
     except subprocess.TimeoutExpired:
         return None
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from selab.errors import SelabError
 from selab.host.cache import alone, cache_dir
+from selab.host.processes import run_group
 from selab.vm import kvm
 
 VIRSH_LIMIT = 20.0
@@ -44,9 +45,10 @@ def virsh(*words: str, limit: float = VIRSH_LIMIT) -> subprocess.CompletedProces
     command = ["virsh", "-q", "-c", uri(), *words]
     try:
         environment = {**os.environ, "LC_ALL": "C"}
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=limit, stdin=subprocess.DEVNULL, env=environment
-        )
+        # No limits: a session daemon that virsh starts would inherit them, and so would the VMs.
+        done = run_group(command, timeout=limit, environment=environment)
+        output, errors = (text.decode(errors="backslashreplace") for text in (done.stdout, done.stderr))
+        return subprocess.CompletedProcess(command, done.returncode, output, errors)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 124, "", f"no answer within {limit:g} s")
     except FileNotFoundError:

@@ -27,6 +27,7 @@ from paramiko.auth_strategy import AuthFailure, AuthSource, AuthStrategy, InMemo
 from paramiko.pkey import UnknownKeyType
 
 from selab.errors import SelabError, Unreachable
+from selab.host.processes import end_group
 from selab.vm.host_keys import known_key, known_name, pin, pinned_key
 from selab.vm.ssh_config import Server
 
@@ -338,8 +339,9 @@ class _Proxy:
         try:
             self._process.wait(PROXY_EXIT)
         except subprocess.TimeoutExpired:
-            os.killpg(
-                self._process.pid, signal.SIGTERM
-            )  # its session is its own, as `start_new_session` makes it
-            self._process.wait()
+            os.killpg(self._process.pid, signal.SIGTERM)  # it leads its group (`start_new_session`)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(PROXY_EXIT)
+        finally:
+            end_group(self._process)
         self._errors.close()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import SelabError
+from selab.host.processes import run_group
 from selab.progress import Progress
 from selab.vm.terminal import Terminal
 
@@ -214,10 +215,7 @@ class _Commands(vagrant.Vagrant):
         command = self._make_vagrant_command(args)
         name = _name(command)
         try:
-            done = subprocess.run(
-                command, cwd=self.root, env=self.env, capture_output=True, encoding="utf-8", errors="replace",
-                timeout=self._limit, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            done = run_group(command, timeout=self._limit, environment=self.env, directory=Path(self.root))
         except subprocess.TimeoutExpired as error:
             raise SelabError(
                 "Vagrant does not answer.",
@@ -225,13 +223,13 @@ class _Commands(vagrant.Vagrant):
                 f"Run `vagrant {name}` in {self.root} to see what it waits for.",
             ) from error
         if done.returncode:
-            output = done.stdout + done.stderr
+            output = (done.stdout + done.stderr).decode(errors="replace")
             failure = _explained(name, f"exit code {done.returncode}", output, self._log)
             if not isinstance(failure, NotReady):  # it is repeated each second while the guest boots
                 with self._log.open("a", encoding="utf-8") as file:
                     file.write(f"\n$ vagrant {shlex.join(command[1:])}\n{output}")
             raise failure
-        self.output = done.stdout
+        self.output = done.stdout.decode(errors="replace")
         return self.output
 
     def _call_vagrant_command(self, args: Sequence[str | None]) -> None:

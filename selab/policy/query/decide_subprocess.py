@@ -14,10 +14,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
 
 import selab
 from selab.errors import SelabError
+from selab.host.processes import TOOL_LIMITS, run_group
 from selab.policy.query.booleans import with_booleans
 from selab.policy.query.decide import Access, Cause, Decider, Decision
 
@@ -38,21 +38,18 @@ def ask(
     question = {"accesses": [astuple(access) for access in accesses], "booleans": booleans, "names": names}
     # The subprocess must import this selab, not a module of the same name in the current directory.
     environment = os.environ | {"PYTHONPATH": str(Path(selab.__file__).parents[1])}
-    options: dict[str, Any] = {
-        "capture_output": True,
-        "text": True,
-        "check": False,
-        "timeout": LIMIT,
-        "env": environment,
-    }
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", __name__, str(policy)], input=json.dumps(question), **options
+        done = run_group(
+            [sys.executable, "-P", "-m", __name__, str(policy)],
+            timeout=LIMIT,
+            input=json.dumps(question).encode(),
+            limits=TOOL_LIMITS,
+            environment=environment,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SelabError("libsepol did not answer about the linked policy.", str(error)) from error
     if done.returncode:
-        last_line = done.stderr.strip().splitlines()[-1:]
+        last_line = done.stderr.decode(errors="backslashreplace").strip().splitlines()[-1:]
         raise SelabError(
             "libsepol did not answer about the linked policy.",
             " ".join([f"exit code {done.returncode}", *last_line]),

@@ -255,5 +255,7 @@ def _owned_by_root(info: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def _run(argv: Sequence[str], what: str) -> Completed:
     return (
-        LocalHost().run(argv, timeout=STAGE_TIMEOUT).expect(what, hint="The whole output is in selab's log.")
+        LocalHost(limits=None)
+        .run(argv, timeout=STAGE_TIMEOUT)
+        .expect(what, hint="The whole output is in selab's log.")
     )

@@ -224,6 +224,9 @@ class FakeHost:
     relabelled = b""
     complaint = b""
 
+    def __init__(self, limits: None = None) -> None:
+        """A build has no limits."""
+
     def run(self, argv: list[str], *, input: bytes = b"", timeout: float = 0) -> Completed:
         answers = {
             "semodule": (b"", b""),

@@ -1,0 +1,126 @@
+"""Programs of this machine: nothing of them remains after their time limit, and their memory is limited."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from selab.errors import SelabError, Unreachable
+from selab.host.local import LocalHost
+from selab.policy.query import decide_subprocess
+from selab.policy.query.decide import Access
+from selab.vm import libvirt
+
+CHILD = 'sleep 60 & echo $! > "$0"; '
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def assert_ended(file: Path) -> None:
+    pid = int(file.read_text())
+    deadline = time.monotonic() + 5
+    while is_running(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    remains = is_running(pid)
+    if remains:
+        os.kill(pid, signal.SIGKILL)
+    assert not remains
+
+
+def test_after_the_time_limit_no_grandchild_remains(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    with pytest.raises(Unreachable, match="did not end within 1 seconds"):
+        LocalHost().run(["sh", "-c", CHILD + "wait", str(file)], timeout=1)
+    assert_ended(file)
+
+
+def test_a_grandchild_in_the_background_ends_with_its_command(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    LocalHost().run(["sh", "-c", "exec >/dev/null 2>&1; " + CHILD, str(file)], timeout=10)
+    assert_ended(file)
+
+
+def test_after_an_interrupt_no_grandchild_remains(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+
+    def interrupt() -> None:
+        while not file.exists() or not file.read_text().strip():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        LocalHost().run(["sh", "-c", CHILD + "wait", str(file)], timeout=20)
+    assert_ended(file)
+
+
+def test_a_tool_gets_no_more_memory_than_its_limit() -> None:
+    done = LocalHost().run([sys.executable, "-c", "bytearray(5 << 30)"], timeout=30)
+    assert b"MemoryError" in done.stderr
+
+
+def test_a_tool_gets_no_more_processor_time_than_its_time_limit() -> None:
+    assert LocalHost().run(["sh", "-c", "ulimit -t"], timeout=7).text == "8\n"
+
+
+def test_a_build_gets_the_memory_that_it_needs() -> None:
+    assert LocalHost(limits=None).run(["sh", "-c", "ulimit -v"], timeout=7).text == "unlimited\n"
+
+
+def test_a_program_that_is_missing_is_127_with_limits() -> None:
+    done = LocalHost().run(["no-such-program"])
+    assert (done.returncode, done.stderr) == (127, b"no-such-program: not found")
+
+
+def test_a_program_that_closes_its_input_is_no_error() -> None:
+    assert LocalHost().run(["true"], input=b"x" * (1 << 20)).ok
+
+
+def test_a_probe_of_this_machine_leaves_no_grandchild(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, program = tmp_path / "pid", tmp_path / "virsh"
+    program.write_text(f"#!/bin/sh\nsleep 60 & echo $! > {file}; wait\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert libvirt.virsh("uri", limit=1).returncode == 124
+    assert_ended(file)
+
+
+def test_the_decider_of_accesses_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, program = tmp_path / "pid", tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nsleep 60 & echo $! > {file}; wait\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(decide_subprocess, "LIMIT", 1)
+    monkeypatch.setattr(decide_subprocess.sys, "executable", str(program))
+    with pytest.raises(SelabError, match="libsepol did not answer"):
+        decide_subprocess.ask(tmp_path / "policy", [Access("a", "b", "file", "read")])
+    assert_ended(file)
+
+
+def test_no_module_runs_a_program_with_a_time_limit_that_ends_only_the_child() -> None:
+    """subprocess.run with a timeout ends only the child. `run_group` ends the whole group."""
+    root = Path(__file__).parents[3] / "selab"
+    # The guard runs in the guest. The daemons that vm/libvirt.py starts must outlive selab.
+    allowed = {"vm/guest_agent/guard.py", "vm/libvirt.py"}
+    modules = set()
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "subprocess.run":
+                keywords = {keyword.arg for keyword in node.keywords}
+                if keywords & {"timeout", None}:
+                    modules.add(path.relative_to(root).as_posix())
+    assert modules <= allowed
