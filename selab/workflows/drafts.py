@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,20 +14,40 @@ from selab.machine import Machine
 from selab.policy.module import PolicyModule
 from selab.policy.source_file import rewrite
 from selab.progress import Progress
-from selab.project import Project
+from selab.project import Project, inside
 from selab.run import experiment
 from selab.run.document import RunDocument
 from selab.run.request import Request, make_plan
 
 
 def drafts(project: Project, scenario: str) -> Project:
-    """Return the project with a fresh copy of its policies to work on."""
+    """Return the project with a fresh copy of its policies to work on.
+
+    Raises InputError if a policy is not a regular file inside the project.
+    """
     copies = _drafts(project) / scenario
     shutil.rmtree(copies, ignore_errors=True)
     copies.mkdir(parents=True)
     for path in (path for ending in ("te", "fc", "if") for path in project.policies.glob(f"*.{ending}")):
-        shutil.copy(path, copies / path.name)
+        (copies / path.name).write_bytes(_read(project, path))
     return replace(project, drafts=copies)
+
+
+def _read(project: Project, path: Path) -> bytes:
+    """Return the content of a policy's file. A link is followed only inside the project."""
+    hint = "Replace it by a regular file in the project, or remove it."
+    target = inside(project.root, path, f"The policy file {path.name}")
+    try:
+        handle = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise InputError(f"The policy file {path.name} cannot be copied.", str(error), hint) from error
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise InputError(f"The policy file {path.name} is not a regular file.", str(path), hint)
+        with open(handle, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(handle)
 
 
 def _drafts(project: Project) -> Path:
