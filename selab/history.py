@@ -16,6 +16,7 @@ from typing import Any
 from selab.auditlog.denials import DenialKey
 from selab.errors import InputError, SelabError
 from selab.host.cache import cache_dir
+from selab.host.private import make_private, private_file
 from selab.policy.base import BasePolicy, known_base
 from selab.project import Project
 from selab.run.document import RunDocument, document_of
@@ -197,6 +198,10 @@ class History:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        # SQLite gives its other files the mode of the database, but only when it creates them.
+        private_file(self.path)
+        for ending in ("-wal", "-shm"):
+            make_private(self.path.with_name(self.path.name + ending))
         try:
             database = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT)
             with contextlib.closing(database):

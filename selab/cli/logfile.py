@@ -8,7 +8,9 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from selab.host.private import append_private
 from selab.report.text import plain_lines
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -20,14 +22,14 @@ def log_to(path: Path) -> None:
     """Write selab's log to the file `path`, which the first line creates."""
     logging.getLogger("selab").setLevel(logging.DEBUG)
     logging.raiseExceptions = False  # a log that cannot be written (on a full disk) must not end the command
-    _add(logging.FileHandler(path, encoding="utf-8", delay=True))
+    _add(_PrivateFile(path, delay=True))
 
 
 @contextlib.contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Write selab's log to `path` during the block. A process that works for several projects has a log in
     each."""
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler = _PrivateFile(path, delay=True)
     logging.getLogger("selab").setLevel(logging.DEBUG)
     _add(handler)
     try:
@@ -40,6 +42,13 @@ def logging_to(path: Path) -> Iterator[None]:
 
 def log_to_terminal() -> None:
     _add(logging.StreamHandler(sys.stderr))
+
+
+class _PrivateFile(logging.FileHandler):
+    """Writes to a file that only the user may read."""
+
+    def _open(self) -> Any:
+        return append_private(Path(self.baseFilename))
 
 
 class _Plain(logging.Formatter):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from selab.host.private import write_private
 
 
 def to_json(data: Any) -> str:
@@ -24,9 +25,4 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write `data` to the file `path`. If two processes write at the same time, the later one wins."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(data, indent=2) + "\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_private(path, (json.dumps(data, indent=2) + "\n").encode(), mode=0o666)  # the umask applies

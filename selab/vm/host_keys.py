@@ -10,6 +10,8 @@ from pathlib import Path
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
+from selab.host.private import write_private
+
 HOST_ALIAS = "selab-guest"
 """The name under which the host key is pinned, so that a guest keeps it when its port changes."""
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
@@ -33,9 +35,7 @@ def pin(known_hosts: Path, key: paramiko.PKey) -> None:
 def pin_text(known_hosts: Path, public: str) -> None:
     """Record the guest's host key, given as the line in the guest's own `.pub` file."""
     words = public.split()
-    part = known_hosts.with_suffix(".part")
-    part.write_text(f"{HOST_ALIAS} {words[0]} {words[1]}\n")
-    part.replace(known_hosts)
+    write_private(known_hosts, f"{HOST_ALIAS} {words[0]} {words[1]}\n".encode())
 
 
 def known_name(host: str, port: int) -> str:

@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import socket
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from selab.host.files import read_json, write_json
+from selab.host.private import make_private, write_private
 from selab.machine import VagrantParameters
 from selab.project import Project
 from selab.vm.host_keys import pinned_key
@@ -58,10 +58,12 @@ class State:
         self._repair()
 
     def _repair(self) -> None:
-        """Remove or restore damaged files.
+        """Remove or restore damaged files, and make the secrets private.
 
         Vagrant would read damaged parameters, and selab would keep an unreadable host key.
         """
+        for secret in (self.key, self._console):
+            make_private(secret)
         if self.known_hosts.exists() and pinned_key(self.known_hosts) is None:
             self.known_hosts.unlink()
         if not read_json(self.parameters):
@@ -107,30 +109,21 @@ class State:
     def keep_key(self, source: Path) -> Path:
         """Copy Vagrant's private key and return the copy's path: selab needs it if `.vagrant` is lost."""
         if source.resolve() != self.key.resolve():
-            part = self.key.with_suffix(".part")
-            part.touch(mode=0o600)
-            shutil.copyfile(source, part)
-            part.replace(self.key)
+            write_private(self.key, source.read_bytes())
         return self.key
 
     def replace_key(self, private: str, provider: str) -> None:
         """Replace the VM's private key, in selab's record and in Vagrant's."""
         machine = self._vagrant / "machines" / "default" / provider
         for path in (self.key, *((machine / "private_key",) if machine.is_dir() else ())):
-            part = path.with_suffix(".part")
-            part.touch(mode=0o600)
-            part.write_text(private)
-            part.replace(path)
+            write_private(path, private.encode())
 
     def password(self) -> str:
         """Return root's password on the serial console, or "" if selab has set none yet."""
         return self._console.read_text().strip() if self._console.is_file() else ""
 
     def keep_password(self, password: str) -> None:
-        part = self._console.with_suffix(".part")
-        part.touch(mode=0o600)
-        part.write_text(password + "\n")
-        part.replace(self._console)
+        write_private(self._console, f"{password}\n".encode())
 
     def vagrant_parameters(self) -> VagrantParameters | None:
         """Return the parameters of the VM, or None if it has none.
@@ -185,9 +178,7 @@ class State:
         machine = self._vagrant / "machines" / "default" / "libvirt"
         machine.mkdir(parents=True, exist_ok=True)
         (machine / "id").write_text(uuid)
-        key = machine / "private_key"
-        key.touch(mode=0o600)
-        shutil.copyfile(self.key, key)
+        write_private(machine / "private_key", self.key.read_bytes())
 
 
 def _is_key(path: Path) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import SelabError
+from selab.host.private import append_private
 from selab.host.processes import run_group
 from selab.progress import Progress
 from selab.vm.terminal import Terminal
@@ -226,7 +227,7 @@ class _Commands(vagrant.Vagrant):
             output = (done.stdout + done.stderr).decode(errors="replace")
             failure = _explained(name, f"exit code {done.returncode}", output, self._log)
             if not isinstance(failure, NotReady):  # it is repeated each second while the guest boots
-                with self._log.open("a", encoding="utf-8") as file:
+                with append_private(self._log) as file:
                     file.write(f"\n$ vagrant {shlex.join(command[1:])}\n{output}")
             raise failure
         self.output = done.stdout.decode(errors="replace")
@@ -242,7 +243,7 @@ class _Commands(vagrant.Vagrant):
         name = _name(command)
         lines: list[str] = []
         with (
-            self._log.open("a", encoding="utf-8") as file,
+            append_private(self._log) as file,
             Terminal(command, self.root, self.env) as terminal,
         ):
             file.write(f"\n$ vagrant {shlex.join(command[1:])}\n")

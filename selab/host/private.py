@@ -1,0 +1,102 @@
+"""Files and directories that only the user may read. No link in their place is followed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import IO
+
+from selab.errors import SelabError
+
+DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
+HINT = "Remove it: selab creates a new one."
+_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def private_directory(path: Path) -> None:
+    """Create the directory `path` for this user only, or make an existing one private.
+
+    Raises SelabError if `path` is a link or a file. Another user's directory keeps its mode.
+    """
+    try:
+        path.mkdir(mode=DIRECTORY_MODE)
+    except FileExistsError:
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
+        except OSError as error:
+            if path.is_symlink() or not path.is_dir():
+                raise SelabError(f"{path.name} is not a directory.", str(path), HINT) from error
+            raise
+        try:
+            _set_mode(handle, DIRECTORY_MODE)
+        finally:
+            os.close(handle)
+
+
+def private_file(path: Path) -> None:
+    """Create the empty file `path` for this user only, or make an existing one private."""
+    os.close(_open(path, os.O_WRONLY | os.O_APPEND, create=True))
+
+
+def make_private(path: Path) -> None:
+    """Make the file `path` private if it exists."""
+    if os.path.lexists(path):
+        os.close(_open(path, os.O_RDONLY, create=False))
+
+
+def append_private(path: Path) -> IO[str]:
+    """Open the text file `path` to append to it; it becomes private, whatever mode it had."""
+    handle = _open(path, os.O_WRONLY | os.O_APPEND, create=True)
+    return os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace")
+
+
+def write_private(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
+    """Write the file `path` completely or not at all.
+
+    It gets `mode` from the moment of its creation, and replaces whatever has its name.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, mode), "wb") as file:
+            file.write(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _open(path: Path, flags: int, *, create: bool) -> int:
+    """Open the regular file `path` and make it private. Raises SelabError if it is anything else."""
+    try:
+        try:
+            handle = os.open(path, flags | _OPEN)
+        except FileNotFoundError:
+            if not create:
+                raise
+            # Another process may have created the file in between. Then it is opened.
+            try:
+                return os.open(path, flags | os.O_CREAT | os.O_EXCL | _OPEN, FILE_MODE)
+            except FileExistsError:
+                handle = os.open(path, flags | _OPEN)
+    except PermissionError:
+        raise
+    except OSError as error:
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise SelabError(f"{path.name} is not a regular file.", str(path), HINT) from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise SelabError(f"{path.name} is not a regular file.", str(path), HINT)
+        _set_mode(handle, FILE_MODE)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _set_mode(handle: int, mode: int) -> None:
+    """Give the open file `mode` if it belongs to this user."""
+    status = os.fstat(handle)
+    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
+        os.fchmod(handle, mode)
