@@ -55,6 +55,28 @@ def run(arguments: list[str]) -> int:
         return EXIT_ERROR
     except OSError as error:
         return _refused_by_system(error)
+    except Exception as error:
+        return _fault(error)
+
+
+def _fault(error: Exception) -> int:
+    """Report an exception that selab did not foresee. Python would exit with 1, which means FAIL."""
+    import logging
+    import traceback
+
+    logger = logging.getLogger("selab")
+    logger.error("selab has a fault", exc_info=error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    files = [handler.baseFilename for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    log = f"the end of {files[-1]}" if files else "the output of `selab -v`"
+    text = " ".join(str(error).split())[:300]
+    _say(
+        "selab has a fault.",
+        f"{type(error).__name__}: {text}{place}",
+        f"Report it to selab's maintainers, with {log}. This says nothing about the policy.",
+    )
+    return EXIT_ERROR
 
 
 def _refused_by_system(error: OSError) -> int:

@@ -47,7 +47,9 @@ class CommandFailed(SelabError):
 
     def __init__(self, what: str, argv: Sequence[str], returncode: int, output: str, hint: str = "") -> None:
         last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "no output")
-        super().__init__(what, f"`{shlex.join(argv)[:160]}` ended with {returncode}: {last}", hint)
+        super().__init__(
+            what, f"`{' '.join(shlex.join(argv).split())[:160]}` ended with {returncode}: {last}", hint
+        )
         self.argv = tuple(argv)
         self.returncode = returncode
         self.output = output

@@ -5,6 +5,7 @@ A VM, a host over SSH and the fakes of the unit tests are Guests.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.resources
 import re
@@ -133,7 +134,25 @@ class Query(Generic[T]):
     def of(self, guest: Guest) -> T:
         """Run the script in `guest`, and read its answer."""
         argv = shell_argv(self.script, *self.arguments)
-        return self.read(guest.run(argv, input=self.input, timeout=self.timeout))
+        return self.value(guest.run(argv, input=self.input, timeout=self.timeout))
+
+    def value(self, done: Completed) -> T:
+        """Read the answer `done`. Raises SelabError if it is not an answer to this query."""
+        with reading(done):
+            return self.read(done)
+
+
+@contextlib.contextmanager
+def reading(done: Completed) -> Iterator[None]:
+    """Turn what the block raises on a senseless answer into SelabError: a guest may answer anything."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise SelabError(
+            "The guest's answer makes no sense.",
+            f"{type(error).__name__}: {str(error)[:100]}; it reported {done.stdout[:60]!r}",
+            "Run `selab doctor`. If the guest may be damaged, create it again: `selab vm destroy`.",
+        ) from error
 
 
 class Answers:
@@ -166,7 +185,7 @@ class Answers:
 
     def _read_next(self) -> None:
         name, (query, done) = next(iter(self._unread.items()))
-        self._values[name] = query.read(done)
+        self._values[name] = query.value(done)
         del self._unread[name]
 
 
@@ -202,7 +221,7 @@ def _parts(whole: Completed, token: bytes, count: int) -> list[Completed]:
     A script in which the whole command ended has the exit code of the whole command.
     """
     # A guest that audits executed commands has the token in its log, but in quotes.
-    output, *rests = re.split(re.escape(token) + rb" (\d+)\n", whole.stdout)
+    output, *rests = re.split(re.escape(token) + rb" (\d{1,3})\n", whole.stdout)
     errors = whole.stderr.split(token + b"\n")
     parts: list[Completed] = []
     for status, following, error in zip(rests[::2], rests[1::2], errors, strict=False):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from selab.auditlog.journal import SUPPRESSED, raw_from_journal
 from selab.errors import SelabError
-from selab.guest import Completed, Guest, Query, script, script_argv
+from selab.guest import Completed, Guest, Query, reading, script, script_argv
 
 READ_TIMEOUT = 180.0
 """Seconds to wait for the end mark and read the window: usually one, but a flood of records is slow."""
@@ -112,7 +112,9 @@ def release(guest: Guest, opened: OpenWindow) -> None:
 def audit_status(guest: Guest) -> AuditStatus:
     """Return the kernel's audit status without changing anything."""
     done = guest.run(["auditctl", "-s"])
-    return _status(done.expect("The guest's audit status cannot be read.", hint="Run `selab doctor`.").text)
+    text = done.expect("The guest's audit status cannot be read.", hint="Run `selab doctor`.").text
+    with reading(done):
+        return _status(text)
 
 
 def close_window(opened: OpenWindow) -> Query[Window]:

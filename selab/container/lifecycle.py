@@ -14,7 +14,7 @@ from selab.container.image import Image, ensure_image
 from selab.container.label import ContainerLabel
 from selab.container.runtime import Runtime, runtimes
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Completed, Guest, script_argv
+from selab.guest import Completed, Guest, reading, script_argv
 from selab.policy.contexts import FileContexts
 from selab.policy.guest.relabel import label_tree
 from selab.progress import Progress
@@ -196,7 +196,8 @@ def _started(done: Completed, name: str, runtime: Runtime) -> Container:
             f"It reported: {done.text[:100]!r}",
             "Run `selab doctor`.",
         )
-    return Container(name, int(pid), runtime, _labels(done))
+    with reading(done):
+        return Container(name, int(pid), runtime, _labels(done))
 
 
 class ContainerRefused(CommandFailed):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from selab.__main__ import run
+from selab.cli.logfile import log_to
 from selab.cli.root import COMMANDS, cli
 from selab.cli.session import Context
 from selab.policy import toolchain
@@ -49,6 +50,22 @@ def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     monkeypatch.setattr(cli, "main", interrupted)
     assert run(["run", "apache"]) == 130
     assert capsys.readouterr().err.strip() == "Error: Interrupted."
+
+
+def test_an_unforeseen_exception_is_an_error_of_three_lines_and_not_a_fail(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def faulty(*arguments: object, **more: object) -> None:
+        log_to(project.state / "selab.log")
+        raise ZeroDivisionError("by\nzero")
+
+    monkeypatch.setattr(cli, "main", faulty)
+    assert run(["run", "apache"]) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Error: selab has a fault." and len(lines) == 3
+    assert "ZeroDivisionError: by zero" in lines[1] and "test_main.py:" in lines[1]
+    assert "selab.log" in lines[2] and "Report it" in lines[2]
+    assert "Traceback" in (project.state / "selab.log").read_text()
 
 
 def test_an_escape_sequence_in_an_error_does_not_reach_the_terminal(
