@@ -110,7 +110,8 @@ GUARD_PID = StateFile(
 )
 STORE = StateFile(
     "store",
-    "The signature of the policy store, and the SHA-256 digest and the path of each module and local change.",
+    "The signature of the policy store, the SHA-256 digest and the path of each module and local change, and "
+    "the digest of the policy headers.",
     writers=("policy/survey",),
     readers=("policy/survey",),
     lifetime="until the guest stops; replaced if the signature changes",

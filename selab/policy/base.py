@@ -6,6 +6,7 @@ import bz2
 import functools
 import hashlib
 import io
+import os
 import re
 import shutil
 import tarfile
@@ -20,11 +21,12 @@ from selab.guest import Completed, Guest, Query, script, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
+from selab.policy.integrity import digests, is_unchanged
 from selab.policy.local_modifications import local_modifications
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
-FORMAT = 2
+FORMAT = 3
 """Part of every cache key here. Raise it if the meaning of the cached files changes."""
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
@@ -32,6 +34,12 @@ _MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
 _DENY = re.compile(r"^\s*\(deny ", re.MULTILINE)
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FACTS = "facts.json"
+METADATA = "base.json"
+STORE = "cil"
+USED = ("contexts", "devel", "flat.cil")
+"""What selab checks whenever it takes a base policy from the cache. It checks the store's CIL on use."""
+HEADERS = "devel"
+"""The digest of all development headers has this path in the survey of a store."""
 LOCAL = "zz-local"
 """The cache stores the store's local modifications under this name, beside its modules."""
 RESOLVE_TIMEOUT = 600.0
@@ -48,7 +56,7 @@ class StoreFacts:
     policyvers: newest policy version that the kernel accepts.
     mls: whether the policy has MLS levels.
     expand_check: whether the store checks neverallow rules and hierarchy (semanage.conf(5), expand-check).
-    fingerprint: digest of the modules in force and the local modifications.
+    fingerprint: digest of the modules in force, the local modifications and the development headers.
     dontaudit: false if `semodule -DB` has switched dontaudit rules off.
     without: names of modules that are treated as absent.
     signature: digest of the state of the store's files and configuration; while it stays, so does everything
@@ -96,8 +104,18 @@ class BasePolicy:
 
     @property
     def store(self) -> list[Path]:
-        """Return the store's modules as CIL files, in link order."""
-        return sorted((self.directory / "cil").iterdir())
+        """Return the store's modules as CIL files, in link order. Raises SelabError if a file was changed.
+
+        They are read only if the flat base cannot be used, so they are checked here.
+        """
+        if not is_unchanged(self.directory, read_json(self.directory / METADATA).get("digests", {}), [STORE]):
+            (self.directory / METADATA).unlink(missing_ok=True)
+            raise SelabError(
+                "The cached base policy was changed.",
+                f"Its digest differs: {self.directory / STORE}",
+                "Run the command again: selab reads the base policy from the guest.",
+            )
+        return sorted((self.directory / STORE).iterdir())
 
     @property
     def headers(self) -> Path:
@@ -157,7 +175,7 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
 
 
 def _fingerprint(store: dict[str, str], without: Collection[str]) -> str:
-    """Digest the modules in force and the local modifications.
+    """Digest the modules in force, the local modifications and the development headers.
 
     `store` holds the digest of each file by its path in the active store.
     """
@@ -165,8 +183,19 @@ def _fingerprint(store: dict[str, str], without: Collection[str]) -> str:
         raise ValueError("the store is empty")
     best = _in_force(store, without)
     parts = [f"{name} {priority} {store[path]}" for name, (priority, path) in sorted(best.items())]
-    parts += [f"{path} {digest}" for path, digest in sorted(store.items()) if path.endswith(".local")]
+    parts += [
+        f"{path} {digest}"
+        for path, digest in sorted(store.items())
+        if path.endswith(".local") or path == HEADERS
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _headers_digest(directory: Path) -> str:
+    """Return the digest of the headers in `directory`, as survey.sh computes it from sha256sum's output."""
+    files = {f"{HEADERS}/{path}": digest for path, digest in digests(directory / HEADERS).items()}
+    lines = (f"{files[path]}  {path}\n" for path in sorted(files, key=os.fsencode))
+    return hashlib.sha256(b"".join(os.fsencode(line) for line in lines)).hexdigest()
 
 
 def _in_force(paths: Iterable[str], without: Collection[str]) -> dict[str, tuple[int, str]]:
@@ -213,6 +242,8 @@ def ensure_base(
 
 
 def _read(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress) -> None:
+    if (_directory(facts.fingerprint, cache) / METADATA).exists():
+        progress.note("The cached base policy was changed: its digest differs, so selab reads it again.")
     with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
         done = guest.run(script_argv("policy/read-store", facts.selinux_type), timeout=READ_TIMEOUT)
         archive = done.expect("The guest's policy could not be copied.").stdout
@@ -268,9 +299,18 @@ def keep_base(
     (cache / "bases").mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / "bases"))
     try:
-        store = _unpack(archive, selinux_type, half)
+        try:
+            store = _unpack(archive, selinux_type, half)
+        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+            raise SelabError(
+                "The guest's policy could not be unpacked.", str(error)[:200], "Run `selab doctor`."
+            ) from error
         directory = _directory(
-            _fingerprint({path: hashlib.sha256(data).hexdigest() for path, data in store.items()}, without),
+            _fingerprint(
+                {path: hashlib.sha256(data).hexdigest() for path, data in store.items()}
+                | {HEADERS: _headers_digest(half)},
+                without,
+            ),
             cache,
         )
         modules = {name: _decompressed(store[path]) for name, (_, path) in _in_force(store, without).items()}
@@ -289,9 +329,9 @@ def keep_base(
             "dangling": sorted(dangling_names(modules.values())),
             "left_out": local.left_out,
             "denies": denies,
-            "sizes": _sizes(half),
+            "digests": digests(half),
         }
-        write_json(half / "base.json", metadata)
+        write_json(half / METADATA, metadata)
         half.chmod(0o755)
         with alone(cache / "locks" / f"keep-{directory.name}", SWAP_LIMIT, "keeping a base policy"):
             if not _metadata(
@@ -326,21 +366,15 @@ def _facts_at(path: Path) -> StoreFacts | None:
         return None
 
 
-def _sizes(directory: Path) -> dict[str, int]:
-    """Return the size in bytes of each file that a policy is linked with."""
-    return {
-        path.relative_to(directory).as_posix(): path.stat().st_size
-        for path in (directory / "flat.cil", *directory.glob("cil/*"))
-    }
-
-
 def _metadata(directory: Path) -> dict[str, Any]:
-    """Read a base policy's metadata; empty if the base policy is missing or a file's size differs."""
-    metadata = read_json(directory / "base.json")
+    """Read a base policy's metadata; empty if the base policy is missing or a file's digest differs."""
+    metadata = read_json(directory / METADATA)
+    stored = metadata.get("digests")
     whole = (
         {"dangling", "left_out"} <= metadata.keys()
-        and (directory / "flat.cil").exists()
-        and metadata.get("sizes") == _sizes(directory)
+        and isinstance(stored, dict)
+        and "flat.cil" in stored
+        and is_unchanged(directory, stored, USED)
     )
     return metadata if whole else {}
 
@@ -382,10 +416,10 @@ def _keep(name: str, tar: tarfile.TarFile, member: tarfile.TarInfo, directory: P
     """Store the headers as devel/... and the contexts as contexts/..."""
     for pattern in (r"usr/share/selinux/(devel/.*)", r"etc/selinux/[^/]+/(contexts/.*)"):
         if match := re.fullmatch(pattern, name):
-            path = (directory / match.group(1)).resolve()
-            if path.is_relative_to(directory.resolve()):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(_content(tar, member))
+            # A path such as devel/../x would name a file that selab itself makes, and trusts.
+            if ".." not in (path := Path(match.group(1))).parts:
+                (directory / path).parent.mkdir(parents=True, exist_ok=True)
+                (directory / path).write_bytes(_content(tar, member))
             return
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from selab.host.files import write_json
 from selab.host.local import LocalHost
-from selab.policy.base import BasePolicy, StoreFacts
+from selab.policy.base import METADATA, BasePolicy, StoreFacts
 from selab.policy.compile import CompiledModule
+from selab.policy.integrity import digests
 from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project
 
@@ -90,6 +92,11 @@ BASE = """
 """
 
 
+def seal(directory: Path) -> None:
+    """Record the digests of a base policy's files, as selab does when it puts them into its cache."""
+    write_json(directory / METADATA, {"dangling": [], "left_out": [], "digests": digests(directory)})
+
+
 @pytest.fixture
 def base(tmp_path: Path) -> BasePolicy:
     """Types kernel_t, etc_t, shared_t, base_t; every domain may read shared_t; MCS binds file reads."""
@@ -98,6 +105,7 @@ def base(tmp_path: Path) -> BasePolicy:
     (directory / "devel").mkdir()
     (directory / "cil" / "base.cil").write_text(BASE)
     (directory / "flat.cil").write_text(BASE)
+    seal(directory)
     return BasePolicy(StoreFacts("test", 33, True, False, "f" * 64), directory, frozenset({"dangling_t"}))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from selab.errors import CommandFailed
 from selab.guest import RUN_TIMEOUT, Completed, Guest, script
 from selab.policy import base
+from selab.policy.integrity import digests
 from selab.progress import Progress
 
 Answer = tuple[int, str, str]
@@ -264,7 +265,7 @@ def keep_base(cache: Path) -> None:
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_text(text)
     (directory / "base.json").write_text(
-        json.dumps({"dangling": [], "left_out": [], "sizes": base._sizes(directory)})
+        json.dumps({"dangling": [], "left_out": [], "digests": digests(directory)})
     )
 
 

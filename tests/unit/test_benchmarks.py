@@ -11,6 +11,7 @@ import pytest
 from selab.host.files import write_json
 from selab.policy import base
 from selab.policy.base import StoreFacts
+from selab.policy.integrity import digests
 from tests.unit.conftest import BASE
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +60,7 @@ def cached(tmp_path: Path) -> Path:
     for path in (directory / "flat.cil", directory / "cil" / "base.cil"):
         path.write_text(text + GROWN)
     base.keep_facts(facts, directory / base.FACTS)
-    metadata = {"dangling": [], "left_out": [], "sizes": base._sizes(directory)}
+    metadata = {"dangling": [], "left_out": [], "digests": digests(directory)}
     write_json(directory / "base.json", metadata)
     return directory
 

@@ -5,7 +5,8 @@
 # Arguments: none.
 # Prints: a line `KEY VALUE` for each of signature, type, policyvers, mls, expand and, if the rules are off,
 #   dontaudit; a line `store`; the signature; and a line `SHA256  PATH` for each module (paths below the
-#   active store), each disabled module and each local modification.
+#   active store), each disabled module and each local modification, and for all development headers together,
+#   with the path `devel`.
 # Exit codes: 3 there is no active store of the configured type.
 # Files: /run/selab/store holds what is printed after the line `store`; /run/selab/store.half is its next
 #   version while this script writes it.
@@ -31,6 +32,9 @@ if [ "$known" != "$signature" ]; then
   { echo "$signature"
     find modules -type f \( -name cil -o -path 'modules/disabled/*' \) -print0 | xargs -0 sha256sum
     for local in *.local; do [ -s "$local" ] && sha256sum "$local"; done
+    headers=$(cd /usr/share/selinux 2>/dev/null && find devel -type f -print0 2>/dev/null |
+      LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum) || headers=$(sha256sum </dev/null)
+    echo "${headers%% *}  devel"
   } >"$survey.half"
   mv "$survey.half" "$survey"
 fi

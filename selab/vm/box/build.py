@@ -189,7 +189,7 @@ def _keep_policy(root: Path, half: Path) -> None:
         "usr/share/selinux/devel",
         f"etc/selinux/{SELINUX_TYPE}/contexts",
     ]
-    argv = as_root(["tar", "--create", "--file", "-", "--directory", str(root), *there])
+    argv = as_root(["tar", "--create", "--hard-dereference", "--file", "-", "--directory", str(root), *there])
     archive = _run(argv, "The guest's policy could not be read.").stdout
     keep_base(archive, SELINUX_TYPE, Toolchain(LocalHost(), str(half / "policy")), cache_dir())
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import bz2
 import io
+import os
+import subprocess
 import tarfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from selab.errors import SelabError
-from selab.guest import script
+from selab.guest import RUN_TIMEOUT, Completed, script, script_argv
 from selab.policy.base import (
     BasePolicy,
     StoreChanged,
@@ -198,6 +201,12 @@ def _fingerprint_of_files() -> str:
         for path, data in FILES.items()
         if path.startswith(ACTIVE)
     }
+    headers = "".join(
+        f"{hashlib.sha256(data).hexdigest()}  {path.removeprefix('usr/share/selinux/')}\n"
+        for path, data in sorted(FILES.items())
+        if path.startswith("usr/share/selinux/devel/")
+    )
+    store["devel"] = hashlib.sha256(headers.encode()).hexdigest()
     return facts(store).fingerprint
 
 
@@ -218,3 +227,174 @@ def test_an_empty_cache_has_no_base(tmp_path: Path) -> None:
 def test_a_base_that_another_process_has_cached_meanwhile_stays(tmp_path: Path, tools: Toolchain) -> None:
     before = made(tmp_path, tools).flat.stat().st_ino
     assert made(tmp_path, tools).flat.stat().st_ino == before
+
+
+# --- what comes out of a guest, and what lies in the cache, is data ----------------------------------------
+
+
+def kinds() -> dict[str, tarfile.TarInfo]:
+    """Members of a tar that are no plain files below the headers, by what is wrong with them."""
+    names = {
+        "above": "usr/share/selinux/devel/../../../made",
+        "selab's own": "usr/share/selinux/devel/../definitions-v1.m4f",
+        "selab's own, by the contexts": "etc/selinux/test/contexts/../interfaces.json",
+        "absolute": "/usr/share/selinux/devel/made",
+        "elsewhere": "etc/cron.d/made",
+    }
+    members = {kind: tarfile.TarInfo(name) for kind, name in names.items()}
+    for kind, number in (
+        ("a link", tarfile.SYMTYPE),
+        ("a hard link", tarfile.LNKTYPE),
+        ("a device", tarfile.CHRTYPE),
+        ("a pipe", tarfile.FIFOTYPE),
+    ):
+        members[kind] = tarfile.TarInfo("usr/share/selinux/devel/made")
+        members[kind].type, members[kind].linkname = number, "/etc/passwd"
+    return members
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("kind", kinds())
+def test_only_plain_files_below_the_headers_and_contexts_are_unpacked(
+    tmp_path: Path, tools: Toolchain, kind: str
+) -> None:
+    out = io.BytesIO(archive(FILES))
+    with tarfile.open(fileobj=out, mode="a") as tar:
+        tar.addfile(kinds()[kind], io.BytesIO())
+    expected = made(tmp_path / "plain", tools).directory
+    keep_base(out.getvalue(), "test", tools, tmp_path / "hostile")
+    (directory,) = (tmp_path / "hostile" / "bases").iterdir()
+    assert {path.relative_to(directory) for path in directory.rglob("*")} == {
+        path.relative_to(expected) for path in expected.rglob("*")
+    }
+    assert sorted(path.name for path in (tmp_path / "hostile").iterdir()) == ["bases", "locks"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"no tar",
+        archive(FILES)[:700],
+        archive({"usr/share/selinux/devel/a": b"", "usr/share/selinux/devel/a/b": b""}),
+    ],
+)
+def test_an_archive_that_cannot_be_unpacked_is_an_error(
+    tmp_path: Path, tools: Toolchain, data: bytes
+) -> None:
+    with pytest.raises(SelabError, match="could not be unpacked"):
+        keep_base(data, "test", tools, tmp_path)
+
+
+CHANGES = ["flat.cil", "devel/include/web.if", "contexts/files/file_contexts"]
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_file_of_the_same_size_and_time_is_not_used(
+    tmp_path: Path, tools: Toolchain, name: str
+) -> None:
+    base = made(tmp_path, tools)
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
+    ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
+    path = base.directory / name
+    stat = path.stat()
+    path.write_bytes(b"#" * stat.st_size)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert known_base(store_facts.fingerprint, tmp_path) is None
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("link", [False, True])
+def test_a_base_with_one_more_file_is_not_used(tmp_path: Path, tools: Toolchain, link: bool) -> None:
+    base = made(tmp_path, tools)
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
+    ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
+    more = base.headers / "include" / "more.if"
+    more.symlink_to("web.if") if link else more.write_text("")
+    assert known_base(store_facts.fingerprint, tmp_path) is None
+
+
+@pytest.mark.toolchain
+def test_a_changed_base_is_read_again_from_the_guest_and_the_user_is_told(
+    tmp_path: Path, tools: Toolchain
+) -> None:
+    base, listener = made(tmp_path, tools), Notes()
+    base.flat.write_text("(type evil_t)\n")
+    guest = StoreGuest()
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
+    again = ensure_base(guest, store_facts, tools, tmp_path, Progress(listener))
+    assert not again.declares_type("evil_t") and again.declares_type("better_t")
+    assert listener.notes == [
+        "The cached base policy was changed: its digest differs, so selab reads it again."
+    ]
+
+
+@pytest.mark.toolchain
+def test_a_changed_module_of_the_store_is_not_linked(tmp_path: Path, tools: Toolchain) -> None:
+    base = made(tmp_path, tools)
+    (base.directory / "cil" / "web.cil").write_text("(type evil_t)\n")
+    with pytest.raises(SelabError, match="was changed"):
+        _ = base.store
+    assert known_base(_fingerprint_of_files(), tmp_path) is None
+
+
+@pytest.mark.toolchain
+def test_guests_with_other_headers_do_not_share_a_base(tmp_path: Path, tools: Toolchain) -> None:
+    for text in (b"x", b"y"):
+        keep_base(archive(FILES | {"usr/share/selinux/devel/include/web.if": text}), "test", tools, tmp_path)
+    assert len(list((tmp_path / "bases").iterdir())) == 2
+
+
+@pytest.mark.toolchain
+def test_the_guests_survey_and_its_archive_have_one_fingerprint(tmp_path: Path, tools: Toolchain) -> None:
+    """The survey's script, over the files that the archive has."""
+    root = tmp_path / "root"
+    others = {
+        "etc/selinux/config": b"SELINUXTYPE=test\n",
+        "etc/selinux/semanage.conf": b"",
+        "sys/fs/selinux/policyvers": b"33",
+        "sys/fs/selinux/mls": b"1",
+    }
+    headers = {
+        f"usr/share/selinux/devel/include/{name}": b"z"
+        for name in ("a-b.if", "a.if", "a b.if", "B/c.if", "\xe9.if")
+    }
+    for name, data in (FILES | others | headers).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    text = survey().script
+    for place in ("/etc/selinux", "/sys/fs/selinux", "/var/lib/selinux", "/run/selab", "/usr/share/selinux"):
+        text = text.replace(place, f"{root}{place}")
+    done = subprocess.run(["sh", "-c", text, "sh"], capture_output=True, timeout=20)
+    fingerprint = survey().read(Completed(("sh",), done.returncode, done.stdout, done.stderr)).fingerprint
+    keep_base(archive(FILES | headers), "test", tools, tmp_path)
+    assert known_facts(fingerprint, tmp_path)
+
+
+def known_facts(fingerprint: str, cache: Path) -> bool:
+    """Whether the cache has the base policy with that fingerprint."""
+    return next((cache / "bases").iterdir()).name.startswith(fingerprint[:16])
+
+
+class StoreGuest(FakeGuest):
+    """A guest that can only send its policy store."""
+
+    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+        assert list(argv) == script_argv("policy/read-store", "test")
+        return Completed(tuple(argv), 0, archive(FILES), b"")
+
+
+class Notes:
+    """The notes of a Progress."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def started(self, step: str, depth: int) -> None:
+        """Steps are no notes."""
+
+    def noted(self, text: str, depth: int) -> None:
+        self.notes.append(text)
+
+    def ended(self, step: str, depth: int, seconds: float, failed: bool) -> None:
+        """Steps are no notes."""
