@@ -1,10 +1,11 @@
-"""Compile a candidate with the distribution's own Makefile, and link it with the base policy."""
+"""Compile a candidate with the macros of the base policy's headers, and link it with the base policy."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,15 @@ from selab.guest import Completed, script_argv
 from selab.policy.base import BasePolicy
 from selab.policy.language.headers import headings
 from selab.policy.language.te import Call, items, tokens
+from selab.policy.macros import header_macros
 from selab.policy.module import PolicyModule
 from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
 
 COMPILE_TIMEOUT = 300.0
-"""Seconds for `make`: under one natively, five in an emulated guest; a loop in a macro never ends."""
+"""Seconds for each step on this machine, or for `make` in a guest.
+
+These take under one natively, and five in an emulated guest; a loop in a macro never ends.
+"""
 LINK_TIMEOUT = 600.0
 """Seconds for secilc: 2 natively, 40 in an emulated guest, 120 there for a whole store."""
 RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
@@ -71,22 +76,8 @@ def compile_module(
 
     Raises InputError with the file and line of the user's own source.
     """
-    workdir = f"{tools.workdir}/build/{module.name}"
-    headers = str(base.headers) if tools.on_host else "/usr/share/selinux/devel"
-    _place((module, *beside), workdir, tools)
-    argv = script_argv(
-        "policy/compile",
-        workdir,
-        module.name,
-        headers,
-        base.facts.selinux_type,
-        _translator(tools),
-        M4,
-    )
-    done = tools.where.run(argv, timeout=COMPILE_TIMEOUT)
-    if not done.ok:
-        raise _compile_error(module, done, base)
-    cil = done.stdout.decode("utf-8")
+    build = _build_here if tools.on_host else _build_in_guest
+    cil = build(module, base, tools, beside)[0].decode("utf-8")
     return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)))
 
 
@@ -95,28 +86,87 @@ def package(module: PolicyModule, whole: PolicyModule, base: BasePolicy, tools: 
 
     Raises InputError as `compile_module` does.
     """
-    compile_module(module, base, tools, [each for each in whole.all if each is not module])
-    return tools.where.get(f"{tools.workdir}/build/{module.name}/{module.name}.pp")
+    beside = [each for each in whole.all if each is not module]
+    if tools.on_host:
+        return _build_here(module, base, tools, beside)[1]
+    return tools.where.get(_build_in_guest(module, base, tools, beside)[1])
 
 
-def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> None:
-    """Put these modules' sources into `workdir` and remove all others.
+def _build_in_guest(
+    module: PolicyModule, base: BasePolicy, tools: Toolchain, beside: Sequence[PolicyModule]
+) -> tuple[bytes, str]:
+    """Run the guest's own Makefile in the guest; return the module's CIL and the path of its package."""
+    workdir = f"{tools.workdir}/build/{module.name}"
+    _place((module, *beside), workdir, tools)
+    argv = script_argv(
+        "policy/compile",
+        workdir,
+        module.name,
+        "/usr/share/selinux/devel",
+        base.facts.selinux_type,
+        _translator(tools),
+        M4,
+    )
+    done = _checked(tools.where.run(argv, timeout=COMPILE_TIMEOUT), module, base)
+    return done.stdout, f"{workdir}/{module.name}.pp"
 
-    Unchanged files are not written again: make would expand all interfaces again.
+
+def _build_here(
+    module: PolicyModule, base: BasePolicy, tools: Toolchain, beside: Sequence[PolicyModule]
+) -> tuple[bytes, bytes]:
+    """Build a module on this machine; return its CIL and its package.
+
+    The steps are those of the distributions' Makefile. The guest's Makefile itself never runs here: a process
+    in the guest may have written it.
     """
-    files = {
+    with tempfile.TemporaryDirectory(prefix="selab-compile-") as workdir:
+        return _steps(module, base, tools, beside, Path(workdir))
+
+
+def _steps(
+    module: PolicyModule, base: BasePolicy, tools: Toolchain, beside: Sequence[PolicyModule], workdir: Path
+) -> tuple[bytes, bytes]:
+    macros, name = header_macros(base), module.name
+    for file, data in _sources((module, *beside)).items():
+        (workdir / file).write_bytes(data)
+    own = sorted(f"{each.name}.if" for each in (module, *beside) if each.texts.get("if"))
+    text, compiled, contexts, result = (f"{workdir}/{name}.{end}" for end in ("tmp", "mod", "mod.fc", "pp"))
+
+    def step(argv: list[str]) -> Completed:
+        return _checked(tools.where.run(argv, timeout=COMPILE_TIMEOUT), module, base)
+
+    expanded = _checked(macros.expand(workdir, [f"{name}.te"], own, lines=True), module, base)
+    Path(text).write_bytes(expanded.stdout)
+    step(["checkmodule", *(["-M"] if macros.options.mls else []), "-m", text, "-o", compiled])
+    expanded = _checked(macros.expand_contexts(workdir / f"{name}.fc"), module, base)
+    Path(contexts).write_bytes(expanded.stdout)
+    step(["semodule_package", "-o", result, "-m", compiled, "-f", contexts])
+    return step([_translator(tools), result]).stdout, Path(result).read_bytes()
+
+
+def _checked(done: Completed, module: PolicyModule, base: BasePolicy) -> Completed:
+    if not done.ok:
+        raise _compile_error(module, done, base)
+    return done
+
+
+def _sources(modules: Sequence[PolicyModule]) -> dict[str, bytes]:
+    return {
         f"{each.name}.{ending}": each.texts.get(ending, b"")
         for each in modules
         for ending in ("te", "fc", "if")
     }
-    there = Path(workdir).glob("*.*") if tools.on_host else ()
-    same = {path.name for path in there if path.name in files and path.read_bytes() == files[path.name]}
+
+
+def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> None:
+    """Put these modules' sources into `workdir` in the guest, and remove all others."""
+    files = _sources(modules)
     tools.where.run(script_argv("policy/clear-sources", workdir, *files)).expect(
         "The build directory cannot be cleared.",
         hint=f"Check that {workdir} is writable.",
     )
-    for name in files.keys() - same:
-        tools.where.put(files[name], f"{workdir}/{name}")
+    for name, data in files.items():
+        tools.where.put(data, f"{workdir}/{name}")
 
 
 def _translator(tools: Toolchain) -> str:
@@ -133,7 +183,7 @@ def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy) -> S
         last = [line for line in output.splitlines() if line.strip() and not line.startswith("make")]
         return InputError(
             what,
-            last[-1].strip() if last else f"make exited with status {done.returncode}.",
+            last[-1].strip() if last else f"`{done.argv[0]}` exited with status {done.returncode}.",
             "The complete output is in .selab/selab.log.",
         )
     parts = match.groupdict()

@@ -1,6 +1,6 @@
 """Find out what the interfaces of the installed headers grant: m4 expands a marked call of each.
 
-The distribution's own Makefile builds the macros, with its own options, as it does for a module.
+The macros and options are those with which a module is compiled.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from selab.errors import InputError, SelabError
-from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
+from selab.policy.integrity import read_with_digest, write_with_digest
 from selab.policy.language.headers import Heading, headings
 from selab.policy.language.statements import Grant, NotAStatement, Permissions, Statements, parse
-from selab.policy.toolchain import M4
+from selab.policy.macros import header_macros
 
 FORMAT = 1
 """Raise it if the meaning of the file cached beside the base changes."""
-EXPAND_TIMEOUT = 120.0
-"""Seconds for m4 over all headers: one natively; a loop in a user's macro never ends."""
 
 _MARK = "selabarg"
 _BEGIN = re.compile(r"^#selab_begin (\w+)$", re.MULTILINE)
@@ -34,11 +32,6 @@ _ALL_CLASSES = "all_kernel_class_perms"
 _CLASS = re.compile(r"\bclass\s+(\w+)\s*\{([^{}]*)\}")
 _DEPRECATED = re.compile(r"Warning: (\w+)\(.*\) has been deprecated[\s,]*(.*)$", re.MULTILINE)
 _BROKEN_MACROS = re.compile(r"^m4: ?(.*ERROR: .*)$", re.MULTILINE)
-_RULE = """\
-expanded: tmp/all_interfaces.conf calls.m4
-	$(M4) $(M4PARAM) $(m4support) $^ > $@
-"""
-"""Appended to the distribution's Makefile, to use its macros and options on a text that selab writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,29 +144,22 @@ def _advice(words: str) -> str:
 
 def _run_m4(base: BasePolicy, documented: list[Heading], texts: Mapping[str, str]) -> tuple[str, str]:
     """Expand a call of each interface with m4; return the expansion and m4's warnings."""
-    if missing := [tool for tool in ("make", "m4") if not shutil.which(tool)]:
+    if not shutil.which("m4"):
         raise SelabError(
             "Interfaces cannot be expanded on this machine.",
-            f"Missing: {' '.join(missing)}.",
-            "Run `script/setup` to install them.",
+            "Missing: m4.",
+            "Run `script/setup` to install it.",
         )
-    include = base.headers / "include"
     with tempfile.TemporaryDirectory(prefix="selab-interfaces-") as name:
         workdir = Path(name)
         for file, text in texts.items():
             (workdir / file).write_text(text)
-            (workdir / file).with_suffix(".te").touch()
         (workdir / "calls.m4").write_text(_calls(documented))
-        (workdir / "selab.mk").write_text(_RULE)
-        argv = ["make", "-C", name, "-f", f"{include}/Makefile", "-f", "selab.mk", f"HEADERDIR={include}"]
-        done = LocalHost().run(
-            [*argv, f"NAME={base.facts.selinux_type}", "AWK=awk", f"M4={M4}", "expanded"],
-            timeout=EXPAND_TIMEOUT,
-        )
+        done = header_macros(base).expand(workdir, ["calls.m4"], sorted(texts), lines=False)
         if match := _BROKEN_MACROS.search(done.error_text):
             raise InputError("m4 cannot read the interfaces.", match[1], "Look for an unclosed quote ` or '.")
         done.expect("The interfaces of the policy headers cannot be expanded.")
-        return (workdir / "expanded").read_text(errors="replace"), done.error_text
+        return done.stdout.decode("utf-8", "replace"), done.error_text
 
 
 def _calls(documented: Iterable[Heading]) -> str:
@@ -187,7 +173,7 @@ def _calls(documented: Iterable[Heading]) -> str:
 def _cached(path: Path) -> list[Interface] | None:
     """Read the interfaces that `_store` wrote; None if the file is damaged or has another format."""
     try:
-        cached = json.loads(path.read_text())
+        cached = json.loads(read_with_digest(path) or b"")
         if cached["format"] != FORMAT:
             return None
         with _no_collection():
@@ -275,7 +261,7 @@ def _store(interfaces: list[Interface], path: Path) -> None:
         "grants": grant_rows,
         "interfaces": rows,
     }
-    LocalHost().put(json.dumps(table, separators=(",", ":")).encode(), str(path))
+    write_with_digest(json.dumps(table, separators=(",", ":")).encode(), path)
 
 
 def _row(interface: Interface, numbers: list[int]) -> list[object]:

@@ -15,7 +15,6 @@ from selab.guest import Guest
 from selab.host.local import LocalHost
 
 TOOLS = {
-    "make": "make",
     "m4": "m4",
     "checkmodule": "checkpolicy",
     "semodule_package": "semodule-utils",

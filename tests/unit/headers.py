@@ -5,21 +5,76 @@ from __future__ import annotations
 from pathlib import Path
 
 MAKEFILE = """\
+include $(HEADERDIR)/build.conf
 M4 ?= m4
-M4PARAM += -D enable_mcs
-CHECKMODULE ?= checkmodule -M
+TYPE ?= standard
+CHECKMODULE = checkmodule $(if $(filter mls mcs,$(TYPE)),-M)
+M4PARAM = $(if $(filter mls mcs,$(TYPE)),-D enable_$(TYPE)) $(if $(DISTRO),-D distro_$(DISTRO))
+M4PARAM += $(if $(filter y,$(DIRECT_INITRC)),-D direct_sysadm_daemon)
+M4PARAM += $(if $(filter y,$(UBAC)),-D enable_ubac)
+M4PARAM += -D mls_num_sens=$(MLS_SENS) -D mls_num_cats=$(MLS_CATS) -D mcs_num_cats=$(MCS_CATS)
 m4support = $(wildcard $(HEADERDIR)/support/*.spt)
+layers = $(filter-out $(HEADERDIR)/support,$(wildcard $(HEADERDIR)/*))
+header_ifs = $(foreach layer,$(layers),$(wildcard $(layer)/*.if))
 
-tmp/all_interfaces.conf: $(wildcard $(HEADERDIR)/*/*.if) $(patsubst %.te,%.if,$(wildcard *.te))
+tmp/all_interfaces.conf: $(m4support) $(header_ifs) $(patsubst %.te,%.if,$(wildcard *.te))
 	@mkdir -p tmp
-	(echo 'divert(-1)'; cat $^; echo 'divert(0)dnl') > $@
+	(echo 'divert(-1)'; $(M4) $^ | sed 's/dollarsstar/$$*/g'; echo divert) > $@
+
+tmp/%.mod: $(m4support) tmp/all_interfaces.conf %.te
+	$(M4) $(M4PARAM) -s $^ > tmp/$*.tmp
+	$(CHECKMODULE) -m tmp/$*.tmp -o $@
+
+tmp/%.mod.fc: $(m4support) %.fc
+	$(M4) $(M4PARAM) $^ > $@
+
+%.pp: tmp/%.mod tmp/%.mod.fc
+	semodule_package -o $@ -m $< -f $<.fc
 """
 
+DEBIAN = """\
+TYPE ?= mcs
+NAME ?= default
+DISTRO ?= debian
+DIRECT_INITRC ?= y
+SYSTEMD ?= y
+CUSTOM_BUILDOPT ?=
+override UBAC := y
+override MLS_SENS := 16
+override MLS_CATS := 1024
+override MCS_CATS := 1024
+"""
+"""How Debian's policy is built, which its build.conf says."""
+
+CENTOS = """\
+TYPE ?= mcs
+NAME ?= targeted
+DISTRO ?= redhat
+DIRECT_INITRC ?= n
+override UBAC := n
+override MLS_SENS := 16
+override MLS_CATS := 1024
+override MCS_CATS := 1024
+"""
+"""How CentOS's policy is built."""
+
+SYSTEMD = """\
+M4PARAM += $(if $(filter y,$(SYSTEMD)),-D init_systemd)
+M4PARAM += $(foreach opt,$(CUSTOM_BUILDOPT),-D $(opt))
+"""
+"""What only Debian's Makefile has."""
+
+SYMPTOMS = "M4PARAM += -D hide_broken_symptoms\n"
+"""What only Red Hat's Makefile has."""
+
 MACROS = """\
-define(`interface',`define(`$1',`$2')')
-define(`template',`define(`$1',`$2')')
-define(`policy_module',`module $1 $2; require { role r; all_kernel_class_perms }')
+define(`interface',`define(`$1',__file__:__line__)`define(`$1',`# begin $1(dollarsstar)
+$2')'')
+define(`template',defn(`interface'))
+define(`policy_module',`module $1 $2; require { role r; all_kernel_class_perms
+ifdef(`enable_mcs',`sensitivity s0; category c0; category c`'decr(mcs_num_cats);') }')
 define(`gen_require',`require { $1 }')
+define(`gen_context',`$1`'ifdef(`enable_mcs',`:s0')')
 define(`optional_policy',`optional { $1 }')
 define(`tunable_policy',`if ($1) { $2 }')
 define(`refpolicywarn',`errprint(`Warning: $1
@@ -105,10 +160,11 @@ template(`container_domain_template',`
 """
 
 
-def write_headers(headers: Path) -> None:
+def write_headers(headers: Path, settings: str = DEBIAN) -> None:
     """Write the tree below `headers`, where a base policy has its own."""
     for name, text in (
-        ("Makefile", MAKEFILE),
+        ("Makefile", MAKEFILE + (SYSTEMD if settings == DEBIAN else SYMPTOMS)),
+        ("build.conf", settings),
         ("support/macros.spt", MACROS),
         ("kernel/files.if", FILES),
         ("services/container.if", CONTAINER),

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compiles one policy module with the distribution's own Makefile and translates its package to CIL. It also
-# runs on this machine if the policy tools are installed here.
+# Compiles one policy module with the distribution's own Makefile and translates its package to CIL. It
+# runs in the guest only: the Makefile is the guest's.
 #
 # A full disk may have truncated the result of an earlier build: make compares only the times of files, and
 # not all of these programs check that their last bytes were written. So this script removes a half-written
