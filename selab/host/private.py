@@ -12,7 +12,11 @@ from selab.errors import SelabError
 
 DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
 HINT = "Remove it: selab creates a new one."
-_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def _flags() -> int:
+    """Return the flags of every open: no link is followed, and no pipe is waited for."""
+    return os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def private_directory(path: Path) -> None:
@@ -24,7 +28,7 @@ def private_directory(path: Path) -> None:
         path.mkdir(mode=DIRECTORY_MODE)
     except FileExistsError:
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _flags())
         except OSError as error:
             if path.is_symlink() or not path.is_dir():
                 raise SelabError(f"{path.name} is not a directory.", str(path), HINT) from error
@@ -37,13 +41,32 @@ def private_directory(path: Path) -> None:
 
 def private_file(path: Path) -> None:
     """Create the empty file `path` for this user only, or make an existing one private."""
+    if _is_private(path):
+        return
     os.close(_open(path, os.O_WRONLY | os.O_APPEND, create=True))
 
 
 def make_private(path: Path) -> None:
     """Make the file `path` private if it exists."""
-    if os.path.lexists(path):
+    if os.path.lexists(path) and not _is_private(path):
         os.close(_open(path, os.O_RDONLY, create=False))
+
+
+def _is_private(path: Path) -> bool:
+    """Return whether `path` is a private file of this user, without opening it.
+
+    To close any descriptor of a file ends all POSIX locks that the process has on it, and SQLite has such
+    locks (fcntl(2), sqlite.org/howtocorrupt.html).
+    """
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return (
+        stat.S_ISREG(status.st_mode)
+        and status.st_uid == os.geteuid()
+        and stat.S_IMODE(status.st_mode) == FILE_MODE
+    )
 
 
 def append_private(path: Path) -> IO[str]:
@@ -59,7 +82,7 @@ def write_private(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN, mode), "wb") as file:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flags(), mode), "wb") as file:
             file.write(data)
         part.replace(path)
     finally:
@@ -70,15 +93,15 @@ def _open(path: Path, flags: int, *, create: bool) -> int:
     """Open the regular file `path` and make it private. Raises SelabError if it is anything else."""
     try:
         try:
-            handle = os.open(path, flags | _OPEN)
+            handle = os.open(path, flags | _flags())
         except FileNotFoundError:
             if not create:
                 raise
             # Another process may have created the file in between. Then it is opened.
             try:
-                return os.open(path, flags | os.O_CREAT | os.O_EXCL | _OPEN, FILE_MODE)
+                return os.open(path, flags | os.O_CREAT | os.O_EXCL | _flags(), FILE_MODE)
             except FileExistsError:
-                handle = os.open(path, flags | _OPEN)
+                handle = os.open(path, flags | _flags())
     except PermissionError:
         raise
     except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -80,6 +79,8 @@ def _limited(
     path = shutil.which(command[0], path=(environment or os.environ).get("PATH"))
     if path is None:
         raise FileNotFoundError(command[0])
+    import resource  # imported here because Windows does not have it, and this module is imported there
+
     memory = _at_most(resource.RLIMIT_AS, limits.memory)
     processor = _at_most(resource.RLIMIT_CPU, math.ceil(timeout) + 1)
     words = [str(memory // KIB), str(processor)]
@@ -88,5 +89,7 @@ def _limited(
 
 def _at_most(kind: int, limit: int) -> int:
     """Return `limit`, or this process's own limit if it is lower: no process may raise it."""
+    import resource
+
     _, own = resource.getrlimit(kind)
     return limit if own == resource.RLIM_INFINITY else min(limit, own)
