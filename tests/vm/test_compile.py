@@ -22,7 +22,7 @@ NAMES = sorted(path.stem for directory in (MODULES, POLICIES) for path in direct
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Project:
     root = tmp_path_factory.mktemp("compile")
     shutil.copytree(MODULES, root / "policies")
     shutil.copytree(POLICIES, root / "policies", dirs_exist_ok=True)
@@ -42,9 +42,9 @@ def guest_base(session_guest: SshGuest, here: Toolchain) -> BasePolicy:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_this_machines_cil_is_that_of_the_guests_makefile(
-    name: str, project: Project, guest_base: BasePolicy, here: Toolchain, session_guest: SshGuest
+    name: str, sources: Project, guest_base: BasePolicy, here: Toolchain, session_guest: SshGuest
 ) -> None:
-    module: PolicyModule = load_module(project, name)
+    module: PolicyModule = load_module(sources, name)
     theirs = compile_module(
         module, guest_base, Toolchain(session_guest, GUEST_WORKDIR), list(module.requires)
     )
