@@ -18,6 +18,12 @@ from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from selab.project import Project
 
+GIT = ("env", "GIT_ALLOW_PROTOCOL=none", "GIT_NO_LAZY_FETCH=1", "git")
+"""Git without the programs that a repository's own configuration names.
+
+A partial clone fetches a missing object by the transport that its configuration chooses, also by
+`ext::COMMAND` (git(1), git-remote-ext(1)). `cat-file` has no pager, text conversion or signature check."""
+
 
 @dataclass(frozen=True)
 class PolicyAudit:
@@ -75,7 +81,7 @@ def _version(project: Project, module: PolicyModule, against: str) -> PolicyModu
     if path.is_file():
         return replace(module, texts=module.texts | {"te": path.read_bytes()})
     name = f"{against}:./{module.te.relative_to(project.root)}"
-    done = LocalHost().run(["git", "-C", str(project.root), "show", "--end-of-options", name])
+    done = LocalHost().run([*GIT, "-C", str(project.root), "cat-file", "blob", "--end-of-options", name])
     if not done.ok:
         reason = (done.error_text.strip().splitlines() or [""])[-1]
         what = f"There is no version '{against}' of {module.te.name}."

@@ -36,3 +36,20 @@ def test_a_revision_is_another_version(project: Project, module: PolicyModule) -
 def test_what_is_neither_is_refused(name: str, project: Project, module: PolicyModule) -> None:
     with pytest.raises(InputError, match="no version"):
         _version(project, module, name)
+
+
+def test_a_repository_runs_no_program_of_its_configuration(project: Project, module: PolicyModule) -> None:
+    """A partial clone fetches a missing object by the transport that its configuration names."""
+    git, ran = project.root / ".git", project.root / "ran"
+    (git / "objects").mkdir(parents=True)
+    (git / "refs" / "heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    (git / "refs" / "heads" / "main").write_text("1" * 40 + "\n")
+    (git / "config").write_text(
+        "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tpartialClone = origin\n"
+        f'[remote "origin"]\n\turl = ext::touch {ran}\n\tpromisor = true\n'
+        '[protocol "ext"]\n\tallow = always\n'
+    )
+    with pytest.raises(InputError, match="no version"):
+        _version(project, module, "HEAD")
+    assert not ran.exists()
