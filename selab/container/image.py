@@ -13,7 +13,8 @@ from pathlib import Path
 from selab.container.runtime import Runtime
 from selab.errors import InputError
 from selab.guest import Guest
-from selab.images.rootfs import ImageSource, can_build_images, image_tar, read_image
+from selab.images.rootfs import can_build_images
+from selab.images.source import ImageSource, image_tar, read_image
 from selab.progress import Progress
 from selab.project import NAME, Project, inside
 

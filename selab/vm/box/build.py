@@ -15,7 +15,8 @@ from selab.errors import CommandFailed, SelabError
 from selab.guest import Completed
 from selab.host.cache import cache_dir
 from selab.host.local import LocalHost
-from selab.images.rootfs import ImageSource, as_root, build_tar, image_tar, require, tool
+from selab.images.rootfs import as_root, build_tar, require, tool
+from selab.images.source import ImageSource, image_tar
 from selab.policy.base import keep_base
 from selab.policy.toolchain import Toolchain, missing_on_host
 from selab.progress import Progress

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selab.errors import InputError, SelabError
 from selab.images.rootfs import VERSION as ROOTFS_VERSION
-from selab.images.rootfs import Entry, ImageSource, Rootfs, read_image
+from selab.images.rootfs import Entry, Rootfs
+from selab.images.source import ImageSource, read_image
 from selab.project import nearest
 
 VERSION = 1

@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from selab.errors import CommandFailed, InputError, SelabError
 from selab.guest import Completed
-from selab.images import rootfs
-from selab.images.rootfs import ImageSource
+from selab.images import source
+from selab.images.source import ImageSource
 from selab.progress import Progress
 from selab.vm.box import box_name, build, build_box, find_box, list_boxes, recipe, remove_box, store
 from selab.vm.box.recipe import Plan, Recipe
@@ -165,7 +165,7 @@ def test_an_interrupted_build_begins_no_other_image(
         raise KeyboardInterrupt
 
     shutil.copytree(images / "httpd", images / "redis")
-    monkeypatch.setattr(rootfs, "build_image_tar", image_tar)
+    monkeypatch.setattr(source, "build_image_tar", image_tar)
     monkeypatch.setattr(build, "_unpack", unpack)
     with pytest.raises(KeyboardInterrupt):
         build._build(recipe.plan("debian13", images), tmp_path, Progress())
@@ -180,7 +180,7 @@ def test_an_image_that_fails_ends_the_images(images: Path, monkeypatch: pytest.M
         raise SelabError("no such package")
 
     shutil.copytree(images / "httpd", images / "redis")
-    monkeypatch.setattr(rootfs, "build_image_tar", fail)
+    monkeypatch.setattr(source, "build_image_tar", fail)
     with pytest.raises(SelabError):
         build._image_tars(recipe.plan("debian13", images).images, Event())
     assert started == ["httpd"]
