@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
-from selab.policy.contexts import FileSpec, specs_with
+from selab.policy.contexts import specs_with
+from selab.policy.filecon import FileSpec
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table
 from selab.policy.language.statements import Grant
 from selab.policy.query.index import PolicyIndex

@@ -20,13 +20,14 @@ from selab.errors import SelabError
 from selab.guest import Completed, Guest, Query, script, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
+from selab.policy.filecon import filecons, read_specs
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.integrity import digests, is_unchanged
 from selab.policy.local_modifications import local_modifications
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
-FORMAT = 3
+FORMAT = 4
 """Part of every cache key here. Raise it if the meaning of the cached files changes."""
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
@@ -40,6 +41,12 @@ USED = ("contexts", "devel", "flat.cil")
 """What selab checks whenever it takes a base policy from the cache. It checks the store's CIL on use."""
 HEADERS = "devel"
 """The digest of all development headers has this path in the survey of a store."""
+CONTEXTS = "contexts"
+"""The digest of the files of CONTEXT_FILES has this path in it."""
+CONTEXT_FILES = ("files/file_contexts.subs_dist", "lxc_contexts")
+"""What selab uses of a policy's contexts/, and no module declares."""
+FILE_CONTEXTS = "files/file_contexts"
+"""What selab uses of contexts/ for its order only, because the modules declare its lines."""
 LOCAL = "zz-local"
 """The cache stores the store's local modifications under this name, beside its modules."""
 RESOLVE_TIMEOUT = 600.0
@@ -56,7 +63,8 @@ class StoreFacts:
     policyvers: newest policy version that the kernel accepts.
     mls: whether the policy has MLS levels.
     expand_check: whether the store checks neverallow rules and hierarchy (semanage.conf(5), expand-check).
-    fingerprint: digest of the modules in force, the local modifications and the development headers.
+    fingerprint: digest of the modules in force, the local modifications, the development headers and the
+        files of CONTEXT_FILES.
     dontaudit: false if `semodule -DB` has switched dontaudit rules off.
     without: names of modules that are treated as absent.
     signature: digest of the state of the store's files and configuration; while it stays, so does everything
@@ -175,7 +183,7 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
 
 
 def _fingerprint(store: dict[str, str], without: Collection[str]) -> str:
-    """Digest the modules in force, the local modifications and the development headers.
+    """Digest the modules in force, the local modifications, the development headers and the contexts.
 
     `store` holds the digest of each file by its path in the active store.
     """
@@ -186,14 +194,18 @@ def _fingerprint(store: dict[str, str], without: Collection[str]) -> str:
     parts += [
         f"{path} {digest}"
         for path, digest in sorted(store.items())
-        if path.endswith(".local") or path == HEADERS
+        if path.endswith(".local") or path in (HEADERS, CONTEXTS)
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _headers_digest(directory: Path) -> str:
-    """Return the digest of the headers in `directory`, as survey.sh computes it from sha256sum's output."""
-    files = {f"{HEADERS}/{path}": digest for path, digest in digests(directory / HEADERS).items()}
+def _digest_of(directory: Path, part: str) -> str:
+    """Return the digest of the files below `part`, as survey.sh computes it from sha256sum's output."""
+    files = {
+        f"{part}/{path}": digest
+        for path, digest in digests(directory / part).items()
+        if part != CONTEXTS or path in CONTEXT_FILES
+    }
     lines = (f"{files[path]}  {path}\n" for path in sorted(files, key=os.fsencode))
     return hashlib.sha256(b"".join(os.fsencode(line) for line in lines)).hexdigest()
 
@@ -308,7 +320,7 @@ def keep_base(
         directory = _directory(
             _fingerprint(
                 {path: hashlib.sha256(data).hexdigest() for path, data in store.items()}
-                | {HEADERS: _headers_digest(half)},
+                | {part: _digest_of(half, part) for part in (HEADERS, CONTEXTS)},
                 without,
             ),
             cache,
@@ -318,6 +330,7 @@ def keep_base(
         texts = {
             name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))
         } | {LOCAL: local.cil}
+        _write_file_contexts(half, modules, store)
         (half / "cil").mkdir()
         for name, cil in texts.items():
             (half / "cil" / f"{name}.cil").write_text(cil)
@@ -341,6 +354,24 @@ def keep_base(
                 half.rename(directory)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _write_file_contexts(directory: Path, modules: Mapping[str, str], store: Mapping[str, bytes]) -> None:
+    """Replace the guest's file contexts in `directory` by the lines that the store's modules declare.
+
+    The fingerprint covers the modules. The guest's own file has the lines of installed candidates as well,
+    and could have any others. It gives only the order, since lines of equal precedence are in no order that
+    libsepol defines (cil_post.c sorts by precedence alone).
+    """
+    files = directory / CONTEXTS / "files"
+    files.mkdir(parents=True, exist_ok=True)
+    theirs = directory / CONTEXTS / FILE_CONTEXTS
+    lines = theirs.read_text(errors="replace").splitlines() if theirs.exists() else []
+    order = {(spec.pattern, spec.kind): number for number, spec in enumerate(read_specs(lines))}
+    specs = [spec for _, cil in sorted(modules.items()) for spec in filecons(cil)]
+    specs.sort(key=lambda spec: order.get((spec.pattern, spec.kind), len(order)))
+    theirs.write_text("".join(f"{spec}\n" for spec in specs))
+    (files / "file_contexts.local").write_bytes(store.get("file_contexts.local", b""))
 
 
 def _directory(fingerprint: str, cache: Path) -> Path:
@@ -413,8 +444,9 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _keep(name: str, tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
-    """Store the headers as devel/... and the contexts as contexts/..."""
-    for pattern in (r"usr/share/selinux/(devel/.*)", r"etc/selinux/[^/]+/(contexts/.*)"):
+    """Store the headers as devel/... and what selab uses of contexts/ as contexts/..."""
+    contexts = "|".join(map(re.escape, (*CONTEXT_FILES, FILE_CONTEXTS)))
+    for pattern in (r"usr/share/selinux/(devel/.*)", rf"etc/selinux/[^/]+/(contexts/(?:{contexts}))"):
         if match := re.fullmatch(pattern, name):
             # A path such as devel/../x would name a file that selab itself makes, and trusts.
             if ".." not in (path := Path(match.group(1))).parts:

@@ -1,17 +1,20 @@
 #!/bin/sh
 # Included by survey.sh and same-store.sh, which are in the directory of the active policy store.
 #
-# sign: sets `signature`, `policyvers` and `mls`. The signature changes if any file of the store, its
-# configuration or the development headers changes: it is a digest of their names, inodes, sizes and times, and
-# a change of the content updates the change time. The files themselves are not read.
+# sign TYPE: sets `signature`, `policyvers` and `mls`. The signature changes if any file of the store, its
+# configuration, the development headers or the contexts that no module declares changes: it is a digest of
+# their names, inodes, sizes and times, and a change of the content updates the change time. The files
+# themselves are not read.
 
 sign() {
+  contexts=/etc/selinux/$1/contexts
   read -r policyvers </sys/fs/selinux/policyvers; read -r mls </sys/fs/selinux/mls
   # shellcheck disable=SC2046 # its words become the positional parameters
   set -- $({
     echo "$policyvers $mls"
     stat -c '%n %i %s %.Y %.Z' -- /etc/selinux/config /etc/selinux/semanage.conf \
-      disable_dontaudit modules/*/*/cil modules/disabled/* *.local 2>/dev/null
+      disable_dontaudit modules/*/*/cil modules/disabled/* *.local \
+      "$contexts/files/file_contexts.subs_dist" "$contexts/lxc_contexts" 2>/dev/null
     find /usr/share/selinux/devel -type f -printf '%p %i %s %T@ %C@\n' 2>/dev/null
   } | sha256sum)
   signature=$1

@@ -6,4 +6,4 @@
 # Exit codes: 8 the store has changed, or does not exist.
 
 . ./lib-sign.sh
-cd "/var/lib/selinux/$1/active" && sign && [ "$signature" = "$2" ] || exit 8
+cd "/var/lib/selinux/$1/active" && sign "$1" && [ "$signature" = "$2" ] || exit 8

@@ -5,8 +5,8 @@
 # Arguments: none.
 # Prints: a line `KEY VALUE` for each of signature, type, policyvers, mls, expand and, if the rules are off,
 #   dontaudit; a line `store`; the signature; and a line `SHA256  PATH` for each module (paths below the
-#   active store), each disabled module and each local modification, and for all development headers together,
-#   with the path `devel`.
+#   active store), each disabled module and each local modification; one for all development headers together,
+#   with the path `devel`, and one for the contexts that no module declares, with the path `contexts`.
 # Exit codes: 3 there is no active store of the configured type.
 # Files: /run/selab/store holds what is printed after the line `store`; /run/selab/store.half is its next
 #   version while this script writes it.
@@ -18,10 +18,18 @@ value() {
   # shellcheck disable=SC2086 # without quotes the shell removes the spaces around the value
   echo $setting
 }
+# together DIRECTORY PATH...: prints one line for all files below the PATHs, which are below DIRECTORY; its path is
+# the first part of theirs. The digest is that of sha256sum's output.
+together() {
+  directory=$1; shift
+  all=$(cd "$directory" 2>/dev/null && find "$@" -type f -print0 2>/dev/null |
+    LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum) || all=$(sha256sum </dev/null)
+  echo "${all%% *}  ${1%%/*}"
+}
 type=$(value SELINUXTYPE /etc/selinux/config)
 cd "/var/lib/selinux/$type/active" || exit 3
 . ./lib-sign.sh
-sign
+sign "$type"
 printf '%s\n' "signature $signature" "type $type" \
   "policyvers $policyvers" "mls $mls" "expand $(value expand-check /etc/selinux/semanage.conf)"
 [ -e disable_dontaudit ] && echo "dontaudit off"
@@ -32,9 +40,8 @@ if [ "$known" != "$signature" ]; then
   { echo "$signature"
     find modules -type f \( -name cil -o -path 'modules/disabled/*' \) -print0 | xargs -0 sha256sum
     for local in *.local; do [ -s "$local" ] && sha256sum "$local"; done
-    headers=$(cd /usr/share/selinux 2>/dev/null && find devel -type f -print0 2>/dev/null |
-      LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum) || headers=$(sha256sum </dev/null)
-    echo "${headers%% *}  devel"
+    together /usr/share/selinux devel
+    together "/etc/selinux/$type" contexts/files/file_contexts.subs_dist contexts/lxc_contexts
   } >"$survey.half"
   mv "$survey.half" "$survey"
 fi

@@ -119,7 +119,8 @@ FILES = {
     f"{ACTIVE}/modules/disabled/off": b"",
     f"{ACTIVE}/booleans.local": b"shiny=1\n",
     "usr/share/selinux/devel/include/web.if": b"x",
-    "etc/selinux/test/contexts/files/file_contexts": b"y",
+    "etc/selinux/test/contexts/files/file_contexts": b"/evil system_u:object_r:web_t:s0\n",
+    "etc/selinux/test/contexts/lxc_contexts": b'process = "system_u:system_r:container_t:s0"\n',
 }
 
 
@@ -146,11 +147,45 @@ def test_a_local_boolean_is_in_the_flat_base(tmp_path: Path, tools: Toolchain) -
 
 
 @pytest.mark.toolchain
-def test_headers_and_contexts_are_kept(tmp_path: Path, tools: Toolchain) -> None:
-    base = made(tmp_path, tools)
-    assert (base.headers / "include" / "web.if").exists() and (
-        base.directory / "contexts" / "files" / "file_contexts"
-    ).exists()
+@pytest.mark.parametrize("name", ["devel/include/web.if", "contexts/lxc_contexts"])
+def test_headers_and_contexts_that_no_module_declares_are_stored(
+    tmp_path: Path, tools: Toolchain, name: str
+) -> None:
+    assert (made(tmp_path, tools).directory / name).exists()
+
+
+@pytest.mark.toolchain
+def test_the_file_contexts_are_those_of_the_modules_and_not_of_the_guests_file(
+    tmp_path: Path, tools: Toolchain
+) -> None:
+    """The fingerprint covers the modules only. The guest's file may be forged for other guests' runs."""
+    filecon = b'(filecon "/srv/x" file (u r better_t ((s0) (s0))))\n'
+    path = f"{ACTIVE}/modules/400/web/cil"
+    keep_base(archive(FILES | {path: FILES[path] + filecon}), "test", tools, tmp_path)
+    (directory,) = (tmp_path / "bases").iterdir()
+    text = (directory / "contexts" / "files" / "file_contexts").read_text()
+    assert text == "/srv/x\t--\tu:r:better_t:s0\n"
+
+
+@pytest.mark.toolchain
+def test_the_file_contexts_have_the_order_of_the_guests_file(tmp_path: Path, tools: Toolchain) -> None:
+    """Two patterns of equal precedence may match one path, and then the last one counts."""
+    texts = [f'(filecon "/{name}.*" file (u r better_t ((s0) (s0))))\n'.encode() for name in ("a", "b", "c")]
+    path = f"{ACTIVE}/modules/400/web/cil"
+    theirs = b"/b.* -- u:r:evil_t:s0\n/a.* -- u:r:better_t:s0\n"
+    changed = {path: FILES[path] + b"".join(texts), "etc/selinux/test/contexts/files/file_contexts": theirs}
+    keep_base(archive(FILES | changed), "test", tools, tmp_path)
+    (directory,) = (tmp_path / "bases").iterdir()
+    lines = (directory / "contexts" / "files" / "file_contexts").read_text().splitlines()
+    assert lines == [f"/{name}.*\t--\tu:r:better_t:s0" for name in ("b", "a", "c")]
+
+
+@pytest.mark.toolchain
+def test_local_file_contexts_come_from_the_store(tmp_path: Path, tools: Toolchain) -> None:
+    local = b"/srv/y  u:object_r:better_t:s0\n"
+    keep_base(archive(FILES | {f"{ACTIVE}/file_contexts.local": local}), "test", tools, tmp_path)
+    (directory,) = (tmp_path / "bases").iterdir()
+    assert (directory / "contexts" / "files" / "file_contexts.local").read_bytes() == local
 
 
 @pytest.mark.toolchain
@@ -201,12 +236,12 @@ def _fingerprint_of_files() -> str:
         for path, data in FILES.items()
         if path.startswith(ACTIVE)
     }
-    headers = "".join(
-        f"{hashlib.sha256(data).hexdigest()}  {path.removeprefix('usr/share/selinux/')}\n"
-        for path, data in sorted(FILES.items())
-        if path.startswith("usr/share/selinux/devel/")
-    )
-    store["devel"] = hashlib.sha256(headers.encode()).hexdigest()
+    for part, root, names in (
+        ("devel", "usr/share/selinux/", ["devel/include/web.if"]),
+        ("contexts", "etc/selinux/test/", ["contexts/lxc_contexts"]),
+    ):
+        lines = "".join(f"{hashlib.sha256(FILES[root + name]).hexdigest()}  {name}\n" for name in names)
+        store[part] = hashlib.sha256(lines.encode()).hexdigest()
     return facts(store).fingerprint
 
 
@@ -285,7 +320,7 @@ def test_an_archive_that_cannot_be_unpacked_is_an_error(
         keep_base(data, "test", tools, tmp_path)
 
 
-CHANGES = ["flat.cil", "devel/include/web.if", "contexts/files/file_contexts"]
+CHANGES = ["flat.cil", "devel/include/web.if", "contexts/lxc_contexts"]
 
 
 @pytest.mark.toolchain
@@ -339,9 +374,19 @@ def test_a_changed_module_of_the_store_is_not_linked(tmp_path: Path, tools: Tool
 
 
 @pytest.mark.toolchain
-def test_guests_with_other_headers_do_not_share_a_base(tmp_path: Path, tools: Toolchain) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "usr/share/selinux/devel/include/web.if",
+        "etc/selinux/test/contexts/lxc_contexts",
+        "etc/selinux/test/contexts/files/file_contexts.subs_dist",
+    ],
+)
+def test_guests_with_other_headers_or_contexts_do_not_share_a_base(
+    tmp_path: Path, tools: Toolchain, name: str
+) -> None:
     for text in (b"x", b"y"):
-        keep_base(archive(FILES | {"usr/share/selinux/devel/include/web.if": text}), "test", tools, tmp_path)
+        keep_base(archive(FILES | {name: text}), "test", tools, tmp_path)
     assert len(list((tmp_path / "bases").iterdir())) == 2
 
 

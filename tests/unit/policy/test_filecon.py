@@ -1,0 +1,52 @@
+"""One line of file contexts: how it is read from CIL, and where its files may be."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selab.policy.filecon import FileSpec, filecons
+
+
+@pytest.mark.parametrize(
+    ("pattern", "place"),
+    [
+        ("/srv/web(/.*)?", "/srv/web"),
+        ("/opt/x/bin/[^/]*", "/opt/x/bin"),
+        ("/opt/x/a\\.sh", "/opt/x/a.sh"),
+        ("/opt/x/log.*", "/opt/x"),
+    ],
+)
+def test_where_a_pattern_may_match(pattern: str, place: str) -> None:
+    assert FileSpec(pattern, "", "c").place == place
+
+
+@given(st.text(st.sampled_from("/a.b\\*+?[](){}|^$ -"), max_size=20))
+def test_any_pattern_can_be_looked_at(pattern: str) -> None:
+    spec = FileSpec(pattern, "", "c")
+    assert (
+        spec.matches("/srv/web") in (True, False)
+        and isinstance(spec.rank, tuple)
+        and isinstance(spec.place, str)
+    )
+
+
+@pytest.mark.parametrize(
+    ("cil", "expected"),
+    [
+        (
+            '(filecon "/srv/x" any (u object_r web_t ((s0) (s0))))',
+            FileSpec("/srv/x", "", "u:object_r:web_t:s0"),
+        ),
+        ('(filecon "/srv/x" symlink (u r web_t ((s0) (s0))))', FileSpec("/srv/x", "-l", "u:r:web_t:s0")),
+        ('(filecon "/srv/x" any ())', FileSpec("/srv/x", "", "<<none>>")),
+    ],
+)
+def test_a_line_is_read(cil: str, expected: FileSpec) -> None:
+    assert list(filecons(f"(type web_t)\n{cil}\n")) == [expected]
+
+
+@pytest.mark.parametrize("pattern", ["HOME_DIR/x", "HOME_ROOT", "/run/user/%{USERID}/x", "/tmp/%{USERNAME}"])
+def test_a_template_for_home_directories_is_left_out(pattern: str) -> None:
+    assert list(filecons(f'(filecon "{pattern}" any (u object_r web_t ((s0) (s0))))\n')) == []
