@@ -6,6 +6,10 @@ bin := .venv/bin
 # FAST=1 leaves out those that need a browser, Dask or the policy compilers.
 marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not toolchain)")
 pytest := $(bin)/pytest --hypothesis-profile=ci $(marks)
+# A random order, which is the same each time: SEED=2 is another one, and SEED=default a new one each time.
+order := -p randomly --randomly-seed=$(or $(SEED),1)
+# One process more than processors, because some tests wait for a program. PROCESSES=0 runs all tests in one process.
+processes := -n $(or $(PROCESSES),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,10 +38,10 @@ docs: ## Write docs/reference/ and the tables of guest-state.md again; check lin
 	script/reference
 	$(pytest) -q tests/unit/test_docs_links.py tests/unit/test_reference.py tests/unit/cli/test_docs.py tests/unit/cli/test_shown.py
 
-unit: ## The unit tests.
-	$(pytest) tests/unit
+unit: ## The unit tests, in a random order and in several processes.
+	$(pytest) $(order) $(processes) tests/unit
 
 vm: ## The tests on a real VM, without the slow ones.
-	$(pytest) tests/vm
+	$(pytest) -p no:randomly tests/vm
 
 check: lint types shell imports language unit ## Everything that needs no VM.

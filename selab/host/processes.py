@@ -79,17 +79,17 @@ def _limited(
     path = shutil.which(command[0], path=(environment or os.environ).get("PATH"))
     if path is None:
         raise FileNotFoundError(command[0])
-    import resource  # imported here because Windows does not have it, and this module is imported there
-
-    memory = _at_most(resource.RLIMIT_AS, limits.memory)
-    processor = _at_most(resource.RLIMIT_CPU, math.ceil(timeout) + 1)
+    memory, processor = _at_most(limits.memory, math.ceil(timeout) + 1)
     words = [str(memory // KIB), str(processor)]
     return ["/bin/sh", "-c", LAUNCH, "sh", *words, *command]
 
 
-def _at_most(kind: int, limit: int) -> int:
-    """Return `limit`, or this process's own limit if it is lower: no process may raise it."""
-    import resource
+def _at_most(memory: int, seconds: int) -> tuple[int, int]:
+    """Return the limits, or this process's own ones if they are lower: no process may raise them."""
+    import resource  # imported here because Windows does not have it, and this module is imported there
 
-    _, own = resource.getrlimit(kind)
-    return limit if own == resource.RLIM_INFINITY else min(limit, own)
+    def lower(kind: int, limit: int) -> int:
+        _, own = resource.getrlimit(kind)
+        return limit if own == resource.RLIM_INFINITY else min(limit, own)
+
+    return lower(resource.RLIMIT_AS, memory), lower(resource.RLIMIT_CPU, seconds)

@@ -33,8 +33,6 @@ QUESTION_LIMIT = 60.0
 UP_LIMIT = 900.0
 """Seconds for `up`: it copies the box's disk and boots the guest, which takes an emulated CPU 70 s here, and
 several times that on slow hosts."""
-BOX_LIMIT = 3600.0
-"""Seconds for `box add`: a gigabyte over a slow line."""
 STOP_LIMIT = 300.0
 """Seconds for `halt`, `suspend`, `resume` and `destroy`: an emulated guest with containers needs a minute to
 shut down."""
@@ -166,11 +164,6 @@ class Vagrant:
 
     def destroy(self, progress: Progress) -> None:
         self._commands(progress, STOP_LIMIT).destroy()
-
-    def box_add(self, name: str, provider: str, url: str, sha256: str, progress: Progress) -> None:
-        """Put a box into Vagrant's store under `name`, checked against `sha256` if that is not empty."""
-        check = ("--checksum-type", "sha256", "--checksum", sha256) if sha256 else ()
-        self._commands(progress, BOX_LIMIT, *check).box_add(name, url, provider=provider)
 
     def _commands(self, progress: Progress, limit: float, *added: str) -> _Commands:
         return _Commands(self.directory, self._environment, self.log, progress, limit, added)

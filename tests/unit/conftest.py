@@ -19,7 +19,37 @@ from selab.policy.integrity import digests
 from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project
 
+CHECKOUT = Path(__file__).parents[2]
+LOGGERS = ("selab", "paramiko")
 COMPILERS = {"make", "m4", "checkmodule", "secilc", "secil2tree", "selint", "audit2why"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Iterator[None]:
+    """Escape surrogates in a report, so that a process of pytest-xdist can send it as UTF-8.
+
+    Hostile input contains surrogates, and pytest puts what a test logs and prints into its report.
+    """
+    report = yield
+    return _encodable(report)
+
+
+def _encodable(part: Any) -> Any:
+    if isinstance(part, str):
+        return part.encode(errors="backslashreplace").decode()
+    if isinstance(part, dict):
+        return {_encodable(key): _encodable(value) for key, value in part.items()}
+    return type(part)(map(_encodable, part)) if isinstance(part, (list, tuple)) else part
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """After a failure, name the seed of the random order, which repeats it."""
+    failed = any(terminalreporter.stats.get(kind) for kind in ("failed", "error"))
+    seed = config.getoption("randomly_seed", None)
+    if failed and isinstance(seed, int):
+        terminalreporter.write_line(
+            f"Repeat this order of the tests: pytest -p randomly --randomly-seed={seed}"
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +71,6 @@ def unmarked_tests_run_no_compiler(request: pytest.FixtureRequest, monkeypatch: 
     monkeypatch.setattr(subprocess.Popen, "__init__", checked)
 
 
-CHECKOUT = Path(__file__).parents[2]
-LOGGERS = ("selab", "paramiko")
-
-
 @pytest.fixture(autouse=True)
 def nothing_stays_of_a_test() -> Iterator[None]:
     """Remove the log handlers that a test added, and fail a test that writes into the checkout's .selab."""
@@ -62,6 +88,28 @@ def _state_of_checkout() -> dict[str, tuple[int, int]]:
     """The size and the time of change of each file in the checkout's .selab."""
     stats = {path.name: path.stat() for path in (CHECKOUT / ".selab").glob("*")}
     return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def checkout_stays_as_it_was() -> Iterator[None]:
+    """Fail the run if its tests add, change or remove a file of the checkout."""
+    before = _checkout()
+    yield
+    changed = {path for path, _ in before ^ _checkout()}
+    assert not changed, f"changed while the tests ran: {sorted(changed)}"
+
+
+def _checkout() -> set[tuple[str, tuple[int, int]]]:
+    """Return each file of the checkout with its size and time of change, without caches and environments."""
+    files = set()
+    for directory, names, paths in os.walk(CHECKOUT):
+        names[:] = [
+            name for name in names if name in (".selab", ".ci") or not name.startswith((".", "__pycache__"))
+        ]
+        for path in (Path(directory, name) for name in paths):
+            stat = path.lstat()
+            files.add((str(path.relative_to(CHECKOUT)), (stat.st_size, stat.st_mtime_ns)))
+    return files
 
 
 @pytest.fixture

@@ -20,6 +20,13 @@ from selab.vm.virtual_machine import VirtualMachine
 CHECKOUT = Path(__file__).parents[2]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the order of the files, and refuse several processes: all of these tests share one VM."""
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("The tests in tests/vm share one VM: run them without -n.")
+    config.option.randomly_reorganize = False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests in faults/ last: they break the connection and the VM that the other tests share."""
     items.sort(key=lambda item: "faults" in item.path.parts)

@@ -36,7 +36,16 @@ def test_an_interface_that_only_grants_may_be_called(expert: PolicyKnowledge) ->
         {"requires": (("attribute", "absent"),)},
         {"requires": (("attribute", "etc_t"),)},
     ],
-    ids=str,
+    ids=[
+        "template",
+        "broken",
+        "deprecated",
+        "declares a type",
+        "neverallow",
+        "absent type",
+        "absent attribute",
+        "type as attribute",
+    ],
 )
 def test_an_interface_that_does_more_or_needs_more_is_not_called(
     expert: PolicyKnowledge, fields: dict[str, Any]

@@ -79,7 +79,8 @@ def test_it_is_free_again_after_an_error(tmp_path: Path) -> None:
         assert slot.name == "auto-1"
 
 
-def test_one_that_is_in_use_is_not_destroyed(tmp_path: Path) -> None:
+def test_one_that_is_in_use_is_not_destroyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selab.matrix.slots.CLAIM_LIMIT", 0.05)
     make(tmp_path, "auto-1")
     with claimed(tmp_path, "auto"), pytest.raises(SelabError, match="in use"):
         destroy(tmp_path, "auto-1", Progress())

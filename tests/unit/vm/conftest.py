@@ -10,12 +10,15 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import pexpect.spawnbase
+import ptyprocess
 import pytest
 
 from selab.guest import RUN_TIMEOUT, Completed, script
 from selab.project import BoxSource, Project, ProjectConfig, VmConfig
-from selab.vm import kvm, provision, virtual_machine
+from selab.vm import kvm, provision, terminal, virtual_machine
 from selab.vm.host_keys import pin_text
 from selab.vm.ssh_login import Address
 
@@ -146,6 +149,27 @@ class FakeVm:
         assert isinstance(guest, ProvisionedGuest)
         pin_text(self.machine.files.known_hosts, HOST_KEY)
         (self.here / "calls").unlink()
+
+
+@pytest.fixture(autouse=True)
+def pexpect_does_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pauses of pexpect before it types and after it closes a terminal, and poll often.
+
+    The fakes need no pauses: they read what is typed before they ask for it, and an ended fake stays ended.
+    """
+    start, attach = pexpect.spawnbase.SpawnBase.__init__, ptyprocess.PtyProcess.__init__
+
+    def spawn(child: Any, *arguments: Any, **options: Any) -> None:
+        start(child, *arguments, **options)
+        child.delaybeforesend = None
+
+    def process(child: Any, *arguments: Any, **options: Any) -> None:
+        attach(child, *arguments, **options)
+        child.delayafterclose = 0
+
+    monkeypatch.setattr(pexpect.spawnbase.SpawnBase, "__init__", spawn)
+    monkeypatch.setattr(ptyprocess.PtyProcess, "__init__", process)
+    monkeypatch.setattr(terminal, "POLL", 0.01)
 
 
 @pytest.fixture

@@ -216,8 +216,9 @@ def test_a_key_that_cannot_be_read_does_not_hide_the_next_one(
 
 
 @pytest.fixture
-def silent(guest: Address) -> Iterator[Address]:
+def silent(guest: Address, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
     """An address that accepts connections and says nothing, as QEMU's does while its guest is paused."""
+    monkeypatch.setattr(ssh_login, "SILENCE", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield dataclasses.replace(guest, port=server.getsockname()[1])
 
@@ -226,12 +227,12 @@ def test_a_silent_server_is_given_up_if_no_guest_runs(silent: Address) -> None:
     started = time.monotonic()
     with pytest.raises(Unreachable, match="does not answer"):
         SshGuest.connect(silent, alive=lambda: False)
-    assert time.monotonic() - started < ssh_login.SILENCE + 3
+    assert time.monotonic() - started < ssh_login.LOGIN_TIMEOUT
 
 
 def test_a_silent_server_is_waited_for_up_to_the_limit_if_its_guest_runs(silent: Address) -> None:
     with pytest.raises(Unreachable, match="Logging in to the guest failed"):
-        SshGuest.connect(silent, limit=1)
+        SshGuest.connect(silent, limit=0.3)
 
 
 def test_no_thread_is_left_after_a_refused_login(guest: Address) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 
 import pytest
 
 from selab.vm.terminal import Terminal
 
-LIMIT = 1.0
+LIMIT = 10.0
+"""Seconds for a program that ends."""
+SHORT_LIMIT = 0.1
+"""Seconds for a program that has printed its lines and does not end."""
 
 
 def shell(script: str) -> Terminal:
@@ -18,9 +22,10 @@ def shell(script: str) -> Terminal:
 
 def test_lines_that_wait_to_be_read_do_not_extend_the_limit() -> None:
     with pytest.raises(TimeoutError, match="two"), shell("printf 'one\\ntwo\\n'; sleep 60") as terminal:
-        for line in terminal.lines(LIMIT):
+        assert select.select([terminal.child_fd], [], [], LIMIT)[0], "the program prints nothing"
+        for line in terminal.lines(SHORT_LIMIT):
             assert line == "one"
-            time.sleep(LIMIT)
+            time.sleep(SHORT_LIMIT)
 
 
 def test_a_program_that_has_ended_is_not_late() -> None:

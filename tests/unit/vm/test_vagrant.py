@@ -126,14 +126,6 @@ ACTIONS: dict[str, tuple[Callable[[Vagrant, Progress], None], str]] = {
     "suspend": (lambda vm, progress: vm.suspend(progress), "suspend"),
     "halt": (lambda vm, progress: vm.halt(progress), "halt"),
     "destroy": (lambda vm, progress: vm.destroy(progress), "destroy --force"),
-    "box add": (
-        lambda vm, progress: vm.box_add("mine", "libvirt", "file:///a.box", "", progress),
-        "box add mine file:///a.box --provider libvirt",
-    ),
-    "box add with a checksum": (
-        lambda vm, progress: vm.box_add("mine", "libvirt", "file:///a.box", "ab12", progress),
-        "box add mine file:///a.box --provider libvirt --checksum-type sha256 --checksum ab12",
-    ),
 }
 
 
@@ -359,7 +351,6 @@ def test_an_action_has_a_time_limit(
         ("suspend", "STOP_LIMIT"),
         ("halt", "STOP_LIMIT"),
         ("destroy", "STOP_LIMIT"),
-        ("box add", "BOX_LIMIT"),
     ],
 )
 def test_each_action_has_a_limit_of_its_own(
