@@ -5,6 +5,8 @@ bin := .venv/bin
 # The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes;
 # FAST=1 leaves out those that need a browser, Dask or the policy compilers.
 marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not toolchain)")
+# Without compiled files, each process of the tests, and each selab that they start, compiles all modules first.
+unexport PYTHONDONTWRITEBYTECODE
 pytest := $(bin)/pytest --hypothesis-profile=ci $(marks)
 # A random order, which is the same each time: SEED=2 is another one, and SEED=default a new one each time.
 order := -p randomly --randomly-seed=$(or $(SEED),1)
