@@ -5,23 +5,30 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from selab.errors import SelabError
+from selab.host import descendants
+
 # `exec "$@"` keeps the process id. A system that does not know a limit runs the program without it.
 LAUNCH = 'ulimit -v "$1" 2>/dev/null || :; ulimit -t "$2" 2>/dev/null || :; ulimit -c 0; shift 2; exec "$@"'
-KIB = 1024
+KIB, MIB = 1024, 1 << 20
+MEASURE_EVERY = 0.2
+"""Seconds between two measurements of a tool's memory. Most tools end before the first."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What each process of a command may use.
+    """What a tool that reads foreign files may use.
 
-    memory: bytes of address space.
+    memory: bytes of address space for each process, and of private memory for all of them together.
     """
 
     memory: int
@@ -42,26 +49,71 @@ def run_group(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `command` and return its exit code and output.
 
-    With `limits`, each of its processes also gets at most `timeout` seconds of processor time.
-
     Every process that the command leaves in its group is ended: after it exits, after `timeout` seconds, and
     if the user interrupts. Raises subprocess.TimeoutExpired and FileNotFoundError as subprocess.run does.
+
+    With `limits`, each process also gets at most `timeout` seconds of processor time. On Linux, the processes
+    that left the group are ended too, and SelabError is raised if all together use too much memory. Do not
+    set limits for a program that starts a daemon, such as Vagrant or virsh: the daemon must remain.
     """
-    process = subprocess.Popen(
-        _limited(command, limits, timeout, environment) if limits else list(command),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        cwd=directory,
-        start_new_session=True,
-    )
-    with process:
-        try:
-            output, errors = process.communicate(input, timeout)
-        finally:
-            end_group(process)
+    with contextlib.ExitStack() as stack:
+        mark = secrets.token_hex(8)
+        if limits:
+            argv = _limited(command, limits, timeout, environment)
+            environment = descendants.marked(environment, mark)
+            stack.enter_context(descendants.adopted())
+        process = stack.enter_context(
+            subprocess.Popen(
+                argv if limits else list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                cwd=directory,
+                start_new_session=True,
+            )
+        )
+        stack.callback(_end, process, mark if limits else "")
+        if limits:
+            stack.enter_context(_memory_limited(process, command[0], limits.memory, mark))
+        output, errors = process.communicate(input, timeout)
     return subprocess.CompletedProcess(list(command), process.returncode, output, errors)
+
+
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    end_group(process)
+    if mark:
+        descendants.end_adopted(process.pid, mark)
+
+
+@contextlib.contextmanager
+def _memory_limited(process: subprocess.Popen[bytes], program: str, limit: int, mark: str) -> Iterator[None]:
+    """End the group of `process` during the block if its processes together use more than `limit` bytes.
+
+    Raises SelabError after the block if that happened.
+    """
+    stop, exceeded = threading.Event(), threading.Event()
+
+    def measure() -> None:
+        while not stop.wait(MEASURE_EVERY):
+            if descendants.memory_of(process.pid, mark) > limit:
+                exceeded.set()
+                _end(process, mark)
+                return
+
+    thread = threading.Thread(target=measure, daemon=True, name="memory")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        if exceeded.is_set():
+            raise SelabError(
+                f"`{program}` used too much memory.",
+                f"All its processes together may use {limit // MIB} MiB. selab ended them.",
+                "Look for a loop or a very large expansion in the policy.",
+            )
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

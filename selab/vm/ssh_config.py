@@ -21,6 +21,7 @@ from paramiko import SSHConfig
 from paramiko.ssh_exception import ConfigParseError, CouldNotCanonicalize
 
 from selab.errors import InputError
+from selab.host.processes import end_group
 from selab.vm.host_keys import known_name
 
 log = logging.getLogger("selab")
@@ -33,6 +34,8 @@ DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 """The keys in ~/.ssh that are tried if the configuration names none, as in ssh(1)."""
 MAX_JUMPS = 8
 """Jump hosts on the way to a host: more are a configuration in which two hosts name each other."""
+MATCH_LIMIT = 30.0
+"""Seconds for the command of a `Match exec`. Such a command usually looks at the network: tenths of one."""
 MAX_INCLUDES = 16
 """Levels of `Include`, as in ssh."""
 
@@ -154,12 +157,33 @@ class _Parsed(SSHConfig):
             return False
         for criterion in commands:
             command = self._tokenize(options, target, "match-exec", criterion["param"])  # type: ignore[attr-defined]
-            done = subprocess.run(
-                ["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
-            if (done.returncode == 0) is criterion["negate"]:
+            if _succeeds(command) is criterion["negate"]:
                 return False
         return bool(match_list)
+
+
+def _succeeds(command: str) -> bool:
+    """Run the shell command of a `Match exec`. Return whether its exit code is 0. Raises InputError.
+
+    What it leaves in the background remains, as with ssh: it may start an agent.
+    """
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.wait(MATCH_LIMIT) == 0
+        except subprocess.TimeoutExpired as error:
+            raise InputError(
+                "A command in the ssh configuration does not end.",
+                f"`Match exec {command}` ran for {MATCH_LIMIT:g} seconds.",
+                "Run the command in a shell, and correct it in ~/.ssh/config.",
+            ) from error
+        finally:
+            if process.returncode is None:
+                end_group(process)
 
 
 def _server(name: str, command: str, connection: Connection) -> Server:

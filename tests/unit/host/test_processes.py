@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from selab.errors import SelabError, Unreachable
 from selab.host.local import LocalHost
+from selab.host.processes import Limits
 from selab.policy.query import decide_subprocess
 from selab.policy.query.decide import Access
 from selab.vm import libvirt
@@ -109,6 +111,36 @@ def test_the_decider_of_accesses_leaves_no_process(tmp_path: Path, monkeypatch: 
     with pytest.raises(SelabError, match="libsepol did not answer"):
         decide_subprocess.ask(tmp_path / "policy", [Access("a", "b", "file", "read")])
     assert_ended(file)
+
+
+ESCAPE = 'setsid sh -c \'echo $$ > "$0"; sleep 60\' "$0" >/dev/null 2>&1 & while [ ! -s "$0" ]; do :; done; '
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has child subreapers")
+@pytest.mark.parametrize("ending", ["exit 0", "sleep 60"])
+def test_a_process_that_left_the_group_ends_with_its_tool(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / "pid"
+    with contextlib.suppress(Unreachable):
+        LocalHost().run(["sh", "-c", ESCAPE + ending, str(file)], timeout=1)
+    assert_ended(file)
+
+
+def test_a_daemon_that_a_program_without_limits_starts_remains(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    LocalHost(limits=None).run(["sh", "-c", ESCAPE, str(file)], timeout=10)
+    pid = int(file.read_text())
+    remains = is_running(pid)
+    os.killpg(pid, signal.SIGKILL)
+    assert remains
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
+def test_the_processes_of_a_tool_get_no_more_memory_together_than_one(tmp_path: Path) -> None:
+    program = "import time; b = bytearray(100 << 20); time.sleep(60)"
+    words = [sys.executable, "-c", program]
+    tool = LocalHost(limits=Limits(250 << 20))
+    with pytest.raises(SelabError, match="used too much memory"):
+        tool.run(["sh", "-c", '"$@" & "$@" & "$@"', "sh", *words], timeout=30)
 
 
 def test_no_module_runs_a_program_with_a_time_limit_that_ends_only_the_child() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -185,6 +187,23 @@ def test_a_match_applies_if_its_criteria_are_met(
     route: Callable[..., Route], criteria: str, port: int
 ) -> None:
     assert route(f"Match {criteria}\n  Port 1\n").target.port == port
+
+
+def test_the_command_of_a_match_has_a_time_limit(
+    route: Callable[..., Route], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_config, "MATCH_LIMIT", 0.2)
+    with pytest.raises(InputError, match="does not end") as caught:
+        route('Match exec "sleep 60; true"\n  Port 1\n')
+    assert "`Match exec sleep 60; true`" in caught.value.detail
+
+
+def test_what_the_command_of_a_match_starts_in_the_background_remains(
+    route: Callable[..., Route], tmp_path: Path
+) -> None:
+    file = tmp_path / "pid"
+    route(f'Match exec "sleep 60 & echo $! > {file}"\n  Port 1\n')
+    os.kill(int(file.read_text()), signal.SIGTERM)  # raises ProcessLookupError if it has ended
 
 
 def test_a_file_that_includes_itself_comes_to_an_end(route: Callable[..., Route]) -> None:
