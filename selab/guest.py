@@ -20,6 +20,9 @@ from selab.errors import CommandFailed, SelabError
 RUN_TIMEOUT = 120.0
 """Seconds that a command may take by default. An emulated guest is ten times slower than a real one."""
 
+MAX_DIGITS = 20
+"""Most digits of a number in an answer: an inode or a counter of 64 bits has 20."""
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -119,7 +122,8 @@ class Query(Generic[T]):
     """A question to a guest.
 
     script: the shell script that finds the answer.
-    read: makes a value of what the script printed. Raises SelabError if that says that the script failed.
+    read: makes a value of what the script printed. Raises SelabError if that says that the script failed,
+        and Malformed if it makes no sense.
     arguments: the script's arguments, which no shell parses.
     input: the script's standard input. Only one of the queries that are sent together may have any.
     timeout: seconds that the script may take.
@@ -142,15 +146,36 @@ class Query(Generic[T]):
             return self.read(done)
 
 
+class Malformed(ValueError):
+    """An answer does not have the form that its reader expects. A guest may answer anything."""
+
+
+def number(text: str) -> int:
+    """Return the number that `text` is in decimal digits. Raises Malformed."""
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise Malformed(f"{text[:20]!r} is not a number")
+    return int(text)
+
+
+def one_of(text: str, *words: str) -> str:
+    """Return `text`, which must be one of `words`. Raises Malformed."""
+    if text not in words:
+        raise Malformed(f"{text[:20]!r} is none of {', '.join(words)}")
+    return text
+
+
 @contextlib.contextmanager
 def reading(done: Completed) -> Iterator[None]:
-    """Turn what the block raises on a senseless answer into SelabError: a guest may answer anything."""
+    """Turn Malformed, which the block raises on a senseless answer, into SelabError.
+
+    No other exception is turned into it: that would be a fault in selab, and not of the guest.
+    """
     try:
         yield
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+    except Malformed as error:
         raise SelabError(
             "The guest's answer makes no sense.",
-            f"{type(error).__name__}: {str(error)[:100]}; it reported {done.stdout[:60]!r}",
+            f"{str(error)[:100]}; it reported {done.stdout[:60]!r}",
             "Run `selab doctor`. If the guest may be damaged, create it again: `selab vm destroy`.",
         ) from error
 

@@ -14,25 +14,34 @@ _PRINTED = re.compile(rb"audit: type=(\d+) (audit\(\d+\.\d+:\d+\): .*)", re.DOTA
 
 
 def raw_from_journal(entries: bytes) -> bytes:
-    """Convert entries of `journalctl --output=json` to lines of audit.log, without other entries.
+    """Convert entries of `journalctl --output=json` to lines of audit.log, without other entries."""
+    return read_journal(entries)[0]
+
+
+def read_journal(entries: bytes) -> tuple[bytes, int]:
+    """Return the lines of audit.log, and the number of entries that are unreadable and may be records.
 
     If journald listens to the audit socket, a record is in the journal twice: from the socket, which is used,
     and as the kernel printed it. Fields are documented in systemd.journal-fields(7) and journald-audit.c; a
     message with unprintable bytes is a list of numbers. What a process writes to /dev/kmsg never has the
     kernel's facility, 0 (Documentation/ABI/testing/dev-kmsg).
     """
-    printed, sent = [], []
+    printed, sent, unreadable = [], [], 0
     for line in entries.splitlines():
         try:
             entry = json.loads(line)
+        except (ValueError, RecursionError):
+            unreadable += 1
+            continue
+        try:
             if entry["_TRANSPORT"] == "audit":
                 sent.append(_from_socket(entry))
             elif entry.get("SYSLOG_FACILITY", "0") == "0" and (match := _PRINTED.fullmatch(_message(entry))):
                 name = type_names().get(match.group(1).decode(), f"UNKNOWN[{match.group(1).decode()}]")
                 printed.append(f"type={name} msg=".encode() + match.group(2).replace(b"\n", b" "))
         except (ValueError, KeyError, TypeError):
-            continue
-    return b"\n".join(sent or printed)
+            unreadable += not isinstance(entry, dict) or entry.get("_TRANSPORT") == "audit"
+    return b"\n".join(sent or printed), unreadable
 
 
 def _message(entry: dict[str, Any]) -> bytes:

@@ -10,9 +10,9 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from selab.auditlog.journal import SUPPRESSED, raw_from_journal
+from selab.auditlog.journal import SUPPRESSED, read_journal
 from selab.errors import SelabError
-from selab.guest import Completed, Guest, Query, reading, script, script_argv
+from selab.guest import Completed, Guest, Malformed, Query, number, one_of, reading, script, script_argv
 
 READ_TIMEOUT = 180.0
 """Seconds to wait for the end mark and read the window: usually one, but a flood of records is slow."""
@@ -86,11 +86,11 @@ def _opened(token: str, done: Completed) -> OpenWindow:
     )
     status, where = _status(done.text), re.search(r"^log (\d+) (\d+)$", done.text, re.MULTILINE)
     if status.pid and where:
-        return OpenWindow(token, status, int(where.group(1)), int(where.group(2)))
+        return OpenWindow(token, status, number(where.group(1)), number(where.group(2)))
     if cursor := re.search(r"^cursor (\S+)$", done.text, re.MULTILINE):
         limit = re.search(r"^ratelimit (\d+)$", done.text, re.MULTILINE)
         return OpenWindow(
-            token, status, cursor=cursor.group(1), ratelimit=int(limit.group(1)) if limit else 5
+            token, status, cursor=cursor.group(1), ratelimit=number(limit.group(1)) if limit else 5
         )
     hint = "Start auditd: `selab vm ssh -- systemctl start auditd`."
     raise SelabError(
@@ -132,11 +132,17 @@ def close_window(opened: OpenWindow) -> Query[Window]:
 def _closed(opened: OpenWindow, done: Completed) -> Window:
     if not done.ok:
         return Window((), (f"the end of the window could not be marked: {_last(done)}",), False)
-    head, _, log = done.stdout.partition(b"\nwindow\n")
+    head, separator, log = done.stdout.partition(b"\nwindow\n")
     text = head.decode("utf-8", "replace")
-    lines, problems = _between(raw_from_journal(log) if opened.cursor else log, opened)
+    if not separator:
+        raise Malformed("it has no window")
+    mode = one_of(_field(text, "mode"), "0", "1")
+    records, unreadable = read_journal(log) if opened.cursor else (log, 0)
+    lines, problems = _between(records, opened)
+    if unreadable:
+        problems.append(f"{unreadable} entries of the guest's journal are unreadable")
     problems += _doubts(opened, _status(text), done.error_text, len(log), SUPPRESSED in log)
-    return Window(tuple(lines), tuple(problems), "mode 1" in text)
+    return Window(tuple(lines), tuple(problems), mode == "1")
 
 
 def _last(done: Completed) -> str:
@@ -161,13 +167,13 @@ def _between(log: bytes, opened: OpenWindow) -> tuple[list[bytes], list[str]]:
     return lines, problems
 
 
-_STAMP = re.compile(rb"\baudit\(\d+\.\d+:(\d+)\)")
+_STAMP = re.compile(rb"\baudit\(\d+\.\d+:(\d{1,20})\)")
 
 
 def _serial(log: bytes, mark: str) -> int | None:
     """Return the serial number of the mark, a USER record, which requires CAP_AUDIT_WRITE in the guest."""
     match = re.search(
-        rb"^(?:node=\S+ )?type=USER msg=audit\(\d+\.\d+:(\d+)\):[^\n]*" + re.escape(mark.encode()),
+        rb"^(?:node=\S+ )?type=USER msg=audit\(\d+\.\d+:(\d{1,20})\):[^\n]*" + re.escape(mark.encode()),
         log,
         re.MULTILINE,
     )
@@ -196,5 +202,12 @@ def _doubts(opened: OpenWindow, after: AuditStatus, stderr: str, size: int, supp
 
 
 def _status(text: str) -> AuditStatus:
-    values = {key: int(value) for key, value in re.findall(r"^(enabled|pid|lost) (\d+)", text, re.MULTILINE)}
-    return AuditStatus(values.get("enabled", 0), values.get("pid", 0), values.get("lost", 0))
+    return AuditStatus(*(number(_field(text, name)) for name in ("enabled", "pid", "lost")))
+
+
+def _field(text: str, name: str) -> str:
+    """Return the value of the only line `name VALUE` of `text`."""
+    values = re.findall(rf"^{name} (.*)$", text, re.MULTILINE)
+    if len(values) != 1:
+        raise Malformed(f"it has {len(values)} lines '{name}'")
+    return str(values[0])

@@ -14,7 +14,7 @@ from selab.container.image import Image, ensure_image
 from selab.container.label import ContainerLabel
 from selab.container.runtime import Runtime, runtimes
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Completed, Guest, reading, script_argv
+from selab.guest import Completed, Guest, Malformed, number, one_of, reading, script_argv
 from selab.policy.contexts import FileContexts
 from selab.policy.guest.relabel import label_tree
 from selab.progress import Progress
@@ -173,11 +173,16 @@ def _start_service(guest: Guest, runtime: Runtime, progress: Progress) -> None:
 
 
 def _labels(done: Completed) -> set[str]:
-    return {
-        line.removeprefix("label ")
-        for line in done.text.splitlines()
-        if line.startswith("label ") and line.count(":") >= 2
-    }
+    """Return the labels of the lines `label CONTEXT`. Every other line must be `pid NUMBER`."""
+    with reading(done):
+        *complete, rest = done.text.split("\n")
+        if rest:
+            raise Malformed("its last line is incomplete")
+        lines = [line.partition(" ") for line in complete]
+        for key, _, value in lines:
+            if one_of(key, "label", "pid") == "label" and not value.isprintable():
+                raise Malformed(f"{value[:40]!r} is not a context")
+        return {value for key, _, value in lines if key == "label" and value.count(":") >= 2}
 
 
 def _started(done: Completed, name: str, runtime: Runtime) -> Container:
@@ -189,15 +194,15 @@ def _started(done: Completed, name: str, runtime: Runtime) -> Container:
         )
     if not done.ok:
         raise ContainerRefused(done, runtime)
-    pid = next((line.removeprefix("pid ") for line in done.text.splitlines() if line.startswith("pid ")), "")
-    if not pid.isdigit():
+    pids = [line.removeprefix("pid ") for line in done.text.splitlines() if line.startswith("pid ")]
+    if len(pids) != 1:
         raise SelabError(
             f"{runtime.title} did not report which process it started.",
             f"It reported: {done.text[:100]!r}",
             "Run `selab doctor`.",
         )
     with reading(done):
-        return Container(name, int(pid), runtime, _labels(done))
+        return Container(name, number(pids[0]), runtime, _labels(done))
 
 
 class ContainerRefused(CommandFailed):
@@ -216,10 +221,10 @@ def _prepare_volumes(
     guest: Guest, scenario: Scenario, name: str, root: Path, contexts: FileContexts, volume_type: str
 ) -> None:
     """Copy the project's directories into the guest, and label them."""
-    for number, volume in enumerate(scenario.volumes):
+    for place, volume in enumerate(scenario.volumes):
         if volume.guest_path:
             continue
-        path = _volume_path(name, number, volume)
+        path = _volume_path(name, place, volume)
         archive = _archive((root / volume.source).resolve() if volume.source else None)
         label = volume_label(volume, contexts)
         own_type = {"private": volume_type, "shared": volume_type, "contexts": "", "keep": ""}.get(
@@ -228,7 +233,7 @@ def _prepare_volumes(
         done = guest.run(script_argv("container/make-volume", path, own_type), input=archive)
         done.expect(f"The volume for {volume.target} cannot be created.")
         if label == "contexts":
-            label_tree(guest, contexts, _volume_root(name, number), volume.target)
+            label_tree(guest, contexts, _volume_root(name, place), volume.target)
 
 
 def _archive(directory: Path | None) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from selab.container.lifecycle import Container
-from selab.guest import Completed, Guest, script_argv
+from selab.guest import Completed, Guest, Malformed, number, reading, script_argv
 from selab.scenario import ExecStep, ExitStep, HttpStep, LogStep, Scenario, Step
 
 GRACE = 30.0
@@ -78,7 +78,10 @@ def _http(guest: Guest, http: HttpStep, container: Container) -> str:
     done = guest.run(script_argv("container/http", *words), timeout=http.timeout * 2 + GRACE)
     if done.ok:
         return ""
-    *lines, code = done.text.split("\n")[:-1] or ["no answer"]
+    *lines, code = done.expect("The HTTP request could not be made.", 1).text.split("\n")[:-1] or [""]
+    with reading(done):
+        if not re.fullmatch(r"\d{3}", code, re.ASCII):
+            raise Malformed(f"{code[:20]!r} is not a status of HTTP")
     text = " ".join(" ".join(lines).split())[:SHOWN]
     return (
         f"no answer: {text}"
@@ -107,9 +110,14 @@ def _log(guest: Guest, log: LogStep, container: Container) -> str:
         text = done.text + done.error_text
         if pattern.search(text):
             return ""
-        if time.monotonic() > end or not guest.run(["test", "-e", f"/proc/{container.pid}"]).ok:
+        if time.monotonic() > end or not _is_alive(guest, container):
             return f"the pattern did not appear in the log, which ends with: {text.strip()[-SHOWN:]}"
         time.sleep(0.5)
+
+
+def _is_alive(guest: Guest, container: Container) -> bool:
+    done = guest.run(["test", "-e", f"/proc/{container.pid}"])
+    return done.expect("selab cannot see whether the container runs.", 0, 1).ok
 
 
 def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
@@ -122,9 +130,11 @@ def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
     )
     done = guest.run(argv, timeout=end.timeout + GRACE)
     output = done.text.strip()
-    if not done.ok:
-        return output or done.error_text.strip()
-    return "" if output == str(end.code) else f"exit code {output} instead of {end.code}"
+    if done.returncode == 1 and output.startswith("it still runs"):
+        return output
+    done.expect("The container's exit code could not be read.", hint="Run `selab doctor`.")
+    with reading(done):
+        return "" if number(output) == end.code else f"exit code {output} instead of {end.code}"
 
 
 def log_tail(guest: Guest, container: Container) -> str:

@@ -12,7 +12,7 @@ from selab import __version__
 from selab.container.runtime import runtimes
 from selab.doctor.examine import Finding, State, examine
 from selab.errors import SelabError
-from selab.guest import Guest, script_argv
+from selab.guest import Guest, one_of, reading, script_argv
 from selab.history import History
 from selab.host.cache import cache_dir
 from selab.host.local import LocalHost
@@ -36,6 +36,11 @@ PROGRAMS = {
     "QEMU": ("qemu-system-x86_64", "--version"),
     "VirtualBox": ("VBoxManage", "--version"),
 }
+GUEST_FACTS = (
+    *("guest", "kernel", "processor", "packages", "SELinux configuration", "local policy modules"),
+    "Python in the guest",
+)
+"""What scripts/facts.sh reports."""
 PROGRAM_LIMIT = 60.0
 """Seconds for a program to print its version: Vagrant takes one or two, many more on a busy host."""
 
@@ -148,8 +153,10 @@ def _of_host() -> dict[str, str]:
 
 def _of_guest(guest: Guest) -> dict[str, str]:
     packages = [package for runtime in runtimes().values() for package in runtime.packages]
-    lines = guest.run(script_argv("doctor/facts", *packages)).text.splitlines()
-    facts = {name: value.strip() for name, tab, value in (line.partition("\t") for line in lines) if tab}
+    done = guest.run(script_argv("doctor/facts", *packages))
+    with reading(done):
+        lines = [line.partition("\t") for line in done.text.splitlines()]
+        facts = {one_of(name, *GUEST_FACTS): value.strip() for name, _, value in lines}
     for runtime in runtimes().values():
         if runtime.is_in(guest):
             for name, words in runtime.facts.items():

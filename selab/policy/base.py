@@ -11,13 +11,13 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from selab.errors import SelabError
-from selab.guest import Completed, Guest, Query, script, script_argv
+from selab.guest import Completed, Guest, Malformed, Query, number, one_of, script, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
 from selab.policy.filecon import filecons, read_specs
@@ -34,6 +34,7 @@ READ_TIMEOUT = 300.0
 _MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
 _DENY = re.compile(r"^\s*\(deny ", re.MULTILINE)
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DIGEST = re.compile(r"(\w{1,128}) [ *](.+)", re.ASCII)
 FACTS = "facts.json"
 METADATA = "base.json"
 STORE = "cil"
@@ -157,14 +158,15 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
     head, _, store = done.expect(
         "The guest's policy store cannot be read.", hint="Run `selab doctor`."
     ).text.partition("\nstore\n")
-    reported = dict(line.split(maxsplit=1) for line in head.splitlines() if " " in line.strip())
     try:
-        policyvers, mls = int(reported["policyvers"]), reported["mls"].strip() == "1"
-        selinux_type, lines = reported["type"], [line.split(maxsplit=1) for line in store.splitlines()[1:]]
-        fingerprint = _fingerprint({path: digest for digest, path in lines}, without)
+        reported = _unique(line.split(maxsplit=1) for line in head.splitlines() if " " in line.strip())
+        policyvers = number(reported.get("policyvers", "").strip())
+        mls = one_of(reported.get("mls", "").strip(), "0", "1") == "1"
+        selinux_type = reported.get("type", "")
         if not _TYPE_NAME.fullmatch(selinux_type):
-            raise ValueError("the policy's name contains characters that make expands")
-    except (KeyError, ValueError) as error:
+            raise Malformed("the policy's name contains characters that make expands")
+        fingerprint = _fingerprint(_digests_by_path(store), without)
+    except Malformed as error:
         raise SelabError(
             "The guest did not report which policy store it has.",
             f"It reported: {done.text[:100]!r}",
@@ -182,13 +184,30 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
     )
 
 
+def _unique(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for key, value in pairs:
+        if key in values:
+            raise Malformed(f"it has {key[:40]!r} twice")
+        values[key] = value
+    return values
+
+
+def _digests_by_path(store: str) -> dict[str, str]:
+    """Read the lines `DIGEST  PATH` of sha256sum, which follow a line with the store's signature."""
+    matches = [_DIGEST.fullmatch(line) for line in store.splitlines()[1:]]
+    if not all(matches):
+        raise Malformed("a line is not a digest with a path")
+    return _unique((match[2], match[1]) for match in matches if match)
+
+
 def _fingerprint(store: dict[str, str], without: Collection[str]) -> str:
     """Digest the modules in force, the local modifications, the development headers and the contexts.
 
     `store` holds the digest of each file by its path in the active store.
     """
     if not store:
-        raise ValueError("the store is empty")
+        raise Malformed("the store is empty")
     best = _in_force(store, without)
     parts = [f"{name} {priority} {store[path]}" for name, (priority, path) in sorted(best.items())]
     parts += [

@@ -171,7 +171,7 @@ def has_disk(domain: str) -> bool:
 
 def forwarded_port(domain: str) -> int:
     """Return the loopback port that is forwarded to the domain's SSH server, or 0."""
-    forward = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d+)-:22", virsh("dumpxml", domain).stdout)
+    forward = re.search(r"hostfwd=tcp:127\.0\.0\.1:(\d{1,5})-:22", virsh("dumpxml", domain).stdout)
     return int(forward.group(1)) if forward else 0
 
 
@@ -201,9 +201,10 @@ def agent(domain: str, execute: str, **arguments: object) -> object | None:
         request["arguments"] = arguments
     answer = virsh("qemu-agent-command", domain, json.dumps(request), "--timeout", "5")
     try:
-        return json.loads(answer.stdout)["return"] if answer.returncode == 0 else None
-    except (ValueError, KeyError):
+        reply = json.loads(answer.stdout) if answer.returncode == 0 else None
+    except (ValueError, RecursionError):
         return None
+    return reply.get("return") if isinstance(reply, dict) else None
 
 
 def agent_read(domain: str, path: str) -> bytes | None:
@@ -214,6 +215,9 @@ def agent_read(domain: str, path: str) -> bytes | None:
         return None
     try:
         answer = agent(domain, "guest-file-read", handle=handle, count=8192)
-        return base64.b64decode(answer["buf-b64"]) if isinstance(answer, dict) else None
+        content = answer.get("buf-b64") if isinstance(answer, dict) else None
+        return base64.b64decode(content, validate=True) if isinstance(content, str) else None
+    except ValueError:
+        return None
     finally:
         agent(domain, "guest-file-close", handle=handle)

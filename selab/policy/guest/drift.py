@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selab.guest import Completed, Query, script
+from selab.guest import Completed, Query, one_of, script
 
 POLICY, MODE, SETTINGS = "policy", "mode", "settings"
 
@@ -21,7 +21,7 @@ def settled() -> Query[None]:
 
 
 def _changes(done: Completed) -> frozenset[str]:
-    return frozenset(done.text.split()) & {POLICY, MODE, SETTINGS}
+    return frozenset(one_of(word, POLICY, MODE, SETTINGS) for word in done.text.split())
 
 
 def in_words(changed: frozenset[str], settings: str) -> list[str]:

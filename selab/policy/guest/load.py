@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from selab import guest_state
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Completed, Query, script
+from selab.guest import Completed, Malformed, Query, number, one_of, script
 from selab.policy.compile import KernelPolicy
 
 LOAD_TIMEOUT = 120.0
@@ -55,8 +55,10 @@ def _state(done: Completed) -> PolicyState:
         raise SelabError(
             "SELinux is not enabled in the guest.", "/sys/fs/selinux/status is empty.", "Run `selab doctor`."
         )
+    if len(words) > 4:
+        raise Malformed(f"it has {len(words)} words")
     digest = words[2] if len(words) == 4 and words[3] == words[1] else ""
-    return PolicyState(words[0] == "1", int(words[1]), digest)
+    return PolicyState(one_of(words[0], "0", "1") == "1", number(words[1]), digest)
 
 
 def load(policy: KernelPolicy, contexts: Sequence[str] = ()) -> Query[None]:

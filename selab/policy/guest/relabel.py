@@ -7,7 +7,7 @@ import importlib.resources
 
 from selab import guest_state
 from selab.errors import SelabError
-from selab.guest import Completed, Guest, Query, script, script_argv
+from selab.guest import Completed, Guest, Malformed, Query, reading, script, script_argv
 from selab.policy.contexts import FileContexts
 
 CONTEXTS = "/var/lib/selab/contexts"
@@ -47,7 +47,11 @@ def label_files(guest: Guest, contexts: FileContexts) -> bool:
         return False
     words = (_file(contexts), LABELS, str(MAX_FILES), _program("save_labels"), *contexts.places)
     argv = script_argv("policy/guest/label-files", *words)
-    return _with_contexts(guest, contexts, argv).text.endswith("\nlabelled\n")
+    done = _with_contexts(guest, contexts, argv)
+    with reading(done):
+        if done.stdout and not done.text.endswith("\nlabelled\n"):
+            raise Malformed("it does not end with 'labelled'")
+    return bool(done.stdout)
 
 
 def label_tree(guest: Guest, contexts: FileContexts, root: str, path: str) -> None:
