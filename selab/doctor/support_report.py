@@ -156,7 +156,7 @@ def _of_guest(guest: Guest) -> dict[str, str]:
     done = guest.run(script_argv("doctor/facts", *packages))
     with reading(done):
         lines = [line.partition("\t") for line in done.text.splitlines()]
-        facts = {one_of(name, *GUEST_FACTS): value.strip() for name, _, value in lines}
+        facts = {one_of(name, *GUEST_FACTS): value.strip() for name, tab, value in lines if tab}
     for runtime in runtimes().values():
         if runtime.is_in(guest):
             for name, words in runtime.facts.items():

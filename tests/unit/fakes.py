@@ -140,7 +140,7 @@ class ScriptedGuest:
             code, out, err = self._together(parts, argv[4:])
         else:
             code, out, err = self._script(argv[2], argv[4:])
-        return Completed(tuple(argv), code, out.encode(), err.encode())
+        return Completed(tuple(argv), code, *(text.encode(errors="surrogateescape") for text in (out, err)))
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
         self.commands.append(("put", path))
@@ -157,7 +157,7 @@ class ScriptedGuest:
     def _program(self, argv: Sequence[str]) -> Answer:
         for words, answer in self._programs.items():
             if tuple(argv[: len(words)]) == words:
-                return answer
+                return self.spoil(argv[0], answer)
         raise AssertionError(f"the scripted guest has no configured answer for {argv!r}")
 
     def _script(self, text: str, words: Sequence[str]) -> Answer:
@@ -165,7 +165,11 @@ class ScriptedGuest:
         assert name in self.answers, f"the scripted guest has no configured answer for the script '{name}'"
         self.calls.append((name, tuple(words)))
         self.before(name)
-        return self.answers[name](words)
+        return self.spoil(name, self.answers[name](words))
+
+    def spoil(self, name: str, answer: Answer) -> Answer:
+        """Return what the guest answers to the script or program `name` instead of `answer`."""
+        return answer
 
     def _together(self, parts: Sequence[tuple[str, str]], words: Sequence[str]) -> Answer:
         """The answers to scripts that `query_all` has put together; none runs after one that has failed."""
