@@ -160,6 +160,8 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
     ).text.partition("\nstore\n")
     try:
         reported = _unique(line.split(maxsplit=1) for line in head.splitlines() if " " in line.strip())
+        for key in reported:
+            one_of(key, "signature", "type", "policyvers", "mls", "expand", "dontaudit")
         policyvers = number(reported.get("policyvers", "").strip())
         mls = one_of(reported.get("mls", "").strip(), "0", "1") == "1"
         selinux_type = reported.get("type", "")

@@ -99,3 +99,11 @@ def test_a_garbage_process_id_of_a_container_is_a_value_or_an_error(kind: str) -
     answer = GARBAGE[kind](b"pid 12\nlabel u:r:web_t:s0\n")
     runtime = runtimes()["docker"]
     assert_value_or_error(lambda: _started(Completed((), 0, answer, b""), "web", runtime))
+
+
+def test_a_fault_of_a_reader_is_no_fault_of_the_guest() -> None:
+    def faulty(done: Completed) -> object:
+        raise KeyError("a fault in selab")
+
+    with pytest.raises(KeyError):
+        Query("true", faulty).of(Garbage(b"", 0))  # type: ignore[arg-type]

@@ -210,3 +210,12 @@ def test_a_file_that_the_agent_cannot_open_is_not_read(virsh: FakeVirsh) -> None
     virsh.answer("qemu-agent-command", '{"error": {}}', code=1)
     assert libvirt.agent_read("lab", "/etc/key") is None
     assert len(virsh.calls) == 1
+
+
+@pytest.mark.parametrize("answer", ["[" * 100_000, "[1]", "null", '{"return"', '{"return": {"buf-b64": 7}}'])
+def test_a_senseless_answer_of_the_guest_agent_is_no_file(virsh: FakeVirsh, answer: str) -> None:
+    virsh.script(
+        "qemu-agent-command",
+        f"case $3 in *file-open*) echo '{{\"return\": 1}}' ;; *) printf %s {shlex.quote(answer)} ;; esac\n",
+    )
+    assert libvirt.agent_read("domain", "/etc/x") is None
