@@ -180,7 +180,7 @@ def _labels(done: Completed) -> set[str]:
             raise Malformed("its last line is incomplete")
         lines = [line.partition(" ") for line in complete]
         for key, _, value in lines:
-            if one_of(key, "label", "pid") == "label" and not (value.isprintable() and value[:1].isalpha()):
+            if one_of(key, "label", "pid") == "label" and not (value.isprintable() and value[:1] != "-"):
                 raise Malformed(f"{value[:40]!r} is not a context")
         return {value for key, _, value in lines if key == "label" and value.count(":") >= 2}
 
