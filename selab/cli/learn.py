@@ -39,15 +39,16 @@ def learn(
     This repeats until the scenario passes or a decision is left to you.
 
     Works on a copy: the .te itself is written only at the end. A report is about the runs of all rounds. The
-    exit code is 0 if the last run passed in enforcing mode without a denial.
+    exit code is 0 if the last run passed in enforcing mode without a denial, and 3 if it was an ERROR.
 
     \b
     Example:  selab learn apache --apply
     """
-    from selab.errors import EXIT_FAIL, EXIT_PASS
+    from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS
     from selab.history import History
     from selab.report.advice import show_advice
     from selab.report.difference import show_difference
+    from selab.run.verdict import Verdict
     from selab.vm.select import machine_of
     from selab.workflows.learn import learn
 
@@ -66,4 +67,6 @@ def learn(
         context.out.print("[yellow]Left to you[/yellow]: may the container have this?")
         show_advice(result.left, context.out)
     offer(context, result.policy, result.before, result.after, apply=apply_)
+    if result.runs[-1].verdict is Verdict.ERROR:
+        return EXIT_ERROR
     return EXIT_PASS if result.passed else EXIT_FAIL

@@ -23,6 +23,8 @@ from selab.scenario import Scenario, Volume
 START_TIMEOUT = 240.0
 """Seconds to start a container and to remove an earlier one: start.sh waits up to 100 seconds for each."""
 REMOVE_TIMEOUT = 120.0
+REFUSED = (125, 126, 127)
+"""Exit codes of `docker run` and `podman run` for a container that does not start (docker-run(1))."""
 RUNS = "/var/lib/selab/runs"
 NO_CONTEXTS = FileContexts((), "")
 
@@ -192,7 +194,7 @@ def _started(done: Completed, name: str, runtime: Runtime) -> Container:
             runtime.without_usage(done.error_text),
             "Run `selab doctor`.",
         )
-    if not done.ok:
+    if done.expect(f"{runtime.title} failed in an unknown way.", 0, *REFUSED).returncode:
         raise ContainerRefused(done, runtime)
     pids = [line.removeprefix("pid ") for line in done.text.splitlines() if line.startswith("pid ")]
     if len(pids) != 1:

@@ -31,8 +31,8 @@ def learned(project: Project, runs: list[str], monkeypatch: pytest.MonkeyPatch) 
     return state
 
 
-@pytest.mark.parametrize(("verdict", "code"), [("PASS", 0), ("FAIL", 1), ("ERROR", 1)])
-def test_a_policy_that_was_learned_ends_with_0(
+@pytest.mark.parametrize(("verdict", "code"), [("PASS", 0), ("FAIL", 1), ("ERROR", 3)])
+def test_the_exit_code_is_that_of_the_last_run(
     selab: Selab, learned: dict[str, Any], verdict: str, code: int
 ) -> None:
     learned["fields"] |= {"verdict": verdict}

@@ -177,6 +177,19 @@ def test_a_runtime_that_the_guest_lacks_is_had_and_asked_again(tmp_path: Path) -
     ]
 
 
+@pytest.mark.parametrize("code", [125, 126, 127])
+def test_a_container_that_the_runtime_refuses_is_a_failure_of_the_workload(tmp_path: Path, code: int) -> None:
+    with pytest.raises(ContainerRefused):
+        started(tmp_path, (code, "", "OCI runtime create failed"))
+
+
+@pytest.mark.parametrize("code", [1, 77, 139])
+def test_a_runtime_that_fails_in_another_way_is_no_failure_of_the_workload(tmp_path: Path, code: int) -> None:
+    with pytest.raises(SelabError, match="unknown way") as caught:
+        started(tmp_path, (code, "", "Segmentation fault"))
+    assert not isinstance(caught.value, ContainerRefused)
+
+
 def test_a_runtime_that_is_lacking_still_is_no_failure_of_the_workload(tmp_path: Path) -> None:
     lacking = (125, "", "podman is not installed in the guest")
     with pytest.raises(SelabError, match="Podman does not answer") as caught:
