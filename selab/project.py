@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from selab.errors import InputError
-from selab.host.private import private_directory
+from selab.host.binding import state_directory
 from selab.host.tables import PROFILES, table
 from selab.host.yamlfile import UserModel, load
 
@@ -132,9 +132,7 @@ class Project:
     @property
     def state(self) -> Path:
         """Return selab's own directory in the project: logs, history, recorded state of the VM."""
-        path = self.root / ".selab"
-        private_directory(path)
-        return path
+        return state_directory(self.root / ".selab")
 
     @property
     def store(self) -> Path:

@@ -75,6 +75,15 @@ def append_private(path: Path) -> IO[str]:
     return os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace")
 
 
+def read_private(path: Path, limit: int) -> bytes:
+    """Return up to `limit` bytes of the regular file `path`. Raises SelabError if it is anything else."""
+    handle = os.open(path, os.O_RDONLY | _flags())
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise SelabError(f"{path.name} is not a regular file.", str(path), HINT)
+        return file.read(limit)
+
+
 def write_private(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """Write the file `path` completely or not at all.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from selab.errors import InputError, SelabError
+from selab.host.binding import state_directory
 from selab.progress import Progress
 from selab.project import CONFIG, Project, find_project, nearest
 from selab.vm.select import machine_of
@@ -89,8 +90,8 @@ def destroy(place: Path, slot: str, progress: Progress) -> None:
 
 def _lock(directory: Path) -> FileLock:
     """Return the lock of a slot, which the end of its process releases."""
-    (directory / ".selab").mkdir(parents=True, exist_ok=True)
-    return FileLock(directory / ".selab" / "claim.lock")
+    directory.mkdir(parents=True, exist_ok=True)
+    return FileLock(state_directory(directory / ".selab") / "claim.lock")
 
 
 def _candidates(place: Path, guest: str) -> list[str]:

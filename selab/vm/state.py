@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
-import socket
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from selab.host.binding import machine_id
 from selab.host.files import read_json, write_json
 from selab.host.private import make_private, write_private
 from selab.machine import VagrantParameters
@@ -64,7 +63,7 @@ class State:
         """
         for secret in (self.key, self._console):
             make_private(secret)
-        if self.known_hosts.exists() and pinned_key(self.known_hosts) is None:
+        if os.path.lexists(self.known_hosts) and pinned_key(self.known_hosts) is None:
             self.known_hosts.unlink()
         if not read_json(self.parameters):
             self.parameters.unlink(missing_ok=True)
@@ -102,9 +101,7 @@ class State:
     @property
     def _place(self) -> str:
         """Identify this project on this machine (machine-id(5))."""
-        with contextlib.suppress(OSError):
-            return f"{self.name} on {Path('/etc/machine-id').read_text().strip()}"
-        return f"{self.name} on {socket.gethostname()}"
+        return f"{self.name} on {machine_id()}"
 
     def keep_key(self, source: Path) -> Path:
         """Copy Vagrant's private key and return the copy's path: selab needs it if `.vagrant` is lost."""

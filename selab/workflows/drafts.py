@@ -10,6 +10,7 @@ from pathlib import Path
 
 from selab.errors import InputError
 from selab.history import History, resume
+from selab.host.private import private_directory
 from selab.machine import Machine
 from selab.policy.module import PolicyModule
 from selab.policy.source_file import rewrite
@@ -25,6 +26,7 @@ def drafts(project: Project, scenario: str) -> Project:
 
     Raises InputError if a policy is not a regular file inside the project.
     """
+    private_directory(_drafts(project))
     copies = _drafts(project) / scenario
     shutil.rmtree(copies, ignore_errors=True)
     copies.mkdir(parents=True)

@@ -19,6 +19,13 @@ from selab.policy.integrity import digests
 from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project
 
+
+@pytest.fixture(autouse=True)
+def state_key_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a directory of its own for the key of the state."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("user-state")))
+
+
 CHECKOUT = Path(__file__).parents[2]
 LOGGERS = ("selab", "paramiko")
 COMPILERS = {"make", "m4", "checkmodule", "secilc", "secil2tree", "selint", "audit2why"}

@@ -75,13 +75,12 @@ def test_the_state_directory_becomes_private(project: Project) -> None:
     assert mode(project.state) == 0o700
 
 
-def test_a_state_directory_that_is_a_link_is_refused(project: Project, tmp_path: Path) -> None:
+def test_a_state_directory_that_is_a_link_is_set_aside(project: Project, tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.mkdir(mode=0o755)
     (project.root / ".selab").symlink_to(target)
-    with pytest.raises(SelabError, match="not a directory"):
-        _ = project.state
-    assert mode(target) == 0o755
+    assert not project.state.is_symlink()
+    assert (mode(target), list(target.iterdir())) == (0o755, [])
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=lambda write: write.__name__)

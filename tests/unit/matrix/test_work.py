@@ -73,7 +73,7 @@ def test_it_says_where_it_ran(task: Task) -> None:
 
 def test_the_projects_own_vm_and_history_are_not_touched(task: Task, lab: Project) -> None:
     ran(task)
-    assert {path.name for path in lab.state.iterdir()} == {"vms"}
+    assert {path.name for path in lab.state.iterdir()} == {"owner", "vms"}
 
 
 def test_what_goes_wrong_is_an_answer_as_well(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
