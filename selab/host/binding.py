@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from selab.errors import SelabError
-from selab.host.private import HINT, private_directory, read_private, write_private
+from selab.host.private import private_directory, read_private, write_private
 
 OWNER = "owner"
 ADOPT = "SELAB_ADOPT_STATE"
