@@ -19,7 +19,7 @@ LINUX = {
     "images/rootfs.py": "root file systems from Debian's packages: a box is built on Linux only",
     "vm/kvm.py": "KVM is Linux's; without /dev/kvm nothing of it is asked",
     "vm/libvirt.py": "libvirt's daemons, started if systemd does not run",
-    "vm/state.py": "/etc/machine-id if it exists, the host's name otherwise",
+    "host/binding.py": "/etc/machine-id if it exists, the host's name otherwise",
     "vm/ssh_config.py": "ssh's system-wide files, which are skipped if they do not exist",
     "vm/guest_agent/guard.py": "runs in the guest",
     "policy/guest/restore_labels.py": "runs in the guest",
@@ -29,6 +29,7 @@ LINUX = {
 POSIX = {
     "host/cache.py": "root's cache is the system's: QEMU must be able to read it",
     "host/descendants.py": "signals; what only Linux has is skipped elsewhere",
+    "host/binding.py": "a state belongs to a user",
     "host/private.py": "a file belongs to a user, and a pipe in its place must not block",
     "host/processes.py": "a program is ended with its whole group, within limits",
     "workflows/drafts.py": "a pipe in the place of a policy must not block",
