@@ -238,8 +238,10 @@ NEEDS_RESTART = ExitCode(
     1, "A newer kernel is installed; the guest must be restarted.", ("vm/install-kernel-modules",)
 )
 
+NO_ROUTE = ExitCode(1, "The guest got no route to the outside in time.", ("vm/await-network",))
 INCOMPLETE_FILE = ExitCode(1, "Standard input did not have the expected number of bytes.", ("vm/put",))
 EXIT_CODES = (
+    NO_ROUTE,
     NO_STORE,
     STORE_CHANGED,
     NO_BUILD_DIRECTORY,

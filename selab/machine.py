@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
@@ -33,6 +34,7 @@ class VagrantParameters:
     `accel`: `kvm`, or `qemu` if the CPU is emulated.
     `cpu_features`: the features that an emulated CPU needs beside QEMU's basic ones.
     `agent`: whether QEMU's guest agent runs in the box.
+    `close_loopback`: whether VirtualBox can close the guest's way to this machine's loopback interface.
     `kernel`, `initrd`: files of this machine from which a box without a boot loader boots.
     `cmdline`: the command line of that kernel.
     `other`: what else the file has, such as keys that the user added. It is written back unchanged.
@@ -51,6 +53,7 @@ class VagrantParameters:
     accel: str | None = _optional(str)
     cpu_features: list[str] | None = _optional(list)
     agent: bool | None = _optional(bool)
+    close_loopback: bool | None = _optional(bool)
     kernel: str | None = _optional(str)
     initrd: str | None = _optional(str)
     cmdline: str | None = _optional(str)
@@ -85,6 +88,9 @@ class Machine(Protocol):
     def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
         """Install the container runtime `runtime`, which `guest` lacks. Raises SelabError if this fails."""
 
+    def online(self, guest: Guest, progress: Progress) -> AbstractContextManager[None]:
+        """Return a context in which `guest` can download, if it is a VM whose network selab keeps closed."""
+
     def rescue(self, progress: Progress) -> str:
         """Restore the base policy if a new login or the guest's state shows that something is wrong.
 
@@ -103,6 +109,8 @@ class MachineControl(Machine, Protocol):
     def connect(self) -> Guest: ...
     def location(self) -> str: ...
     def shell(self) -> None: ...
+    def network(self) -> str: ...
+    def set_network(self, reach: str, progress: Progress) -> None: ...
     def suspend(self, progress: Progress) -> None: ...
     def halt(self, progress: Progress) -> None: ...
     def destroy(self, progress: Progress) -> None: ...

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from selab.cli.session import Context, pass_context
+from selab.errors import InputError
 from selab.report.markup import safe
 
 if TYPE_CHECKING:
@@ -102,11 +103,44 @@ def status(context: Context) -> None:
     Example:
       selab vm status
     """
+    from selab.vm.network import Reach, describe
     from selab.vm.select import machine_of
 
+    machine = machine_of(context.project)
     with context.progress.step("Checking the state of the VM"):
-        state = machine_of(context.project).status()
+        state = machine.status()
+    if state == "running" and machine.network() not in ("", Reach.CLOSED):
+        context.progress.note(describe(Reach(machine.network())))
     context.out.print(safe(state))
+
+
+@vm.command()
+@click.argument("reach", type=click.Choice(["open", "closed"]), required=False)
+@pass_context
+def network(context: Context, reach: str | None) -> None:
+    """Open or close the VM's network, or print what the guest reaches.
+
+    The network is closed, and selab opens it while it downloads packages or images. If it is open, the guest
+    reaches what this machine reaches, and its services on 127.0.0.1. It stays open until you close it.
+
+    \b
+    Example:
+      selab vm network
+      selab vm network open
+    """
+    from selab.vm.network import DETAILS, Reach
+    from selab.vm.select import machine_of
+
+    machine = machine_of(context.project)
+    if reach:
+        with _alone(context, f"network {reach}"), context.progress.step("Changing the VM's network"):
+            machine.set_network(reach, context.progress)
+    if not machine.network():
+        raise InputError(
+            "selab does not know the network of an existing host.",
+            "`box: host` names a machine that selab does not manage.",
+        )
+    context.out.print(safe(f"{machine.network()}: {DETAILS[Reach(machine.network())]}"))
 
 
 @vm.command()

@@ -6,7 +6,8 @@ An image that is missing is pulled, imported from the box, or built.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ IMPORT_TIMEOUT = 600.0
 """Seconds to import a few hundred megabytes: an emulated guest takes 35 for 140."""
 BUILD_TIMEOUT = 1800.0
 """Seconds for a build or a pull, which may download over a slow line."""
+
+Online = Callable[[], AbstractContextManager[None]]
+"""Opens the guest's network for a block."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +60,24 @@ def find_image(project: Project, name: str) -> Image:
     return Image(name, None)
 
 
-def ensure_image(guest: Guest, runtime: Runtime, image: Image, cache: Path, progress: Progress) -> None:
-    """Bring `image`, which is missing, into the guest's `runtime`."""
+def ensure_image(
+    guest: Guest, runtime: Runtime, image: Image, cache: Path, progress: Progress, online: Online
+) -> None:
+    """Bring `image`, which is missing, into the guest's `runtime`. `online` opens the guest's network."""
     store = _Store(guest, runtime)
     with progress.step(
         f"Getting the image {image.reference} into the guest's {runtime.title} (once)", "image"
     ):
         if image.source is None:
             reference = runtime.reference(image.reference)
-            store.run(
-                ["pull", "--quiet", reference],
-                f"The image '{image.reference}' cannot be pulled.",
-                BUILD_TIMEOUT,
-            )
+            with online():
+                store.run(
+                    ["pull", "--quiet", reference],
+                    f"The image '{image.reference}' cannot be pulled.",
+                    BUILD_TIMEOUT,
+                )
         elif not _import_from_box(store, image, image.source):
-            _bring(store, image, image.source, cache, progress)
+            _bring(store, image, image.source, cache, progress, online)
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,9 @@ def _one_variable_each(change: str) -> list[str]:
     return [f"ENV {pair}" for pair in pairs] if pairs and all("=" in pair for pair in pairs) else [change]
 
 
-def _bring(store: _Store, image: Image, source: ImageSource, cache: Path, progress: Progress) -> None:
+def _bring(
+    store: _Store, image: Image, source: ImageSource, cache: Path, progress: Progress, online: Online
+) -> None:
     """Build an image that the box does not have: on this machine from packages, or in the guest."""
     if can_build_images():
         tar = f"{BOX_IMAGES}/{source.tar_name}"
@@ -125,8 +134,9 @@ def _bring(store: _Store, image: Image, source: ImageSource, cache: Path, progre
     for path in sorted(source.directory.rglob("*")):
         if path.is_file() and not path.is_symlink():
             store.guest.put(path.read_bytes(), f"{directory}/{path.relative_to(source.directory)}")
-    store.run(
-        ["build", "--quiet", "--tag", image.reference, directory],
-        f"The image '{source.name}' cannot be built.",
-        BUILD_TIMEOUT,
-    )
+    with online():
+        store.run(
+            ["build", "--quiet", "--tag", image.reference, directory],
+            f"The image '{source.name}' cannot be built.",
+            BUILD_TIMEOUT,
+        )

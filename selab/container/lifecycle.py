@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from selab import guest_state
-from selab.container.image import Image, ensure_image
+from selab.container.image import Image, Online, ensure_image
 from selab.container.label import ContainerLabel
 from selab.container.runtime import Runtime, runtimes
 from selab.errors import CommandFailed, SelabError
@@ -123,6 +123,7 @@ def running(
     cache: Path,
     progress: Progress,
     ensure_runtime: Callable[[], None],
+    online: Online,
     *,
     contexts: FileContexts = NO_CONTEXTS,
     volume_type: str = "",
@@ -132,7 +133,7 @@ def running(
 
     `contexts` label its volumes. Other volumes get the type `volume_type`, the runtime's own type for them,
     before the runtime sets their categories, because it may not relabel every type. `ensure_runtime` is
-    called if the guest lacks the runtime.
+    called if the guest lacks the runtime, and `online` opens its network if it lacks the image.
 
     The container's labels are complete only after the block: they are read again just before it is removed.
     """
@@ -151,7 +152,10 @@ def running(
                 _contains(runtime.in_the_way),
                 lambda: guest.run(runtime.argv("rm", "-f", "-v", name), timeout=REMOVE_TIMEOUT),
             ),
-            (_contains(runtime.no_image), lambda: ensure_image(guest, runtime, image, cache, progress)),
+            (
+                _contains(runtime.no_image),
+                lambda: ensure_image(guest, runtime, image, cache, progress, online),
+            ),
         ):
             if not done.ok and is_cause(done.error_text):
                 repair()

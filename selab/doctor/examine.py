@@ -22,6 +22,7 @@ from selab.policy.toolchain import TOOLS, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm import kvm, libvirt
+from selab.vm.network import DETAILS, REMEDIES, Reach
 from selab.vm.provider import ARCHITECTURES, default_provider
 from selab.vm.provider import TOOLS as TOOLS_OF_PROVIDERS
 from selab.vm.select import UNREACHABLE, machine_of
@@ -166,6 +167,10 @@ def _vm(machine: MachineControl, progress: Progress) -> Iterator[Finding]:
         yield Finding("VM", State.NOTE, state, remedy)
         return
     yield Finding("VM", State.OK, "running")
+    if reach := machine.network():
+        detail = f"{reach}: {DETAILS[Reach(reach)]}"
+        state_of_network = State.OK if reach == Reach.CLOSED else State.NOTE
+        yield Finding("network", state_of_network, detail, REMEDIES.get(Reach(reach), ""))
     try:
         with progress.step("Examining the guest"), contextlib.closing(machine.connect()) as guest:
             findings = list(guest_findings(guest))

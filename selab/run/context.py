@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from selab.container.label import ContainerLabel, random_level, runtime_default_type
@@ -77,6 +78,10 @@ class RunContext:
     def ensure_runtime(self) -> None:
         """Install and configure the scenario's container runtime in the guest, if the guest lacks that."""
         self.machine.ensure_runtime(self.guest, self.plan.scenario.runtime, self.progress)
+
+    def online(self) -> AbstractContextManager[None]:
+        """Return a context in which the guest can download."""
+        return self.machine.online(self.guest, self.progress)
 
 
 @contextlib.contextmanager

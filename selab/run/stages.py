@@ -219,6 +219,7 @@ def _container(context: RunContext) -> Iterator[Container]:
                     cache_dir(),
                     context.progress,
                     context.ensure_runtime,
+                    context.online,
                     contexts=context.contexts,
                     volume_type=runtime_file_type(context.base.directory / "contexts"),
                     keep=context.plan.request.keep,

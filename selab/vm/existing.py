@@ -11,6 +11,7 @@ import logging
 import re
 import shutil
 import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import paramiko
@@ -102,7 +103,7 @@ class ExistingHost:
         with self._login(progress) as guest:
             steps = provision.host_steps(provision.family_of(guest), provision.NEEDED, provision.OFFERED)
             todo = provision.left_to_do(guest, steps)
-            provision.apply(guest, todo, progress)
+            provision.apply(guest, todo, progress, self.online)
         return [step.name for step in todo]
 
     def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
@@ -113,6 +114,18 @@ class ExistingHost:
             f"{runtime.capitalize()} is not installed on {self.config.address}.",
             hint=f"Install these packages there: {packages}.",
         )
+
+    def online(self, guest: Guest, progress: Progress) -> AbstractContextManager[None]:
+        """Return a context that changes nothing: the machine's network is not selab's."""
+        return contextlib.nullcontext()
+
+    def network(self) -> str:
+        """Return "": selab knows nothing about the machine's network."""
+        return ""
+
+    def set_network(self, reach: str, progress: Progress) -> None:
+        """Raise InputError: the machine's network is not selab's."""
+        raise self._not_ours("opens or closes the network of")
 
     def status(self) -> str:
         """Return `running` if the machine answers, else UNREACHABLE."""

@@ -32,6 +32,8 @@ INSTALL = (
     "Install libvirt-daemon-system, libvirt-clients and qemu-system-x86 (script/setup does), "
     "or set `provider: virtualbox`."
 )
+OPEN_NETWORK = "The VM's network could not be closed."
+_SSH_NETWORK = re.compile(r"(?<=')user,id=ssh,[^']*")
 
 
 def uri() -> str:
@@ -185,12 +187,75 @@ def move_forward(domain: str, old: int, new: int) -> None:
             f"The definition of the domain {domain} has no such forward.",
             "End the process that uses the port, then run again.",
         )
+    _define(definition.stdout.replace(before, after), "The VM's SSH port could not be changed.")
+
+
+def _define(definition: str, what: str) -> None:
+    """Replace the definition of a domain, for its next start. Raises SelabError with `what`."""
     with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
-        file.write(definition.stdout.replace(before, after))
+        file.write(definition)
         file.flush()
         done = virsh("define", file.name)
     if done.returncode:
-        raise SelabError("The VM's SSH port could not be changed.", done.stderr.strip()[:200])
+        raise SelabError(what, done.stderr.strip()[:200])
+
+
+def is_restricted(domain: str) -> bool:
+    """Return whether the running domain reaches nothing through the network that forwards its SSH port."""
+    networks = _SSH_NETWORK.findall(virsh("dumpxml", domain).stdout)
+    return bool(networks) and all("restrict=on" in network for network in networks)
+
+
+def restrict_forward(domain: str) -> None:
+    """Restrict the network that forwards the domain's SSH port, from its next start on."""
+    definition = virsh("dumpxml", "--inactive", "--security-info", domain).stdout
+    changed = _SSH_NETWORK.sub(lambda match: f"{match[0]},ipv6=off,restrict=on", definition)
+    if changed == definition:
+        raise SelabError(
+            OPEN_NETWORK,
+            f"The definition of the domain {domain} has no network that forwards SSH.",
+            "`selab vm destroy` removes the VM, and the next run creates a new one.",
+        )
+    _define(changed, OPEN_NETWORK)
+
+
+def has_only_user_networks(domain: str) -> bool:
+    """Return whether each interface of the running domain is on QEMU's user network."""
+    return {kind for kind, _ in interfaces(domain)} == {"user"}
+
+
+def set_links(domain: str, *, up: bool) -> None:
+    """Take the links of the domain's outer interfaces up or down, now and at each start.
+
+    Raises SelabError if a link does not have the state afterwards.
+    """
+    state = "up" if up else "down"
+    for _, address in interfaces(domain):
+        # The definition comes first when a link goes down, and last when it goes up: an interruption leaves
+        # the VM closed at its next start.
+        for where in ((), ("--config",)) if up else (("--config",), ()):
+            virsh("domif-setlink", domain, address, state, *where)
+        answers = [virsh("domif-getlink", domain, address, *where) for where in ((), ("--config",))]
+        if any(answer.returncode or answer.stdout.split()[-1:] != [state] for answer in answers):
+            detail = " ".join((answer.stderr or answer.stdout).strip() for answer in answers)
+            raise SelabError(
+                f"The VM's network could not be {'opened' if up else 'closed'}.",
+                f"The link of {address}: {detail[:200]}",
+                "Stop the VM: `selab vm halt`.",
+            )
+
+
+def interfaces(domain: str) -> list[tuple[str, str]]:
+    """Return the type and the hardware address of each interface that libvirt manages."""
+    answer = virsh("domiflist", domain)
+    rows = [line.split() for line in answer.stdout.splitlines() if line.strip()]
+    if answer.returncode or not rows or any(len(row) != 5 for row in rows):
+        raise SelabError(
+            OPEN_NETWORK,
+            f"`virsh domiflist {domain}`: {(answer.stderr or answer.stdout).strip()[:160]}",
+            "Stop the VM: `selab vm halt`.",
+        )
+    return [(row[1], row[4]) for row in rows]
 
 
 def agent(domain: str, execute: str, **arguments: object) -> object | None:

@@ -5,11 +5,13 @@ The steps are data: provision.toml, and runtimes.toml for what a container runti
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +47,7 @@ class Step:
     packages: packages to install.
     runtime: container runtime that needs the step, or "".
     host: NEEDED or OFFERED on an existing host, or "" if the step is for VMs only.
+    network: whether `apply` downloads something else than the packages.
     """
 
     name: str
@@ -54,6 +57,16 @@ class Step:
     packages: tuple[str, ...] = ()
     runtime: str = ""
     host: str = ""
+    network: bool = False
+
+    @property
+    def downloads(self) -> bool:
+        """Whether `apply` needs the guest's network."""
+        return self.network or bool(self.packages)
+
+
+Online = Callable[[Guest, Progress], AbstractContextManager[None]]
+"""Opens the network of the guest for a block: `Machine.online`."""
 
 
 @functools.cache
@@ -86,6 +99,7 @@ def _step(
     packages: Sequence[str] = (),
     runtime: str = "",
     host: str = "",
+    network: bool = False,
 ) -> Step:
     """Return the step of a table. Its probe also fails if the guest has another version of a file."""
     contents = {path: _source(source) for path, source in (files or {}).items()}
@@ -97,7 +111,7 @@ def _step(
     )
     script = _families()[family]["install"] if packages else script
     text = guest_script(script) if script else apply
-    return Step(name, sums + probe, text, contents, tuple(packages), runtime, host)
+    return Step(name, sums + probe, text, contents, tuple(packages), runtime, host, network)
 
 
 def _source(path: str) -> bytes:
@@ -156,20 +170,24 @@ def missing(answer: str, probed: Sequence[Step]) -> list[Step]:
     return [step for step, line in zip(probed, lines, strict=True) if line == "missing"]
 
 
-def provision(guest: Guest, progress: Progress) -> list[str]:
+def provision(guest: Guest, progress: Progress, online: Online) -> list[str]:
     """Apply what is missing in `guest`, and stamp it. Return the names of the applied steps."""
     todo = left_to_do(guest, steps(family_of(guest)))
     if todo:
         guest.put(b"not ready\n", STAMP)
-    apply(guest, todo, progress)
+    apply(guest, todo, progress, online)
     guest.put(ready_stamp().encode() + b"\n", STAMP)
     return [step.name for step in todo]
 
 
-def apply(guest: Guest, todo: Sequence[Step], progress: Progress) -> None:
-    """Do the steps `todo`, and check with their probes that each has its result."""
+def apply(guest: Guest, todo: Sequence[Step], progress: Progress, online: Online) -> None:
+    """Do the steps `todo`, and check with their probes that each has its result.
+
+    The steps that download something run in the context `online`, in which the guest's network is open.
+    """
     for step in todo:
-        with progress.step(step.name):
+        way_out = online(guest, progress) if step.downloads else contextlib.nullcontext()
+        with progress.step(step.name), way_out:
             for path, data in step.files.items():
                 guest.put(data, path, mode=0o755)
             done = guest.run(shell_argv(step.apply, *step.packages), timeout=APPLY_LIMIT)

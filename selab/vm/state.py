@@ -27,6 +27,7 @@ class Remembered:
     key: path of the copied private key.
     domain: libvirt's id of the VM, or "" for another provider.
     provider: Vagrant's provider.
+    network: what the guest reaches, as selab verified or changed it last; a Reach of network.py.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Remembered:
     key: str
     domain: str = ""
     provider: str = ""
+    network: str = "unknown"
 
 
 class State:
@@ -85,6 +87,8 @@ class State:
         """
         data = read_json(self._guest)
         try:
+            # A selab that did not record the network wrote no `network`.
+            data = {"network": Remembered.network, **data}
             known = Remembered(**{field.name: data[field.name] for field in fields(Remembered)})
         except KeyError:
             return None

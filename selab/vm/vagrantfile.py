@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.resources
 import os
 from pathlib import Path
@@ -11,11 +12,23 @@ from selab.progress import Progress
 from selab.project import Project, VmConfig
 from selab.vm import kvm
 from selab.vm.boxes import Choice
+from selab.vm.provider import virtualbox_closes_loopback
 from selab.vm.ssh_port import free_port
 
 EMULATED = "mitigations=off tsc=reliable clocksource=tsc"
 """Kernel parameters for an emulated CPU. It has no side channels to close, and Linux wrongly distrusts its
 time stamp counter: each reading of the clock that Linux would use instead leaves the emulation."""
+OLDER = frozenset(
+    {
+        "7248c802224fe94699af5f15a15585678bb2b6a0b0942df4bba5742636e302a4",
+        "1ab90b1e958eaee04b908f0882095f41d5178eb2ea04daa39c6727cb9725c60b",
+        "bb4037aba14c386282baf7a4df122250f2ddc1e18abfb2c3ae8928b9a7beed0e",
+        "8c11ff8e24cd0964903739669f2d71eaa1d3554beeb94be8b15b3936d51c66d8",
+        "5a8b5054e28c9a0e16f10078ece436ce867bda13a7624b48602b1d885628f282",
+        "580285ada1e1805acad8ce52248fffa3ce71d88d5484fd5e104e1bbe36a78305",
+    }
+)
+"""The sha256 of each Vagrantfile that an older selab wrote, all of which leave the VM's network open."""
 
 
 def parameters(
@@ -42,6 +55,7 @@ def parameters(
         accel="kvm" if accel.works else "qemu",
         cpu_features=list(box.cpu),
         agent=box.agent,
+        close_loopback=virtualbox_closes_loopback() if provider == "virtualbox" else None,
         kernel=box.kernel or None,
         initrd=box.initrd if box.kernel else None,
         cmdline=cmdline if box.kernel else None,
@@ -58,12 +72,23 @@ def is_ours(project: Project) -> bool:
     return b"SELAB_VM" in (project.vagrant_dir / "Vagrantfile").read_bytes()
 
 
+def closes_network(project: Project) -> bool:
+    """Return whether the Vagrantfile is selab's, and of a version that closes the VM's network."""
+    return is_ours(project) and b"restrict=on" in (project.vagrant_dir / "Vagrantfile").read_bytes()
+
+
 def place(project: Project, progress: Progress) -> None:
-    """Write selab's Vagrantfile to the project if it has none."""
+    """Write selab's Vagrantfile to the project if it has none, or one that an older selab wrote.
+
+    A Vagrantfile that the user changed stays.
+    """
     path = project.vagrant_dir / "Vagrantfile"
     if not path.exists():
         path.write_bytes(shipped())
         progress.note(f"wrote {path}")
+    elif not path.is_symlink() and hashlib.sha256(path.read_bytes()).hexdigest() in OLDER:
+        path.write_bytes(shipped())
+        progress.note(f"replaced {path}, which an older selab wrote: the current one closes the VM's network")
 
 
 def shipped() -> bytes:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from selab.errors import SelabError, Unreachable
@@ -20,6 +21,7 @@ from selab.project import Project
 from selab.vm import boxes, console, keys, libvirt, provision, rescue, vagrantfile
 from selab.vm.first_boot import first_alone
 from selab.vm.host_keys import pin_text
+from selab.vm.network import Network, Reach
 from selab.vm.openssh import interactive
 from selab.vm.provider import default_provider
 from selab.vm.ssh import SshGuest
@@ -54,6 +56,7 @@ class VirtualMachine:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.files = State(project)
+        self._network = Network(project, self.files)
         self.vagrant = Vagrant(project.vagrant_dir, self.files.parameters, self.files.vagrant_log)
 
     def ensure(self, progress: Progress) -> SshGuest:
@@ -63,10 +66,11 @@ class VirtualMachine:
         if guest is None:
             with progress.step("Starting the VM"):
                 guest = self._bring_up(progress)
+        guest = self._secured(guest, progress)
         if not provision.is_ready(guest):
             with progress.step("Preparing the guest"):
                 guest = self._with_own_key(guest, progress)
-                self.files.keep_applied(provision.provision(guest, progress))
+                self.files.keep_applied(provision.provision(guest, progress, self.online))
         self._own_password(guest)
         return self._as_root(guest)
 
@@ -74,15 +78,28 @@ class VirtualMachine:
         """Check every provisioning step again and repeat those whose result is missing. Return their
         names."""
         with self.ensure(progress) as guest, progress.step("Preparing the guest"):
-            done = provision.provision(guest, progress)
+            done = provision.provision(guest, progress, self.online)
         self.files.keep_applied(done)
         return done
 
     def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
         """Install the container runtime `runtime`, which the guest lacks."""
         steps = provision.left_to_do(guest, provision.runtime_steps(provision.family_of(guest), runtime))
-        provision.apply(guest, steps, progress)
+        provision.apply(guest, steps, progress, self.online)
         self.files.keep_applied([step.name for step in steps])
+
+    def online(self, guest: Guest, progress: Progress) -> AbstractContextManager[None]:
+        """Return a context in which the VM's network is open, for a download into `guest`."""
+        return self._network.online(guest, progress)
+
+    def network(self) -> str:
+        """Return what the guest reaches, as selab recorded it: a Reach of network.py."""
+        return self._network.reach
+
+    def set_network(self, reach: str, progress: Progress) -> None:
+        """Open or close the network (`open`, `closed`) until the user changes it again."""
+        self.ensure(progress).close()
+        self._network.set(Reach(reach), progress)
 
     def status(self) -> str:
         """Return `running` if the guest answers, else Vagrant's name for its state."""
@@ -222,6 +239,20 @@ class VirtualMachine:
             f"Vagrant reports the state '{state}'.",
             "See `vagrant status`. `selab vm destroy` removes the VM, and the next run creates a new one.",
         )
+
+    def _secured(self, guest: SshGuest, progress: Progress) -> SshGuest:
+        """Return the guest, whose network is closed. A VM of an older selab is restarted for that, once."""
+        if self._network.secure(progress):
+            return guest
+        with progress.step("Restarting the VM to close its network, which an older selab left open"):
+            guest.close()
+            self.vagrant.halt(progress)
+            guest = self._bring_up(progress)
+        if not self._network.secure(progress):
+            guest.close()
+            hint = "`selab vm destroy` removes the VM, and the next run creates a new one."
+            raise SelabError(libvirt.OPEN_NETWORK, "It is still open after a restart.", hint)
+        return guest
 
     def _create(self, progress: Progress) -> SshGuest:
         provider = self._provider()
@@ -366,8 +397,14 @@ class VirtualMachine:
         domain = self.files.domain if provider == "libvirt" else ""
         login = self.files.keep_key(config.key)
         known = self.files.remembered()
-        user = known.user if known and known.domain == domain and not anew else config.user
-        self.files.remember(Remembered(config.host, config.port, user, str(login), domain, provider))
+        same = known is not None and known.domain == domain and not anew
+        user = known.user if known and same else config.user
+        # The links survive a restart, and with them the user's decision to open the network.
+        opened = known is not None and known.domain == domain and known.network == Reach.OPEN
+        network = Reach.OPEN if opened else Reach.UNKNOWN
+        self.files.remember(
+            Remembered(config.host, config.port, user, str(login), domain, provider, network.value)
+        )
         if domain and not self.files.known_hosts.exists():
             public_key = libvirt.agent_read(domain, HOST_KEY)
             key = public_key.decode("ascii", "replace") if public_key else self._key_on_console(domain)

@@ -6,7 +6,8 @@ import json
 import re
 import struct
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from selab.errors import CommandFailed
@@ -273,6 +274,18 @@ def keep_base(cache: Path) -> None:
     )
 
 
+def recorded_network(commands: list[tuple[str, ...]]) -> Callable[..., AbstractContextManager[None]]:
+    """Return a function that opens a network, which records among `commands` when it is open."""
+
+    @contextmanager
+    def online(*_: object) -> Iterator[None]:
+        commands.append(("network", "open"))
+        yield
+        commands.append(("network", "closed"))
+
+    return online
+
+
 class ReadyMachine:
     """A machine that is up, with a guest that needs nothing before a run."""
 
@@ -286,6 +299,9 @@ class ReadyMachine:
 
     def ensure_runtime(self, guest: Guest, runtime: str, progress: Progress) -> None:
         raise AssertionError(f"nothing in this test lacks {runtime}")
+
+    def online(self, guest: Guest, progress: Progress) -> AbstractContextManager[None]:
+        raise AssertionError("nothing in this test downloads")
 
     def rescue(self, progress: Progress) -> str:
         return ""

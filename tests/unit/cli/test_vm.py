@@ -27,9 +27,18 @@ class Machine:
         self.calls: list[str] = []
         self.guest = FakeGuest()
         self.action = ""
+        self.state = "shutoff"
+        self.reach = "closed"
 
     def status(self) -> str:
-        return "shutoff"
+        return self.state
+
+    def network(self) -> str:
+        return self.reach
+
+    def set_network(self, reach: str, progress: Progress) -> None:
+        self.calls.append(f"network {reach}")
+        self.reach = reach
 
     def location(self) -> str:
         return "127.0.0.1:2222"
@@ -90,6 +99,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         (("reset",), ["reset", "wait"]),
         (("rescue",), ["rescue"]),
         (("destroy", "--yes"), ["destroy"]),
+        (("network",), []),
+        (("network", "open"), ["network open"]),
+        (("network", "closed"), ["network closed"]),
     ],
     ids=" ".join,
 )
@@ -102,7 +114,10 @@ def test_a_command_does_this_and_nothing_else_with_the_vm(
 
 @pytest.mark.parametrize(
     "words",
-    [("up",), ("suspend",), ("halt",), ("reset",), ("rescue",), ("destroy", "--yes")],
+    [
+        *(("up",), ("suspend",), ("halt",), ("reset",), ("rescue",), ("destroy", "--yes")),
+        ("network", "open"),
+    ],
     ids=" ".join,
 )
 def test_a_vm_that_another_selab_uses_is_left_alone(
@@ -120,6 +135,39 @@ def test_the_status_is_one_word_also_while_the_vm_is_in_use(
     with vm_lock(project, "selab run web", Progress()):
         assert selab("--no-wait", "vm", "status") == 0
     assert capsys.readouterr().out == "shutoff\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "reach", "noted"),
+    [
+        ("running", "open", True),
+        ("running", "unknown", True),
+        ("running", "closed", False),
+        ("running", "", False),
+        ("shutoff", "open", False),
+    ],
+)
+def test_the_status_says_that_the_network_of_a_running_vm_is_not_closed(
+    selab: Selab, machine: Machine, capsys: Capture, state: str, reach: str, noted: bool
+) -> None:
+    machine.state, machine.reach = state, reach
+    assert selab("vm", "status") == 0
+    output = capsys.readouterr()
+    assert output.out == f"{state}\n"
+    assert (f"the VM's network is {reach}" in output.err) is noted
+
+
+def test_the_network_is_printed_with_its_meaning(selab: Selab, machine: Machine, capsys: Capture) -> None:
+    assert selab("vm", "network", "open") == 0
+    assert capsys.readouterr().out.startswith("open: the guest reaches")
+
+
+def test_the_network_of_an_existing_host_is_unknown_to_selab(
+    selab: Selab, machine: Machine, capsys: Capture
+) -> None:
+    machine.reach = ""
+    assert selab("vm", "network") == 2
+    assert "existing host" in capsys.readouterr().err
 
 
 def test_a_vm_that_is_up_says_where_it_is(selab: Selab, machine: Machine, capsys: Capture) -> None:

@@ -12,7 +12,7 @@ from selab.container.runtime import runtimes
 from selab.errors import InputError, SelabError
 from selab.progress import Progress
 from selab.project import Project
-from tests.unit.fakes import FakeGuest
+from tests.unit.fakes import FakeGuest, recorded_network
 
 DOCKER = runtimes()["docker"]
 DOCKERFILE = "FROM debian:trixie-slim\nENV A=b C=d\nEXPOSE 80\n"
@@ -39,7 +39,7 @@ def httpd(project: Project) -> Image:
 
 
 def ensure(guest: FakeGuest, image: Image, cache: Path) -> None:
-    ensure_image(guest, DOCKER, image, cache, Progress())
+    ensure_image(guest, DOCKER, image, cache, Progress(), recorded_network(guest.commands))
 
 
 def tar_of(image: Image) -> str:
@@ -108,7 +108,28 @@ def test_without_the_tools_it_is_built_in_the_guest_from_its_own_files_only(
     assert sorted(guest.files) == [
         f"{directory}/{name}" for name in ("Dockerfile", "files/etc/x", "packages")
     ]
-    assert guest.commands[-1][-3:] == ("--tag", httpd.reference, directory)
+    opened, build, closed = guest.commands[-3:]
+    assert (opened, closed) == (("network", "open"), ("network", "closed"))
+    assert build[-3:] == ("--tag", httpd.reference, directory)
+
+
+def test_the_network_is_open_for_a_pull_only(tmp_path: Path) -> None:
+    guest = FakeGuest()
+    guest.answer("docker pull")
+    ensure(guest, Image("x.test/x:1", None), tmp_path)
+    assert guest.commands == [
+        ("network", "open"),
+        ("docker", "pull", "--quiet", "x.test/x:1"),
+        ("network", "closed"),
+    ]
+
+
+def test_the_network_stays_closed_for_an_image_of_the_box(httpd: Image, tmp_path: Path) -> None:
+    guest = FakeGuest()
+    guest.answer("test -s", tar_of(httpd))
+    guest.answer("docker import")
+    ensure(guest, httpd, tmp_path)
+    assert ("network", "open") not in guest.commands
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from selab.policy.contexts import FileContexts, FileSpec
 from selab.progress import Progress
 from selab.project import Project
 from selab.scenario import Scenario, Volume
-from tests.unit.fakes import FakeGuest
+from tests.unit.fakes import FakeGuest, recorded_network
 
 LABEL = ContainerLabel("web_t", "s0:c1,c2")
 
@@ -137,6 +137,7 @@ def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "dock
         tmp_path,
         Progress(),
         lambda: guest.commands.append(("equip", runtime)),
+        recorded_network(guest.commands),
     ):
         pass
     return guest
@@ -173,7 +174,9 @@ def test_a_runtime_that_the_guest_lacks_is_had_and_asked_again(tmp_path: Path) -
     )
     assert [argv for argv in guest.commands if argv[0] != "sh"] == [
         ("equip", "podman"),
+        ("network", "open"),
         ("podman", "pull", "--quiet", "docker.io/x"),
+        ("network", "closed"),
     ]
 
 

@@ -19,7 +19,7 @@ from selab.errors import SelabError
 from selab.guest import script
 from selab.progress import Progress
 from selab.scenario import Scenario
-from tests.unit.fakes import FakeGuest
+from tests.unit.fakes import FakeGuest, recorded_network
 
 LABEL = ContainerLabel("web_t", "s0:c1,c2")
 DOCKER, PODMAN = runtimes()["docker"], runtimes()["podman"]
@@ -110,7 +110,9 @@ def test_the_doctor_looks_at_those_that_are_there(there: tuple[str, ...], subjec
 def test_an_image_that_no_runtime_has_is_pulled_by_the_scenarios_runtime(tmp_path: Path) -> None:
     guest = FakeGuest()
     guest.answer("podman pull --quiet docker.io/httpd:2")
-    ensure_image(guest, PODMAN, Image("httpd:2", None), tmp_path, Progress())
+    network: list[tuple[str, ...]] = []
+    image = Image("httpd:2", None)
+    ensure_image(guest, PODMAN, image, tmp_path, Progress(), recorded_network(network))
     assert len(guest.commands) == 1
 
 
@@ -284,6 +286,7 @@ def test_a_run_names_its_runtime_at_the_start_and_at_the_end(tmp_path: Path) -> 
     guest.answer(script("container/start"), out="pid 7\n")
     guest.answer(script("container/remove"))
     scenario = Scenario.model_validate({"image": "x", "runtime": "podman"})
-    with running(guest, scenario, Image("x", None), LABEL, tmp_path, tmp_path, Progress(), lambda: None):
+    where = (tmp_path, tmp_path, Progress(), lambda: None, recorded_network(guest.commands))
+    with running(guest, scenario, Image("x", None), LABEL, *where):
         pass
     assert guest.commands[0][6] == "podman" and guest.commands[-1][-1] == "podman"

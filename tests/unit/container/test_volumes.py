@@ -12,7 +12,7 @@ from selab.container.lifecycle import running
 from selab.guest import script
 from selab.progress import Progress
 from selab.scenario import Scenario
-from tests.unit.fakes import FakeGuest
+from tests.unit.fakes import FakeGuest, recorded_network
 
 LABELS = [
     (None, "volume_t"),
@@ -31,7 +31,7 @@ def test_a_volume_is_of_the_runtimes_type_before_the_runtime_gives_it_categories
     guest = FakeGuest()
     guest.answer(script("container/make-volume"))
     guest.answer("docker", out="pid 7\n")
-    where = (tmp_path, tmp_path, Progress(), lambda: None)
+    where = (tmp_path, tmp_path, Progress(), lambda: None, recorded_network(guest.commands))
     with running(
         guest, scenario, Image("x", None), ContainerLabel("web_t", "s0:c1,c2"), *where, volume_type="volume_t"
     ):

@@ -34,13 +34,21 @@ module VagrantPlugins
     class Driver
       def get_ipaddress(*) = "told by the agent"
     end
+
+    module Action
+      class CreateNetworkInterfaces
+        def to_xml(*) = "<interface type='user'></interface>"
+      end
+    end
   end
 end
 
 module Kernel
   alias_method :real_require, :require
-  def require(name) = name == "vagrant-libvirt/driver" || real_require(name)
+  def require(name) = name.start_with?("vagrant-libvirt/") || real_require(name)
 end
 
 load ARGV[0]
 puts JSON.generate(["address", VagrantPlugins::ProviderLibvirt::Driver.new.get_ipaddress])
+interface = VagrantPlugins::ProviderLibvirt::Action::CreateNetworkInterfaces.new
+puts JSON.generate(["interface", interface.to_xml("public_interface")])

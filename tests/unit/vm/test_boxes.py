@@ -185,18 +185,42 @@ def test_the_vagrantfile_makes_an_emulated_vm_without_an_agent(
     assert ["config.vm.box_download_checksum=", SUM] in settings
     assert ["address", "127.0.0.1"] in settings
     assert not [line for line in settings if line[0] in ("provider.qemu_use_agent=", "provider.kernel=")]
-    (unused,) = [options for word, *rest in settings if word == "config.vm.network" for options in rest[1:]]
+    (outside,) = [options for word, *rest in settings if word == "config.vm.network" for options in rest[1:]]
     (ssh,) = [
         rest[0]["value"]
         for word, *rest in settings
         if word == "provider.qemuargs" and "netdev=ssh" in rest[0]["value"]
     ]
-    assert int(unused["slot"], 16) > int(ssh.rpartition("=")[2], 16)
+    assert int(outside["slot"], 16) > int(ssh.rpartition("=")[2], 16)
 
 
-def test_a_box_with_an_agent_is_asked_for_its_address(tmp_path: Path) -> None:
+def test_a_box_with_an_agent_uses_it_but_not_for_the_address(tmp_path: Path) -> None:
+    """The agent's address would be that of the outer interface, whose link is down."""
     settings = vagrantfile(tmp_path, "libvirt", {"agent": True})
-    assert ["provider.qemu_use_agent=", True] in settings and ["address", "told by the agent"] in settings
+    assert ["provider.qemu_use_agent=", True] in settings and ["address", "127.0.0.1"] in settings
+
+
+@pytest.mark.parametrize("agent", [False, True])
+def test_the_network_of_ssh_is_restricted_and_the_link_of_the_outer_interface_is_down(
+    tmp_path: Path, agent: bool
+) -> None:
+    settings = vagrantfile(tmp_path, "libvirt", {"agent": agent, "port": 2229})
+    (network,) = [
+        rest[0]["value"]
+        for word, *rest in settings
+        if word == "provider.qemuargs" and rest[0]["value"].startswith("user,")
+    ]
+    assert network == "user,id=ssh,net=10.0.3.0/24,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:2229-:22"
+    assert ["interface", "<interface type='user'><link state='down'/></interface>"] in settings
+
+
+@pytest.mark.parametrize(("parameters", "closes"), [({}, True), ({"close_loopback": False}, False)])
+def test_virtualbox_closes_the_way_to_the_loopback_if_it_can(
+    tmp_path: Path, parameters: dict[str, Any], closes: bool
+) -> None:
+    settings = vagrantfile(tmp_path, "virtualbox", parameters)
+    changes = [rest[0][2:] for word, *rest in settings if word == "provider.customize"]
+    assert (["--natlocalhostreachable1", "off"] in changes) is closes
 
 
 def test_virtualbox_forwards_ssh_to_the_loopback(tmp_path: Path) -> None:

@@ -178,6 +178,16 @@ def test_it_is_not_selabs_to_stop(connected: Connect, does: str) -> None:
         getattr(connected(Guest()), does)(Progress())
 
 
+def test_its_network_stays_as_it_is(connected: Connect) -> None:
+    guest = Guest()
+    machine = connected(guest)
+    with machine.online(guest, Progress()):
+        pass
+    assert (machine.network(), guest.done) == ("", [])
+    with pytest.raises(InputError, match="an existing host, not a VM"):
+        machine.set_network("closed", Progress())
+
+
 @pytest.mark.parametrize("does", ["reset", "console_command"])
 def test_it_has_no_power_switch_and_no_console(connected: Connect, does: str) -> None:
     with pytest.raises(InputError, match="an existing host, not a VM"):

@@ -119,6 +119,89 @@ def test_a_refused_definition_is_an_error_with_its_reason(virsh: FakeVirsh) -> N
     assert caught.value.detail == "error: bad XML"
 
 
+# --- the network ----------------------------------------------------------------------------------
+
+OPEN_FORWARD = "<qemu:arg value='user,id=ssh,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:2222-:22'/>\n"
+ROW = " -           user   -        virtio   52:54:00:00:00:01\n"
+
+
+@pytest.mark.parametrize(
+    ("definition", "restricted"),
+    [
+        (OPEN_FORWARD, False),
+        (OPEN_FORWARD.replace("hostfwd", "restrict=on,hostfwd"), True),
+        (OPEN_FORWARD.replace("hostfwd", "restrict=on,hostfwd") + OPEN_FORWARD, False),
+        ("<domain/>", False),
+        ("", False),
+    ],
+)
+def test_a_network_without_a_restriction_is_noticed(
+    virsh: FakeVirsh, definition: str, restricted: bool
+) -> None:
+    virsh.answer("dumpxml", definition)
+    assert libvirt.is_restricted("lab") is restricted
+    assert virsh.calls == ["dumpxml lab"]
+
+
+def test_a_network_is_restricted_and_nothing_else_changes(virsh: FakeVirsh) -> None:
+    virsh.answer("dumpxml", "<a/>" + OPEN_FORWARD + "<b value='user,id=other'/>")
+    virsh.script("define", f'cat "$2" >{virsh.directory}/defined\n')
+    libvirt.restrict_forward("lab")
+    changed = OPEN_FORWARD.replace("-:22", "-:22,ipv6=off,restrict=on")
+    assert (virsh.directory / "defined").read_text() == f"<a/>{changed}<b value='user,id=other'/>"
+    assert virsh.calls[0] == "dumpxml --inactive --security-info lab"
+
+
+def test_a_domain_without_the_network_is_not_defined_again(virsh: FakeVirsh) -> None:
+    virsh.answer("dumpxml", "<domain/>")
+    with pytest.raises(SelabError, match="could not be closed"):
+        libvirt.restrict_forward("lab")
+    assert len(virsh.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("up", "order"), [(True, ["", " --config"]), (False, [" --config", ""])], ids=["up", "down"]
+)
+def test_an_interruption_leaves_the_link_down_at_the_next_start(
+    virsh: FakeVirsh, up: bool, order: list[str]
+) -> None:
+    state = "up" if up else "down"
+    virsh.answer("domiflist", ROW)
+    virsh.answer("domif-setlink")
+    virsh.answer("domif-getlink", f"52:54:00:00:00:01 {state}\n")
+    libvirt.set_links("lab", up=up)
+    calls = [call for call in virsh.calls if call.startswith("domif-setlink")]
+    assert calls == [f"domif-setlink lab 52:54:00:00:00:01 {state}{where}" for where in order]
+
+
+@pytest.mark.parametrize("where", ["", "--config"])
+def test_a_link_that_stays_up_is_an_error(virsh: FakeVirsh, where: str) -> None:
+    virsh.answer("domiflist", ROW)
+    virsh.answer("domif-setlink", err="error: refused\n", code=1)
+    virsh.script("domif-getlink", f"[ \"$4\" = '{where}' ] && echo 'x up' || echo 'x down'\n")
+    with pytest.raises(SelabError, match="could not be closed") as caught:
+        libvirt.set_links("lab", up=False)
+    assert "x up" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("rows", "only"), [(ROW, True), (ROW + " vnet0 bridge br0 virtio 52:54:00:00:00:02\n", False)]
+)
+def test_interfaces_of_another_kind_are_noticed(virsh: FakeVirsh, rows: str, only: bool) -> None:
+    virsh.answer("domiflist", rows)
+    assert libvirt.has_only_user_networks("lab") is only
+
+
+@pytest.mark.parametrize(("rows", "code"), [("", 0), ("\n", 0), ("one two\n", 0), (ROW, 1)])
+def test_a_list_of_interfaces_that_cannot_be_read_is_an_error(virsh: FakeVirsh, rows: str, code: int) -> None:
+    virsh.answer("domiflist", rows, code=code)
+    with pytest.raises(SelabError, match="could not be closed"):
+        libvirt.set_links("lab", up=False)
+
+
+# --- the pool and the daemon ----------------------------------------------------------------------
+
+
 def test_a_pool_that_runs_is_left_alone(virsh: FakeVirsh) -> None:
     virsh.answer("pool-info", "Name: default\nState:          running\n")
     libvirt.ensure_pool()

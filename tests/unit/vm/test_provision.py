@@ -11,6 +11,7 @@ from selab.guest import script
 from selab.progress import Progress
 from selab.vm import provision
 from selab.vm.ssh_login import Address
+from tests.unit.fakes import recorded_network
 
 from .conftest import ProvisionedGuest
 
@@ -20,8 +21,12 @@ def guest() -> ProvisionedGuest:
     return ProvisionedGuest(Address("127.0.0.1", 22, "root", Path("/k"), Path("/h")))
 
 
+def provisioned(guest: ProvisionedGuest) -> list[str]:
+    return provision.provision(guest, Progress(), recorded_network(guest.commands))
+
+
 def test_nothing_missing_is_one_round_of_probes_and_the_stamp(guest: ProvisionedGuest) -> None:
-    assert provision.provision(guest, Progress()) == []
+    assert provisioned(guest) == []
     assert len(guest.commands) == 2
     assert guest.files[provision.STAMP].decode().strip() == provision.ready_stamp()
 
@@ -30,16 +35,32 @@ def test_only_what_is_missing_is_applied(guest: ProvisionedGuest) -> None:
     steps, guest.tool = provision.steps("dnf"), "/usr/bin/dnf"
     guest.probes = ["present"] * len(steps)
     guest.probes[1] = guest.probes[3] = "missing"
-    assert provision.provision(guest, Progress()) == [steps[1].name, steps[3].name]
-    applied = [(argv[2], argv[4:]) for argv in guest.commands if argv[2] != script("vm/probe")][1:]
-    assert applied == [(step.apply, step.packages) for step in (steps[1], steps[3])]
+    assert provisioned(guest) == [steps[1].name, steps[3].name]
+    shells = [argv for argv in guest.commands if argv[0] == "sh" and argv[2] != script("vm/probe")]
+    assert [(argv[2], argv[4:]) for argv in shells[1:]] == [
+        (step.apply, step.packages) for step in (steps[1], steps[3])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "downloads"),
+    [("SELinux and audit tools", True), ("Docker's repository", True), ("Docker running", False)],
+)
+def test_the_network_is_open_for_the_steps_that_download(
+    guest: ProvisionedGuest, name: str, downloads: bool
+) -> None:
+    steps, guest.tool = provision.steps("dnf"), "/usr/bin/dnf"
+    guest.probes = ["missing" if step.name == name else "present" for step in steps]
+    provisioned(guest)
+    network = [argv[1] for argv in guest.commands if argv[0] == "network"]
+    assert network == (["open", "closed"] if downloads else [])
 
 
 def test_a_step_that_fails_is_named_and_the_guest_stays_not_ready(guest: ProvisionedGuest) -> None:
     steps = provision.steps("apt")
     guest.probes, guest.code = ["missing", *["present"] * (len(steps) - 1)], 7
     with pytest.raises(CommandFailed, match="'Docker'") as caught:
-        provision.provision(guest, Progress())
+        provisioned(guest)
     assert caught.value.detail.endswith("ended with 7: it broke")
     assert guest.files[provision.STAMP] == b"not ready\n"
     assert not provision.is_ready(guest)

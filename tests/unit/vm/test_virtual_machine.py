@@ -152,7 +152,7 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(lab: FakeVm) -> None:
         port = taken.getsockname()[1]
         assert free_port("me", port) != port
         lab.set_state("shutoff")
-        lab.virsh("dumpxml", f"<qemu:arg value='user,id=ssh,hostfwd=tcp:127.0.0.1:{port}-:22'/>")
+        lab.virsh("dumpxml", f"<qemu:arg value='user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22'/>")
         lab.virsh("define", "")
         lab.machine.files.keep_vagrant_parameters(VagrantParameters(port=port, provider="libvirt"))
         lab.machine.ensure(Progress())
@@ -172,7 +172,7 @@ def test_a_vm_that_vagrant_forgot_is_taken_back(lab: FakeVm) -> None:
 def test_what_vagrant_was_told_is_told_again_with_the_vms_own_port(lab: FakeVm) -> None:
     lab.up_before()
     shutil.rmtree(lab.project.state)
-    lab.virsh("dumpxml", "<qemu:arg value='user,id=ssh,hostfwd=tcp:127.0.0.1:2299-:22'/>")
+    lab.virsh("dumpxml", "<qemu:arg value='user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:2299-:22'/>")
     lab.machine.ensure(Progress())
     assert parameters(lab).port == 2299
 
