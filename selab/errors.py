@@ -42,6 +42,22 @@ class Unreachable(SelabError):
     """The connection to the guest failed, which says nothing about the command."""
 
 
+class AnswerTooLong(SelabError):
+    """A program, a guest or a file gave more bytes than selab accepts from it."""
+
+    def __init__(self, source: str, limit: int) -> None:
+        size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
+        super().__init__(
+            "An answer is too long.",
+            f"{source} has more than {size}.",
+            "docs/reference/limits.md lists the limits. Let a command of yours print less.",
+        )
+        self.source, self.limit = source, limit
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.source, self.limit))
+
+
 class CommandFailed(SelabError):
     """A command ran, and its caller does not accept its exit code."""
 

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Any, Generic, Protocol, TypeVar
 
-from selab.errors import CommandFailed, SelabError
+from selab.errors import AnswerTooLong, CommandFailed, SelabError
 
 RUN_TIMEOUT = 120.0
 """Seconds that a command may take by default. An emulated guest is ten times slower than a real one."""
 
 MAX_DIGITS = 20
 """Most digits of a number in an answer: an inode or a counter of 64 bits has 20."""
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of each output of a command, and of a file, by default. The largest usual one has some MiB."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class Completed:
     returncode: its exit code.
     stdout: its standard output, as bytes, because the encoding is unknown.
     stderr: its standard error, as bytes as well.
+    truncated: whether one of the outputs was longer than the limit, so that only its beginning is here.
     """
 
     argv: tuple[str, ...]
     returncode: int
     stdout: bytes
     stderr: bytes
+    truncated: bool = False
 
     @property
     def ok(self) -> bool:
@@ -63,8 +67,18 @@ class Completed:
 class Guest(Protocol):
     """A machine with SELinux and Docker. Every command runs as root."""
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         """Run `argv` as root. No shell splits it.
+
+        Each output is kept up to `limit` bytes; the rest is dropped, and the result is `truncated`. Without a
+        limit, an output of more than MAX_ANSWER bytes raises AnswerTooLong.
 
         Raises Unreachable if the transport breaks or the command outlives `timeout` seconds. In the second
         case, the command ends in the guest as well.
@@ -75,7 +89,10 @@ class Guest(Protocol):
         """Write `data` to the absolute `path`, completely or not at all. Creates the parent directories."""
 
     def get(self, path: str) -> bytes:
-        """Return the bytes of the file at the absolute `path`. Raises CommandFailed if it cannot be read."""
+        """Return the bytes of the file at the absolute `path`. Raises CommandFailed if it cannot be read.
+
+        Raises AnswerTooLong if the file has more than MAX_ANSWER bytes.
+        """
 
     def close(self) -> None:
         """Release what the connection holds. No further command can run after that."""
@@ -127,6 +144,7 @@ class Query(Generic[T]):
     arguments: the script's arguments, which no shell parses.
     input: the script's standard input. Only one of the queries that are sent together may have any.
     timeout: seconds that the script may take.
+    limit: bytes that it may print. A longer answer is an error.
     """
 
     script: str
@@ -134,14 +152,17 @@ class Query(Generic[T]):
     arguments: tuple[str, ...] = ()
     input: bytes = b""
     timeout: float = RUN_TIMEOUT
+    limit: int = MAX_ANSWER
 
     def of(self, guest: Guest) -> T:
         """Run the script in `guest`, and read its answer."""
         argv = shell_argv(self.script, *self.arguments)
-        return self.value(guest.run(argv, input=self.input, timeout=self.timeout))
+        return self.value(guest.run(argv, input=self.input, timeout=self.timeout, limit=self.limit))
 
     def value(self, done: Completed) -> T:
         """Read the answer `done`. Raises SelabError if it is not an answer to this query."""
+        if done.truncated:
+            raise AnswerTooLong("The guest's answer", self.limit)
         with reading(done):
             return self.read(done)
 
@@ -233,6 +254,7 @@ def query_all(guest: Guest, /, **queries: Query[Any]) -> Answers:
         argv,
         input=b"".join(query.input for query in queries.values()),
         timeout=sum(query.timeout for query in queries.values()),
+        limit=sum(query.limit for query in queries.values()),
     )
     results = _parts(whole, token.encode(), len(queries))
     return Answers(
@@ -243,15 +265,17 @@ def query_all(guest: Guest, /, **queries: Query[Any]) -> Answers:
 def _parts(whole: Completed, token: bytes, count: int) -> list[Completed]:
     """Return what each script printed, up to the one that failed.
 
-    A script in which the whole command ended has the exit code of the whole command.
+    A script in which the whole command ended has the exit code of the whole command. If the
+    whole is truncated, all answers are.
     """
     # A guest that audits executed commands has the token in its log, but in quotes.
     output, *rests = re.split(re.escape(token) + rb" (\d{1,3})\n", whole.stdout)
     errors = whole.stderr.split(token + b"\n")
+    errors += [b""] * (len(rests) // 2 + 1 - len(errors))  # they are missing if standard error was truncated
     parts: list[Completed] = []
     for status, following, error in zip(rests[::2], rests[1::2], errors, strict=False):
-        parts.append(Completed(whole.argv, int(status), output, error))
+        parts.append(Completed(whole.argv, int(status), output, error, whole.truncated))
         output = following
     if len(parts) < count and all(part.ok for part in parts):
-        parts.append(Completed(whole.argv, whole.returncode or 1, output, errors[-1]))
+        parts.append(Completed(whole.argv, whole.returncode or 1, output, errors[-1], whole.truncated))
     return parts

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selab.auditlog.denials import DenialKey
+from selab.auditlog.windows import MAX_BYTES, MAX_LINES
 from selab.errors import InputError, SelabError
 from selab.host.cache import cache_dir
 from selab.host.private import make_private, private_file
@@ -28,6 +29,8 @@ ROOM = 1 << 20
 """Bytes that SQLite needs to read or write at all: its shared memory is a file as well."""
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process that writes. A write takes milliseconds."""
+MAX_RECORDS = MAX_BYTES + 1024 * 1024
+"""Bytes of a run's unpacked records: those of the largest audit window, and line ends."""
 VERSION = 1
 _SCHEMA = """
 CREATE TABLE run (
@@ -64,8 +67,19 @@ class StoredRun:
 
     @property
     def records(self) -> tuple[bytes, ...]:
-        """The raw lines of the run's audit window."""
-        return tuple(zlib.decompress(self.packed).splitlines())
+        """The raw lines of the run's audit window. Raises SelabError if they are damaged or too large."""
+        what, hint = f"The records of the run {self.document.run} cannot be read.", "Run the scenario again."
+        unpacking = zlib.decompressobj()
+        try:
+            data = unpacking.decompress(self.packed, MAX_RECORDS)
+        except zlib.error as error:
+            raise SelabError(what, str(error), hint) from error
+        if not unpacking.eof:
+            size = f"They are incomplete, or have more than {MAX_RECORDS >> 20} MiB."
+            raise SelabError(what, size, hint)
+        if data.count(b"\n") > MAX_LINES:
+            raise SelabError(what, f"They have more than {MAX_LINES} lines.", hint)
+        return tuple(data.splitlines())
 
     @property
     def recorded(self) -> Recorded:

@@ -12,6 +12,7 @@ from selab.policy.contexts import specs_with
 from selab.policy.filecon import FileSpec
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table
 from selab.policy.language.statements import Grant
+from selab.policy.pattern import MatchTime
 from selab.policy.query.index import PolicyIndex
 
 
@@ -44,6 +45,10 @@ class PolicyKnowledge:
                         by_class.setdefault(grant.tclass, []).append((interface, grant))
         return by_class
 
+    @functools.cached_property
+    def _match_time(self) -> MatchTime:
+        return MatchTime()
+
     def _is_callable(self, interface: Interface) -> bool:
         """Return whether the interface only grants, and the policy has everything that it requires."""
         if interface.kind != "interface" or interface.broken or interface.deprecated or interface.declares:
@@ -57,6 +62,10 @@ class PolicyKnowledge:
         )
 
     def file_type(self, path: str) -> str:
-        """Return the type that the file contexts give to `path`, for any kind of file, or an empty string."""
-        matching = next((spec for spec in reversed(self.specs) if spec.matches(path)), None)
+        """Return the type that the file contexts give to `path`, for any kind of file, or an empty string.
+
+        Raises UnreadablePattern if selab cannot evaluate a pattern in the time that all advice may take.
+        """
+        limit = self._match_time
+        matching = next((spec for spec in reversed(self.specs) if spec.matches(path, limit)), None)
         return matching.context.split(":")[2] if matching and matching.context.count(":") >= 2 else ""

@@ -103,7 +103,7 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
         for avc in event.denials():
             by_owner[owner_of(avc, scope)].append(avc)
         ran_as |= _processes(event, scope)
-        errors += [error for error in event.selinux_errors() if _concerns(error, event, scope)]
+        errors += _concerning(event, scope)
         unread += [record.text for record in event.unparsed()]
     scenario, runtime, machine = (
         group(by_owner[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE)
@@ -150,12 +150,15 @@ def _is_own(context: Context, scope: Scope) -> bool:
     return context.type in scope.types
 
 
-def _concerns(error: SelinuxError, event: Event, scope: Scope) -> bool:
-    """Return whether an error concerns the run: by one of its contexts, or by the process that caused it."""
-    contexts = [
-        error.scontext,
-        error.tcontext,
-        error.invalid_context,
-        *(record.fields.get("subj", "") for record in event.records),
+def _concerning(event: Event, scope: Scope) -> list[SelinuxError]:
+    """Return the errors that concern the run: by one of their contexts, or by the process behind them."""
+    errors = list(event.selinux_errors())
+    if errors and _has_own((record.fields.get("subj", "") for record in event.records), scope):
+        return errors
+    return [
+        error for error in errors if _has_own((error.scontext, error.tcontext, error.invalid_context), scope)
     ]
+
+
+def _has_own(contexts: Iterable[str], scope: Scope) -> bool:
     return any(_is_own(Context.parse(text), scope) for text in contexts if text.count(":") >= 2)

@@ -44,11 +44,11 @@ class Level:
     """One end of a level's range.
 
     sensitivity: name of the sensitivity.
-    categories: numbers of the categories.
+    ranges: first and last number of each range of its categories, ascending, with a gap between two ranges.
     """
 
     sensitivity: str
-    categories: frozenset[int] = frozenset()
+    ranges: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Level:
@@ -60,7 +60,7 @@ class Level:
 
     def dominates(self, other: Level) -> bool:
         """Return whether this level dominates `other`: no lower a sensitivity, and all of its categories."""
-        return int(self.sensitivity[1:]) >= int(other.sensitivity[1:]) and self.categories >= other.categories
+        return int(self.sensitivity[1:]) >= int(other.sensitivity[1:]) and _cover(self.ranges, other.ranges)
 
 
 def level_range(level: str) -> tuple[Level, Level]:
@@ -69,12 +69,15 @@ def level_range(level: str) -> tuple[Level, Level]:
     return Level.parse(low), Level.parse(high or low)
 
 
-def categories(level: str) -> frozenset[int]:
-    """Return the categories of a level's low end, a pair unique to each container; none if malformed."""
+def categories(level: str) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of the categories of a level's low end, a pair unique to each container.
+
+    A malformed level has none.
+    """
     try:
-        return level_range(level)[0].categories
+        return level_range(level)[0].ranges
     except ValueError:
-        return frozenset()
+        return ()
 
 
 def mcs_separated(source: Context, target: Context) -> bool:
@@ -90,16 +93,38 @@ def mcs_separated(source: Context, target: Context) -> bool:
         return False
 
 
-def _parse_categories(text: str) -> frozenset[int]:
-    numbers: set[int] = set()
+def _parse_categories(text: str) -> tuple[tuple[int, int], ...]:
+    """Parse `c1.c5,c9`. The ranges stay ranges: a short record can name all categories a thousand times."""
+    ranges: list[tuple[int, int]] = []
     for part in text.split(",") if text else ():
         first, dotted, last = part.partition(".")
         start = _category(first)
         end = _category(last) if dotted else start
         if end < start:
             raise ValueError(f"not a range of categories: {part[:80]!r}")
-        numbers.update(range(start, end + 1))
-    return frozenset(numbers)
+        ranges.append((start, end))
+    return _merged(ranges)
+
+
+def _merged(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+def _cover(ranges: tuple[tuple[int, int], ...], others: tuple[tuple[int, int], ...]) -> bool:
+    """Return whether each of `others` lies in one of `ranges`. Both are ascending, so one pass is enough."""
+    at = 0
+    for first, last in others:
+        while at < len(ranges) and ranges[at][1] < first:
+            at += 1
+        if at == len(ranges) or not ranges[at][0] <= first <= last <= ranges[at][1]:
+            return False
+    return True
 
 
 def _category(text: str) -> int:

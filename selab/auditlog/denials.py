@@ -186,6 +186,13 @@ class Rows:
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str, str], Row] = {}
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def has_row_for(self, avc: AvcDenial) -> bool:
+        """Return whether the decision belongs to a row that exists."""
+        return (avc.source.type, avc.target.type, avc.tclass) in self._rows
+
     def add(self, avc: AvcDenial) -> Row:
         """Add one decision, and return its row."""
         key = (avc.source.type, avc.target.type, avc.tclass)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from selab.auditlog.denials import AvcDenial, SelinuxError
 from selab.auditlog.lines import Group, assemble
-from selab.auditlog.reading import Ignored, read_record
+from selab.auditlog.reading import SIBLINGS, Ignored, read_record
 from selab.auditlog.records import Record, parse_line
+
+MAX_SIBLINGS = 64
+"""Records of an event that can describe its denials. The kernel writes one for each path of a system call."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,12 @@ class Event:
     @functools.cached_property
     def readings(self) -> tuple[AvcDenial | SelinuxError | Ignored | None, ...]:
         """Interpret each record, in order; None for one that is unreadable."""
-        return tuple(read_record(record, self.records) for record in self.records)
+        if len(self.records) == 1:
+            return (read_record(self.records[0], ()),)
+        describing = tuple(
+            islice((record for record in self.records if record.type in SIBLINGS), MAX_SIBLINGS)
+        )
+        return tuple(read_record(record, describing) for record in self.records)
 
     def denials(self) -> tuple[AvcDenial, ...]:
         """Return what the kernel and object managers denied in this event, without granted decisions."""

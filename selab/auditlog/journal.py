@@ -39,7 +39,7 @@ def read_journal(entries: bytes) -> tuple[bytes, int]:
             elif entry.get("SYSLOG_FACILITY", "0") == "0" and (match := _PRINTED.fullmatch(_message(entry))):
                 name = type_names().get(match.group(1).decode(), f"UNKNOWN[{match.group(1).decode()}]")
                 printed.append(f"type={name} msg=".encode() + match.group(2).replace(b"\n", b" "))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             unreadable += not isinstance(entry, dict) or entry.get("_TRANSPORT") == "audit"
     return b"\n".join(sent or printed), unreadable
 

@@ -25,7 +25,8 @@ _SUBJECT = re.compile(
 _MUST_BE_READ = ERROR_TYPES | {"AVC", "USER_AVC"}
 _MODES = {"0": False, "1": True, None: None}
 
-
+SIBLINGS = frozenset({"SYSCALL", "PATH", "AVC_PATH", "CWD"})
+"""The types of the records that describe a denial of the same event."""
 NOT_A_RECORD = "not an audit record"
 
 
@@ -44,7 +45,10 @@ _NOTICE = Ignored("notice")
 
 
 def read_record(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxError | Ignored | None:
-    """Interpret `record` with the rest of its `event`; None if it is unreadable and may be a denial."""
+    """Interpret `record`; None if it is unreadable and may be a denial.
+
+    `event` holds those records of the same event whose types are SIBLINGS.
+    """
     kind = record.type
     if kind == "AVC":
         return _read_avc(record, event)
@@ -117,7 +121,7 @@ def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
         else {}
     )
     userspace = record.type == "USER_AVC"
-    call = _sibling(event, "SYSCALL") if len(event) > 1 else {}
+    call = _sibling(event, "SYSCALL")
     return AvcDenial(
         source=source,
         target=target,
@@ -150,7 +154,7 @@ def _path(fields: Mapping[str, str], event: Sequence[Record]) -> str:
     """
     if fields.get("path"):
         return fields["path"]
-    for record in event if len(event) > 1 else ():
+    for record in event:
         if record.type == "AVC_PATH":
             return record.fields.get("path", "")
         if record.type == "PATH" and fields.get("ino") and record.fields.get("inode") == fields["ino"]:

@@ -123,14 +123,14 @@ def _split(text: str) -> tuple[Record, ...]:
 def _outside_quotes(text: str, heads: list[re.Match[str]]) -> list[re.Match[str]]:
     """Drop headers inside a `msg='...'`: an object manager puts a command line there that a user chose."""
     outside: list[re.Match[str]] = []
-    closed = 0
+    opened = closed = 0
     for head in heads:
         if head.start() < closed:
             continue
         outside.append(head)
-        opened = text.find("msg='", head.end())
-        if opened >= 0:
-            quote = text.find("'", opened + 5)
+        if 0 <= opened < head.end():  # otherwise the quote that the last search found is still the next one
+            opened = text.find("msg='", head.end())
+            quote = text.find("'", opened + 5) if opened >= 0 else -1
             cut = quote < 0 or text[quote - 4 : quote] == "msg="
             closed = 0 if cut else quote
     return outside

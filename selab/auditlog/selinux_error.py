@@ -56,7 +56,7 @@ libselinux's src/checkAccess.c and src/avc.c.
 UNKNOWN = "The kernel's SELinux reports an unknown kind of failure."
 
 _OP = re.compile(r"\bop=([\w-]+)", re.ASCII)
-_OLD_FORM = re.compile(r"(?:(\w+):\s+)?invalid context (\S+)", re.ASCII)
+_OLD_FORM = re.compile(r"(?:\b(\w+):\s+)?invalid context (\S+)", re.ASCII)
 _SENTENCES = ("unrecognized netlink message",)
 
 

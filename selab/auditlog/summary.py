@@ -18,6 +18,8 @@ MAX_EXAMPLES = 5
 EXAMPLE_LENGTH = 400
 MAX_KINDS = 256
 """Ignored kinds to distinguish: a hostile log can invent any number."""
+MAX_ROWS = 10_000
+"""Unique denials, and also unique errors, to report. A real log has some hundreds; 300,000 took 1.7 GB."""
 MAX_KNOWN = 8192
 """Variants of denials to remember at a time, which takes some MB."""
 
@@ -39,6 +41,7 @@ class Summary:
     ignored: counts of other records by kind.
     unparsed: number of records that may be denials and could not be parsed.
     unparsed_examples: the first of these records.
+    omitted: number of denials and errors beyond MAX_ROWS, which have no row.
     """
 
     records: int
@@ -48,6 +51,7 @@ class Summary:
     ignored: dict[str, int]
     unparsed: int
     unparsed_examples: tuple[str, ...]
+    omitted: int = 0
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -57,6 +61,7 @@ class Summary:
             "selinux_err": [{**error.to_json(), "count": count} for error, count in self.selinux_err],
             "ignored": self.ignored,
             "unparsed": {"count": self.unparsed, "examples": list(self.unparsed_examples)},
+            **({"omitted": self.omitted} if self.omitted else {}),
         }
 
 
@@ -65,7 +70,7 @@ class _Collector:
 
     def __init__(self) -> None:
         self.rows = Rows()
-        self.records = self.events = self.unparsed = 0
+        self.records = self.events = self.unparsed = self.omitted = 0
         self.errors: Counter[SelinuxError] = Counter()
         self.ignored: Counter[str] = Counter()
         self.examples: list[str] = []
@@ -136,8 +141,15 @@ class _Collector:
         self.events += bool(denials)
         for piece, reading in zip(group, event.readings, strict=True):
             if isinstance(reading, AvcDenial) and not reading.granted:
-                self._remember(piece, self.rows.add(reading))
-        self.errors.update(event.selinux_errors())
+                if self.rows.has_row_for(reading) or len(self.rows) < MAX_ROWS:
+                    self._remember(piece, self.rows.add(reading))
+                else:
+                    self.omitted += 1
+        for error in event.selinux_errors():
+            if error in self.errors or len(self.errors) < MAX_ROWS:
+                self.errors[error] += 1
+            else:
+                self.omitted += 1
         for kind in event.ignored():
             self._ignore(kind)
         for record in event.unparsed():
@@ -186,7 +198,7 @@ def _types(subject: bytes) -> tuple[bytes, ...]:
 
 
 def summarise(lines: Iterable[bytes]) -> Summary:
-    """Summarise a log of any form. Memory grows with the number of unique rows only."""
+    """Summarise a log of any form. Memory grows with the number of unique rows, at most MAX_ROWS."""
     collector = _Collector()
     for group in assemble(lines):
         collector.add(group)
@@ -198,4 +210,5 @@ def summarise(lines: Iterable[bytes]) -> Summary:
         ignored=dict(sorted(collector.ignored.items())),
         unparsed=collector.unparsed,
         unparsed_examples=tuple(collector.examples),
+        omitted=collector.omitted,
     )

@@ -6,13 +6,26 @@ A window also lists the reasons why it may be incomplete.
 from __future__ import annotations
 
 import functools
+import io
 import re
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from selab.auditlog.journal import SUPPRESSED, read_journal
 from selab.errors import SelabError
-from selab.guest import Completed, Guest, Malformed, Query, number, one_of, reading, script, script_argv
+from selab.guest import (
+    MAX_ANSWER,
+    Completed,
+    Guest,
+    Malformed,
+    Query,
+    number,
+    one_of,
+    reading,
+    script,
+    script_argv,
+)
 
 READ_TIMEOUT = 180.0
 """Seconds to wait for the end mark and read the window: usually one, but a flood of records is slow."""
@@ -20,6 +33,8 @@ MARK_WAIT = 30
 """Seconds to wait for a mark; auditd flushes its queue within one."""
 MAX_BYTES = 256 * 1024 * 1024
 """A larger window is a flood; it is reported as incomplete instead of filling the memory."""
+MAX_LINES = 1_000_000
+"""Lines of a window. A line has about 250 bytes, and each takes some more in memory."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +141,7 @@ def close_window(opened: OpenWindow) -> Query[Window]:
         functools.partial(_closed, opened),
         words,
         timeout=READ_TIMEOUT,
+        limit=MAX_BYTES + MAX_ANSWER,
     )
 
 
@@ -158,22 +174,32 @@ def _between(log: bytes, opened: OpenWindow) -> tuple[list[bytes], list[str]]:
         for which, serial in serials.items()
         if serial is None
     ]
-    lines = []
-    for line in log.splitlines():
+    lines: list[bytes] = []
+    for line in _each_line(log):
         match = _STAMP.search(line)
         serial = int(match.group(1)) if match else None
         if serial is None or (begin is None or serial > begin) and (end is None or serial < end):
+            if len(lines) == MAX_LINES:
+                problems.append(f"the window has more than {MAX_LINES} lines")
+                break
             lines.append(line)
     return lines, problems
 
 
-_STAMP = re.compile(rb"\baudit\(\d+\.\d+:(\d{1,20})\)")
+def _each_line(log: bytes) -> Iterator[bytes]:
+    """Yield what bytes.splitlines returns, without a list of it: 256 MiB of short lines need 10 GB."""
+    for ended in io.BytesIO(log):
+        yield from ended.splitlines()
+
+
+_STAMP = re.compile(rb"\baudit\(\d{1,12}\.\d{1,10}:(\d{1,20})\)")
 
 
 def _serial(log: bytes, mark: str) -> int | None:
     """Return the serial number of the mark, a USER record, which requires CAP_AUDIT_WRITE in the guest."""
     match = re.search(
-        rb"^(?:node=\S+ )?type=USER msg=audit\(\d+\.\d+:(\d{1,20})\):[^\n]*" + re.escape(mark.encode()),
+        rb"^(?:node=\S+ )?type=USER msg=audit\(\d{1,12}\.\d{1,10}:(\d{1,20})\):[^\n]*"
+        + re.escape(mark.encode()),
         log,
         re.MULTILINE,
     )

@@ -63,5 +63,5 @@ def _runtime_type(contexts: Path, what: str) -> str:
         text = (contexts / "lxc_contexts").read_text(errors="replace")
     except OSError:
         return ""
-    line = re.search(rf'^\s*{what}\s*=\s*"[^:"]+:[^:"]+:([^:"]+)', text, re.MULTILINE)
+    line = re.search(rf'^[^\S\n]*{what}\s*=\s*"[^:"]+:[^:"]+:([^:"]+)', text, re.MULTILINE)
     return line[1] if line else ""

@@ -8,11 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from selab.container.lifecycle import Container
+from selab.container.log_search import MAX_LOG, LogSearch, SearchTooSlow
 from selab.guest import Completed, Guest, Malformed, number, reading, script_argv
 from selab.scenario import ExecStep, ExitStep, HttpStep, LogStep, Scenario, Step
 
 GRACE = 30.0
 """Seconds after a step's own limit until selab gives up: an emulated guest ends processes slowly."""
+MAX_STEP_OUTPUT = 16 * 1024 * 1024
+"""Bytes of each output of an `exec` or `guest` step that are searched for its text. The rest is dropped."""
+SHORTEST_SEARCH = 1.0
+"""Seconds that the search of a log may take even if the step's time is nearly up."""
+MAX_LOG_TAIL = 64 * 1024
+"""Bytes of the last lines of the container's log that a failed run shows: a line can be very long."""
 SHOWN = 300
 """Most characters of a command's output that a failed step shows."""
 
@@ -25,26 +32,35 @@ class StepResult:
     ok: whether it met its expectation.
     seconds: time that it took.
     detail: what happened instead, or "" if it met its expectation.
+    observed: whether selab could observe that; if not, `detail` says why.
     """
 
     name: str
     ok: bool
     seconds: float
     detail: str = ""
+    observed: bool = True
+
+
+class NotObserved(Exception):
+    """selab could not observe whether a step met its expectation; the text says why."""
 
 
 def run_steps(guest: Guest, scenario: Scenario, container: Container) -> Iterator[StepResult]:
     """Do the steps in order, up to the first that fails."""
     for step in scenario.steps:
-        started = time.monotonic()
-        detail = _problem(guest, step, container)
-        yield StepResult(step.title, not detail, time.monotonic() - started, detail)
+        started, observed = time.monotonic(), True
+        try:
+            detail = _problem(guest, step, container)
+        except NotObserved as reason:
+            detail, observed = str(reason), False
+        yield StepResult(step.title, not detail, time.monotonic() - started, detail, observed)
         if detail:
             return
 
 
 def _problem(guest: Guest, step: Step, container: Container) -> str:
-    """Do a step. Return what was wrong, or "" if nothing was."""
+    """Do a step. Return what was wrong, or "" if nothing was. Raises NotObserved."""
     match step.action:
         case HttpStep() as http:
             return _http(guest, http, container)
@@ -62,7 +78,8 @@ def _problem(guest: Guest, step: Step, container: Container) -> str:
 
 
 def _limited(guest: Guest, argv: list[str], seconds: float) -> Completed:
-    return guest.run(["timeout", "--kill-after=5", str(seconds), *argv], timeout=seconds + GRACE)
+    words = ["timeout", "--kill-after=5", str(seconds), *argv]
+    return guest.run(words, timeout=seconds + GRACE, limit=MAX_STEP_OUTPUT)
 
 
 def _http(guest: Guest, http: HttpStep, container: Container) -> str:
@@ -99,19 +116,33 @@ def _command(done: Completed, command: ExecStep) -> str:
         output = (done.error_text or done.text).strip()[-SHOWN:]
         return f"exit code {done.returncode} instead of {command.exit}: {output}"
     if command.contains and command.contains not in done.text:
+        if done.truncated:
+            raise NotObserved(
+                f"the first {MAX_STEP_OUTPUT >> 20} MiB of its output do not contain '{command.contains}', "
+                "and selab reads no more; let the command print less"
+            )
         return f"its output does not contain '{command.contains}': {done.text.strip()[-SHOWN:]}"
     return ""
 
 
 def _log(guest: Guest, log: LogStep, container: Container) -> str:
-    pattern, end = re.compile(log.pattern), time.monotonic() + log.timeout
+    search, end = LogSearch(guest, container, log.pattern), time.monotonic() + log.timeout
     while True:
-        done = guest.run(container.runtime.argv("logs", container.name))
-        text = done.text + done.error_text
-        if pattern.search(text):
-            return ""
+        try:
+            if search.advance(max(SHORTEST_SEARCH, end - time.monotonic())):
+                return ""
+        except SearchTooSlow as error:
+            raise NotObserved(
+                "searching the log for the pattern takes too long or too much memory; "
+                "write the pattern without nested repetitions such as (a+)+"
+            ) from error
+        if search.is_full:
+            raise NotObserved(
+                f"the pattern did not appear in the first {MAX_LOG >> 20} MiB of the log, "
+                "and selab reads no more"
+            )
         if time.monotonic() > end or not _is_alive(guest, container):
-            return f"the pattern did not appear in the log, which ends with: {text.strip()[-SHOWN:]}"
+            return f"the pattern did not appear in the log, which ends with: {search.text.strip()[-SHOWN:]}"
         time.sleep(0.5)
 
 
@@ -139,5 +170,5 @@ def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
 
 def log_tail(guest: Guest, container: Container) -> str:
     """Return the last lines of the container's output, for a run that failed."""
-    done = guest.run(container.runtime.argv("logs", "--tail", "8", container.name))
+    done = guest.run(container.runtime.argv("logs", "--tail", "8", container.name), limit=MAX_LOG_TAIL)
     return (done.text + done.error_text).strip()

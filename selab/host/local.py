@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from selab.errors import CommandFailed, Unreachable
-from selab.guest import RUN_TIMEOUT, Completed
+from selab.errors import AnswerTooLong, CommandFailed, Unreachable
+from selab.guest import MAX_ANSWER, RUN_TIMEOUT, Completed
 from selab.host.processes import TOOL_LIMITS, Limits, run_group
 from selab.progress import log
 
@@ -23,16 +23,30 @@ class LocalHost:
     def __init__(self, limits: Limits | None = TOOL_LIMITS) -> None:
         self._limits = limits
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         log.debug("host: %s", argv)
         environment = os.environ | {"LC_ALL": "C"}
         try:
-            done = run_group(argv, timeout=timeout, input=input, limits=self._limits, environment=environment)
+            done = run_group(
+                argv,
+                timeout=timeout,
+                input=input,
+                limits=self._limits,
+                environment=environment,
+                limit=limit,
+            )
         except FileNotFoundError:
             return Completed(tuple(argv), 127, b"", f"{argv[0]}: not found".encode())
         except subprocess.TimeoutExpired as error:
             raise Unreachable(f"`{argv[0]}` did not end within {timeout:.0f} seconds.") from error
-        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr, done.truncated)
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
         target = Path(path)
@@ -49,11 +63,15 @@ class LocalHost:
 
     def get(self, path: str) -> bytes:
         try:
-            return Path(path).read_bytes()
+            with Path(path).open("rb") as file:
+                data = file.read(MAX_ANSWER + 1)
         except OSError as error:
             raise CommandFailed(
                 f"{path} cannot be read.", ("read", path), error.errno or 1, str(error)
             ) from error
+        if len(data) > MAX_ANSWER:
+            raise AnswerTooLong(path, MAX_ANSWER)
+        return data
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

@@ -14,8 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from selab.errors import SelabError
+from selab.errors import AnswerTooLong, SelabError
+from selab.guest import MAX_ANSWER
 from selab.host import descendants
+from selab.host.capture import converse
 
 # `exec "$@"` keeps the process id. A system that does not know a limit runs the program without it.
 LAUNCH = 'ulimit -v "$1" 2>/dev/null || :; ulimit -t "$2" 2>/dev/null || :; ulimit -c 0; shift 2; exec "$@"'
@@ -38,6 +40,22 @@ TOOL_LIMITS = Limits(4 << 30)
 """Limits for programs that read foreign files: m4, make, secilc, git. Linking a policy takes 300 MB."""
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A program that ended.
+
+    returncode: its exit code.
+    stdout: its standard output.
+    stderr: its standard error.
+    truncated: whether one of them was longer than the limit, so that only its beginning is here.
+    """
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+    truncated: bool
+
+
 def run_group(
     command: Sequence[str],
     *,
@@ -46,8 +64,12 @@ def run_group(
     limits: Limits | None = None,
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
-) -> subprocess.CompletedProcess[bytes]:
+    limit: int | None = None,
+) -> Ended:
     """Run `command` and return its exit code and output.
+
+    Each output is kept up to `limit` bytes. Without a limit, an output of more than MAX_ANSWER bytes raises
+    AnswerTooLong.
 
     Every process that the command leaves in its group is ended: after it exits, after `timeout` seconds, and
     if the user interrupts. Raises subprocess.TimeoutExpired and FileNotFoundError as subprocess.run does.
@@ -71,13 +93,17 @@ def run_group(
                 env=environment,
                 cwd=directory,
                 start_new_session=True,
+                bufsize=0,
             )
         )
         stack.callback(_end, process, mark if limits else "")
         if limits:
             stack.enter_context(_memory_limited(process, command[0], limits.memory, mark))
-        output, errors = process.communicate(input, timeout)
-    return subprocess.CompletedProcess(list(command), process.returncode, output, errors)
+        output, errors = converse(process, input, timeout, MAX_ANSWER if limit is None else limit)
+    truncated = output.truncated or errors.truncated
+    if truncated and limit is None:
+        raise AnswerTooLong(f"The output of `{command[0]}`", MAX_ANSWER)
+    return Ended(process.returncode, output.data, errors.data, truncated)
 
 
 def _end(process: subprocess.Popen[bytes], mark: str) -> None:

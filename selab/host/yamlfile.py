@@ -98,6 +98,12 @@ class _Loader(yaml.SafeLoader):
         finally:
             self._depth -= 1
 
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:
+        # The scanner reads ahead, with a step for each open bracket at each token.
+        if self.flow_level == MAX_DEPTH:
+            raise _Refused("is nested too deeply", self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
+
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()

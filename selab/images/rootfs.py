@@ -129,7 +129,7 @@ def find_mirror(etc_apt: Path = Path("/etc/apt")) -> str:
 
 def _one_line(text: str) -> Iterable[tuple[str, list[str]]]:
     for line in text.splitlines():
-        words = re.sub(r"\[[^]]*\]", " ", line.partition("#")[0]).split()
+        words = re.sub(r"\[[^][]*\]", " ", line.partition("#")[0]).split()
         if len(words) >= 4 and words[0] == "deb":
             yield words[1], words[3:]
 

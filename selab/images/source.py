@@ -87,7 +87,7 @@ def read_image(directory: Path) -> ImageSource:
 def read_dockerfile(text: str) -> tuple[str, tuple[str, ...]]:
     """Return the Debian suite of the Dockerfile, and its lines that say how the image runs."""
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    lines = [line.strip() for line in re.sub(r"[ \t]*\\[ \t]*\n[ \t]*", " ", code).splitlines()]
+    lines = [line.strip() for line in re.sub(r"(?<![ \t])[ \t]*\\[ \t]*\n[ \t]*", " ", code).splitlines()]
     words = [(line.partition(" ")[0].upper(), line.partition(" ")[2]) for line in lines if line]
     suites = [
         match.group(1)

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from selab.errors import SelabError
+from selab.errors import AnswerTooLong, SelabError
 from selab.guest import Completed, Guest, Malformed, Query, number, one_of, script, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
@@ -31,8 +31,10 @@ FORMAT = 4
 """Part of every cache key here. Raise it if the meaning of the cached files changes."""
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
+MAX_STORE = 256 * 1024 * 1024
+"""Bytes of the archive of the module store and the headers. A distribution's has 15 MB."""
 _MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
-_DENY = re.compile(r"^\s*\(deny ", re.MULTILINE)
+_DENY = re.compile(r"^[^\S\n]*\(deny ", re.MULTILINE)
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DIGEST = re.compile(r"(\w{1,128}) [ *](.+)", re.ASCII)
 FACTS = "facts.json"
@@ -278,8 +280,11 @@ def _read(guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progre
     if (_directory(facts.fingerprint, cache) / METADATA).exists():
         progress.note("The cached base policy was changed: its digest differs, so selab reads it again.")
     with progress.step("Reading the guest's base policy and flattening it (once per base policy)", "base"):
-        done = guest.run(script_argv("policy/read-store", facts.selinux_type), timeout=READ_TIMEOUT)
+        argv = script_argv("policy/read-store", facts.selinux_type)
+        done = guest.run(argv, timeout=READ_TIMEOUT, limit=MAX_STORE)
         archive = done.expect("The guest's policy could not be copied.").stdout
+        if done.truncated:
+            raise AnswerTooLong("The guest's policy store", MAX_STORE)
         keep_base(
             archive, facts.selinux_type, tools, cache, facts.without, newer=Toolchain(guest, GUEST_WORKDIR)
         )

@@ -30,15 +30,15 @@ RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
 """CIL statements that need what the flat base does not contain."""
 
 _ERROR = re.compile(
-    r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s+'?(?P<message>.*?)'? "
+    r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s'?(?P<message>.{0,500}?)'? "
     r"at token '(?P<token>[^']*)'",
     re.MULTILINE,
 )
 _OTHER_ERROR = re.compile(
     r"^(?:.*?/)?(?P<file>[\w.-]+\.(?:te|if|fc)):(?P<line>\d+): *(?:ERROR:? *)?(?P<message>.+)$", re.MULTILINE
 )
-_TYPE = re.compile(r"^\s*\((?:type|typealias) ([^()\s]+)\)", re.MULTILINE)
-_INTERFACE = re.compile(r"^\s*(?:interface|template|define)\(`([\w]+)'", re.MULTILINE)
+_TYPE = re.compile(r"^[^\S\n]*\((?:type|typealias) ([^()\s]+)\)", re.MULTILINE)
+_INTERFACE = re.compile(r"^[^\S\n]*(?:interface|template|define)\(`([\w]+)'", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ def _needs_store(base: BasePolicy, candidates: Sequence[CompiledModule]) -> str:
     for candidate in candidates:
         if declared := candidate.types & base.dangling:
             return f"'{min(declared)}' enables optional blocks of the base policy"
-        if match := re.search(rf"^\s*\(({'|'.join(RESOLVED_BY_BASE)}) ", candidate.cil, re.MULTILINE):
+        if match := re.search(rf"^[^\S\n]*\(({'|'.join(RESOLVED_BY_BASE)}) ", candidate.cil, re.MULTILINE):
             return f"it uses CIL's '{match.group(1)}'"
     return ""
 

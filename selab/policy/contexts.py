@@ -10,6 +10,7 @@ from pathlib import Path
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.filecon import FileSpec, filecons, read_specs
+from selab.policy.pattern import MatchTime, compiled_pattern
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,23 @@ class FileContexts:
         return tuple(spec.pattern for spec in self.own if not spec.is_deep)
 
     def cover(self, directory: str) -> bool:
-        """Return whether a candidate has a line for `directory` or for files in it."""
-        return any(spec.matches(directory) or spec.matches(f"{directory}/x") for spec in self.own)
+        """Return whether a candidate has a line for `directory` or for files in it.
+
+        Raises UnreadablePattern if selab cannot evaluate a pattern in the time that all of them may take.
+        """
+        limit = MatchTime()
+        return any(spec.matches(path, limit) for spec in self.own for path in (directory, f"{directory}/x"))
 
 
 def file_contexts(base: BasePolicy, candidates: Sequence[CompiledModule]) -> FileContexts:
     """Return the file contexts with `candidates`.
 
-    A candidate's line replaces a line of the base policy with the same pattern and kind.
+    A candidate's line replaces a line of the base policy with the same pattern and kind. Raises
+    UnreadablePattern if selab cannot evaluate a pattern of a candidate.
     """
     own = tuple(spec for candidate in candidates for spec in filecons(candidate.cil))
+    for spec in own:
+        compiled_pattern(spec.pattern)
     if not own:
         return FileContexts((), "")
     return FileContexts(own, "".join(f"{spec}\n" for spec in specs_with(base, own)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from selab.policy.pattern import MatchTime
+
 _LITERAL = re.compile(r"(?:\\.|[^.^$?*+|\[({\\])*")
 """Matches up to the first character that makes a path a pattern (libsemanage: semanage_fc_find_meta)."""
-_FILECON = re.compile(r'^\s*\(filecon "([^"]*)" (\w+) (\(.*\))\)$', re.MULTILINE)
+_FILECON = re.compile(r'^[^\S\n]*\(filecon "([^"]*)" (\w+) (\(.*\))\)$', re.MULTILINE)
 KINDS = {
     "any": "",
     "file": "--",
@@ -79,13 +80,12 @@ class FileSpec:
         """
         return not self.is_pattern, len(self.stem), len(_unescaped(self.pattern)), bool(self.kind)
 
-    def matches(self, path: str) -> bool:
-        """Return whether the pattern matches `path`, for any kind of file, as far as Python can parse it."""
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                return re.fullmatch(self.pattern, path) is not None
-        except (re.error, OverflowError, RecursionError):
-            return False
+    def matches(self, path: str, limit: MatchTime) -> bool:
+        """Return whether the pattern matches `path`, for any kind of file, within `limit`.
+
+        Raises UnreadablePattern if selab cannot evaluate the pattern.
+        """
+        return limit.matches(self.pattern, path)
 
 
 def read_specs(lines: Iterable[str]) -> Iterator[FileSpec]:

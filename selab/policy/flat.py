@@ -18,7 +18,7 @@ REPEATABLE = frozenset(
     {"(roletype", "(roleallow", "(typetransition", "(rangetransition", "(filecon", "(role"}
 )
 DECLARATION = re.compile(
-    r"^\s*\((?:type|typealias|typeattribute|role|roleattribute|boolean) (\S+?)\)", re.MULTILINE
+    r"^[^\S\n]*\((?:type|typealias|typeattribute|role|roleattribute|boolean) (\S+?)\)", re.MULTILINE
 )
 
 

@@ -30,7 +30,7 @@ _MARK = "selabarg"
 _BEGIN = re.compile(r"^#selab_begin (\w+)$", re.MULTILINE)
 _ALL_CLASSES = "all_kernel_class_perms"
 _CLASS = re.compile(r"\bclass\s+(\w+)\s*\{([^{}]*)\}")
-_DEPRECATED = re.compile(r"Warning: (\w+)\(.*\) has been deprecated[\s,]*(.*)$", re.MULTILINE)
+_DEPRECATED = re.compile(r"Warning: (\w+)\(.{0,2000}\) has been deprecated[\s,]*(.*)$", re.MULTILINE)
 _BROKEN_MACROS = re.compile(r"^m4: ?(.*ERROR: .*)$", re.MULTILINE)
 
 

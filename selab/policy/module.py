@@ -10,8 +10,10 @@ from pathlib import Path
 from selab.errors import InputError
 from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project, inside, nearest
 
+MAX_SOURCE = 4 * 1024 * 1024
+"""Bytes of a file of a policy module. The largest of the reference policy has 100 KB."""
 DECLARED_NAME = re.compile(
-    r"^\s*(?:policy_module\s*\(\s*([\w.-]+)|module\s+([\w.-]+)\s+[\d.]+\s*;)", re.MULTILINE
+    r"^[^\S\n]*(?:policy_module\s*\(\s*([\w.-]+)|module\s+([\w.-]+)\s+[\d.]+\s*;)", re.MULTILINE
 )
 
 
@@ -84,7 +86,7 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
     }
     try:
         texts = {
-            ending: inside(project.drafts or project.root, path, f"The policy '{name}'").read_bytes()
+            ending: _read(inside(project.drafts or project.root, path, f"The policy '{name}'"))
             for ending, path in files.items()
         }
     except OSError as error:
@@ -130,3 +132,15 @@ def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[Poli
             ) from error
         required |= {each.name: each for each in module.all}
     return tuple(required.values())
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(MAX_SOURCE + 1)
+    if len(data) > MAX_SOURCE:
+        raise InputError(
+            f"{path.name} is too large for a policy module.",
+            f"{path} has more than {MAX_SOURCE >> 20} MiB.",
+            "Split the module, or check that the file is a policy.",
+        )
+    return data

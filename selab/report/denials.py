@@ -43,6 +43,9 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     """The lines below the table, as rich markup."""
     records, events = _counted(summary.records, "denial record"), _counted(summary.events, "event")
     yield f"{records} in {events}, {len(summary.denials)} unique"
+    if summary.omitted:
+        more = _counted(summary.omitted, "further record")
+        yield f"[bold red]The log has too many unique denials: {more} are counted, and not shown.[/]"
     for error, count in summary.selinux_err:
         yield f"[bold]SELINUX_ERR[/] {safe(error.kind)} x{count}: {safe(_subject(error))}"
         yield f"  {safe(error.meaning)}"

@@ -27,7 +27,7 @@ from selab.run.document import DenialEntry, RunDocument, StepEntry
 
 ROWS = 100
 """Rows of a table of denials: GitHub takes a summary of at most 1 MiB, and a path may have 4 KiB."""
-_BAR = re.compile(r"\\*\|")
+_BAR = re.compile(r"(?<!\\)\\*\|")
 
 
 def render(report: Report) -> str:

@@ -12,8 +12,8 @@ def line_of(type_name: str, te: str) -> int:
     """
     prefix = re.escape(type_name.removesuffix("_t"))
     patterns = (
-        rf"^\s*type\s+{re.escape(type_name)}\b",
-        rf"^\s*\w+_template\(\s*{prefix}\b",
+        rf"^[^\S\n]*type\s+{re.escape(type_name)}\b",
+        rf"^[^\S\n]*\w+_template\(\s*{prefix}\b",
         rf"\b{re.escape(type_name)}\b",
     )
     for pattern in patterns:

@@ -57,7 +57,11 @@ class Outcome:
         if self.refused:
             self.failures.append(f"the container did not start: {self.refused}")
             return
-        self.failures += [f"step '{step.name}' failed: {step.detail}" for step in self.steps if not step.ok]
+        for step in self.steps:
+            if not step.observed:
+                self.doubts.append(f"selab could not observe the step '{step.name}': {step.detail}")
+            elif not step.ok:
+                self.failures.append(f"step '{step.name}' failed: {step.detail}")
         self.from_denials = not self.labels and label.at_random and label.context in ran_as
         if self.from_denials:
             self.labels = ran_as

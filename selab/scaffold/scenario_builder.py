@@ -27,7 +27,7 @@ PORT_BASE = 8000
 """Added to a port below 1024: the container's port 80 becomes 8080 in the guest by default."""
 _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 _SECRET_NAME = re.compile(r"PASS|TOKEN|KEY|SECRET|CREDENTIAL", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"://[^/\s]*:[^/\s]*@|-----BEGIN ")
+_SECRET_VALUE = re.compile(r"://[^/\s:]*:[^/\s@]*@|-----BEGIN ")
 
 
 class ScenarioBuilder:

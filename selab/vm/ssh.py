@@ -17,8 +17,8 @@ from typing import Self
 import paramiko
 from fabric import Connection
 
-from selab.errors import SelabError, Unreachable
-from selab.guest import RUN_TIMEOUT, Completed, script_argv
+from selab.errors import AnswerTooLong, SelabError, Unreachable
+from selab.guest import MAX_ANSWER, RUN_TIMEOUT, Completed, script_argv
 from selab.vm.ssh_login import LOGIN_TIMEOUT, WINDOW, Address, open_connection
 from selab.vm.ssh_talk import Talk
 
@@ -98,12 +98,21 @@ class SshGuest:
         connection, opened = open_connection(address, first_contact=first_contact, alive=alive, limit=limit)
         return cls(connection, address, opened)
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         line = command_line(argv, timeout, sudo=self._sudo)
         with self._turned(argv, timeout), self._channel(argv) as channel:
             started = time.monotonic()
             talk = Talk(channel, started + timeout + KILL_AFTER + ANSWER_GRACE, self._probe)
-            stdout, stderr, returncode = talk.converse(line, input, argv)
+            output, errors, returncode = talk.converse(
+                line, input, argv, MAX_ANSWER if limit is None else limit
+            )
         if returncode in (124, 137, SIGNALLED) and time.monotonic() - started >= timeout:
             raise Unreachable(
                 "A command in the guest took too long and was ended.",
@@ -111,7 +120,10 @@ class SshGuest:
             )
         if returncode == SIGNALLED and not self._transport.is_active():
             raise Unreachable("The connection to the guest broke.", f"during `{shlex.join(argv)[:160]}`")
-        return Completed(tuple(argv), returncode, stdout, stderr)
+        truncated = output.truncated or errors.truncated
+        if truncated and limit is None:
+            raise AnswerTooLong(f"The output of `{shlex.join(argv)[:160]}` in the guest", MAX_ANSWER)
+        return Completed(tuple(argv), returncode, output.data, errors.data, truncated)
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
         command = script_argv("vm/put", _absolute(path), f"{mode:o}", str(len(data)), secrets.token_hex(6))

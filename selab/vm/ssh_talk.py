@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 import paramiko
 
 from selab.errors import Unreachable
+from selab.host.capture import CHUNK, Capture
 
 SILENT = 10.0
 """Seconds without output of a command after which the guest is probed: it may no longer start commands."""
-CHUNK = 256 * 1024
 
 
 class Talk:
@@ -30,8 +30,10 @@ class Talk:
     def __init__(self, channel: paramiko.Channel, deadline: float, probe: Callable[[], None]) -> None:
         self._channel, self._deadline, self._probe = channel, deadline, probe
 
-    def converse(self, line: bytes, data: bytes, argv: Sequence[str]) -> tuple[bytes, bytes, int]:
-        """Run `line`, send it `data`, and return both outputs and the exit code.
+    def converse(
+        self, line: bytes, data: bytes, argv: Sequence[str], limit: int
+    ) -> tuple[Capture, Capture, int]:
+        """Run `line`, send it `data`, and return both outputs, up to `limit` bytes each, and the exit code.
 
         Both outputs are read at the same time, because an unread one blocks the command.
         """
@@ -43,10 +45,10 @@ class Talk:
                 channel.shutdown_write()
             with ThreadPoolExecutor(2) as pool:
                 try:
-                    errors = pool.submit(self._drain, channel.recv_stderr, lambda: None)
+                    errors = pool.submit(self._drain, channel.recv_stderr, lambda: None, limit)
                     if data:
                         pool.submit(self._feed, data)
-                    output = self._drain(channel.recv, self._probe)
+                    output = self._drain(channel.recv, self._probe, limit)
                     while not channel.status_event.wait(min(SILENT, self._left())):
                         self._still_there(self._probe)
                     return output, errors.result(self._left()), channel.recv_exit_status()
@@ -64,9 +66,12 @@ class Talk:
     def _left(self) -> float:
         return max(0.1, self._deadline - time.monotonic())
 
-    def _drain(self, receive: Callable[[int], bytes], probe: Callable[[], None]) -> bytes:
-        """Return everything up to end-of-file."""
-        chunks: list[bytes] = []
+    def _drain(self, receive: Callable[[int], bytes], probe: Callable[[], None], limit: int) -> Capture:
+        """Read everything up to end-of-file, and return the first `limit` bytes of it.
+
+        A command that never stops printing ends at the deadline, like one that prints nothing.
+        """
+        capture = Capture(limit)
         while True:
             self._channel.settimeout(min(SILENT, self._left()))
             try:
@@ -75,8 +80,10 @@ class Talk:
                 self._still_there(probe)
                 continue
             if not chunk:
-                return b"".join(chunks)
-            chunks.append(chunk)
+                return capture
+            capture.add(chunk)
+            if time.monotonic() >= self._deadline:
+                raise TimeoutError
 
     def _feed(self, data: bytes) -> None:
         """Send all of `data`, then end-of-file. A command may end without reading everything: no error."""

@@ -8,6 +8,7 @@ import struct
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from selab.errors import CommandFailed
@@ -26,7 +27,7 @@ SCRIPTS = {
         *("policy/guest/flush-cache", "policy/guest/load-base", "policy/guest/switch-mode"),
         *("policy/guest/restore-mode", "policy/guest/renew-guard", "policy/guest/restore-labels"),
         *("auditlog/open-window", "auditlog/close-window", "container/start", "container/keep"),
-        *("container/remove", "container/http", "container/make-volume"),
+        *("container/remove", "container/http", "container/make-volume", "container/read-log"),
     )
 }
 """The scripts that a run sends to the guest, by name: the only place where a fake recognises them."""
@@ -49,6 +50,14 @@ def script_name(text: str) -> str:
     raise AssertionError(f"no script of SCRIPTS has this text: {text!r}")
 
 
+def cut(done: Completed, limit: int | None) -> Completed:
+    """Cut both outputs at `limit`, as a Guest does."""
+    if limit is None:
+        return done
+    is_long = max(len(done.stdout), len(done.stderr)) > limit
+    return replace(done, stdout=done.stdout[:limit], stderr=done.stderr[:limit], truncated=is_long)
+
+
 class FakeGuest:
     """Answers a command by the first rule whose words all occur in it; `files` is its file system."""
 
@@ -63,14 +72,21 @@ class FakeGuest:
         """Let a command that has all of `words` in its arguments end with `code`, `out` and `err`."""
         self.rules.append((words, lambda argv: (code, out, err)))
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         self.commands.append(tuple(argv))
         self.inputs.append(input)
         line = " ".join(argv)
         for words, rule in self.rules:
             if all(word in line for word in words):
                 code, out, err = rule(argv)
-                return Completed(tuple(argv), code, out.encode(), err.encode())
+                return cut(Completed(tuple(argv), code, out.encode(), err.encode()), limit)
         raise AssertionError(f"the fake guest has no configured answer for {argv!r}")
 
     def close(self) -> None:
@@ -133,7 +149,14 @@ class ScriptedGuest:
         """Let a command that begins with `words` end with `code`, `out` and `err`."""
         self._programs[words] = (code, out, err)
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         self.commands.append(tuple(argv))
         if tuple(argv[:2]) != ("sh", "-c"):
             code, out, err = self._program(argv)
@@ -141,7 +164,8 @@ class ScriptedGuest:
             code, out, err = self._together(parts, argv[4:])
         else:
             code, out, err = self._script(argv[2], argv[4:])
-        return Completed(tuple(argv), code, *(text.encode(errors="surrogateescape") for text in (out, err)))
+        outputs = (text.encode(errors="surrogateescape") for text in (out, err))
+        return cut(Completed(tuple(argv), code, *outputs), limit)
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
         self.commands.append(("put", path))
@@ -233,7 +257,14 @@ class SandboxGuest:
         self.path("/sys/fs/selinux/status").write_bytes(struct.pack("=5I", 1, 2, enforcing, policyload, 0))
         self.path("/sys/fs/selinux/enforce").write_text(str(int(enforcing)))
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         assert tuple(argv[:2]) == ("sh", "-c"), f"only scripts run in the sandbox, not {argv!r}"
         text = argv[2]
         for place in self.PLACES:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selab.errors import SelabError
+from selab.errors import AnswerTooLong, SelabError
 from selab.guest import RUN_TIMEOUT, Completed, Guest, Query, query_all
 from selab.host.local import LocalHost
 
@@ -96,7 +96,14 @@ def test_the_answer_to_a_query_that_did_not_run_is_an_error_that_names_it() -> N
 class Broken:
     """A guest whose command was ended in the middle of the second script."""
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         token = argv[4]
         return Completed(tuple(argv), 137, f"one\n{token} 0\ntw".encode(), f"{token}\n".encode())
 
@@ -118,3 +125,21 @@ def test_a_log_of_what_was_executed_does_not_end_an_answer() -> None:
     first, second = results(LocalHost(), query_of(argv), query_of("echo two"))
     assert b'type=EXECVE a="sh"' in first.stdout
     assert second.stdout == b"two\n"
+
+
+def test_an_answer_that_is_too_long_is_an_error() -> None:
+    with pytest.raises(AnswerTooLong, match="too long"):
+        Query("echo 12345", lambda done: done, limit=5).of(LocalHost())
+
+
+def test_an_answer_of_the_limits_size_is_read() -> None:
+    assert Query("echo 1234", lambda done: done.text, limit=5).of(LocalHost()) == "1234\n"
+
+
+@pytest.mark.parametrize("script", ["yes | head -c 100000", "yes | head -c 100000 >&2"], ids=["out", "err"])
+def test_a_flood_among_several_queries_is_an_error(script: str) -> None:
+    short = Query("echo short", lambda done: done.text, limit=1000)
+    flood = Query(script, lambda done: done.text, limit=1000)
+    answers = query_all(LocalHost(), before=short, flood=flood, after=short)
+    with pytest.raises(AnswerTooLong):
+        answers.read_all()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import multiprocessing
 import sqlite3
+import tracemalloc
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +18,7 @@ from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
-from selab.history import History, change_in_words, compare, resume
+from selab.history import History, StoredRun, change_in_words, compare, resume
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.module import PolicyModule
 from selab.project import Project
@@ -205,3 +207,37 @@ def test_a_run_expects_the_base_policy_of_the_projects_last_run(
 def test_resuming_keeps_the_hooks(project: Project) -> None:
     hooks = RunOptions(before_steps=print, after_steps=print)
     assert resume(project, "web", hooks) == hooks
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [zlib.compress(bytes(2000)), zlib.compress(b"a")[:-1], b"not packed"],
+    ids=["large", "cut", "odd"],
+)
+def test_records_that_are_damaged_or_too_large_are_refused(
+    packed: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("selab.history.MAX_RECORDS", 1000)
+    with pytest.raises(SelabError, match="cannot be read"):
+        _ = StoredRun(1, document(), {}, packed).records
+
+
+def test_records_with_too_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selab.history.MAX_LINES", 3)
+    with pytest.raises(SelabError, match="cannot be read") as caught:
+        _ = StoredRun(1, document(), {}, zlib.compress(b"\n" * 4)).records
+    assert "more than 3 lines" in caught.value.detail
+
+
+def test_unpacking_a_row_takes_no_more_memory_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of 1.5 MB once became 4 GB."""
+    monkeypatch.setattr("selab.history.MAX_RECORDS", 100_000)
+    stored = StoredRun(1, document(), {}, zlib.compress(bytes(200_000_000), 9))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SelabError):
+            _ = stored.records
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4_000_000

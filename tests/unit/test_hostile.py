@@ -121,7 +121,8 @@ def commands(lab: Project, field: Field, value: str) -> list[tuple[str, ...]] | 
     (lab.scenarios / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1", **field.of(value)}))
     guest = ScriptedGuest()
     guest.answer("http", out="200\n")
-    for words in (("timeout",), ("docker", "logs"), ("test", "-e")):
+    guest.answer("read-log")
+    for words in (("timeout",), ("docker", "logs", "--tail"), ("test", "-e")):
         guest.answer_program(*words)
     try:
         plan = make_plan(lab, Request("web"))

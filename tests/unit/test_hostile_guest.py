@@ -51,7 +51,14 @@ class Garbage:
     def __init__(self, answer: bytes, code: int) -> None:
         self._answer, self._code = answer, code
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         return Completed(tuple(argv), self._code, self._answer, self._answer)
 
 

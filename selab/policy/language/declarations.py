@@ -130,7 +130,7 @@ class _Reader:
     ) -> None:
         self._into = into
         self._classes = classes
-        self._known = known
+        self._known = None if known is None else set(known)
 
     def read(self, nodes: Iterable[Node], condition: str = "") -> None:
         for node in nodes:
@@ -152,7 +152,8 @@ class _Reader:
                     self.read(branch[1:], branch_condition)
             case ["optional", str(), *inside]:
                 if self._in_force(inside):
-                    self._known = None if self._known is None else self._known | _declared(inside)
+                    if self._known is not None:
+                        self._known |= _declared(inside)
                     self.read(inside)
             case ["typeattributeset", str(attribute), expression]:
                 if attribute != REQUIREMENT:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-DEFINITION = re.compile(r"^\s*(interface|template)\s*\(\s*`(\w+)'", re.MULTILINE)
+DEFINITION = re.compile(r"^[^\S\n]*(interface|template)\s*\(\s*`(\w+)'", re.MULTILINE)
 _DOCUMENTED = re.compile(r"^\s*##($|\s.*)")
 _PARAMETER = re.compile(r"\$([1-9])")
 _COMMENT = re.compile(r"#.*")
@@ -45,20 +45,26 @@ def headings(text: str, file: str) -> Iterator[Heading]:
     """Yield the interfaces and templates that `text`, of the file named `file`, defines."""
     definitions = list(DEFINITION.finditer(text))
     ends = [*(match.start() for match in definitions), len(text)][1:]
+    line, before = 1, 0
     for match, end in zip(definitions, ends, strict=True):
         at = match.start(1)
-        summary, named, required = _documentation(_comment_before(text, at))
+        line += text.count("\n", before, at)
+        summary, named, required = _documentation(_comment_between(text, before, at))
+        before = at
         body = _COMMENT.sub("", text[match.end() : end])
         used = max((int(digit) for digit in _PARAMETER.findall(body)), default=0)
         parameters = (*named, *(f"${number}" for number in range(len(named) + 1, used + 1)))
         needed = min(required, used) if named else used
-        yield Heading(match[2], match[1], file, text.count("\n", 0, at) + 1, summary, parameters, needed)
+        yield Heading(match[2], match[1], file, line, summary, parameters, needed)
 
 
-def _comment_before(text: str, at: int) -> list[str]:
-    """Return the XML of the `##` comments before `at`; refpolicy frames them with lines of `#` only."""
+def _comment_between(text: str, before: int, at: int) -> list[str]:
+    """Return the XML of the `##` comments that end at `at` and begin after the definition at `before`.
+
+    refpolicy frames them with lines of `#` only.
+    """
     lines: list[str] = []
-    for line in reversed(text[max(0, at - _LONGEST_COMMENT) : at].splitlines()):
+    for line in reversed(text[max(before, at - _LONGEST_COMMENT) : at].splitlines()):
         if (documented := _DOCUMENTED.match(line)) is not None:
             lines.append(documented[1])
         elif line.strip().strip("#"):

@@ -327,9 +327,11 @@ class _Reader:
         if self.peek() == "else":
             self.take()
             self.take("{")
-            before_else = list(self.grants), list(self.attributes), list(self.declares)
+            collected = (self.grants, self.attributes, self.declares)
+            lengths = [len(names) for names in collected]
             self.block("")
-            self.grants, self.attributes, self.declares = before_else
+            for names, length in zip(collected, lengths, strict=True):
+                del names[length:]  # type: ignore[attr-defined]
         self.optionals -= 1
 
     def _conditional(self, outer: str) -> None:

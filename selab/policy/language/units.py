@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -84,22 +86,29 @@ def without(te: str, gone: Collection[Unit]) -> str:
     if not gone:
         return te
     left = "".join(_left(te, gone))
+    uses_left, uses_before = _uses(left), _uses(te)
 
     def replacement(required: re.Match[str]) -> str:
         """Keep a name that nothing used before: a template builds that name from an argument."""
-        return required[0] if _is_used(required[1], left) or not _is_used(required[1], te) else ""
+        return required[0] if uses_left[required[1]] > 1 or uses_before[required[1]] <= 1 else ""
 
     return _NOTHING_REQUIRED.sub("", _REQUIRED.sub(replacement, left))
 
 
 def _left(te: str, gone: Collection[Unit]) -> Iterator[str]:
     """Yield what remains of each paragraph (the lines up to an empty line)."""
-    for paragraph in re.finditer(r"(?:[^\n]*\S[^\n]*(?:\n|$))+|\n", te):
-        inside = [unit for unit in gone if paragraph.start() <= unit.start < paragraph.end()]
-        text, at = "", paragraph.start()
-        for unit in sorted(inside, key=lambda each: each.start):
-            text, at = text + te[at : unit.start], max(at, unit.end)
-        text += te[at : max(at, paragraph.end())]
+    waiting = deque(sorted(gone, key=lambda each: each.start))
+    for start, end in _paragraphs(te):
+        inside: list[Unit] = []
+        while waiting and waiting[0].start < end:
+            unit = waiting.popleft()
+            if unit.start >= start:
+                inside.append(unit)
+        parts, at = [], start
+        for unit in inside:
+            parts.append(te[at : unit.start])
+            at = max(at, unit.end)
+        text = "".join(parts) + te[at : max(at, end)]
         lines = [line for line in text.splitlines() if line.strip()]
         is_empty = inside and all(
             line.startswith("#") and not line.startswith("# selab suggest") for line in lines
@@ -107,10 +116,25 @@ def _left(te: str, gone: Collection[Unit]) -> Iterator[str]:
         yield "" if is_empty else text
 
 
-def _is_used(name: str, text: str) -> bool:
-    """Return whether `name` occurs outside its own declaration."""
-    code = re.sub(r"#[^\n]*", "", text)
-    return len(re.findall(rf"\b{re.escape(name)}\b", code)) > 1
+def _paragraphs(te: str) -> Iterator[tuple[int, int]]:
+    """Yield where each run of lines with text begins and ends, and the line end of each empty line."""
+    start = at = 0
+    for line in io.StringIO(te, newline="\n"):
+        at += len(line)
+        if line.strip():
+            continue
+        if start < at - len(line):
+            yield start, at - len(line)
+        if line.endswith("\n"):
+            yield at - 1, at
+        start = at
+    if start < at:
+        yield start, at
+
+
+def _uses(text: str) -> Counter[str]:
+    """Count each name outside comments. A name that is used occurs more than once: its declaration counts."""
+    return Counter(re.findall(r"\w+", re.sub(r"#[^\n]*", "", text)))
 
 
 def narrowed(te: str, needed: Mapping[str, Collection[str]]) -> str:

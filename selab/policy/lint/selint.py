@@ -11,9 +11,10 @@ from selab.policy.base import BasePolicy
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.module import PolicyModule
 
-_LINE = re.compile(
-    r"(?P<file>.+?): *(?P<line>\d+): \((?P<severity>[CSWEF])\): (?P<message>.*) \((?P<id>[CSWEF]-\d+)\)"
+_AFTER_FILE = re.compile(
+    r": *(?P<line>\d+): \((?P<severity>[CSWEF])\): (?P<message>.*) \((?P<id>[CSWEF]-\d+)\)"
 )
+"""What follows the file's name in a line that SELint prints."""
 _SEVERITIES = {
     "C": Severity.NOTE,
     "S": Severity.NOTE,
@@ -52,8 +53,9 @@ def selint(module: PolicyModule, base: BasePolicy) -> list[Finding]:
 
 def _findings(text: str, module: PolicyModule, files: Mapping[str, str]) -> Iterator[Finding]:
     for line in text.splitlines():
-        if (match := _LINE.fullmatch(line.strip())) and match["file"] in files:
-            place = module.te.with_suffix(f".{files[match['file']]}")
+        file = next((file for file in files if line.lstrip().startswith(f"{file}:")), "")
+        if file and (match := _AFTER_FILE.fullmatch(line.strip(), len(file))):
+            place = module.te.with_suffix(f".{files[file]}")
             yield Finding(
                 place,
                 int(match["line"]),

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 from selab.policy.compile import CompiledModule
 
-_STATEMENT = re.compile(r"^\s*\((\w+)[ \t]*(.*)$", re.MULTILINE)
+_STATEMENT = re.compile(r"^[^\S\n]*\((\w+)[ \t]*(.*)$", re.MULTILINE)
 _NAME = re.compile(r"[\w.@-]+")
-_DECLARED = re.compile(r"^\s*\((?:type|typeattribute|typealias) ([\w.@-]+)\)", re.MULTILINE)
+_DECLARED = re.compile(r"^[^\S\n]*\((?:type|typeattribute|typealias) ([\w.@-]+)\)", re.MULTILINE)
 _ADDS = re.compile(
     r"type(?:attribute|alias|aliasactual|permissive)?|expandtypeattribute|(?:allow|auditallow|dontaudit|neverallow)x?"
     r"|role(?:type|attribute|attributeset|allow)?|user(?:role)?|boolean(?:if)?|tunable(?:if)?|true|false|optional|filecon"

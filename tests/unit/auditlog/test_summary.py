@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 
 from selab.auditlog.denials import group
@@ -81,3 +82,13 @@ def peak(lines: int) -> int:
 
 def test_memory_does_not_grow_with_the_log() -> None:
     assert peak(8000) < 1.2 * peak(2000)
+
+
+def test_the_rows_of_a_log_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selab.auditlog.summary.MAX_ROWS", 3)
+    summary = summarise(
+        f"type=AVC msg=audit(1.100:{number}): avc:  denied  {{ read }} for  pid=1 "
+        f"scontext=u:r:t{number}_t:s0 tcontext=u:r:etc_t:s0 tclass=file permissive=0\n".encode()
+        for number in range(1, 11)
+    )
+    assert (summary.records, len(summary.denials), summary.omitted) == (10, 3, 7)

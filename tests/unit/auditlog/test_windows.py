@@ -253,3 +253,19 @@ def test_a_stopped_audit_daemon_is_started_again_once_the_kernel_loses_records(
         text=True,
     )
     assert (done.returncode, "pid 9" in done.stdout) == (0, starts), done.stderr
+
+
+def test_a_window_with_too_many_lines_is_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selab.auditlog.windows.MAX_LINES", 3)
+    guest = FakeGuest()
+    window = opened(guest)
+    log = user(10, window.mark("begin")) + "\n" * 1000 + user(13, window.mark("end"))
+    assert closing(guest, window, log) == ("the window has more than 3 lines",)
+
+
+def test_a_window_may_have_as_many_lines_as_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selab.auditlog.windows.MAX_LINES", 3)
+    guest = FakeGuest()
+    window = opened(guest)
+    log = user(10, window.mark("begin")) + avc(11) * 3 + user(13, window.mark("end"))
+    assert closing(guest, window, log) == ()

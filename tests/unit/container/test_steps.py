@@ -10,7 +10,7 @@ import pytest
 
 from selab.container.lifecycle import Container
 from selab.container.runtime import runtimes
-from selab.container.steps import StepResult, log_tail, run_steps
+from selab.container.steps import MAX_STEP_OUTPUT, StepResult, log_tail, run_steps
 from selab.guest import Guest
 from selab.scenario import Scenario
 from tests.unit.fakes import FakeGuest, SandboxGuest
@@ -123,7 +123,7 @@ def test_a_container_that_still_runs_has_not_ended_with_0(tmp_path: Path) -> Non
 @pytest.mark.parametrize(("line", "ok"), [("listening on 80", True), ("starting", False)])
 def test_the_log_must_show_the_pattern(line: str, ok: bool) -> None:
     guest = FakeGuest()
-    guest.answer("docker logs selab-web", err=line)
+    guest.answer("docker logs selab-web", out=line)  # the script joins both streams
     guest.answer("test -e", code=1)
     assert results(guest, {"log": {"pattern": r"listening on \d+", "timeout": 5}})[0].ok is ok
 
@@ -132,3 +132,34 @@ def test_the_end_of_the_log_has_both_streams() -> None:
     guest = FakeGuest()
     guest.answer("docker logs --tail", out="output\n", err="error\n")
     assert log_tail(guest, Container("selab-web", 1, runtimes()["docker"])) == "output\nerror"
+
+
+def flooding(**expected: Any) -> StepResult:
+    """The result of an `exec` step whose command prints more than selab reads, and `end` at last."""
+    guest = FakeGuest()
+    guest.answer("exec", out="begin" + "y" * MAX_STEP_OUTPUT + "end")
+    return results(guest, {"exec": {"argv": ["x"], **expected}})[0]
+
+
+def test_a_command_that_prints_too_much_can_still_pass_by_its_exit_code() -> None:
+    assert flooding().ok
+
+
+def test_a_text_in_the_first_part_of_a_long_output_passes() -> None:
+    assert flooding(contains="begin").ok
+
+
+def test_a_text_that_may_be_in_the_part_that_was_dropped_is_not_observed() -> None:
+    step = flooding(contains="end")
+    assert (step.ok, step.observed) == (False, False)
+    assert "16 MiB of its output do not contain 'end'" in step.detail
+
+
+def test_a_text_that_is_not_in_a_whole_output_is_a_failure() -> None:
+    guest = FakeGuest()
+    guest.answer("exec", out="begin")
+    assert results(guest, {"exec": {"argv": ["x"], "contains": "end"}})[0].observed
+
+
+def test_a_wrong_exit_code_is_a_failure_whatever_was_dropped() -> None:
+    assert flooding(exit=1).observed

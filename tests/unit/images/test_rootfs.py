@@ -125,7 +125,9 @@ MAKE = 'while read -r word; do case $word in */.half-*) echo tar >"$word";; esac
 class Options:
     """Answers `apt-config dump`; everything else is run."""
 
-    def run(self, argv: list[str], *, input: bytes = b"", timeout: float = 0) -> Completed:
+    def run(
+        self, argv: list[str], *, input: bytes = b"", timeout: float = 0, limit: int | None = None
+    ) -> Completed:
         if argv[0] != "apt-config":
             return LocalHost().run(argv, input=input, timeout=timeout)
         return Completed(

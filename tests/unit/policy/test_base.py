@@ -424,7 +424,14 @@ def known_facts(fingerprint: str, cache: Path) -> bool:
 class StoreGuest(FakeGuest):
     """A guest that can only send its policy store."""
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         assert list(argv) == script_argv("policy/read-store", "test")
         return Completed(tuple(argv), 0, archive(FILES), b"")
 

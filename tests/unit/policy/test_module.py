@@ -74,3 +74,10 @@ def test_policies_that_require_each_other_are_refused(project: Project) -> None:
 def test_a_required_policy_that_is_not_there_is_refused(project: Project) -> None:
     with pytest.raises(InputError, match="requires 'nothing': There is no policy"):
         load_module(requiring(project, "policies: {web: {requires: [nothing]}}\n"), "web")
+
+
+def test_a_file_that_is_too_large_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
+    monkeypatch.setattr("selab.policy.module.MAX_SOURCE", 10)
+    with pytest.raises(InputError, match="too large for a policy module"):
+        load_module(project, "web")

@@ -98,3 +98,10 @@ def test_a_step_that_fails_after_one_that_succeeds_is_a_failure() -> None:
     steps = [StepResult("first", True, 0.1), StepResult("second", False, 0.1, "no answer")]
     outcome = concluded(LABEL, labels=frozenset({LABEL.context}), steps=steps)
     assert outcome.failures == ["step 'second' failed: no answer"]
+
+
+def test_a_step_that_was_not_observed_is_a_doubt_and_no_failure() -> None:
+    steps = [StepResult("read", False, 0.1, "its output is too long", observed=False)]
+    outcome = concluded(LABEL, labels=frozenset({LABEL.context}), steps=steps)
+    assert outcome.failures == []
+    assert outcome.doubts == ["selab could not observe the step 'read': its output is too long"]

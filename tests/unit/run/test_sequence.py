@@ -78,7 +78,14 @@ class Recorder:
     counts: Counter[str] = field(default_factory=Counter)
     mark: str = ""
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         parts = PARTS.findall(argv[2]) if argv[0] == "sh" else []
         if not parts:
             self.purposes.append(name_of(argv))

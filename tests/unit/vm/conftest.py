@@ -87,7 +87,14 @@ class ProvisionedGuest:
     code: int = 0
     tool: str = "/usr/bin/apt-get"
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         self.commands.append(tuple(argv))
         code, out, err = self._answer(tuple(argv))
         return Completed(tuple(argv), code, out, err)

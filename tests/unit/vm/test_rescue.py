@@ -38,7 +38,9 @@ class World:
             raise Unreachable("Logging in to the guest failed.")
         return self
 
-    def run(self, argv: Sequence[str], *, timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, timeout: float = RUN_TIMEOUT, limit: int | None = None
+    ) -> Completed:
         if argv[2] == script("vm/restore-base"):
             self.tried.append("SSH")
             return Completed(tuple(argv), 0, b"", b"")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selab.errors import SelabError
+from selab.host.capture import CHUNK
 from selab.vm.host_keys import pin_text, pinned_key
 from selab.vm.ssh import MAX_LINE, command_line
 from selab.vm.ssh_talk import Talk
@@ -84,6 +86,10 @@ def test_the_host_key_is_kept_in_openssh_format(tmp_path: Path) -> None:
     assert pinned_key(tmp_path / "known_hosts") is None
 
 
+LIMIT = 10
+"""Bytes that are kept of an output."""
+
+
 class Channel:
     """A channel on which `silences` time-outs come before each of `chunks`."""
 
@@ -100,7 +106,7 @@ class Channel:
 
 def drained(channel: Channel, probe: Callable[[], None], seconds: float = 60) -> bytes:
     talk = Talk(channel, time.monotonic() + seconds, probe)  # type: ignore[arg-type]
-    return talk._drain(channel.recv, probe)
+    return talk._drain(channel.recv, probe, LIMIT).data
 
 
 def test_a_silent_command_is_waited_for_while_the_guest_answers() -> None:
@@ -120,3 +126,31 @@ def test_a_guest_that_is_stuck_ends_the_waiting() -> None:
 def test_a_command_that_is_silent_beyond_its_limit_is_not_asked_about() -> None:
     with pytest.raises(TimeoutError):
         drained(Channel(3, b"never"), lambda: pytest.fail("asked"), seconds=-1)
+
+
+def test_a_command_that_prints_too_much_is_cut() -> None:
+    channel = Channel(0, b"123456", b"123456", b"123456")
+    capture = Talk(channel, time.monotonic() + 60, lambda: None)._drain(channel.recv, lambda: None, LIMIT)  # type: ignore[arg-type]
+    assert (capture.data, capture.truncated, channel.said) == (b"1234561234", True, [])
+
+
+def test_a_command_that_prints_without_an_end_ends_at_its_limit() -> None:
+    class Endless(Channel):
+        def recv(self, size: int) -> bytes:
+            return b"y"
+
+    with pytest.raises(TimeoutError):
+        drained(Endless(0), lambda: None, seconds=0.05)
+
+
+def test_the_memory_for_an_output_does_not_grow_beyond_the_limit() -> None:
+    """400 MB of output once took 946 MB."""
+    block = bytes(CHUNK)
+    channel = Channel(0, *[block] * (400 * 1000 * 1000 // CHUNK))
+    tracemalloc.start()
+    try:
+        drained(channel, lambda: None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < CHUNK

@@ -10,6 +10,7 @@ import paramiko
 import pytest
 
 from selab.errors import Unreachable
+from selab.guest import MAX_ANSWER
 from selab.vm.ssh_talk import CHUNK, Talk
 
 ARGV = ["cat", "a b"]
@@ -79,7 +80,8 @@ def converse(
     probe: Callable[[], None] = lambda: None,
 ) -> tuple[bytes, bytes, int]:
     talk = Talk(channel, time.monotonic() + seconds, probe)  # type: ignore[arg-type]
-    return talk.converse(b"cat 'a b'", data, ARGV)
+    output, errors, code = talk.converse(b"cat 'a b'", data, ARGV, MAX_ANSWER)
+    return output.data, errors.data, code
 
 
 def test_both_outputs_and_the_exit_code_are_returned_apart() -> None:

@@ -22,9 +22,16 @@ class StoreGuest(SandboxGuest):
 
     PLACES = (*SandboxGuest.PLACES, "/etc/selinux", STORE, "/srv")
 
-    def run(self, argv: Sequence[str], *, input: bytes = b"", timeout: float = RUN_TIMEOUT) -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
         words = [str(self.path(word)) if word.startswith("/") else word for word in argv[4:]]
-        return super().run([*argv[:4], *words], input=input, timeout=timeout)
+        return super().run([*argv[:4], *words], input=input, timeout=timeout, limit=limit)
 
 
 @pytest.fixture

@@ -227,7 +227,9 @@ class FakeHost:
     def __init__(self, limits: None = None) -> None:
         """A build has no limits."""
 
-    def run(self, argv: list[str], *, input: bytes = b"", timeout: float = 0) -> Completed:
+    def run(
+        self, argv: list[str], *, input: bytes = b"", timeout: float = 0, limit: int | None = None
+    ) -> Completed:
         answers = {
             "semodule": (b"", b""),
             "setfiles": (self.relabelled, b""),

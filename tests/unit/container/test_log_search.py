@@ -1,0 +1,88 @@
+"""The search of a `log` step: Python's `re`, within a limit of time and size."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selab.container import log_search
+from selab.container.lifecycle import Container
+from selab.container.runtime import runtimes
+from selab.container.steps import StepResult, run_steps
+from selab.guest import script
+from selab.scenario import Scenario
+from tests.unit.fakes import FakeGuest
+from tests.unit.policy.test_pattern import PATTERNS
+
+
+def result(pattern: str, log: str) -> StepResult:
+    guest = FakeGuest()
+    guest.answer("logs", out=log)
+    guest.answer("test", code=1)
+    steps = [{"log": {"pattern": pattern, "timeout": 1}}]
+    scenario = Scenario.model_validate({"image": "x", "steps": steps})
+    return next(run_steps(guest, scenario, Container("web", 1, runtimes()["docker"])))
+
+
+def detail(pattern: str, log: str) -> str:
+    return result(pattern, log).detail
+
+
+@pytest.mark.parametrize("pattern", ["ready", r"(?i)READY$", "(?m)^is", "é.ready"])
+def test_a_pattern_is_searched_as_python_does(pattern: str) -> None:
+    assert detail(pattern, "it\nis é ready") == ""
+
+
+def test_a_pattern_that_does_not_appear_fails_the_step() -> None:
+    assert "did not appear in the log, which ends with: it is" in detail("never", "it is")
+
+
+def test_a_search_that_takes_too_long_ends_within_the_steps_limit() -> None:
+    begin = time.monotonic()
+    step = result("(a+)+$", "a" * 200_000 + "!")
+    assert time.monotonic() - begin < 5  # the step's limit is one second
+    assert (step.ok, step.observed) == (False, False)
+    assert "takes too long" in step.detail
+
+
+def test_a_search_that_takes_too_much_memory_is_not_observed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def search(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("regex.search", search)
+    assert not result("a", "a").observed
+
+
+def test_a_log_beyond_the_limit_is_not_observed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_search, "MAX_LOG", 8)
+    step = result("never", "more than 8 bytes")
+    assert (step.ok, step.observed) == (False, False)
+    assert "did not appear in the first" in step.detail
+
+
+def test_a_pattern_in_the_first_part_of_a_long_log_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_search, "MAX_LOG", 8)
+    assert result("more", "more than 8 bytes").ok
+
+
+@given(PATTERNS, st.text("ab/.1-\n{}e<=", max_size=8))
+def test_a_search_agrees_with_python(pattern: str, text: str) -> None:
+    assert log_search.contains(pattern, text, 10.0) == (re.search(pattern, text) is not None)
+
+
+@pytest.mark.parametrize("pattern", ["a{e<=1}", "a{e}", "a{}", "a{,2}b", "(?:ab){e<2}", r"a\{e\}"])
+def test_braces_mean_what_they_mean_to_python(pattern: str) -> None:
+    for text in ("a{e<=1}", "a{e}", "b", "a{}", "aab", "abb", "ab{e<2}", "ax"):
+        assert log_search.contains(pattern, text, 10.0) == (re.search(pattern, text) is not None), text
+
+
+def test_only_the_new_part_of_a_log_is_read(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("0123456789")
+    argv = ["sh", "-c", script("container/read-log"), "sh", "3", "4", "cat", str(tmp_path / "log")]
+    assert subprocess.run(argv, capture_output=True, check=True).stdout == b"3456"

@@ -1,0 +1,335 @@
+"""All readers of foreign text, in one table, and words of which their hostile inputs are made."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from selab.auditlog.attribution import Scope, attribute
+from selab.auditlog.context import Context, mcs_separated
+from selab.auditlog.journal import raw_from_journal
+from selab.auditlog.records import parse_line
+from selab.auditlog.summary import summarise
+from selab.auditlog.windows import AuditStatus, OpenWindow, close_window
+from selab.container.label import _runtime_type
+from selab.container.lifecycle import Container
+from selab.container.log_search import LogSearch
+from selab.container.runtime import runtimes
+from selab.container.steps import run_steps
+from selab.guest import Completed, _parts
+from selab.history import StoredRun
+from selab.host import yamlfile
+from selab.images.rootfs import _deb822, _one_line
+from selab.images.source import read_dockerfile
+from selab.matrix.model import Matrix
+from selab.policy.base import _facts
+from selab.policy.filecon import filecons, read_specs
+from selab.policy.flat import dangling_names, flatten
+from selab.policy.guest.drift import _changes
+from selab.policy.language.cil import statements as cil_statements
+from selab.policy.language.declarations import Declarations, read_candidates, read_flat
+from selab.policy.language.headers import headings
+from selab.policy.language.statements import parse as parse_statements
+from selab.policy.language.te import items, tokens
+from selab.policy.language.units import narrowed, units, without
+from selab.policy.lint.selint import _findings
+from selab.policy.macros import build_options
+from selab.policy.module import DECLARED_NAME
+from selab.policy.pattern import compiled_pattern
+from selab.project import ProjectConfig
+from selab.scaffold.container import _described
+from selab.scaffold.image_config import of_inspect, of_instructions
+from selab.scenario import Scenario
+from selab.vm.host_keys import _plain_lines
+from selab.vm.ssh_config import _with_includes
+from selab.vm.vagrant import _Commands
+from tests.unit.fakes import FakeGuest
+
+SCOPE = Scope("web_t", "s0:c1,c2", frozenset({"web_t"}))
+OPENED = OpenWindow("token", AuditStatus(1, 1, 0), 1, 1)
+CONTEXTS = "scontext=u:r:web_t:s0:c1,c2 tcontext=u:r:etc_t:s0:c1 tclass=file"
+
+
+def lines(text: str) -> list[bytes]:
+    return text.encode("utf-8", "surrogateescape").splitlines(keepends=True)
+
+
+def te_units(text: str) -> object:
+    every = units(text)
+    return without(text, every[::2]), narrowed(text, {"file": {"read"}})
+
+
+def close(text: str) -> object:
+    answer = b"enabled 1\npid 1\nlost 0\nmode 1\nwindow\n" + text.encode()
+    return close_window(OPENED).read(Completed((), 0, answer, b""))
+
+
+AUDIT = (
+    "type=AVC msg=audit(1.100:1): avc:  denied  { read } for  pid=1 " + CONTEXTS + "\n",
+    "type=USER_AVC msg=audit(1.100:1): pid=1 msg='avc:  denied  { read } for " + CONTEXTS + "'\n",
+    "type=SELINUX_ERR msg=audit(1.100:1): op=setxattr invalid_context=x\n",
+    "type=SYSCALL msg=audit(1.100:1): subj=u:r:web_t:s0:c1,c2 pid=1\n",
+    "type=PATH msg=audit(1.100:2): item=0 inode=5\n",
+    "audit(1:1): ",
+    "audit(1:1): avc: denied ",
+    "audit: type=1400 ",
+    "msg='",
+    "'",
+    '"',
+    "a",
+    "a:",
+    " a=",
+    "node=",
+    "{ ",
+    " ",
+    "\n",
+    "type=",
+    "invalid context ",
+    "security_compute_sid: ",
+)
+TE = (
+    "allow a_t b_t:file { read write };\n",
+    "type a_t;\n",
+    "gen_require(`\n\ttype a_t;\n')\n",
+    "optional_policy(`\n",
+    "')\n",
+    "if (a) {\n",
+    "} else {\n",
+    "optional {\n",
+    "}\n",
+    "f(a, b)\n",
+    "f(",
+    "interface(`a',`\n",
+    "## <summary>x</summary>\n",
+    "policy_module(",
+    "module ",
+    "# comment\n",
+    "\n",
+    " ",
+    "\t",
+    '"',
+    "`",
+    "'",
+    "a",
+    ":",
+    ";",
+    "{ a ",
+    "-",
+    "~",
+)
+CIL = (
+    "(type a_t)\n",
+    "(allow a_t b_t (file (read)))\n",
+    '(filecon "/a(/.*)?" any (u r a_t ((s0) (s0))))\n',
+    "(optional a\n",
+    "(typeattributeset cil_gen_require (a_t))\n",
+    "(booleanif (not a) (true (allow a_t b_t (file (read)))))\n",
+    "(",
+    ")",
+    ")\n",
+    "and ",
+    "not ",
+    "\n",
+    " ",
+    '"',
+    ";",
+    "a",
+)
+FC = ("/a(/.*)?", "(a+)+", "(a|a)*", ".*", "a", "[^/]+", "(", ")", "\\", " ", "\n", "gen_context(", "a:b:c")
+YAML = (
+    "a: 1\n",
+    "- a\n",
+    "[",
+    "{",
+    "]",
+    '"',
+    "&a ",
+    "*a\n",
+    " ",
+    "\n",
+    "#",
+    "a",
+    ": ",
+    "|\n",
+    "!!",
+    "1_",
+    "0:",
+)
+DOCKER = (
+    "FROM debian:trixie\n",
+    "EXPOSE 80/tcp ",
+    "VOLUME [",
+    '"a"',
+    "\\\n",
+    " ",
+    "\n",
+    "a",
+    "#",
+    "-",
+    "ENV ",
+)
+JOURNAL = (
+    '{"_TRANSPORT": "kernel", "MESSAGE": "audit: type=1400 audit(1.1:1): avc: denied"}\n',
+    '{"_TRANSPORT": "audit", "MESSAGE": [1, 2]}\n',
+    "[",
+    '{"a":',
+    "}",
+    "1",
+    "\n",
+    '"',
+)
+LEVELS = ("c0.c1023,", "c0.c65535,", "c1,", "c5.c6,", "c9", ".", ",")
+
+JSON = (
+    *JOURNAL,
+    '{"Config": {"Env": ["A=b"]}}',
+    "[{",
+    "}]",
+    '"a": ',
+    "null,",
+    "1e9,",
+    "{},",
+    "[],",
+    "\\u0041",
+)
+SETTINGS = ("TYPE = mcs\n", "override ", "A ?= ", "a=", "=", ":", "#", " ", "\t", "\n", "a")
+SSH = (
+    "Host a\n",
+    "Match host ",
+    "Include ",
+    "  Port 22\n",
+    "IdentityFile /a\n",
+    "a",
+    " ",
+    "\n",
+    "*",
+    '"',
+    "=",
+    "# ",
+)
+VAGRANT = ("1,a,state,running\n", "1,,ui,x\n", ",", "a", "\n", "%!(VAGRANT_COMMA)", "\\n")
+ANSWER = (
+    "type test\n",
+    "policyvers 33\n",
+    "mls 1\n",
+    "store\n",
+    "s\n",
+    "a" * 64 + "  x\n",
+    " ",
+    "\n",
+    "a",
+    "-1 ",
+    "403",
+)
+TOKEN = "0123456789ab"
+PARTS = (f"{TOKEN} 0\n", f"{TOKEN} 7\n", f"{TOKEN} ", TOKEN, "a", "\n", " 0\n")
+SELINT = ("/a.te: 1: (W): x (W-001)\n", "/a.te:", ": 1", ": (S): ", " (S-001)", "a", " ", "\n", "(")
+
+
+def from_file(read: Callable[[Path], object], name: str = "file") -> Callable[[str], object]:
+    """Return a reader of a file's text."""
+
+    def reader(text: str) -> object:
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+            return read(path)
+
+    return reader
+
+
+def vagrant(method: str) -> Callable[[str], object]:
+    """Return a method of the class `_Commands` that reads what Vagrant printed."""
+    reader: Callable[[str], object] = getattr(object.__new__(_Commands), method)
+    return reader
+
+
+def step(action: dict[str, Any], code: int = 0) -> Callable[[str], object]:
+    """Return a reader that does a step, for which the guest answers with the text."""
+    scenario = Scenario.model_validate({"image": "x", "steps": [action]})
+
+    def reader(text: str) -> object:
+        guest = FakeGuest()
+        guest.answer("test -e", code=1)
+        guest.answer("", out=text, err=text, code=code)
+        return list(run_steps(guest, scenario, Container("web", 1, runtimes()["docker"])))
+
+    return reader
+
+
+def log(text: str) -> object:
+    """Read a log that arrives in 50 parts."""
+    size = len(text) // 50 + 1
+    guest = FakeGuest()
+    parts = iter([text[at : at + size] for at in range(0, len(text), size)])
+    guest.rules.append((("logs",), lambda argv: (0, next(parts, ""), "")))
+    search = LogSearch(guest, Container("web", 1, runtimes()["docker"]), "never appears")
+    return [search.advance(10.0) for _ in range(50)]
+
+
+def history_row(text: str) -> object:
+    document: Any = SimpleNamespace(run="run")
+    return StoredRun(1, document, {}, zlib.compress(text.encode())).records
+
+
+def completed(text: str) -> Completed:
+    return Completed((), 0, text.encode(), text.encode())
+
+
+READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
+    "line": (lambda text: parse_line(text.encode()), AUDIT),
+    "attribution": (lambda text: attribute(lines(text), SCOPE), AUDIT),
+    "summary": (lambda text: summarise(lines(text)), AUDIT),
+    "window": (close, AUDIT),
+    "journal": (lambda text: raw_from_journal(text.encode()), JOURNAL),
+    "levels": (
+        lambda text: mcs_separated(Context("u", "r", "t", f"s0:{text}c1"), Context("u", "r", "t", "s0:c2")),
+        LEVELS,
+    ),
+    "te": (lambda text: items(tokens(text)), TE),
+    "units": (te_units, TE),
+    "declared name": (DECLARED_NAME.search, TE),
+    "statements": (lambda text: parse_statements(text, {}), TE),
+    "headers": (lambda text: list(headings(text, "a.if")), TE),
+    "cil": (cil_statements, CIL),
+    "flat base": (read_flat, CIL),
+    "candidate": (lambda text: read_candidates([text], Declarations()), CIL),
+    "file contexts": (lambda text: list(filecons(text)), CIL),
+    "yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), Scenario), YAML),
+    "dockerfile": (lambda text: of_instructions(read_dockerfile(text)[1]), DOCKER),
+    "inspected container": (lambda text: _described(text.encode(), "file"), JSON),
+    "inspected image": (of_inspect, JSON),
+    "selab.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), ProjectConfig), YAML),
+    "matrix.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), Matrix), YAML),
+    "flattening": (flatten, CIL),
+    "optional blocks": (lambda text: dangling_names([text]), CIL),
+    "file_contexts": (lambda text: list(read_specs(text.splitlines())), FC),
+    "pattern of file contexts": (compiled_pattern, FC),
+    "lxc_contexts": (from_file(lambda path: _runtime_type(path.parent, "file"), "lxc_contexts"), SETTINGS),
+    "build.conf": (from_file(lambda path: build_options(path.parents[1]), "include/build.conf"), SETTINGS),
+    "machine-readable output": (vagrant("_parse_machine_readable_output"), VAGRANT),
+    "vagrant ssh-config": (vagrant("_parse_config"), SSH),
+    "ssh_config": (from_file(lambda path: _with_includes(path, path.parent, "Host *", 1)), SSH),
+    "known_hosts": (from_file(_plain_lines), SSH),
+    "container log": (log, AUDIT),
+    "log step": (step({"log": {"pattern": "a+b", "timeout": 0.001}}), AUDIT),
+    "exec step": (step({"exec": {"argv": ["x"], "contains": "never"}}), AUDIT),
+    "http answer": (step({"http": {"port": 80}}, code=1), ANSWER),
+    "exit code": (step({"exit": {}}), ANSWER),
+    "history row": (history_row, AUDIT),
+    "survey": (lambda text: _facts((), completed(text)), ANSWER),
+    "changes of the guest": (lambda text: _changes(completed(text)), ANSWER),
+    "answers to several queries": (lambda text: _parts(completed(text), TOKEN.encode(), 5), PARTS),
+    "SELint": (
+        lambda text: list(_findings(text, SimpleNamespace(te=Path("/a.te")), {"/a.te": "te"})),  # type: ignore[arg-type]
+        SELINT,
+    ),
+    "sources.list": (lambda text: list(_one_line(text)), DOCKER),
+    "deb822": (lambda text: list(_deb822(text)), DOCKER),
+}
+"""What reads the text, and the words, by a name for the text."""
