@@ -181,7 +181,7 @@ def number(text: str) -> int:
 def one_of(text: str, *words: str) -> str:
     """Return `text`, which must be one of `words`. Raises Malformed."""
     if text not in words:
-        raise Malformed(f"{text[:20]!r} is none of {', '.join(words)}")
+        raise Malformed(f"{text[:20]!r} is not one of {', '.join(words)}")
     return text
 
 

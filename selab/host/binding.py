@@ -93,10 +93,10 @@ def _key() -> bytes:
             _create_key(path)
         key = read_private(path, limit=KEY_SIZE)
     except OSError as error:
-        raise SelabError("The key of selab's state cannot be used.", str(error), hint) from error
+        raise SelabError("The key of the project state cannot be used.", str(error), hint) from error
     if len(key) != KEY_SIZE or path.lstat().st_uid != os.geteuid():
         raise SelabError(
-            "The key of selab's state is damaged.", str(path), "Remove it: selab creates a new one."
+            "The key of the project state is damaged.", str(path), "Remove it: selab creates a new one."
         )
     return key
 

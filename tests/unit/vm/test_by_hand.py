@@ -18,7 +18,7 @@ def slots(lab: FakeVm) -> None:
     (lab.project.root / "selab.yaml").touch()
     lab.set_state("shutoff")
     for number in (1, 2, 3):
-        root = lab.project.root / ".selab" / "vms" / f"auto-{number}"
+        root = lab.project.state / "vms" / f"auto-{number}"
         root.mkdir(parents=True)
         (root / "selab.yaml").touch()
         (root / "Vagrantfile").touch()
@@ -35,7 +35,7 @@ def test_one_is_reached_by_its_name(lab: FakeVm, capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().out == "shutoff\n"
 
 
-def test_a_name_that_is_none_is_told(lab: FakeVm, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_is_an_error(lab: FakeVm, capfd: pytest.CaptureFixture[str]) -> None:
     assert vm(lab, "--slot", "auto-4", "status") == 2
     assert "There is no VM 'auto-4'" in capfd.readouterr().err
 
