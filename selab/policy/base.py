@@ -34,6 +34,7 @@ READ_TIMEOUT = 300.0
 MAX_STORE = 256 * 1024 * 1024
 """Bytes of the archive of the module store and the headers. A distribution's has 15 MB."""
 _MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
+_ALIAS = re.compile(r"\(typealiasactual (\S+) (\S+)\)")
 _DENY = re.compile(r"^[^\S\n]*\(deny ", re.MULTILINE)
 _TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DIGEST = re.compile(r"(\w{1,128}) [ *](.+)", re.ASCII)
@@ -394,7 +395,8 @@ def _write_file_contexts(directory: Path, modules: Mapping[str, str], store: Map
     theirs = directory / CONTEXTS / FILE_CONTEXTS
     lines = theirs.read_text(errors="replace").splitlines() if theirs.exists() else []
     order = {(spec.pattern, spec.kind): number for number, spec in enumerate(read_specs(lines))}
-    specs = [spec for _, cil in sorted(modules.items()) for spec in filecons(cil)]
+    aliases = dict(pair for cil in modules.values() for pair in _ALIAS.findall(cil))
+    specs = [spec.resolved(aliases) for _, cil in sorted(modules.items()) for spec in filecons(cil)]
     specs.sort(key=lambda spec: order.get((spec.pattern, spec.kind), len(order)))
     theirs.write_text("".join(f"{spec}\n" for spec in specs))
     (files / "file_contexts.local").write_bytes(store.get("file_contexts.local", b""))

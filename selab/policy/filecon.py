@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from selab.policy.pattern import MatchTime
 
@@ -44,6 +44,13 @@ class FileSpec:
 
     def __str__(self) -> str:
         return "\t".join(part for part in (self.pattern, self.kind, self.context) if part)
+
+    def resolved(self, aliases: Mapping[str, str]) -> FileSpec:
+        """Return the line with the type's own name if it has an alias, which is a key of `aliases`."""
+        user, role, name, *level = self.context.split(":", 3) if self.context.count(":") > 1 else ["", "", ""]
+        return (
+            replace(self, context=":".join([user, role, aliases[name], *level])) if name in aliases else self
+        )
 
     @property
     def stem(self) -> str:

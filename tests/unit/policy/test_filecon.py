@@ -51,3 +51,11 @@ def test_a_line_is_read(cil: str, expected: FileSpec) -> None:
 @pytest.mark.parametrize("pattern", ["HOME_DIR/x", "HOME_ROOT", "/run/user/%{USERID}/x", "/tmp/%{USERNAME}"])
 def test_a_template_for_home_directories_is_left_out(pattern: str) -> None:
     assert list(filecons(f'(filecon "{pattern}" any (u object_r web_t ((s0) (s0))))\n')) == []
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [("u:r:old_t:s0", "u:r:new_t:s0"), ("u:r:x_t:s0", "u:r:x_t:s0"), ("<<none>>", "<<none>>")],
+)
+def test_an_alias_is_replaced_by_the_types_own_name(context: str, expected: str) -> None:
+    assert FileSpec("/x", "", context).resolved({"old_t": "new_t"}).context == expected
