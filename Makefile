@@ -1,5 +1,5 @@
 # The checks, one target each. script/test runs the same targets; CONTRIBUTING.md says how long each takes.
-.PHONY: help setup lint types shell imports language docs unit vm check
+.PHONY: help setup lint types shell imports language docs unit vm check lock audit
 .DEFAULT_GOAL := help
 bin := .venv/bin
 # The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes;
@@ -47,3 +47,13 @@ vm: ## The tests on a real VM, without the slow ones.
 	$(pytest) -p no:randomly tests/vm
 
 check: lint types shell imports language unit ## Everything that needs no VM.
+
+compile := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate $(if $(UPGRADE),--upgrade)
+
+lock: ## Pin the packages of pyproject.toml again, with their hashes (needs uv); UPGRADE=1 takes the newest versions.
+	$(compile) --all-extras pyproject.toml --group pyproject.toml:build -o requirements-dev.lock
+	$(compile) -c requirements-dev.lock pyproject.toml --group pyproject.toml:build -o requirements.lock
+
+audit: ## Ask the advisory service for known faults in the pinned packages (needs pip-audit); fails if it cannot ask.
+	script/audit
