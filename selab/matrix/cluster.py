@@ -66,6 +66,15 @@ def existing(address: str) -> Iterator[Any]:
                 f"{address}: {error}",
                 "Check the address, or start a scheduler with `dask scheduler`.",
             ) from error
+        except (
+            RuntimeError,
+            TypeError,
+        ) as error:  # Dask's errors if the address and its configuration differ
+            raise SelabError(
+                "The scheduler's address and Dask's configuration of TLS do not fit.",
+                f"{address}: {error}",
+                "Give the `tls://` address, and configure `distributed.comm.tls`; see docs/howto/matrix.md.",
+            ) from error
         with client:
             _await_workers(client, address)
             yield client
