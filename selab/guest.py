@@ -24,6 +24,8 @@ MAX_DIGITS = 20
 """Most digits of a number in an answer: an inode or a counter of 64 bits has 20."""
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of each output of a command, and of a file, by default. The largest usual one has some MiB."""
+MAX_STATUS = 255
+"""The highest exit code of a process."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,8 @@ def query_all(guest: Guest, /, **queries: Query[Any]) -> Answers:
         timeout=sum(query.timeout for query in queries.values()),
         limit=sum(query.limit for query in queries.values()),
     )
-    results = _parts(whole, token.encode(), len(queries))
+    with reading(whole):
+        results = _parts(whole, token.encode(), len(queries))
     return Answers(
         {name: (query, done) for (name, query), done in zip(queries.items(), results, strict=False)}
     )
@@ -266,16 +269,22 @@ def _parts(whole: Completed, token: bytes, count: int) -> list[Completed]:
     """Return what each script printed, up to the one that failed.
 
     A script in which the whole command ended has the exit code of the whole command. If the
-    whole is truncated, all answers are.
+    whole is truncated, all answers are. Raises Malformed if there are parts that cannot have run.
     """
     # A guest that audits executed commands has the token in its log, but in quotes.
     output, *rests = re.split(re.escape(token) + rb" (\d{1,3})\n", whole.stdout)
     errors = whole.stderr.split(token + b"\n")
     errors += [b""] * (len(rests) // 2 + 1 - len(errors))  # they are missing if standard error was truncated
     parts: list[Completed] = []
+    if len(rests) // 2 > count or any(int(status) for status in rests[:-2:2]):
+        raise Malformed("it has an answer to a query that was not sent or could not run")
+    if any(int(status) > MAX_STATUS for status in rests[::2]):
+        raise Malformed("it has an exit code that no process can have")
     for status, following, error in zip(rests[::2], rests[1::2], errors, strict=False):
         parts.append(Completed(whole.argv, int(status), output, error, whole.truncated))
         output = following
     if len(parts) < count and all(part.ok for part in parts):
+        if whole.ok and not whole.truncated:
+            raise Malformed("it lacks answers, although no query failed")
         parts.append(Completed(whole.argv, whole.returncode or 1, output, errors[-1], whole.truncated))
     return parts

@@ -61,7 +61,8 @@ class LogSearch:
             return b""
         command = self._container.runtime.argv("logs", self._container.name)
         words = [str(len(self.data)), str(room), *command]
-        return self._guest.run(script_argv("container/read-log", *words), limit=room).stdout
+        done = self._guest.run(script_argv("container/read-log", *words), limit=room)
+        return done.expect("The container's log could not be read.", hint="Run `selab doctor`.").stdout
 
 
 def contains(pattern: str, text: str, seconds: float) -> bool:

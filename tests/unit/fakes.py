@@ -28,6 +28,7 @@ SCRIPTS = {
         *("policy/guest/restore-mode", "policy/guest/renew-guard", "policy/guest/restore-labels"),
         *("auditlog/open-window", "auditlog/close-window", "container/start", "container/keep"),
         *("container/remove", "container/http", "container/make-volume", "container/read-log"),
+        "container/wait-for-end",
     )
 }
 """The scripts that a run sends to the guest, by name: the only place where a fake recognises them."""

@@ -1,33 +1,23 @@
 """A whole run against a guest that answers one of its queries with garbage: it ends as ERROR, in three lines.
 
-A run with correct answers lists the queries. Each of them is then answered with garbage of each kind.
+A run with correct answers lists the queries. Each of them is then answered with garbage of each kind. Each
+round trip that holds several answers is replaced as a whole as well.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from selab.__main__ import run
+from selab.history import History
+from selab.project import find_project
 from tests.unit.fakes import Answer, ReadyMachine, ScriptedGuest, keep_base
+from tests.unit.garbage import GARBAGE, ROUND_TRIPS, Part, assert_three_lines, spoiled_round_trip
 
-GARBAGE: dict[str, Callable[[str], str]] = {
-    "not UTF-8": lambda valid: b"\xff\xfe\x80".decode(errors="surrogateescape") + valid,
-    "negative numbers": lambda valid: valid.replace(" ", " -"),
-    "cut JSON": lambda valid: '{"State": {"Pid": 12, "Sta',
-    "wrong order": lambda valid: "".join(
-        f"{' '.join(reversed(line.split()))}\n" for line in valid.split("\n")
-    ),
-    "empty": lambda valid: "",
-    "huge numbers": lambda valid: f"pid {'9' * 5000}\nenabled {'9' * 5000}\n",
-    "NUL bytes": lambda valid: valid.replace(" ", "\0"),
-    "deep nesting": lambda valid: "[" * 100_000,
-    "duplicate keys": lambda valid: valid * 2,
-    "wrong types": lambda valid: "pid None\nenabled []\nlabel {}\n",
-}
 QUERIES = {
     # The queries of a run, in order, and whether their answer is text. Otherwise the exit code is the answer.
     "survey": True,
@@ -39,54 +29,107 @@ QUERIES = {
     "switch-mode": False,
     "start": True,
     "http": False,
+    "timeout": False,
+    "read-log": False,
+    "wait-for-end": True,
     "remove": True,
     "close-window": True,
     "restore-mode": False,
 }
 CONTENT = {
+    ("timeout", ""): "the exit code of a command is what the workload does: FAIL",
+    **{
+        ("wait-for-end", kind): "an answer of one word has no space, so that it is unchanged"
+        for kind in ("negative numbers", "wrong order", "NUL bytes")
+    },
     ("remove", "empty"): "no process of the container is left to report a label",
     ("remove", "duplicate keys"): "two processes have the label",
     ("close-window", "duplicate keys"): "a log in which records occur twice",
 }
 """Garbage that is a possible answer, and why. The run's verdict is then that of the other answers."""
+IGNORED = {
+    "same-store": "the exit code says whether the store is the same",
+    "restore-labels": "the exit code says whether labels were restored",
+    "flush-cache": "the exit code says whether the policy is in force",
+    "switch-mode": "the exit code says whether the mode was switched",
+    "http": "the script found the status and the text itself",
+    "timeout": "the step expects an exit code and no text",
+    "read-log": "a container may print anything; the step's pattern is in the log",
+    "restore-mode": "the exit code says whether the mode was restored",
+}
+"""Queries whose output does not matter if the exit code is 0, and why. The run passes."""
 NO_SUCH_CODE = 77
+ROUNDS = 2
+"""Round trips with several answers: one puts the policy in force, the other reads the audit window."""
 
 
 class HostileGuest(ScriptedGuest):
-    """Answers the query `target` with garbage: its output, or its exit code if it has no output."""
+    """Answers the query `target` with garbage: its output, or its exit code if it has no output.
 
-    def __init__(self, target: str = "", garbage: Callable[[str], str] = str) -> None:
+    `code` is the exit code of the query `target`; by default one that no script has if the code is the
+    answer. `whole` changes the parts of the round trip with the number `target`.
+    """
+
+    def __init__(
+        self, target: str | int = "", garbage: Callable[[str], str] = str, *, code: int | None = None
+    ) -> None:
         super().__init__()
-        self._target, self._garbage = target, garbage
+        self._target, self._garbage, self._code = target, garbage, code
+        self.whole: Callable[[Sequence[Part]], Sequence[Part]] = list
+        self.rounds = 0
+        self.queries: list[str] = []
         self.answer("http", out="200\n")
+        self.answer("read-log", out="ready\n")
+        self.answer("wait-for-end", out="0\n")
+        self.answer_program("timeout")
+        self.answer_program("docker", "logs", out="the last lines\n")
 
     def spoil(self, name: str, answer: Answer) -> Answer:
+        self.queries.append(name)
         if name != self._target:
             return answer
         code, out, _ = answer
         text = self._garbage(out or "pid 1\n")
+        if self._code is not None:
+            return self._code, f"{out}{text}" if name == "read-log" else text, text
         return (code if QUERIES[name] else NO_SUCH_CODE), text, text
+
+    def _together(self, parts: Sequence[tuple[str, str]], words: Sequence[str]) -> Answer:
+        code, out, err = super()._together(parts, words)
+        self.rounds += 1
+        if self.rounds - 1 == self._target:
+            out = spoiled_round_trip(words[0], out, self.whole)
+        return code, out, err
+
+
+RunWith = Callable[[HostileGuest], int]
 
 
 @pytest.fixture
-def run_with(project_with_http: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[HostileGuest], int]:
+def run_with(project: Path, monkeypatch: pytest.MonkeyPatch) -> RunWith:
     """Run the scenario with a guest, and return selab's exit code."""
 
     def run_with(guest: HostileGuest) -> int:
         monkeypatch.setattr("selab.vm.select.machine_of", lambda project: ReadyMachine(guest))
-        return run(["-C", str(project_with_http), "run", "web"])
+        return run(["-C", str(project), "run", "web"])
 
     return run_with
 
 
 @pytest.fixture
-def project_with_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a scenario that has a step of each kind."""
     (tmp_path / "selab.yaml").write_text("")
     (tmp_path / "scenarios").mkdir()
     scenario = {
         "image": "registry.test/x:1",
         "label": {"type": "web_t"},
-        "steps": [{"http": {"port": 8080}}],
+        "steps": [
+            {"http": {"port": 8080}},
+            {"exec": {"argv": ["true"]}},
+            {"log": {"pattern": "ready"}},
+            {"exit": {"code": 0}},
+        ],
     }
     (tmp_path / "scenarios/web.yaml").write_text(json.dumps(scenario))
     keep_base(tmp_path / "cache")
@@ -96,21 +139,58 @@ def project_with_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_these_are_the_queries_of_a_run(run_with: Callable[[HostileGuest], int]) -> None:
+def assert_error(code: int, project: Path, captured: pytest.CaptureResult[str]) -> None:
+    """Check that the command ended as ERROR: with three lines, or with a verdict and its printed reasons."""
+    assert "Traceback" not in captured.err and "selab has a fault" not in captured.err, captured.err
+    assert code == 3, captured
+    stored = History.of(find_project(project)).latest(1)
+    if not stored:
+        assert_three_lines(captured.err)
+        return
+    assert stored[0].document.verdict == "ERROR"
+    shown = " ".join((captured.out + captured.err).split())
+    assert stored[0].document.reasons
+    assert all(" ".join(reason.split())[:60] in shown for reason in stored[0].document.reasons[:1]), shown
+
+
+def test_these_are_the_queries_of_a_run(run_with: RunWith) -> None:
     guest = HostileGuest()
-    assert (run_with(guest), set(guest.scripts)) == (0, set(QUERIES))
+    assert (run_with(guest), list(dict.fromkeys(guest.queries)), guest.rounds) == (0, list(QUERIES), ROUNDS)
 
 
 @pytest.mark.parametrize("kind", GARBAGE)
 @pytest.mark.parametrize("query", QUERIES)
 def test_garbage_is_an_error_of_three_lines(
-    run_with: Callable[[HostileGuest], int], capsys: pytest.CaptureFixture[str], query: str, kind: str
+    run_with: RunWith, project: Path, capsys: pytest.CaptureFixture[str], query: str, kind: str
 ) -> None:
     code = run_with(HostileGuest(query, GARBAGE[kind]))
     captured = capsys.readouterr()
-    assert "Traceback" not in captured.err and "selab has a fault" not in captured.err
-    if (query, kind) in CONTENT:
-        assert code in (0, 3)
-        return
-    errors = captured.err[captured.err.find("Error:") :].splitlines() if "Error:" in captured.err else []
-    assert (code, len(errors) <= 3) == (3, True), captured
+    if (query, "") in CONTENT:
+        assert code == 1, captured
+    elif (query, kind) in CONTENT:
+        assert code in (0, 3), captured
+    else:
+        assert_error(code, project, captured)
+
+
+@pytest.mark.parametrize("kind", GARBAGE)
+@pytest.mark.parametrize("query", [query for query, is_text in QUERIES.items() if not is_text])
+def test_output_beside_a_good_exit_code_is_ignored_or_an_error(
+    run_with: RunWith, project: Path, capsys: pytest.CaptureFixture[str], query: str, kind: str
+) -> None:
+    code = run_with(HostileGuest(query, GARBAGE[kind], code=0))
+    captured = capsys.readouterr()
+    if query in IGNORED or kind == "empty":
+        assert code == 0, captured
+    else:
+        assert_error(code, project, captured)
+
+
+@pytest.mark.parametrize("kind", ROUND_TRIPS)
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_a_round_trip_with_other_parts_is_an_error_of_three_lines(
+    run_with: RunWith, project: Path, capsys: pytest.CaptureFixture[str], number: int, kind: str
+) -> None:
+    guest = HostileGuest(number)
+    guest.whole = ROUND_TRIPS[kind]
+    assert_error(run_with(guest), project, capsys.readouterr())
