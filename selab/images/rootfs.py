@@ -255,7 +255,8 @@ def _command(rootfs: Rootfs, work: Path, out: Path) -> list[str]:
 def _mmdebstrap(command: Sequence[str], work: Path, stop: Event) -> None:
     """Run mmdebstrap in its own process group: if it fails, it kills its group.
 
-    It has BUILD_TIMEOUT and no memory limit, because it installs whole packages. Its output goes to a file.
+    It may take BUILD_TIMEOUT seconds, and has no memory limit because it installs whole packages. Its output
+    goes to a file.
     """
     log.debug("host: %s", command)
     output, where, started = (

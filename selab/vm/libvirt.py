@@ -45,8 +45,8 @@ def uri() -> str:
 def virsh(*words: str, limit: float = VIRSH_LIMIT) -> subprocess.CompletedProcess[str]:
     """Run virsh. The exit code is 124 after a time-out and 127 if virsh is not installed.
 
-    Its answers have a time limit and no size limit: they come from libvirtd on this machine, which selab
-    trusts, and not from the guest.
+    Its answers have a time limit and the usual size limit, but virsh has no memory limit: the answers come
+    from libvirtd on this machine, which selab trusts, and not from the guest.
     """
     command = ["virsh", "-q", "-c", uri(), *words]
     try:
