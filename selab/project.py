@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from selab.errors import InputError
+from selab.errors import InputError, SelabError
 from selab.host.binding import state_directory
 from selab.host.tables import PROFILES, table
+from selab.host.trusted import directories, owner_is_trusted
 from selab.host.yamlfile import UserModel, load
 
 CONFIG = "selab.yaml"
@@ -153,15 +155,33 @@ class Project:
 
 
 def find_project(start: Path, vagrant_dir: Path | None = None) -> Project:
-    """Find the project of `start`, in it or above it. Raises InputError if there is none."""
+    """Find the project of `start`, in it or above it.
+
+    Raises InputError if there is none, and SelabError if it belongs to another user.
+    """
     start = start.resolve()
     for root in (start, *start.parents):
         if (root / CONFIG).is_file():
+            _require_owner(root)
             config = load(root / CONFIG, ProjectConfig)
             return Project(root, config, (vagrant_dir or root).resolve())
     raise InputError(
         f"There is no {CONFIG} in {start} or above it.",
         hint="Change to a project, name one with --project, or create one with `selab init`.",
+    )
+
+
+def _require_owner(root: Path) -> None:
+    """Raise SelabError if the project in `root` belongs to another user, who could make selab run a program.
+
+    As in git, a directory above the current one may be anybody's on a shared machine.
+    """
+    if owner_is_trusted(root) and owner_is_trusted(root / CONFIG) or str(root) in directories():
+        return
+    raise SelabError(
+        "This project belongs to another user.",
+        f"selab would use it with your rights: {root}",
+        f"If you trust its owner and what is in it, run `selab trust {shlex.quote(str(root))}`.",
     )
 
 

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "minimise": "tests/vm/test_learn.py",
     "matrix": "tests/unit/matrix",
     "new": "tests/unit/scaffold",
+    "trust": "tests/unit/cli/test_trust.py",
     "watch": "tests/unit/analysis/test_check.py",
     "vm": "tests/vm/test_machine.py",
 }

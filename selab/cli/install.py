@@ -28,12 +28,11 @@ def install(context: Context, policy: str, scenario: str | None) -> int:
     """
     from selab.history import History
     from selab.report.terminal import show_run
-    from selab.vm.select import machine_of
     from selab.workflows.install import install, scenario_for
 
     project, history = context.project, History.of(context.project)
     chosen = scenario or scenario_for(project, policy)
-    result = install(project, machine_of(project), policy, chosen, context.progress)
+    result = install(project, context.machine, policy, chosen, context.progress)
     document = history.add(result)
     show_run(document, context.out, change=history.change(document))
     context.out.print(safe(f"{policy} is installed. Remove it with `selab uninstall {policy}`."))

@@ -49,14 +49,13 @@ def learn(
     from selab.report.advice import show_advice
     from selab.report.difference import show_difference
     from selab.run.verdict import Verdict
-    from selab.vm.select import machine_of
     from selab.workflows.learn import learn
 
     reports.check()
     if reports.printed:
         context.out = context.console
     project = context.project
-    machine = machine_of(project)
+    machine = context.machine
     result = learn(project, machine, scenario, policy, context.progress, rounds=rounds, risky=allow_risky)
     history = History.of(project)
     reports.write(context, [history.find(run.run) for run in result.runs])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ def matrix(
     \b
     Example:  selab matrix --workers 2 --html matrix.html
     """
+    from selab.cli.trust import ask_about
     from selab.history import History, Record
     from selab.host.yamlfile import load
     from selab.matrix.coordinate import Options
@@ -56,6 +58,9 @@ def matrix(
 
     reports.check(matrix=True)
     model = load(file or context.project.root / FILE, Matrix)
+    for settings in model.settings(context.project.config.vm).values():
+        config = context.project.config.model_copy(update={"vm": settings})
+        ask_about(context, dataclasses.replace(context.project, config=config))
     outcome = _watched(context, model, Options(workers or 0, scheduler or "", destroy))
     history, results = History.of(context.project), outcome.ended
     runs = [result.result.document.run for result in results if isinstance(result.result, Record)]

@@ -38,11 +38,10 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     """
     from selab.errors import EXIT_FAIL, EXIT_PASS
     from selab.report.difference import show_difference
-    from selab.vm.select import machine_of
     from selab.workflows.minimise import minimise
 
     project, out = context.project, context.out
-    result = minimise(project, machine_of(project), scenario, policy, context.progress, runs=runs)
+    result = minimise(project, context.machine, scenario, policy, context.progress, runs=runs)
     show_runs("run", result.runs, context)
     name = f"{result.policy}.te"
     show_difference(result.before, result.after, (name, name), out)

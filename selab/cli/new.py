@@ -45,13 +45,12 @@ def policy(context: Context, name: str, image: str | None) -> None:
       selab new policy web --for httpd
     """
     from selab.scaffold.policy import new_policy
-    from selab.vm.select import machine_of
 
     policy_file = new_policy(
         context.project,
         name,
         image,
-        lambda: contextlib.closing(machine_of(context.project).connect()),
+        lambda: contextlib.closing(context.machine.connect()),
         context.progress,
     )
     for remark in policy_file.remarks:

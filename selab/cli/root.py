@@ -43,6 +43,10 @@ COMMANDS = {
     ),
     "box": ("selab.cli.box", "The boxes that selab builds itself."),
     "schema": ("selab.cli.schema", "Print the JSON Schema of what you write, for editors."),
+    "trust": (
+        "selab.cli.trust",
+        "Allow a project of another user, or a project's own Vagrantfile, box or host.",
+    ),
     "completion": ("selab.cli.completion", "Print the completion for bash, zsh or fish."),
     "doctor": (
         "selab.cli.doctor",
@@ -52,7 +56,7 @@ COMMANDS = {
 """Name, module and help of each command. The help is here so that `selab --help` imports no command."""
 
 SECTIONS = {
-    "First contact": ("init", "new", "doctor", "completion", "schema"),
+    "First contact": ("init", "new", "doctor", "trust", "completion", "schema"),
     "The loop": ("run", "watch", "check", "replay", "history", "show", "diff"),
     "Advice": ("explain", "suggest", "learn", "minimise"),
     "Review": ("matrix", "audit", "denials", "report"),
@@ -103,10 +107,20 @@ class LazyGroup(click.Group):
     is_flag=True,
     help="Do not wait for a VM that another selab uses: report what uses it, and exit with status 3.",
 )
+@click.option(
+    "--trust-vagrantfile",
+    is_flag=True,
+    help="Allow the project's Vagrantfile and box, which Vagrant runs as programs, without asking.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the log as well; it is always in .selab/selab.log.")
 @click.pass_context
 def cli(
-    ctx: click.Context, project: Path | None, vagrant_dir: Path | None, no_wait: bool, verbose: bool
+    ctx: click.Context,
+    project: Path | None,
+    vagrant_dir: Path | None,
+    no_wait: bool,
+    trust_vagrantfile: bool,
+    verbose: bool,
 ) -> None:
     """A laboratory for SELinux policy.
 
@@ -116,5 +130,5 @@ def cli(
     Example:  selab init lab
               selab -C lab run apache --setenforce no
     """
-    ctx.obj = Context(project, vagrant_dir, verbose, not no_wait)
+    ctx.obj = Context(project, vagrant_dir, verbose, not no_wait, trust_vagrantfile)
     ctx.call_on_close(ctx.obj.close)

@@ -63,11 +63,10 @@ def run(
     from selab.policy.guest.load import Mode
     from selab.report.terminal import show_run
     from selab.run import experiment
-    from selab.vm.select import machine_of
 
     context.show_log(verbose)
     reports.check()
-    machine = machine_of(context.project)
+    machine = context.machine
     history = History.of(context.project)
     needs_advice = reports.advice or not reports.printed
     advice_cache = AdviceCache()

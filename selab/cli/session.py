@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from selab.host.durations import Durations
+    from selab.machine import MachineControl
     from selab.progress import Progress
     from selab.project import Project
 
@@ -29,6 +30,7 @@ class Context:
     vagrant_dir: directory given by --vagrant-dir.
     verbose: whether the log goes to standard error too.
     waits: whether to wait for a VM that another selab process uses.
+    trusts_vagrantfile: whether the user allows the project's Vagrantfile and box.
     slot: VM of a matrix to use instead of the project's own, or "".
     """
 
@@ -38,11 +40,13 @@ class Context:
         vagrant_dir: Path | None = None,
         verbose: bool = False,
         waits: bool = True,
+        trusts_vagrantfile: bool = False,
     ) -> None:
         self.project_dir = project_dir
         self.vagrant_dir = vagrant_dir
         self.verbose = verbose
         self.waits = waits
+        self.trusts_vagrantfile = trusts_vagrantfile
         self.slot = ""
         self._shown = False
 
@@ -60,6 +64,15 @@ class Context:
         log_to(project.state / "selab.log")
         self.show_log(self.verbose)
         return project
+
+    @functools.cached_property
+    def machine(self) -> MachineControl:
+        """Return the project's machine, after the user has allowed what it runs or reaches."""
+        from selab.cli.trust import ask_about
+        from selab.vm.select import machine_of
+
+        ask_about(self, self.project)
+        return machine_of(self.project)
 
     @functools.cached_property
     def out(self) -> Console:

@@ -19,8 +19,7 @@ def uninstall(context: Context, policy: str) -> None:
     Example:
       selab uninstall selab_apache_full
     """
-    from selab.vm.select import machine_of
     from selab.workflows.install import uninstall
 
-    uninstall(context.project, machine_of(context.project), policy, context.progress)
+    uninstall(context.project, context.machine, policy, context.progress)
     context.out.print(safe(f"{policy} is no longer installed."))

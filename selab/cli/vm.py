@@ -84,10 +84,8 @@ def up(context: Context, prepare: bool) -> None:
     Example:
       selab vm up
     """
-    from selab.vm.select import machine_of
-
+    machine = context.machine
     with _alone(context, "up"), context.progress.step("Making sure that the VM is up"):
-        machine = machine_of(context.project)
         if prepare:
             machine.prepare(context.progress)
         machine.ensure(context.progress).close()
@@ -129,9 +127,8 @@ def network(context: Context, reach: str | None) -> None:
       selab vm network open
     """
     from selab.vm.network import DETAILS, Reach
-    from selab.vm.select import machine_of
 
-    machine = machine_of(context.project)
+    machine = context.machine
     if reach:
         with _alone(context, f"network {reach}"), context.progress.step("Changing the VM's network"):
             machine.set_network(reach, context.progress)
@@ -152,10 +149,9 @@ def suspend(context: Context) -> None:
     Example:
       selab vm suspend
     """
-    from selab.vm.select import machine_of
-
+    machine = context.machine
     with _alone(context, "suspend"), context.progress.step("Suspending the VM"):
-        machine_of(context.project).suspend(context.progress)
+        machine.suspend(context.progress)
 
 
 @vm.command()
@@ -188,9 +184,7 @@ def reset(context: Context) -> None:
     Example:
       selab vm reset
     """
-    from selab.vm.select import machine_of
-
-    machine = machine_of(context.project)
+    machine = context.machine
     with _alone(context, "reset"), context.progress.step("Resetting the VM"):
         machine.reset()
         machine.wait().close()
@@ -208,10 +202,9 @@ def rescue(context: Context) -> None:
     Example:
       selab vm rescue
     """
-    from selab.vm.select import machine_of
-
+    machine = context.machine
     with _alone(context, "rescue"), context.progress.step("Checking whether the guest responds"):
-        action = machine_of(context.project).rescue(context.progress)
+        action = machine.rescue(context.progress)
     context.out.print(action or "Nothing is wrong: a new login works, and the guest is in its own mode.")
 
 
@@ -258,9 +251,7 @@ def ssh(context: Context, command: tuple[str, ...]) -> int:
       selab vm ssh
       selab vm ssh -- ausearch -m avc -ts recent --input-logs
     """
-    from selab.vm.select import machine_of
-
-    machine = machine_of(context.project)
+    machine = context.machine
     if not command:
         machine.shell()
         return 0
@@ -280,7 +271,5 @@ def console(context: Context) -> None:
     Example:
       selab vm console
     """
-    from selab.vm.select import machine_of
-
-    command = machine_of(context.project).console_command()
+    command = context.machine.console_command()
     os.execv(command[0], command)

@@ -35,7 +35,6 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     from selab.report.markup import safe
     from selab.report.terminal import show_run
     from selab.run import experiment
-    from selab.vm.select import machine_of
     from selab.workflows.watch import Watch
 
     project, history = context.project, History.of(context.project)
@@ -60,4 +59,4 @@ def watch(context: Context, scenario: str, policy: str | None, setenforce: str) 
     request = Request(scenario, policy, Mode(MODES[setenforce]))
     options = RunOptions(before_steps=advice_cache.begin)
     make_plan(project, request)
-    Watch(project, machine_of(project), request, options, context.new_progress, began, ended).forever()
+    Watch(project, context.machine, request, options, context.new_progress, began, ended).forever()

@@ -21,7 +21,7 @@ from selab.guest import Guest, script_argv
 from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import HostConfig, Project
-from selab.vm import provision, rescue
+from selab.vm import consent, provision, rescue
 from selab.vm.host_keys import known_key, pin, pinned_key
 from selab.vm.openssh import interactive
 from selab.vm.select import UNREACHABLE
@@ -58,6 +58,7 @@ class ExistingHost:
     @functools.cached_property
     def address(self) -> Address:
         """Return the address of the machine. The pinned host key belongs to this resolved address."""
+        consent.require(self.project)
         target = self._route.target
         keys = (_named_key(self.config.key),) if self.config.key else target.keys
         agent = target.agent and not self.config.key

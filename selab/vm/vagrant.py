@@ -11,7 +11,7 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,11 +97,18 @@ class SshConfig:
 
 class Vagrant:
     """Vagrant in `directory`. Our Vagrantfile reads selab's choices from the file `parameters`. The output of
-    Vagrant's actions, and of questions that fail, goes to the file `log`."""
+    Vagrant's actions, and of questions that fail, goes to the file `log`.
 
-    def __init__(self, directory: Path, parameters: Path, log: Path) -> None:
+    Vagrant runs the Vagrantfile as a program, so `require_consent` is called before each command. It raises
+    SelabError if the user has not allowed that.
+    """
+
+    def __init__(
+        self, directory: Path, parameters: Path, log: Path, require_consent: Callable[[], None]
+    ) -> None:
         self.directory = directory
         self.log = log
+        self._require_consent = require_consent
         # python-vagrant replaces the whole environment with this one.
         self._environment = {
             **os.environ,
@@ -110,6 +117,7 @@ class Vagrant:
             "VAGRANT_CHECKPOINT_DISABLE": "1",
             "VAGRANT_BOX_UPDATE_CHECK_DISABLE": "1",
             "VAGRANT_CWD": str(directory),
+            "VAGRANT_VAGRANTFILE": "Vagrantfile",
             "LC_ALL": "C.UTF-8",
         }
 
@@ -166,6 +174,13 @@ class Vagrant:
         self._commands(progress, STOP_LIMIT).destroy()
 
     def _commands(self, progress: Progress, limit: float, *added: str) -> _Commands:
+        self._require_consent()
+        if not (self.directory / "Vagrantfile").is_file():
+            raise SelabError(
+                "There is no Vagrantfile.",
+                f"Vagrant would take one from above {self.directory}.",
+                "Run `selab vm up`: it writes selab's own Vagrantfile.",
+            )
         return _Commands(self.directory, self._environment, self.log, progress, limit, added)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import secrets
 import shutil
@@ -18,7 +19,7 @@ from selab.guest import Guest, script_argv
 from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import Project
-from selab.vm import boxes, console, keys, libvirt, provision, rescue, vagrantfile
+from selab.vm import boxes, consent, console, keys, libvirt, provision, rescue, vagrantfile
 from selab.vm.first_boot import first_alone
 from selab.vm.host_keys import pin_text
 from selab.vm.network import Network, Reach
@@ -57,7 +58,12 @@ class VirtualMachine:
         self.project = project
         self.files = State(project)
         self._network = Network(project, self.files)
-        self.vagrant = Vagrant(project.vagrant_dir, self.files.parameters, self.files.vagrant_log)
+        self.vagrant = Vagrant(
+            project.vagrant_dir,
+            self.files.parameters,
+            self.files.vagrant_log,
+            functools.partial(consent.require, project),
+        )
 
     def ensure(self, progress: Progress) -> SshGuest:
         """Return a connection to the VM, which is up and provisioned. If it is up already, no process is
@@ -477,6 +483,7 @@ class VirtualMachine:
         return default_provider() if provider == "auto" else provider
 
     def _daemon(self) -> None:
+        consent.require(self.project)  # each command of Vagrant requires it too, but by then a daemon runs
         if self._provider() == "libvirt":
             libvirt.ensure()
 

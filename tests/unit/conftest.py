@@ -21,9 +21,10 @@ from selab.project import Project, find_project
 
 
 @pytest.fixture(autouse=True)
-def state_key_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test a directory of its own for the key of the state."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("user-state")))
+def users_own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test directories of its own for the key of the state, and for what the user allowed."""
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path_factory.mktemp("user")))
 
 
 CHECKOUT = Path(__file__).parents[2]

@@ -30,6 +30,7 @@ POSIX = {
     "host/cache.py": "root's cache is the system's: QEMU must be able to read it",
     "host/descendants.py": "signals; what only Linux has is skipped elsewhere",
     "host/binding.py": "a state belongs to a user",
+    "host/trusted.py": "a project belongs to a user",
     "host/private.py": "a file belongs to a user, and a pipe in its place must not block",
     "host/processes.py": "a program is ended with its whole group, within limits",
     "workflows/drafts.py": "a pipe in the place of a policy must not block",

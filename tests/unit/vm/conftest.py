@@ -18,7 +18,7 @@ import pytest
 
 from selab.guest import RUN_TIMEOUT, Completed, script
 from selab.project import BoxSource, Project, ProjectConfig, VmConfig
-from selab.vm import kvm, provision, terminal, virtual_machine
+from selab.vm import consent, kvm, provision, terminal, virtual_machine
 from selab.vm.host_keys import pin_text
 from selab.vm.ssh_login import Address
 
@@ -162,6 +162,12 @@ class FakeVm:
         assert isinstance(guest, ProvisionedGuest)
         pin_text(self.machine.files.known_hosts, HOST_KEY)
         (self.here / "calls").unlink()
+
+
+@pytest.fixture(autouse=True)
+def consent_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the user allow everything. test_consent.py replaces this."""
+    monkeypatch.setattr(consent, "foreign", lambda project: [])
 
 
 @pytest.fixture(autouse=True)

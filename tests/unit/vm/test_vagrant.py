@@ -92,7 +92,12 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     (tmp_path / "project").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("SELAB_TEST_OF_ENVIRONMENT", "kept")
-    return Fake(tmp_path, Vagrant(tmp_path / "project", tmp_path / "vm.json", tmp_path / "vagrant.log"))
+    project = tmp_path / "project"
+    (project / "Vagrantfile").touch()
+    return Fake(
+        tmp_path,
+        Vagrant(project, tmp_path / "vm.json", tmp_path / "vagrant.log", require_consent=lambda: None),
+    )
 
 
 # --- what is executed ---------------------------------------------------------------------------------------

@@ -1,0 +1,119 @@
+"""What a project would run or reach outside of itself, and whether the user allowed it.
+
+A Vagrantfile and the Vagrantfile in a box are Ruby programs, which Vagrant runs with the user's rights. With
+`box: host`, selab logs in to a machine with the user's own keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from selab.errors import SelabError
+from selab.host import trusted
+from selab.project import Project
+from selab.vm import vagrantfile
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Something in a project that selab uses only after the user allowed it.
+
+    name: what it is, and which.
+    effect: what selab would do with it.
+    advice: what to look at first.
+    digest: digest by which selab remembers the answer.
+    """
+
+    name: str
+    effect: str
+    advice: str
+    digest: str
+
+
+class NotAllowed(SelabError):
+    """The user has not allowed something that a command needs."""
+
+
+def foreign(project: Project) -> list[Foreign]:
+    """Return what the project's machine needs and the user has not allowed yet."""
+    host = project.config.vm.host
+    needed = [_host(project)] if host else [*_vagrantfile(project), *_box(project)]
+    allowed = trusted.digests()
+    return [each for each in needed if each.digest not in allowed]
+
+
+def require(project: Project) -> None:
+    """Raise NotAllowed if the user has not allowed everything that the project's machine needs."""
+    for each in foreign(project):
+        raise NotAllowed(
+            f"You have not allowed {each.name}.",
+            each.effect,
+            f"{each.advice} If you trust it, run `selab trust`, or `selab --trust-vagrantfile COMMAND`.",
+        )
+
+
+def allow(each: Foreign) -> None:
+    """Remember that the user allowed it."""
+    trusted.allow(each.digest, each.name)
+
+
+def _vagrantfile(project: Project) -> list[Foreign]:
+    """Return the Vagrantfile, unless it is selab's own or does not exist yet."""
+    path = project.vagrant_dir / "Vagrantfile"
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if content == vagrantfile.shipped() or digest in vagrantfile.OLDER:
+        return []
+    return [
+        Foreign(
+            f"the Vagrantfile {path} (sha256 {digest[:16]})",
+            "It is not selab's own. Vagrant runs it as a program, with your rights.",
+            "Read it first, and the files that it loads, which your answer does not cover.",
+            _digest("Vagrantfile", digest),
+        )
+    ]
+
+
+def _box(project: Project) -> list[Foreign]:
+    source = project.config.vm.source
+    if source is None or not (source.url or source.file):
+        return []
+    unpinned = "" if source.sha256 or source.file else " It has no sha256, so its content may change."
+    return [
+        Foreign(
+            f"the box {source.file or source.url}",
+            f"selab.yaml names it as `vm.source`. Vagrant runs the Vagrantfile in it as a program.{unpinned}",
+            "Find out who made it.",
+            _digest("box", source.url, source.sha256, *_identity(source.file)),
+        )
+    ]
+
+
+def _identity(name: str) -> tuple[str, ...]:
+    """Return what changes with a box file. Its content is not read, since it takes seconds."""
+    path = Path(name).expanduser().resolve()
+    if not name or not path.is_file():
+        return (name,)
+    status = path.stat()
+    return (str(path), str(status.st_ino), str(status.st_size), str(status.st_ctime_ns))
+
+
+def _host(project: Project) -> Foreign:
+    config = project.config.vm.host
+    assert config is not None
+    user = f"{config.user}@" if config.user else ""
+    return Foreign(
+        f"the host {user}{config.address}",
+        "selab.yaml names it as `vm.host`. selab logs in with your SSH keys and loads policies there.",
+        "Use no machine that you depend on.",
+        _digest("host", *(str(value) for value in config.model_dump().values())),
+    )
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""What a project would run or reach outside of itself, and that the answer is remembered by digest."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from selab.host import trusted
+from selab.progress import Progress
+from selab.project import BoxSource, HostConfig, Project, ProjectConfig, VmConfig
+from selab.vm import consent, vagrantfile
+from selab.vm.consent import NotAllowed, allow, foreign, require
+from selab.vm.existing import ExistingHost
+from selab.vm.vagrant import Vagrant
+from selab.vm.virtual_machine import VirtualMachine
+
+OWN = 'Vagrant.configure("2") { |config| config.vm.box = "x" }\n'
+
+
+@pytest.fixture
+def consent_of_the_user() -> None:
+    """Ask for real, unlike the other tests of this directory."""
+
+
+@pytest.fixture
+def own(project: Project) -> Project:
+    """A project with a Vagrantfile that is not selab's."""
+    (project.root / "Vagrantfile").write_text(OWN)
+    return project
+
+
+def with_vm(project: Project, **settings: object) -> Project:
+    config = ProjectConfig(vm=VmConfig.model_validate(settings))
+    return dataclasses.replace(project, config=config)
+
+
+def test_selabs_own_vagrantfile_needs_no_consent(project: Project) -> None:
+    (project.root / "Vagrantfile").write_bytes(vagrantfile.shipped())
+    assert foreign(project) == []
+
+
+def test_a_vagrantfile_with_one_more_byte_needs_consent(project: Project) -> None:
+    (project.root / "Vagrantfile").write_bytes(vagrantfile.shipped() + b"\n")
+    assert len(foreign(project)) == 1
+
+
+def test_an_answer_is_remembered(own: Project) -> None:
+    allow(foreign(own)[0])
+    require(own)
+
+
+def test_a_changed_vagrantfile_needs_consent_again(own: Project) -> None:
+    allow(foreign(own)[0])
+    (own.root / "Vagrantfile").write_text(OWN + "# changed\n")
+    with pytest.raises(NotAllowed, match="Vagrantfile"):
+        require(own)
+
+
+def test_the_same_vagrantfile_elsewhere_needs_no_consent(own: Project, tmp_path: Path) -> None:
+    """The VMs of a matrix have copies of it."""
+    allow(foreign(own)[0])
+    (tmp_path / "slot").mkdir()
+    (tmp_path / "slot" / "Vagrantfile").write_text(OWN)
+    require(dataclasses.replace(own, vagrant_dir=tmp_path / "slot"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        BoxSource(url="https://x.test/a.box"),
+        BoxSource(url="https://x.test/a.box", sha256="a" * 64),
+        BoxSource(file="a.box"),
+    ],
+)
+def test_a_box_of_the_project_needs_consent(project: Project, source: BoxSource) -> None:
+    with pytest.raises(NotAllowed, match=r"a\.box"):
+        require(with_vm(project, source=source))
+
+
+def test_a_box_file_that_is_replaced_needs_consent_again(project: Project) -> None:
+    box = project.root / "a.box"
+    box.write_text("x")
+    changed = with_vm(project, source=BoxSource(file=str(box)))
+    allow(foreign(changed)[0])
+    box.unlink()
+    box.write_text("xy")
+    assert len(foreign(changed)) == 1
+
+
+def test_a_host_of_the_project_needs_consent(project: Project) -> None:
+    with pytest.raises(NotAllowed, match=r"root@lab\.test"):
+        require(with_vm(project, box="host", host=HostConfig(address="lab.test", user="root")))
+
+
+@pytest.mark.parametrize("change", [{"address": "prod.test"}, {"port": 23}, {"user": "admin"}, {"key": "/k"}])
+def test_a_changed_host_needs_consent_again(project: Project, change: dict[str, object]) -> None:
+    host = {"address": "lab.test", "port": 22, "user": "root", "key": ""}
+    allow(foreign(with_vm(project, box="host", host=host))[0])
+    assert len(foreign(with_vm(project, box="host", host=host | change))) == 1
+
+
+def test_no_login_is_tried_without_consent(project: Project) -> None:
+    host = with_vm(project, box="host", host=HostConfig(address="lab.test"))
+    assert host.config.vm.host
+    with pytest.raises(NotAllowed):
+        ExistingHost(host, host.config.vm.host).connect()
+
+
+@pytest.mark.parametrize("action", ["up", "resume", "suspend", "halt", "destroy", "state", "ssh_config"])
+def test_no_command_of_vagrant_runs_without_consent(
+    own: Project, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")  # Vagrant would be missing, which is another error
+    machine: Vagrant = VirtualMachine(own).vagrant
+    arguments = () if action in ("state", "ssh_config") else (Progress(),)
+    with pytest.raises(NotAllowed):
+        getattr(machine, action)(*arguments)
+
+
+def test_every_command_of_vagrant_is_tried() -> None:
+    public = {name for name in vars(Vagrant) if not name.startswith("_")}
+    assert public == {"up", "resume", "suspend", "halt", "destroy", "state", "ssh_config"}
+
+
+def test_the_record_is_private(own: Project) -> None:
+    consent.allow(foreign(own)[0])
+    assert trusted.record_path().stat().st_mode & 0o777 == 0o600
