@@ -8,11 +8,12 @@ import re
 import shutil
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selab.auditlog.classification import Ruling
 from selab.auditlog.denials import DenialKey
 from selab.auditlog.windows import MAX_BYTES, MAX_LINES
 from selab.errors import InputError, SelabError
@@ -20,7 +21,7 @@ from selab.host.cache import cache_dir
 from selab.host.private import make_private, private_file
 from selab.policy.base import BasePolicy, known_base
 from selab.project import Project
-from selab.run.document import RunDocument, document_of
+from selab.run.document import RunDocument, document_of, stored_document
 from selab.run.experiment import Run
 from selab.run.replay import Recorded
 from selab.run.request import DEFAULT_OPTIONS, RunOptions
@@ -83,8 +84,9 @@ class StoredRun:
 
     @property
     def recorded(self) -> Recorded:
-        """The raw lines with the domain that the run's container had."""
-        return Recorded(self.records, self.document.label.type)
+        """The raw lines, the domain that the run's container had, and what the scenario says about them."""
+        rulings = {key: ruling for key, ruling in self.document.rulings.items() if not ruling.is_unexpected}
+        return Recorded(self.records, self.document.label.type, rulings)
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,23 @@ class DenialDiff:
     gone: denials of the first run only.
     new: denials of the second run only.
     remaining: denials of both runs.
+    before, after: the rulings on the denials of each run.
     """
 
     gone: tuple[DenialKey, ...]
     new: tuple[DenialKey, ...]
     remaining: tuple[DenialKey, ...]
+    before: Mapping[DenialKey, Ruling]
+    after: Mapping[DenialKey, Ruling]
+
+    @property
+    def reclassified(self) -> tuple[DenialKey, ...]:
+        """The remaining denials that the two runs classify differently."""
+        return tuple(
+            key
+            for key in self.remaining
+            if self.before[key].classification is not self.after[key].classification
+        )
 
 
 class History:
@@ -203,11 +217,11 @@ class History:
             return []
         with self._open() as database:
             rows = database.execute(
-                f"SELECT number, document, sources, records FROM run {rest}", values
+                f"SELECT number, document, scenario_text, sources, records FROM run {rest}", values
             ).fetchall()
         return [
-            StoredRun(number, RunDocument.model_validate_json(text), json.loads(sources), packed)
-            for number, text, sources, packed in rows
+            StoredRun(number, stored_document(text, json.loads(scenario)), json.loads(sources), packed)
+            for number, text, scenario, sources, packed in rows
         ]
 
     @contextlib.contextmanager
@@ -265,17 +279,19 @@ def compare(before: RunDocument, after: RunDocument) -> DenialDiff:
         tuple(sorted(before.keys - after.keys)),
         tuple(sorted(after.keys - before.keys)),
         tuple(sorted(before.keys & after.keys)),
+        before.rulings,
+        after.rulings,
     )
 
 
 def change_in_words(before: RunDocument, after: RunDocument) -> str:
     """Describe the change in one line for the summary: "30 denials, the same as in the previous run"."""
     diff = compare(before, after)
-    count = len(after.keys)
-    total = f"{count} denial{'' if count == 1 else 's'}"
+    total = after.denials_in_words
+    reclassified = f", {len(diff.reclassified)} classified differently" if diff.reclassified else ""
     if not diff.gone and not diff.new:
-        return f"{total}, the same as in the previous run"
-    counts = f"{len(diff.gone)} gone, {len(diff.new)} new, {len(diff.remaining)} remaining"
+        return f"{total}, the same as in the previous run{reclassified}"
+    counts = f"{len(diff.gone)} gone, {len(diff.new)} new, {len(diff.remaining)} remaining{reclassified}"
     return f"{total}: {counts} since the previous run"
 
 

@@ -46,7 +46,9 @@ def replay_offline(
     """
     candidate = candidate_of(project, policy, progress, "Replay")
     with progress.step("Asking what it would decide" + (", and for the booleans" if names else "")):
-        return replay(candidate.linked, records.accesses_of(f"{policy}_t"), booleans=True, names=names)
+        domain = f"{policy}_t"
+        accesses, rulings = records.accesses_of(domain), records.rulings_for(domain)
+        return replay(candidate.linked, accesses, rulings, booleans=True, names=names)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class Attribution:
     """The denials of a window by owner.
 
     scenario: denials of the scenario, which decide the verdict.
+    decisions: the scenario's denials one by one, in the order of the records.
     runtime, machine: denials of the container runtime and of the rest of the machine.
     errors: failures that concern the run, which decide the verdict too.
     unread: records that could not be read.
@@ -63,6 +64,7 @@ class Attribution:
     unread: tuple[str, ...]
     claimed: tuple[str, ...] = ()
     ran_as: frozenset[str] = frozenset()
+    decisions: tuple[AvcDenial, ...] = ()
 
     @property
     def doubts(self) -> list[str]:
@@ -109,7 +111,16 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
         group(by_owner[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE)
     )
     known = frozenset() if unread or claimed else frozenset(ran_as)
-    return Attribution(scenario, runtime, machine, tuple(errors), tuple(unread), tuple(claimed), known)
+    return Attribution(
+        scenario,
+        runtime,
+        machine,
+        tuple(errors),
+        tuple(unread),
+        tuple(claimed),
+        known,
+        tuple(by_owner[Owner.SCENARIO]),
+    )
 
 
 def owner_of(avc: AvcDenial, scope: Scope) -> Owner:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selab import __version__
+from selab.auditlog.classification import UNEXPECTED, Classification, Ruling
 from selab.auditlog.denials import Denial, DenialKey
 from selab.host.files import to_json
 from selab.policy.guest.load import Mode
 from selab.run.experiment import Run
-from selab.run.verdict import Verdict
+from selab.run.verdict import ClassifiedDenial, Classifier, Verdict
+from selab.scenario import Expect
 
 SCHEMA = 1
 """Increases when a key changes its meaning or is removed, but not when a key is added."""
@@ -103,6 +106,35 @@ class DenialEntry(_Part):
         )
 
 
+class ClassifiedDenialEntry(DenialEntry):
+    """The scenario's own denials of one source type, target type, class and ruling.
+
+    classification: unexpected, tolerated or expected, as the verdict has decided.
+    entry: the entry of the scenario that says so; empty if the denial is unexpected.
+    reason: the entry's reason.
+    """
+
+    classification: Classification = Classification.UNEXPECTED
+    entry: str = ""
+    reason: str = ""
+
+    @property
+    def ruling(self) -> Ruling:
+        """What the scenario says about the denial."""
+        return Ruling(self.classification, self.entry, self.reason)
+
+
+class MissingDenialEntry(_Part):
+    """An expected denial that did not occur.
+
+    entry: the entry of the scenario that expects it.
+    reason: the entry's reason.
+    """
+
+    entry: str
+    reason: str
+
+
 class SelinuxErrorEntry(_Part):
     """A failure that SELinux reports without a denial.
 
@@ -138,7 +170,8 @@ class RunDocument(_Part):
     base: the fingerprint of the base policy.
     label: the label of the container's processes.
     steps: the steps that ran, in order.
-    denials: the scenario's own denials, which decide the verdict.
+    denials: the scenario's own denials, which decide the verdict, the unexpected ones first.
+    missing: the expected denials that did not occur.
     hidden: the denials that appeared only in a second run with dontaudit rules off.
     runtime: the denials of the container runtime, which do not affect the verdict.
     machine: the denials of the rest of the guest, which do not affect the verdict.
@@ -161,8 +194,9 @@ class RunDocument(_Part):
     base: str
     label: LabelEntry
     steps: tuple[StepEntry, ...]
-    denials: tuple[DenialEntry, ...]
-    hidden: tuple[DenialEntry, ...] = ()
+    denials: tuple[ClassifiedDenialEntry, ...]
+    missing: tuple[MissingDenialEntry, ...] = ()
+    hidden: tuple[ClassifiedDenialEntry, ...] = ()
     runtime: tuple[DenialEntry, ...] = ()
     machine: tuple[DenialEntry, ...] = ()
     selinux_errors: tuple[SelinuxErrorEntry, ...] = ()
@@ -180,6 +214,40 @@ class RunDocument(_Part):
     def keys(self) -> frozenset[DenialKey]:
         """The identities of the scenario's own denials."""
         return frozenset(key for denial in self.denials for key in denial.keys)
+
+    @property
+    def rulings(self) -> Mapping[DenialKey, Ruling]:
+        """The most serious ruling on each denial; rulings on one denial differ if entries name paths."""
+        rulings: dict[DenialKey, Ruling] = {}
+        for denial in self.denials:
+            for key in denial.keys:
+                rulings.setdefault(key, denial.ruling)
+        return rulings
+
+    @property
+    def unexpected_keys(self) -> frozenset[DenialKey]:
+        """The identities of the unexpected denials."""
+        return frozenset(key for key, ruling in self.rulings.items() if ruling.is_unexpected)
+
+    def classified_as(self, classification: Classification) -> tuple[ClassifiedDenialEntry, ...]:
+        """The scenario's own denials with this classification."""
+        return tuple(denial for denial in self.denials if denial.classification is classification)
+
+    @property
+    def unexpected(self) -> tuple[ClassifiedDenialEntry, ...]:
+        """The unexpected denials."""
+        return self.classified_as(Classification.UNEXPECTED)
+
+    @property
+    def denials_in_words(self) -> str:
+        """The number of denials, by classification if not all are unexpected: `1 denial (1 tolerated)`."""
+        counts = Counter(ruling.classification for ruling in self.rulings.values())
+        count = len(self.keys)
+        total = f"{count} denial{'' if count == 1 else 's'}"
+        if counts[Classification.UNEXPECTED] == count:
+            return total
+        parts = [f"{counts[each]} {each.value}" for each in Classification if counts[each]]
+        return f"{total} ({', '.join(parts)})"
 
 
 def document_of(run: Run) -> RunDocument:
@@ -199,8 +267,11 @@ def document_of(run: Run) -> RunDocument:
             StepEntry(name=step.name, ok=step.ok, seconds=round(step.seconds, 3), detail=step.detail)
             for step in run.outcome.steps
         ),
-        denials=_entries(attribution.scenario),
-        hidden=_entries(run.hidden),
+        denials=_classified(run.denials.rows),
+        missing=tuple(
+            MissingDenialEntry(entry=missing.entry, reason=missing.reason) for missing in run.denials.missing
+        ),
+        hidden=_classified(run.hidden),
         runtime=_entries(attribution.runtime),
         machine=_entries(attribution.machine),
         selinux_errors=tuple(SelinuxErrorEntry.model_validate(error) for error in errors),
@@ -222,3 +293,55 @@ def _label(run: Run) -> LabelEntry:
 
 def _entries(denials: Sequence[Denial]) -> tuple[DenialEntry, ...]:
     return tuple(DenialEntry.model_validate(denial.to_json()) for denial in denials)
+
+
+def _classified(rows: Iterable[ClassifiedDenial]) -> tuple[ClassifiedDenialEntry, ...]:
+    return tuple(
+        ClassifiedDenialEntry.model_validate({**row.denial.to_json(), **row.ruling.to_json()}) for row in rows
+    )
+
+
+def stored_document(text: str, scenario: Mapping[str, Any]) -> RunDocument:
+    """Read the document of a stored run of `scenario`, which is as the user wrote it.
+
+    A document of an older selab does not classify its denials. The scenario's expectations then classify
+    them; if these are unreadable, all denials are unexpected.
+    """
+    document = RunDocument.model_validate_json(text)
+    if "missing" in document.model_fields_set:
+        return document
+    try:
+        expect = Expect.model_validate(scenario.get("expect", {}))
+    except ValidationError:
+        expect = Expect()
+    classifier = Classifier(expect)
+    denials = _split(document.denials, classifier)
+    missing = tuple(
+        MissingDenialEntry(entry=missing.entry, reason=missing.reason) for missing in classifier.missing
+    )
+    hidden = _split(document.hidden, classifier)
+    return document.model_copy(update={"denials": denials, "missing": missing, "hidden": hidden})
+
+
+def _split(
+    denials: Iterable[ClassifiedDenialEntry], classifier: Classifier
+) -> tuple[ClassifiedDenialEntry, ...]:
+    """Split each row of an older document by the rulings on its permissions, the unexpected ones first."""
+    rows = [row for denial in denials for row in _by_ruling(denial, classifier)]
+    return tuple(sorted(rows, key=lambda row: row.classification.order))
+
+
+def _by_ruling(denial: ClassifiedDenialEntry, classifier: Classifier) -> Iterator[ClassifiedDenialEntry]:
+    permissions: dict[Ruling, tuple[str, ...]] = {}
+    for key in denial.keys:
+        ruling = classifier.ruling_on(key, denial.path)
+        permissions[ruling] = (*permissions.get(ruling, ()), key.permission)
+    for ruling, names in (permissions or {UNEXPECTED: ()}).items():
+        yield denial.model_copy(
+            update={
+                "permissions": names,
+                "classification": ruling.classification,
+                "entry": ruling.entry,
+                "reason": ruling.reason,
+            }
+        )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import datetime
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from selab.auditlog.attribution import Attribution, Scope, attribute
-from selab.auditlog.denials import Denial
+from selab.auditlog.denials import AvcDenial, DenialKey
 from selab.auditlog.windows import Window
 from selab.container.label import ContainerLabel
 from selab.guest import Guest
@@ -32,7 +33,7 @@ from selab.run.stages import (
     restore_dontaudit,
     workload,
 )
-from selab.run.verdict import Evidence, Verdict, judge
+from selab.run.verdict import ClassifiedDenial, ClassifiedDenials, Evidence, Verdict, classify, judge
 from selab.vm.lock import vm_lock
 
 
@@ -44,6 +45,7 @@ class Attempt:
     outcome: what became of the workload.
     window: the audit log's lines that belong to the attempt.
     attribution: the denials in the window, by who was denied.
+    denials: the scenario's own denials, classified.
     drift: what was changed in the guest by hand before the attempt.
     """
 
@@ -51,12 +53,17 @@ class Attempt:
     outcome: Outcome
     window: Window
     attribution: Attribution
+    denials: ClassifiedDenials
     drift: frozenset[str]
 
     @property
     def failed_without_denial(self) -> bool:
-        """Whether the workload failed while nothing was denied. A dontaudit rule may then hide the reason."""
-        quiet = not self.attribution.scenario and not self.attribution.errors
+        """Whether the workload failed while nothing unexpected was denied.
+
+        A dontaudit rule may then hide the reason.
+        """
+        settled = all(row.ruling.stays_denied for row in self.denials.rows)
+        quiet = settled and not self.attribution.errors
         return bool(self.outcome.failures) and quiet and not self.window.problems
 
 
@@ -72,11 +79,12 @@ class Run:
     outcome: what became of the workload.
     window: the audit log's lines that belong to the run.
     attribution: the denials in the window, by who was denied.
+    denials: the scenario's own denials, classified.
     verdict: PASS, FAIL or ERROR.
     reasons: why the verdict is what it is, the decisive reasons first.
     started: UTC.
     timings: seconds by stage.
-    hidden: the denials that appeared only with dontaudit rules off.
+    hidden: the denials that appeared only with dontaudit rules off, classified.
     notes: what else the user should know.
     """
 
@@ -88,11 +96,12 @@ class Run:
     outcome: Outcome
     window: Window
     attribution: Attribution
+    denials: ClassifiedDenials
     verdict: Verdict
     reasons: tuple[str, ...]
     started: datetime.datetime
     timings: dict[str, float]
-    hidden: tuple[Denial, ...] = ()
+    hidden: tuple[ClassifiedDenial, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -130,13 +139,14 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
         context = prepare(guest, machine, project, plan, progress)
         attempt = _attempt(context)
     notes = _notes(context, attempt, expected)
-    hidden: tuple[Denial, ...] = ()
+    hidden: tuple[ClassifiedDenial, ...] = ()
     if attempt.failed_without_denial and not plan.options.installed:
-        hidden = _hidden_denials(context)
-        notes.append("The workload failed without a denial, so it ran once more with dontaudit rules off.")
+        hidden = _hidden_denials(context, attempt)
+        denial = "an unexpected denial" if attempt.denials.rows else "a denial"
+        notes.append(f"The workload failed without {denial}, so it ran once more with dontaudit rules off.")
     verdict, reasons = _judge(plan, attempt)
     if hidden:
-        count = sum(len(denial.keys) for denial in hidden)
+        count = sum(len(row.denial.keys) for row in hidden)
         reasons = (*reasons, f"{count} denials are hidden by dontaudit rules")
     return Run(
         id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
@@ -147,6 +157,7 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
         outcome=attempt.outcome,
         window=attempt.window,
         attribution=attempt.attribution,
+        denials=attempt.denials,
         verdict=verdict,
         reasons=reasons,
         started=started,
@@ -167,16 +178,26 @@ def _attempt(context: RunContext, *, dontaudit: bool = True) -> Attempt:
             outcome = workload(context)
         window = read_window(context, policy.window, mode)
     attribution = _attribute(context, policy.loaded, outcome, window)
-    return Attempt(policy.loaded, outcome, window, attribution, policy.drift)
+    denials = classify(context.plan.scenario.expect, attribution.decisions)
+    return Attempt(policy.loaded, outcome, window, attribution, denials, policy.drift)
 
 
-def _hidden_denials(context: RunContext) -> tuple[Denial, ...]:
+def _hidden_denials(context: RunContext, before: Attempt) -> tuple[ClassifiedDenial, ...]:
     """Return the denials that dontaudit rules hide: run once more without these rules, then restore them."""
     with context.progress.step("Running once more with dontaudit rules off", "dontaudit"):
         try:
-            return _attempt(context, dontaudit=False).attribution.scenario
+            decisions = _attempt(context, dontaudit=False).attribution.decisions
         finally:
             restore_dontaudit(context)
+    seen = {key for avc in before.attribution.decisions for key in avc.keys}
+    return classify(context.plan.scenario.expect, _without(decisions, seen)).rows
+
+
+def _without(decisions: Iterable[AvcDenial], seen: set[DenialKey]) -> Iterator[AvcDenial]:
+    """Yield the decisions without the denials that are `seen`."""
+    for avc in decisions:
+        if permissions := tuple(key.permission for key in avc.keys if key not in seen):
+            yield replace(avc, permissions=permissions)
 
 
 def _attribute(context: RunContext, loaded: LoadedPolicy, outcome: Outcome, window: Window) -> Attribution:
@@ -213,7 +234,5 @@ def _judge(plan: Plan, attempt: Attempt) -> tuple[Verdict, tuple[str, ...]]:
     doubts = [*outcome.doubts, *window.problems, *attribution.doubts]
     if not window.problems and window.enforcing is permissive:
         doubts.append(f"the guest was not {'permissive' if permissive else 'enforcing'} when the run ended")
-    evidence = Evidence(
-        doubts, outcome.failures, attribution.scenario, attribution.errors, outcome.reservations
-    )
-    return judge(plan.scenario.expect, evidence)
+    evidence = Evidence(doubts, outcome.failures, attempt.denials, attribution.errors, outcome.reservations)
+    return judge(evidence)

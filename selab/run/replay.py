@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from selab.auditlog.classification import UNEXPECTED, Classification, Ruling
 from selab.auditlog.context import Context
 from selab.auditlog.denials import DenialKey
 from selab.auditlog.events import read_events
@@ -20,14 +21,27 @@ class Recorded:
 
     lines: the raw lines of the run's audit window.
     domain: the domain that the run's container had.
+    rulings: what the scenario says about the run's own denials; a denial without a ruling is unexpected.
     """
 
     lines: Sequence[bytes]
     domain: str
+    rulings: Mapping[DenialKey, Ruling] = field(default_factory=dict)
 
     def accesses_of(self, domain: str) -> list[Access]:
         """Return the recorded accesses, with `domain` in the place of the run's own."""
         return accesses(self.lines, (self.domain, domain) if domain != self.domain else ("", ""))
+
+    def rulings_for(self, domain: str) -> dict[DenialKey, Ruling]:
+        """Return the rulings on the recorded denials, with `domain` in the place of the run's own."""
+
+        def renamed(name: str) -> str:
+            return domain if name == self.domain else name
+
+        return {
+            DenialKey(renamed(key.source), renamed(key.target), key.tclass, key.permission): ruling
+            for key, ruling in self.rulings.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -35,14 +49,27 @@ class Replay:
     """What a policy decides about recorded accesses.
 
     decisions: one for each distinct access, in the order of the records.
+    rulings: what the scenario says about the denials; a denial without a ruling is unexpected.
     """
 
     decisions: tuple[Decision, ...]
+    rulings: Mapping[DenialKey, Ruling] = field(default_factory=dict)
 
     @property
     def allowed(self) -> frozenset[DenialKey]:
         """The denials whose recorded accesses would all be allowed now."""
         return self._keys - self.denied
+
+    def ruling_on(self, key: DenialKey) -> Ruling:
+        """Return what the scenario says about the denial `key`."""
+        return self.rulings.get(key, UNEXPECTED)
+
+    @property
+    def wrongly_allowed(self) -> frozenset[DenialKey]:
+        """The denials that the scenario expects, and that would not occur now."""
+        return frozenset(
+            key for key in self.allowed if self.ruling_on(key).classification is Classification.EXPECTED
+        )
 
     @property
     def denied(self) -> frozenset[DenialKey]:
@@ -63,15 +90,24 @@ class Replay:
         return causes
 
     def in_words(self) -> str:
-        """Summarise in one line: "21 of 30 denials would be allowed now; 9 would not: 9 missing rule"."""
-        total, allowed = len(self._keys), len(self.allowed)
-        counts = Counter(decision.cause for decision in self.causes.values())
+        """Summarise in one line: "21 of 30 denials would be allowed now; 9 would not: 9 missing rule".
+
+        The denials that an entry of the scenario tolerates or expects are counted apart.
+        """
+        settled = {key for key in self._keys if self.ruling_on(key).stays_denied}
+        total, allowed = len(self._keys - settled), len(self.allowed - settled)
+        counts = Counter(decision.cause for key, decision in self.causes.items() if key not in settled)
         rest = ", ".join(
             f"{count} {cause.value}"
             for cause, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
         )
-        summary = f"{allowed} of {total} denial{'' if total == 1 else 's'} would be allowed now"
-        return f"{summary}; {total - allowed} would not: {rest}" if rest else summary
+        kind = "unexpected denial" if settled else "denial"
+        parts = [f"{allowed} of {total} {kind}{'' if total == 1 else 's'} would be allowed now"]
+        parts += [f"{total - allowed} would not: {rest}"] if rest else []
+        stay, wrong = len(settled & self.denied), len(self.wrongly_allowed)
+        parts += [f"{stay} would stay denied, as the scenario says"] if stay else []
+        parts += [f"{wrong} would be allowed although the scenario expects the denial"] if wrong else []
+        return "; ".join(parts)
 
 
 def key_of(access: Access) -> DenialKey:
@@ -105,10 +141,16 @@ def _renamed(context: Context, renamed: tuple[str, str]) -> str:
 
 
 def replay(
-    policy: Path, requested: Sequence[Access], *, booleans: bool = False, names: bool = False
+    policy: Path,
+    requested: Sequence[Access],
+    rulings: Mapping[DenialKey, Ruling] | None = None,
+    *,
+    booleans: bool = False,
+    names: bool = False,
 ) -> Replay:
     """Return what the linked policy in the file `policy` decides about each access.
 
-    `booleans`: also find out whether a boolean causes a denial. `names`: also find out which boolean.
+    `rulings`: what the scenario says about the denials of these accesses. `booleans`: also find out whether a
+    boolean causes a denial. `names`: also find out which boolean.
     """
-    return Replay(tuple(ask(policy, requested, booleans=booleans, names=names)))
+    return Replay(tuple(ask(policy, requested, booleans=booleans, names=names)), rulings or {})

@@ -164,7 +164,8 @@ def report_replay(context: RunContext, loaded: LoadedPolicy) -> None:
     records = context.plan.options.earlier_records
     if records and context.tools.on_host and can_decide():
         accesses = records.accesses_of(context.label.type)
-        result = replay(linked_file(context.tools, loaded.digest), accesses)
+        rulings = records.rulings_for(context.label.type)
+        result = replay(linked_file(context.tools, loaded.digest), accesses, rulings)
         if result.decisions:
             context.progress.note(f"Of the last run, {result.in_words()}.")
 

@@ -1,16 +1,18 @@
-"""PASS, FAIL or ERROR, and why."""
+"""PASS, FAIL or ERROR, and why; and whether each denial is unexpected, tolerated or expected."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from selab.auditlog.classification import ANY, UNEXPECTED, Classification, Ruling
+from selab.auditlog.denials import Denial, DenialKey, Rows
 from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS
 
 if TYPE_CHECKING:
-    from selab.auditlog.denials import Denial, SelinuxError
+    from selab.auditlog.denials import AvcDenial, SelinuxError
     from selab.scenario import Expect, ExpectedDenial
 
 
@@ -27,29 +29,69 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class ClassifiedDenial:
+    """A row of denials, all of which have the same ruling.
+
+    denial: the row.
+    ruling: what the scenario says about it.
+    """
+
+    denial: Denial
+    ruling: Ruling
+
+
+@dataclass(frozen=True)
+class MissingDenial:
+    """An expected denial that did not occur.
+
+    entry: the entry of the scenario that expects it.
+    reason: the entry's reason.
+    """
+
+    entry: str
+    reason: str
+
+    @property
+    def in_words(self) -> str:
+        return f"an expected denial did not occur: {self.entry} ({self.reason})"
+
+
+@dataclass(frozen=True)
+class ClassifiedDenials:
+    """The scenario's own denials, and what it says about them.
+
+    rows: the denials, the unexpected ones first.
+    missing: the expected denials that did not occur.
+    """
+
+    rows: tuple[ClassifiedDenial, ...] = ()
+    missing: tuple[MissingDenial, ...] = ()
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What a verdict is made from.
 
     doubts: why selab may not have observed everything.
     failures: what the workload failed at.
-    denials: the scenario's own denials.
+    denials: the scenario's own denials, classified.
     selinux_errors: failures that SELinux reported without a denial.
     reservations: why the observations are enough for a FAIL, but not for a PASS.
     """
 
     doubts: Sequence[str]
     failures: Sequence[str]
-    denials: Sequence[Denial]
+    denials: ClassifiedDenials
     selinux_errors: Sequence[SelinuxError]
     reservations: Sequence[str] = ()
 
 
-def judge(expect: Expect, evidence: Evidence) -> tuple[Verdict, tuple[str, ...]]:
+def judge(evidence: Evidence) -> tuple[Verdict, tuple[str, ...]]:
     """Return the verdict with its reasons, the decisive ones first.
 
     A doubt outweighs everything else. A reservation outweighs only a PASS.
     """
-    failures = [*evidence.failures, *_denial_failures(expect, evidence.denials)]
+    failures = [*evidence.failures, *_denial_failures(evidence.denials)]
     failures += [f"SELinux reported an error: {error.meaning}" for error in evidence.selinux_errors]
     if evidence.doubts:
         return Verdict.ERROR, (*evidence.doubts, *failures)
@@ -60,42 +102,90 @@ def judge(expect: Expect, evidence: Evidence) -> tuple[Verdict, tuple[str, ...]]
     return Verdict.PASS, ("The workload met the scenario's expectations, and nothing unexpected was denied.",)
 
 
-def _denial_failures(expect: Expect, denials: Sequence[Denial]) -> list[str]:
-    if expect.denials == "any":
-        return []
-    patterns = () if expect.denials == "none" else expect.denials
-    reasons = []
-    if count := sum(len(unexpected(denial, patterns)) for denial in denials):
-        reasons.append(f"{count} unexpected denial{'s' if count > 1 else ''}")
-    for pattern in patterns:
-        if pattern.as_ == "expect" and not any(
-            covers(pattern, denial, name) for denial in denials for name in denial.permissions
-        ):
-            reasons.append(f"an expected denial did not occur: {describe(pattern)} ({pattern.reason})")
-    return reasons
+def _denial_failures(denials: ClassifiedDenials) -> list[str]:
+    count = sum(len(row.denial.permissions) for row in denials.rows if row.ruling.is_unexpected)
+    reasons = [f"{count} unexpected denial{'s' if count > 1 else ''}"] if count else []
+    return reasons + [missing.in_words for missing in denials.missing]
 
 
-def unexpected(denial: Denial, patterns: Sequence[ExpectedDenial]) -> tuple[str, ...]:
-    """Return the permissions of `denial` that no pattern covers. Each of them is a denial of its own."""
-    return tuple(
-        name for name in denial.permissions if not any(covers(pattern, denial, name) for pattern in patterns)
-    )
+class Classifier:
+    """Classifies denials by a scenario's expectations, and notes which of the expected ones occurred."""
+
+    def __init__(self, expect: Expect) -> None:
+        self._entries = () if isinstance(expect.denials, str) else expect.denials
+        self._otherwise = UNEXPECTED
+        if expect.denials == "any":
+            self._otherwise = Ruling(Classification.TOLERATED, ANY, "the scenario tolerates any denial")
+        self._occurred: set[int] = set()
+        self._rulings: dict[tuple[DenialKey, str], Ruling] = {}
+
+    def ruling_on(self, key: DenialKey, path: str) -> Ruling:
+        """Return what the scenario says about the denial `key` of the object at `path`.
+
+        If an entry expects the denial and another one tolerates it, the denial is expected.
+        """
+        known = self._rulings.get((key, path))
+        if known is None:
+            known = self._rulings[(key, path)] = self._decided(key, path)
+        return known
+
+    def _decided(self, key: DenialKey, path: str) -> Ruling:
+        fitting = {number: entry for number, entry in enumerate(self._entries) if covers(entry, key, path)}
+        self._occurred |= fitting.keys()
+        entry = min(fitting.values(), key=lambda entry: entry.as_ != "expect", default=None)
+        if entry is None:
+            return self._otherwise
+        expected = entry.as_ == "expect"
+        classification = Classification.EXPECTED if expected else Classification.TOLERATED
+        return Ruling(classification, describe(entry), entry.reason)
+
+    @property
+    def missing(self) -> tuple[MissingDenial, ...]:
+        """Return the expected denials that have not occurred so far."""
+        return tuple(
+            MissingDenial(describe(entry), entry.reason)
+            for number, entry in enumerate(self._entries)
+            if entry.as_ == "expect" and number not in self._occurred
+        )
 
 
-def covers(pattern: ExpectedDenial, denial: Denial, permission: str) -> bool:
-    """Whether `pattern` covers the denial of `permission`. A path is compared with the row's example."""
+def classify(expect: Expect, decisions: Iterable[AvcDenial]) -> ClassifiedDenials:
+    """Classify each denied permission of each record, and group those with the same ruling into rows."""
+    classifier = Classifier(expect)
+    rows: dict[Ruling, Rows] = {}
+    for avc in decisions:
+        parts: dict[Ruling, tuple[str, ...]] = {}
+        for key in avc.keys:
+            ruling = classifier.ruling_on(key, avc.path)
+            parts[ruling] = (*parts.get(ruling, ()), key.permission)
+        for ruling, permissions in (parts or {UNEXPECTED: ()}).items():
+            rows.setdefault(ruling, Rows()).add(replace(avc, permissions=permissions))
+    classified = [
+        ClassifiedDenial(denial, ruling) for ruling, group in rows.items() for denial in group.denials()
+    ]
+    return ClassifiedDenials(tuple(sorted(classified, key=_order)), classifier.missing)
+
+
+def _order(row: ClassifiedDenial) -> tuple[int, str, str, str, str]:
+    denial, ruling = row.denial, row.ruling
+    return ruling.classification.order, denial.source, denial.target, denial.tclass, ruling.entry
+
+
+def covers(pattern: ExpectedDenial, key: DenialKey, path: str) -> bool:
+    """Whether `pattern` covers the denial `key` of the object at `path`."""
     fields = (
-        (pattern.source, denial.source),
-        (pattern.target, denial.target),
-        (pattern.tclass, denial.tclass),
-        (pattern.path, denial.path),
+        (pattern.source, key.source),
+        (pattern.target, key.target),
+        (pattern.tclass, key.tclass),
+        (pattern.path, path),
     )
     if any(expected and expected != actual for expected, actual in fields):
         return False
-    return not pattern.permissions or permission in pattern.permissions
+    return not pattern.permissions or key.permission in pattern.permissions
 
 
 def describe(pattern: ExpectedDenial) -> str:
-    permissions = " ".join(pattern.permissions) or "*"
     """Return the pattern in one line, with `*` for what it leaves open."""
-    return f"{pattern.source or '*'} -> {pattern.target or '*'}:{pattern.tclass or '*'} {{ {permissions} }}"
+    permissions = " ".join(pattern.permissions) or "*"
+    types = f"{pattern.source or '*'} -> {pattern.target or '*'}:{pattern.tclass or '*'}"
+    return f"{types} {{ {permissions} }}{f' {pattern.path}' if pattern.path else ''}"

@@ -20,6 +20,36 @@ DENIAL = {
     "detail": "src=80",
 }
 
+TOLERATED = {
+    **DENIAL,
+    "target": "proc_t",
+    "class": "file",
+    "permissions": ["read"],
+    "path": "/proc/stat",
+    "detail": "",
+    "classification": "tolerated",
+    "entry": "* -> proc_t:file { read }",
+    "reason": "it only counts processors",
+}
+EXPECTED = {
+    **TOLERATED,
+    "target": "shadow_t",
+    "path": "/etc/shadow",
+    "classification": "expected",
+    "entry": "web_t -> shadow_t:file { read }",
+    "reason": "passwords stay secret",
+}
+MISSING = {"entry": "web_t -> sysctl_t:file { write }", "reason": "the kernel belongs to the host"}
+SETTLED: dict[str, Any] = {
+    "verdict": "PASS",
+    "reasons": ["fine"],
+    "steps": [],
+    "denials": [TOLERATED, EXPECTED],
+}
+"""Fields of a run that passes with a tolerated and an expected denial."""
+CLASSIFIED: dict[str, Any] = {"denials": [DENIAL, TOLERATED, EXPECTED], "missing": [MISSING], "steps": []}
+"""Fields of a run that fails with one denial of each classification, and lacks an expected one."""
+
 
 def document(**more: Any) -> RunDocument:
     """A failed run with one failed step and one denial, unless `more` says otherwise."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import json
 import multiprocessing
 import sqlite3
 import tracemalloc
@@ -18,7 +20,7 @@ from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
-from selab.history import History, StoredRun, change_in_words, compare, resume
+from selab.history import History, Record, StoredRun, change_in_words, compare, resume
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.module import PolicyModule
 from selab.project import Project
@@ -26,9 +28,9 @@ from selab.run.experiment import Run
 from selab.run.outcome import Outcome
 from selab.run.replay import Recorded
 from selab.run.request import Plan, Request, RunOptions
-from selab.run.verdict import Verdict
-from selab.scenario import Scenario
-from tests.unit.documents import DENIAL, document
+from selab.run.verdict import Verdict, classify
+from selab.scenario import Expect, Scenario
+from tests.unit.documents import CLASSIFIED, DENIAL, TOLERATED, document
 
 LINE = (
     b'type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 comm="x" '
@@ -59,6 +61,7 @@ def finished(number: int, scenario: str = "web") -> Run:
         outcome,
         window,
         attribution,
+        classify(plan.scenario.expect, attribution.decisions),
         Verdict.FAIL,
         ("why",),
         started,
@@ -241,3 +244,36 @@ def test_unpacking_a_row_takes_no_more_memory_than_its_limit(monkeypatch: pytest
     finally:
         tracemalloc.stop()
     assert peak < 4_000_000
+
+
+def test_the_change_counts_denials_by_classification() -> None:
+    assert change_in_words(document(**CLASSIFIED), document(**CLASSIFIED)) == (
+        "3 denials (1 unexpected, 1 tolerated, 1 expected), the same as in the previous run"
+    )
+
+
+def test_a_denial_that_is_classified_differently_is_a_change() -> None:
+    before = document(denials=[{**TOLERATED, "classification": "unexpected", "entry": ""}])
+    after = document(denials=[TOLERATED])
+    assert change_in_words(before, after).endswith("in the previous run, 1 classified differently")
+
+
+def test_a_run_from_before_classification_is_classified_by_its_stored_scenario(history: History) -> None:
+    run = finished(1)
+    entry = {"target": "etc_t", "reason": "harmless"}
+    scenario = run.plan.scenario.model_copy(update={"expect": Expect.model_validate({"denials": [entry]})})
+    record = Record.of(dataclasses.replace(run, plan=dataclasses.replace(run.plan, scenario=scenario)))
+    history.keep(record)
+    data = json.loads(record.document.as_json())
+    del data["missing"]
+    for row in data["denials"]:
+        del row["classification"], row["entry"], row["reason"]
+    with sqlite3.connect(history.path) as database:
+        database.execute("UPDATE run SET document = ?", [json.dumps(data)])
+    (row,) = history.find("last").document.denials
+    assert row.ruling.in_words == "tolerated by * -> etc_t:* { * }: harmless"
+
+
+def test_what_the_scenario_says_goes_with_the_records() -> None:
+    rulings = StoredRun(1, document(**CLASSIFIED), {}, zlib.compress(b"")).recorded.rulings
+    assert sorted(ruling.classification.value for ruling in rulings.values()) == ["expected", "tolerated"]

@@ -77,7 +77,7 @@ def test_the_candidate_is_asked_about_its_own_domain_instead_of_the_runs(
     monkeypatch.setattr(offline, "replay", lambda *arguments, **options: calls.append((arguments, options)))
     replay_offline(project, Recorded([LINE], "web_t"), "app", Progress(), names=names)
     access = Access("u:r:app_t:s0:c1,c2", "u:r:etc_t:s0", "file", "read")
-    assert calls == [((Path("/linked/x"), [access]), {"booleans": True, "names": names})]
+    assert calls == [((Path("/linked/x"), [access], {}), {"booleans": True, "names": names})]
 
 
 @pytest.mark.parametrize(("policy", "compiled"), [("none", []), ("web", ["compiled web"])])

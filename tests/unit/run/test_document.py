@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
+
+from selab.auditlog.classification import Classification
 from selab.auditlog.denials import DenialKey
-from selab.run.document import RunDocument, document_of
-from tests.unit.documents import DENIAL, document
+from selab.run.document import RunDocument, document_of, stored_document
+from tests.unit.documents import CLASSIFIED, DENIAL, EXPECTED, MISSING, TOLERATED, document
 from tests.unit.test_history import finished
 
 
@@ -45,3 +49,79 @@ def test_json_has_the_words_of_the_format() -> None:
     data = json.loads(document().as_json())
     assert data["schema"] == 1
     assert data["denials"][0]["class"] == "tcp_socket"
+
+
+def test_json_has_the_ruling_on_each_denial_and_the_missing_ones() -> None:
+    data = json.loads(document(**CLASSIFIED).as_json())
+    keys = ("classification", "entry", "reason")
+    assert [tuple(row[key] for key in keys) for row in data["denials"]] == [
+        ("unexpected", "", ""),
+        ("tolerated", TOLERATED["entry"], TOLERATED["reason"]),
+        ("expected", EXPECTED["entry"], EXPECTED["reason"]),
+    ]
+    assert data["missing"] == [MISSING]
+
+
+def test_the_runtimes_denials_are_not_classified() -> None:
+    data = json.loads(document(runtime=[DENIAL], machine=[DENIAL]).as_json())
+    assert "classification" not in data["runtime"][0] | data["machine"][0]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "1 denial"),
+        ({"denials": []}, "0 denials"),
+        ({"denials": [TOLERATED]}, "1 denial (1 tolerated)"),
+        (CLASSIFIED, "3 denials (1 unexpected, 1 tolerated, 1 expected)"),
+    ],
+)
+def test_denials_are_counted_by_classification(more: dict[str, Any], words: str) -> None:
+    assert document(**more).denials_in_words == words
+
+
+def test_a_denial_with_two_rulings_counts_once_as_the_more_serious() -> None:
+    elsewhere = {
+        **TOLERATED,
+        "classification": "unexpected",
+        "entry": "",
+        "reason": "",
+        "path": "/proc/kcore",
+    }
+    run = document(denials=[elsewhere, TOLERATED])
+    assert run.denials_in_words == "1 denial"
+    assert [ruling.classification for ruling in run.rulings.values()] == [Classification.UNEXPECTED]
+
+
+def old(*denials: dict[str, Any]) -> str:
+    """The text of a document from before denials were classified."""
+    data = json.loads(document(denials=[]).as_json())
+    del data["missing"]
+    return json.dumps(data | {"denials": list(denials), "hidden": []})
+
+
+ENTRIES = [
+    {"target": "proc_t", "permissions": ["read"], "reason": "harmless"},
+    {"target": "shadow_t", "as": "expect", "reason": "it is secret"},
+]
+
+
+def test_an_old_document_is_classified_by_the_scenario_of_its_run() -> None:
+    row = {**DENIAL, "target": "proc_t", "permissions": ["read", "write"]}
+    run = stored_document(old(row), {"expect": {"denials": ENTRIES}})
+    assert [(each.permissions, each.ruling.in_words) for each in run.denials] == [
+        (("write",), ""),
+        (("read",), "tolerated by * -> proc_t:* { read }: harmless"),
+    ]
+    assert [each.entry for each in run.missing] == ["* -> shadow_t:* { * }"]
+
+
+@pytest.mark.parametrize("scenario", [{}, {"expect": {"denials": "some"}}], ids=["silent", "unreadable"])
+def test_the_denials_of_an_old_document_without_expectations_are_unexpected(scenario: dict[str, Any]) -> None:
+    run = stored_document(old(DENIAL), scenario)
+    assert [row.classification for row in run.denials] == [Classification.UNEXPECTED]
+
+
+def test_a_document_keeps_its_classification_when_the_scenario_says_otherwise() -> None:
+    text = document(**CLASSIFIED).as_json()
+    assert stored_document(text, {"expect": {"denials": "any"}}) == RunDocument.model_validate_json(text)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from selab.auditlog.attribution import Scope, attribute
-from selab.auditlog.denials import Denial
-from selab.run.verdict import Evidence, Verdict, judge
+from selab.auditlog.classification import Classification
+from selab.auditlog.denials import AvcDenial
+from selab.run.verdict import ClassifiedDenials, Evidence, Verdict, classify, judge
 from selab.scenario import Expect
 
 RECORD = (
@@ -17,21 +18,20 @@ RECORD = (
 )
 
 
-def denials(*pairs: tuple[str, str]) -> Sequence[Denial]:
+def denials(*pairs: tuple[str, str]) -> Sequence[AvcDenial]:
     lines = [RECORD.format(permissions=permissions, target=target).encode() for target, permissions in pairs]
-    return attribute(lines, Scope("web_t", "s0:c1,c2", frozenset())).scenario
+    return attribute(lines, Scope("web_t", "s0:c1,c2", frozenset())).decisions
 
 
 def verdict(
     expect: object = "none",
-    denied: Sequence[Denial] = (),
+    denied: Sequence[AvcDenial] = (),
     doubts: Sequence[str] = (),
     failures: Sequence[str] = (),
     reservations: Sequence[str] = (),
 ) -> Verdict:
-    return judge(
-        Expect.model_validate({"denials": expect}), Evidence(doubts, failures, denied, (), reservations)
-    )[0]
+    classified = classify(Expect.model_validate({"denials": expect}), denied)
+    return judge(Evidence(doubts, failures, classified, (), reservations))[0]
 
 
 def test_nothing_wrong_is_a_pass() -> None:
@@ -101,7 +101,7 @@ def test_an_error_of_selinux_is_a_fail() -> None:
         b"scontext=a:b:c_t:s0 tcontext=a:b:d_t:s0 tclass=file"
     )
     errors = attribute([line], Scope("web_t", "s0:c1,c2", frozenset())).errors
-    assert judge(Expect(), Evidence((), (), (), errors))[0] is Verdict.FAIL
+    assert judge(Evidence((), (), ClassifiedDenials(), errors))[0] is Verdict.FAIL
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_each_field_of_an_expected_denial_is_compared(
     field: str, value: str, expected: Verdict, kind: str
 ) -> None:
     line = RECORD.format(permissions="read", target="etc_t").replace('comm="x"', 'comm="x" path="/srv/page"')
-    denied = attribute([line.encode()], Scope("web_t", "s0:c1,c2", frozenset())).scenario
+    denied = attribute([line.encode()], Scope("web_t", "s0:c1,c2", frozenset())).decisions
     assert denied[0].path == "/srv/page"
     assert verdict([{field: value, "as": kind, "reason": "it is harmless"}], denied) is expected
 
@@ -128,3 +128,62 @@ def test_each_field_of_an_expected_denial_is_compared(
 @pytest.mark.parametrize(("value", "code"), [(Verdict.PASS, 0), (Verdict.FAIL, 1), (Verdict.ERROR, 3)])
 def test_each_verdict_has_its_exit_code(value: Verdict, code: int) -> None:
     assert value.exit_code == code
+
+
+ENTRIES = [
+    {"target": "etc_t", "permissions": ["read"], "reason": "harmless"},
+    {"target": "shadow_t", "as": "expect", "reason": "it is secret"},
+    {"target": "proc_t", "class": "file", "as": "expect", "path": "/proc/x", "reason": "it stays closed"},
+]
+
+
+def classified(expect: object, denied: Sequence[AvcDenial]) -> ClassifiedDenials:
+    return classify(Expect.model_validate({"denials": expect}), denied)
+
+
+def test_each_denial_is_classified_with_the_entry_and_the_reason_that_say_so() -> None:
+    denied = denials(("shadow_t", "read"), ("etc_t", "read write"))
+    rows = classified(ENTRIES, denied).rows
+    assert [(row.denial.target, row.denial.permissions, row.ruling.in_words) for row in rows] == [
+        ("etc_t", ("write",), ""),
+        ("etc_t", ("read",), "tolerated by * -> etc_t:* { read }: harmless"),
+        ("shadow_t", ("read",), "expected by * -> shadow_t:* { * }: it is secret"),
+    ]
+
+
+def test_an_expected_denial_that_did_not_occur_is_named_with_its_whole_entry() -> None:
+    missing = classified(ENTRIES, denials(("shadow_t", "read"))).missing
+    assert [each.in_words for each in missing] == [
+        "an expected denial did not occur: * -> proc_t:file { * } /proc/x (it stays closed)"
+    ]
+
+
+def test_an_entry_that_expects_outweighs_one_that_tolerates() -> None:
+    entries = [{"class": "file", "reason": "harmless"}, ENTRIES[1]]
+    rows = classified(entries, denials(("shadow_t", "read"))).rows
+    assert [row.ruling.classification for row in rows] == [Classification.EXPECTED]
+
+
+def test_each_entry_that_expects_a_denial_is_satisfied_by_it() -> None:
+    entries = [ENTRIES[1], {"class": "file", "as": "expect", "reason": "files stay closed"}]
+    assert classified(entries, denials(("shadow_t", "read"))).missing == ()
+
+
+def test_any_tolerates_a_denial_without_an_entry_about_it() -> None:
+    (row,) = classified("any", denials(("etc_t", "read"))).rows
+    assert (row.ruling.classification, row.ruling.stays_denied) == (Classification.TOLERATED, False)
+
+
+def test_a_tolerated_path_does_not_cover_another_path_of_the_same_types() -> None:
+    lines = [
+        RECORD.format(permissions="read", target="etc_t").replace('comm="x"', f'comm="x" path="{path}"')
+        for path in ("/etc/harmless", "/etc/secret")
+    ]
+    denied = attribute([line.encode() for line in lines], Scope("web_t", "s0:c1,c2", frozenset())).decisions
+    entry = {"path": "/etc/harmless", "reason": "harmless"}
+    rows = classified([entry], denied).rows
+    assert [(row.denial.path, row.ruling.classification.value) for row in rows] == [
+        ("/etc/secret", "unexpected"),
+        ("/etc/harmless", "tolerated"),
+    ]
+    assert verdict([entry], denied) is Verdict.FAIL
