@@ -11,6 +11,7 @@ from selab.advice.denied_access import DeniedAccess
 from selab.advice.interfaces import Requested, interfaces_for
 from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind, Remedy
+from selab.auditlog.classification import Classification
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk, risk_of
 
@@ -73,12 +74,24 @@ class Advice:
         return self.cause is Cause.NONE
 
     @property
+    def settled(self) -> bool:
+        """Return whether an entry of the scenario tolerates or expects the denial, so nothing need change."""
+        return self.need.ruling.stays_denied
+
+    @property
+    def wrongly_allowed(self) -> bool:
+        """Return whether the policy allows now what the scenario expects to be denied."""
+        return self.allowed_now and self.need.ruling.classification is Classification.EXPECTED
+
+    @property
     def best(self) -> Remedy | None:
         return self.remedies[0] if self.remedies else None
 
     @property
     def in_a_line(self) -> str:
         """Return the best remedy, or why there is none."""
+        if self.wrongly_allowed:
+            return f"allowed by the policy as it is on disk now, but {self.need.ruling.in_words}"
         if self.allowed_now:
             return "allowed by the policy as it is on disk now"
         return self.best.in_words if self.best else self.stopped
@@ -91,19 +104,36 @@ def advise(
     situation: Situation = Situation(),
 ) -> list[Advice]:
     """Advise on each of `needs`; `causes` has what blocks it according to libsepol, by its number."""
-    requested: dict[tuple[str, str, str], frozenset[str]] = {}
-    for need in needs:
-        requested[need.key] = requested.get(need.key, frozenset()) | need.permissions
+    requested = _permissions(need for need in needs if not need.ruling.stays_denied)
+    expected = _permissions(need for need in needs if need.ruling.classification is Classification.EXPECTED)
     return [
-        _advice(need, policy, causes.get(need.number, Cause.RULE), situation, requested) for need in needs
+        _advice(need, policy, causes.get(need.number, Cause.RULE), situation, requested, expected)
+        for need in needs
     ]
 
 
+def _permissions(needs: Iterable[DeniedAccess]) -> Requested:
+    """Return the permissions of all `needs` together."""
+    together: dict[tuple[str, str, str], frozenset[str]] = {}
+    for need in needs:
+        together[need.key] = together.get(need.key, frozenset()) | need.permissions
+    return together
+
+
 def _advice(
-    need: DeniedAccess, policy: PolicyKnowledge, cause: Cause, situation: Situation, requested: Requested
+    need: DeniedAccess,
+    policy: PolicyKnowledge,
+    cause: Cause,
+    situation: Situation,
+    requested: Requested,
+    expected: Requested,
 ) -> Advice:
     if cause is Cause.NONE:
         return Advice(need, "nothing: the policy allows it now", cause, ())
+    if need.ruling.stays_denied:
+        without = "; the steps succeeded without it" if situation.works_without else ""
+        leave = Remedy(Kind.LEAVE, "Leave it denied", f"{need.ruling.in_words}{without}")
+        return Advice(need, _stopped(need, cause, policy, []), cause, (leave,))
     if need.separated or cause is Cause.MCS:
         return Advice(
             need,
@@ -121,7 +151,7 @@ def _advice(
     if need.hidden and need.tclass == "process" and need.permissions <= _HIDDEN_ON_PURPOSE:
         leave = Remedy(Kind.LEAVE, "Leave it denied", "every transition requests it, and none needs it")
         return Advice(need, "a deliberate dontaudit rule", cause, (leave,))
-    remedies = sorted(_remedies(need, policy, cause, situation, requested), key=_order)
+    remedies = sorted(_remedies(need, policy, cause, situation, requested, expected), key=_order)
     return Advice(need, _stopped(need, cause, policy, remedies), cause, tuple(remedies))
 
 
@@ -190,9 +220,18 @@ def _nnp(need: DeniedAccess) -> Iterator[Remedy]:
 
 
 def _remedies(
-    need: DeniedAccess, policy: PolicyKnowledge, cause: Cause, situation: Situation, requested: Requested
+    need: DeniedAccess,
+    policy: PolicyKnowledge,
+    cause: Cause,
+    situation: Situation,
+    requested: Requested,
+    expected: Requested,
 ) -> Iterator[Remedy]:
-    """Yield the remedies. An interface that is more dangerous than the rule itself is not offered."""
+    """Yield the remedies.
+
+    An interface that is more dangerous than the rule itself is not offered, nor is an interface or a rule
+    that would allow an access whose denial the scenario expects (`expected`).
+    """
     risk = risk_of(policy.index, need.source, need.target, need.tclass, need.permissions)
     booleans = booleans_for(need, policy, risk) if cause in (Cause.RULE, Cause.BOOLEAN) else []
     yield from _labels(need, policy, situation)
@@ -200,9 +239,15 @@ def _remedies(
     if not (booleans and "name_connect" in need.permissions):
         yield from _port(need, policy)
     yield from booleans
+    if need.permissions & expected.get(need.key, frozenset()):
+        why = "a rule would also allow the same access to an object whose denial the scenario expects"
+        yield Remedy(Kind.LEAVE, "Leave it denied", why)
+        return
     if cause in (Cause.RULE, Cause.BOOLEAN):
         yield from (
-            remedy for remedy in interfaces_for(need, policy, requested) if remedy.risk.level <= risk.level
+            remedy
+            for remedy in interfaces_for(need, policy, requested, expected)
+            if remedy.risk.level <= risk.level
         )
         yield _rule(need, policy, risk)
     yield _leave(need, situation, risk)

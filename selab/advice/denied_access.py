@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from selab.auditlog.classification import UNEXPECTED, Ruling
 from selab.auditlog.denials import shown_target
 from selab.policy.language.statements import braced
 
@@ -88,6 +89,7 @@ class DeniedAccess:
     separated: whether MCS categories separate the two sides.
     hidden: whether a dontaudit rule hides the denial.
     contexts: pairs of complete contexts.
+    ruling: what the scenario says about the denial.
     """
 
     number: int
@@ -101,6 +103,7 @@ class DeniedAccess:
     separated: bool = False
     hidden: bool = False
     contexts: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    ruling: Ruling = UNEXPECTED
 
     def __str__(self) -> str:
         return (

@@ -22,8 +22,13 @@ Binding = tuple[tuple[str, str], ...]
 """Parameters (`$1`) and the types that replace them."""
 
 
-def interfaces_for(need: DeniedAccess, policy: PolicyKnowledge, requested: Requested) -> list[Remedy]:
-    """Return calls that grant all of `need`, those with the least excess over `requested` first."""
+def interfaces_for(
+    need: DeniedAccess, policy: PolicyKnowledge, requested: Requested, expected: Requested | None = None
+) -> list[Remedy]:
+    """Return calls that grant all of `need`, those with the least excess over `requested` first.
+
+    A call that grants an access of `expected`, whose denial the scenario expects, is left out.
+    """
     candidates = [
         (
             _excess(interface, dict(binding), policy, requested),
@@ -33,7 +38,7 @@ def interfaces_for(need: DeniedAccess, policy: PolicyKnowledge, requested: Reque
             binding,
         )
         for (interface, binding), granted in _covering(need, policy)
-        if need.permissions <= granted
+        if need.permissions <= granted and not _grants_any(interface, dict(binding), policy, expected or {})
     ]
     best = sorted(candidates, key=lambda candidate: candidate[:3])[:SHOWN]
     remedies = [
@@ -113,6 +118,26 @@ def _excess(
                 for rule in policy.index.written_for(attribute)
             )
     return new
+
+
+def _grants_any(
+    interface: Interface, binding: Mapping[str, str], policy: PolicyKnowledge, accesses: Requested
+) -> bool:
+    """Return whether a call grants an access of `accesses`, also by giving a type an attribute."""
+    grants = list(_called(interface, binding))
+    for key, permissions in accesses.items():
+        source, target, tclass = key
+        if permissions & _granted(grants, key, policy):
+            return True
+        for member, attribute in interface.attributes:
+            if binding.get(member, member) == source and any(
+                rule.tclass == tclass
+                and permissions & rule.permissions
+                and policy.index.stands_for(source if rule.target == "self" else rule.target, target)
+                for rule in policy.index.written_for(attribute)
+            ):
+                return True
+    return False
 
 
 def _breadth(interface: Interface, binding: Mapping[str, str], policy: PolicyKnowledge) -> int:

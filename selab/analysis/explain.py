@@ -21,7 +21,7 @@ from selab.policy.query.decide import Access, Cause
 from selab.policy.query.decide_subprocess import ask
 from selab.progress import Progress
 from selab.project import Project
-from selab.run.document import DenialEntry
+from selab.run.document import ClassifiedDenialEntry
 from selab.scenario import load_scenario
 
 
@@ -79,10 +79,20 @@ def _read_knowledge(base: BasePolicy) -> None:
         PolicyKnowledge.of(base, [])
 
 
-def _denied_access(number: int, denial: DenialEntry, hidden: bool) -> DeniedAccess:
-    access = (denial.source, denial.target, denial.tclass, frozenset(denial.permissions))
+def _denied_access(number: int, denial: ClassifiedDenialEntry, hidden: bool) -> DeniedAccess:
     return DeniedAccess(
-        number, *access, denial.comm, denial.path, denial.detail, denial.separated, hidden, denial.evidence
+        number,
+        denial.source,
+        denial.target,
+        denial.tclass,
+        frozenset(denial.permissions),
+        denial.comm,
+        denial.path,
+        denial.detail,
+        denial.separated,
+        hidden,
+        denial.evidence,
+        denial.ruling,
     )
 
 

@@ -25,6 +25,7 @@ class Suggestion:
     before: the text of the file.
     after: the text of the file with the rules.
     left: advice about the denials that selab leaves to the user.
+    settled: advice about the denials that the scenario tolerates or expects, which get no rule.
     """
 
     te: Path | None
@@ -32,11 +33,13 @@ class Suggestion:
     before: str
     after: str
     left: tuple[Advice, ...]
+    settled: tuple[Advice, ...] = ()
 
 
 def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky: bool = False) -> Suggestion:
     """Return the rules that the run's denials require.
 
+    A denial that an entry of the scenario tolerates or expects gets no rule.
     `risky`: also include dangerous rules. Raises InputError if the run had no candidate, or if its .te file
     cannot be extended.
     """
@@ -44,12 +47,14 @@ def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky
     if policy == NO_POLICY and "." not in domain:
         what = "The run had no candidate to write rules for."
         raise InputError(what, stored.document.run, "Run it with --policy NAME.")
-    advice = explain(project, stored, progress)
+    every = explain(project, stored, progress)
+    settled = tuple(each for each in every if each.settled)
+    advice = [each for each in every if not each.settled]
     chosen = applicable(advice, risky=risky)
     covered = {each.need.key for each, _ in chosen}.union(*(remedy.covers for _, remedy in chosen))
     left = tuple(each for each in advice if each.need.key not in covered and not each.allowed_now)
     if "." in domain:
-        return Suggestion(None, cil(chosen), "", "", left)
+        return Suggestion(None, cil(chosen), "", "", left, settled)
     te = project.policies / f"{policy}.te"
     before = source(te)
-    return Suggestion(te, block(chosen), before, inserted_into(before, chosen), left)
+    return Suggestion(te, block(chosen), before, inserted_into(before, chosen), left, settled)

@@ -39,7 +39,8 @@ def learn(
     This repeats until the scenario passes or a decision is left to you.
 
     Works on a copy: the .te itself is written only at the end. A report is about the runs of all rounds. The
-    exit code is 0 if the last run passed in enforcing mode without a denial, and 3 if it was an ERROR.
+    exit code is 0 if the last run passed in enforcing mode without an unexpected denial, and 3 if it was an
+    ERROR.
 
     \b
     Example:  selab learn apache --apply

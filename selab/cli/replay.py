@@ -36,10 +36,12 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
     """
     from selab.analysis.offline import records_of, replay_offline
     from selab.host.files import to_json
+    from selab.run.replay import key_of
 
     recorded, name = records_of(context.project, records, policy)
     result = replay_offline(context.project, recorded, name, context.progress, names=booleans)
     if as_json:
+        rulings = [result.ruling_on(key_of(decision.access)) for decision in result.decisions]
         rows = [
             {
                 "source": decision.access.source,
@@ -49,13 +51,18 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
                 "allowed": decision.allowed,
                 "cause": decision.cause.value,
                 "detail": decision.detail,
+                **ruling.to_json(),
             }
-            for decision in result.decisions
+            for decision, ruling in zip(result.decisions, rulings, strict=True)
         ]
         click.echo(to_json({"schema": 1, "policy": name, "decisions": rows}))
         return
     for key, decision in sorted(result.causes.items()):
-        why = f"{decision.cause.value}{': ' + decision.detail if decision.detail else ''}"
+        cause = f"{decision.cause.value}{': ' + decision.detail if decision.detail else ''}"
+        why = "; ".join(part for part in (cause, result.ruling_on(key).in_words) if part)
         context.out.print(f"  {safe(str(key))}  [dim]{safe(why)}[/dim]")
+    for key in sorted(result.wrongly_allowed):
+        why = f"would be allowed, but is {result.ruling_on(key).in_words}"
+        context.out.print(f"  {safe(str(key))}  [red]{safe(why)}[/red]")
     context.out.print(safe(result.in_words()))
     context.out.print("[dim]Only a run proves a policy: use `selab run`.[/dim]")

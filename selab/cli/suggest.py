@@ -31,7 +31,7 @@ def suggest(
     """Suggest the rules that a RUN's denials need, each with its denial.
 
     Denials that a label or a boolean would fix, and rules of high risk, are left for you to decide, and
-    listed.
+    listed. Denials that the scenario tolerates or expects get no rule, and are listed with the reason.
 
     \b
     Examples:  selab suggest
@@ -56,7 +56,11 @@ def suggest(
     file = proposal.te.name if proposal.te else ""
     if as_json:
         left = [{"denial": str(advice.need), "advice": advice.in_a_line} for advice in proposal.left]
-        click.echo(to_json({"schema": 1, "policy": file, "rules": proposal.text, "left": left}))
+        settled = [
+            {"denial": str(advice.need), **advice.need.ruling.to_json()} for advice in proposal.settled
+        ]
+        answer = {"schema": 1, "policy": file, "rules": proposal.text, "left": left, "settled": settled}
+        click.echo(to_json(answer))
     elif as_diff:
         lines = (proposal.before.splitlines(keepends=True), proposal.after.splitlines(keepends=True))
         click.echo(plain_lines("".join(difflib.unified_diff(*lines, file, file))), nl=False)
@@ -65,6 +69,11 @@ def suggest(
     for advice in () if as_json else proposal.left:
         context.out.print(
             f"[yellow]left to you[/yellow]: {safe(str(advice.need))}: {safe(advice.in_a_line)}",
+            soft_wrap=True,
+        )
+    for advice in () if as_json else proposal.settled:
+        context.out.print(
+            f"[dim]no rule[/dim]: {safe(str(advice.need))}: {safe(advice.need.ruling.in_words)}",
             soft_wrap=True,
         )
     if apply_ and proposal.te:

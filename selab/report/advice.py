@@ -21,9 +21,14 @@ def show_advice(advice: Iterable[Advice], out: Console) -> None:
     for entry in advice:
         out.print(f"[bold]{entry.need.number}.[/bold] {safe(str(entry.need))}", soft_wrap=True)
         out.print(f"   {safe(entry.need.in_words)}.", soft_wrap=True)
+        if entry.wrongly_allowed:
+            out.print(f"   [red]{safe(entry.in_a_line)}.[/red]", soft_wrap=True)
+            continue
         if entry.allowed_now:
             out.print("   [green]The policy as it is on disk now allows it.[/green]")
             continue
+        if nothing := entry.need.ruling.nothing_to_do:
+            out.print(f"   [green]{safe(nothing)}.[/green]", soft_wrap=True)
         out.print(f"   What stopped it: {safe(entry.stopped)}.", soft_wrap=True)
         for remedy in entry.remedies:
             _show_remedy(remedy, out)
@@ -48,10 +53,23 @@ def show_errors(errors: Iterable[SelinuxErrorEntry], out: Console) -> None:
 
 
 def show_in_brief(advice: Sequence[Advice], out: Console) -> None:
-    """Print each denial's best remedy in a line; denials with the same remedy share the line."""
+    """Print each denial's best remedy in a line; denials with the same remedy share the line.
+
+    A denial that the scenario tolerates or expects needs no remedy.
+    """
+    show_numbered(((entry.need.number, _in_brief(entry)) for entry in advice if needs_advice(entry)), out)
+
+
+def needs_advice(entry: Advice) -> bool:
+    """Whether the user may have something to do about the denial."""
+    return not entry.settled or entry.wrongly_allowed
+
+
+def show_numbered(lines: Iterable[tuple[int, str]], out: Console) -> None:
+    """Print the lines, each with the numbers of the denials that it is about."""
     numbers: dict[str, list[int]] = {}
-    for entry in advice:
-        numbers.setdefault(_in_brief(entry), []).append(entry.need.number)
+    for number, line in lines:
+        numbers.setdefault(line, []).append(number)
     width = max((len(_listed(each)) for each in numbers.values()), default=0)
     for line, each in numbers.items():
         out.print(f"  [dim]{_listed(each):>{width}}[/dim]  {safe(line)}", soft_wrap=True)
@@ -82,6 +100,8 @@ def document(advice: Iterable[Advice]) -> list[dict[str, object]]:
             "asked": entry.need.in_words,
             "stopped": entry.stopped,
             "allowed_now": entry.allowed_now,
+            **entry.need.ruling.to_json(),
+            "nothing_to_do": entry.need.ruling.nothing_to_do,
             "remedies": [_remedy(remedy) for remedy in entry.remedies],
         }
         for entry in advice

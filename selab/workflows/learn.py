@@ -45,9 +45,9 @@ class LearnResult:
 
     @property
     def passed(self) -> bool:
-        """Whether the last run was in enforcing mode, and nothing was denied."""
+        """Whether the last run passed in enforcing mode, and nothing unexpected was denied."""
         last = self.runs[-1]
-        return last.mode is Mode.ENFORCING and last.verdict is Verdict.PASS and not last.keys
+        return last.mode is Mode.ENFORCING and last.verdict is Verdict.PASS and not last.unexpected
 
 
 def learn(

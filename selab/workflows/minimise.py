@@ -209,14 +209,16 @@ class Search:
     def _note(self, run: RunDocument) -> bool:
         """Add to the requested accesses what `run` was denied and the whole policy grants.
 
+        A policy need not grant what an entry of the scenario tolerates or expects to be denied.
         Returns whether any of them is new.
         """
-        tried = {denial: _accesses(denial) for denial in (*run.denials, *run.hidden)}
+        denials = [row for row in (*run.denials, *run.hidden) if not row.ruling.stays_denied]
+        tried = {denial: _accesses(denial) for denial in denials}
         fresh = {access for accesses in tried.values() for access in accesses} - self.requested.keys()
         granted = self._granted(fresh) if fresh else set()
         self.requested |= dict.fromkeys(sorted(granted, key=str))
         self.hidden |= dict.fromkeys(
-            access for denial in run.hidden for access in tried[denial] if access in granted
+            access for denial in run.hidden for access in tried.get(denial, ()) if access in granted
         )
         return bool(granted)
 

@@ -10,6 +10,7 @@ from selab.advice.advise import Advice, Situation, Volume, advise, applicable
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind, Remedy
+from selab.auditlog.classification import ANY, Classification, Ruling
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level
 from tests.unit.advice.conftest import need
@@ -183,3 +184,35 @@ def test_an_interface_says_what_else_it_grants_that_was_asked_for(expert: Policy
         remedy for remedy in advise(denied, expert, {}, RUN)[0].remedies if remedy.text == "read_etc(app_t)"
     )
     assert everything.covers == {("app_t", "etc_t", "file")}
+
+
+TOLERATED = Ruling(Classification.TOLERATED, "* -> etc_t:* { * }", "harmless")
+EXPECTED = Ruling(Classification.EXPECTED, "* -> etc_t:* { * }", "it is secret")
+
+
+@pytest.mark.parametrize("ruling", [TOLERATED, EXPECTED])
+def test_a_denial_that_the_scenario_settles_is_left_as_it_is(ruling: Ruling, expert: PolicyKnowledge) -> None:
+    remedies = only(need("app_t", "etc_t", "file", "read", ruling=ruling), expert).remedies
+    assert [(remedy.kind, remedy.why) for remedy in remedies] == [(Kind.LEAVE, ruling.in_words)]
+
+
+def test_it_says_that_the_steps_succeeded_without_the_access(expert: PolicyKnowledge) -> None:
+    situation = replace(RUN, works_without=True)
+    best = only(need("app_t", "etc_t", "file", "read", ruling=TOLERATED), expert, situation=situation).best
+    assert best is not None and best.why.endswith("; the steps succeeded without it")
+
+
+def test_a_denial_that_only_any_tolerates_has_remedies(expert: PolicyKnowledge) -> None:
+    ruling = Ruling(Classification.TOLERATED, ANY, "any denial")
+    best = only(need("app_t", "etc_t", "file", "read", ruling=ruling), expert).best
+    assert best is not None and best.kind is Kind.INTERFACE
+
+
+def test_no_rule_allows_on_one_path_what_stays_denied_on_another(expert: PolicyKnowledge) -> None:
+    denied = [
+        need("app_t", "etc_t", "file", "read"),
+        need("app_t", "etc_t", "file", "read", number=2, ruling=EXPECTED),
+    ]
+    advised = advise(denied, expert, {}, RUN)
+    assert applicable(advised) == []
+    assert "whose denial the scenario expects" in advised[0].in_a_line

@@ -26,10 +26,11 @@ def offered(
     expert: PolicyKnowledge,
     *interfaces: Interface,
     others: dict[tuple[str, str, str], frozenset[str]] | None = None,
+    expected: dict[tuple[str, str, str], frozenset[str]] | None = None,
 ) -> list[Remedy]:
     """What is offered for READ_ETC by a policy that has only `interfaces`."""
     requested = {READ_ETC.key: READ_ETC.permissions} | (others or {})
-    return interfaces_for(READ_ETC, replace(expert, table=InterfaceTable(interfaces)), requested)
+    return interfaces_for(READ_ETC, replace(expert, table=InterfaceTable(interfaces)), requested, expected)
 
 
 @pytest.mark.parametrize(
@@ -137,3 +138,18 @@ def test_its_risk_is_that_of_its_most_dangerous_rule(expert: PolicyKnowledge) ->
     admin = granting("admin", rule, allow("$1", "self", "sys_admin", tclass="capability"))
     (remedy,) = offered(expert, admin)
     assert remedy.risk.level is Level.HIGH
+
+
+SHADOW = {("app_t", "shadow_t", "file"): frozenset({"read"})}
+VOLUME = {("app_t", "volume_t", "file"): frozenset({"write"})}
+
+
+def test_an_interface_that_allows_what_stays_denied_is_not_offered(expert: PolicyKnowledge) -> None:
+    wide = granting("read_all", allow("$1", "file_type", "read", "open"))
+    assert offered(expert, wide) and not offered(expert, wide, expected=SHADOW)
+
+
+def test_an_attribute_that_allows_what_stays_denied_is_not_given(expert: PolicyKnowledge) -> None:
+    """Every `domain` may write to volume_t."""
+    wide = granting("become", allow("$1", "etc_t", "read", "open"), attributes=(("$1", "domain"),))
+    assert offered(expert, wide) and not offered(expert, wide, expected=VOLUME)

@@ -18,7 +18,7 @@ from selab.policy.query.decide import Access, Cause, Decision
 from selab.progress import Progress
 from selab.project import Project
 from tests.unit.advice.conftest import need
-from tests.unit.documents import DENIAL, document
+from tests.unit.documents import CLASSIFIED, DENIAL, document
 
 STEP = {"name": "page", "ok": True, "seconds": 1.0}
 
@@ -122,3 +122,12 @@ def test_one_denial_can_be_named(number: int | None, numbers: list[int]) -> None
 def test_a_number_that_the_run_has_not_is_refused(number: int) -> None:
     with pytest.raises(InputError, match=str(number)):
         list(numbered(ADVICE, number))
+
+
+def test_advice_knows_what_the_scenario_says_about_each_denial(project: Project, requests: Calls) -> None:
+    explain(project, stored(**CLASSIFIED), Progress())
+    assert [need.ruling.classification.value for need in requests[0][0]] == [
+        "unexpected",
+        "tolerated",
+        "expected",
+    ]

@@ -11,6 +11,7 @@ from selab.advice.advise import Advice
 from selab.advice.remedy import Kind, Remedy
 from selab.analysis import suggest
 from selab.analysis.suggest import suggestion
+from selab.auditlog.classification import Classification, Ruling
 from selab.errors import InputError
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
@@ -77,3 +78,19 @@ def test_a_domain_of_a_cil_block_gets_the_text_alone(suggested: Any) -> None:
     result = suggested(policy="none", label={"requested": context, "actual": context})
     assert (result.te, result.after) == (None, "")
     assert "etc_t" in result.text
+
+
+def test_a_denial_that_the_scenario_expects_gets_no_rule_and_is_not_left(
+    suggested: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ruling = Ruling(Classification.EXPECTED, "* -> shadow_t:* { * }", "it is secret")
+    settled = Advice(
+        need("web_t", "shadow_t", "file", "read", number=2, ruling=ruling),
+        "no rule",
+        Cause.RULE,
+        (Remedy(Kind.RULE, "allow web_t shadow_t:file read;"),),
+    )
+    monkeypatch.setattr(suggest, "explain", lambda *words: [HARMLESS, settled])
+    result = suggested()
+    assert "shadow_t" not in result.text + result.after
+    assert (result.left, result.settled) == ((), (settled,))

@@ -9,6 +9,7 @@ import pytest
 
 from selab.policy.query.decide import Access, Cause, Decision
 from selab.run.replay import Replay
+from tests.unit.documents import CLASSIFIED, document
 
 from .conftest import Selab
 
@@ -60,3 +61,28 @@ def test_json_has_each_decision(selab: Selab, capsys: Capture) -> None:
 def test_a_log_needs_the_name_of_a_candidate(selab: Selab, tmp_path: Path) -> None:
     (tmp_path / "audit.log").write_text("")
     assert selab("replay", str(tmp_path / "audit.log")) == 2
+
+
+def test_what_the_scenario_says_is_shown_next_to_the_cause(
+    selab: Selab, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions = [
+        Decision(Access("u:r:web_t:s0", f"u:r:{name}_t:s0", "file", "read"), cause)
+        for name, cause in (("proc", Cause.RULE), ("shadow", Cause.NONE))
+    ]
+    rulings = document(**CLASSIFIED).rulings
+    monkeypatch.setattr(
+        "selab.analysis.offline.replay_offline", lambda *words, **options: Replay(tuple(decisions), rulings)
+    )
+    selab("replay")
+    out = " ".join(capsys.readouterr().out.split())
+    assert "missing rule; tolerated by * -> proc_t:file { read }: it only counts processors" in out
+    assert (
+        "would be allowed, but is expected by web_t -> shadow_t:file { read }: passwords stay secret" in out
+    )
+
+
+def test_json_has_what_the_scenario_says(selab: Selab, capsys: Capture) -> None:
+    selab("replay", "--json")
+    decisions = json.loads(capsys.readouterr().out)["decisions"]
+    assert [(row["classification"], row["entry"]) for row in decisions] == [("unexpected", "")] * 2

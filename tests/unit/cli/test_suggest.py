@@ -9,6 +9,7 @@ import pytest
 
 from selab.advice.advise import Advice
 from selab.analysis.suggest import Suggestion
+from selab.auditlog.classification import Classification, Ruling
 from selab.policy.query.decide import Cause
 from selab.project import Project
 from tests.unit.advice.conftest import need
@@ -17,6 +18,8 @@ from .conftest import Selab
 
 Capture = pytest.CaptureFixture[str]
 BEFORE, RULE = "policy_module(web, 1.0)\n", "allow web_t etc_t:file read;"
+TOLERATED = Ruling(Classification.TOLERATED, "* -> proc_t:* { * }", "harmless")
+SETTLED = Advice(need("web_t", "proc_t", "file", "read", ruling=TOLERATED), "no rule", Cause.RULE, ())
 LEFT = Advice(need("web_t", "shadow_t", "file", "read"), "no rule", Cause.RULE, ())
 
 
@@ -25,7 +28,7 @@ def te(project: Project, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> Pa
     """The policy for which one rule is suggested; one denial is left for a person."""
     path = project.policies / "web.te"
     path.write_text(BEFORE)
-    proposal = Suggestion(path, f"{RULE}\n", BEFORE, f"{BEFORE}{RULE}\n", (LEFT,))
+    proposal = Suggestion(path, f"{RULE}\n", BEFORE, f"{BEFORE}{RULE}\n", (LEFT,), (SETTLED,))
     monkeypatch.setattr("selab.analysis.suggest.suggestion", lambda *words, **options: proposal)
     return path
 
@@ -64,3 +67,21 @@ def test_a_policy_that_was_changed_meanwhile_is_not_written(selab: Selab, te: Pa
     te.write_text("changed")
     assert selab("suggest", "--apply") == 2
     assert te.read_text() == "changed"
+
+
+def test_the_denials_that_the_scenario_settles_are_listed_with_the_reason(
+    selab: Selab, capsys: Capture
+) -> None:
+    selab("suggest")
+    out = capsys.readouterr().out
+    assert "no rule: web_t proc_t:file read: tolerated by * -> proc_t:* { * }: harmless" in out
+
+
+def test_json_has_the_denials_that_the_scenario_settles(selab: Selab, capsys: Capture) -> None:
+    selab("suggest", "--json")
+    (entry,) = json.loads(capsys.readouterr().out)["settled"]
+    assert (entry["denial"], entry["classification"], entry["reason"]) == (
+        "web_t proc_t:file read",
+        "tolerated",
+        "harmless",
+    )

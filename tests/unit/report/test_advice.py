@@ -12,6 +12,7 @@ from rich.console import Console
 from selab.advice.advise import Advice
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
+from selab.auditlog.classification import Classification, Ruling
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
 from selab.report.advice import document, show_advice, show_errors, show_in_brief
@@ -102,3 +103,28 @@ def test_as_json_every_remedy_is_there_in_its_order() -> None:
             "reason": "it is root",
         },
     ]
+
+
+TOLERATED = Ruling(Classification.TOLERATED, "* -> etc_t:file { * }", "harmless")
+EXPECTED = Ruling(Classification.EXPECTED, "* -> etc_t:file { * }", "it stays closed")
+
+
+def test_of_a_tolerated_denial_it_says_why_the_user_need_not_do_anything() -> None:
+    assert (
+        "   You need not do anything: the scenario tolerates this denial (* -> etc_t:file { * }: harmless).\n"
+    ) in printed(show_advice, [advice(ruling=TOLERATED)])
+
+
+def test_a_policy_that_allows_what_the_scenario_expects_denied_is_a_fault() -> None:
+    text = printed(show_advice, [advice(cause=Cause.NONE, ruling=EXPECTED)])
+    assert "but expected by * -> etc_t:file { * }: it stays closed" in text
+
+
+def test_a_tolerated_denial_has_no_brief_advice() -> None:
+    assert printed(show_in_brief, [advice(CALL, ruling=TOLERATED)]) == ""
+
+
+def test_json_says_what_the_scenario_says() -> None:
+    (entry,) = document([advice(ruling=TOLERATED)])
+    assert (entry["classification"], entry["reason"]) == ("tolerated", "harmless")
+    assert entry["nothing_to_do"] == TOLERATED.nothing_to_do

@@ -21,7 +21,7 @@ from selab.run.request import Request, RunOptions
 from selab.workflows import learn as learning
 from selab.workflows.learn import LearnResult, learn
 from tests.unit.advice.conftest import need
-from tests.unit.documents import document
+from tests.unit.documents import SETTLED, document
 
 BEFORE, AFTER = "policy_module(web, 1.0)\n", "policy_module(web, 1.0)\nallow web_t self:fd use;\n"
 PASSED = {"verdict": "PASS", "denials": [], "reasons": ["fine"]}
@@ -87,10 +87,11 @@ def modes(result: LearnResult) -> list[Mode]:
         ("enforcing", {"verdict": "PASS"}, False),
         ("enforcing", {"verdict": "FAIL", "denials": []}, False),
         ("enforcing", {"verdict": "ERROR", "denials": []}, False),
+        ("enforcing", SETTLED, True),
     ],
-    ids=["enforcing", "permissive", "domain", "tolerated", "fail", "error"],
+    ids=["enforcing", "permissive", "domain", "an unexpected denial", "fail", "error", "settled"],
 )
-def test_a_policy_is_learned_by_an_enforcing_run_without_a_denial(
+def test_a_policy_is_learned_by_an_enforcing_run_without_an_unexpected_denial(
     mode: str, fields: dict[str, Any], passed: bool
 ) -> None:
     assert LearnResult("web", (document(mode=mode, **fields),), "", "", ()).passed is passed
@@ -143,3 +144,8 @@ def test_a_round_is_timed_by_itself(drafted: Project, monkeypatch: pytest.Monkey
     with pytest.raises(SelabError, match="enough"):
         learn(drafted, None, "web", None, progress)  # type: ignore[arg-type]
     assert timings == [{}]
+
+
+def test_rounds_end_at_a_pass_with_tolerated_denials(learned: Learned) -> None:
+    result = learned((SETTLED, BEFORE), (SETTLED, BEFORE))
+    assert modes(result) == [Mode.PERMISSIVE, Mode.ENFORCING] and result.passed

@@ -41,12 +41,13 @@ class FakeBench:
     late: what it requests only in enforcing mode.
     silent: what it needs without a denial that shows it.
     hidden: what is denied only with dontaudit rules off.
+    tolerated: what may be denied, as the scenario says.
     """
 
     def __init__(self, tried: Iterable[str], *, budget: int = 20, **more: Iterable[str]) -> None:
         self.tried = frozenset(tried)
-        self.late, self.silent, self.hidden = (
-            frozenset(more.get(name, ())) for name in ("late", "silent", "hidden")
+        self.late, self.silent, self.hidden, self.tolerated = (
+            frozenset(more.get(name, ())) for name in ("late", "silent", "hidden", "tolerated")
         )
         self.progress, self.budget, self.runs, self.questions = Progress(), budget, [], 0
 
@@ -55,12 +56,14 @@ class FakeBench:
             raise OutOfRuns
         missing = {name for name in NAMES if f"{name}_t" not in te}
         denied = missing & (self.tried if mode is Mode.PERMISSIVE else self.tried | self.late)
-        failed = denied | missing & self.silent
+        failed = denied - self.tolerated | missing & self.silent
         hidden = missing & self.hidden if failed and not denied and mode is Mode.ENFORCING else set()
         verdict = Verdict.FAIL if failed else Verdict.PASS
-        self.runs.append(
-            document(verdict=verdict, mode=mode, denials=[*map(entry, denied)], hidden=[*map(entry, hidden)])
-        )
+        denials = [
+            entry(name) | ({"classification": "tolerated", "entry": name} if name in self.tolerated else {})
+            for name in denied
+        ]
+        self.runs.append(document(verdict=verdict, mode=mode, denials=denials, hidden=[*map(entry, hidden)]))
         return self.runs[-1]
 
     def passes(self, te: str) -> bool:
@@ -191,3 +194,11 @@ def test_the_budget_of_runs_is_kept(drafted: Project, monkeypatch: pytest.Monkey
     bench.run(TE)
     with pytest.raises(OutOfRuns):
         bench.run(TE)
+
+
+def test_what_the_scenario_tolerates_to_be_denied_is_not_needed() -> None:
+    assert left(FakeBench({"two", "three"}, tolerated={"three"})) == ("two",)
+
+
+def test_what_the_workload_needs_is_left_even_if_its_denial_is_tolerated() -> None:
+    assert left(FakeBench({"two", "three"}, tolerated={"three"}, silent={"three"})) == ("two", "three")
