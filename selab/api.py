@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from selab.auditlog.classification import Classification
 from selab.auditlog.denials import DenialKey, shown_target
 from selab.errors import InputError, SelabError
 from selab.history import History, resume
@@ -20,7 +21,7 @@ from selab.progress import Listener, Progress
 from selab.project import Project, nearest
 from selab.report.text import plain
 from selab.run import experiment
-from selab.run.document import DenialEntry, RunDocument
+from selab.run.document import ClassifiedDenialEntry, RunDocument
 from selab.run.request import DEFAULT_OPTIONS, Request, RunOptions
 from selab.run.verdict import Verdict
 
@@ -34,12 +35,14 @@ class DenialFields(TypedDict, total=False):
     target: the type of the object, or `self` for the source type.
     tclass: the object's class.
     permission: one permission.
+    classification: `unexpected`, `tolerated` or `expected`, as the verdict has decided.
     """
 
     source: str
     target: str
     tclass: str
     permission: str
+    classification: str
 
 
 @dataclass(frozen=True)
@@ -50,24 +53,28 @@ class Pattern:
     target: the type of the object, or `self` for the source type.
     tclass: the object's class.
     permission: one permission.
+    classification: `unexpected`, `tolerated` or `expected`.
     """
 
     source: str | None = None
     target: str | None = None
     tclass: str | None = None
     permission: str | None = None
+    classification: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.source or '*'} {self.target or '*'}:{self.tclass or '*'} {self.permission or '*'}"
+        names = f"{self.source or '*'} {self.target or '*'}:{self.tclass or '*'} {self.permission or '*'}"
+        return f"{names} ({self.classification})" if self.classification else names
 
-    def covers(self, key: DenialKey) -> bool:
-        """Whether the denial `key` matches the pattern."""
+    def covers(self, key: DenialKey, classification: str) -> bool:
+        """Whether the denial `key`, which the verdict classifies as `classification`, matches the pattern."""
         target = shown_target(key.source, key.target) if self.target == "self" else key.target
         pairs = (
             (self.source, key.source),
             (self.target, target),
             (self.tclass, key.tclass),
             (self.permission, key.permission),
+            (self.classification, classification),
         )
         return all(expected in (None, actual) for expected, actual in pairs)
 
@@ -112,9 +119,14 @@ class Result:
         return self.document.reasons
 
     @property
-    def denials(self) -> tuple[DenialEntry, ...]:
-        """The scenario's own denials, one row for each source, target and class."""
+    def denials(self) -> tuple[ClassifiedDenialEntry, ...]:
+        """The scenario's own denials, one row for each source, target, class and ruling of the scenario."""
         return self.document.denials
+
+    @property
+    def unexpected(self) -> tuple[ClassifiedDenialEntry, ...]:
+        """The denials that no entry of the scenario tolerates or expects."""
+        return self.document.unexpected
 
     @property
     def summary(self) -> str:
@@ -139,9 +151,14 @@ class Result:
         self._assert(self.verdict is Verdict.FAIL, "FAIL was expected")
 
     def assert_denied(self, **fields: Unpack[DenialFields]) -> None:
-        """Fail the test unless a denial matches `fields`. Denials that dontaudit rules hide count as well."""
+        """Fail the test unless a denial matches `fields`.
+
+        Tolerated and expected denials count as well, unless `classification` says otherwise, and so do
+        denials that dontaudit rules hide.
+        """
         __tracebackhide__ = True
         pattern = Pattern(**fields)
+        _require("classification", pattern.classification, list(Classification), "selab")
         self._assert(bool(self._denied(pattern)), f"{pattern} was not denied")
 
     def assert_not_denied(self, **fields: Unpack[DenialFields]) -> None:
@@ -152,13 +169,17 @@ class Result:
         """
         __tracebackhide__ = True
         pattern = Pattern(**fields)
+        _require("classification", pattern.classification, list(Classification), "selab")
         self._require_names(pattern)
         denied = self._denied(pattern)
         self._assert(not denied, f"denied: {', '.join(map(str, denied))}")
 
     def _denied(self, pattern: Pattern) -> list[DenialKey]:
         return [
-            key for row in (*self.denials, *self.document.hidden) for key in row.keys if pattern.covers(key)
+            key
+            for row in (*self.denials, *self.document.hidden)
+            for key in row.keys
+            if pattern.covers(key, row.classification)
         ]
 
     def _require_names(self, pattern: Pattern) -> None:
@@ -244,18 +265,20 @@ class Selab:
         return run
 
 
-def _row(row: DenialEntry) -> str:
+def _row(row: ClassifiedDenialEntry) -> str:
     example = " ".join(part for part in (row.comm, row.path, row.detail) if part)
     target, permissions = shown_target(row.source, row.target), " ".join(row.permissions)
-    return plain(f"{row.source} {target}:{row.tclass} {{ {permissions} }}  {example}".rstrip())
+    ruling = f"({row.ruling.in_words})" if row.ruling.in_words else ""
+    remarks = "  ".join(part for part in (example, ruling) if part)
+    return plain(f"{row.source} {target}:{row.tclass} {{ {permissions} }}  {remarks}".rstrip())
 
 
-def _require(kind: str, name: str | None, known: Iterable[str]) -> None:
+def _require(kind: str, name: str | None, known: Iterable[str], owner: str = "The policy in force") -> None:
     __tracebackhide__ = True
     names = sorted(known)
     if name is not None and name not in names:
         raise InputError(
-            f"The policy in force has no {kind} '{name}'.",
+            f"{owner} has no {kind} '{name}'.",
             "No denial can ever have that name.",
             nearest(name, names),
         )

@@ -23,7 +23,7 @@ def diff(context: Context, before: str | None, after: str) -> None:
     """
     from selab.errors import InputError
     from selab.history import History, change_in_words, compare
-    from selab.report.difference import show_difference
+    from selab.report.difference import denial_lines, show_difference
 
     history = History.of(context.project)
     new = history.find(after)
@@ -36,13 +36,10 @@ def diff(context: Context, before: str | None, after: str) -> None:
     heads = [f"{safe(stored.document.run)} {stored.document.verdict.value}" for stored in (old, new)]
     out.print(" -> ".join(heads))
     changed = compare(old.document, new.document)
-    for sign, colour, keys in (
-        ("-", "green", changed.gone),
-        ("+", "red", changed.new),
-        (" ", "dim", changed.remaining),
-    ):
-        for key in keys:
-            out.print(f"  [{colour}]{sign} {safe(str(key))}[/{colour}]")
+    for line in denial_lines(changed):
+        out.print(line)
+    for missing in new.document.missing:
+        out.print(f"  [red]expected, but did not occur[/red]: {safe(missing.entry)}", soft_wrap=True)
     for ending in sorted(old.sources.keys() | new.sources.keys()):
         was, now = (stored.sources.get(ending, "") for stored in (old, new))
         names = (f"{stored.document.policy}.{ending} {stored.document.run}" for stored in (old, new))

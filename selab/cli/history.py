@@ -26,8 +26,8 @@ def history(context: Context, scenario: str | None, limit: int) -> None:
     from selab.report.terminal import COLOURS
 
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("run", "started (UTC)", "scenario", "policy", "mode", "denials", "verdict"):
-        table.add_column(name, justify="right" if name == "denials" else "left")
+    for name in ("run", "started (UTC)", "scenario", "policy", "mode", "denials", "unexpected", "verdict"):
+        table.add_column(name, justify="right" if name in ("denials", "unexpected") else "left")
     for stored in History.of(context.project).latest(limit, scenario):
         run = stored.document
         colour = COLOURS[run.verdict]
@@ -38,6 +38,7 @@ def history(context: Context, scenario: str | None, limit: int) -> None:
             run.policy,
             run.mode.value,
             str(len(run.keys)),
+            str(len(run.unexpected_keys)),
         )
         table.add_row(*map(safe, cells), f"[{colour}]{run.verdict.value}[/{colour}]")
     context.out.print(table if table.row_count else "No runs yet: `selab run SCENARIO` makes the first.")

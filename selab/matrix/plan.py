@@ -82,10 +82,6 @@ class Ended:
             return self.result.document.reasons
         return tuple(line for line in (self.result.what, self.result.detail, self.result.hint) if line)
 
-    @property
-    def denials(self) -> int:
-        return len(self.result.document.keys) if isinstance(self.result, Record) else 0
-
 
 def exit_code(ended: Sequence[Ended]) -> int:
     """Return ERROR if any run is an error, else FAIL if any run has an unexpected verdict."""

@@ -48,7 +48,7 @@ _FORMATS = (
     Format("junit", "junit", ".xml", "test cases for a CI system", '<testsuite name="selab.'),
     Format("sarif", "sarif", ".sarif", "findings for code scanning", '"name": "selab"', matrix=False),
     Format("json", "json_document", ".json", "the documents for programs", '"schema": '),
-    Format("github", "github", ".txt", "annotations for GitHub", "::error file=", matrix=False),
+    Format("github", "github", ".txt", "annotations for GitHub", " file=policies/", matrix=False),
     Format("markdown", "markdown", ".md", "a summary for a CI job", MARKER),
 )
 

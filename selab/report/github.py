@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from selab.auditlog.classification import Classification
 from selab.report.model import Report, ReportedRun
 from selab.report.place import line_of
 from selab.report.text import plain
-from selab.report.words import denial_line
+from selab.report.words import denial_line, missing_line, ruled_line
 from selab.run.verdict import Verdict
 
 
 def render(report: Report) -> str:
-    """A line for each denial; also one for each reason if a run is an ERROR or failed without a denial."""
+    """A line for each denial that the scenario does not expect.
+
+    A tolerated denial is a notice. If a run is an ERROR, or failed without an unexpected denial, each reason
+    is a line as well.
+    """
     return "".join(f"{command}\n" for run in report.runs for command in _commands(run))
 
 
@@ -21,11 +26,17 @@ def _commands(reported: ReportedRun) -> Iterator[str]:
     file = f"policies/{run.policy}.te"
     for denial in run.denials:
         line = line_of(denial.source, reported.te)
-        yield _command("error", file, line, "SELinux denial", denial_line(denial))
-    if run.verdict is Verdict.ERROR or (run.verdict is Verdict.FAIL and not run.denials):
+        if denial.classification is Classification.UNEXPECTED:
+            yield _command("error", file, line, "SELinux denial", denial_line(denial))
+        elif denial.classification is Classification.TOLERATED:
+            yield _command("notice", file, line, "Tolerated SELinux denial", ruled_line(denial))
+    if run.verdict is Verdict.ERROR or (run.verdict is Verdict.FAIL and not run.unexpected):
         title = f"selab {run.scenario}: {run.verdict.value}"
         for reason in run.reasons:
             yield _command("error", file, 1, title, reason)
+    else:
+        for missing in run.missing:
+            yield _command("error", file, 1, "Expected denial did not occur", missing_line(missing))
 
 
 def _command(level: str, file: str, line: int, title: str, text: str) -> str:

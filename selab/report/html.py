@@ -26,7 +26,7 @@ from selab.report.words import (
     target_and_class,
     verdict_in_words,
 )
-from selab.run.document import DenialEntry, RunDocument
+from selab.run.document import ClassifiedDenialEntry, DenialEntry, RunDocument
 
 ROW, GAP, WIDTH = 26, 10, 900
 """Pixels of the picture: a row's height, the space between two rows, and the whole width."""
@@ -118,7 +118,7 @@ def _shown(run: ReportedRun) -> dict[str, Any]:
     }
 
 
-def _row(number: int, denial: DenialEntry, hidden: bool, advice: Advice | None) -> dict[str, Any]:
+def _row(number: int, denial: ClassifiedDenialEntry, hidden: bool, advice: Advice | None) -> dict[str, Any]:
     return {
         "number": number,
         "source": denial.source,
@@ -127,6 +127,7 @@ def _row(number: int, denial: DenialEntry, hidden: bool, advice: Advice | None) 
         "count": denial.count,
         "example": example_of(denial),
         "hidden": hidden,
+        "ruling": denial.ruling.in_words,
         "advice": advice,
     }
 
@@ -134,9 +135,10 @@ def _row(number: int, denial: DenialEntry, hidden: bool, advice: Advice | None) 
 def _lines(te: str, document: RunDocument) -> list[tuple[int, str, bool]]:
     """The policy's lines, each with its number and whether it matters.
 
-    A line matters if it names a type that an access was denied on, or is between selab's markers.
+    A line matters if it names the target of an unexpected denial, or is between selab's markers.
     """
-    targets = {denial.target for denial in (*document.denials, *document.hidden)} - {document.label.type}
+    denials = [row for row in (*document.denials, *document.hidden) if row.ruling.is_unexpected]
+    targets = {denial.target for denial in denials} - {document.label.type}
     inside, lines = False, []
     for number, line in enumerate(te.splitlines(), 1):
         begins, ends = (line.startswith(f"# selab suggest: {word}") for word in ("begin", "end"))
@@ -163,13 +165,14 @@ def _picture(denials: Sequence[DenialEntry]) -> dict[str, Any]:
 
 
 def _chart(runs: Sequence[RunDocument]) -> dict[str, Any]:
-    """The denials of each run as a bar with two parts: those that the previous run had too, and new ones."""
+    """The denials of each run as a bar with two parts: the new unexpected ones, and all others."""
     most = max((len(run.keys) for run in runs), default=0) or 1
     scale = CHART / most
     bars: list[dict[str, Any]] = []
     for at, run in enumerate(runs):
         changed = compare(runs[at - 1], run) if at else None
-        new, gone = (len(changed.new), len(changed.gone)) if changed else (0, 0)
+        fresh = run.unexpected_keys.intersection(changed.new) if changed else ()
+        new, gone = len(fresh), len(changed.gone) if changed else 0
         old = len(run.keys) - new
         bars.append(
             {
@@ -177,6 +180,7 @@ def _chart(runs: Sequence[RunDocument]) -> dict[str, Any]:
                 "old": round(old * scale),
                 "fresh": round(new * scale),
                 "count": len(run.keys),
+                "unexpected": len(run.unexpected_keys),
                 "new": new,
                 "gone": gone,
                 "verdict": run.verdict.value,

@@ -13,7 +13,7 @@ from selab.history import Record
 from selab.matrix.plan import Ended
 from selab.report.model import Report
 from selab.report.text import plain
-from selab.report.words import denial_line, verdict_in_words
+from selab.report.words import denial_line, ruled_line, verdict_in_words
 from selab.run.document import RunDocument
 from selab.run.verdict import Verdict
 
@@ -28,8 +28,10 @@ def render(report: Report) -> str:
 
 
 def _run(run: RunDocument) -> ET.Element:
-    """A suite. If the run is an ERROR, the case for the denials has an `error`: they could not be
-    observed."""
+    """A suite. If the run is an ERROR, the case for the denials has an `error`: they could not be observed.
+
+    Its output lists the denials that the scenario tolerates or expects.
+    """
     suite = ET.Element(
         "testsuite",
         name=plain(f"selab.{run.scenario}"),
@@ -47,8 +49,9 @@ def _run(run: RunDocument) -> ET.Element:
     if run.verdict is Verdict.ERROR:
         _add(case, "error", "error", run.reasons[0], _lines(run.reasons))
     elif run.verdict is Verdict.FAIL and reasons:
-        denials = map(denial_line, (*run.denials, *run.hidden))
-        _add(case, "failure", "denials", reasons[0], _lines([*reasons, *denials]))
+        _add(case, "failure", "denials", reasons[0], _lines([*reasons, *_unexpected(run)]))
+    if settled := [ruled_line(row) for row in run.denials if not row.ruling.is_unexpected]:
+        ET.SubElement(case, "system-out").text = "\n".join(settled)
     return _counted(suite, sum(run.timings.values()))
 
 
@@ -62,10 +65,15 @@ def _matrix(results: Sequence[Ended]) -> ET.Element:
         case = _case(suite, classname, name, sum(document.timings.values()) if document else 0.0)
         if not result.is_right:
             kind = "error" if result.verdict is Verdict.ERROR else "failure"
-            denials = map(denial_line, document.denials if document else ())
             message = f"{verdict_in_words(result)}: {result.reasons[0]}"
+            denials = _unexpected(document) if document else []
             _add(case, kind, kind, message, (*result.reasons, *denials))
     return _counted(suite, sum(float(case.get("time", 0)) for case in suite))
+
+
+def _unexpected(run: RunDocument) -> list[str]:
+    """The denials that may have made the run fail."""
+    return [denial_line(row) for row in (*run.denials, *run.hidden) if row.ruling.is_unexpected]
 
 
 def _counted(suite: ET.Element, seconds: float) -> ET.Element:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from selab.auditlog.classification import Classification
 from selab.history import Record
 from selab.matrix.plan import Ended
 from selab.report.model import MARKER, Report
@@ -19,15 +20,21 @@ from selab.report.words import (
     denials_in_words,
     example_of,
     matrix_verdict,
+    missing_line,
     rows,
     target_and_class,
     verdict_in_words,
 )
-from selab.run.document import DenialEntry, RunDocument, StepEntry
+from selab.run.document import ClassifiedDenialEntry, DenialEntry, RunDocument, StepEntry
 
 ROWS = 100
 """Rows of a table of denials: GitHub takes a summary of at most 1 MiB, and a path may have 4 KiB."""
 _BAR = re.compile(r"(?<!\\)\\*\|")
+_TITLES = {
+    Classification.UNEXPECTED: "Denials",
+    Classification.TOLERATED: "Tolerated denials",
+    Classification.EXPECTED: "Expected denials",
+}
 
 
 def render(report: Report) -> str:
@@ -71,8 +78,12 @@ def _run(run: RunDocument, title: str) -> Iterator[str]:
     yield from _list(run.reasons)
     if run.steps:
         yield from _table(("step", "result", "seconds", "detail"), map(_step, run.steps))
-    yield from _denials("Denials", run.denials, 1, run)
-    yield from _denials("Denials hidden by dontaudit rules", run.hidden, len(run.denials) + 1, run)
+    first = 1
+    groups = [(_TITLES[classification], run.classified_as(classification)) for classification in _TITLES]
+    for title, denials in (*groups, ("Denials hidden by dontaudit rules", run.hidden)):
+        yield from _denials(title, denials, first, run)
+        first += len(denials)
+    yield from _titled("Expected denials that did not occur", [missing_line(row) for row in run.missing])
     yield from _titled(
         "SELinux errors", [f"{error.meaning} {error.text}".strip() for error in run.selinux_errors]
     )
@@ -84,13 +95,23 @@ def _step(step: StepEntry) -> tuple[str, ...]:
     return code(step.name, cell=True), result, f"{step.seconds:.1f}", code(step.detail, cell=True)
 
 
-def _denials(title: str, denials: Sequence[DenialEntry], first: int, run: RunDocument) -> Iterator[str]:
-    """The denials as a table, numbered from `first`: `selab explain RUN NUMBER` takes the number."""
+def _denials(
+    title: str, denials: Sequence[ClassifiedDenialEntry], first: int, run: RunDocument
+) -> Iterator[str]:
+    """The denials as a table, numbered from `first`: `selab explain RUN NUMBER` takes the number.
+
+    If the scenario tolerates or expects one of them, a column says so.
+    """
     if not denials:
         return
     yield from (f"### {title}", "")
-    table = [(str(number), *_denial(denial)) for number, denial in enumerate(denials[:ROWS], first)]
-    yield from _table(("#", "source", "target:class", "permissions", "count", "example"), table)
+    ruled = any(not denial.ruling.is_unexpected for denial in denials)
+    heads = ("#", "source", "target:class", "permissions", "count", "example", *("ruling",) * ruled)
+    table = [
+        (str(number), *_denial(denial), *(code(denial.ruling.in_words, cell=True),) * ruled)
+        for number, denial in enumerate(denials[:ROWS], first)
+    ]
+    yield from _table(heads, table)
     if (more := len(denials) - ROWS) > 0:
         yield from (f"{more} more: {code(f'selab show {run.run}')} lists all of them.", "")
 

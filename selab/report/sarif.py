@@ -10,14 +10,15 @@ from selab import __version__
 from selab.report.model import Report, ReportedRun
 from selab.report.place import line_of
 from selab.report.text import plain
-from selab.report.words import denial_line
-from selab.run.document import DenialEntry, RunDocument
+from selab.report.words import denial_line, missing_line
+from selab.run.document import ClassifiedDenialEntry, RunDocument
 from selab.run.verdict import Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 RULES = {
     "denial": "SELinux denied an access of the scenario.",
     "hidden-denial": "A dontaudit rule hides a denial of the scenario.",
+    "missing-denial": "A denial that the scenario expects did not occur.",
     "selinux-error": "SELinux reported an error without a denial.",
 }
 
@@ -41,17 +42,10 @@ def _run(reported: ReportedRun, identifier: dict[str, Any]) -> dict[str, Any]:
     """The candidate's source `te` is the file to which the locations refer."""
     run, te = reported.document, reported.te
     uri = quote(plain(f"policies/{run.policy}.te"))
-    results = [_result("denial", "error", denial, uri, te) for denial in run.denials]
-    results += [_result("hidden-denial", "warning", denial, uri, te) for denial in run.hidden]
-    results += [
-        {
-            "ruleId": "selinux-error",
-            "level": "error",
-            "message": {"text": plain(error.meaning)},
-            "locations": [_location(uri, 1)],
-        }
-        for error in run.selinux_errors
-    ]
+    results = [_denial("denial", "error", denial, uri, te) for denial in run.denials]
+    results += [_denial("hidden-denial", "warning", denial, uri, te) for denial in run.hidden]
+    results += [_result("missing-denial", "error", missing_line(missing), uri) for missing in run.missing]
+    results += [_result("selinux-error", "error", plain(error.meaning), uri) for error in run.selinux_errors]
     tool = {
         "name": "selab",
         "version": __version__,
@@ -68,18 +62,28 @@ def _run(reported: ReportedRun, identifier: dict[str, Any]) -> dict[str, Any]:
     return {"tool": {"driver": tool}, **identifier, "invocations": [invocation], "results": results}
 
 
-def _result(rule: str, level: str, denial: DenialEntry, uri: str, te: str) -> dict[str, Any]:
+def _denial(rule: str, level: str, denial: ClassifiedDenialEntry, uri: str, te: str) -> dict[str, Any]:
+    """A result. If the scenario tolerates or expects the denial, the result is a note, and suppressed."""
     own = denial.source if denial.source.removesuffix("_t") in te else denial.target
+    ruling = denial.ruling
+    result = _result(
+        rule, level if ruling.is_unexpected else "note", denial_line(denial), uri, line_of(own, te)
+    )
+    if not ruling.is_unexpected:
+        # The entry is in the scenario and not in the analysed source: the suppression is external.
+        result["suppressions"] = [{"kind": "external", "justification": plain(ruling.in_words)}]
+    fingerprint = f"{denial.source} {denial.target} {denial.tclass} {' '.join(denial.permissions)}"
+    return {**result, "partialFingerprints": {"denial/v1": plain(fingerprint)}}
+
+
+def _result(rule: str, level: str, text: str, uri: str, line: int = 1) -> dict[str, Any]:
+    """A result without a suppression. All results of a run have `suppressions`, or none (3.27.23)."""
     return {
         "ruleId": rule,
         "level": level,
-        "message": {"text": denial_line(denial)},
-        "locations": [_location(uri, line_of(own, te))],
-        "partialFingerprints": {
-            "denial/v1": plain(
-                f"{denial.source} {denial.target} {denial.tclass} {' '.join(denial.permissions)}"
-            )
-        },
+        "message": {"text": text},
+        "locations": [_location(uri, line)],
+        "suppressions": [],
     }
 
 

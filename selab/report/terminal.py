@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from selab.advice.advise import Advice
+from selab.auditlog.classification import Classification
 from selab.auditlog.denials import Denial, shown_target
-from selab.report.advice import show_in_brief
+from selab.report.advice import show_in_brief, show_numbered
 from selab.report.markup import safe
-from selab.run.document import DenialEntry, RunDocument
+from selab.run.document import ClassifiedDenialEntry, DenialEntry, RunDocument
 from selab.run.verdict import Verdict
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.ERROR: "yellow"}
@@ -46,20 +47,26 @@ def show_run(
         out.print(f"  [dim]{safe(note)}[/dim]")
     show_in_brief(advice, out)
     if run.denials:
-        hint = "`selab explain` explains each denial; `selab suggest` prints the rules."
-        out.print(f"  [dim]{hint}[/dim]")
+        rules = "; `selab suggest` prints the rules" if run.unexpected else ""
+        out.print(f"  [dim]`selab explain` explains each denial{rules}.[/dim]")
     _show_verdict(run, out, change)
 
 
 def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
     """Print the run's denials, and the runtime's if no process of the container was seen: they may be why."""
-    if run.denials:
-        out.print(denials_table(run.denials, first=1))
+    if run.unexpected:
+        out.print(denials_table(run.unexpected, first=1))
     elif run.verdict is not Verdict.ERROR:
-        out.print("  No denials of the container.")
+        out.print(f"  No {'unexpected ' if run.denials else ''}denials of the container.")
+    _show_settled(run, out)
     if run.hidden:
+        first = len(run.denials) + 1
         out.print("  [yellow]hidden by dontaudit rules[/yellow], seen in a second run without them:")
-        out.print(denials_table(run.hidden, first=len(run.denials) + 1))
+        out.print(denials_table(run.hidden, first=first))
+        show_numbered(_rulings(run.hidden, first), out)
+    for missing in run.missing:
+        entry = f"{safe(missing.entry)} [dim]({safe(missing.reason)})[/dim]"
+        out.print(f"  [red]expected, but did not occur[/red]: {entry}", soft_wrap=True)
     for error in run.selinux_errors:
         out.print(f"  [red]SELinux error[/red]: {safe(error.meaning)} [dim]{safe(error.text)}[/dim]")
     others = [(run.runtime, "of the container runtime"), (run.machine, "of the rest of the machine")]
@@ -74,6 +81,26 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
     if counts and not everything:
         hint = f"(`selab show {safe(run.run)} --all` shows them)"
         out.print(f"  [dim]Not counted: {', '.join(counts)} {hint}.[/dim]")
+
+
+def _show_settled(run: RunDocument, out: Console) -> None:
+    """Print the tolerated and the expected denials as groups of their own, with the reasons below them."""
+    first = len(run.unexpected) + 1
+    for classification in (Classification.TOLERATED, Classification.EXPECTED):
+        if rows := run.classified_as(classification):
+            out.print(f"  [green]{classification.value}[/green], as the scenario says:")
+            out.print(denials_table(rows, first=first))
+            show_numbered(_rulings(rows, first), out)
+        first += len(rows)
+
+
+def _rulings(denials: Sequence[ClassifiedDenialEntry], first: int) -> list[tuple[int, str]]:
+    """The number of each tolerated or expected denial, with the entry and the reason that say so."""
+    return [
+        (number, denial.ruling.in_words)
+        for number, denial in enumerate(denials, first)
+        if not denial.ruling.is_unexpected
+    ]
 
 
 def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) -> Table:

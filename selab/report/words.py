@@ -9,7 +9,7 @@ from selab.errors import EXIT_FAIL, EXIT_PASS
 from selab.history import Record
 from selab.matrix.plan import Ended, exit_code
 from selab.report.text import plain
-from selab.run.document import DenialEntry
+from selab.run.document import ClassifiedDenialEntry, DenialEntry, MissingDenialEntry
 from selab.run.verdict import Verdict
 
 
@@ -19,6 +19,17 @@ def denial_line(denial: DenialEntry) -> str:
     rule = f"{denial.source} {target_and_class(denial)} {{ {permissions} }} {denial.count} times"
     example = example_of(denial)
     return plain(f"{rule}, for example {example}" if example else rule)
+
+
+def ruled_line(denial: ClassifiedDenialEntry) -> str:
+    """A denial in one line, followed by what the scenario says about it."""
+    ruling = denial.ruling.in_words
+    return f"{denial_line(denial)}; {plain(ruling)}" if ruling else denial_line(denial)
+
+
+def missing_line(missing: MissingDenialEntry) -> str:
+    """An expected denial that did not occur, in one line."""
+    return plain(f"{missing.entry}: {missing.reason}")
 
 
 def target_and_class(denial: DenialEntry) -> str:
@@ -45,10 +56,8 @@ def matrix_verdict(results: Sequence[Ended]) -> Verdict:
 
 
 def denials_in_words(result: Ended) -> str:
-    """` 3 denials`; "" if there is no run."""
-    if not isinstance(result.result, Record):
-        return ""
-    return f" {result.denials} denial{'' if result.denials == 1 else 's'}"
+    """` 3 denials (1 unexpected, 2 tolerated)`; "" if there is no run."""
+    return f" {result.result.document.denials_in_words}" if isinstance(result.result, Record) else ""
 
 
 def columns(results: Sequence[Ended]) -> list[tuple[str, str]]:

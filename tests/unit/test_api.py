@@ -18,7 +18,7 @@ from selab.project import Project
 from selab.run.document import document_of
 from selab.run.experiment import Run
 from selab.run.request import RunOptions
-from tests.unit.documents import DENIAL, document
+from tests.unit.documents import CLASSIFIED, DENIAL, SETTLED, document
 from tests.unit.fakes import ReadyMachine, ScriptedGuest, keep_base
 
 SHADOW = {
@@ -191,3 +191,27 @@ def test_the_python_interface_is_exported_by_the_package() -> None:
 def test_a_name_that_the_package_does_not_export_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = selab.nonsense
+
+
+def test_a_test_may_ask_for_unexpected_denials_only(result: Callable[..., Result]) -> None:
+    assert [row.target for row in result(**CLASSIFIED).unexpected] == ["http_port_t"]
+    result(**SETTLED).assert_not_denied(classification="unexpected")
+    with pytest.raises(AssertionError, match="denied: web_t http_port_t"):
+        result(**CLASSIFIED).assert_not_denied(classification="unexpected")
+
+
+def test_an_expected_denial_was_denied(result: Callable[..., Result]) -> None:
+    result(**SETTLED).assert_denied(target="shadow_t")
+    result(**SETTLED).assert_denied(target="shadow_t", classification="expected")
+    with pytest.raises(AssertionError, match=r"\(unexpected\) was not denied"):
+        result(**SETTLED).assert_denied(target="shadow_t", classification="unexpected")
+
+
+def test_a_classification_that_there_is_none_of_is_refused(result: Callable[..., Result]) -> None:
+    with pytest.raises(InputError, match="'unexpected'"):
+        result().assert_denied(classification="unexpectd")
+
+
+def test_a_failure_says_which_denials_are_tolerated(result: Callable[..., Result]) -> None:
+    with pytest.raises(AssertionError, match="tolerated by .* it only counts processors"):
+        result(**CLASSIFIED).assert_pass()

@@ -6,9 +6,10 @@ import dataclasses
 
 import pytest
 
-from selab.history import History
+from selab.history import History, Record
 from selab.policy.module import PolicyModule
 from selab.project import Project
+from tests.unit.documents import CLASSIFIED, MISSING, SETTLED, document
 from tests.unit.test_history import finished
 
 from .conftest import Selab
@@ -38,3 +39,12 @@ def test_a_first_run_has_nothing_to_be_compared_with(selab: Selab, project: Proj
     History.of(project).add(finished(1))
     assert selab("diff") == 2
     assert "selab run web" in capsys.readouterr().err
+
+
+def test_each_denial_says_what_the_scenario_says(selab: Selab, project: Project, capsys: Capture) -> None:
+    for name, fields in (("a", SETTLED), ("b", CLASSIFIED)):
+        History.of(project).keep(Record(document(run=name, **fields), {}, {}, b""))
+    assert selab("diff", "a", "b") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "tolerated by * -> proc_t:file { read }: it only counts processors" in out
+    assert f"expected, but did not occur: {MISSING['entry']}" in out

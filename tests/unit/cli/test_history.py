@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from selab.history import History
+from selab.history import History, Record
 from selab.project import Project
+from tests.unit.documents import CLASSIFIED, document
 from tests.unit.test_history import finished
 
 from .conftest import Selab
@@ -45,3 +46,9 @@ def test_a_row_has_the_verdict_and_the_number_of_denials(
 def test_a_project_without_runs_has_no_table(selab: Selab, capsys: Capture) -> None:
     assert selab("history") == 0
     assert "selab run SCENARIO" in capsys.readouterr().out
+
+
+def test_a_row_has_the_number_of_unexpected_denials(selab: Selab, project: Project, capsys: Capture) -> None:
+    History.of(project).keep(Record(document(**CLASSIFIED), {}, {}, b""))
+    selab("history")
+    assert capsys.readouterr().out.splitlines()[1].split()[-3:] == ["3", "1", "FAIL"]

@@ -15,7 +15,7 @@ import selab.report
 from selab.cli.root import cli
 from selab.report.formats import FORMATS, MARK_WITHIN, Format
 from selab.report.model import Report
-from tests.unit.documents import document, report
+from tests.unit.documents import SETTLED, document, report
 
 from .test_matrix import ALL, report_of
 
@@ -63,7 +63,7 @@ def test_no_two_formats_share(attribute: str) -> None:
 
 @each
 def test_a_report_is_recognised_by_its_mark(entry: Format) -> None:
-    made = [report(document()), report(document(), document(run="b"))]
+    made = [report(document()), report(document(), document(run="b")), report(document(**SETTLED))]
     made += [report_of(ALL)] * entry.matrix
     assert all(entry.mark in entry.render(content)[:MARK_WITHIN] for content in made)
 

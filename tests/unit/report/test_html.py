@@ -18,7 +18,7 @@ from selab.cli.root import cli
 from selab.policy.query.decide import Cause
 from selab.report.html import render
 from selab.report.model import MARKER, Report, ReportedRun
-from tests.unit.documents import DENIAL, document
+from tests.unit.documents import CLASSIFIED, DENIAL, MISSING, SETTLED, document
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\"'`"
 
@@ -116,3 +116,26 @@ def test_a_file_that_selab_did_not_write_is_not_overwritten(tmp_path: Path) -> N
 @pytest.mark.parametrize("count", [1, 3])
 def test_it_is_known_again(count: int) -> None:
     assert MARKER in page([ReportedRun(document(run=str(number))) for number in range(count)])[:200]
+
+
+def test_a_row_says_which_entry_tolerates_or_expects_the_denial() -> None:
+    text = Tags(page([ReportedRun(document(**CLASSIFIED))])).text
+    assert "tolerated by * -> proc_t:file { read }: it only counts processors" in text
+    assert "expected by web_t -> shadow_t:file { read }: passwords stay secret" in text
+
+
+def test_a_missing_denial_is_named_with_its_entry() -> None:
+    text = Tags(page([ReportedRun(document(**CLASSIFIED))])).text
+    assert f"{MISSING['entry']}: {MISSING['reason']}" in text
+
+
+def test_a_new_tolerated_denial_is_not_red() -> None:
+    runs = [ReportedRun(document(denials=[])), ReportedRun(document(run="b", **SETTLED))]
+    heights = re.findall(r'<rect class="new"[^>]*height="(\d+)"', page(runs))
+    assert heights == ["0", "0"]
+
+
+def test_only_an_unexpected_denial_marks_a_line_of_the_policy() -> None:
+    te = "allow web_t proc_t:file read;\nallow web_t http_port_t:tcp_socket name_bind;\n"
+    text = page([ReportedRun(document(**CLASSIFIED), te)])
+    assert re.findall(r'class="matters"><span class="no">(\d+)', text) == ["2"]

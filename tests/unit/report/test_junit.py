@@ -10,7 +10,7 @@ import xmlschema
 
 from selab.report.junit import render
 from selab.run.document import RunDocument
-from tests.unit.documents import document, report
+from tests.unit.documents import CLASSIFIED, SETTLED, document, report
 
 SCHEMA = xmlschema.XMLSchema(str(Path(__file__).parent / "junit.xsd"))
 
@@ -64,3 +64,20 @@ def test_several_runs_are_suites_of_one_valid_document() -> None:
     text = junit(document(), document(scenario="db"))
     SCHEMA.validate(text)
     assert [suite.get("name") for suite in ET.fromstring(text)] == ["selab.web", "selab.db"]
+
+
+def test_tolerated_and_expected_denials_are_output_and_no_part_of_the_failure() -> None:
+    text = junit(document(**CLASSIFIED))
+    SCHEMA.validate(text)
+    case = ET.fromstring(text).find(".//testcase[@name='denials']")
+    assert case is not None
+    failure, output = case.findtext("failure", ""), case.findtext("system-out", "")
+    assert "http_port_t" in failure and "proc_t" not in failure and "shadow_t" not in failure
+    assert [line.rpartition("; ")[2] for line in output.splitlines()] == [
+        "tolerated by * -> proc_t:file { read }: it only counts processors",
+        "expected by web_t -> shadow_t:file { read }: passwords stay secret",
+    ]
+
+
+def test_a_pass_with_a_tolerated_denial_fails_nothing() -> None:
+    assert cases(junit(document(**SETTLED))) == {"denials": ["system-out"]}

@@ -14,7 +14,7 @@ from markdown_it.token import Token
 from selab.report.markdown import ROWS, code, render
 from selab.report.model import MARKER
 from selab.report.text import plain
-from tests.unit.documents import DENIAL, document, report
+from tests.unit.documents import CLASSIFIED, DENIAL, MISSING, TOLERATED, document, report
 
 from .test_hostile import ATTACKS, harmless, of
 from .test_matrix import ALL, report_of
@@ -165,3 +165,25 @@ def test_a_parser_that_knows_links_finds_them_outside_of_code() -> None:
     """The tests above would pass with a parser that does not: this one shows that this parser does."""
     kinds = {token.type for token in inline(parsed("http://example.test <b>x</b> **y**\n"))}
     assert {"link_open", "html_inline", "strong_open"} <= kinds
+
+
+def test_each_classification_has_a_section_with_its_reasons() -> None:
+    sections = render(report(document(**CLASSIFIED))).split("### ")[1:]
+    assert [section.splitlines()[0] for section in sections] == [
+        "Denials",
+        "Tolerated denials",
+        "Expected denials",
+        "Expected denials that did not occur",
+    ]
+    named = [("proc_t" in section, "shadow_t" in section) for section in sections[:3]]
+    assert named == [(False, False), (True, False), (False, True)]
+    assert "it only counts processors" in sections[1] and MISSING["entry"] in sections[3]
+
+
+def test_denials_are_numbered_through_all_sections() -> None:
+    table = rows(render(report(document(**CLASSIFIED))))
+    assert [row[0].strip() for row in table if "web_t" in row[1]] == ["1", "2", "3"]
+
+
+def test_a_hidden_denial_says_what_the_scenario_says() -> None:
+    assert "it only counts processors" in render(report(document(hidden=[TOLERATED])))

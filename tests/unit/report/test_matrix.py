@@ -15,7 +15,7 @@ from selab.report.formats import FORMATS
 from selab.report.matrix import MatrixWatcher, show, table
 from selab.report.model import Report
 from selab.report.words import verdict_in_words
-from tests.unit.documents import report
+from tests.unit.documents import CLASSIFIED, report
 from tests.unit.matrix.fakes import ended
 
 from .test_html import HOSTILE, Tags
@@ -150,3 +150,8 @@ def test_elsewhere_than_on_a_terminal_progress_is_plain_lines() -> None:
         "1/2 PASS web full enforcing auto",
         "2/2 FAIL web draft permissive auto  step 'page' failed: no answer",
     ]
+
+
+def test_the_failure_of_a_case_lists_unexpected_denials_only() -> None:
+    text = matrix_junit([ended(verdict="FAIL", **CLASSIFIED)])
+    assert "http_port_t" in text and "proc_t" not in text and "shadow_t" not in text

@@ -13,7 +13,7 @@ from selab.report import github
 from selab.report.place import line_of
 from selab.report.sarif import render
 from selab.run.document import RunDocument
-from tests.unit.documents import DENIAL, document, report
+from tests.unit.documents import CLASSIFIED, DENIAL, EXPECTED, MISSING, SETTLED, TOLERATED, document, report
 
 SCHEMA = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
 TE = "policy_module(web, 1.0)\n\ncontainer_domain_template(web)\n"
@@ -41,6 +41,8 @@ def results(**more: Any) -> list[dict[str, Any]]:
         {"verdict": "PASS", "denials": []},
         {"hidden": [DENIAL]},
         {"selinux_errors": [ERROR]},
+        CLASSIFIED,
+        {"denials": [], "hidden": [TOLERATED]},
     ],
 )
 def test_the_document_is_valid(more: dict[str, Any]) -> None:
@@ -102,3 +104,44 @@ def test_several_runs_are_runs_of_one_valid_document_with_identifiers() -> None:
         "web/web/enforcing/20261123-220000-abcd",
         "web/web/permissive/20261124-100000-ef01",
     ]
+
+
+def justified(row: dict[str, Any]) -> list[dict[str, str]]:
+    words = f"{row['classification']} by {row['entry']}: {row['reason']}"
+    return [{"kind": "external", "justification": words}]
+
+
+def test_tolerated_and_expected_denials_are_suppressed_notes() -> None:
+    entries = results(**CLASSIFIED)
+    assert [(entry["ruleId"], entry["level"], entry["suppressions"]) for entry in entries] == [
+        ("denial", "error", []),
+        ("denial", "note", justified(TOLERATED)),
+        ("denial", "note", justified(EXPECTED)),
+        ("missing-denial", "error", []),
+    ]
+
+
+def test_every_result_of_a_run_has_suppressions_because_one_may() -> None:
+    entries = results(**{**CLASSIFIED, "hidden": [DENIAL], "selinux_errors": [ERROR]})
+    assert all("suppressions" in entry for entry in entries)
+
+
+def test_a_missing_denial_is_named_with_its_entry() -> None:
+    assert results(**CLASSIFIED)[-1]["message"]["text"] == f"{MISSING['entry']}: {MISSING['reason']}"
+
+
+def test_a_tolerated_denial_is_a_notice_and_an_expected_one_is_nothing() -> None:
+    lines = workflow_commands(document(**SETTLED), TE)
+    assert [line.partition(" ")[0] for line in lines] == ["::notice"]
+    assert "proc_t:file" in lines[0] and lines[0].endswith("it only counts processors")
+
+
+def test_a_missing_denial_is_an_annotation_next_to_the_unexpected_ones() -> None:
+    lines = workflow_commands(document(**CLASSIFIED), TE)
+    assert [line.partition(" ")[0] for line in lines] == ["::error", "::notice", "::error"]
+    assert MISSING["entry"] in lines[-1]
+
+
+def test_a_fail_without_an_unexpected_denial_says_its_reasons() -> None:
+    lines = workflow_commands(document(**{**SETTLED, "verdict": "FAIL", "reasons": ["a step failed"]}), TE)
+    assert [line.rpartition("::")[2] for line in lines if line.startswith("::error")] == ["a step failed"]

@@ -13,7 +13,7 @@ from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
 from selab.report.terminal import show_run
-from tests.unit.documents import DENIAL, document
+from tests.unit.documents import CLASSIFIED, DENIAL, MISSING, SETTLED, TOLERATED, document
 
 
 def shown(advice: list[Advice] | None = None, **more: Any) -> str:
@@ -58,3 +58,32 @@ def test_the_runtimes_denials_are_shown_where_no_process_was_seen() -> None:
 
 def test_the_runtimes_denials_are_only_counted_otherwise() -> None:
     assert "var_lib_t" not in shown(runtime=[{**DENIAL, "target": "var_lib_t"}])
+
+
+def test_tolerated_and_expected_denials_are_groups_with_their_reasons() -> None:
+    lines = [line.strip() for line in shown(**CLASSIFIED).splitlines()]
+    first, second = (lines.index(f"{word}, as the scenario says:") for word in ("tolerated", "expected"))
+    assert [line.split()[0] for line in lines if "apache2" in line] == ["1", "2", "3"]
+    assert not [line for line in lines[:first] if "proc_t" in line or "shadow_t" in line]
+    assert "2  tolerated by * -> proc_t:file { read }: it only counts processors" in lines[first:second]
+    assert "3  expected by web_t -> shadow_t:file { read }: passwords stay secret" in lines[second:]
+
+
+def test_a_missing_denial_is_named_with_its_entry() -> None:
+    assert f"expected, but did not occur: {MISSING['entry']} ({MISSING['reason']})" in shown(**CLASSIFIED)
+
+
+def test_a_pass_with_a_tolerated_denial_has_no_unexpected_one_and_no_rules_to_suggest() -> None:
+    text = shown(**SETTLED)
+    assert "No unexpected denials of the container." in text and "selab suggest" not in text
+
+
+def test_no_remedy_is_shown_for_a_tolerated_denial() -> None:
+    run = document(**SETTLED)
+    access = DeniedAccess(1, "web_t", "proc_t", "file", frozenset({"read"}), ruling=run.denials[0].ruling)
+    leave = Advice(access, "a missing rule", Cause.RULE, (Remedy(Kind.LEAVE, "Leave it denied"),))
+    assert "Leave it denied" not in shown([leave], **SETTLED)
+
+
+def test_a_hidden_denial_says_what_the_scenario_says() -> None:
+    assert "1  tolerated by" in shown(denials=[], hidden=[TOLERATED])

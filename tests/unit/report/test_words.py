@@ -16,7 +16,7 @@ from selab.report.words import (
 )
 from selab.run.document import DenialEntry
 from selab.run.verdict import Verdict
-from tests.unit.documents import DENIAL
+from tests.unit.documents import CLASSIFIED, DENIAL
 from tests.unit.matrix.fakes import ended
 
 PASSED, ERROR = ended(verdict="PASS"), ended()
@@ -92,3 +92,8 @@ def test_a_table_has_a_place_for_each_run() -> None:
         ("web", "full"): {("enforcing", "auto"): results[0], ("permissive", "auto"): results[1]},
         ("web", "draft"): {("enforcing", "auto"): results[2]},
     }
+
+
+def test_a_matrix_counts_denials_by_classification() -> None:
+    result = ended(verdict="FAIL", **CLASSIFIED)
+    assert denials_in_words(result) == " 3 denials (1 unexpected, 1 tolerated, 1 expected)"
