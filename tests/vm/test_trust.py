@@ -110,7 +110,7 @@ def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -
     # The container ends at once, and no visible denial proves its label: a label that selab could not read in
     # time is an ERROR.
     assert result.verdict is (Verdict.FAIL if result.outcome.labels else Verdict.ERROR)
-    assert ("hidden_t", "dockerd_t", "fd", "use") in {key for denial in result.hidden for key in denial.keys}
+    assert ("hidden_t", "dockerd_t", "fd", "use") in {key for row in result.hidden for key in row.denial.keys}
 
 
 def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Project) -> None:
@@ -164,7 +164,7 @@ def test_separation_by_categories_is_distinguished_from_a_missing_rule(
     )
     extra = "volumes:\n  - {guest_path: /srv/other, target: /other}\n"
     result = job("cat /other/file", extra=extra, policy="none")
-    assert {denial.target: denial.separated for denial in result.hidden} == {
+    assert {row.denial.target: row.denial.separated for row in result.hidden} == {
         "container_file_t": True,
         "container_t": False,
     }

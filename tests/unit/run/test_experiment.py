@@ -26,6 +26,8 @@ DENIED = (
     f"type=SYSCALL {HEAD} arch=c000003e syscall=59 success=no exit=-13 pid=9 "
     f'comm="web" subj={LABEL} key=(null)\n'
 )
+SCENARIO = {"image": "registry.test/x:1", "label": {"type": "web_t"}}
+TOLERATED = {"target": "docker_t", "reason": "it inherits the file"}
 UNREAD = "the container ended before the label of its processes could be read from the kernel"
 
 
@@ -39,7 +41,7 @@ def ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ru
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
     monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
 
-    def ended(records: str, lost: int = 0, level: str | None = None, denials: str = "none") -> Run:
+    def ended(records: str, lost: int = 0, level: str | None = None, denials: object = "none") -> Run:
         scenario: dict[str, Any] = {
             "image": "registry.test/x:1",
             "label": {"type": "web_t"},
@@ -104,11 +106,10 @@ def ran(project: Project, monkeypatch: pytest.MonkeyPatch) -> Started:
     keep_base(project.root / "cache")
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
     monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
-    (project.scenarios / "web.yaml").write_text(
-        json.dumps({"image": "registry.test/x:1", "label": {"type": "web_t"}})
-    )
 
-    def ran(guest: ScriptedGuest, mode: Mode = Mode.ENFORCING) -> Run:
+    def ran(guest: ScriptedGuest, mode: Mode = Mode.ENFORCING, denials: object = "none") -> Run:
+        expect = {"denials": denials}
+        (project.scenarios / "web.yaml").write_text(json.dumps({**SCENARIO, "expect": expect}))
         return run(project, ReadyMachine(guest), Request("web", mode=mode), Progress())
 
     return ran
@@ -169,3 +170,46 @@ def test_a_container_that_is_refused_is_a_fail(ran: Started) -> None:
     guest.answer("start", code=125, err="exec: permission denied\n")
     result = ran(guest)
     assert result.verdict is Verdict.FAIL and "permission denied" in result.reasons[0]
+
+
+def test_the_document_of_a_run_says_which_entry_tolerates_a_denial(ran: Started) -> None:
+    guest = ScriptedGuest()
+    guest.records = DENIED
+    result = ran(guest, denials=[TOLERATED])
+    (row,) = document_of(result).denials
+    assert (result.verdict, row.ruling.in_words) == (
+        Verdict.PASS,
+        "tolerated by * -> docker_t:* { * }: it inherits the file",
+    )
+
+
+def test_an_expected_denial_that_did_not_occur_is_in_the_document(ran: Started) -> None:
+    result = ran(ScriptedGuest(), denials=[{**TOLERATED, "as": "expect"}])
+    assert result.verdict is Verdict.FAIL
+    assert [missing.entry for missing in document_of(result).missing] == ["* -> docker_t:* { * }"]
+
+
+def test_a_failure_that_no_unexpected_denial_explains_runs_once_more_without_dontaudit(ran: Started) -> None:
+    """The second run shows the tolerated denial again, which is not hidden."""
+    hidden = DENIED.replace("{ use }", "{ transition }").replace("tclass=fd", "tclass=process")
+
+    def reveal(name: str) -> None:
+        if name == "start" and "start" in guest.scripts[:-1]:
+            guest.records = DENIED + hidden
+
+    guest = ScriptedGuest(before=reveal)
+    guest.records = DENIED
+    guest.answer("start", code=125, err="exec: permission denied\n")
+    result = ran(guest, denials=[TOLERATED])
+    assert [(row.denial.tclass, row.denial.permissions) for row in result.hidden] == [
+        ("process", ("transition",))
+    ]
+    assert any("failed without an unexpected denial" in note for note in result.notes)
+
+
+def test_a_failure_with_an_unexpected_denial_does_not_run_again(ran: Started) -> None:
+    guest = ScriptedGuest()
+    guest.records = DENIED
+    guest.answer("start", code=125, err="exec: permission denied\n")
+    ran(guest)
+    assert guest.scripts.count("start") == 1
