@@ -64,9 +64,6 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
         out.print("  [yellow]hidden by dontaudit rules[/yellow], seen in a second run without them:")
         out.print(denials_table(run.hidden, first=first))
         show_numbered(_rulings(run.hidden, first), out)
-    for missing in run.missing:
-        entry = f"{safe(missing.entry)} [dim]({safe(missing.reason)})[/dim]"
-        out.print(f"  [red]expected, but did not occur[/red]: {entry}", soft_wrap=True)
     for error in run.selinux_errors:
         out.print(f"  [red]SELinux error[/red]: {safe(error.meaning)} [dim]{safe(error.text)}[/dim]")
     others = [(run.runtime, "of the container runtime"), (run.machine, "of the rest of the machine")]

@@ -13,7 +13,7 @@ from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
 from selab.report.terminal import show_run
-from tests.unit.documents import CLASSIFIED, DENIAL, MISSING, SETTLED, TOLERATED, document
+from tests.unit.documents import CLASSIFIED, DENIAL, SETTLED, TOLERATED, document
 
 
 def shown(advice: list[Advice] | None = None, **more: Any) -> str:
@@ -67,10 +67,6 @@ def test_tolerated_and_expected_denials_are_groups_with_their_reasons() -> None:
     assert not [line for line in lines[:first] if "proc_t" in line or "shadow_t" in line]
     assert "2  tolerated by * -> proc_t:file { read }: it only counts processors" in lines[first:second]
     assert "3  expected by web_t -> shadow_t:file { read }: passwords stay secret" in lines[second:]
-
-
-def test_a_missing_denial_is_named_with_its_entry() -> None:
-    assert f"expected, but did not occur: {MISSING['entry']} ({MISSING['reason']})" in shown(**CLASSIFIED)
 
 
 def test_a_pass_with_a_tolerated_denial_has_no_unexpected_one_and_no_rules_to_suggest() -> None:
