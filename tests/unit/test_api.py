@@ -208,8 +208,8 @@ def test_an_expected_denial_was_denied(result: Callable[..., Result]) -> None:
 
 
 def test_a_classification_that_there_is_none_of_is_refused(result: Callable[..., Result]) -> None:
-    with pytest.raises(InputError, match="'unexpected'"):
-        result().assert_denied(classification="unexpectd")
+    with pytest.raises(InputError, match="no classification 'surprising'"):
+        result().assert_denied(classification="surprising")
 
 
 def test_a_failure_says_which_denials_are_tolerated(result: Callable[..., Result]) -> None:
