@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selab.advice.booleans import booleans_for
 from selab.advice.denied_access import DeniedAccess
@@ -107,9 +107,21 @@ def advise(
     requested = _permissions(need for need in needs if not need.ruling.stays_denied)
     expected = _permissions(need for need in needs if need.ruling.classification is Classification.EXPECTED)
     return [
-        _advice(need, policy, causes.get(need.number, Cause.RULE), situation, requested, expected)
+        _unless_settled(
+            _advice(need, policy, causes.get(need.number, Cause.RULE), situation, requested, expected),
+            situation,
+        )
         for need in needs
     ]
+
+
+def _unless_settled(advice: Advice, situation: Situation) -> Advice:
+    """Return the advice, or to leave the access denied if an entry of the scenario says that it may be."""
+    if not advice.settled or advice.allowed_now:
+        return advice
+    without = "; the steps succeeded without it" if situation.works_without else ""
+    leave = Remedy(Kind.LEAVE, "Leave it denied", f"{advice.need.ruling.in_words}{without}")
+    return replace(advice, remedies=(leave,))
 
 
 def _permissions(needs: Iterable[DeniedAccess]) -> Requested:
@@ -130,10 +142,6 @@ def _advice(
 ) -> Advice:
     if cause is Cause.NONE:
         return Advice(need, "nothing: the policy allows it now", cause, ())
-    if need.ruling.stays_denied:
-        without = "; the steps succeeded without it" if situation.works_without else ""
-        leave = Remedy(Kind.LEAVE, "Leave it denied", f"{need.ruling.in_words}{without}")
-        return Advice(need, _stopped(need, cause, policy, []), cause, (leave,))
     if need.separated or cause is Cause.MCS:
         return Advice(
             need,

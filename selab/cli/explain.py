@@ -27,12 +27,14 @@ def explain(context: Context, name: str, number: int | None, as_json: bool) -> N
     from selab.analysis.explain import explain, numbered
     from selab.history import History
     from selab.host.files import to_json
-    from selab.report.advice import document, show_advice, show_errors
+    from selab.report.advice import document, show_advice, show_errors, show_missing
 
     stored = History.of(context.project).find(name)
     advice = list(numbered(explain(context.project, stored, context.progress), number))
     if as_json:
-        click.echo(to_json({"schema": 1, "advice": document(advice)}))
+        missing = [entry.model_dump() for entry in stored.document.missing]
+        click.echo(to_json({"schema": 1, "advice": document(advice), "missing": missing}))
     else:
         show_advice(advice, context.out)
+        show_missing(stored.document.missing if number is None else (), context.out)
         show_errors(stored.document.selinux_errors if number is None else (), context.out)

@@ -11,7 +11,7 @@ from selab.advice.remedy import Kind, Remedy
 from selab.advice.selinux_error import remedy_of
 from selab.policy.query.risk import Level
 from selab.report.markup import safe
-from selab.run.document import SelinuxErrorEntry
+from selab.run.document import MissingDenialEntry, SelinuxErrorEntry
 
 COLOURS = {Level.LOW: "green", Level.MEDIUM: "yellow", Level.HIGH: "red"}
 
@@ -50,6 +50,14 @@ def show_errors(errors: Iterable[SelinuxErrorEntry], out: Console) -> None:
         out.print(f"[red]SELinux error[/red]: {safe(error.meaning)}", soft_wrap=True)
         remedy = remedy_of(error.kind, error.source, error.target, error.invalid_context)
         out.print(f"   {safe(remedy)}", soft_wrap=True)
+
+
+def show_missing(missing: Iterable[MissingDenialEntry], out: Console) -> None:
+    """Print each expected denial that did not occur, and what that means."""
+    for entry in missing:
+        out.print(f"[red]Expected, but did not occur[/red]: {safe(entry.entry)}", soft_wrap=True)
+        out.print(f"   The scenario expects it: {safe(entry.reason)}.", soft_wrap=True)
+        out.print("   Either the policy allows the access, or the workload did not request it.")
 
 
 def show_in_brief(advice: Sequence[Advice], out: Console) -> None:

@@ -216,3 +216,8 @@ def test_no_rule_allows_on_one_path_what_stays_denied_on_another(expert: PolicyK
     advised = advise(denied, expert, {}, RUN)
     assert applicable(advised) == []
     assert "whose denial the scenario expects" in advised[0].in_a_line
+
+
+def test_what_stopped_a_settled_access_is_still_said(expert: PolicyKnowledge) -> None:
+    denied = need("app_t", "etc_t", "file", "read", ruling=TOLERATED, separated=True)
+    assert only(denied, expert).stopped.startswith("MCS separation")

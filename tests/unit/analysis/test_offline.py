@@ -9,6 +9,8 @@ import pytest
 
 from selab.analysis import offline
 from selab.analysis.offline import Candidate, candidate_of, find_base, last_base, records_of, replay_offline
+from selab.auditlog.classification import Classification, Ruling
+from selab.auditlog.denials import DenialKey
 from selab.errors import InputError, SelabError
 from selab.history import History
 from selab.policy.base import BasePolicy
@@ -75,9 +77,12 @@ def test_the_candidate_is_asked_about_its_own_domain_instead_of_the_runs(
     candidate, calls = Candidate(base, [], Path("/linked/x")), []
     monkeypatch.setattr(offline, "candidate_of", lambda *_: candidate)
     monkeypatch.setattr(offline, "replay", lambda *arguments, **options: calls.append((arguments, options)))
-    replay_offline(project, Recorded([LINE], "web_t"), "app", Progress(), names=names)
+    tolerated = Ruling(Classification.TOLERATED, "* -> etc_t:* { * }", "harmless")
+    rulings = {DenialKey("web_t", "etc_t", "file", "read"): tolerated}
+    replay_offline(project, Recorded([LINE], "web_t", rulings), "app", Progress(), names=names)
+    its_own = {DenialKey("app_t", "etc_t", "file", "read"): tolerated}
     access = Access("u:r:app_t:s0:c1,c2", "u:r:etc_t:s0", "file", "read")
-    assert calls == [((Path("/linked/x"), [access], {}), {"booleans": True, "names": names})]
+    assert calls == [((Path("/linked/x"), [access], its_own), {"booleans": True, "names": names})]
 
 
 @pytest.mark.parametrize(("policy", "compiled"), [("none", []), ("web", ["compiled web"])])

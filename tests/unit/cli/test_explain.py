@@ -7,8 +7,11 @@ import json
 import pytest
 
 from selab.advice.advise import Advice
+from selab.history import History, Record
 from selab.policy.query.decide import Cause
+from selab.project import Project
 from tests.unit.advice.conftest import need
+from tests.unit.documents import CLASSIFIED, MISSING, document
 
 from .conftest import Selab
 
@@ -44,3 +47,16 @@ def test_json_has_an_entry_for_each_denial(selab: Selab, capsys: Capture) -> Non
 
 def test_a_denial_that_the_run_has_not_is_wrong_input(selab: Selab) -> None:
     assert selab("explain", "last", "3") == 2
+
+
+def test_a_missing_denial_is_named_with_its_entry(selab: Selab, project: Project, capsys: Capture) -> None:
+    History.of(project).keep(Record(document(**CLASSIFIED), {}, {}, b""))
+    selab("explain")
+    out = capsys.readouterr().out
+    assert f"Expected, but did not occur: {MISSING['entry']}" in out and MISSING["reason"] in out
+
+
+def test_json_has_the_missing_denials(selab: Selab, project: Project, capsys: Capture) -> None:
+    History.of(project).keep(Record(document(**CLASSIFIED), {}, {}, b""))
+    selab("explain", "--json")
+    assert json.loads(capsys.readouterr().out)["missing"] == [MISSING]

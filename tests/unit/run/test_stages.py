@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from selab.auditlog.classification import Classification, Ruling
+from selab.auditlog.denials import DenialKey
 from selab.auditlog.windows import open_window
 from selab.container.image import Image
 from selab.container.label import ContainerLabel
@@ -16,6 +20,7 @@ from selab.container.steps import StepResult
 from selab.errors import SelabError
 from selab.guest import Completed
 from selab.policy.base import BasePolicy
+from selab.policy.candidate import LoadedPolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.contexts import FileContexts
 from selab.policy.guest.load import Mode
@@ -24,7 +29,8 @@ from selab.progress import Progress
 from selab.project import Project
 from selab.run import stages
 from selab.run.context import RunContext
-from selab.run.request import Plan, Request
+from selab.run.replay import Recorded, Replay
+from selab.run.request import Plan, Request, RunOptions
 from selab.scenario import Scenario
 from tests.unit.fakes import LABEL, ReadyMachine, ScriptedGuest
 
@@ -189,3 +195,25 @@ def test_the_log_is_read_if_a_step_failed_and_the_labels_after_the_removal(
     outcome = stages.workload(make())
     assert (outcome.steps, outcome.log) == (results, log)
     assert outcome.labels == {LABEL, "seen at the end"}
+
+
+def test_the_replay_of_the_last_run_knows_what_the_scenario_says(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last run's container had another domain, which the rulings name as well."""
+    tolerated = Ruling(Classification.TOLERATED, "* -> etc_t:* { * }", "harmless")
+    key = DenialKey("old_t", "etc_t", "file", "read")
+    context = make()
+    options = RunOptions(earlier_records=Recorded((), "old_t", {key: tolerated}))
+    context = replace(context, plan=replace(context.plan, options=options))
+    rulings: list[object] = []
+
+    def replayed(policy: object, accesses: object, given: object) -> Replay:
+        rulings.append(given)
+        return Replay(())
+
+    monkeypatch.setattr(stages, "can_decide", lambda: True)
+    monkeypatch.setattr(stages, "linked_file", lambda *words: Path("/linked"))
+    monkeypatch.setattr(stages, "replay", replayed)
+    stages.report_replay(context, LoadedPolicy("d", True, "", frozenset()))
+    assert rulings == [{key._replace(source="web_t"): tolerated}]
