@@ -332,14 +332,13 @@ def _split(
 
 
 def _by_ruling(denial: ClassifiedDenialEntry, classifier: Classifier) -> Iterator[ClassifiedDenialEntry]:
-    permissions: dict[Ruling, tuple[str, ...]] = {}
+    permissions: dict[Ruling, list[str]] = {}
     for key in denial.keys:
-        ruling = classifier.ruling_on(key, denial.path)
-        permissions[ruling] = (*permissions.get(ruling, ()), key.permission)
-    for ruling, names in (permissions or {UNEXPECTED: ()}).items():
+        permissions.setdefault(classifier.ruling_on(key, denial.path), []).append(key.permission)
+    for ruling, names in (permissions or {UNEXPECTED: []}).items():
         yield denial.model_copy(
             update={
-                "permissions": names,
+                "permissions": tuple(names),
                 "classification": ruling.classification,
                 "entry": ruling.entry,
                 "reason": ruling.reason,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from selab.auditlog.attribution import Attribution, Scope, attribute
@@ -141,7 +141,7 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
     notes = _notes(context, attempt, expected)
     hidden: tuple[ClassifiedDenial, ...] = ()
     if attempt.failed_without_denial and not plan.options.installed:
-        hidden = _hidden_denials(context, attempt)
+        hidden = _hidden_denials(context, attempt.denials)
         denial = "an unexpected denial" if attempt.denials.rows else "a denial"
         notes.append(f"The workload failed without {denial}, so it ran once more with dontaudit rules off.")
     verdict, reasons = _judge(plan, attempt)
@@ -167,8 +167,13 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
     )
 
 
-def _attempt(context: RunContext, *, dontaudit: bool = True) -> Attempt:
-    """Take the plan through the stages once. Each stage undoes in the guest what it did, whatever happens."""
+def _attempt(
+    context: RunContext, *, dontaudit: bool = True, seen: Collection[DenialKey] = frozenset()
+) -> Attempt:
+    """Take the plan through the stages once. Each stage undoes in the guest what it did, whatever happens.
+
+    `seen`: the denials that are known already, which are left out.
+    """
     with (
         base_policy_restored(context),
         mode_restored(context) as mode,
@@ -178,25 +183,29 @@ def _attempt(context: RunContext, *, dontaudit: bool = True) -> Attempt:
             outcome = workload(context)
         window = read_window(context, policy.window, mode)
     attribution = _attribute(context, policy.loaded, outcome, window)
-    denials = classify(context.plan.scenario.expect, attribution.decisions)
+    denials = classify(context.plan.scenario.expect, _without(attribution.decisions, seen))
+    # A flood of records has a decision for each, and the rows say what is needed from here on.
+    attribution = replace(attribution, decisions=())
     return Attempt(policy.loaded, outcome, window, attribution, denials, policy.drift)
 
 
-def _hidden_denials(context: RunContext, before: Attempt) -> tuple[ClassifiedDenial, ...]:
+def _hidden_denials(context: RunContext, before: ClassifiedDenials) -> tuple[ClassifiedDenial, ...]:
     """Return the denials that dontaudit rules hide: run once more without these rules, then restore them."""
+    seen = {key for row in before.rows for key in row.denial.keys}
     with context.progress.step("Running once more with dontaudit rules off", "dontaudit"):
         try:
-            decisions = _attempt(context, dontaudit=False).attribution.decisions
+            return _attempt(context, dontaudit=False, seen=seen).denials.rows
         finally:
             restore_dontaudit(context)
-    seen = {key for avc in before.attribution.decisions for key in avc.keys}
-    return classify(context.plan.scenario.expect, _without(decisions, seen)).rows
 
 
-def _without(decisions: Iterable[AvcDenial], seen: set[DenialKey]) -> Iterator[AvcDenial]:
+def _without(decisions: Iterable[AvcDenial], seen: Collection[DenialKey]) -> Iterator[AvcDenial]:
     """Yield the decisions without the denials that are `seen`."""
     for avc in decisions:
-        if permissions := tuple(key.permission for key in avc.keys if key not in seen):
+        permissions = tuple(key.permission for key in avc.keys if key not in seen)
+        if permissions == avc.permissions:
+            yield avc
+        elif permissions:
             yield replace(avc, permissions=permissions)
 
 

@@ -116,6 +116,7 @@ class Classifier:
         self._otherwise = UNEXPECTED
         if expect.denials == "any":
             self._otherwise = Ruling(Classification.TOLERATED, ANY, "the scenario tolerates any denial")
+        self._paths = {entry.path for entry in self._entries}
         self._occurred: set[int] = set()
         self._rulings: dict[tuple[DenialKey, str], Ruling] = {}
 
@@ -124,9 +125,10 @@ class Classifier:
 
         If an entry expects the denial and another one tolerates it, the denial is expected.
         """
-        known = self._rulings.get((key, path))
+        question = key, path if path in self._paths else ""
+        known = self._rulings.get(question)
         if known is None:
-            known = self._rulings[(key, path)] = self._decided(key, path)
+            known = self._rulings[question] = self._decided(*question)
         return known
 
     def _decided(self, key: DenialKey, path: str) -> Ruling:
@@ -154,12 +156,12 @@ def classify(expect: Expect, decisions: Iterable[AvcDenial]) -> ClassifiedDenial
     classifier = Classifier(expect)
     rows: dict[Ruling, Rows] = {}
     for avc in decisions:
-        parts: dict[Ruling, tuple[str, ...]] = {}
+        parts: dict[Ruling, list[str]] = {}
         for key in avc.keys:
-            ruling = classifier.ruling_on(key, avc.path)
-            parts[ruling] = (*parts.get(ruling, ()), key.permission)
-        for ruling, permissions in (parts or {UNEXPECTED: ()}).items():
-            rows.setdefault(ruling, Rows()).add(replace(avc, permissions=permissions))
+            parts.setdefault(classifier.ruling_on(key, avc.path), []).append(key.permission)
+        for ruling, permissions in (parts or {UNEXPECTED: []}).items():
+            part = avc if len(parts) == 1 else replace(avc, permissions=tuple(permissions))
+            rows.setdefault(ruling, Rows()).add(part)
     classified = [
         ClassifiedDenial(denial, ruling) for ruling, group in rows.items() for denial in group.denials()
     ]

@@ -41,15 +41,19 @@ from selab.policy.macros import build_options
 from selab.policy.module import DECLARED_NAME
 from selab.policy.pattern import compiled_pattern
 from selab.project import ProjectConfig
+from selab.run.verdict import classify
 from selab.scaffold.container import _described
 from selab.scaffold.image_config import of_inspect, of_instructions
-from selab.scenario import Scenario
+from selab.scenario import Expect, Scenario
 from selab.vm.host_keys import _plain_lines
 from selab.vm.ssh_config import _with_includes
 from selab.vm.vagrant import _Commands
 from tests.unit.fakes import FakeGuest
 
 SCOPE = Scope("web_t", "s0:c1,c2", frozenset({"web_t"}))
+EXPECT = Expect.model_validate(
+    {"denials": [{"permissions": ["read"], "reason": "why"}, {"path": "/x", "as": "expect", "reason": "why"}]}
+)
 OPENED = OpenWindow("token", AuditStatus(1, 1, 0), 1, 1)
 CONTEXTS = "scontext=u:r:web_t:s0:c1,c2 tcontext=u:r:etc_t:s0:c1 tclass=file"
 
@@ -284,6 +288,7 @@ def completed(text: str) -> Completed:
 READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "line": (lambda text: parse_line(text.encode()), AUDIT),
     "attribution": (lambda text: attribute(lines(text), SCOPE), AUDIT),
+    "classification": (lambda text: classify(EXPECT, attribute(lines(text), SCOPE).decisions), AUDIT),
     "summary": (lambda text: summarise(lines(text)), AUDIT),
     "window": (close, AUDIT),
     "journal": (lambda text: raw_from_journal(text.encode()), JOURNAL),
