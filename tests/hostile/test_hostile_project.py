@@ -1,0 +1,167 @@
+"""No command changes a file outside of a hostile project, or runs code that the project contains."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.project import (
+    CALLED,
+    Sandbox,
+    forge_state,
+    link_state,
+    link_whole_state,
+    make_sandbox,
+)
+from tests.hostile.watch import watching
+from tests.shown import commands
+
+ARGUMENTS: dict[tuple[str, ...], list[str]] = {
+    ("audit",): ["evil", "--against", "HEAD"],
+    ("box", "build"): ["nothing"],
+    ("box", "list"): [],
+    ("box", "name"): [],
+    ("box", "remove"): ["selab-nothing"],
+    ("check",): [],
+    ("completion",): ["bash"],
+    ("denials",): ["policies/linked.te"],
+    ("diff",): [],
+    ("doctor",): [],
+    ("explain",): [],
+    ("history",): [],
+    ("init",): ["."],
+    ("install",): ["evil"],
+    ("learn",): ["evil", "--apply"],
+    ("matrix",): [],
+    ("minimise",): ["evil", "--apply"],
+    ("new", "policy"): ["fresh", "--for", "evil"],
+    ("new", "scenario"): ["fresh", "--from-compose", "compose.yaml"],
+    ("replay",): [],
+    ("report",): ["--format", "markdown"],
+    ("run",): ["evil"],
+    ("schema",): ["project"],
+    ("show",): [],
+    ("suggest",): [],
+    ("uninstall",): ["evil"],
+    ("vm", "console"): [],
+    ("vm", "destroy"): ["--yes"],
+    ("vm", "halt"): [],
+    ("vm", "list"): [],
+    ("vm", "rescue"): [],
+    ("vm", "reset"): [],
+    ("vm", "ssh"): ["true"],
+    ("vm", "status"): [],
+    ("vm", "suspend"): [],
+    ("vm", "up"): [],
+    ("watch",): ["evil"],
+}
+"""Every command, with arguments that reach the project's files."""
+SCENARIOS = ("apache", "bomb", "linked", "python", "terminal", "missing")
+USES_STATE = [
+    names for names in ARGUMENTS if names[0] not in ("completion", "denials", "init", "new", "schema", "box")
+]
+LIMIT = 60.0
+"""Seconds for one command, which has nothing to wait for."""
+
+
+def test_every_command_is_tried() -> None:
+    assert set(ARGUMENTS) == set(commands())
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Sandbox:
+    return make_sandbox(tmp_path)
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A server on the loopback interface to which a forged state leads."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
+
+
+def selab(sandbox: Sandbox, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed program in the project as a user without a terminal would."""
+    program = Path(sys.executable).with_name("selab")
+    process = subprocess.Popen(
+        [program, *words],
+        cwd=sandbox.project,
+        env=sandbox.environment | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="backslashreplace",
+    )
+    try:
+        out, err = process.communicate(timeout=5.0 if words[:1] == ("watch",) else LIMIT)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LIMIT)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def assert_harmless(sandbox: Sandbox, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command, and prove that it changed nothing outside and ran nothing."""
+    beacon = sandbox.root / "beacon"
+    beacon.mkdir(exist_ok=True)
+    with watching([sandbox.home, sandbox.outside, sandbox.markers], sandbox.own, beacon) as watch:
+        done = selab(sandbox, *words, **environment)
+    answer = f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    called = sandbox.markers / CALLED
+    assert not called.exists() or not called.read_text(), f"{called.read_text()}\n{answer}"
+    assert (watch.events, watch.differences) == ([], []), answer
+    assert "Traceback" not in done.stderr, answer
+    assert "unforeseen" not in done.stderr, answer
+    return done
+
+
+@pytest.mark.parametrize("names", ARGUMENTS, ids=" ".join)
+def test_a_command_on_a_project_whose_state_links_outside(sandbox: Sandbox, names: tuple[str, ...]) -> None:
+    link_state(sandbox)
+    assert_harmless(sandbox, *names, *ARGUMENTS[names])
+
+
+@pytest.mark.parametrize("names", USES_STATE, ids=" ".join)
+def test_a_command_on_a_project_whose_state_is_a_link(sandbox: Sandbox, names: tuple[str, ...]) -> None:
+    link_whole_state(sandbox)
+    assert_harmless(sandbox, *names, *ARGUMENTS[names])
+
+
+@pytest.mark.parametrize("names", USES_STATE, ids=" ".join)
+def test_a_command_on_a_project_with_a_forged_state(
+    sandbox: Sandbox, names: tuple[str, ...], listener: socket.socket
+) -> None:
+    forge_state(sandbox, listener.getsockname()[1])
+    assert_harmless(sandbox, *names, *ARGUMENTS[names])
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_run_of_a_hostile_scenario(sandbox: Sandbox, name: str) -> None:
+    assert assert_harmless(sandbox, "run", name).returncode == 3
+
+
+@pytest.mark.parametrize("words", ["selab run ", "selab check ", "selab vm --slot ", "selab show "])
+def test_completion(sandbox: Sandbox, words: str) -> None:
+    link_state(sandbox)
+    count = str(len(words.split()))
+    assert_harmless(sandbox, _SELAB_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=count)
+
+
+@pytest.mark.parametrize("write", [lambda box: box.outside / "thesis.txt", lambda box: box.markers / "ran"])
+def test_the_watch_notices_a_change(sandbox: Sandbox, write: Callable[[Sandbox], Path]) -> None:
+    (sandbox.root / "beacon").mkdir()
+    path = write(sandbox)
+    with watching([sandbox.outside, sandbox.markers], [], sandbox.root / "beacon") as watch:
+        path.write_text("changed")
+    assert any(str(path) in event for event in watch.events)
+    assert str(path) in watch.differences
