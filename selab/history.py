@@ -228,7 +228,7 @@ class History:
     def _open(self) -> Iterator[sqlite3.Connection]:
         # SQLite gives its other files the mode of the database, but only when it creates them.
         private_file(self.path)
-        for ending in ("-wal", "-shm"):
+        for ending in ("-wal", "-shm", "-journal"):
             make_private(self.path.with_name(self.path.name + ending))
         try:
             database = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT)

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from selab.errors import InputError, SelabError
 from selab.host.binding import state_directory
+from selab.host.private import private_directory
 from selab.host.tables import PROFILES, table
 from selab.host.trusted import directories, owner_is_trusted
 from selab.host.yamlfile import UserModel, load
@@ -135,6 +136,17 @@ class Project:
     def state(self) -> Path:
         """Return selab's own directory in the project: logs, history, recorded state of the VM."""
         return state_directory(self.root / ".selab")
+
+    def own_directory(self, *names: str) -> Path:
+        """Return the private directory below `state` that `names` lead to; create it if it does not exist.
+
+        Raises SelabError if one of them is a link or a file.
+        """
+        path = self.state
+        for name in names:
+            path /= name
+            private_directory(path)
+        return path
 
     @property
     def store(self) -> Path:

@@ -71,8 +71,8 @@ def audit(project: Project, policy: str, progress: Progress, against: str = "") 
 
 
 def _index_of(project: Project, module: PolicyModule, base: BasePolicy) -> PolicyIndex:
-    tools = Toolchain(LocalHost(), str(project.state / "policy" / "against"))
-    return PolicyIndex.of(base, compiled_all(module, base, tools, project.state / "compiled"))
+    tools = Toolchain(LocalHost(), str(project.own_directory("policy", "against")))
+    return PolicyIndex.of(base, compiled_all(module, base, tools, project.own_directory("compiled")))
 
 
 def _version(project: Project, module: PolicyModule, against: str) -> PolicyModule:

@@ -52,7 +52,7 @@ def check(project: Project, names: Sequence[str], progress: Progress) -> CheckRe
     for name in names:
         require_policy(project, name)
     base = last_base(project, progress)
-    tools = host_toolchain(project.state / "policy", "A check", base.demands)
+    tools = host_toolchain(project.own_directory("policy"), "A check", base.demands)
     with progress.step("Reading what the interfaces of the base policy grant"):
         table, of_base = interface_table(base), vocabulary(base)
     findings = {}
@@ -98,7 +98,7 @@ def _build(project: Project, module: PolicyModule, base: BasePolicy, tools: Tool
     """Compile and link the module. Yields the error that stops that, if there is one."""
     stage = "compile"
     try:
-        candidates = compiled_all(module, base, tools, project.state / "compiled")
+        candidates = compiled_all(module, base, tools, project.own_directory("compiled"))
         stage = "link"
         linked(base, candidates, tools)
     except InputError as error:

@@ -71,10 +71,10 @@ def candidate_of(project: Project, policy: str, progress: Progress, doing: str) 
     Raises SelabError if this machine lacks the tools.
     """
     base = last_base(project, progress)
-    tools = host_toolchain(project.state / "policy", doing, base.demands)
+    tools = host_toolchain(project.own_directory("policy"), doing, base.demands)
     module = None if policy == NO_POLICY else load_module(project, policy)
     with progress.step("Compiling and linking the candidate"):
-        modules = compiled_all(module, base, tools, project.state / "compiled") if module else []
+        modules = compiled_all(module, base, tools, project.own_directory("compiled")) if module else []
         return Candidate(base, modules, linked_file(tools, linked(base, modules, tools).digest))
 
 

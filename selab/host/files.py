@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selab.host.private import write_private
+from selab.errors import SelabError
+from selab.host.private import read_private, write_private
+
+MAX_JSON = 64 << 20
+"""Bytes that selab reads of a JSON file: the largest is a compiled module, of a few MiB."""
 
 
 def to_json(data: Any) -> str:
@@ -15,10 +19,10 @@ def to_json(data: Any) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in the file `path`, or an empty one if there is no file with an object."""
+    """Return the object in the file `path`, or an empty one if there is no regular file with an object."""
     try:
-        data = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        data = json.loads(read_private(path, MAX_JSON))
+    except (OSError, ValueError, RecursionError, SelabError):
         return {}
     return data if isinstance(data, dict) else {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 from pathlib import Path
 from typing import IO
@@ -37,6 +38,14 @@ def private_directory(path: Path) -> None:
             _set_mode(handle, DIRECTORY_MODE)
         finally:
             os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove the directory, file or link `path` if it exists; what a link leads to stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def private_file(path: Path) -> None:

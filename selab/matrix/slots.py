@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from selab.errors import InputError, SelabError
 from selab.host.binding import state_directory
+from selab.host.private import private_directory, private_file
 from selab.progress import Progress
 from selab.project import CONFIG, Project, find_project, nearest
 from selab.vm.select import machine_of
@@ -28,7 +29,7 @@ CLAIM_LIMIT = 1.0
 
 def home(project: Project) -> Path:
     """Return the directory of the slots of the project's own workers."""
-    return project.state / "vms"
+    return project.own_directory("vms")
 
 
 def slots(place: Path) -> list[str]:
@@ -90,8 +91,11 @@ def destroy(place: Path, slot: str, progress: Progress) -> None:
 
 def _lock(directory: Path) -> FileLock:
     """Return the lock of a slot, which the end of its process releases."""
-    directory.mkdir(parents=True, exist_ok=True)
-    return FileLock(state_directory(directory / ".selab") / "claim.lock")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    private_directory(directory)
+    lock = state_directory(directory / ".selab") / "claim.lock"
+    private_file(lock)
+    return FileLock(lock)
 
 
 def _candidates(place: Path, guest: str) -> list[str]:

@@ -95,7 +95,7 @@ def precompile(project: Project, plan: Plan, progress: Progress) -> Iterator[Non
     if base is None or missing_on_host(base.demands):
         yield
         return
-    tools = Toolchain(LocalHost(), str(project.state / "policy"))
+    tools = Toolchain(LocalHost(), str(project.own_directory("policy")))
     with progress.step("Reading and compiling the candidate"):
         candidates = _compile(plan, base, tools, project)
     permissive = _label_type(plan, base) if plan.mode is Mode.DOMAIN else ""
@@ -118,9 +118,9 @@ def prepare(
     guest has it. Otherwise selab asks the guest for its base policy.
     """
     with progress.step("Compiling the candidate", "compile"):
-        tools = choose_toolchain(guest, project.state / "policy")
+        tools = choose_toolchain(guest, project.own_directory("policy"))
         base = _base_policy(guest, project, plan, tools, progress, expected)
-        tools = choose_toolchain(guest, project.state / "policy", base.demands)
+        tools = choose_toolchain(guest, project.own_directory("policy"), base.demands)
         candidates = _compile(plan, base, tools, project)
     level = plan.scenario.label.level
     label = ContainerLabel(_label_type(plan, base), level or random_level(), at_random=not level)
@@ -148,7 +148,7 @@ def _base_policy(
 
 
 def _compile(plan: Plan, base: BasePolicy, tools: Toolchain, project: Project) -> list[CompiledModule]:
-    return compiled_all(plan.module, base, tools, project.state / "compiled") if plan.module else []
+    return compiled_all(plan.module, base, tools, project.own_directory("compiled")) if plan.module else []
 
 
 def _label_type(plan: Plan, base: BasePolicy) -> str:

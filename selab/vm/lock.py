@@ -12,9 +12,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from selab.errors import SelabError
+from selab.host.private import private_file, read_private, write_private
 from selab.progress import Progress
 from selab.project import Project
 
+MAX_DESCRIPTION = 4096
+"""Bytes that a waiting process reads of the holder's description."""
 WAIT = 1800.0
 """Seconds to wait for another selab process: building a box and booting a VM for the first time take ten
 minutes."""
@@ -30,7 +33,9 @@ def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = W
     The kernel releases the lock when the process ends, however it ends. The holder's description may then
     remain, but only a process that waits for the lock reads it.
     """
-    lock, holder = FileLock(project.state / "vm.lock"), project.state / "vm.holder"
+    path, holder = project.state / "vm.lock", project.state / "vm.holder"
+    private_file(path)
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -52,7 +57,8 @@ def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = W
                 "End that command, then try again.",
             ) from None
     try:
-        holder.write_text(f"`{doing}`, process {os.getpid()}, since {datetime.datetime.now():%H:%M:%S}")
+        text = f"`{doing}`, process {os.getpid()}, since {datetime.datetime.now():%H:%M:%S}"
+        write_private(holder, text.encode())
         yield
     finally:
         holder.unlink(missing_ok=True)
@@ -62,6 +68,6 @@ def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = W
 def _description(holder: Path) -> str:
     """Return the holder's description. It is missing for a moment after the lock has been taken."""
     try:
-        return holder.read_text().strip() or "another selab"
-    except (OSError, ValueError):
+        return read_private(holder, MAX_DESCRIPTION).decode().strip() or "another selab"
+    except (OSError, ValueError, SelabError):
         return "another selab"

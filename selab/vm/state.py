@@ -8,13 +8,18 @@ import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from selab.errors import SelabError
 from selab.host.binding import machine_id
 from selab.host.files import read_json, write_json
-from selab.host.private import make_private, write_private
+from selab.host.private import make_private, private_directory, read_private, write_private
 from selab.machine import VagrantParameters
 from selab.project import Project
 from selab.vm.host_keys import pinned_key
 from selab.vm.ssh_login import Address
+
+MAX_ID = 256
+"""Bytes that selab reads of Vagrant's record of an id."""
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True)
@@ -162,12 +167,31 @@ class State:
 
     @property
     def domain(self) -> str:
+        """Return libvirt's id of the VM if selab recorded it, or the name that selab gives the VM.
+
+        Vagrant's record is not believed: a repository can contain one, with the id of another project's VM.
+        The result is "" for a VM of another provider.
+        """
+        if (known := self.remembered()) and known.domain:
+            return known.domain
+        return self.domain_name if self.vagrants_domain else ""
+
+    @property
+    def vagrants_domain(self) -> str:
         """Return libvirt's id of the VM from Vagrant's record, or the name that a new VM would get.
 
-        It is "" for a VM of another provider.
+        It is "" for a VM of another provider. A link in the place of `.vagrant` or of the record is not
+        followed.
         """
-        for path in sorted(self._vagrant.glob("machines/*/*/id")):
-            return path.read_text().strip() if path.parent.name == "libvirt" else ""
+        records = [] if self._vagrant.is_symlink() else sorted(self._vagrant.glob("machines/*/*/id"))
+        for path in records:
+            if path.parent.name != "libvirt":
+                return ""
+            try:
+                text = read_private(path, MAX_ID).decode("ascii").strip()
+            except (OSError, ValueError, SelabError):
+                break
+            return text if _UUID.fullmatch(text) else self.domain_name
         return self.domain_name
 
     @property
@@ -176,9 +200,12 @@ class State:
 
     def adopt(self, uuid: str) -> None:
         """Restore Vagrant's record of the libvirt domain `uuid`, after `.vagrant` was lost."""
-        machine = self._vagrant / "machines" / "default" / "libvirt"
-        machine.mkdir(parents=True, exist_ok=True)
-        (machine / "id").write_text(uuid)
+        machine = self._vagrant
+        private_directory(machine)
+        for name in ("machines", "default", "libvirt"):
+            machine /= name
+            private_directory(machine)
+        write_private(machine / "id", uuid.encode())
         write_private(machine / "private_key", self.key.read_bytes())
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from selab.errors import SelabError, Unreachable
 from selab.guest import Guest, script_argv
+from selab.host.private import write_private
 from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import Project
@@ -400,7 +401,7 @@ class VirtualMachine:
         needs no network."""
         config = self.vagrant.ssh_config()
         provider = self._provider()
-        domain = self.files.domain if provider == "libvirt" else ""
+        domain = self.files.vagrants_domain if provider == "libvirt" else ""
         login = self.files.keep_key(config.key)
         known = self.files.remembered()
         same = known is not None and known.domain == domain and not anew
@@ -494,7 +495,7 @@ def _with_console(error: SelabError, recorder: console.Recorder, directory: Path
     if not lines:
         return error
     path = directory / "console.log"
-    path.write_text("\n".join(recorder.tail(400)) + "\n")
+    write_private(path, ("\n".join(recorder.tail(400)) + "\n").encode(errors="backslashreplace"))
     return type(error)(
         error.what,
         f"{error.detail}; the console's last line: {lines[-1][:120]}",

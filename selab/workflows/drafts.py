@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
 
 from selab.errors import InputError
 from selab.history import History, resume
-from selab.host.private import private_directory
+from selab.host.private import private_directory, remove
 from selab.machine import Machine
 from selab.policy.module import PolicyModule
 from selab.policy.source_file import rewrite
@@ -26,10 +25,9 @@ def drafts(project: Project, scenario: str) -> Project:
 
     Raises InputError if a policy is not a regular file inside the project.
     """
-    private_directory(_drafts(project))
     copies = _drafts(project) / scenario
-    shutil.rmtree(copies, ignore_errors=True)
-    copies.mkdir(parents=True)
+    remove(copies)
+    private_directory(copies)
     for path in (path for ending in ("te", "fc", "if") for path in project.policies.glob(f"*.{ending}")):
         (copies / path.name).write_bytes(_read(project, path))
     return replace(project, drafts=copies)
@@ -53,7 +51,7 @@ def _read(project: Project, path: Path) -> bytes:
 
 
 def _drafts(project: Project) -> Path:
-    return project.state / "drafts"
+    return project.own_directory("drafts")
 
 
 def candidate(project: Project, scenario: str, policy: str | None, doing: str) -> PolicyModule:

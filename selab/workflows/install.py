@@ -74,8 +74,9 @@ def _base_and_places(
     guest: Guest, project: Project, module: PolicyModule, progress: Progress
 ) -> tuple[BasePolicy, tuple[str, ...]]:
     """Return the base policy without the module, and the guest's paths that its file contexts may label."""
-    workdir = project.state / "policy"
+    workdir = project.own_directory("policy")
     facts = survey([each.name for each in module.all]).of(guest)
     base = ensure_base(guest, facts, choose_toolchain(guest, workdir), cache_dir(), progress)
     tools = choose_toolchain(guest, workdir, base.demands)
-    return base, file_contexts(base, compiled_all(module, base, tools, project.state / "compiled")).places
+    modules = compiled_all(module, base, tools, project.own_directory("compiled"))
+    return base, file_contexts(base, modules).places

@@ -98,3 +98,46 @@ def test_nothing_of_a_vm_that_is_gone_stays(state: State) -> None:
 def test_each_project_has_a_vm_of_its_own(project: Project, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     assert State(project).name != State(replace(project, root=tmp_path / "other")).name
+
+
+OTHER = "11111111-2222-3333-4444-555555555555"
+
+
+def record_of_vagrant(project: Project, text: str) -> Path:
+    path = project.vagrant_dir / ".vagrant" / "machines" / "default" / "libvirt" / "id"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return path
+
+
+def test_an_id_that_only_vagrant_recorded_is_not_believed(project: Project) -> None:
+    record_of_vagrant(project, OTHER)
+    assert State(project).domain == State(project).domain_name
+
+
+def test_an_id_that_selab_recorded_is_believed(project: Project, state: State) -> None:
+    state.remember(Remembered("127.0.0.1", 2222, "root", str(state.key), OTHER, "libvirt"))
+    assert state.domain == OTHER
+
+
+@pytest.mark.parametrize("text", ["--help", "other-project_default", f"{OTHER} --x", "\xff"])
+def test_what_is_no_id_never_reaches_virsh(project: Project, text: str) -> None:
+    record_of_vagrant(project, text)
+    assert State(project).vagrants_domain == State(project).domain_name
+
+
+def test_a_linked_record_of_vagrant_is_not_followed(project: Project, tmp_path: Path) -> None:
+    path = record_of_vagrant(project, OTHER)
+    (tmp_path / "id").write_text(OTHER)
+    path.unlink()
+    path.symlink_to(tmp_path / "id")
+    assert State(project).vagrants_domain == State(project).domain_name
+
+
+def test_a_restored_record_replaces_a_link(project: Project, state: State, tmp_path: Path) -> None:
+    (tmp_path / "bashrc").write_text("alias\n")
+    path = record_of_vagrant(project, OTHER)
+    path.unlink()
+    path.symlink_to(tmp_path / "bashrc")
+    state.adopt(OTHER)
+    assert ((tmp_path / "bashrc").read_text(), path.read_text()) == ("alias\n", OTHER)
