@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from selab.errors import SelabError
 from selab.host.binding import machine_id
 from selab.host.files import read_json, write_json
-from selab.host.private import make_private, private_directory, read_private, write_private
+from selab.host.private import make_private, private_directory, read_private, remove, write_private
 from selab.machine import VagrantParameters
 from selab.project import Project
 from selab.vm.host_keys import pinned_key
@@ -70,8 +71,8 @@ class State:
         """
         for secret in (self.key, self._console):
             make_private(secret)
-        if os.path.lexists(self.known_hosts) and pinned_key(self.known_hosts) is None:
-            self.known_hosts.unlink()
+        if not _is_regular(self.known_hosts) or pinned_key(self.known_hosts) is None:
+            remove(self.known_hosts)
         if not read_json(self.parameters):
             self.parameters.unlink(missing_ok=True)
             if copy := read_json(self._parameters_copy):
@@ -207,6 +208,11 @@ class State:
             private_directory(machine)
         write_private(machine / "id", uuid.encode())
         write_private(machine / "private_key", self.key.read_bytes())
+
+
+def _is_regular(path: Path) -> bool:
+    """Return whether `path` is a regular file, and no link to one."""
+    return os.path.lexists(path) and stat.S_ISREG(path.lstat().st_mode)
 
 
 def _is_key(path: Path) -> bool:

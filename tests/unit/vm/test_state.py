@@ -141,3 +141,9 @@ def test_a_restored_record_replaces_a_link(project: Project, state: State, tmp_p
     path.symlink_to(tmp_path / "bashrc")
     state.adopt(OTHER)
     assert ((tmp_path / "bashrc").read_text(), path.read_text()) == ("alias\n", OTHER)
+
+
+def test_a_linked_host_key_is_not_believed(state: State, project: Project, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("127.0.0.1 ssh-ed25519 AAAA\n")
+    state.known_hosts.symlink_to(tmp_path / "other")
+    assert not State(project).known_hosts.is_symlink()
