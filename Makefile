@@ -41,7 +41,7 @@ docs: ## Write docs/reference/ and the tables of guest-state.md again; check lin
 	$(pytest) -q tests/unit/test_docs_links.py tests/unit/test_reference.py tests/unit/cli/test_docs.py tests/unit/cli/test_shown.py
 
 unit: ## The unit tests, in a random order and in several processes.
-	$(pytest) $(order) $(processes) tests/unit
+	$(pytest) $(order) $(processes) tests/unit $(if $(FAST),,tests/hostile)
 
 vm: ## The tests on a real VM, without the slow ones.
 	$(pytest) -p no:randomly tests/vm

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CALLED = "programs-that-were-called"
-"""The name of the log, beside the markers, of the stand-ins for Vagrant and ssh."""
+"""The name of the log, outside the watched directories, of the stand-ins for Vagrant and ssh."""
 PROGRAMS = ("vagrant", "virsh", "docker", "podman", "ssh", "ssh-keygen", "scp")
 """The programs that no command may start for this project before the user allowed it."""
 PYTHON_MODULES = ("selab", "click", "yaml", "json", "logging", "sitecustomize", "usercustomize", "conftest")
@@ -97,6 +97,8 @@ def make_sandbox(root: Path) -> Sandbox:
 
 
 def _write_home(sandbox: Sandbox) -> None:
+    for own in sandbox.own:
+        own.parent.mkdir(parents=True, exist_ok=True)
     ssh = sandbox.home / ".ssh"
     ssh.mkdir(mode=0o700)
     (sandbox.home / ".bashrc").write_text("alias ll='ls -l'\n")
@@ -115,7 +117,7 @@ def _write_outside(sandbox: Sandbox) -> None:
 def _write_programs(sandbox: Sandbox) -> None:
     for name in PROGRAMS:
         program = sandbox.programs / name
-        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{sandbox.markers}/{CALLED}\nexit 1\n')
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{sandbox.root}/{CALLED}\nexit 1\n')
         program.chmod(0o755)
 
 

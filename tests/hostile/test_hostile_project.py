@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from selab.errors import EXIT_ERROR, EXIT_USAGE
 from tests.hostile.project import (
     CALLED,
     Sandbox,
@@ -48,11 +50,13 @@ ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("schema",): ["project"],
     ("show",): [],
     ("suggest",): [],
+    ("trust",): [],
     ("uninstall",): ["evil"],
     ("vm", "console"): [],
     ("vm", "destroy"): ["--yes"],
     ("vm", "halt"): [],
     ("vm", "list"): [],
+    ("vm", "network"): [],
     ("vm", "rescue"): [],
     ("vm", "reset"): [],
     ("vm", "ssh"): ["true"],
@@ -66,6 +70,10 @@ SCENARIOS = ("apache", "bomb", "linked", "python", "terminal", "missing")
 USES_STATE = [
     names for names in ARGUMENTS if names[0] not in ("completion", "denials", "init", "new", "schema", "box")
 ]
+HARMLESS_CALL = re.compile(
+    r"virsh (-q )?-c qemu:///system (uri|(reset|domstate|console --force) selab-project-[0-9a-f]{8}_default)"
+)
+"""Calls of virsh that run nothing of the project: they name no domain, or only the project's own."""
 LIMIT = 60.0
 """Seconds for one command, which has nothing to wait for."""
 
@@ -115,8 +123,9 @@ def assert_harmless(sandbox: Sandbox, *words: str, **environment: str) -> subpro
     with watching([sandbox.home, sandbox.outside, sandbox.markers], sandbox.own, beacon) as watch:
         done = selab(sandbox, *words, **environment)
     answer = f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    called = sandbox.markers / CALLED
-    assert not called.exists() or not called.read_text(), f"{called.read_text()}\n{answer}"
+    called = sandbox.root / CALLED
+    calls = called.read_text().splitlines() if called.exists() else []
+    assert [call for call in calls if not HARMLESS_CALL.fullmatch(call)] == [], answer
     assert (watch.events, watch.differences) == ([], []), answer
     assert "Traceback" not in done.stderr, answer
     assert "unforeseen" not in done.stderr, answer
@@ -147,7 +156,7 @@ def test_a_command_on_a_project_with_a_forged_state(
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_run_of_a_hostile_scenario(sandbox: Sandbox, name: str) -> None:
-    assert assert_harmless(sandbox, "run", name).returncode == 3
+    assert assert_harmless(sandbox, "run", name).returncode in (EXIT_USAGE, EXIT_ERROR)
 
 
 @pytest.mark.parametrize("words", ["selab run ", "selab check ", "selab vm --slot ", "selab show "])

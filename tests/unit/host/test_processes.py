@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,15 @@ def test_a_grandchild_in_the_background_ends_with_its_command(tmp_path: Path) ->
     assert_ended(file)
 
 
-def test_after_an_interrupt_no_grandchild_remains(tmp_path: Path) -> None:
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt, also if the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_after_an_interrupt_no_grandchild_remains(tmp_path: Path, interrupts: None) -> None:
     file = tmp_path / "pid"
 
     def interrupt() -> None:

@@ -205,7 +205,7 @@ def test_a_failed_build_leaves_nothing_and_says_why(builder: Builder) -> None:
 
 
 def test_a_build_that_ends_its_process_group_does_not_end_selab(builder: Builder) -> None:
-    builder.does("kill -HUP 0\n")
+    builder.does("kill -TERM 0\n")
     with pytest.raises(CommandFailed):
         builder.build()
 
