@@ -281,6 +281,45 @@ def test_a_container_that_is_soon_gone_is_seen_in_any_group_it_may_have(tmp_path
     assert place.run(f"{head}{test_watch}\n{tail}", *words).stdout == "u:r:web_t:s0\n"
 
 
+@pytest.mark.parametrize(
+    ("content", "labels"),
+    [
+        pytest.param("u:r:web_t:s0:c357,c617\0", ["u:r:web_t:s0:c357,c617"], id="complete"),
+        pytest.param("u:r:web_t:s0:c357,c6", [], id="cut because the process ended"),
+    ],
+)
+def test_a_label_is_reported_only_if_it_is_complete(tmp_path: Path, content: str, labels: list[str]) -> None:
+    pid = "77"
+    for path, text in {
+        f"proc/{pid}/cgroup": "0::/web\n",
+        f"proc/{pid}/attr/current": content,
+        "sys/fs/cgroup/web/cgroup.procs": f"{pid}\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    text = script("container/lib-labels").replace("/proc/", f"{tmp_path}/proc/")
+    done = Place(tmp_path, DOCKER).run(f'{text}\nlabels "$1" selab-web', pid)
+    assert done.stdout.splitlines() == [f"label {label}" for label in labels]
+
+
+def test_the_labels_of_all_processes_and_the_recorded_one_are_reported(tmp_path: Path) -> None:
+    for path, text in {
+        "proc/77/cgroup": "0::/web\n",
+        "proc/77/attr/current": "u:r:web_t:s0\0",
+        "proc/79/attr/current": "u:r:worker_t:s0\0",
+        "sys/fs/cgroup/web/cgroup.procs": "77\n78\n79\n",  # 78 has ended
+        "run/selab/labels-selab-web": "u:r:init_t:s0\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    text = script("container/lib-labels").replace("/proc/", f"{tmp_path}/proc/")
+    done = Place(tmp_path, DOCKER).run(f'{text}\nlabels "$1" selab-web', "77")
+    assert (sorted(done.stdout.splitlines()), done.stderr) == (
+        ["label u:r:init_t:s0", "label u:r:web_t:s0", "label u:r:worker_t:s0"],
+        "",
+    )
+
+
 def test_a_run_names_its_runtime_at_the_start_and_at_the_end(tmp_path: Path) -> None:
     guest = FakeGuest()
     guest.answer(script("container/start"), out="pid 7\n")
