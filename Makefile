@@ -48,12 +48,8 @@ vm: ## The tests on a real VM, without the slow ones.
 
 check: lint types shell imports language unit ## Everything that needs no VM.
 
-compile := UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-annotate $(if $(UPGRADE),--upgrade)
-
 lock: ## Pin the packages of pyproject.toml again, with their hashes (needs uv); UPGRADE=1 takes the newest versions.
-	$(compile) --all-extras pyproject.toml --group pyproject.toml:build -o requirements-dev.lock
-	$(compile) -c requirements-dev.lock pyproject.toml --group pyproject.toml:build -o requirements.lock
+	script/lock $(if $(UPGRADE),--upgrade)
 
 audit: ## Ask the advisory service for known faults in the pinned packages (needs pip-audit); fails if it cannot ask.
 	script/audit

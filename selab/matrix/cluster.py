@@ -66,10 +66,8 @@ def existing(address: str) -> Iterator[Any]:
                 f"{address}: {error}",
                 "Check the address, or start a scheduler with `dask scheduler`.",
             ) from error
-        except (
-            RuntimeError,
-            TypeError,
-        ) as error:  # Dask's errors if the address and its configuration differ
+        except (RuntimeError, TypeError) as error:
+            # Dask raises these if the address and its configuration of TLS differ.
             raise SelabError(
                 "The scheduler's address and Dask's configuration of TLS do not fit.",
                 f"{address}: {error}",

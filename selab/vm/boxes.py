@@ -20,6 +20,7 @@ HEAD_LIMIT = 3.0
 """Seconds to determine whether the box site is reachable; without a network the lookup fails at once."""
 SUMS_LIMIT = 15.0
 """Seconds for a checksum file of a few hundred bytes, or an index of a few hundred names."""
+UNSIGNED = "its checksum comes from the same site and has no signature"
 OWN_BOX = "Give the box as `vm.source` with its sha256."
 
 
@@ -216,6 +217,7 @@ def _downloaded(profile: Profile, provider: str, why: str) -> Choice:
     if not in_store(name, provider):
         url = url or _newest_url(profile.newest[provider])
         sha256 = _fetch_sum(url, profile.sums)
+        why = f"{why}; {UNSIGNED}"
     return Choice(profile.name, name, url, sha256, cpu=profile.cpu, agent=profile.agent, why=why)
 
 

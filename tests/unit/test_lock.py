@@ -1,6 +1,7 @@
 """Tests of the lock files: they pin what pyproject.toml requires, with hashes, and name no host or path."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -61,3 +62,10 @@ def test_lock_names_no_host_and_no_path(name: str) -> None:
 
 def test_group_build_contains_the_build_requirements() -> None:
     assert set(PROJECT["build-system"]["requires"]) <= set(BUILD)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_was_written_for_these_requirements(name: str) -> None:
+    script = [str(ROOT / "script" / "lock"), "--digest"]
+    digest = subprocess.run(script, check=True, capture_output=True, text=True).stdout.strip()
+    assert f"requirements {digest})" in (ROOT / name).read_text()[:200], "run `make lock`"

@@ -79,6 +79,12 @@ def test_a_box_comes_by_url_with_the_sum_beside_it(
     assert (box.url, box.sha256, box.profile) == (url, SUM, profile)
 
 
+def test_a_user_is_told_that_the_sum_beside_a_box_is_not_signed(lab: FakeVm, site: dict[str, str]) -> None:
+    url = IMAGES.format("9", "latest", "libvirt")
+    site[f"{url}.SHA256SUM"] = SUM
+    assert "checksum comes from the same site and has no signature" in box_of(lab, "centos9", "libvirt").why
+
+
 def test_virtualbox_gets_the_newest_of_the_dated_boxes(lab: FakeVm, site: dict[str, str]) -> None:
     dated = [
         IMAGES.format(10, date, "virtualbox")
