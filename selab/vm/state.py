@@ -207,7 +207,8 @@ class State:
             machine /= name
             private_directory(machine)
         write_private(machine / "id", uuid.encode())
-        write_private(machine / "private_key", self.key.read_bytes())
+        if self.key.is_file():
+            write_private(machine / "private_key", self.key.read_bytes())
 
 
 def _is_regular(path: Path) -> bool:

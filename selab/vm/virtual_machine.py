@@ -214,7 +214,10 @@ class VirtualMachine:
     # --- bring the VM up, by state
 
     def _bring_up(self, progress: Progress) -> SshGuest:
-        """Bring the VM up from its present state. No state makes selab destroy a VM."""
+        """Bring the VM up from its present state.
+
+        No state makes selab destroy a VM that it can log in to.
+        """
         vagrantfile.place(self.project, progress)
         self._daemon()
         state = self.vagrant.state()
@@ -272,9 +275,8 @@ class VirtualMachine:
                 vagrantfile.parameters(choice, provider, self.files.name, self.project.config.vm, progress)
             )
         self.files.known_hosts.unlink(missing_ok=True)
-        if provider == "libvirt" and libvirt.has_disk(self.files.domain_name):
-            progress.note("the VM was removed and its disk was left: removing the disk as well")
-            self.vagrant.destroy(progress)
+        if provider == "libvirt":
+            self._remove_remains(progress)
         try:
             with first_alone(box, provider, progress):
                 return self._starting(lambda: self.vagrant.up(progress, provider if ours else ""), anew=True)
@@ -284,6 +286,21 @@ class VirtualMachine:
             progress.note("removing the incomplete VM")
             self.vagrant.destroy(progress)
             raise
+
+    def _remove_remains(self, progress: Progress) -> None:
+        """Remove what is left of an earlier VM of this project, because a new one gets the same names.
+
+        The name of the domain contains a digest of the project's directory and the user, so that it is no
+        other project's. selab has no key for a domain that is left, so it cannot use it.
+        """
+        if uuid := libvirt.domain_uuid(self.files.domain_name):
+            progress.note("the key of the VM was removed, so selab cannot log in to it: replacing the VM")
+            self.files.adopt(uuid)
+        elif libvirt.has_disk(self.files.domain_name):
+            progress.note("the VM was removed and its disk was left: removing the disk as well")
+        else:
+            return
+        self.vagrant.destroy(progress)
 
     def _starting(self, start: Callable[[], None], *, anew: bool = False) -> SshGuest:
         """Return the guest after `start`. With `anew`, the recorded login is not reused, because it may not

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ case $1 in
   status) printf '1,default,metadata,provider,libvirt\n1,default,state,%s\n' "$(cat "$here/state")" ;;
   ssh-config)
     echo 'Host default'
-    printf '  %s\n' 'HostName 127.0.0.1' 'User vagrant' 'Port 2222' \
+    printf '  %s\n' 'HostName 127.0.0.1' 'User vagrant' 'Port {port}' \
       "IdentityFile \"$here/private key\"" 'IdentityFile /x' ;;
   up | resume)
     printf '==> default: Booting...\r\n    default: Progress: 12%%\r    default: Progress: 13%%\r\n'
@@ -61,7 +62,7 @@ case $1 in
   domiflist) echo ' -           user   -        virtio   52:54:00:00:00:01' ;;
   domif-setlink) echo "$4" >"$here/link$5" ;;
   domif-getlink) echo "$3 $(cat "$here/link$4")" ;;
-  dumpxml) echo "<qemu:arg value='user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22'/>" ;;
+  dumpxml) echo "<qemu:arg value='user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22'/>" ;;
   console | domstate | domuuid | qemu-agent-command | reset | vol-info)
     echo 'error: failed to get domain or volume' >&2; exit 1 ;;
   *) echo "virsh $1" >>"$here/unknown"; exit 1 ;;
@@ -196,9 +197,12 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeVm]:
     here, root = tmp_path / "fakes", tmp_path / "project"
     for directory in (here / "bin", here / "fails", here / "virsh", root):
         directory.mkdir(parents=True)
+    with socket.socket() as probe:  # a VM of this machine may use the port 2222
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     for name, text in (("vagrant", VAGRANT), ("virsh", VIRSH)):
         program = here / "bin" / name
-        program.write_text(text.replace("{here}", shlex.quote(str(here))))
+        program.write_text(text.replace("{here}", shlex.quote(str(here))).replace("{port}", port))
         program.chmod(0o755)
     (here / "private key").write_text("-----BEGIN KEY-----\nx\n-----END KEY-----\n")
     (here / "own.box").write_text("box")

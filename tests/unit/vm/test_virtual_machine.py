@@ -50,6 +50,25 @@ def test_no_vm_is_created_from_the_box_that_was_chosen(lab: FakeVm) -> None:
     assert (lab.project.vagrant_dir / "Vagrantfile").read_text().count("SELAB_VM") == 1
 
 
+def test_a_vm_whose_key_was_removed_is_replaced(lab: FakeVm) -> None:
+    """`.vagrant` and `.selab` were removed, and the domain of this project still has the name."""
+    lab.set_state("not_created")
+    lab.virsh("domuuid", "7f9b4d3e-0000-4000-8000-000000000001")
+    lab.machine.ensure(Progress())
+    assert lab.calls() == ["status", "destroy", "up", "ssh-config"]
+
+
+def test_the_vm_that_is_replaced_is_the_one_of_this_project(
+    lab: FakeVm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.set_state("not_created")
+    lab.virsh("domuuid", "7f9b4d3e-0000-4000-8000-000000000001")
+    monkeypatch.setattr(vagrant.Vagrant, "destroy", lambda *_: lab.machine.files.vagrants_domain)
+    lab.machine.ensure(Progress())
+    assert f"virsh domuuid {lab.machine.files.domain_name}" in (lab.here / "calls").read_text()
+    assert lab.machine.files.vagrants_domain == "7f9b4d3e-0000-4000-8000-000000000001"
+
+
 @pytest.mark.parametrize(
     ("state", "word"),
     [("paused", "resume"), ("saved", "resume"), ("shutoff", "up"), ("poweroff", "up"), ("aborted", "up")],

@@ -55,6 +55,12 @@ def test_selabs_records_removed(project: Project) -> None:
     shutil.rmtree(project.state)
 
 
+def test_the_records_of_both_removed_while_the_vm_runs(project: Project) -> None:
+    """No key to the VM is left, so the next run replaces it."""
+    shutil.rmtree(project.root / ".vagrant", ignore_errors=True)
+    shutil.rmtree(project.state)
+
+
 def test_selabs_records_truncated(project: Project) -> None:
     for path in (*project.state.glob("*.json"), project.state / "known_hosts"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
