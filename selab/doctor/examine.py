@@ -16,8 +16,8 @@ from selab.errors import SelabError
 from selab.guest import Guest
 from selab.host.cache import cache_dir
 from selab.machine import MachineControl
-from selab.policy.base import survey
 from selab.policy.guest.load import policy_state
+from selab.policy.survey import survey
 from selab.policy.toolchain import TOOLS, missing_on_host
 from selab.progress import Progress
 from selab.project import Project

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import bz2
-import functools
 import hashlib
 import io
-import os
 import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selab.errors import AnswerTooLong, SelabError
-from selab.guest import Completed, Guest, Malformed, Query, number, one_of, script, script_argv
+from selab.guest import Guest, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
 from selab.policy.filecon import filecons, read_specs
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.integrity import digests, is_unchanged
 from selab.policy.local_modifications import local_modifications
+from selab.policy.survey import (
+    CONTEXT_FILES,
+    CONTEXTS,
+    HEADERS,
+    MODULE_FILE,
+    StoreFacts,
+    digest_of_part,
+    fingerprint_of,
+    keep_facts,
+    modules_in_force,
+    stored_facts,
+)
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
@@ -33,22 +43,13 @@ READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
 MAX_STORE = 256 * 1024 * 1024
 """Bytes of the archive of the module store and the headers. A distribution's has 15 MB."""
-_MODULE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
 _ALIAS = re.compile(r"\(typealiasactual (\S+) (\S+)\)")
 _DENY = re.compile(r"^[^\S\n]*\(deny ", re.MULTILINE)
-_TYPE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DIGEST = re.compile(r"(\w{1,128}) [ *](.+)", re.ASCII)
 FACTS = "facts.json"
 METADATA = "base.json"
 STORE = "cil"
 USED = ("contexts", "devel", "flat.cil")
 """What selab checks whenever it takes a base policy from the cache. It checks the store's CIL on use."""
-HEADERS = "devel"
-"""The digest of all development headers has this path in the survey of a store."""
-CONTEXTS = "contexts"
-"""The digest of the files of CONTEXT_FILES has this path in it."""
-CONTEXT_FILES = ("files/file_contexts.subs_dist", "lxc_contexts")
-"""What selab uses of a policy's contexts/, and no module declares."""
 FILE_CONTEXTS = "files/file_contexts"
 """What selab uses of contexts/ for its order only, because the modules declare its lines."""
 LOCAL = "zz-local"
@@ -57,36 +58,6 @@ RESOLVE_TIMEOUT = 600.0
 """Seconds for secil2tree over the whole store: 3 natively, 20 times that in an emulated guest."""
 SWAP_LIMIT = 30.0
 """Seconds to wait for another process that moves a base policy into place by renaming a directory."""
-
-
-@dataclass(frozen=True)
-class StoreFacts:
-    """What the guest reports about its policy store.
-
-    selinux_type: name of the policy, such as `targeted`.
-    policyvers: newest policy version that the kernel accepts.
-    mls: whether the policy has MLS levels.
-    expand_check: whether the store checks neverallow rules and hierarchy (semanage.conf(5), expand-check).
-    fingerprint: digest of the modules in force, the local modifications, the development headers and the
-        files of CONTEXT_FILES.
-    dontaudit: false if `semodule -DB` has switched dontaudit rules off.
-    without: names of modules that are treated as absent.
-    signature: digest of the state of the store's files and configuration; while it stays, so does everything
-        else.
-    """
-
-    selinux_type: str
-    policyvers: int
-    mls: bool
-    expand_check: bool
-    fingerprint: str
-    dontaudit: bool = True
-    without: tuple[str, ...] = ()
-    signature: str = ""
-
-
-class StoreChanged(SelabError):
-    """The guest's policy store differs from the expected one."""
 
 
 @dataclass(frozen=True)
@@ -140,118 +111,6 @@ class BasePolicy:
             return any(line.startswith(statements) for line in lines)
 
 
-def survey(without: Collection[str] = ()) -> Query[StoreFacts]:
-    """Query the guest's policy store, without the modules named in `without` (an installed candidate)."""
-    return Query(script("policy/survey"), functools.partial(_facts, tuple(sorted(without))))
-
-
-def same_store(facts: StoreFacts) -> Query[None]:
-    """Query whether the guest's store still matches `facts`; reading the answer raises StoreChanged."""
-    return Query(script("policy/same-store"), _is_same, (facts.selinux_type, facts.signature))
-
-
-def _is_same(done: Completed) -> None:
-    if not done.ok:
-        raise StoreChanged(
-            "The guest's policy store changed.", done.error_text.strip(), "Run the command again."
-        )
-
-
-def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
-    head, _, store = done.expect(
-        "The guest's policy store cannot be read.", hint="Run `selab doctor`."
-    ).text.partition("\nstore\n")
-    try:
-        reported = _unique(line.split(maxsplit=1) for line in head.splitlines() if " " in line.strip())
-        for key in reported:
-            one_of(key, "signature", "type", "policyvers", "mls", "expand", "dontaudit")
-        policyvers = number(reported.get("policyvers", "").strip())
-        mls = one_of(reported.get("mls", "").strip(), "0", "1") == "1"
-        selinux_type = reported.get("type", "")
-        if not _TYPE_NAME.fullmatch(selinux_type):
-            raise Malformed("the policy's name contains characters that make expands")
-        fingerprint = _fingerprint(_digests_by_path(store), without)
-    except Malformed as error:
-        raise SelabError(
-            "The guest did not report which policy store it has.",
-            f"It reported: {done.text[:100]!r}",
-            "Run `selab doctor`.",
-        ) from error
-    return StoreFacts(
-        selinux_type,
-        policyvers,
-        mls,
-        reported.get("expand", "1").strip() == "1",
-        fingerprint,
-        reported.get("dontaudit") != "off",
-        without,
-        reported.get("signature", ""),
-    )
-
-
-def _unique(pairs: Iterable[Sequence[str]]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for key, value in pairs:
-        if key in values:
-            raise Malformed(f"it has {key[:40]!r} twice")
-        values[key] = value
-    return values
-
-
-def _digests_by_path(store: str) -> dict[str, str]:
-    """Read the lines `DIGEST  PATH` of sha256sum, which follow a line with the store's signature."""
-    matches = [_DIGEST.fullmatch(line) for line in store.splitlines()[1:]]
-    if not all(matches):
-        raise Malformed("a line is not a digest with a path")
-    return _unique((match[2], match[1]) for match in matches if match)
-
-
-def _fingerprint(store: dict[str, str], without: Collection[str]) -> str:
-    """Digest the modules in force, the local modifications, the development headers and the contexts.
-
-    `store` holds the digest of each file by its path in the active store.
-    """
-    if not store:
-        raise Malformed("the store is empty")
-    best = _in_force(store, without)
-    parts = [f"{name} {priority} {store[path]}" for name, (priority, path) in sorted(best.items())]
-    parts += [
-        f"{path} {digest}"
-        for path, digest in sorted(store.items())
-        if path.endswith(".local") or path in (HEADERS, CONTEXTS)
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _digest_of(directory: Path, part: str) -> str:
-    """Return the digest of the files below `part`, as survey.sh computes it from sha256sum's output."""
-    files = {
-        f"{part}/{path}": digest
-        for path, digest in digests(directory / part).items()
-        if part != CONTEXTS or path in CONTEXT_FILES
-    }
-    lines = (f"{files[path]}  {path}\n" for path in sorted(files, key=os.fsencode))
-    return hashlib.sha256(b"".join(os.fsencode(line) for line in lines)).hexdigest()
-
-
-def _in_force(paths: Iterable[str], without: Collection[str]) -> dict[str, tuple[int, str]]:
-    """Return the priority and path of each module in force, by name.
-
-    A module is in force if modules/disabled does not name it, in its highest priority (semanage.conf(5),
-    semodule(8)).
-    """
-    best: dict[str, tuple[int, str]] = {}
-    disabled: set[str] = set(without)
-    for path in paths:
-        if match := _MODULE.fullmatch(path):
-            where, name = match.groups()
-            if where == "disabled":
-                disabled.add(name)
-            elif path.endswith("/cil") and int(where) >= best.get(name, (0, ""))[0]:
-                best[name] = (int(where), path)
-    return {name: match for name, match in best.items() if name not in disabled}
-
-
 def ensure_base(
     guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress
 ) -> BasePolicy:
@@ -299,15 +158,9 @@ def known_base(fingerprint: str, cache: Path, own: Path | None = None) -> BasePo
     """
     directory = _directory(fingerprint, cache)
     metadata = _metadata(directory)
-    candidates = (_facts_at(path) for path in (own, directory / FACTS) if path)
+    candidates = (stored_facts(path) for path in (own, directory / FACTS) if path)
     facts = next((each for each in candidates if each and each.fingerprint == fingerprint), None)
     return _base(directory, facts, metadata) if facts and metadata else None
-
-
-def keep_facts(facts: StoreFacts, path: Path) -> None:
-    """Store what a guest reported about its policy store."""
-    if _facts_at(path) != facts:
-        write_json(path, asdict(facts))
 
 
 def newest_base(cache: Path) -> BasePolicy | None:
@@ -315,7 +168,7 @@ def newest_base(cache: Path) -> BasePolicy | None:
     there = sorted(
         (cache / "bases").glob(f"*-v{FORMAT}/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True
     )
-    known = ((path.parent, _facts_at(path), _metadata(path.parent)) for path in there)
+    known = ((path.parent, stored_facts(path), _metadata(path.parent)) for path in there)
     return next(
         (_base(place, facts, metadata) for place, facts, metadata in known if facts and metadata), None
     )
@@ -338,49 +191,59 @@ def keep_base(
     (cache / "bases").mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / "bases"))
     try:
-        try:
-            store = _unpack(archive, selinux_type, half)
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            raise SelabError(
-                "The guest's policy could not be unpacked.", str(error)[:200], "Run `selab doctor`."
-            ) from error
-        directory = _directory(
-            _fingerprint(
-                {path: hashlib.sha256(data).hexdigest() for path, data in store.items()}
-                | {part: _digest_of(half, part) for part in (HEADERS, CONTEXTS)},
-                without,
-            ),
-            cache,
-        )
-        modules = {name: _decompressed(store[path]) for name, (_, path) in _in_force(store, without).items()}
-        local = local_modifications({path: data for path, data in store.items() if path.endswith(".local")})
-        texts = {
-            name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))
-        } | {LOCAL: local.cil}
-        _write_file_contexts(half, modules, store)
-        (half / "cil").mkdir()
-        for name, cil in texts.items():
-            (half / "cil" / f"{name}.cil").write_text(cil)
-        denies = any(_DENY.search(cil) for cil in texts.values())
-        if newer and tools.on_host and missing_on_host(Demands(denies)):
-            tools = newer
-        (half / "flat.cil").write_text(flatten(_resolve("".join(texts.values()), tools)))
-        metadata = {
-            "dangling": sorted(dangling_names(modules.values())),
-            "left_out": local.left_out,
-            "denies": denies,
-            "digests": digests(half),
-        }
-        write_json(half / METADATA, metadata)
+        store = _unpack(archive, selinux_type, half)
+        directory = _directory(_fingerprint_of_copy(store, half, without), cache)
+        _build(half, store, without, tools, newer)
         half.chmod(0o755)
         with alone(cache / "locks" / f"keep-{directory.name}", SWAP_LIMIT, "keeping a base policy"):
-            if not _metadata(
-                directory
-            ):  # Otherwise another process has cached the same base policy, and uses it.
+            # If the metadata is there, another process has cached the same base policy, and uses it.
+            if not _metadata(directory):
                 shutil.rmtree(directory, ignore_errors=True)
                 half.rename(directory)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _fingerprint_of_copy(store: Mapping[str, bytes], directory: Path, without: Collection[str]) -> str:
+    """Return the fingerprint that the survey reports for the guest's store.
+
+    `store` holds the store's files by their path in it, and `directory` the unpacked headers and contexts.
+    """
+    files = {path: hashlib.sha256(data).hexdigest() for path, data in store.items()}
+    return fingerprint_of(
+        files | {part: digest_of_part(directory, part) for part in (HEADERS, CONTEXTS)}, without
+    )
+
+
+def _build(
+    directory: Path,
+    store: Mapping[str, bytes],
+    without: Collection[str],
+    tools: Toolchain,
+    newer: Toolchain | None,
+) -> None:
+    """Write the store's CIL, the flat base and the metadata into `directory`, which holds the headers."""
+    modules = {
+        name: _decompressed(store[path]) for name, (_, path) in modules_in_force(store, without).items()
+    }
+    local = local_modifications({path: data for path, data in store.items() if path.endswith(".local")})
+    texts = {name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))}
+    texts |= {LOCAL: local.cil}
+    _write_file_contexts(directory, modules, store)
+    (directory / STORE).mkdir()
+    for name, cil in texts.items():
+        (directory / STORE / f"{name}.cil").write_text(cil)
+    denies = any(_DENY.search(cil) for cil in texts.values())
+    if newer and tools.on_host and missing_on_host(Demands(denies)):
+        tools = newer
+    (directory / "flat.cil").write_text(flatten(_resolve("".join(texts.values()), tools)))
+    metadata = {
+        "dangling": sorted(dangling_names(modules.values())),
+        "left_out": local.left_out,
+        "denies": denies,
+        "digests": digests(directory),
+    }
+    write_json(directory / METADATA, metadata)
 
 
 def _write_file_contexts(directory: Path, modules: Mapping[str, str], store: Mapping[str, bytes]) -> None:
@@ -416,15 +279,6 @@ def _base(directory: Path, facts: StoreFacts, metadata: Mapping[str, Any]) -> Ba
     )
 
 
-def _facts_at(path: Path) -> StoreFacts | None:
-    """Read facts that `keep_facts` stored; None if the file is missing or invalid."""
-    metadata = read_json(path)
-    try:
-        return StoreFacts(**{**metadata, "without": tuple(metadata["without"])})
-    except (KeyError, TypeError):
-        return None
-
-
 def _metadata(directory: Path) -> dict[str, Any]:
     """Read a base policy's metadata; empty if the base policy is missing or a file's digest differs."""
     metadata = read_json(directory / METADATA)
@@ -451,18 +305,26 @@ def _resolve(cil: str, tools: Toolchain) -> str:
 
 def _unpack(archive: bytes, selinux_type: str, directory: Path) -> dict[str, bytes]:
     """Unpack headers and contexts into `directory`, and return the store's own files by their path in it."""
-    active = f"var/lib/selinux/{selinux_type}/active/"
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            return _unpack_members(tar, f"var/lib/selinux/{selinux_type}/active/", directory)
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise SelabError(
+            "The guest's policy could not be unpacked.", str(error)[:200], "Run `selab doctor`."
+        ) from error
+
+
+def _unpack_members(tar: tarfile.TarFile, active: str, directory: Path) -> dict[str, bytes]:
     store: dict[str, bytes] = {}
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for member in tar:
-            if not member.isfile():
-                continue
-            path = member.name.removeprefix("./").removeprefix(active)
-            if _MODULE.fullmatch(path) or re.fullmatch(r"\w+\.local", path):
-                data = _content(tar, member)
-                store |= {path: data} if data or not path.endswith(".local") else {}
-            else:
-                _keep(path, tar, member, directory)
+    for member in tar:
+        if not member.isfile():
+            continue
+        path = member.name.removeprefix("./").removeprefix(active)
+        if MODULE_FILE.fullmatch(path) or re.fullmatch(r"\w+\.local", path):
+            data = _content(tar, member)
+            store |= {path: data} if data or not path.endswith(".local") else {}
+        else:
+            _keep(path, tar, member, directory)
     return store
 
 

@@ -15,12 +15,13 @@ from selab.guest import Guest
 from selab.host.cache import cache_dir
 from selab.host.local import LocalHost
 from selab.machine import Machine
-from selab.policy.base import BasePolicy, ensure_base, keep_facts, survey
+from selab.policy.base import BasePolicy, ensure_base
 from selab.policy.candidate import WantedPolicy, compiled_all, linked, require_type
 from selab.policy.compile import CompiledModule
 from selab.policy.contexts import FileContexts, file_contexts
 from selab.policy.guest.load import Mode
 from selab.policy.query.side_effects import beyond_its_own
+from selab.policy.survey import keep_facts, survey
 from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
 from selab.progress import Progress
 from selab.project import Project

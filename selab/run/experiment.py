@@ -14,10 +14,11 @@ from selab.auditlog.windows import Window
 from selab.container.label import ContainerLabel
 from selab.guest import Guest
 from selab.machine import Machine
-from selab.policy.base import BasePolicy, StoreChanged
+from selab.policy.base import BasePolicy
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.guest import drift
 from selab.policy.guest.load import Mode
+from selab.policy.survey import StoreChanged
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.context import RunContext, precompile, prepare

@@ -12,13 +12,13 @@ from selab.container.lifecycle import Container, ContainerRefused, running
 from selab.container.steps import log_tail, run_steps
 from selab.guest import Answers, Query, query_all
 from selab.host.cache import cache_dir
-from selab.policy.base import same_store
 from selab.policy.candidate import LoadedPolicy, WantedPolicy, linked_file
 from selab.policy.guest import drift
 from selab.policy.guest.load import ANY, load_base
 from selab.policy.guest.mode import renewed, restore_mode, switch_mode
 from selab.policy.guest.relabel import label_files, restore_labels
 from selab.policy.query.decide import can_decide
+from selab.policy.survey import same_store
 from selab.run.context import RunContext
 from selab.run.outcome import Outcome
 from selab.run.recovery import verify_login

@@ -6,12 +6,13 @@ from selab.errors import InputError
 from selab.guest import Guest
 from selab.host.cache import cache_dir
 from selab.machine import Machine
-from selab.policy.base import BasePolicy, ensure_base, survey
+from selab.policy.base import BasePolicy, ensure_base
 from selab.policy.candidate import compiled_all
 from selab.policy.compile import package
 from selab.policy.contexts import file_contexts
 from selab.policy.guest import module_store
 from selab.policy.module import PolicyModule, load_module
+from selab.policy.survey import survey
 from selab.policy.toolchain import GUEST_WORKDIR, Toolchain, choose_toolchain
 from selab.progress import Progress
 from selab.project import Project

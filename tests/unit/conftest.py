@@ -13,9 +13,10 @@ import pytest
 
 from selab.host.files import write_json
 from selab.host.local import LocalHost
-from selab.policy.base import METADATA, BasePolicy, StoreFacts
+from selab.policy.base import METADATA, BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.integrity import digests
+from selab.policy.survey import StoreFacts
 from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project
 

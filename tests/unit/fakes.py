@@ -13,7 +13,7 @@ from pathlib import Path
 
 from selab.errors import CommandFailed
 from selab.guest import RUN_TIMEOUT, Completed, Guest, script
-from selab.policy import base
+from selab.policy import base, survey
 from selab.policy.integrity import digests
 from selab.progress import Progress
 
@@ -292,7 +292,7 @@ class SandboxGuest:
 
 def keep_base(cache: Path) -> None:
     """Put the base policy that a ScriptedGuest says it has into `cache`: one type, web_t."""
-    facts = base._facts((), Completed((), 0, STORE.encode(), b""))
+    facts = survey._facts((), Completed((), 0, STORE.encode(), b""))
     directory = base._directory(facts.fingerprint, cache)
     for name, text in {
         "flat.cil": "(type web_t)\n",

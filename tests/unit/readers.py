@@ -26,7 +26,6 @@ from selab.host import yamlfile
 from selab.images.rootfs import _deb822, _one_line
 from selab.images.source import read_dockerfile
 from selab.matrix.model import Matrix
-from selab.policy.base import _facts
 from selab.policy.filecon import filecons, read_specs
 from selab.policy.flat import dangling_names, flatten
 from selab.policy.guest.drift import _changes
@@ -40,6 +39,7 @@ from selab.policy.lint.selint import _findings
 from selab.policy.macros import build_options
 from selab.policy.module import DECLARED_NAME
 from selab.policy.pattern import compiled_pattern
+from selab.policy.survey import _facts
 from selab.project import ProjectConfig
 from selab.run.verdict import classify
 from selab.scaffold.container import _described

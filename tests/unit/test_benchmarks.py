@@ -10,8 +10,8 @@ import pytest
 
 from selab.host.files import write_json
 from selab.policy import base
-from selab.policy.base import StoreFacts
 from selab.policy.integrity import digests
+from selab.policy.survey import StoreFacts, keep_facts
 from tests.unit.conftest import BASE
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def cached(tmp_path: Path) -> Path:
     ) + "".join(f"(class {name} (read open getattr))\n" for name in classes[1:])
     for path in (directory / "flat.cil", directory / "cil" / "base.cil"):
         path.write_text(text + GROWN)
-    base.keep_facts(facts, directory / base.FACTS)
+    keep_facts(facts, directory / base.FACTS)
     metadata = {"dangling": [], "left_out": [], "digests": digests(directory)}
     write_json(directory / "base.json", metadata)
     return directory

@@ -12,8 +12,8 @@ from selab.container.lifecycle import _started
 from selab.container.runtime import runtimes
 from selab.errors import SelabError
 from selab.guest import RUN_TIMEOUT, Completed, Query, query_all
-from selab.policy import base
 from selab.policy.guest import drift, load, mode, relabel
+from selab.policy.survey import survey
 
 HUGE = b"9" * 5000
 GARBAGE: dict[str, Callable[[bytes], bytes]] = {
@@ -32,7 +32,7 @@ STATUS = b"enabled 1\npid 1\nlost 1\n"
 OPENED = OpenWindow("t", AuditStatus(1, 1, 1), 1, 1)
 STORE = b"signature s\ntype test\npolicyvers 33\nmls 1\nexpand 0\nstore\ns\n" + b"a" * 64 + b"  m/cil\n"
 QUERIES: dict[str, tuple[Query[object], bytes]] = {
-    "survey": (base.survey(), STORE),
+    "survey": (survey(), STORE),
     "policy state": (load.policy_state(), b"1 12 digest 12\n"),
     "load": (load.load_base(), b"1 12\n"),
     "flush": (load.flush_cache("d"), b"1 12\n"),
@@ -92,7 +92,7 @@ def test_a_window_of_garbage_is_never_without_a_doubt(kind: str) -> None:
 def test_garbage_to_several_queries_is_an_error(kind: str) -> None:
     guest = Garbage(GARBAGE[kind](STORE), 0)
     with pytest.raises(SelabError):
-        query_all(guest, one=base.survey(), two=load.policy_state()).read_all()  # type: ignore[arg-type]
+        query_all(guest, one=survey(), two=load.policy_state()).read_all()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", GARBAGE)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from selab.host.cache import cache_dir
-from selab.policy.base import BasePolicy, ensure_base, survey
+from selab.policy.base import BasePolicy, ensure_base
 from selab.policy.compile import compile_module
 from selab.policy.module import PolicyModule, load_module
+from selab.policy.survey import survey
 from selab.policy.toolchain import GUEST_WORKDIR, Toolchain, host_toolchain
 from selab.progress import Progress
 from selab.project import Project, find_project

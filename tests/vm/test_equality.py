@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from selab.host.cache import cache_dir
-from selab.policy.base import BasePolicy, ensure_base, survey
+from selab.policy.base import BasePolicy, ensure_base
 from selab.policy.candidate import compiled_all
 from selab.policy.compile import CompiledModule, _options, link, package
 from selab.policy.contexts import file_contexts
 from selab.policy.guest import module_store
 from selab.policy.module import load_module
 from selab.policy.query.decide import Access, Decider
+from selab.policy.survey import survey
 from selab.policy.toolchain import choose_toolchain
 from selab.progress import Progress
 from selab.project import Project, find_project

@@ -1,8 +1,9 @@
-"""The survey, and a base policy made from a tar of a policy store."""
+"""A base policy made from a tar of a policy store."""
 
 from __future__ import annotations
 
 import bz2
+import hashlib
 import io
 import os
 import subprocess
@@ -14,90 +15,13 @@ from pathlib import Path
 import pytest
 
 from selab.errors import SelabError
-from selab.guest import RUN_TIMEOUT, Completed, script, script_argv
-from selab.policy.base import (
-    BasePolicy,
-    StoreChanged,
-    StoreFacts,
-    ensure_base,
-    keep_base,
-    keep_facts,
-    known_base,
-    newest_base,
-    same_store,
-    survey,
-)
+from selab.guest import RUN_TIMEOUT, Completed, script_argv
+from selab.policy.base import BasePolicy, ensure_base, keep_base, known_base, newest_base
+from selab.policy.survey import StoreFacts, fingerprint_of, keep_facts, survey
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from tests.unit.conftest import BASE
 from tests.unit.fakes import FakeGuest
-
-HEAD = "type test\npolicyvers 33\nmls 1\nexpand 0\n"
-STORE = {"modules/100/base/cil": "a", "modules/100/web/cil": "b", "ports.local": "c"}
-
-
-def facts(store: dict[str, str], without: tuple[str, ...] = (), head: str = HEAD) -> StoreFacts:
-    guest = FakeGuest()
-    guest.answer(
-        script("policy/survey"),
-        out=head + "store\nseen\n" + "".join(f"{digest}  {path}\n" for path, digest in store.items()),
-    )
-    return survey(without).of(guest)
-
-
-def test_the_guest_says_what_it_has() -> None:
-    store = facts(STORE)
-    assert (store.selinux_type, store.policyvers, store.mls, store.expand_check, store.dontaudit) == (
-        "test",
-        33,
-        True,
-        False,
-        True,
-    )
-
-
-def test_dontaudit_rules_that_are_switched_off_are_noticed() -> None:
-    assert not facts(STORE, head=HEAD + "dontaudit off\n").dontaudit
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"modules/100/web/cil": "x"},
-        {"ports.local": "x"},
-        {"modules/400/new/cil": "x"},
-        {"modules/disabled/web": "x"},
-    ],
-)
-def test_the_fingerprint_changes_with(change: dict[str, str]) -> None:
-    assert facts(STORE | change).fingerprint != facts(STORE).fingerprint
-
-
-@pytest.mark.parametrize("path", ["modules/50/web/cil", "modules/disabled/other"])
-def test_the_fingerprint_does_not_change_with(path: str) -> None:
-    assert facts(STORE | {path: "x"}).fingerprint == facts(STORE).fingerprint
-
-
-def test_a_module_that_is_installed_and_left_out_is_as_if_it_was_not_installed() -> None:
-    assert (
-        facts(STORE | {"modules/400/mine/cil": "x"}, ("mine",)).fingerprint
-        == facts(STORE, ("mine",)).fingerprint
-    )
-
-
-def test_a_store_that_changed_is_not_the_same() -> None:
-    guest = FakeGuest()
-    guest.answer(script("policy/same-store"), "test", "abc", code=8)
-    with pytest.raises(StoreChanged):
-        same_store(replace(facts(STORE), signature="abc")).of(guest)
-
-
-@pytest.mark.parametrize("output", ["", "type test\nstore\nseen\n", HEAD + "store\nseen\n"])
-def test_an_answer_without_a_store_is_an_error(output: str) -> None:
-    guest = FakeGuest()
-    guest.answer(script("policy/survey"), out=output)
-    with pytest.raises(SelabError, match="which policy store"):
-        survey().of(guest)
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -229,8 +153,6 @@ def test_what_ones_own_guest_said_of_another_store_does_not_count(tmp_path: Path
 
 
 def _fingerprint_of_files() -> str:
-    import hashlib
-
     store = {
         path.removeprefix(f"{ACTIVE}/"): hashlib.sha256(data).hexdigest()
         for path, data in FILES.items()
@@ -242,7 +164,7 @@ def _fingerprint_of_files() -> str:
     ):
         lines = "".join(f"{hashlib.sha256(FILES[root + name]).hexdigest()}  {name}\n" for name in names)
         store[part] = hashlib.sha256(lines.encode()).hexdigest()
-    return facts(store).fingerprint
+    return fingerprint_of(store, ())
 
 
 @pytest.mark.toolchain

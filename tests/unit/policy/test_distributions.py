@@ -12,10 +12,11 @@ from selab.errors import InputError
 from selab.guest import Completed, script
 from selab.policy import base as base_policy
 from selab.policy import toolchain
-from selab.policy.base import BasePolicy, StoreFacts, ensure_base, keep_base
+from selab.policy.base import BasePolicy, ensure_base, keep_base
 from selab.policy.compile import compile_module, link
 from selab.policy.flat import flatten
 from selab.policy.module import PolicyModule
+from selab.policy.survey import StoreFacts, survey
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 from tests.unit.conftest import module
@@ -47,7 +48,7 @@ def surveyed(root: Path, selinux_type: str, semanage: str) -> StoreFacts:
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
-    ask = base_policy.survey()
+    ask = survey()
     script = ask.script
     for place in ("/etc/selinux", "/sys/fs/selinux", "/var/lib/selinux", "/run/selab"):
         script = script.replace(place, f"{root}{place}")

@@ -8,8 +8,8 @@ import pytest
 
 from selab.errors import InputError, SelabError
 from selab.guest import Completed
-from selab.policy.base import _facts
 from selab.policy.module import load_module
+from selab.policy.survey import _facts
 from selab.policy.toolchain import M4
 from selab.project import Project, find_project
 
