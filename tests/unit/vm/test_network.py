@@ -11,7 +11,7 @@ import pytest
 from selab.errors import SelabError
 from selab.guest import script
 from selab.progress import Progress
-from selab.vm import vagrantfile, virtual_machine
+from selab.vm import vagrantfile
 from selab.vm.network import DETAILS, Network, Reach
 
 from .conftest import FakeVm, ProvisionedGuest
@@ -27,13 +27,6 @@ class Notes(Progress):
 
     def note(self, text: str) -> None:
         self.notes.append(text)
-
-
-@pytest.fixture(autouse=True)
-def free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The port of the VM is free, also if a real VM of this machine uses it."""
-    monkeypatch.setattr(virtual_machine, "free_port", lambda name, preferred=0: preferred)
-    monkeypatch.setattr(vagrantfile, "free_port", lambda name: 2222)
 
 
 def network(lab: FakeVm) -> Network:
