@@ -9,12 +9,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Self
 
 import pexpect
 
-from selab.errors import Unreachable
+from selab.errors import SelabError, Unreachable
 from selab.guest import script
+from selab.host.private import write_private
 from selab.vm import libvirt
 
 LOGIN_LIMIT = 60.0
@@ -169,3 +171,17 @@ def _read(child: pexpect.spawn[str], recorder: Recorder, stop: threading.Event) 
 def plain(text: str) -> str:
     """Return `text` without terminal escape sequences and control characters."""
     return ESCAPES.sub("", text)
+
+
+def with_last_line(error: SelabError, recorder: Recorder, directory: Path) -> SelabError:
+    """Return `error` with the console's last line and the name of the file that keeps more of them."""
+    lines = recorder.tail()
+    if not lines:
+        return error
+    path = directory / "console.log"
+    write_private(path, ("\n".join(recorder.tail(400)) + "\n").encode(errors="backslashreplace"))
+    return type(error)(
+        error.what,
+        f"{error.detail}; the console's last line: {lines[-1][:120]}",
+        f"{error.hint} More of it is in {path}.".strip(),
+    )

@@ -48,6 +48,7 @@ POSIX = {
 }
 """What may use what every Unix has and Windows outside of WSL has not, and why."""
 REACH = {
+    "selab.vm.connection": "imports Vagrant",
     "selab.vm.console": "imports pexpect",
     "selab.vm.terminal": "imports pexpect",
     "selab.vm.vagrant": "imports it",

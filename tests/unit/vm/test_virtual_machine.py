@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
-import shutil
-import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selab.errors import SelabError, Unreachable
-from selab.machine import VagrantParameters
 from selab.progress import Progress
-from selab.vm import boxes, vagrant, virtual_machine
-from selab.vm.ssh_port import free_port
+from selab.vm import vagrant, virtual_machine
 
 from .conftest import FakeVm, ProvisionedGuest
 
 
 def silent(*_: Any, **__: Any) -> None:
     raise Unreachable("no answer")
-
-
-def parameters(lab: FakeVm) -> VagrantParameters:
-    stored = lab.machine.files.vagrant_parameters()
-    assert stored is not None
-    return stored
 
 
 def test_a_warm_vm_needs_no_vagrant_and_no_virsh(lab: FakeVm) -> None:
@@ -82,27 +70,6 @@ def test_a_vm_that_is_down_is_taken_up_again(
     monkeypatch.setattr(virtual_machine.SshGuest, "connect", lambda *a, **k: next(tries)(*a, **k))
     lab.machine.ensure(Progress())
     assert lab.calls() == ["status", word, "ssh-config"]
-
-
-def test_root_logs_in_once_the_guest_is_prepared(lab: FakeVm) -> None:
-    lab.up_before()
-    known = lab.machine.files.remembered()
-    assert known is not None and known.user == "root"
-
-
-@pytest.mark.parametrize("state", ["running", "inaccessible"])
-def test_a_vm_that_runs_is_waited_for_and_then_explained(
-    lab: FakeVm, monkeypatch: pytest.MonkeyPatch, state: str
-) -> None:
-    lab.up_before()
-    lab.set_state(state)
-    monkeypatch.setattr(virtual_machine.SshGuest, "connect", silent)
-    monkeypatch.setattr(virtual_machine, "ANSWER_LIMIT", 0.2)
-    monkeypatch.setattr(virtual_machine, "RETRY", 0.05)
-    monkeypatch.setattr(virtual_machine, "PATIENCE", 0.1)
-    with pytest.raises(Unreachable, match="did not answer for 0.2 s"):
-        lab.machine.ensure(Progress())
-    assert lab.calls() == ["status", "ssh-config"]
 
 
 @pytest.mark.parametrize(("state", "says"), [("preparing", "busy"), ("gone_strange", "does not change")])
@@ -164,79 +131,6 @@ def test_the_users_own_vagrantfile_stays(lab: FakeVm) -> None:
     assert not lab.machine.files.parameters.exists()
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced(lab: FakeVm) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        assert free_port("me", port) != port
-        lab.set_state("shutoff")
-        lab.virsh("dumpxml", f"<qemu:arg value='user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22'/>")
-        lab.virsh("define", "")
-        lab.machine.files.keep_vagrant_parameters(VagrantParameters(port=port, provider="libvirt"))
-        lab.machine.ensure(Progress())
-        assert parameters(lab).port != port
-    assert "define" in lab.calls("virsh")
-
-
-def test_a_vm_that_vagrant_forgot_is_taken_back(lab: FakeVm) -> None:
-    lab.up_before()
-    lab.machine.files.known_hosts.unlink()
-    lab.set_state("not_created")
-    lab.virsh("domuuid", "1234-5678")
-    lab.machine.ensure(Progress())
-    assert (lab.project.vagrant_dir / ".vagrant/machines/default/libvirt/id").read_text() == "1234-5678"
-
-
-def test_what_vagrant_was_told_is_told_again_with_the_vms_own_port(lab: FakeVm) -> None:
-    lab.up_before()
-    shutil.rmtree(lab.project.state)
-    lab.virsh("dumpxml", "<qemu:arg value='user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:2299-:22'/>")
-    lab.machine.ensure(Progress())
-    assert parameters(lab).port == 2299
-
-
-def test_truncated_parameters_are_not_left_for_vagrant(lab: FakeVm) -> None:
-    """Even if its copy is truncated too: Vagrant would read it, and fail."""
-    lab.up_before()
-    files = lab.machine.files
-    for name in ("vm.json", "vm.kept.json"):
-        (lab.project.state / name).write_text('{"name": "sel')
-    assert files.vagrant_parameters() is None and not files.parameters.exists()
-
-
-def without_kernel(lab: FakeVm) -> Path:
-    """A VM that is off, made to boot a kernel which is not there any more."""
-    kernel = lab.here / "boxes" / "vmlinuz"
-    lab.up_before()
-    lab.machine.files.keep_vagrant_parameters(dataclasses.replace(parameters(lab), kernel=str(kernel)))
-    lab.machine.files.known_hosts.unlink()
-    lab.set_state("shutoff")
-    return kernel
-
-
-def test_a_box_that_was_removed_is_made_again_for_its_kernel(
-    lab: FakeVm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kernel, choose = without_kernel(lab), boxes.choose
-
-    def made(*arguments: Any) -> boxes.Choice:
-        kernel.parent.mkdir()
-        kernel.touch()
-        return choose(*arguments)
-
-    monkeypatch.setattr(boxes, "choose", made)
-    lab.machine.ensure(Progress())
-    assert lab.calls() == ["status", "up", "ssh-config"]
-
-
-def test_a_kernel_that_no_box_has_any_more_is_explained(lab: FakeVm) -> None:
-    without_kernel(lab)
-    with pytest.raises(SelabError, match="its kernel was removed"):
-        lab.machine.ensure(Progress())
-    assert lab.calls() == ["status"]
-
-
 def test_a_guest_that_boots_is_waited_for(lab: FakeVm, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a selab that was killed while Vagrant made the VM."""
     lab.set_state("running")
@@ -260,14 +154,3 @@ def test_destroy_forgets_everything(lab: FakeVm) -> None:
     lab.machine.destroy(Progress())
     assert files.remembered() is None
     assert not files.known_hosts.exists() and not files.parameters.exists() and not files.key.exists()
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"host": "h"}', '{"host": "h", "port": "x", "user": "u", "key": "/etc/passwd"}']
-)
-def test_a_broken_state_file_counts_as_none(lab: FakeVm, text: str) -> None:
-    lab.up_before()
-    (lab.project.state / "guest.json").write_text(text)
-    assert lab.machine.files.address() is None
-    lab.machine.ensure(Progress())
-    assert lab.calls() == ["status", "ssh-config"]
