@@ -172,15 +172,24 @@ def find_project(start: Path, vagrant_dir: Path | None = None) -> Project:
     Raises InputError if there is none, and SelabError if it belongs to another user.
     """
     start = start.resolve()
-    for root in (start, *start.parents):
-        if (root / CONFIG).is_file():
-            _require_owner(root)
-            config = load(root / CONFIG, ProjectConfig)
-            return Project(root, config, (vagrant_dir or root).resolve())
-    raise InputError(
-        f"There is no {CONFIG} in {start} or above it.",
-        hint="Change to a project, name one with --project, or create one with `selab init`.",
-    )
+    root = root_above(start)
+    if root is None:
+        raise InputError(
+            f"There is no {CONFIG} in {start} or above it.",
+            hint="Change to a project, name one with --project, or create one with `selab init`.",
+        )
+    _require_owner(root)
+    return Project(root, load(root / CONFIG, ProjectConfig), (vagrant_dir or root).resolve())
+
+
+def root_above(start: Path) -> Path | None:
+    """Return the nearest directory with selab.yaml, in `start` or above it, or None if there is none."""
+    return next((root for root in (start, *start.parents) if (root / CONFIG).is_file()), None)
+
+
+def belongs_to_user(root: Path) -> bool:
+    """Return whether the project in `root` and its selab.yaml belong to this user."""
+    return owner_is_trusted(root) and owner_is_trusted(root / CONFIG)
 
 
 def _require_owner(root: Path) -> None:
@@ -188,7 +197,7 @@ def _require_owner(root: Path) -> None:
 
     As in git, a directory above the current one may be anybody's on a shared machine.
     """
-    if owner_is_trusted(root) and owner_is_trusted(root / CONFIG) or str(root) in directories():
+    if belongs_to_user(root) or str(root) in directories():
         return
     raise SelabError(
         "This project belongs to another user.",

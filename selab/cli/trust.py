@@ -36,7 +36,7 @@ def trust(context: Context, directory: Path | None, yes: bool, list_: bool, remo
     """
     from selab.errors import EXIT_PASS, InputError
     from selab.host import trusted
-    from selab.project import CONFIG, find_project
+    from selab.project import belongs_to_user, find_project, root_above
     from selab.vm import consent
 
     if remove:
@@ -52,10 +52,8 @@ def trust(context: Context, directory: Path | None, yes: bool, list_: bool, remo
             context.out.print(safe(f"{digest[:16]} {description}"))
         return EXIT_PASS
     root = (directory or context.project_dir or Path.cwd()).resolve()
-    place = next((each for each in (root, *root.parents) if (each / CONFIG).is_file()), root)
-    if (place / CONFIG).is_file() and not (
-        trusted.owner_is_trusted(place) and trusted.owner_is_trusted(place / CONFIG)
-    ):
+    place = root_above(root)
+    if place and not belongs_to_user(place):
         question = f"The project in {place} belongs to another user. selab would use it with your rights."
         _confirm(question, yes, str(place))
         trusted.allow_directory(place)
