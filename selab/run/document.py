@@ -15,7 +15,7 @@ from selab.auditlog.denials import Denial, DenialKey
 from selab.host.files import to_json
 from selab.policy.guest.load import Mode
 from selab.run.experiment import Run
-from selab.run.verdict import ClassifiedDenial, Classifier, Verdict
+from selab.run.verdict import ClassifiedDenial, Classifier, MissingDenial, Verdict
 from selab.scenario import Expect
 
 SCHEMA = 1
@@ -268,9 +268,7 @@ def document_of(run: Run) -> RunDocument:
             for step in run.outcome.steps
         ),
         denials=_classified(run.denials.rows),
-        missing=tuple(
-            MissingDenialEntry(entry=missing.entry, reason=missing.reason) for missing in run.denials.missing
-        ),
+        missing=_missing(run.denials.missing),
         hidden=_classified(run.hidden),
         runtime=_entries(attribution.runtime),
         machine=_entries(attribution.machine),
@@ -301,6 +299,10 @@ def _classified(rows: Iterable[ClassifiedDenial]) -> tuple[ClassifiedDenialEntry
     )
 
 
+def _missing(denials: Iterable[MissingDenial]) -> tuple[MissingDenialEntry, ...]:
+    return tuple(MissingDenialEntry(entry=denial.entry, reason=denial.reason) for denial in denials)
+
+
 def stored_document(text: str, scenario: Mapping[str, Any]) -> RunDocument:
     """Read the document of a stored run of `scenario`, which is as the user wrote it.
 
@@ -316,9 +318,7 @@ def stored_document(text: str, scenario: Mapping[str, Any]) -> RunDocument:
         expect = Expect()
     classifier = Classifier(expect)
     denials = _split(document.denials, classifier)
-    missing = tuple(
-        MissingDenialEntry(entry=missing.entry, reason=missing.reason) for missing in classifier.missing
-    )
+    missing = _missing(classifier.missing)
     hidden = _split(document.hidden, classifier)
     return document.model_copy(update={"denials": denials, "missing": missing, "hidden": hidden})
 
