@@ -38,34 +38,45 @@ def owner_is_trusted(path: Path) -> bool:
 
 def directories() -> list[str]:
     """Return the directories of other users that this user allowed."""
-    listed = read_json(record_path()).get(DIRECTORIES)
-    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+    return _read()[0]
 
 
 def digests() -> dict[str, str]:
     """Return what this user allowed in projects: a description of each thing by its digest."""
-    table = read_json(record_path()).get(DIGESTS)
-    return {str(key): str(value) for key, value in table.items()} if isinstance(table, dict) else {}
+    return _read()[1]
 
 
 def allow_directory(directory: Path) -> None:
     """Record that this user allows the `directory`, with its links resolved."""
-    _write(sorted({*directories(), str(directory.resolve())}), digests())
+    allowed, table = _read()
+    _write(sorted({*allowed, str(directory.resolve())}), table)
 
 
 def allow(digest: str, description: str) -> None:
     """Record that this user allows what has the `digest`."""
-    _write(directories(), digests() | {digest: description})
+    allowed, table = _read()
+    _write(allowed, table | {digest: description})
 
 
 def forget(name: str) -> bool:
     """Remove the directory `name`, or what has a digest that begins so. Return whether there was one."""
-    remaining = [directory for directory in directories() if directory != name]
-    others = {digest: text for digest, text in digests().items() if not digest.startswith(name)}
-    changed = (remaining, others) != (directories(), digests())
+    allowed, table = _read()
+    remaining = [directory for directory in allowed if directory != name]
+    others = {digest: text for digest, text in table.items() if not digest.startswith(name)}
+    changed = (remaining, others) != (allowed, table)
     if changed:
         _write(remaining, others)
     return changed
+
+
+def _read() -> tuple[list[str], dict[str, str]]:
+    """Return the directories and the digests of the record. A part of another form allows nothing."""
+    record = read_json(record_path())
+    allowed, table = record.get(DIRECTORIES), record.get(DIGESTS)
+    return (
+        [name for name in allowed if isinstance(name, str)] if isinstance(allowed, list) else [],
+        {str(key): str(value) for key, value in table.items()} if isinstance(table, dict) else {},
+    )
 
 
 def _write(allowed: list[str], table: dict[str, str]) -> None:
