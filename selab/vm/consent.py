@@ -67,7 +67,7 @@ def _vagrantfile(project: Project) -> list[Foreign]:
         return []
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    if content == vagrantfile.shipped() or digest in vagrantfile.OLDER:
+    if content == vagrantfile.shipped() or vagrantfile.is_older(content):
         return []
     return [
         Foreign(

@@ -18,6 +18,8 @@ from selab.vm.ssh_port import free_port
 EMULATED = "mitigations=off tsc=reliable clocksource=tsc"
 """Kernel parameters for an emulated CPU. It has no side channels to close, and Linux wrongly distrusts its
 time stamp counter: each reading of the clock that Linux would use instead leaves the emulation."""
+PARAMETERS = b"SELAB_VM"
+"""The variable with the file of parameters. Only a Vagrantfile of selab reads it."""
 OLDER = frozenset(
     {
         "7248c802224fe94699af5f15a15585678bb2b6a0b0942df4bba5742636e302a4",
@@ -69,12 +71,18 @@ def has_kernel(parameters: VagrantParameters) -> bool:
 
 def is_ours(project: Project) -> bool:
     """Return whether the Vagrantfile reads selab's parameters. Any other one belongs to the user."""
-    return b"SELAB_VM" in (project.vagrant_dir / "Vagrantfile").read_bytes()
+    return PARAMETERS in (project.vagrant_dir / "Vagrantfile").read_bytes()
 
 
 def closes_network(project: Project) -> bool:
     """Return whether the Vagrantfile is selab's, and of a version that closes the VM's network."""
-    return is_ours(project) and b"restrict=on" in (project.vagrant_dir / "Vagrantfile").read_bytes()
+    content = (project.vagrant_dir / "Vagrantfile").read_bytes()
+    return PARAMETERS in content and b"restrict=on" in content
+
+
+def is_older(content: bytes) -> bool:
+    """Return whether `content` is the Vagrantfile that an older selab wrote."""
+    return hashlib.sha256(content).hexdigest() in OLDER
 
 
 def place(project: Project, progress: Progress) -> None:
@@ -86,7 +94,7 @@ def place(project: Project, progress: Progress) -> None:
     if not path.exists():
         path.write_bytes(shipped())
         progress.note(f"wrote {path}")
-    elif not path.is_symlink() and hashlib.sha256(path.read_bytes()).hexdigest() in OLDER:
+    elif not path.is_symlink() and is_older(path.read_bytes()):
         path.write_bytes(shipped())
         progress.note(f"replaced {path}, which an older selab wrote: the current one closes the VM's network")
 
