@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,8 @@ REFUSED = (125, 126, 127)
 """Exit codes of `docker run` and `podman run` for a container that does not start (docker-run(1))."""
 RUNS = "/var/lib/selab/runs"
 NO_CONTEXTS = FileContexts((), "")
+Repair = tuple[Callable[[str], bool], Callable[[], object]]
+"""A check whether an error names a cause, and what removes that cause."""
 
 
 @dataclass
@@ -140,32 +142,35 @@ def running(
     name, runtime = f"selab-{scenario.name}", runtimes()[scenario.runtime]
     words = [label.context, name, runtime.name, runtime.pid_file, " ".join(runtime.cgroups)]
     argv = script_argv("container/start", *words, *run_arguments(scenario, image, name, label, contexts))
+    repairs = (
+        (runtime.lacks, ensure_runtime),
+        (runtime.is_silent, lambda: _start_service(guest, runtime, progress)),
+        # An interrupted run may start its container after this run has removed earlier ones.
+        (
+            _contains(runtime.in_the_way),
+            lambda: guest.run(runtime.argv("rm", "-f", "-v", name), timeout=REMOVE_TIMEOUT),
+        ),
+        (_contains(runtime.no_image), lambda: ensure_image(guest, runtime, image, cache, progress, online)),
+    )
     container = Container(name, 0, runtime)
     try:
         _prepare_volumes(guest, scenario, name, root, contexts, volume_type)
-        done = guest.run(argv, timeout=START_TIMEOUT)
-        for is_cause, repair in (
-            (runtime.lacks, ensure_runtime),
-            (runtime.is_silent, lambda: _start_service(guest, runtime, progress)),
-            # An interrupted run may start its container after this run has removed earlier ones.
-            (
-                _contains(runtime.in_the_way),
-                lambda: guest.run(runtime.argv("rm", "-f", "-v", name), timeout=REMOVE_TIMEOUT),
-            ),
-            (
-                _contains(runtime.no_image),
-                lambda: ensure_image(guest, runtime, image, cache, progress, online),
-            ),
-        ):
-            if not done.ok and is_cause(done.error_text):
-                repair()
-                done = guest.run(argv, timeout=START_TIMEOUT)
-        container = _started(done, name, runtime)
+        container = _started(_start(guest, argv, repairs), name, runtime)
         yield container
     finally:
         end = "container/keep" if keep else "container/remove"
         argv = script_argv(end, name, str(container.pid), runtime.name)
         container.labels |= _labels(guest.run(argv, timeout=REMOVE_TIMEOUT))
+
+
+def _start(guest: Guest, argv: Sequence[str], repairs: Iterable[Repair]) -> Completed:
+    """Start the container. If that fails, try again after each repair whose cause the error names."""
+    done = guest.run(argv, timeout=START_TIMEOUT)
+    for is_cause, repair in repairs:
+        if not done.ok and is_cause(done.error_text):
+            repair()
+            done = guest.run(argv, timeout=START_TIMEOUT)
+    return done
 
 
 def _contains(signs: Sequence[str]) -> Callable[[str], bool]:
