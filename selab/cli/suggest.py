@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from selab.cli.completion import runs
@@ -9,6 +11,9 @@ from selab.cli.session import Context, pass_context
 from selab.errors import InputError
 from selab.report.markup import safe
 from selab.report.text import plain_lines
+
+if TYPE_CHECKING:
+    from selab.analysis.suggest import Suggestion
 
 
 @click.command()
@@ -37,49 +42,65 @@ def suggest(
     Examples:  selab suggest
                selab suggest last --apply
     """
-    import difflib
-
     from selab.analysis.suggest import suggestion
     from selab.history import History
-    from selab.host.files import to_json
-    from selab.policy.source_file import rewrite
 
-    proposal = suggestion(
-        context.project, History.of(context.project).find(name), context.progress, risky=allow_risky
-    )
+    run = History.of(context.project).find(name)
+    proposal = suggestion(context.project, run, context.progress, risky=allow_risky)
     if proposal.te is None and (apply_ or as_diff):
         raise InputError(
             "The domain is defined in a block of CIL.",
             "selab writes into .te files only.",
             "Print the rules with `selab suggest`.",
         )
-    file = proposal.te.name if proposal.te else ""
     if as_json:
-        left = [{"denial": str(advice.need), "advice": advice.in_a_line} for advice in proposal.left]
-        settled = [
-            {"denial": str(advice.need), **advice.need.ruling.to_json()} for advice in proposal.settled
-        ]
-        answer = {"schema": 1, "policy": file, "rules": proposal.text, "left": left, "settled": settled}
-        click.echo(to_json(answer))
+        click.echo(_json(proposal))
     elif as_diff:
-        lines = (proposal.before.splitlines(keepends=True), proposal.after.splitlines(keepends=True))
-        click.echo(plain_lines("".join(difflib.unified_diff(*lines, file, file))), nl=False)
+        click.echo(plain_lines(_diff(proposal)), nl=False)
     elif not apply_:
         click.echo(plain_lines(proposal.text) or "# Nothing to add.")
-    for advice in () if as_json else proposal.left:
-        context.out.print(
-            f"[yellow]left to you[/yellow]: {safe(str(advice.need))}: {safe(advice.in_a_line)}",
-            soft_wrap=True,
-        )
-    for advice in () if as_json else proposal.settled:
-        context.out.print(
-            f"[dim]no rule[/dim]: {safe(str(advice.need))}: {safe(advice.need.ruling.in_words)}",
-            soft_wrap=True,
-        )
-    if apply_ and proposal.te:
-        backup = rewrite(proposal.te, proposal.before, proposal.after)
-        context.progress.note(
-            f"{file} was written; the old file is {backup.name}."
-            if backup
-            else f"{file} already contains all of it."
-        )
+    if not as_json:
+        _list_denials_without_rule(context, proposal)
+    if apply_:
+        _apply(context, proposal)
+
+
+def _json(proposal: Suggestion) -> str:
+    from selab.host.files import to_json
+
+    left = [{"denial": str(advice.need), "advice": advice.in_a_line} for advice in proposal.left]
+    settled = [{"denial": str(advice.need), **advice.need.ruling.to_json()} for advice in proposal.settled]
+    policy = proposal.te.name if proposal.te else ""
+    return to_json({"schema": 1, "policy": policy, "rules": proposal.text, "left": left, "settled": settled})
+
+
+def _diff(proposal: Suggestion) -> str:
+    import difflib
+
+    file = proposal.te.name if proposal.te else ""
+    before, after = (text.splitlines(keepends=True) for text in (proposal.before, proposal.after))
+    return "".join(difflib.unified_diff(before, after, file, file))
+
+
+def _list_denials_without_rule(context: Context, proposal: Suggestion) -> None:
+    """Print the denials that are left to the user, and those that the scenario tolerates or expects."""
+    for advice in proposal.left:
+        line = f"[yellow]left to you[/yellow]: {safe(str(advice.need))}: {safe(advice.in_a_line)}"
+        context.out.print(line, soft_wrap=True)
+    for advice in proposal.settled:
+        line = f"[dim]no rule[/dim]: {safe(str(advice.need))}: {safe(advice.need.ruling.in_words)}"
+        context.out.print(line, soft_wrap=True)
+
+
+def _apply(context: Context, proposal: Suggestion) -> None:
+    """Write the rules into the policy's .te, and tell the user the name of the old file."""
+    from selab.policy.source_file import rewrite
+
+    if proposal.te is None:
+        return
+    backup = rewrite(proposal.te, proposal.before, proposal.after)
+    context.progress.note(
+        f"{proposal.te.name} was written; the old file is {backup.name}."
+        if backup
+        else f"{proposal.te.name} already contains all of it."
+    )
