@@ -8,6 +8,7 @@ number, which can change when the machine restarts.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
 import secrets
@@ -106,9 +107,8 @@ def _create_key(path: Path) -> None:
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     write_private(part, secrets.token_bytes(KEY_SIZE))
     try:
-        os.link(part, path, follow_symlinks=False)
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):  # Another process was faster, and its key stays.
+            os.link(part, path, follow_symlinks=False)
     finally:
         part.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -90,11 +91,10 @@ class Terminal(pexpect.spawn):  # type: ignore[type-arg]
     def _await_end(self) -> None:
         deadline = time.monotonic() + INTERRUPT_LIMIT
         while self._is_left() and time.monotonic() < deadline:
-            # The program cannot end while the terminal's buffer is full.
             try:
-                self.read_nonblocking(65536, timeout=POLL)
-            except pexpect.TIMEOUT:
-                pass
+                # The program cannot end while the terminal's buffer is full. A silent program may still end.
+                with contextlib.suppress(pexpect.TIMEOUT):
+                    self.read_nonblocking(65536, timeout=POLL)
             except pexpect.EOF:
                 time.sleep(POLL)
 
