@@ -89,13 +89,24 @@ def test_a_failure_in_the_block_closes_the_network(lab: FakeVm) -> None:
     assert (links(lab), lab.machine.network()) == (("down", "down"), "closed")
 
 
-def test_a_link_that_does_not_go_down_is_an_error_and_is_not_recorded_as_closed(lab: FakeVm) -> None:
+@pytest.mark.parametrize(
+    ("answers", "detail"),
+    [
+        ({"domif-getlink": "52:54:00:00:00:01 up"}, "52:54:00:00:00:01 up"),
+        ({"dumpxml": UNRESTRICTED, "define": ""}, "after a restart"),
+    ],
+    ids=["a link that does not go down", "a network that stays open after the restart"],
+)
+def test_a_network_that_cannot_be_closed_is_an_error_and_is_not_recorded_as_closed(
+    lab: FakeVm, answers: dict[str, str], detail: str
+) -> None:
     lab.up_before()
     record(lab, "unknown")
-    lab.virsh("domif-getlink", "52:54:00:00:00:01 up")
+    for word, output in answers.items():
+        lab.virsh(word, output)
     with pytest.raises(SelabError, match="could not be closed") as caught:
         lab.machine.ensure(Progress())
-    assert "52:54:00:00:00:01 up" in caught.value.detail
+    assert detail in caught.value.detail
     assert lab.machine.network() == "unknown"
 
 
@@ -124,19 +135,6 @@ def test_a_vm_of_an_older_selab_is_restarted_once_with_a_restricted_network(
     assert "restrict=on" in definitions[0] and len(definitions) == 1
     assert [word for word in lab.calls() if word in ("halt", "up")] == ["halt", "up"]
     assert lab.machine.network() == "closed"
-
-
-def test_a_network_that_stays_open_after_the_restart_is_an_error(
-    lab: FakeVm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lab.up_before()
-    record(lab, "unknown")
-    lab.virsh("dumpxml", UNRESTRICTED)
-    lab.virsh("define", "")
-    with pytest.raises(SelabError, match="could not be closed") as caught:
-        lab.machine.ensure(Progress())
-    assert "after a restart" in caught.value.detail
-    assert lab.machine.network() == "unknown"
 
 
 def test_the_user_opens_and_closes_the_network(lab: FakeVm) -> None:
