@@ -340,3 +340,15 @@ class ReadyMachine:
 
     def try_login(self) -> None:
         pass
+
+
+class Notes(Progress):
+    """A progress that keeps its notes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        super().note(text)
+        self.notes.append(text)

@@ -15,22 +15,13 @@ from selab.errors import InputError, SelabError
 from selab.history import History
 from selab.policy.base import BasePolicy
 from selab.policy.query.decide import Access
-from selab.progress import Progress, Silent
+from selab.progress import Progress
 from selab.project import Project
 from selab.run.replay import Recorded
 from tests.unit.documents import document
+from tests.unit.fakes import Notes
 from tests.unit.matrix.fakes import record
 from tests.unit.test_history import LINE, finished
-
-
-class Notes(Silent):
-    """A listener that keeps the notes."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def noted(self, text: str, depth: int) -> None:
-        self.texts.append(text)
 
 
 @pytest.fixture
@@ -121,20 +112,20 @@ def test_without_a_base_policy_the_command_that_reads_it_is_named(
 def test_the_base_policy_is_that_of_the_projects_own_last_run(
     project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listener = Notes()
+    notes = Notes()
     monkeypatch.setattr(offline, "base_of_last_run", lambda _: base)
     monkeypatch.setattr(offline, "newest_base", lambda _: None)
-    assert find_base(project, Progress(listener)) is base
-    assert listener.texts == []
+    assert find_base(project, notes) is base
+    assert notes.notes == []
 
 
 def test_the_base_policy_of_another_project_is_used_with_a_note(
     project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listener = Notes()
+    notes = Notes()
     monkeypatch.setattr(offline, "newest_base", lambda _: base)
-    assert last_base(project, Progress(listener)) is base
-    assert ["another project" in text for text in listener.texts] == [True]
+    assert last_base(project, notes) is base
+    assert ["another project" in text for text in notes.notes] == [True]
 
 
 def test_a_run_whose_base_policy_is_gone_leaves_that_of_another_project(

@@ -8,15 +8,7 @@ import pytest
 
 from selab.errors import SelabError
 from selab.host.cache import alone
-from selab.progress import Progress, Silent
-
-
-class Notes(Silent):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def noted(self, text: str, depth: int) -> None:
-        self.said.append(text)
+from tests.unit.fakes import Notes
 
 
 def test_who_waits_too_long_is_told_for_whom(tmp_path: Path) -> None:
@@ -33,10 +25,10 @@ def test_who_waits_says_so(tmp_path: Path) -> None:
     with (
         alone(tmp_path / "x", 1, ""),
         pytest.raises(SelabError),
-        alone(tmp_path / "x", 0.1, "counting", Progress(notes)),
+        alone(tmp_path / "x", 0.1, "counting", notes),
     ):
         pass
-    (note,) = notes.said
+    (note,) = notes.notes
     assert "counting" in note
 
 

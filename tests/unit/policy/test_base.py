@@ -21,7 +21,7 @@ from selab.policy.survey import StoreFacts, fingerprint_of, keep_facts, survey
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from tests.unit.conftest import BASE
-from tests.unit.fakes import FakeGuest
+from tests.unit.fakes import FakeGuest, Notes
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -275,15 +275,13 @@ def test_a_base_with_one_more_file_is_not_used(tmp_path: Path, tools: Toolchain,
 def test_a_changed_base_is_read_again_from_the_guest_and_the_user_is_told(
     tmp_path: Path, tools: Toolchain
 ) -> None:
-    base, listener = made(tmp_path, tools), Notes()
+    base, notes = made(tmp_path, tools), Notes()
     base.flat.write_text("(type evil_t)\n")
     guest = StoreGuest()
     store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
-    again = ensure_base(guest, store_facts, tools, tmp_path, Progress(listener))
+    again = ensure_base(guest, store_facts, tools, tmp_path, notes)
     assert not again.declares_type("evil_t") and again.declares_type("better_t")
-    assert listener.notes == [
-        "The cached base policy was changed: its digest differs, so selab reads it again."
-    ]
+    assert notes.notes == ["The cached base policy was changed: its digest differs, so selab reads it again."]
 
 
 @pytest.mark.toolchain
@@ -356,19 +354,3 @@ class StoreGuest(FakeGuest):
     ) -> Completed:
         assert list(argv) == script_argv("policy/read-store", "test")
         return Completed(tuple(argv), 0, archive(FILES), b"")
-
-
-class Notes:
-    """The notes of a Progress."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def started(self, step: str, depth: int) -> None:
-        """Steps are no notes."""
-
-    def noted(self, text: str, depth: int) -> None:
-        self.notes.append(text)
-
-    def ended(self, step: str, depth: int, seconds: float, failed: bool) -> None:
-        """Steps are no notes."""

@@ -22,7 +22,7 @@ from selab.vm.openssh import interactive
 from selab.vm.select import machine_of
 from selab.vm.ssh_login import Address
 from selab.vm.virtual_machine import VirtualMachine
-from tests.unit.fakes import FakeGuest
+from tests.unit.fakes import FakeGuest, Notes
 
 NEEDED = [step.name for step in provision.host_steps("dnf", provision.NEEDED)]
 
@@ -90,15 +90,6 @@ def connected(lab: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         return machine
 
     return to
-
-
-class Notes(Progress):
-    def __init__(self) -> None:
-        super().__init__()
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def test_a_project_has_the_machine_that_it_names(lab: Project, project: Project) -> None:

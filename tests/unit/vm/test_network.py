@@ -13,20 +13,12 @@ from selab.guest import script
 from selab.progress import Progress
 from selab.vm import vagrantfile
 from selab.vm.network import DETAILS, Network, Reach
+from tests.unit.fakes import Notes
 
 from .conftest import FakeVm, ProvisionedGuest
 
 RESTRICTED = "<qemu:arg value='user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22'/>"
 UNRESTRICTED = RESTRICTED.replace("restrict=on,", "")
-
-
-class Notes(Progress):
-    def __init__(self) -> None:
-        super().__init__()
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 def network(lab: FakeVm) -> Network:

@@ -14,19 +14,12 @@ from selab.vm import kvm, vagrantfile
 from selab.vm.boxes import Choice
 from selab.vm.kvm import Kvm
 from selab.vm.vagrantfile import EMULATED, has_kernel, is_ours, parameters, place, shipped
+from tests.unit.fakes import Notes
 
 BUILT = Choice(
     "debian13", "selab-debian13-1", "", kernel="/b/vmlinuz", initrd="/b/initrd.img", cmdline="quiet"
 )
 LOADED = Choice("centos9", "centos/9", "https://box.test/9.box", "5" * 64, cpu=("popcnt",), agent=True)
-
-
-class Notes(Progress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
 
 
 @pytest.fixture(autouse=True)
