@@ -20,7 +20,8 @@ from selab.errors import InputError, SelabError
 from selab.policy.base import BasePolicy
 from selab.policy.integrity import read_with_digest, write_with_digest
 from selab.policy.language.headers import Heading, headings
-from selab.policy.language.statements import Grant, NotAStatement, Permissions, Statements, parse
+from selab.policy.language.statements import Grant, Permissions, Statements, parse
+from selab.policy.language.words import NotAStatement
 from selab.policy.macros import header_macros
 
 FORMAT = 1

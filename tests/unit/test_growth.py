@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selab.errors import SelabError
-from selab.policy.language.statements import NotAStatement
+from selab.policy.language.words import NotAStatement
 from tests.unit.growth import faults, patterns, steps
 from tests.unit.readers import READERS
 

@@ -5,16 +5,14 @@ The language is checkpolicy's (policy_parse.y and policy_scan.l), without what o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-_TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|[\w$./][\w$./-]*|&&|\|\||[!=]=|\S')
-_NAME = re.compile(r'"[^"]*"|[\w$./][\w$./-]*')
+from selab.policy.language.words import EVERYTHING, NameSet, NotAStatement, WordReader, split_words
+
 ACCESS_KINDS = ("allow", "dontaudit", "auditallow", "neverallow")
 _XPERM_KINDS = tuple(f"{kind}xperm" for kind in ACCESS_KINDS)
 _TRANSITION_KINDS = ("type_transition", "type_change", "type_member")
-EVERYTHING = "*"
 
 Permissions = Mapping[str, frozenset[str]]
 """The permissions of each class, which `*` and `~` expand to."""
@@ -62,13 +60,9 @@ class Statements:
     requires: tuple[tuple[str, str], ...] = ()
 
 
-class NotAStatement(ValueError):
-    """The text contains something that is no policy statement, such as a macro that m4 does not define."""
-
-
 def parse(text: str, permissions: Permissions) -> Statements:
     """Parse the statements in `text`. Raises NotAStatement at the first token that does not fit."""
-    reader = _Reader([token for token in _TOKEN.findall(text) if token[0] != "#"], permissions)
+    reader = _Reader(split_words(text), permissions)
     try:
         reader.block("", end="")
     except RecursionError:
@@ -105,45 +99,16 @@ def _united(grants: list[Grant]) -> tuple[Grant, ...]:
     )
 
 
-@dataclass(frozen=True)
-class _Set:
-    """A set of names in their order, and the names that it excludes."""
-
-    names: tuple[str, ...]
-    without: frozenset[str] = frozenset()
-
-
 @dataclass
-class _Reader:
+class _Reader(WordReader):
     """Reads `tokens` in order and collects what they declare and grant."""
 
-    tokens: list[str]
     permissions: Permissions
-    at: int = 0
     optionals: int = 0
     grants: list[Grant] = field(default_factory=list)
     attributes: list[tuple[str, str]] = field(default_factory=list)
     declares: list[tuple[str, str]] = field(default_factory=list)
     requires: list[tuple[str, str]] = field(default_factory=list)
-
-    def peek(self) -> str:
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
-
-    def take(self, expected: str = "") -> str:
-        token = self.peek()
-        if not token or (expected and token != expected):
-            raise self.stop(token)
-        self.at += 1
-        return token
-
-    def stop(self, token: str) -> NotAStatement:
-        around = " ".join(self.tokens[max(0, self.at - 3) : self.at + 3])
-        return NotAStatement(f"'{token}' in: {around}" if token else f"it ends after: {around}")
-
-    def name(self) -> str:
-        if not _NAME.fullmatch(self.peek()):
-            raise self.stop(self.peek())
-        return self.take()
 
     def block(self, condition: str, end: str = "}") -> None:
         """Read statements up to `end`, or to the end of the text."""
@@ -181,7 +146,7 @@ class _Reader:
         for tclass in classes.names:
             self._grant(kind, source, target, tclass, condition, self._of(tclass, words))
 
-    def _of(self, tclass: str, words: _Set) -> frozenset[str]:
+    def _of(self, tclass: str, words: NameSet) -> frozenset[str]:
         """Return the permissions that a set names; `*` if the class is unknown, to understate nothing."""
         if EVERYTHING not in words.names:
             return frozenset(words.names)
@@ -191,8 +156,8 @@ class _Reader:
     def _grant(
         self,
         kind: str,
-        source: _Set,
-        target: _Set,
+        source: NameSet,
+        target: NameSet,
         tclass: str,
         condition: str,
         words: frozenset[str] = frozenset(),
@@ -217,7 +182,7 @@ class _Reader:
         source, target = self.set(), self.set()
         self.take(":")
         classes, operation = self.set(), self.name()
-        ranges = " ".join(self._until(";"))
+        ranges = " ".join(self.until(";"))
         for tclass in classes.names:
             self._grant(kind, source, target, tclass, condition, frozenset({operation}), ranges)
 
@@ -231,17 +196,17 @@ class _Reader:
         for tclass in classes.names:
             self._grant(kind, source, target, tclass, condition, result=result)
 
-    def _classes(self) -> _Set:
+    def _classes(self) -> NameSet:
         """Read the classes of a transition; a transition that omits them is about processes."""
         if self.peek() != ":":
-            return _Set(("process",))
+            return NameSet(("process",))
         self.take()
         return self.set()
 
     def range_transition(self) -> None:
         source, target = self.set(), self.set()
         classes = self._classes()
-        result = "".join(self._until(";"))
+        result = "".join(self.until(";"))
         for tclass in classes.names:
             self._grant("range_transition", source, target, tclass, "", result=result)
 
@@ -263,19 +228,19 @@ class _Reader:
         self.take(";")
 
     def roleattribute(self) -> None:
-        roles, attributes = self.set(), self._names()
-        self._grant("roleattribute", roles, _Set(attributes), "", "")
+        roles, attributes = self.set(), self.names()
+        self._grant("roleattribute", roles, NameSet(attributes), "", "")
 
     def typeattribute(self) -> None:
-        types, attributes = self.set(), self._names()
+        types, attributes = self.set(), self.names()
         self.attributes += [(name, attribute) for name in types.names for attribute in attributes]
 
     def typebounds(self) -> None:
-        parent, children = self.set(), self._names()
-        self._grant("typebounds", parent, _Set(children), "", "")
+        parent, children = self.set(), self.names()
+        self._grant("typebounds", parent, NameSet(children), "", "")
 
     def permissive(self) -> None:
-        self._grant("permissive", _Set(self._names()), _Set(("",)), "", "")
+        self._grant("permissive", NameSet(self.names()), NameSet(("",)), "", "")
 
     def type(self) -> None:
         name = self.name()
@@ -285,7 +250,7 @@ class _Reader:
             self.declares += [("type", alias) for alias in self.set().names]
         if self.peek() == ",":
             self.take()
-            self.attributes += [(name, attribute) for attribute in self._names()]
+            self.attributes += [(name, attribute) for attribute in self.names()]
         else:
             self.take(";")
 
@@ -296,11 +261,11 @@ class _Reader:
         self.take(";")
 
     def declared(self, kind: str) -> None:
-        self.declares += [(kind, name) for name in self._names()]
+        self.declares += [(kind, name) for name in self.names()]
 
     def boolean(self) -> None:
         self.declares.append(("bool", self.name()))
-        self._until(";")
+        self.until(";")
 
     def require(self) -> None:
         self.take("{")
@@ -311,10 +276,10 @@ class _Reader:
                 self.set()
                 self.take(";")
             elif kind in ("sensitivity", "category"):
-                self._until(";")
+                self.until(";")
                 continue
             else:
-                names = self._names()
+                names = self.names()
             if not self.optionals:
                 self.requires += [("bool" if kind == "tunable" else kind, name) for name in names]
         self.take("}")
@@ -354,54 +319,8 @@ class _Reader:
             words.append(word)
         return " ".join(words[:-1]).replace("! ", "!").replace("( ", "(").replace(" )", ")")
 
-    def _until(self, end: str) -> list[str]:
-        """Read the words up to `end`, at least one."""
-        words = [self.take()]
-        while self.peek() != end:
-            words.append(self.take())
-        self.take(end)
-        return words
 
-    def _names(self) -> tuple[str, ...]:
-        """Read names separated by commas, up to the semicolon."""
-        names = list(self.set().names)
-        while self.peek() == ",":
-            self.take()
-            names += self.set().names
-        self.take(";")
-        return tuple(names)
-
-    def set(self) -> _Set:
-        """Read a name, `*`, `~` of a set, or a braced set; braces may nest, because macros expand to sets in
-        sets.
-        """
-        word = self.peek()
-        if word == "~":
-            self.take()
-            inside = self.set()
-            return _Set((EVERYTHING,), frozenset(inside.names))
-        if word == EVERYTHING:
-            return _Set((self.take(),))
-        if word != "{":
-            return _Set((self.name(),))
-        self.take()
-        names: list[str] = []
-        without: set[str] = set()
-        while self.peek() != "}":
-            if self.peek() == "-":
-                self.take()
-                without.update(self.set().names)
-            else:
-                inside = self.set()
-                names += inside.names
-                without |= inside.without
-        self.take("}")
-        if not names:
-            raise self.stop("}")
-        return _Set(tuple(dict.fromkeys(names)), frozenset(without))
-
-
-def _pairs(source: _Set, target: _Set) -> Iterator[tuple[str, str]]:
+def _pairs(source: NameSet, target: NameSet) -> Iterator[tuple[str, str]]:
     return ((source_name, target_name) for source_name in source.names for target_name in target.names)
 
 

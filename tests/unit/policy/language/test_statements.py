@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selab.policy.language.statements import ACCESS_KINDS, Grant, NotAStatement, parse
+from selab.policy.language.statements import ACCESS_KINDS, Grant, parse
+from selab.policy.language.words import NotAStatement
 
 CLASSES = {"file": frozenset({"read", "write", "open"})}
 NAMES = st.from_regex(r"[a-z$][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name not in {"self"})
