@@ -146,8 +146,13 @@ def _store(fresh: CompiledModule, path: Path) -> None:
     LocalHost().put(
         json.dumps({**fresh.__dict__, "types": sorted(fresh.types), "digest": digest}).encode(), str(path)
     )
-    for old in sorted(path.parent.glob("*.json"), key=lambda each: each.stat().st_mtime)[:-KEPT]:
+    for old in _but_newest(KEPT, path.parent, "*.json"):
         old.unlink(missing_ok=True)
+
+
+def _but_newest(count: int, directory: Path, pattern: str) -> list[Path]:
+    """Return the files of `directory` that match `pattern`, except the `count` newest ones."""
+    return sorted(directory.glob(pattern), key=lambda path: path.stat().st_mtime)[:-count]
 
 
 def linked(
@@ -174,9 +179,7 @@ def linked(
                 "sha256": hashlib.sha256(fresh.binary).hexdigest(),
             }
             tools.where.put(json.dumps(metadata).encode(), str(reason))
-            for old in sorted(binary.parent.glob("*.why"), key=lambda each: each.stat().st_mtime)[
-                :-KEPT_LINKED
-            ]:
+            for old in _but_newest(KEPT_LINKED, binary.parent, "*.why"):
                 old.unlink(missing_ok=True)
                 old.with_suffix("").unlink(missing_ok=True)
         return fresh
