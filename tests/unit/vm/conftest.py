@@ -19,7 +19,7 @@ import pytest
 
 from selab.guest import RUN_TIMEOUT, Completed, script
 from selab.project import BoxSource, Project, ProjectConfig, VmConfig
-from selab.vm import consent, kvm, provision, ssh_port, terminal, virtual_machine
+from selab.vm import consent, kvm, provision, terminal, virtual_machine
 from selab.vm.host_keys import pin_text
 from selab.vm.ssh_login import Address
 
@@ -190,13 +190,6 @@ def pexpect_does_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pexpect.spawnbase.SpawnBase, "__init__", spawn)
     monkeypatch.setattr(ptyprocess.PtyProcess, "__init__", process)
     monkeypatch.setattr(terminal, "POLL", 0.01)
-
-
-@pytest.fixture(autouse=True)
-def free_port_of_the_fake_vm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let port 2222, which the fakes name, be free, also if a real VM of this machine uses it."""
-    bound = ssh_port._bound
-    monkeypatch.setattr(ssh_port, "_bound", lambda port: port if port == 2222 else bound(port))
 
 
 @pytest.fixture
