@@ -25,10 +25,10 @@ from pathlib import Path
 
 from benchmarks.parse import log_lines
 from selab.host.cache import cache_dir
-from selab.host.files import read_json
 from selab.host.local import LocalHost
 from selab.policy.base import FACTS, BasePolicy, known_base, newest_base
 from selab.policy.compile import CompiledModule, link
+from selab.policy.survey import stored_facts
 from selab.policy.toolchain import Toolchain
 from selab.run.replay import Recorded, replay
 
@@ -114,7 +114,8 @@ def _base(directory: Path | None) -> BasePolicy:
 
 
 def _base_at(directory: Path) -> BasePolicy | None:
-    return known_base(read_json(directory / FACTS).get("fingerprint", ""), directory.parents[1])
+    facts = stored_facts(directory / FACTS)
+    return known_base(facts[0].fingerprint, directory.parents[1]) if facts else None
 
 
 if __name__ == "__main__":

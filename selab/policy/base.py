@@ -156,11 +156,16 @@ def known_base(fingerprint: str, cache: Path, own: Path | None = None) -> BasePo
     Its facts come from the file `own`, in which `keep_facts` stores what a project's guest reported, or
     otherwise from the last guest of any project that had this base policy.
     """
-    directory = _directory(fingerprint, cache)
-    metadata = _metadata(directory)
-    candidates = (stored_facts(path) for path in (own, directory / FACTS) if path)
-    facts = next((each for each in candidates if each and each.fingerprint == fingerprint), None)
-    return _base(directory, facts, metadata) if facts and metadata else None
+    facts = (*(stored_facts(own) if own else ()), *stored_facts(_directory(fingerprint, cache) / FACTS))
+    return _cached(next((each for each in facts if each.fingerprint == fingerprint), None), cache)
+
+
+def base_without(names: tuple[str, ...], cache: Path, own: Path) -> BasePolicy | None:
+    """Return the cached base policy that a project's guest had last without the modules `names`.
+
+    `own` is the file in which `keep_facts` stores what the guest reported.
+    """
+    return _cached(next((each for each in stored_facts(own) if each.without == names), None), cache)
 
 
 def newest_base(cache: Path) -> BasePolicy | None:
@@ -168,10 +173,8 @@ def newest_base(cache: Path) -> BasePolicy | None:
     there = sorted(
         (cache / "bases").glob(f"*-v{FORMAT}/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True
     )
-    known = ((path.parent, stored_facts(path), _metadata(path.parent)) for path in there)
-    return next(
-        (_base(place, facts, metadata) for place, facts, metadata in known if facts and metadata), None
-    )
+    known = (_cached(facts, cache) for path in there for facts in stored_facts(path)[:1])
+    return next((base for base in known if base), None)
 
 
 def keep_base(
@@ -267,6 +270,13 @@ def _write_file_contexts(directory: Path, modules: Mapping[str, str], store: Map
 
 def _directory(fingerprint: str, cache: Path) -> Path:
     return cache / "bases" / f"{fingerprint[:16]}-v{FORMAT}"
+
+
+def _cached(facts: StoreFacts | None, cache: Path) -> BasePolicy | None:
+    """Return the cached base policy that `facts` describe, or None if there is none."""
+    directory = _directory(facts.fingerprint, cache) if facts else None
+    metadata = _metadata(directory) if directory else {}
+    return _base(directory, facts, metadata) if directory and facts and metadata else None
 
 
 def _base(directory: Path, facts: StoreFacts, metadata: Mapping[str, Any]) -> BasePolicy:

@@ -52,6 +52,10 @@ class StoreFacts:
     signature: str = ""
 
 
+MAX_FACTS = 16
+"""Candidates for which a project keeps what its guest reported."""
+
+
 class StoreChanged(SelabError):
     """The guest's policy store differs from the expected one."""
 
@@ -169,15 +173,22 @@ def modules_in_force(paths: Iterable[str], without: Collection[str]) -> dict[str
 
 
 def keep_facts(facts: StoreFacts, path: Path) -> None:
-    """Store what a guest reported about its policy store."""
-    if stored_facts(path) != facts:
-        write_json(path, asdict(facts))
+    """Store what a guest reported about its policy store, beside what it reported without other modules.
+
+    Runs of several candidates thus need no survey each: each candidate is left out of its own base policy.
+    """
+    stored = stored_facts(path)
+    latest = (facts, *(each for each in stored if each.without != facts.without))[:MAX_FACTS]
+    if stored != latest:
+        write_json(path, {"facts": [asdict(each) for each in latest]})
 
 
-def stored_facts(path: Path) -> StoreFacts | None:
-    """Read facts that `keep_facts` stored; None if the file is missing or invalid."""
-    metadata = read_json(path)
+def stored_facts(path: Path) -> tuple[StoreFacts, ...]:
+    """Read the facts that `keep_facts` stored, the latest first; empty if the file is missing or invalid."""
     try:
-        return StoreFacts(**{**metadata, "without": tuple(metadata["without"])})
+        return tuple(
+            StoreFacts(**{**entry, "without": tuple(entry["without"])})
+            for entry in read_json(path).get("facts", [])
+        )
     except (KeyError, TypeError):
-        return None
+        return ()

@@ -15,7 +15,7 @@ from selab.guest import Guest
 from selab.host.cache import cache_dir
 from selab.host.local import LocalHost
 from selab.machine import Machine
-from selab.policy.base import BasePolicy, ensure_base
+from selab.policy.base import BasePolicy, base_without, ensure_base
 from selab.policy.candidate import WantedPolicy, compiled_all, linked, require_type
 from selab.policy.compile import CompiledModule
 from selab.policy.contexts import FileContexts, file_contexts
@@ -92,7 +92,7 @@ def precompile(project: Project, plan: Plan, progress: Progress) -> Iterator[Non
     selab thus reports a mistake in the candidate before it contacts any machine. Both results are cached, and
     `prepare` finds them there if the guest has the base policy that the last run had.
     """
-    base = plan.options.expected_base
+    base = _expected(project, plan, plan.options.expected_base) or plan.options.expected_base
     if base is None or missing_on_host(base.demands):
         yield
         return
@@ -139,13 +139,27 @@ def _base_policy(
     expected: BasePolicy | None,
 ) -> BasePolicy:
     """Return the base policy, without the candidate unless the run is to prove an installed candidate."""
-    left_out = plan.module.all if plan.module and not plan.options.installed else ()
-    names = sorted(module.name for module in left_out)
-    if expected and expected.facts.without == tuple(names):
-        return expected
-    base = ensure_base(guest, survey(names).of(guest), tools, cache_dir(), progress)
+    if base := _expected(project, plan, expected):
+        return base
+    base = ensure_base(guest, survey(_left_out(plan)).of(guest), tools, cache_dir(), progress)
     keep_facts(base.facts, project.store)
     return base
+
+
+def _expected(project: Project, plan: Plan, base: BasePolicy | None) -> BasePolicy | None:
+    """Return `base`, or the base policy that the last run of the plan's candidate had.
+
+    It is None if `base` is, or if no run of this candidate is known.
+    """
+    if base is None or base.facts.without == _left_out(plan):
+        return base
+    return base_without(_left_out(plan), cache_dir(), project.store)
+
+
+def _left_out(plan: Plan) -> tuple[str, ...]:
+    """Return the names of the modules that the base policy must not contain."""
+    left_out = plan.module.all if plan.module and not plan.options.installed else ()
+    return tuple(sorted(module.name for module in left_out))
 
 
 def _compile(plan: Plan, base: BasePolicy, tools: Toolchain, project: Project) -> list[CompiledModule]:

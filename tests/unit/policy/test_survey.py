@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from selab.errors import SelabError
 from selab.guest import script
-from selab.policy.survey import StoreChanged, StoreFacts, same_store, survey
+from selab.policy.survey import (
+    MAX_FACTS,
+    StoreChanged,
+    StoreFacts,
+    keep_facts,
+    same_store,
+    stored_facts,
+    survey,
+)
 from tests.unit.fakes import FakeGuest
 
 HEAD = "type test\npolicyvers 33\nmls 1\nexpand 0\n"
@@ -77,3 +86,26 @@ def test_an_answer_without_a_store_is_an_error(output: str) -> None:
     guest.answer(script("policy/survey"), out=output)
     with pytest.raises(SelabError, match="which policy store"):
         survey().of(guest)
+
+
+def test_facts_are_kept_for_each_candidate_the_latest_first(tmp_path: Path) -> None:
+    apache, redis = facts(STORE, ("apache",)), facts(STORE, ("redis",))
+    for each in (apache, redis, replace(apache, signature="later")):
+        keep_facts(each, tmp_path / "store.json")
+    assert stored_facts(tmp_path / "store.json") == (replace(apache, signature="later"), redis)
+
+
+def test_facts_of_few_candidates_are_kept(tmp_path: Path) -> None:
+    for number in range(MAX_FACTS + 1):
+        keep_facts(facts(STORE, (f"web{number}",)), tmp_path / "store.json")
+    assert [each.without for each in stored_facts(tmp_path / "store.json")] == [
+        (f"web{number}",) for number in range(MAX_FACTS, 0, -1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"facts": [{}]}', '{"facts": [{"without": 1}]}', '{"facts": 1}']
+)
+def test_invalid_facts_are_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "store.json").write_text(content)
+    assert stored_facts(tmp_path / "store.json") == ()

@@ -11,10 +11,12 @@ import pytest
 
 from selab.container.image import Image
 from selab.errors import InputError, SelabError
+from selab.policy import base as base_module
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.guest.load import Mode
 from selab.policy.module import PolicyModule
+from selab.policy.survey import keep_facts
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from selab.project import Project
@@ -99,21 +101,35 @@ def test_a_level_that_is_not_given_is_drawn_and_marks_the_run(
 def test_a_base_policy_that_contains_the_candidate_is_not_used(
     project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    surveyed: list[list[str]] = []
+    surveyed: list[tuple[str, ...]] = []
 
     class Answer:
         def of(self, guest: FakeGuest) -> object:
             return base.facts
 
-    def survey(names: list[str]) -> Answer:
+    def survey(names: tuple[str, ...]) -> Answer:
         surveyed.append(names)
         return Answer()
 
     monkeypatch.setattr(context, "survey", survey)
     monkeypatch.setattr(context, "ensure_base", lambda *_: base)
     prepare(FakeGuest(), ReadyMachine(ScriptedGuest()), project, plan(), Progress(), base)
-    assert surveyed == [["common", "web"]]
+    assert surveyed == [("common", "web")]
     assert project.store.exists()
+
+
+def test_the_guest_is_not_asked_again_when_two_candidates_alternate(
+    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FakeGuest fails at each question. The last run was the other candidate's."""
+    own = replace(base, facts=replace(base.facts, without=("common", "web")))
+    other = replace(base, facts=replace(base.facts, without=("other",)))
+    for each in (own, other):
+        keep_facts(each.facts, project.store)
+    monkeypatch.setattr(base_module, "_metadata", lambda directory: {"dangling": [], "left_out": []})
+    monkeypatch.setattr(base_module, "_directory", lambda fingerprint, cache: base.directory)
+    run = prepare(FakeGuest(), ReadyMachine(ScriptedGuest()), project, plan(), Progress(), other)
+    assert run.base.facts == own.facts
 
 
 def test_a_run_of_the_installed_candidate_keeps_it_in_the_base_policy(prepared: Prepare) -> None:
