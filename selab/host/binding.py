@@ -58,6 +58,17 @@ def state_directory(path: Path) -> Path:
     return path
 
 
+def is_bound(path: Path) -> bool:
+    """Return whether this user made the directory `path` here, or adopts it, or it is empty or absent."""
+    return not os.path.lexists(path) or _matches(path, path.lstat())
+
+
+def mark(path: Path) -> str:
+    """Return what only this user can compute of the directory `path`. A directory that replaces it has
+    another mark."""
+    return _mark(path.lstat().st_ino)
+
+
 def _is_ours(status: os.stat_result) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 

@@ -1,7 +1,9 @@
 """What a project would run or reach outside of itself, and whether the user allowed it.
 
-A Vagrantfile and the Vagrantfile in a box are Ruby programs, which Vagrant runs with the user's rights. With
-`box: host`, selab logs in to a machine with the user's own keys.
+A Vagrantfile and the Vagrantfile in a box are Ruby programs, which Vagrant runs with the user's rights. The
+directory `.vagrant` names the VM that Vagrant acts on, and plugins that it loads (Vagrant's
+lib/vagrant/plugin/manager.rb, localize!). With `box: host`, selab logs in to a machine with the user's own
+keys.
 """
 
 from __future__ import annotations
@@ -13,8 +15,12 @@ from pathlib import Path
 
 from selab.errors import SelabError
 from selab.host import trusted
+from selab.host.binding import is_bound, mark
 from selab.project import Project
 from selab.vm import vagrantfile
+
+RECORD = ".vagrant"
+"""The directory in which Vagrant keeps its record of the VM."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class NotAllowed(SelabError):
 def foreign(project: Project) -> list[Foreign]:
     """Return what the project's machine needs and the user has not allowed yet."""
     host = project.config.vm.host
-    needed = [_host(project)] if host else [*_vagrantfile(project), *_box(project)]
+    needed = [_host(project)] if host else [*_vagrantfile(project), *_box(project), *_record(project)]
     allowed = trusted.digests()
     return [each for each in needed if each.digest not in allowed]
 
@@ -90,6 +96,23 @@ def _box(project: Project) -> list[Foreign]:
             f"selab.yaml names it as `vm.source`. Vagrant runs the Vagrantfile in it as a program.{unpinned}",
             "Find out who made it.",
             _digest("box", source.url, source.sha256, *_identity(source.file)),
+        )
+    ]
+
+
+def _record(project: Project) -> list[Foreign]:
+    """Return Vagrant's record of the VM, unless selab made it here, or it is empty or absent."""
+    path = project.vagrant_dir / RECORD
+    if is_bound(path):
+        return []
+    if path.is_symlink() or not path.is_dir():
+        raise SelabError(f"{RECORD} is not a directory.", str(path), "Remove it: Vagrant creates a new one.")
+    return [
+        Foreign(
+            f"the directory {path}",
+            "selab did not make it. Vagrant acts on the VM that it names, and runs the plugins in it.",
+            "If it came with a repository, remove it.",
+            _digest("record", mark(path)),
         )
     ]
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from selab.errors import SelabError
-from selab.host.binding import machine_id
+from selab.host.binding import is_bound, machine_id, state_directory
 from selab.host.files import read_json, write_json
 from selab.host.private import make_private, private_directory, read_private, remove, write_private
 from selab.machine import VagrantParameters
@@ -199,8 +199,17 @@ class State:
     def domain_name(self) -> str:
         return f"{self.name}_default"
 
+    def claim_record(self) -> None:
+        """Create `.vagrant` if it does not exist, so that selab recognises what Vagrant writes there.
+
+        One that the user allowed, and selab did not make, stays as it is.
+        """
+        if is_bound(self._vagrant):
+            state_directory(self._vagrant)
+
     def adopt(self, uuid: str) -> None:
         """Restore Vagrant's record of the libvirt domain `uuid`, after `.vagrant` was lost."""
+        self.claim_record()
         machine = self._vagrant
         private_directory(machine)
         for name in ("machines", "default", "libvirt"):

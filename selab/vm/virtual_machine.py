@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import shutil
 import subprocess
@@ -51,7 +50,7 @@ class VirtualMachine:
             project.vagrant_dir,
             self.files.parameters,
             self.files.vagrant_log,
-            functools.partial(consent.require, project),
+            self._before_vagrant,
         )
         self._connection = Connection(self.vagrant, self.files, self._record)
 
@@ -328,6 +327,11 @@ class VirtualMachine:
     def _rebooted(self) -> SshGuest:
         self.reset()
         return self.wait()
+
+    def _before_vagrant(self) -> None:
+        """Raise SelabError if the user has not allowed what Vagrant would use. Prepare Vagrant's record."""
+        consent.require(self.project)
+        self.files.claim_record()
 
     def _daemon(self) -> None:
         consent.require(self.project)  # each command of Vagrant requires it too, but by then a daemon runs

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from selab.errors import SelabError
 from selab.host import trusted
 from selab.progress import Progress
 from selab.project import BoxSource, HostConfig, Project, ProjectConfig, VmConfig
@@ -127,3 +128,63 @@ def test_every_command_of_vagrant_is_tried() -> None:
 def test_the_record_is_private(own: Project) -> None:
     consent.allow(foreign(own)[0])
     assert trusted.record_path().stat().st_mode & 0o777 == 0o600
+
+
+def vagrants_record(project: Project, text: str = "11111111-2222-3333-4444-555555555555") -> Path:
+    """Write a `.vagrant` as a repository may contain one, beside selab's own Vagrantfile."""
+    (project.root / "Vagrantfile").write_bytes(vagrantfile.shipped())
+    record = project.root / ".vagrant" / "machines" / "default" / "libvirt" / "id"
+    record.parent.mkdir(parents=True)
+    record.write_text(text)
+    return record
+
+
+@pytest.mark.parametrize("action", ["up", "resume", "suspend", "halt", "destroy", "state", "ssh_config"])
+def test_vagrant_does_not_use_the_record_of_a_repository(
+    project: Project, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would act on the VM of another project, and load the plugins that `.vagrant` names."""
+    vagrants_record(project)
+    monkeypatch.setenv("PATH", "/nowhere")
+    machine: Vagrant = VirtualMachine(project).vagrant
+    arguments = () if action in ("state", "ssh_config") else (Progress(),)
+    with pytest.raises(NotAllowed, match=r"\.vagrant"):
+        getattr(machine, action)(*arguments)
+
+
+def test_a_record_of_vagrant_that_the_user_allowed_stays(project: Project) -> None:
+    record = vagrants_record(project)
+    allow(foreign(project)[0])
+    VirtualMachine(project)._before_vagrant()
+    assert record.exists()
+
+
+def test_another_record_in_the_place_of_an_allowed_one_needs_consent(project: Project) -> None:
+    vagrants_record(project)
+    allow(foreign(project)[0])
+    (project.root / ".vagrant").rename(project.root / "old")
+    vagrants_record(project)
+    assert len(foreign(project)) == 1
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_what_vagrant_records_for_selab_needs_no_consent(project: Project, is_there: bool) -> None:
+    """With an empty `.vagrant`, or none."""
+    (project.root / "Vagrantfile").write_bytes(vagrantfile.shipped())
+    if is_there:
+        (project.root / ".vagrant").mkdir()
+    VirtualMachine(project)._before_vagrant()
+    (project.root / ".vagrant" / "machines").mkdir()
+    require(project)
+
+
+def test_a_link_in_the_place_of_vagrants_record_is_refused(project: Project, tmp_path: Path) -> None:
+    (project.root / ".vagrant").symlink_to(tmp_path)
+    with pytest.raises(SelabError, match="not a directory"):
+        require(project)
+
+
+def test_a_record_that_selab_restored_needs_no_consent(project: Project) -> None:
+    (project.root / "Vagrantfile").write_bytes(vagrantfile.shipped())
+    VirtualMachine(project).files.adopt("11111111-2222-3333-4444-555555555555")
+    require(project)
