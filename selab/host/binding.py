@@ -69,6 +69,20 @@ def mark(path: Path) -> str:
     return _mark(path.lstat().st_ino)
 
 
+def seal(purpose: str, data: bytes) -> str:
+    """Return what only this user can compute of `data` that serves `purpose`, as 64 hexadecimal digits.
+
+    The binding covers a directory. A version control system can put files of a repository into a directory
+    that is bound already, and the seal shows that a file in it is not selab's.
+    """
+    return hmac.new(_key(), b"seal\0" + purpose.encode() + b"\0" + data, "sha256").hexdigest()
+
+
+def is_sealed(purpose: str, data: bytes, value: object) -> bool:
+    """Return whether `value` is the seal of `data`."""
+    return isinstance(value, str) and hmac.compare_digest(value.encode(), seal(purpose, data).encode())
+
+
 def _is_ours(status: os.stat_result) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 

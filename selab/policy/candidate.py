@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from pathlib import Path
 
 from selab.errors import InputError
 from selab.guest import Query
-from selab.host.files import read_json
-from selab.host.local import LocalHost
+from selab.host.binding import is_sealed, seal
+from selab.host.sealed import read_sealed, write_sealed
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule, KernelPolicy, compile_module, link, policy_digest
 from selab.policy.guest.load import ANY, flush_cache, load
@@ -21,7 +20,7 @@ from selab.policy.module import PolicyModule
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 
-CACHE_FORMAT = 3
+CACHE_FORMAT = 4
 KEPT = 200
 """Compiled modules to cache per project: each takes some kilobytes, and undoing an edit finds the old one."""
 KEPT_LINKED = 16
@@ -132,20 +131,13 @@ def compiled_all(
 
 
 def _cached(path: Path) -> CompiledModule | None:
-    """Read a compiled module from the cache; None if the file is missing or truncated."""
-    entry = read_json(path)
-    try:
-        whole = hashlib.sha256(entry["cil"].encode()).hexdigest() == entry["digest"]
-        return CompiledModule(entry["name"], entry["cil"], frozenset(entry["types"])) if whole else None
-    except (KeyError, TypeError, AttributeError):
-        return None
+    """Read a compiled module from the cache; None if the file is missing, damaged or not selab's."""
+    entry = read_sealed(path)
+    return CompiledModule(entry["name"], entry["cil"], frozenset(entry["types"])) if entry else None
 
 
 def _store(fresh: CompiledModule, path: Path) -> None:
-    digest = hashlib.sha256(fresh.cil.encode()).hexdigest()
-    LocalHost().put(
-        json.dumps({**fresh.__dict__, "types": sorted(fresh.types), "digest": digest}).encode(), str(path)
-    )
+    write_sealed(path, {**fresh.__dict__, "types": sorted(fresh.types)})
     for old in _but_newest(KEPT, path.parent, "*.json"):
         old.unlink(missing_ok=True)
 
@@ -176,9 +168,9 @@ def linked(
             tools.where.put(fresh.binary, str(binary))
             metadata = {
                 "slow_because": fresh.slow_because,
-                "sha256": hashlib.sha256(fresh.binary).hexdigest(),
+                "binary": seal(binary.name, fresh.binary),
             }
-            tools.where.put(json.dumps(metadata).encode(), str(reason))
+            write_sealed(reason, metadata)
             for old in _but_newest(KEPT_LINKED, binary.parent, "*.why"):
                 old.unlink(missing_ok=True)
                 old.with_suffix("").unlink(missing_ok=True)
@@ -186,13 +178,13 @@ def linked(
 
 
 def _cached_policy(binary: Path, reason: Path, digest: str) -> KernelPolicy | None:
-    """Read a linked policy from the cache; None if the file is missing or damaged."""
-    metadata = read_json(reason)
+    """Read a linked policy from the cache; None if the file is missing, damaged or not selab's."""
+    metadata = read_sealed(reason)
     try:
         data = binary.read_bytes()
     except OSError:
         return None
-    if hashlib.sha256(data).hexdigest() != metadata.get("sha256"):
+    if not is_sealed(binary.name, data, metadata.get("binary")):
         return None
     return KernelPolicy(data, digest, str(metadata.get("slow_because", "")))
 

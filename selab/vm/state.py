@@ -13,6 +13,7 @@ from selab.errors import SelabError
 from selab.host.binding import is_bound, machine_id, state_directory
 from selab.host.files import read_json, write_json
 from selab.host.private import make_private, private_directory, read_private, remove, write_private
+from selab.host.sealed import read_sealed, write_sealed
 from selab.machine import VagrantParameters
 from selab.project import Project
 from selab.vm.host_keys import pinned_key
@@ -73,10 +74,10 @@ class State:
             make_private(secret)
         if not _is_regular(self.known_hosts) or pinned_key(self.known_hosts) is None:
             remove(self.known_hosts)
-        if not read_json(self.parameters):
+        if not read_sealed(self.parameters):
             self.parameters.unlink(missing_ok=True)
-            if copy := read_json(self._parameters_copy):
-                write_json(self.parameters, copy)
+            if copy := read_sealed(self._parameters_copy):
+                write_sealed(self.parameters, copy)
 
     def address(self) -> Address | None:
         """Return the guest's last address, or None if none is recorded."""
@@ -91,7 +92,7 @@ class State:
         A record that another machine wrote, or that belongs to another directory, is ignored: it describes
         another project's VM.
         """
-        data = read_json(self._guest)
+        data = read_sealed(self._guest)
         try:
             # A selab that did not record the network wrote no `network`.
             data = {"network": Remembered.network, **data}
@@ -106,7 +107,7 @@ class State:
         )
 
     def remember(self, known: Remembered) -> None:
-        write_json(self._guest, {**asdict(known), "written_for": self._place})
+        write_sealed(self._guest, {**asdict(known), "written_for": self._place})
 
     @property
     def _place(self) -> str:
@@ -138,13 +139,13 @@ class State:
         Every operation that runs Vagrant calls this first, so that Vagrant never reads a damaged file.
         """
         self._repair()
-        data = read_json(self.parameters)
+        data = read_sealed(self.parameters)
         return VagrantParameters.from_json(data) if data else None
 
     def keep_vagrant_parameters(self, parameters: VagrantParameters) -> None:
         """Write the parameters for Vagrant, and a copy from which a damaged file is restored."""
-        write_json(self.parameters, parameters.to_json())
-        write_json(self._parameters_copy, parameters.to_json())
+        write_sealed(self.parameters, parameters.to_json())
+        write_sealed(self._parameters_copy, parameters.to_json())
 
     def applied(self) -> list[str]:
         """Return the names of the provisioning steps that selab performed in this VM."""

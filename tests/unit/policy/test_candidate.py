@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
+from selab.host.sealed import write_sealed
 from selab.policy import candidate
 from selab.policy.base import BasePolicy
-from selab.policy.candidate import WantedPolicy, linked, linked_file
+from selab.policy.candidate import WantedPolicy, _cached, _cached_policy, linked, linked_file
 from selab.policy.guest.load import ANY
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
@@ -48,3 +51,23 @@ def test_what_is_not_in_force_is_loaded(base: BasePolicy, tools: Toolchain) -> N
 
 def test_of_what_is_installed_whatever_is_in_force_is_flushed(base: BasePolicy, tools: Toolchain) -> None:
     assert WantedPolicy(base, [], tools, installed=True).flushed([]).arguments == (ANY,)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_a_compiled_module_that_came_with_the_repository_is_not_used(tmp_path: Path) -> None:
+    """`git pull` can put it, with its digest, into a `.selab` that this user made."""
+    path, digest = tmp_path / "web.json", sha256(b"(type evil_t)")
+    entry = {"name": "web", "cil": "(type evil_t)", "types": ["evil_t"], "digest": digest, "seal": digest}
+    path.write_text(json.dumps(entry))
+    assert _cached(path) is None
+
+
+def test_a_linked_policy_that_came_with_the_repository_is_not_used(tmp_path: Path) -> None:
+    """The record beside it is selab's, and only the policy was replaced."""
+    binary, record = tmp_path / "f00", tmp_path / "f00.why"
+    binary.write_bytes(b"evil")
+    write_sealed(record, {"slow_because": "", "binary": sha256(b"evil")})
+    assert _cached_policy(binary, record, "f00") is None

@@ -12,6 +12,7 @@ import pytest
 
 from selab.errors import InputError, SelabError
 from selab.guest import Guest
+from selab.host.sealed import write_sealed
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import interface_table
 from selab.policy.lint import lint, module_under_lint
@@ -153,7 +154,7 @@ def test_without_a_base_policy_it_goes_by_the_box_and_says_so(box: str, call: st
 
 @pytest.mark.usefixtures("unknown")
 def test_the_profile_of_the_vm_counts_before_the_files(project: Project) -> None:
-    (project.state / "vm.json").write_text('{"profile": "debian13"}')
+    write_sealed(project.state / "vm.json", {"profile": "debian13"})
     assert "as on debian13: the project's VM" in target_of(project, Progress()).why
 
 

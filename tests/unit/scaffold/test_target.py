@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from selab.errors import SelabError
+from selab.host.sealed import write_sealed
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.language.statements import Grant
@@ -104,6 +105,6 @@ def test_without_a_base_policy_the_nearest_evidence_decides(
     monkeypatch.setattr(target, "find_base", lambda *_: None)
     monkeypatch.setattr(target, "find_box", lambda *_: built or None)
     if recorded:
-        (project.state / "vm.json").write_text(f'{{"profile": "{recorded}"}}')
+        write_sealed(project.state / "vm.json", {"profile": recorded})
     config = ProjectConfig.model_validate({"vm": {"box": box}})
     assert why in target_of(replace(project, config=config), Progress()).why

@@ -10,6 +10,7 @@ import pytest
 
 from selab.errors import SelabError
 from selab.guest import script
+from selab.host.sealed import read_sealed, write_sealed
 from selab.progress import Progress
 from selab.vm import vagrantfile
 from selab.vm.network import DETAILS, Network, Reach
@@ -61,7 +62,9 @@ def test_a_network_that_an_interrupted_selab_left_open_is_closed(lab: FakeVm, re
 def test_a_record_of_an_older_selab_says_nothing_about_the_network(lab: FakeVm) -> None:
     lab.up_before()
     path = lab.project.state / "guest.json"
-    path.write_text(path.read_text().replace('"network": "closed",', ""))
+    stored = read_sealed(path)
+    assert stored.pop("network") == "closed"
+    write_sealed(path, stored)
     assert lab.machine.network() == "unknown"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from selab.host.sealed import read_sealed, write_sealed
 from selab.project import Project, find_project
 from selab.vm.state import Remembered, State
 
@@ -27,7 +28,7 @@ def state(project: Project) -> State:
 def changed(state: State, **values: Any) -> Remembered | None:
     """What is remembered after `values` were changed in the file."""
     path = state.directory / "guest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    write_sealed(path, read_sealed(path) | values)
     return state.remembered()
 
 
@@ -49,12 +50,19 @@ def test_a_file_of_another_directory_is_not_believed(state: State, tmp_path: Pat
     assert copy.remembered() is None
 
 
+def test_a_file_that_came_with_the_repository_is_not_believed(state: State) -> None:
+    """`git pull` can put it into a `.selab` that this user made."""
+    path = state.directory / "guest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"port": 2223}))
+    assert state.remembered() is None
+
+
 @pytest.mark.parametrize("field", ["host", "port", "user", "key", "written_for"])
 def test_a_file_without_a_field_is_not_believed(state: State, field: str) -> None:
     path = state.directory / "guest.json"
-    path.write_text(
-        json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != field})
-    )
+    stored = read_sealed(path)
+    del stored[field]
+    write_sealed(path, stored)
     assert state.remembered() is None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from selab.host.cache import cache_dir
+from selab.host.sealed import read_sealed, write_sealed
 from selab.project import Project
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
@@ -69,9 +69,7 @@ def test_selabs_records_truncated(project: Project) -> None:
 def test_selabs_records_of_another_machine(project: Project) -> None:
     """Change the record as if the project had been copied with its `.selab`: selab must not use it."""
     record = project.state / "guest.json"
-    record.write_text(
-        json.dumps({**json.loads(record.read_text()), "written_for": "selab-other on another", "port": 1})
-    )
+    write_sealed(record, read_sealed(record) | {"written_for": "selab-other on another", "port": 1})
 
 
 def test_the_vm_removed_by_hand_and_its_disk_left(machine: VirtualMachine) -> None:
