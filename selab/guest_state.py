@@ -178,10 +178,16 @@ STATE_FILES = (
 )
 """All files in RUN_DIR."""
 
-NO_STORE = ExitCode(3, "The module store of the configured type does not exist.", ("policy/survey",))
+NO_STORE = ExitCode(
+    3,
+    "The module store of the configured type does not exist.",
+    ("policy/survey", "policy/guest/is-installed"),
+)
+NO_PACKAGES = ExitCode(3, "The directory of the policy packages does not exist.", ("policy/guest/install",))
 STORE_CHANGED = ExitCode(8, "The module store is not the one that was surveyed.", ("policy/same-store",))
 NO_BUILD_DIRECTORY = ExitCode(3, "The build directory does not exist.", ("policy/compile",))
-NOT_COMPILED = ExitCode(1, "The module does not compile.", ("policy/compile",))
+NOT_COMPILED = ExitCode(1, "make failed, usually because the module does not compile.", ("policy/compile",))
+MAKE_DID_NOT_RUN = ExitCode(4, "make is missing or was killed.", ("policy/compile",))
 NO_SELINUX_STATUS = ExitCode(3, "The kernel's status page cannot be read.", ("policy/guest/policy-state",))
 REFUSED_BY_KERNEL = ExitCode(
     4,
@@ -243,9 +249,11 @@ INCOMPLETE_FILE = ExitCode(1, "Standard input did not have the expected number o
 EXIT_CODES = (
     NO_ROUTE,
     NO_STORE,
+    NO_PACKAGES,
     STORE_CHANGED,
     NO_BUILD_DIRECTORY,
     NOT_COMPILED,
+    MAKE_DID_NOT_RUN,
     NO_SELINUX_STATUS,
     REFUSED_BY_KERNEL,
     NOT_COUNTED,

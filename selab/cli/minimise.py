@@ -30,13 +30,13 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     needs each part.
 
     selab removes rules, interface calls and blocks that neither a run nor libsepol needs. It works on a copy
-    and writes the .te file only at the end. The exit code is 0 if every part was tried, and 1 if the runs
-    were used up before.
+    and writes the .te file only at the end. The exit code is 0 if every part was tried, 1 if the runs
+    were used up before, and 3 if a run was an ERROR.
 
     \b
     Example:  selab minimise apache
     """
-    from selab.errors import EXIT_FAIL, EXIT_PASS
+    from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS
     from selab.report.difference import show_difference
     from selab.workflows.minimise import minimise
 
@@ -53,9 +53,13 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     parts = len(result.removed) + len(result.needed)
     effort = f"{len(result.runs)} runs, {result.questions} questions to libsepol"
     out.print(f"{len(result.removed)} of {parts} parts removed; {effort}.", markup=False)
-    if not result.complete:
+    if result.error:
+        out.print(f"[red]The last run was an ERROR, so the search ended[/red]: {safe(result.error)}")
+    elif not result.complete:
         out.print(
             "[yellow]The runs were used up before every part was tried[/yellow]; allow more with --runs."
         )
     offer(context, result.policy, result.before, result.after, apply=apply_)
+    if result.error:
+        return EXIT_ERROR
     return EXIT_PASS if result.complete else EXIT_FAIL

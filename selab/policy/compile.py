@@ -17,6 +17,7 @@ from selab.policy.language.headers import headings
 from selab.policy.language.te import Call, items, tokens
 from selab.policy.macros import header_macros
 from selab.policy.module import PolicyModule
+from selab.policy.refusal import refused
 from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
 
 COMPILE_TIMEOUT = 300.0
@@ -26,6 +27,10 @@ These take under one natively, and five in an emulated guest; a loop in a macro 
 """
 LINK_TIMEOUT = 600.0
 """Seconds for secilc: 2 natively, 40 in an emulated guest, 120 there for a whole store."""
+COMPILE_REFUSALS = (1, 255)
+"""Exit codes with which m4, checkmodule and semodule_package (1) and pp (255) refuse their input."""
+LINK_REFUSALS = (1, 239, 253, 254, 255)
+"""Exit codes with which secilc refuses its input: libsepol's errors, without the one for lack of memory."""
 RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
 """CIL statements that need what the flat base does not contain."""
 
@@ -77,7 +82,14 @@ def compile_module(
     Raises InputError with the file and line of the user's own source.
     """
     build = _build_here if tools.on_host else _build_in_guest
-    cil = build(module, base, tools, beside)[0].decode("utf-8")
+    try:
+        cil = build(module, base, tools, beside)[0].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SelabError(
+            f"The compiled policy '{module.name}' is not UTF-8 text.",
+            f"Byte {error.start} of its CIL is not valid.",
+            "Remove bytes that are not UTF-8 from its source. Otherwise run `selab doctor`.",
+        ) from error
     return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)))
 
 
@@ -107,7 +119,7 @@ def _build_in_guest(
         _translator(tools),
         M4,
     )
-    done = _checked(tools.where.run(argv, timeout=COMPILE_TIMEOUT), module, base)
+    done = _checked(tools.where.run(argv, timeout=COMPILE_TIMEOUT), module, base, is_guest=True)
     return done.stdout, f"{workdir}/{module.name}.pp"
 
 
@@ -144,9 +156,9 @@ def _steps(
     return step([_translator(tools), result]).stdout, Path(result).read_bytes()
 
 
-def _checked(done: Completed, module: PolicyModule, base: BasePolicy) -> Completed:
+def _checked(done: Completed, module: PolicyModule, base: BasePolicy, *, is_guest: bool = False) -> Completed:
     if not done.ok:
-        raise _compile_error(module, done, base)
+        raise _compile_error(module, done, base, is_guest=is_guest)
     return done
 
 
@@ -172,19 +184,34 @@ def _place(modules: Sequence[PolicyModule], workdir: str, tools: Toolchain) -> N
 def _translator(tools: Toolchain) -> str:
     if tools.on_host:
         return next(path for path in PP if Path(path).exists())
-    return tools.where.run(script_argv("policy/find-translator", *PP)).text.strip() or PP[0]
+    path = tools.where.run(script_argv("policy/find-translator", *PP)).text.strip()
+    if path not in PP:
+        raise SelabError(
+            "The guest has no program that translates a policy package to CIL.",
+            f"Looked for {' and '.join(PP)}.",
+            "Run `selab vm up`: it installs what is missing.",
+        )
+    return path
 
 
-def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy) -> SelabError:
+def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy, *, is_guest: bool) -> SelabError:
+    """Return InputError if the compiler refused the user's source, and SelabError if the compiler failed.
+
+    A guest may answer anything, so only a message with the place of the error is a refusal of the guest.
+    """
     output = done.error_text + "\n" + done.text
     match = _ERROR.search(output) or _OTHER_ERROR.search(output)
     what = f"The policy '{module.name}' does not compile."
-    if match is None:
+    is_refused = refused(done, COMPILE_REFUSALS)
+    if match is None or not is_refused:
         last = [line for line in output.splitlines() if line.strip() and not line.startswith("make")]
-        return InputError(
-            what,
-            last[-1].strip() if last else f"`{done.argv[0]}` exited with status {done.returncode}.",
-            "The complete output is in .selab/selab.log.",
+        detail = last[-1].strip()[:200] if last else f"`{done.argv[0]}` printed no reason."
+        if is_refused and not is_guest:
+            return InputError(what, detail, "The complete output is in .selab/selab.log.")
+        return SelabError(
+            f"The policy '{module.name}' could not be compiled.",
+            f"The compiler exited with status {done.returncode}: {detail}",
+            "Run `selab doctor`. The complete output is in .selab/selab.log.",
         )
     parts = match.groupdict()
     name, ending = parts["file"].rsplit(".", 1)
@@ -318,15 +345,21 @@ def _base_sources(base: BasePolicy, tools: Toolchain, whole: bool) -> list[str]:
 
 
 def _link_error(candidates: Sequence[CompiledModule], done: Completed) -> SelabError:
-    """Convert secilc's error, preferring the line that names a violated neverallow rule."""
+    """Return InputError if secilc refused the candidates, and SelabError if secilc failed.
+
+    The detail is preferably the line that names a violated neverallow rule.
+    """
     names = " and ".join(f"'{candidate.name}'" for candidate in candidates)
     lines = [line.strip() for line in done.error_text.splitlines() if line.strip()]
     detail = next(
         (line for line in lines if "neverallow" in line.lower()),
-        lines[0] if lines else f"secilc exited with status {done.returncode}.",
+        lines[0] if lines else "secilc printed no reason.",
     )
-    return InputError(
-        f"The policy {names} cannot be linked with the guest's base policy.",
-        detail,
-        "The complete output is in .selab/selab.log.",
+    hint = "The complete output is in .selab/selab.log."
+    if refused(done, LINK_REFUSALS):
+        return InputError(f"The policy {names} cannot be linked with the guest's base policy.", detail, hint)
+    return SelabError(
+        f"Linking the policy {names} with the guest's base policy failed.",
+        f"secilc exited with status {done.returncode}: {detail[:200]}",
+        f"Run `selab doctor`. {hint}",
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from selab.analysis.offline import candidate_of
 from selab.auditlog.denials import shown_target
-from selab.errors import InputError
+from selab.errors import InputError, SelabError
 from selab.machine import Machine
 from selab.policy.guest.load import Mode
 from selab.policy.language.units import Unit, narrowed, units, without
@@ -34,6 +34,8 @@ SHOWN = 3
 """The number of denials that explain what a part is needed for."""
 UNTRIED = "no run was left to try without it"
 """What a part is needed for, if the budget of runs was spent before the search came to it."""
+UNKNOWN = "a run was an ERROR before the search came to it"
+"""What a part is needed for, if an ERROR ended the search."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Minimum:
     needed: the parts that remain, each with what it is needed for.
     runs: the runs of the search.
     questions: the number of queries that libsepol answered instead of a run.
-    complete: whether everything was tried before the budget of runs was spent.
+    complete: whether everything was tried before the budget of runs was spent, and before a run was an ERROR.
     """
 
     policy: str
@@ -59,9 +61,23 @@ class Minimum:
     questions: int
     complete: bool
 
+    @property
+    def error(self) -> str:
+        """The reason of the run that ended the search because it was an ERROR; "" if there was none."""
+        last = self.runs[-1]
+        return last.reasons[0] if last.verdict is Verdict.ERROR else ""
 
-class OutOfRuns(Exception):
+
+class SearchEnded(Exception):
+    """The search cannot go on."""
+
+
+class OutOfRuns(SearchEnded):
     """The budget of runs is spent."""
+
+
+class RunInconclusive(SearchEnded):
+    """A run was an ERROR, which says nothing about the parts that its policy lacks."""
 
 
 def minimise(
@@ -76,13 +92,22 @@ def minimise(
     """Find the smallest policy for a scenario in at most `runs` runs, all of which the history stores.
 
     The search works on a copy of the policies. Raises InputError if the scenario has no candidate, or if it
-    does not pass with it in enforcing mode.
+    does not pass with it in enforcing mode. Raises SelabError if its first run is an ERROR.
     """
     module = candidate(project, scenario, policy, "make smaller")
     before = source(module.te)
     bench = Bench(drafts(project, scenario), machine, scenario, module.name, progress, runs)
     search = Search(bench, before)
-    if not bench.passes(before):
+    try:
+        passes = bench.passes(before)
+    except RunInconclusive as error:
+        reason = bench.runs[-1].reasons[0]
+        raise SelabError(
+            "It is unknown whether the policy passes in enforcing mode.",
+            f"ERROR: {reason}",
+            "Run `selab doctor`.",
+        ) from error
+    if not passes:
         last, hint = bench.runs[-1], f"`selab learn {scenario}` writes a policy that passes."
         raise InputError(
             "The policy does not pass in enforcing mode, so it cannot be made smaller.",
@@ -92,10 +117,11 @@ def minimise(
     try:
         search.go()
         complete = True
-    except OutOfRuns:
+    except SearchEnded:
         complete = False
     remaining = [part for part in search.parts if part not in search.gone]
-    needed = tuple((part.text, search.reasons.get(part, UNTRIED)) for part in remaining)
+    untried = UNTRIED if bench.runs[-1].verdict is not Verdict.ERROR else UNKNOWN
+    needed = tuple((part.text, search.reasons.get(part, untried)) for part in remaining)
     removed = tuple(part.text for part in search.gone)
     return Minimum(
         module.name, before, search.proven, removed, needed, tuple(bench.runs), bench.questions, complete
@@ -126,17 +152,19 @@ class Bench:
     questions: int = 0
 
     def run(self, te: str, mode: Mode = Mode.ENFORCING) -> RunDocument:
-        """Run the scenario with the policy `te`. Raises OutOfRuns if the budget is spent."""
+        """Run the scenario with the policy `te`. Raises SearchEnded if no run is left, or on an ERROR."""
         if len(self.runs) >= self.budget:
             raise OutOfRuns
         self._write(te)
         with self.progress.step(f"Run {len(self.runs) + 1}: {mode.value}"):
             request = Request(self.scenario, self.policy, mode)
             self.runs.append(run_and_keep(self.project, self.machine, request, self.progress))
+        if self.runs[-1].verdict is Verdict.ERROR:
+            raise RunInconclusive
         return self.runs[-1]
 
     def passes(self, te: str) -> bool:
-        """Whether the scenario passes with the policy `te` in enforcing mode. Raises OutOfRuns."""
+        """Whether the scenario passes with the policy `te` in enforcing mode. Raises SearchEnded."""
         return self.run(te).verdict is Verdict.PASS
 
     def ask(self, te: str, requested: Iterable[Access]) -> Replay:
@@ -178,7 +206,7 @@ class Search:
         self.parts = units(self.before)
 
     def go(self) -> None:
-        """Remove what the workload does not need. Raises OutOfRuns. `proven` is valid at any time."""
+        """Remove what the workload does not need. Raises SearchEnded. `proven` is valid at any time."""
         self._note(self.bench.run(self._text(self.parts), Mode.PERMISSIVE))
         while True:
             with self.bench.progress.step("Asking which parts are needed"):

@@ -5,16 +5,21 @@ A policy in the store outlives a reboot. Each change is slow, because it rebuild
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
-from selab.errors import InputError
-from selab.guest import Guest, script_argv
+from selab.errors import CommandFailed, InputError, SelabError
+from selab.guest import Completed, Guest, script_argv
+from selab.policy.refusal import refused
 
 PRIORITY = 400
 """The priority of an administrator's modules; a distribution's have 100 to 200 (semodule(8))."""
 REBUILD_TIMEOUT = 900.0
 """Seconds for semodule: seven natively, 55 in an emulated guest, more while the guest is busy."""
 PACKAGES = "/var/lib/selab/packages"
+_COMMIT_FAILED = re.compile(r"^semodule: +Failed!$", re.MULTILINE)
+_OF_SEMODULE = re.compile(r"semodule:|libsemanage\.(?!validate_handler|semanage_compile_module)")
+"""The beginning of a line about semodule's own work. Other lines are about the policy."""
 
 
 def is_installed(guest: Guest, name: str) -> bool:
@@ -24,7 +29,10 @@ def is_installed(guest: Guest, name: str) -> bool:
 
 
 def install(guest: Guest, packages: Mapping[str, bytes]) -> None:
-    """Install `packages`, by name, in one transaction. Raises InputError with semodule's message."""
+    """Install `packages`, by name, in one transaction.
+
+    Raises InputError with semodule's message if semodule refuses the resulting policy.
+    """
     for name, data in packages.items():
         guest.put(data, f"{PACKAGES}/{name}.pp")
     files = [f"{name}.pp" for name in packages]
@@ -33,18 +41,18 @@ def install(guest: Guest, packages: Mapping[str, bytes]) -> None:
     )
     if not done.ok:
         hint = "Nothing was changed. If another transaction holds the store, wait for it."
-        raise InputError("The policy was not installed.", _reason(done.error_text), hint)
+        raise _failure("The policy was not installed.", done, hint)
 
 
 def uninstall(guest: Guest, name: str) -> None:
-    """Remove the module `name` at PRIORITY with `semodule -r`."""
+    """Remove the module `name` at PRIORITY with `semodule -r`.
+
+    Raises InputError with semodule's message if semodule refuses the resulting policy.
+    """
     done = guest.run(script_argv("policy/guest/uninstall", str(PRIORITY), name), timeout=REBUILD_TIMEOUT)
     if not done.ok:
-        raise InputError(
-            "The policy was not uninstalled.",
-            _reason(done.error_text),
-            "If other modules require it, uninstall them first.",
-        )
+        hint = "If other modules require it, uninstall them first."
+        raise _failure("The policy was not uninstalled.", done, hint)
 
 
 def relabel(guest: Guest, places: Sequence[str]) -> None:
@@ -54,7 +62,12 @@ def relabel(guest: Guest, places: Sequence[str]) -> None:
         done.expect("The guest's files could not be labelled.")
 
 
-def _reason(text: str) -> str:
-    """Return the first line of semodule's message."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0] if lines else "semodule did not report why."
+def _failure(what: str, done: Completed, hint: str) -> SelabError:
+    """Return InputError if semodule refused the policy that it built, and CommandFailed otherwise."""
+    lines = [line.strip() for line in done.error_text.splitlines() if line.strip()]
+    reasons = [line for line in lines if not _OF_SEMODULE.match(line)]
+    if reasons and _COMMIT_FAILED.search(done.error_text) and refused(done):
+        return InputError(what, reasons[0], hint)
+    return CommandFailed(
+        what, done.argv, done.returncode, done.error_text or done.text, "Run `selab doctor`."
+    )

@@ -10,12 +10,15 @@
 #   policy headers; $4 the policy's type, which the Makefile calls NAME; $5 the program that translates a
 #   package to CIL; $6 the command of the macro processor.
 # Prints: the CIL; on standard error what make prints.
-# Exit codes: 1 the module does not compile; 3 there is no build directory; else those of $5.
+# Exit codes: 1 make failed, usually because the module does not compile; 3 there is no build directory; 4 make
+#   did not run; else those of $5.
 
+export LC_ALL=C
 cd "$1" || exit 3
 rm -f "$2.pp"
 [ ! -e tmp/all_interfaces.conf ] || [ "$(tail -n 1 tmp/all_interfaces.conf)" = divert ] ||
   rm -f tmp/all_interfaces.conf
-make -f "$3/include/Makefile" HEADERDIR="$3/include" NAME="$4" AWK=awk M4="$6" "$2.pp" >&2 ||
-  { rm -f "tmp/$2.mod" "tmp/$2.mod.fc"; exit 1; }
+make -f "$3/include/Makefile" HEADERDIR="$3/include" NAME="$4" AWK=awk M4="$6" "$2.pp" >&2; status=$?
+[ "$status" -eq 0 ] || rm -f "tmp/$2.mod" "tmp/$2.mod.fc"
+case $status in 0) ;; 1 | 2) exit 1 ;; *) exit 4 ;; esac
 exec "$5" "$2.pp"

@@ -27,6 +27,18 @@ def test_only_a_complete_search_ends_with_0(selab: Selab, complete: bool) -> Non
     assert selab("minimise", "web", "--apply") == (0 if complete else 1)
 
 
+def test_a_search_that_an_error_ended_ends_with_3(
+    selab: Selab, project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.policies / "web.te").write_text(BEFORE)
+    run = document(verdict="ERROR", denials=[], reasons=["The guest's answer makes no sense."])
+    result = Minimum("web", BEFORE, BEFORE, (), NEEDED, (run,), 7, False)
+    monkeypatch.setattr("selab.workflows.minimise.minimise", lambda *words, **options: result)
+    assert selab("minimise", "web") == 3
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "the search ended: The guest's answer makes no sense." in shown and "--runs" not in shown
+
+
 def test_each_part_that_is_left_has_its_reason(
     selab: Selab, complete: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:

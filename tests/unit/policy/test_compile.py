@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from selab.errors import InputError
-from selab.guest import script
+from selab.errors import InputError, SelabError
+from selab.guest import Completed, script
 from selab.policy.base import BasePolicy
 from selab.policy.compile import compile_module, link, policy_digest
 from selab.policy.module import PolicyModule
-from selab.policy.toolchain import Toolchain
+from selab.policy.toolchain import PP, Toolchain
 from tests.unit.conftest import module, seal
 from tests.unit.fakes import FakeGuest
 
@@ -22,12 +25,12 @@ MODULE = PolicyModule(
 )
 
 
-def compile_error(base: BasePolicy, output: str) -> InputError:
+def compile_error(base: BasePolicy, output: str, code: int = 1) -> SelabError:
     guest = FakeGuest()
-    guest.answer(script("policy/compile"), code=1, err=output)
-    guest.answer(script("policy/find-translator"), out="/pp\n")
+    guest.answer(script("policy/compile"), code=code, err=output)
+    guest.answer(script("policy/find-translator"), out=f"{PP[0]}\n")
     guest.answer(script("policy/clear-sources"))
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(SelabError) as caught:
         compile_module(MODULE, base, Toolchain(guest, "/w"))
     return caught.value
 
@@ -37,6 +40,7 @@ def test_an_error_names_the_users_file_line_and_text(base: BasePolicy) -> None:
         base,
         "web.te:3:ERROR 'unknown type x_t' at token ';' on line 3391:\nallow ...\ncheckmodule:  error(s)",
     )
+    assert isinstance(error, InputError)
     assert error.detail == "/p/policies/web.te:3: unknown type x_t at ';': allow web_t x_t:file read;"
 
 
@@ -46,8 +50,66 @@ def test_an_unknown_interface_is_answered_with_the_nearest(base: BasePolicy) -> 
     assert "no interface 'files_red_etc'" in error.hint and "files_read_etc_files" in error.hint
 
 
-def test_an_error_of_another_form_is_shown_as_it_is(base: BasePolicy) -> None:
-    assert compile_error(base, "make: x\nsomething else broke\n").detail == "something else broke"
+def test_a_guests_error_of_another_form_is_shown_as_it_is(base: BasePolicy) -> None:
+    error = compile_error(base, "make: x\nsomething else broke\n")
+    assert (error.exit_code, error.detail) == (3, "The compiler exited with status 1: something else broke")
+
+
+@pytest.mark.parametrize(
+    ("code", "last"),
+    [
+        (137, ""),
+        (-1, ""),
+        (1, "make: *** [Makefile:9: tmp/web.mod] Killed"),
+        (1, "make[1]: *** [Makefile:9: tmp/web.mod] Error 137"),
+        (1, "/bin/sh: 1: checkmodule: not found"),
+        (1, "sh: line 3: make: command not found"),
+        (1, "m4: write error: No space left on device"),
+    ],
+)
+def test_a_compiler_that_failed_is_not_the_users_input(base: BasePolicy, code: int, last: str) -> None:
+    assert compile_error(base, f"web.te:3:ERROR 'x' at token ';' on line 3:\n{last}\n", code).exit_code == 3
+
+
+def test_a_guest_without_a_translator_is_an_error(base: BasePolicy) -> None:
+    guest = FakeGuest()
+    guest.answer(script("policy/clear-sources"))
+    guest.answer(script("policy/find-translator"), out="/pp\n")
+    with pytest.raises(SelabError, match="no program that translates"):
+        compile_module(MODULE, base, Toolchain(guest, "/w"))
+
+
+def test_compiled_policy_of_a_guest_that_is_no_text_is_an_error(base: BasePolicy) -> None:
+    guest = Mute(b"\xff(type web_t)\n")
+    with pytest.raises(SelabError, match="not UTF-8"):
+        compile_module(MODULE, base, Toolchain(guest, "/w"))
+
+
+class Mute(FakeGuest):
+    """Compiles to `cil`."""
+
+    def __init__(self, cil: bytes) -> None:
+        super().__init__()
+        self._cil = cil
+        self.answer(script("policy/clear-sources"))
+        self.answer(script("policy/find-translator"), out=f"{PP[0]}\n")
+        self.answer(script("policy/compile"))
+
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:
+        done = super().run(argv, **options)
+        return replace(done, stdout=self._cil) if script("policy/compile") in argv else done
+
+
+@pytest.mark.parametrize(
+    ("code", "err"), [(137, "Failed to resolve AST"), (127, "sh: secilc: not found"), (1, "")]
+)
+def test_a_linker_that_failed_is_not_the_users_input(base: BasePolicy, code: int, err: str) -> None:
+    guest = FakeGuest()
+    guest.answer("test -s")
+    guest.answer("secilc", code=code, err=err)
+    with pytest.raises(SelabError) as caught:
+        link(base, [module("web", "")], Toolchain(guest, "/w"))
+    assert caught.value.exit_code == 3 and "cannot be linked" not in caught.value.what
 
 
 @pytest.mark.toolchain

@@ -17,7 +17,7 @@ from selab.policy.compile import compile_module, link
 from selab.policy.flat import flatten
 from selab.policy.module import PolicyModule
 from selab.policy.survey import StoreFacts, survey
-from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
+from selab.policy.toolchain import GUEST_WORKDIR, PP, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 from tests.unit.conftest import module
 from tests.unit.fakes import FakeGuest
@@ -90,7 +90,7 @@ def test_a_policy_is_linked_as_the_guests_own_is(base: BasePolicy, facts: StoreF
 
 def test_a_module_is_compiled_for_the_guests_kind_of_policy(base: BasePolicy) -> None:
     guest = FakeGuest()
-    guest.answer(script("policy/find-translator"), out="/pp\n")
+    guest.answer(script("policy/find-translator"), out=f"{PP[0]}\n")
     guest.answer(script("policy/clear-sources"))
     guest.answer(script("policy/compile"))
     web = PolicyModule("web", Path("/p"), {"te": b"policy_module(web, 1.0)\n"})
@@ -118,7 +118,7 @@ def test_a_template_with_too_few_arguments_says_how_many_it_takes(base: BasePoli
         code=1,
         err="web.te:2:ERROR 'unknown type _file_t' at token ';' on line 9:\n",
     )
-    guest.answer(script("policy/find-translator"), out="/pp\n")
+    guest.answer(script("policy/find-translator"), out=f"{PP[0]}\n")
     guest.answer(script("policy/clear-sources"))
     web = PolicyModule(
         "web", Path("/p"), {"te": b"policy_module(web, 1.0)\ncontainer_domain_template(web)\n"}

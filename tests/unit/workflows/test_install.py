@@ -53,12 +53,12 @@ def test_what_is_not_installed_is_not_uninstalled(project: Project) -> None:
     assert len(guest.commands) == 1
 
 
-def test_what_semodule_says_is_told() -> None:
+def test_the_message_of_semodule_is_shown() -> None:
     guest = FakeGuest()
     guest.answer(
         script("policy/guest/install"),
         code=1,
-        err="\nFailed to resolve typeattributeset statement at web:3\nsemodule: Failed!\n",
+        err="\nFailed to resolve typeattributeset statement at web:3\nsemodule:  Failed!\n",
     )
     with pytest.raises(InputError) as caught:
         module_store.install(guest, {"web": b"pp"})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from selab.errors import InputError
+from selab.errors import SelabError
 from selab.policy.guest.load import Mode
 from selab.policy.query.decide import Access, Cause, Decision
 from selab.progress import Progress
@@ -15,7 +15,7 @@ from selab.run.document import RunDocument
 from selab.run.replay import Replay
 from selab.run.verdict import Verdict
 from selab.workflows import minimise
-from selab.workflows.minimise import OutOfRuns, Search
+from selab.workflows.minimise import OutOfRuns, RunInconclusive, Search
 from tests.unit.documents import document
 
 NAMES = ("one", "two", "three", "four")
@@ -170,7 +170,7 @@ def drafted(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize(("verdict", "passes"), [("PASS", True), ("FAIL", False), ("ERROR", False)])
+@pytest.mark.parametrize(("verdict", "passes"), [("PASS", True), ("FAIL", False)])
 def test_a_text_passes_only_by_a_pass(
     drafted: Project, monkeypatch: pytest.MonkeyPatch, verdict: str, passes: bool
 ) -> None:
@@ -179,13 +179,35 @@ def test_a_text_passes_only_by_a_pass(
     assert bench.passes(TE) is passes
 
 
-@pytest.mark.parametrize("verdict", ["FAIL", "ERROR"])
+def test_an_error_does_not_say_whether_a_text_passes(
+    drafted: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(minimise, "run_and_keep", lambda *words: document(verdict="ERROR"))
+    bench = minimise.Bench(drafted, None, "web", "web", Progress(), 5)  # type: ignore[arg-type]
+    with pytest.raises(RunInconclusive):
+        bench.passes(TE)
+
+
+@pytest.mark.parametrize(("verdict", "exit_code"), [("FAIL", 2), ("ERROR", 3)])
 def test_a_policy_that_does_not_pass_is_not_made_smaller(
-    drafted: Project, monkeypatch: pytest.MonkeyPatch, verdict: str
+    drafted: Project, monkeypatch: pytest.MonkeyPatch, verdict: str, exit_code: int
 ) -> None:
     monkeypatch.setattr(minimise, "run_and_keep", lambda *words: document(verdict=verdict))
-    with pytest.raises(InputError, match=verdict):
+    with pytest.raises(SelabError, match=verdict) as caught:
         minimise.minimise(drafted, None, "web", None, Progress())  # type: ignore[arg-type]
+    assert caught.value.exit_code == exit_code
+
+
+def test_an_error_ends_the_search_and_no_part_is_said_to_be_needed(
+    drafted: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdicts = iter(["PASS", "ERROR"])
+    monkeypatch.setattr(
+        minimise, "run_and_keep", lambda *words: document(verdict=next(verdicts), reasons=["odd"])
+    )
+    result = minimise.minimise(drafted, None, "web", None, Progress())  # type: ignore[arg-type]
+    assert (result.complete, result.error, result.after) == (False, "odd", result.before)
+    assert {reason for _, reason in result.needed} == {minimise.UNKNOWN}
 
 
 def test_the_budget_of_runs_is_kept(drafted: Project, monkeypatch: pytest.MonkeyPatch) -> None:

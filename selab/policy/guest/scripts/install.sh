@@ -4,11 +4,12 @@
 #
 # Arguments: $1 the directory of the packages; $2 the priority; from $3 the names of the packages.
 # Prints: what semodule prints.
-# Exit codes: those of semodule; 1 also if there is no such directory.
+# Exit codes: those of semodule; 3 also if there is no such directory.
 # Files: removes /run/selab/loaded.
 
 directory=$1 priority=$2; shift 2
 rm -f /run/selab/loaded
-cd "$directory" && semodule -X "$priority" -i "$@"; status=$?
+cd "$directory" || exit 3
+LC_ALL=C semodule -X "$priority" -i "$@"; status=$?
 rm -rf "$directory"
 exit $status

@@ -3,7 +3,8 @@
 #
 # Arguments: $1 the priority; $2 the module's name.
 # Prints: nothing.
-# Exit codes: 1 it does not have the module.
+# Exit codes: 1 it does not have the module; 3 there is no active store of the configured type.
 
 type=$(sed -n 's/^SELINUXTYPE=[[:space:]]*//p' /etc/selinux/config | tail -n 1)
-[ -d "/var/lib/selinux/$type/active/modules/$1/$2" ]
+cd "/var/lib/selinux/$type/active/modules" || exit 3
+[ -d "$1/$2" ]

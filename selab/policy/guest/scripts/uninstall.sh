@@ -8,4 +8,4 @@
 # Files: removes /run/selab/loaded.
 
 rm -f /run/selab/loaded
-semodule -X "$1" -r "$2"
+LC_ALL=C semodule -X "$1" -r "$2"

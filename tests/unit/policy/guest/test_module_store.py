@@ -7,14 +7,30 @@ from pathlib import Path
 
 import pytest
 
-from selab.errors import CommandFailed, InputError
+from selab.errors import EXIT_ERROR, CommandFailed, InputError
 from selab.guest import RUN_TIMEOUT, Completed
 from selab.policy.guest.module_store import PACKAGES, install, is_installed, relabel, uninstall
 from tests.unit.fakes import FakeGuest, SandboxGuest
 
 STORE = "/var/lib/selinux"
 LOADED = "/run/selab/loaded"
-CONFLICT = "echo 'libsemanage: conflicts with base' >&2; echo 'semodule: Failed!' >&2; exit 1"
+REASON = "Failed to resolve allow statement at /var/lib/selinux/default/tmp/modules/400/web/cil:3"
+REFUSED = f"echo 'libsemanage.x: y' >&2; echo '{REASON}' >&2; echo 'semodule:  Failed!' >&2; exit 1"
+FAILURES = {
+    "it does not say why": "exit 1",
+    "it is missing": "echo 'sh: 1: semodule: not found' >&2; exit 127",
+    "it was killed": f"echo '{REASON}' >&2; echo 'semodule:  Failed!' >&2; exit 137",
+    "the disk is full": (
+        f"echo '{REASON}: No space left on device' >&2; echo 'semodule:  Failed!' >&2; exit 1"
+    ),
+    "it could not begin": "echo 'semodule: Could not begin transaction:  Success' >&2; exit 1",
+    "it could not read a package": "echo 'semodule:  Failed on web.pp!' >&2; exit 1",
+    "only its own work failed": (
+        "echo 'libsemanage.semanage_pipe_data: Child process /pp failed with code: 2.' >&2; "
+        "echo 'semodule:  Failed!' >&2; exit 1"
+    ),
+}
+"""Ways in which semodule fails that are not a refusal of the policy."""
 
 
 class StoreGuest(SandboxGuest):
@@ -38,6 +54,7 @@ class StoreGuest(SandboxGuest):
 def guest(tmp_path: Path) -> StoreGuest:
     """A guest with the policy `default`, whose loaded policy is selab's."""
     guest = StoreGuest(tmp_path)
+    guest.path(f"{STORE}/default/active/modules").mkdir(parents=True)
     guest.path("/etc/selinux/config").write_text("SELINUX=enforcing\nSELINUXTYPE=default\n")
     guest.path(LOADED).touch()
     return guest
@@ -66,6 +83,13 @@ def test_a_store_that_cannot_be_read_is_an_error() -> None:
         is_installed(guest, "web")
 
 
+@pytest.mark.parametrize("config", ["SELINUXTYPE=absent\n", ""])
+def test_a_store_that_does_not_exist_is_an_error(guest: StoreGuest, config: str) -> None:
+    guest.path("/etc/selinux/config").write_text(config)
+    with pytest.raises(CommandFailed, match="cannot be read"):
+        is_installed(guest, "web")
+
+
 def test_packages_are_installed_in_one_transaction_and_then_removed(guest: StoreGuest) -> None:
     guest.program("semodule", f'shift 3; cat "$@" >{guest.root}/content')
     install(guest, {"common": b"first ", "web": b"second"})
@@ -75,10 +99,10 @@ def test_packages_are_installed_in_one_transaction_and_then_removed(guest: Store
 
 
 def test_a_refused_package_is_an_error_with_the_first_message_and_is_removed(guest: StoreGuest) -> None:
-    guest.program("semodule", CONFLICT)
+    guest.program("semodule", REFUSED)
     with pytest.raises(InputError, match="was not installed") as caught:
         install(guest, {"web": b"x"})
-    assert caught.value.detail == "libsemanage: conflicts with base"
+    assert caught.value.detail == REASON
     assert not guest.path(PACKAGES).exists()
 
 
@@ -88,15 +112,27 @@ def test_uninstalling_removes_the_module_at_the_priority_of_install(guest: Store
     assert guest.called == ["semodule -X 400 -r web"]
 
 
-@pytest.mark.parametrize(
-    ("body", "detail"),
-    [(CONFLICT, "libsemanage: conflicts with base"), ("exit 1", "semodule did not report why.")],
-)
-def test_a_module_that_cannot_be_removed_is_an_error(guest: StoreGuest, body: str, detail: str) -> None:
-    guest.program("semodule", body)
+def test_a_refused_removal_is_an_error_with_the_first_message(guest: StoreGuest) -> None:
+    guest.program("semodule", REFUSED)
     with pytest.raises(InputError, match="was not uninstalled") as caught:
         uninstall(guest, "web")
-    assert caught.value.detail == detail
+    assert caught.value.detail == REASON
+
+
+@pytest.mark.parametrize("body", FAILURES.values(), ids=FAILURES)
+def test_a_failure_of_semodule_is_not_the_users_input(guest: StoreGuest, body: str) -> None:
+    guest.program("semodule", body)
+    for change in (lambda: install(guest, {"web": b"x"}), lambda: uninstall(guest, "web")):
+        with pytest.raises(CommandFailed, match="was not") as caught:
+            change()
+        assert caught.value.exit_code == EXIT_ERROR
+
+
+def test_packages_that_are_missing_are_not_the_users_input(guest: StoreGuest) -> None:
+    guest.program("semodule")
+    with pytest.raises(CommandFailed) as caught:
+        install(guest, {})
+    assert caught.value.returncode == 3 and guest.called == []
 
 
 @pytest.mark.parametrize("body", ["", "exit 1"])
@@ -105,7 +141,7 @@ def test_selab_no_longer_takes_the_loaded_policy_for_its_own(guest: StoreGuest, 
     for change in (lambda: install(guest, {"web": b"x"}), lambda: uninstall(guest, "web")):
         guest.path(LOADED).touch()
         if body:
-            with pytest.raises(InputError):
+            with pytest.raises(CommandFailed):
                 change()
         else:
             change()
