@@ -15,6 +15,7 @@ from selab.container import log_search
 from selab.container.lifecycle import Container
 from selab.container.runtime import runtimes
 from selab.container.steps import StepResult, run_steps
+from selab.errors import CommandFailed
 from selab.guest import script
 from selab.scenario import Scenario
 from tests.unit.fakes import FakeGuest
@@ -82,7 +83,39 @@ def test_braces_mean_what_they_mean_to_python(pattern: str) -> None:
         assert log_search.contains(pattern, text, 10.0) == (re.search(pattern, text) is not None), text
 
 
-def test_only_the_new_part_of_a_log_is_read(tmp_path: Path) -> None:
+def read_log(offset: int, limit: int, *command: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the script with sh."""
+    argv = ["sh", "-c", script("container/read-log"), "sh", str(offset), str(limit), *command]
+    return subprocess.run(argv, capture_output=True, timeout=20)
+
+
+@pytest.mark.parametrize(("limit", "part"), [(4, b"3456"), (7, b"3456789"), (99, b"3456789")])
+def test_only_the_new_part_of_a_log_is_read(tmp_path: Path, limit: int, part: bytes) -> None:
     (tmp_path / "log").write_text("0123456789")
-    argv = ["sh", "-c", script("container/read-log"), "sh", "3", "4", "cat", str(tmp_path / "log")]
-    assert subprocess.run(argv, capture_output=True, check=True).stdout == b"3456"
+    done = read_log(3, limit, "cat", str(tmp_path / "log"))
+    assert (done.returncode, done.stdout) == (0, part)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("echo x; exit 125", 125), ("echo x; exit 1", 1), ("kill -9 $$", 137)]
+)
+def test_a_command_that_cannot_print_the_log_gives_its_exit_code(command: str, code: int) -> None:
+    assert read_log(0, 99, "sh", "-c", command).returncode == code
+
+
+def test_a_runtime_that_is_missing_is_no_empty_log() -> None:
+    assert read_log(0, 99, "no-such-runtime").returncode == 127
+
+
+def test_a_log_without_an_end_is_cut_at_the_limit() -> None:
+    done = read_log(2, 5, "yes", "ab")
+    assert (done.returncode, done.stdout) == (0, b"\nab\na")
+
+
+def test_a_log_that_the_runtime_cannot_print_is_an_error() -> None:
+    guest = FakeGuest()
+    guest.answer("logs", code=125, out="Error response from daemon: ready")
+    steps = [{"log": {"pattern": "ready", "timeout": 1}}]
+    scenario = Scenario.model_validate({"image": "x", "steps": steps})
+    with pytest.raises(CommandFailed, match="log could not be read"):
+        next(run_steps(guest, scenario, Container("web", 1, runtimes()["docker"])))
