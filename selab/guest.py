@@ -26,6 +26,8 @@ MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of each output of a command, and of a file, by default. The largest usual one has some MiB."""
 MAX_STATUS = 255
 """The highest exit code of a process."""
+MAX_END = 64
+"""Bytes that are enough for the end of an answer: a random token, an exit code and a newline."""
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,16 @@ class Query(Generic[T]):
     limit: int = MAX_ANSWER
 
     def of(self, guest: Guest) -> T:
-        """Run the script in `guest`, and read its answer."""
-        argv = shell_argv(self.script, *self.arguments)
-        return self.value(guest.run(argv, input=self.input, timeout=self.timeout, limit=self.limit))
+        """Run the script in `guest`, and read its answer.
+
+        The answer has an end, as those of `query_all` have, so that an incomplete answer is an error.
+        """
+        value: T = query_all(guest, answer=self)["answer"]
+        return value
 
     def value(self, done: Completed) -> T:
         """Read the answer `done`. Raises SelabError if it is not an answer to this query."""
-        if done.truncated:
+        if done.truncated or max(len(done.stdout), len(done.stderr)) > self.limit:
             raise AnswerTooLong("The guest's answer", self.limit)
         with reading(done):
             return self.read(done)
@@ -185,6 +190,17 @@ def one_of(text: str, *words: str) -> str:
     if text not in words:
         raise Malformed(f"{text[:20]!r} is not one of {', '.join(words)}")
     return text
+
+
+def complete_line(text: str) -> str:
+    """Return the only line of `text`, without its newline. Raises Malformed.
+
+    A line without its end may be the beginning of another answer.
+    """
+    line, newline, rest = text.partition("\n")
+    if not newline or rest:
+        raise Malformed("it is not one complete line")
+    return line
 
 
 @contextlib.contextmanager
@@ -256,7 +272,7 @@ def query_all(guest: Guest, /, **queries: Query[Any]) -> Answers:
         argv,
         input=b"".join(query.input for query in queries.values()),
         timeout=sum(query.timeout for query in queries.values()),
-        limit=sum(query.limit for query in queries.values()),
+        limit=sum(query.limit + MAX_END for query in queries.values()),
     )
     with reading(whole):
         results = _parts(whole, token.encode(), len(queries))

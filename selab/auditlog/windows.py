@@ -149,7 +149,7 @@ def _closed(opened: OpenWindow, done: Completed) -> Window:
     if not done.ok:
         return Window((), (f"the end of the window could not be marked: {_last(done)}",), False)
     head, separator, log = done.stdout.partition(b"\nwindow\n")
-    text = head.decode("utf-8", "replace")
+    text = head.decode("utf-8", "replace") + "\n"
     if not separator:
         raise Malformed("it has no window")
     mode = one_of(_field(text, "mode"), "0", "1")
@@ -232,8 +232,8 @@ def _status(text: str) -> AuditStatus:
 
 
 def _field(text: str, name: str) -> str:
-    """Return the value of the only line `name VALUE` of `text`."""
-    values = re.findall(rf"^{name} (.*)$", text, re.MULTILINE)
+    """Return the value of the only complete line `name VALUE` of `text`."""
+    values = re.findall(rf"^{name} (.*)\n", text, re.MULTILINE)
     if len(values) != 1:
         raise Malformed(f"it has {len(values)} lines '{name}'")
     return str(values[0])

@@ -184,12 +184,12 @@ def _start_service(guest: Guest, runtime: Runtime, progress: Progress) -> None:
 
 
 def _labels(done: Completed) -> set[str]:
-    """Return the labels of the lines `label CONTEXT`. Every other line must be `pid NUMBER`."""
+    """Return the labels of the lines `label CONTEXT`. Other lines are `pid NUMBER`, and `end` at the end."""
     with reading(done):
-        *complete, rest = done.text.split("\n")
-        if rest:
-            raise Malformed("its last line is incomplete")
-        lines = [line.partition(" ") for line in complete]
+        complete = done.text.split("\n")
+        if complete[-2:] != ["end", ""]:
+            raise Malformed("it does not end with the line 'end'")
+        lines = [line.partition(" ") for line in complete[:-2]]
         for key, _, value in lines:
             if one_of(key, "label", "pid") == "label" and not (value.isprintable() and value[:1] != "-"):
                 raise Malformed(f"{value[:40]!r} is not a context")

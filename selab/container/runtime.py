@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from selab.guest import Guest, script_argv
+from selab.guest import Guest, complete_line, reading, script_argv
 from selab.host.tables import RUNTIMES, table
 
 NOT_INSTALLED = "is not installed in the guest"
@@ -71,7 +71,8 @@ class Runtime:
     def sets_labels(self, guest: Guest) -> bool:
         """Return whether the runtime sets SELinux labels in `guest`. If not, it ignores them silently."""
         done = guest.run(self.argv(*self.labels)).expect(f"{self.title} does not answer in the guest.")
-        return self.labelled in done.text
+        with reading(done):
+            return self.labelled in complete_line(done.text)
 
     def is_in(self, guest: Guest) -> bool:
         """Return whether the runtime is installed in `guest`."""

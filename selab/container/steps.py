@@ -9,7 +9,16 @@ from dataclasses import dataclass
 
 from selab.container.lifecycle import Container
 from selab.container.log_search import MAX_LOG, LogSearch, SearchTooSlow
-from selab.guest import Completed, Guest, Malformed, number, reading, script_argv
+from selab.guest import (
+    Completed,
+    Guest,
+    Malformed,
+    complete_line,
+    number,
+    one_of,
+    reading,
+    script_argv,
+)
 from selab.scenario import ExecStep, ExitStep, HttpStep, LogStep, Scenario, Step
 
 GRACE = 30.0
@@ -94,6 +103,8 @@ def _http(guest: Guest, http: HttpStep, container: Container) -> str:
     ]
     done = guest.run(script_argv("container/http", *words), timeout=http.timeout * 2 + GRACE)
     if done.ok:
+        with reading(done):
+            one_of(complete_line(done.text), str(http.status))
         return ""
     *lines, code = done.expect("The HTTP request could not be made.", 1).text.split("\n")[:-1] or [""]
     with reading(done):
@@ -160,11 +171,11 @@ def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
         container.runtime.name,
     )
     done = guest.run(argv, timeout=end.timeout + GRACE)
-    output = done.text.strip()
-    if done.returncode == 1 and output.startswith("it still runs"):
-        return output
+    if done.returncode == 1 and re.fullmatch(r"it still runs after \d+ seconds\n", done.text, re.ASCII):
+        return done.text.strip()
     done.expect("The container's exit code could not be read.", hint="Run `selab doctor`.")
     with reading(done):
+        output = complete_line(done.text)
         return "" if number(output) == end.code else f"exit code {output} instead of {end.code}"
 
 

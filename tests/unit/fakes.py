@@ -59,6 +59,14 @@ def cut(done: Completed, limit: int | None) -> Completed:
     return replace(done, stdout=done.stdout[:limit], stderr=done.stderr[:limit], truncated=is_long)
 
 
+def framed(argv: Sequence[str], answer: Answer) -> Answer:
+    """Return `answer` with its end, as a guest does, if `argv` is the command of a Query."""
+    code, out, err = answer
+    if tuple(argv[:2]) != ("sh", "-c") or len(_PART.findall(argv[2])) != 1:
+        return answer
+    return 0, f"{out}{argv[4]} {code}\n", f"{err}{argv[4]}\n"
+
+
 class FakeGuest:
     """Answers a command by the first rule whose words all occur in it; `files` is its file system."""
 
@@ -86,7 +94,7 @@ class FakeGuest:
         line = " ".join(argv)
         for words, rule in self.rules:
             if all(word in line for word in words):
-                code, out, err = rule(argv)
+                code, out, err = framed(argv, rule(argv))
                 return cut(Completed(tuple(argv), code, out.encode(), err.encode()), limit)
         raise AssertionError(f"the fake guest has no configured answer for {argv!r}")
 
@@ -131,8 +139,8 @@ class ScriptedGuest:
         for name in ("switch-mode", "restore-mode", "load-base"):
             self.answer(name)
         self.answer("survey", out=STORE)
-        self.answers["start"] = lambda words: (0, f"pid 123\nlabel {self.label}\n", "")
-        self.answers["keep"] = self.answers["remove"] = lambda words: (0, f"label {self.label}\n", "")
+        self.answers["start"] = lambda words: (0, f"pid 123\nlabel {self.label}\nend\n", "")
+        self.answers["keep"] = self.answers["remove"] = lambda words: (0, f"label {self.label}\nend\n", "")
         self._programs: dict[tuple[str, ...], Answer] = {}
         self._begin_mark = ""
 

@@ -14,6 +14,7 @@ from selab.errors import SelabError
 from selab.guest import RUN_TIMEOUT, Completed, Query, query_all
 from selab.policy.guest import drift, load, mode, relabel
 from selab.policy.survey import survey
+from tests.unit.fakes import framed
 
 HUGE = b"9" * 5000
 GARBAGE: dict[str, Callable[[bytes], bytes]] = {
@@ -59,7 +60,9 @@ class Garbage:
         timeout: float = RUN_TIMEOUT,
         limit: int | None = None,
     ) -> Completed:
-        return Completed(tuple(argv), self._code, self._answer, self._answer)
+        answer = self._answer.decode(errors="surrogateescape")
+        code, *outputs = framed(argv, (self._code, answer, answer))
+        return Completed(tuple(argv), code, *(text.encode(errors="surrogateescape") for text in outputs))
 
 
 def assert_value_or_error(ask: Callable[[], object]) -> None:
@@ -103,7 +106,7 @@ def test_a_garbage_audit_status_is_a_value_or_an_error(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", GARBAGE)
 def test_a_garbage_process_id_of_a_container_is_a_value_or_an_error(kind: str) -> None:
-    answer = GARBAGE[kind](b"pid 12\nlabel u:r:web_t:s0\n")
+    answer = GARBAGE[kind](b"pid 12\nlabel u:r:web_t:s0\nend\n")
     runtime = runtimes()["docker"]
     assert_value_or_error(lambda: _started(Completed((), 0, answer, b""), "web", runtime))
 

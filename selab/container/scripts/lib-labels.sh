@@ -6,7 +6,7 @@
 complete_labels() { tr '\000' '\n' | while read -r label; do [ -z "$label" ] || echo "label $label"; done; }
 
 # labels PID NAME: prints a line `label CONTEXT` for each process that the container NAME has now, and for the
-# one that lib-watch.sh recorded. PID is the container's main process, or 0 if the container has ended. With
+# one that lib-watch.sh recorded, and then a line `end`. PID is the container's main process, or 0 if the container has ended. With
 # cgroup v1, the container's cgroup is below a controller.
 #
 # `cat` reads a context in one system call. `read` of a shell asks for each byte, and a process that ends or
@@ -25,4 +25,5 @@ labels() {
     [ ! -e "$procs" ] || while read -r each; do set -- "$@" "/proc/$each/attr/current"; done <"$procs"
   fi
   cat "$@" 2>/dev/null | complete_labels
+  echo end
 }

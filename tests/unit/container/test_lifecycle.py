@@ -15,6 +15,7 @@ from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel
 from selab.container.lifecycle import ContainerRefused, _archive, run_arguments, running, volume_label
 from selab.errors import InputError, SelabError
+from selab.guest import script
 from selab.policy.contexts import FileContexts, FileSpec
 from selab.progress import Progress
 from selab.project import Project
@@ -125,6 +126,7 @@ def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "dock
     guest, outcomes = FakeGuest(), iter(answers)
     guest.rules.append((('"$engine" "$@"',), lambda argv: next(outcomes)))
     guest.answer("systemctl", "restart", "docker")
+    guest.answer(script("container/remove"), out="end\n")
     for words in ("rm -f -v", "docker pull", "podman pull"):
         guest.answer(words)
     scenario = Scenario.model_validate({"image": "x", "runtime": runtime})
@@ -147,7 +149,7 @@ def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "dock
 def test_docker_is_started_again_where_it_does_not_answer(
     tmp_path: Path, silence: tuple[int, str, str]
 ) -> None:
-    guest = started(tmp_path, silence, (0, "pid 7\n", ""))
+    guest = started(tmp_path, silence, (0, "pid 7\nend\n", ""))
     assert ("systemctl", "restart", "docker") in guest.commands
 
 
@@ -157,7 +159,7 @@ def test_a_container_that_a_run_before_was_still_starting_is_removed(tmp_path: P
         "",
         'docker: Conflict. The container name "/selab-" is already in use by container "abc".',
     )
-    guest = started(tmp_path, conflict, (0, "pid 7\n", ""))
+    guest = started(tmp_path, conflict, (0, "pid 7\nend\n", ""))
     assert ("docker", "rm", "-f", "-v", "selab-") in guest.commands
 
 
@@ -170,7 +172,7 @@ def test_docker_that_does_not_come_back_is_no_failure_of_the_workload(tmp_path: 
 def test_a_runtime_that_the_guest_lacks_is_had_and_asked_again(tmp_path: Path) -> None:
     lacking = (125, "", "podman is not installed in the guest")
     guest = started(
-        tmp_path, lacking, (125, "", "Error: x: image not known"), (0, "pid 7\n", ""), runtime="podman"
+        tmp_path, lacking, (125, "", "Error: x: image not known"), (0, "pid 7\nend\n", ""), runtime="podman"
     )
     assert [argv for argv in guest.commands if argv[0] != "sh"] == [
         ("equip", "podman"),

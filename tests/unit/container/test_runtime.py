@@ -72,8 +72,8 @@ def test_podman_is_told_the_registry_that_docker_would_ask(name: str, full: str)
 @pytest.mark.parametrize(
     ("runtime", "answer", "labels"),
     [
-        (DOCKER, '["name=seccomp,profile=builtin","name=selinux","name=cgroupns"]', True),
-        (DOCKER, '["name=seccomp,profile=builtin"]', False),
+        (DOCKER, '["name=seccomp,profile=builtin","name=selinux","name=cgroupns"]\n', True),
+        (DOCKER, '["name=seccomp,profile=builtin"]\n', False),
         (PODMAN, "true\n", True),
         (PODMAN, "false\n", False),
     ],
@@ -99,7 +99,7 @@ def test_the_doctor_looks_at_those_that_are_there(there: tuple[str, ...], subjec
     guest = FakeGuest()
     for name in runtimes():
         guest.answer(script("container/has-program"), name, code=0 if name in there else 1)
-        guest.answer(name, "info", out="true selinux")
+        guest.answer(name, "info", out="true selinux\n")
     for question in ("/sys/fs/selinux/status", "SELINUXTYPE", "auditctl -s"):
         guest.answer(question, code=1)
     state = State.OK if there else State.BAD
@@ -299,7 +299,7 @@ def test_a_label_is_reported_only_if_it_is_complete(tmp_path: Path, content: str
         (tmp_path / path).write_text(text)
     text = script("container/lib-labels").replace("/proc/", f"{tmp_path}/proc/")
     done = Place(tmp_path, DOCKER).run(f'{text}\nlabels "$1" selab-web', pid)
-    assert done.stdout.splitlines() == [f"label {label}" for label in labels]
+    assert done.stdout.splitlines() == [*(f"label {label}" for label in labels), "end"]
 
 
 def test_the_labels_of_all_processes_and_the_recorded_one_are_reported(tmp_path: Path) -> None:
@@ -314,16 +314,15 @@ def test_the_labels_of_all_processes_and_the_recorded_one_are_reported(tmp_path:
         (tmp_path / path).write_text(text)
     text = script("container/lib-labels").replace("/proc/", f"{tmp_path}/proc/")
     done = Place(tmp_path, DOCKER).run(f'{text}\nlabels "$1" selab-web', "77")
-    assert (sorted(done.stdout.splitlines()), done.stderr) == (
-        ["label u:r:init_t:s0", "label u:r:web_t:s0", "label u:r:worker_t:s0"],
-        "",
-    )
+    *labels, end = done.stdout.splitlines()
+    assert sorted(labels) == ["label u:r:init_t:s0", "label u:r:web_t:s0", "label u:r:worker_t:s0"]
+    assert (end, done.stderr) == ("end", "")
 
 
 def test_a_run_names_its_runtime_at_the_start_and_at_the_end(tmp_path: Path) -> None:
     guest = FakeGuest()
-    guest.answer(script("container/start"), out="pid 7\n")
-    guest.answer(script("container/remove"))
+    guest.answer(script("container/start"), out="pid 7\nend\n")
+    guest.answer(script("container/remove"), out="end\n")
     scenario = Scenario.model_validate({"image": "x", "runtime": "podman"})
     where = (tmp_path, tmp_path, Progress(), lambda: None, recorded_network(guest.commands))
     with running(guest, scenario, Image("x", None), LABEL, *where):

@@ -30,7 +30,8 @@ def test_a_volume_is_of_the_runtimes_type_before_the_runtime_gives_it_categories
     scenario = Scenario.model_validate({"image": "x", "volumes": [{"target": "/data", "label": label}]})
     guest = FakeGuest()
     guest.answer(script("container/make-volume"))
-    guest.answer("docker", out="pid 7\n")
+    guest.answer(script("container/remove"), out="end\n")
+    guest.answer("docker", out="pid 7\nend\n")
     where = (tmp_path, tmp_path, Progress(), lambda: None, recorded_network(guest.commands))
     with running(
         guest, scenario, Image("x", None), ContainerLabel("web_t", "s0:c1,c2"), *where, volume_type="volume_t"

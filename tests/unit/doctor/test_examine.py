@@ -25,7 +25,7 @@ def guest(pid: int = 400) -> FakeGuest:
     )
     for name in runtimes():
         fake.answer(script("container/has-program"), f" {name}", code=0 if name == "docker" else 1)
-    fake.answer("docker info", out='["name=selinux"]')
+    fake.answer("docker info", out='["name=selinux"]\n')
     return fake
 
 

@@ -122,7 +122,7 @@ def test_a_run_that_saw_nothing_wrong_passes(ran: Started) -> None:
 @pytest.mark.parametrize("script", ["start", "remove"])
 def test_another_label_seen_at_the_start_or_at_the_end_is_an_error(ran: Started, script: str) -> None:
     guest = ScriptedGuest()
-    guest.answer(script, out=f"pid 123\nlabel {LABEL}\nlabel system_u:system_r:helper_t:s0:c1,c2\n")
+    guest.answer(script, out=f"pid 123\nlabel {LABEL}\nlabel system_u:system_r:helper_t:s0:c1,c2\nend\n")
     result = ran(guest)
     assert result.verdict is Verdict.ERROR and "helper_t" in result.reasons[0]
 

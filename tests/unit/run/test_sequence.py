@@ -126,8 +126,10 @@ class Recorder:
         return {
             "survey": STORE,
             "open window": f"{STATUS}log 77 1000\n",
-            "start container": f"pid 123\nlabel {LABEL}\n",
+            "start container": f"pid 123\nlabel {LABEL}\nend\n",
             "label files": "\nlabelled\n",
+            "remove container": "end\n",
+            "keep container": "end\n",
         }.get(name, "")
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
