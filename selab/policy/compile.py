@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError, SelabError
-from selab.guest import Completed, script_argv
+from selab.guest import Completed, Query, script, script_argv
 from selab.policy.base import BasePolicy
 from selab.policy.language.headers import headings
 from selab.policy.language.te import Call, items, tokens
@@ -20,6 +20,8 @@ from selab.policy.module import PolicyModule
 from selab.policy.refusal import refused
 from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
 
+HEADERS = "/usr/share/selinux/devel"
+"""The directory of the policy headers in a guest."""
 COMPILE_TIMEOUT = 300.0
 """Seconds for each step on this machine, or for `make` in a guest.
 
@@ -110,16 +112,9 @@ def _build_in_guest(
     """Run the guest's own Makefile in the guest; return the module's CIL and the path of its package."""
     workdir = f"{tools.workdir}/build/{module.name}"
     _place((module, *beside), workdir, tools)
-    argv = script_argv(
-        "policy/compile",
-        workdir,
-        module.name,
-        "/usr/share/selinux/devel",
-        base.facts.selinux_type,
-        _translator(tools),
-        M4,
-    )
-    done = _checked(tools.where.run(argv, timeout=COMPILE_TIMEOUT), module, base, is_guest=True)
+    words = (workdir, module.name, HEADERS, base.facts.selinux_type, _translator(tools), M4)
+    query = Query(script("policy/compile"), lambda done: done, words, timeout=COMPILE_TIMEOUT)
+    done = _checked(query.of(tools.where), module, base, is_guest=True)
     return done.stdout, f"{workdir}/{module.name}.pp"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,25 +80,34 @@ def test_a_guest_without_a_translator_is_an_error(base: BasePolicy) -> None:
         compile_module(MODULE, base, Toolchain(guest, "/w"))
 
 
+class Compiler(FakeGuest):
+    """Compiles a module to `cil`. Of its answer, `arriving` returns what selab gets."""
+
+    def __init__(self, cil: str, arriving: Callable[[bytes], bytes]) -> None:
+        super().__init__()
+        self._arriving = arriving
+        self.answer(script("policy/compile"), out=cil)
+        self.answer(script("policy/find-translator"), out=f"{PP[0]}\n")
+        self.answer(script("policy/clear-sources"))
+
+    def run(self, argv: Sequence[str], **options: Any) -> Completed:
+        done = super().run(argv, **options)
+        return replace(done, stdout=self._arriving(done.stdout)) if "make -f" in argv[2] else done
+
+
 def test_compiled_policy_of_a_guest_that_is_no_text_is_an_error(base: BasePolicy) -> None:
-    guest = Mute(b"\xff(type web_t)\n")
+    guest = Compiler("(type web_t)\n", lambda answer: answer.replace(b"web_t", b"\xff"))
     with pytest.raises(SelabError, match="not UTF-8"):
         compile_module(MODULE, base, Toolchain(guest, "/w"))
 
 
-class Mute(FakeGuest):
-    """Compiles to `cil`."""
-
-    def __init__(self, cil: bytes) -> None:
-        super().__init__()
-        self._cil = cil
-        self.answer(script("policy/clear-sources"))
-        self.answer(script("policy/find-translator"), out=f"{PP[0]}\n")
-        self.answer(script("policy/compile"))
-
-    def run(self, argv: Sequence[str], **options: Any) -> Completed:
-        done = super().run(argv, **options)
-        return replace(done, stdout=self._cil) if script("policy/compile") in argv else done
+def test_compiled_policy_of_a_guest_that_ends_early_is_an_error(base: BasePolicy) -> None:
+    cil, results = "(type web_t)\n(allow web_t self (file (read)))\n", set()
+    for length in range(len(cil) + 40):
+        guest = Compiler(cil, lambda answer, length=length: answer[:length])  # type: ignore[misc]
+        with contextlib.suppress(SelabError):
+            results.add(compile_module(MODULE, base, Toolchain(guest, "/w")).cil)
+    assert results == {cil}
 
 
 @pytest.mark.parametrize(

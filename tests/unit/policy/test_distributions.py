@@ -97,7 +97,7 @@ def test_a_module_is_compiled_for_the_guests_kind_of_policy(base: BasePolicy) ->
     compile_module(
         web, replace(base, facts=replace(base.facts, selinux_type="targeted")), Toolchain(guest, "/w")
     )
-    assert guest.commands[-1][4:8] == ("/w/build/web", "web", "/usr/share/selinux/devel", "targeted")
+    assert guest.commands[-1][5:9] == ("/w/build/web", "web", "/usr/share/selinux/devel", "targeted")
 
 
 TEMPLATE = """\
