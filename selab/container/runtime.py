@@ -14,6 +14,10 @@ NOT_INSTALLED = "is not installed in the guest"
 """What container/scripts/start.sh prints if the guest has no such program."""
 
 
+NO_PROGRAM = (1, 127)
+"""Exit codes of `command -v` for a program that is not installed: bash's and dash's."""
+
+
 @dataclass(frozen=True)
 class Runtime:
     """A container runtime. `name` is its program; runtimes.toml describes the other fields."""
@@ -76,7 +80,8 @@ class Runtime:
 
     def is_in(self, guest: Guest) -> bool:
         """Return whether the runtime is installed in `guest`."""
-        return guest.run(script_argv("container/has-program", self.name)).ok
+        done = guest.run(script_argv("container/has-program", self.name))
+        return done.expect(f"It is unknown whether the guest has {self.title}.", 0, *NO_PROGRAM).ok
 
 
 @functools.cache

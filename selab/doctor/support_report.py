@@ -12,7 +12,7 @@ from selab import __version__
 from selab.container.runtime import runtimes
 from selab.doctor.examine import Finding, State, examine
 from selab.errors import SelabError
-from selab.guest import Guest, one_of, reading, script_argv
+from selab.guest import Completed, Guest, Malformed, Query, one_of, script
 from selab.history import History
 from selab.host.cache import cache_dir
 from selab.host.local import LocalHost
@@ -153,15 +153,23 @@ def _of_host() -> dict[str, str]:
 
 def _of_guest(guest: Guest) -> dict[str, str]:
     packages = [package for runtime in runtimes().values() for package in runtime.packages]
-    done = guest.run(script_argv("doctor/facts", *packages))
-    with reading(done):
-        lines = [line.partition("\t") for line in done.text.splitlines()]
-        facts = {one_of(name, *GUEST_FACTS): value.strip() for name, tab, value in lines if tab}
+    facts = Query(script("doctor/facts"), _facts, tuple(packages)).of(guest)
     for runtime in runtimes().values():
         if runtime.is_in(guest):
             for name, words in runtime.facts.items():
                 done = guest.run(runtime.argv(*words))
                 facts |= {name: " ".join(done.text.split())} if done.text.strip() else {}
+    return facts
+
+
+def _facts(done: Completed) -> dict[str, str]:
+    """Read the lines `NAME<tab>VALUE`, each with a name of GUEST_FACTS, and none of them twice."""
+    facts: dict[str, str] = {}
+    for line in done.expect("The guest's facts cannot be read.").text.splitlines():
+        name, tab, value = line.partition("\t")
+        if not tab or name in facts:
+            raise Malformed(f"{line[:40]!r} is not a fact, or the fact is there twice")
+        facts[one_of(name, *GUEST_FACTS)] = value.strip()
     return facts
 
 

@@ -10,13 +10,14 @@ import functools
 import hashlib
 import importlib.resources
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Guest, script_argv, shell_argv
+from selab.guest import Guest, Malformed, reading, script_argv, shell_argv
 from selab.guest import script as guest_script
 from selab.host.tables import PROVISION, RUNTIMES, table
 from selab.progress import Progress
@@ -33,6 +34,9 @@ NEEDED, OFFERED = "needed", "offered"
 """On an existing host: what a run needs, and what selab does there only on demand."""
 EVERY = "every"
 """The name of the steps for guests of all families."""
+
+
+_PROGRAM = re.compile(r"(?:/[\w.+-]+)+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,8 @@ def family_of(guest: Guest) -> str:
     """Return the guest's package family. Raises SelabError if selab cannot prepare such a guest."""
     tools = {family: entry["tool"] for family, entry in _families().items()}
     done = guest.run(script_argv("vm/package-tools", *tools.values()))
-    present = {line.rsplit("/", 1)[-1] for line in done.text.split()}
+    with reading(done):
+        present = {_program(line) for line in done.text.splitlines()}
     for family, tool in tools.items():
         if tool in present:
             return family
@@ -216,6 +221,13 @@ def family_of(guest: Guest) -> str:
         f"The guest has none of {', '.join(tools.values())}.",
         "selab prepares CentOS Stream, Fedora-like and Debian guests.",
     )
+
+
+def _program(line: str) -> str:
+    """Return the name of the program whose absolute path is `line`. Raises Malformed."""
+    if not _PROGRAM.fullmatch(line):
+        raise Malformed(f"{line[:40]!r} is not the path of a program")
+    return line.rpartition("/")[2]
 
 
 def left_to_do(guest: Guest, probed: Sequence[Step]) -> list[Step]:

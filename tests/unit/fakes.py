@@ -94,9 +94,14 @@ class FakeGuest:
         line = " ".join(argv)
         for words, rule in self.rules:
             if all(word in line for word in words):
-                code, out, err = framed(argv, rule(argv))
-                return cut(Completed(tuple(argv), code, out.encode(), err.encode()), limit)
+                code, out, err = framed(argv, self.spoil(argv, rule(argv)))
+                outputs = (text.encode(errors="surrogateescape") for text in (out, err))
+                return cut(Completed(tuple(argv), code, *outputs), limit)
         raise AssertionError(f"the fake guest has no configured answer for {argv!r}")
+
+    def spoil(self, argv: Sequence[str], answer: Answer) -> Answer:
+        """Return what the guest answers to `argv` instead of `answer`. The text may have surrogates."""
+        return answer
 
     def close(self) -> None:
         self.closed = True

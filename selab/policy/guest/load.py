@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from selab import guest_state
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Completed, Malformed, Query, number, one_of, script
+from selab.guest import Completed, Malformed, Query, complete_line, number, one_of, script
 from selab.policy.compile import KernelPolicy
 
 LOAD_TIMEOUT = 120.0
@@ -50,7 +50,8 @@ def policy_state() -> Query[PolicyState]:
 
 
 def _state(done: Completed) -> PolicyState:
-    words = done.expect("The guest's SELinux state cannot be read.", hint="Run `selab doctor`.").text.split()
+    done.expect("The guest's SELinux state cannot be read.", hint="Run `selab doctor`.")
+    words = complete_line(done.text).split()
     if len(words) < 2:
         raise SelabError(
             "SELinux is not enabled in the guest.", "/sys/fs/selinux/status is empty.", "Run `selab doctor`."
