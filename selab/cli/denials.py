@@ -43,7 +43,7 @@ def denials(context: Context, file: str | None, as_json: bool) -> None:
     """
     from selab.auditlog.summary import summarise
 
-    with context.progress.step("Reading the log"), _log(file) as read_line:
+    with context.progress_without_project.step("Reading the log"), _log(file) as read_line:
         summary = summarise(iter(lambda: read_line(MAX_LINE), b""))
     if as_json:
         click.echo(to_json(summary.to_json()))

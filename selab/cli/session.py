@@ -92,6 +92,17 @@ class Context:
     def progress(self) -> Progress:
         return self.new_progress()
 
+    @functools.cached_property
+    def progress_without_project(self) -> Progress:
+        """Return progress for a command that uses no project, which is neither read nor changed.
+
+        The models of a project need pydantic, which takes longer to import than such a command runs.
+        """
+        from selab.progress import Progress
+        from selab.report.progress import TerminalListener
+
+        return Progress(TerminalListener(self.console))
+
     def new_progress(self) -> Progress:
         """Return progress with its own timings, for a command that does its work several times."""
         from selab.progress import Progress

@@ -48,6 +48,17 @@ def test_it_imports_nothing_for_models_and_tables(tmp_path: Path, word: str) -> 
     assert imported(tmp_path, [word]) & MODELS_AND_TABLES == set()
 
 
+@pytest.mark.parametrize(
+    "words", [["denials", "audit.log"], ["denials", "--json", "audit.log"]], ids=" ".join
+)
+@pytest.mark.parametrize("inside", [True, False], ids=["in a project", "elsewhere"])
+def test_denials_imports_no_models(tmp_path: Path, words: list[str], inside: bool) -> None:
+    (tmp_path / "audit.log").write_text(RECORD)
+    if inside:
+        (tmp_path / "selab.yaml").write_text("")
+    assert imported(tmp_path, words) & {"pydantic", "yaml"} == set()
+
+
 def test_the_benchmark_of_the_start_works() -> None:
     """At its smallest size, against this same interpreter."""
     command = [

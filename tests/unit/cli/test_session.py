@@ -89,6 +89,15 @@ def test_each_progress_has_its_own_timings(project: Project) -> None:
     assert context.progress.timings == {}
 
 
+def test_progress_without_a_project_leaves_the_project_alone(project: Project) -> None:
+    before = sorted(project.root.rglob("*"))
+    context = Context(project.root)
+    with context.progress_without_project.step("Reading"):
+        pass
+    context.close()
+    assert sorted(project.root.rglob("*")) == before
+
+
 def test_the_durations_of_steps_are_kept_for_the_next_command(project: Project) -> None:
     first = Context(project.root)
     first.durations.took("Compiling", 7.0)
