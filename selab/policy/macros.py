@@ -131,9 +131,12 @@ class HeaderMacros:
         done = _m4("-R", str(self.interfaces), *(["-s"] if lines else []), *paths)
         return replace(done, stderr=messages + done.stderr)
 
-    def expand_contexts(self, path: Path) -> Completed:
-        """Expand a .fc file, which may call support macros only."""
-        return _m4(*self.options.m4, *self.support, str(path))
+    def expand_contexts(self, path: Path, *, lines: bool = False) -> Completed:
+        """Expand a .fc file, which may call support macros only.
+
+        With `lines`, m4 marks from which line of which file its output comes.
+        """
+        return _m4(*self.options.m4, *(["-s"] if lines else []), *self.support, str(path))
 
 
 def header_macros(base: BasePolicy) -> HeaderMacros:

@@ -1,4 +1,4 @@
-"""Check the .fc: lines that do not parse, and contexts with undeclared types."""
+"""Check the .fc: words that m4 replaces, lines that do not parse, conflicts, and paths that never match."""
 
 from __future__ import annotations
 
@@ -6,46 +6,93 @@ import re
 import warnings
 from collections.abc import Iterator
 
-from selab.policy.lint.finding import Finding, Severity
-from selab.policy.lint.subject import ModuleUnderLint, closest, text_of
-
-_LINE = re.compile(
-    r"(?P<pattern>[^\s#]\S*)(?:\s+(?P<kind>-[-bcdpls]))?\s+(?P<context>gen_context\(.+\)|<<none>>|[^\s(]+)"
+from selab.errors import InputError
+from selab.policy.base import BasePolicy
+from selab.policy.fc_source import (
+    FORM,
+    Conflict,
+    Entry,
+    conflicts,
+    entries,
+    equivalences,
+    macro_words,
+    rewritten,
 )
-_CONTEXT = re.compile(r"(?:gen_context\(\s*`?)?[\w$]+:[\w$]+:(?P<type>[\w$]+)")
-_BEGINS = ("/", "HOME_DIR", "HOME_ROOT")
-_MACROS = re.compile(r"(?:ifn?def|ifelse|define)\(|['`,)\s]+(?:dnl.*)?$|dnl\b")
-"""Lines of m4 around the entries, such as "ifdef(`distro_debian',`" and "')"."""
+from selab.policy.lint.finding import Finding, Severity, of_error
+from selab.policy.lint.subject import ModuleUnderLint, closest, text_of
+from selab.policy.module import PolicyModule
 
 
 def labels(module: ModuleUnderLint) -> Iterator[Finding]:
-    """Check each line: a pattern, an optional kind of file, a context or `<<none>>` (file_contexts(5))."""
-    for number, line in enumerate(text_of(module.module, "fc").splitlines(), 1):
-        text = line.strip()
-        if text and not text.startswith("#") and not _MACROS.match(text):
-            yield from _line(module, number, text)
+    """Check each entry as m4 leaves it: a path, an optional kind of file, and a context or `<<none>>`.
 
-
-def _line(module: ModuleUnderLint, number: int, text: str) -> Iterator[Finding]:
-    match = _LINE.fullmatch(text)
-    context = _CONTEXT.match(match["context"]) if match else None
-    if (
-        match is None
-        or not (context or match["context"] == "<<none>>")
-        or not match["pattern"].startswith(_BEGINS)
-    ):
-        message = f"This line is not a valid file context: {' '.join(text.split())}"
-        remedy = (
-            "Write: /path(/.*)?  --  gen_context(system_u:object_r:TYPE,s0), "
-            "without `--` for every kind of file."
-        )
-        yield module.finding(number, Severity.ERROR, "fc-syntax", message, remedy, ending="fc")
+    If m4 replaces a word of a path, only that is reported, because what follows in the file may be lost.
+    """
+    words = list(macro_words(text_of(module.module, "fc"), module.policy))
+    for word in words:
+        yield module.finding(word.line, Severity.ERROR, "fc-macro", word.problem, word.remedy, ending="fc")
+    if words:
         return
-    if problem := _not_a_pattern(match["pattern"]):
-        message = f"The pattern '{match['pattern']}' is not a valid regular expression: {problem}."
-        yield module.finding(number, Severity.ERROR, "fc-pattern", message, ending="fc")
-    name = context["type"] if context else ""
-    if name and "$" not in name and not module.names.has("type", name) and not module.knows("type", name):
+    try:
+        own = entries(module.module, module.policy)
+    except InputError as error:
+        yield of_error(error, "fc-syntax", module.module.te.with_suffix(".fc"))
+        return
+    for entry in own:
+        yield from _entry(module, entry)
+    for conflict in _conflicts(module, own):
+        yield module.finding(
+            conflict.line, Severity.ERROR, "fc-conflict", conflict.problem, conflict.remedy, ending="fc"
+        )
+    yield from _equivalent(module, own)
+
+
+def _conflicts(module: ModuleUnderLint, own: list[Entry]) -> list[Conflict]:
+    others = [
+        (f"{each.te.with_suffix('.fc')}:{entry.line}", spec)
+        for each in module.module.requires
+        for entry in _readable(each, module.policy)
+        if (spec := entry.spec)
+    ]
+    return conflicts(((entry.line, spec) for entry in own if (spec := entry.spec)), others, module.policy)
+
+
+def _readable(required: PolicyModule, base: BasePolicy) -> list[Entry]:
+    """Return the entries of a required module; its own check reports what m4 cannot read."""
+    try:
+        return entries(required, base)
+    except InputError:
+        return []
+
+
+def _equivalent(module: ModuleUnderLint, own: list[Entry]) -> Iterator[Finding]:
+    """Report paths under an equivalence, unless the .fc also has the path that the guest looks up."""
+    specs = {(spec.pattern, spec.kind): spec.context for entry in own if (spec := entry.spec)}
+    pairs = equivalences(module.policy)
+    for entry in own:
+        if (spec := entry.spec) and (path := rewritten(spec.pattern, pairs)):
+            if specs.get((path, spec.kind)) == spec.context:
+                continue
+            message = (
+                f"'{spec.pattern}' never matches: the guest looks up this path as another one "
+                "(file_contexts.subs_dist)."
+            )
+            yield module.finding(
+                entry.line, Severity.ERROR, "fc-equivalence", message, f"Write {path} instead.", ending="fc"
+            )
+
+
+def _entry(module: ModuleUnderLint, entry: Entry) -> Iterator[Finding]:
+    spec = entry.spec
+    if spec is None:
+        message = f"This line is not a valid file context: {' '.join(entry.text.split())}"
+        yield module.finding(entry.line, Severity.ERROR, "fc-syntax", message, FORM, ending="fc")
+        return
+    if problem := _not_a_pattern(spec.pattern):
+        message = f"The pattern '{spec.pattern}' is not a valid regular expression: {problem}."
+        yield module.finding(entry.line, Severity.ERROR, "fc-pattern", message, ending="fc")
+    name = spec.context.split(":")[2] if ":" in spec.context else ""
+    if name and not module.names.has("type", name) and not module.knows("type", name):
         near = closest(
             name,
             [
@@ -54,9 +101,8 @@ def _line(module: ModuleUnderLint, number: int, text: str) -> Iterator[Finding]:
             ],
         )
         remedy = f"Did you mean '{near}'?" if near else "Declare it in the .te."
-        yield module.finding(
-            number, Severity.ERROR, "fc-type", f"The type '{name}' is not declared.", remedy, ending="fc"
-        )
+        message = f"The type '{name}' is not declared."
+        yield module.finding(entry.line, Severity.ERROR, "fc-type", message, remedy, ending="fc")
 
 
 def _not_a_pattern(text: str) -> str:

@@ -38,6 +38,7 @@ class ModuleUnderLint:
     """A module's sources, parsed, and what they may refer to.
 
     module: the module.
+    policy: the base policy.
     table: interfaces that it may call, including its own and those of the modules that it requires.
     macros: other macros that it may call.
     base: names that the base policy declares.
@@ -47,6 +48,7 @@ class ModuleUnderLint:
     """
 
     module: PolicyModule
+    policy: BasePolicy
     table: InterfaceTable
     macros: frozenset[str]
     base: Vocabulary
@@ -108,7 +110,9 @@ def module_under_lint(
     }
     macros = frozenset(interfaces(base)) | _BUILTINS | defined
     beside = tuple(names(items(tokens(text_of(each, "te"))), table) for each in module.requires)
-    return ModuleUnderLint(module, table, macros, names_of_base, words, parsed, names(parsed, table), beside)
+    return ModuleUnderLint(
+        module, base, table, macros, names_of_base, words, parsed, names(parsed, table), beside
+    )
 
 
 def text_of(module: PolicyModule, ending: str) -> str:

@@ -25,8 +25,11 @@ def linted(base: BasePolicy) -> Lint:
     write_headers(base.headers)
     table = interface_table(base)
 
-    def run(te: str, *, fc: str = "", own: str = "", requires: str = "") -> list[Finding]:
-        common = (PolicyModule("common", Path("/p"), {"te": requires.encode()}),) if requires else ()
+    def run(
+        te: str, *, fc: str = "", own: str = "", requires: str = "", requires_fc: str = ""
+    ) -> list[Finding]:
+        sources = {"te": requires.encode(), "fc": requires_fc.encode()}
+        common = (PolicyModule("common", Path("/p"), sources),) if requires else ()
         texts = {ending: text.encode() for ending, text in (("te", te), ("fc", fc), ("if", own)) if text}
         module = PolicyModule("web", Path("/p"), texts, common)
         mine = module_interfaces(base, {"web.if": text_of(module, "if")} if own else {})
