@@ -36,7 +36,7 @@ EVERY = "every"
 """The name of the steps for guests of all families."""
 
 
-_PROGRAM = re.compile(r"(?:/[\w.+-]+)+", re.ASCII)
+_PROGRAM = re.compile(r"/[\w./+-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
