@@ -7,6 +7,7 @@ wrote.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,8 +29,12 @@ CLAIM_LIMIT = 1.0
 
 
 def home(project: Project) -> Path:
-    """Return the directory of the slots of the project's own workers."""
-    return project.own_directory("vms")
+    """Return the directory of the slots of the project's own workers, which may not exist.
+
+    Raises SelabError if it is a link or a file.
+    """
+    path = project.state / "vms"
+    return project.own_directory("vms") if os.path.lexists(path) else path
 
 
 def slots(place: Path) -> list[str]:
