@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from selab.errors import InputError
-from selab.guest import Query
+from selab.errors import InputError, SelabError
+from selab.guest import MAX_ANSWER, Query
 from selab.host.binding import is_sealed, seal
+from selab.host.private import private_directory, read_private, write_private
 from selab.host.sealed import read_sealed, write_sealed
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule, KernelPolicy, compile_module, link, policy_digest
@@ -144,7 +146,7 @@ def _store(fresh: CompiledModule, path: Path) -> None:
 
 def _but_newest(count: int, directory: Path, pattern: str) -> list[Path]:
     """Return the files of `directory` that match `pattern`, except the `count` newest ones."""
-    return sorted(directory.glob(pattern), key=lambda path: path.stat().st_mtime)[:-count]
+    return sorted(directory.glob(pattern), key=lambda path: path.lstat().st_mtime)[:-count]
 
 
 def linked(
@@ -160,12 +162,15 @@ def linked(
     binary = linked_file(tools, digest)
     reason = binary.with_suffix(".why")
     with _LINKING:
+        if tools.on_host:
+            for directory in (binary.parent.parent, binary.parent):
+                private_directory(directory)
         if tools.on_host and (cached := _cached_policy(binary, reason, digest)):
-            reason.touch()
+            os.utime(reason, follow_symlinks=False)
             return cached
         fresh = link(base, candidates, tools, permissive=permissive, dontaudit=dontaudit)
         if tools.on_host:
-            tools.where.put(fresh.binary, str(binary))
+            write_private(binary, fresh.binary)
             metadata = {
                 "slow_because": fresh.slow_because,
                 "binary": seal(binary.name, fresh.binary),
@@ -181,8 +186,8 @@ def _cached_policy(binary: Path, reason: Path, digest: str) -> KernelPolicy | No
     """Read a linked policy from the cache; None if the file is missing, damaged or not selab's."""
     metadata = read_sealed(reason)
     try:
-        data = binary.read_bytes()
-    except OSError:
+        data = read_private(binary, MAX_ANSWER)
+    except (OSError, SelabError):
         return None
     if not is_sealed(binary.name, data, metadata.get("binary")):
         return None

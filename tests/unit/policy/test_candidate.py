@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from selab.errors import SelabError
 from selab.host.sealed import write_sealed
 from selab.policy import candidate
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import WantedPolicy, _cached, _cached_policy, linked, linked_file
+from selab.policy.compile import KernelPolicy
 from selab.policy.guest.load import ANY
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
@@ -71,3 +74,22 @@ def test_a_linked_policy_that_came_with_the_repository_is_not_used(tmp_path: Pat
     binary.write_bytes(b"evil")
     write_sealed(record, {"slow_because": "", "binary": sha256(b"evil")})
     assert _cached_policy(binary, record, "f00") is None
+
+
+def test_no_policy_is_linked_through_a_planted_link(
+    base: BasePolicy, tools: Toolchain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`git pull` can put the link into a `.selab` that this user made."""
+    monkeypatch.setattr(candidate, "link", lambda *_, **__: KernelPolicy(b"policy", "f00"))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    Path(tools.workdir).mkdir()
+    linked_file(tools, "").symlink_to(outside)
+    with pytest.raises(SelabError, match="linked is not a directory"):
+        linked(base, [], tools)
+    assert not any(outside.iterdir())
+
+
+def test_a_pipe_in_the_place_of_a_linked_policy_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "f00")
+    assert _cached_policy(tmp_path / "f00", tmp_path / "f00.why", "f00") is None
