@@ -10,17 +10,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import SelabError
 from selab.host import trusted
 from selab.host.binding import is_bound, mark
+from selab.host.private import read_private
 from selab.project import Project
 from selab.vm import vagrantfile
 
 RECORD = ".vagrant"
 """The directory in which Vagrant keeps its record of the VM."""
+PLUGINS = "plugins.json"
+"""The file in it with the plugins of the project."""
+MAX_LIST = 1 << 20
+"""Bytes that selab reads of that file."""
 
 
 @dataclass(frozen=True)
@@ -101,18 +108,48 @@ def _box(project: Project) -> list[Foreign]:
 
 
 def _record(project: Project) -> list[Foreign]:
-    """Return Vagrant's record of the VM, unless selab made it here, or it is empty or absent."""
+    """Return Vagrant's record of the VM, unless selab made it here, or it is empty or absent.
+
+    In a record that selab made, return the plugins: `git pull` can put files there.
+    """
     path = project.vagrant_dir / RECORD
-    if is_bound(path):
-        return []
-    if path.is_symlink() or not path.is_dir():
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
         raise SelabError(f"{RECORD} is not a directory.", str(path), "Remove it: Vagrant creates a new one.")
+    for link in _links(path):
+        raise SelabError(
+            f"{RECORD} contains a link.", str(link), "Remove it: Vagrant would write through it."
+        )
+    if is_bound(path):
+        return _plugins(path / PLUGINS)
     return [
         Foreign(
             f"the directory {path}",
             "selab did not make it. Vagrant acts on the VM that it names, and runs the plugins in it.",
             "If it came with a repository, remove it.",
             _digest("record", mark(path)),
+        )
+    ]
+
+
+def _links(record: Path) -> Iterator[Path]:
+    """Yield the links in Vagrant's record of the VM. The code of plugins, which may have links, is left out."""
+    for directory, directories, files in os.walk(record):
+        for path in (Path(directory, name) for name in (*directories, *files)):
+            if path.is_symlink():
+                yield path
+        directories[:] = [name for name in directories if Path(directory, name) != record / "plugins"]
+
+
+def _plugins(path: Path) -> list[Foreign]:
+    """Return the list of plugins in the file `path`, if it exists."""
+    if not path.exists():
+        return []
+    return [
+        Foreign(
+            f"the plugins that {path} lists",
+            "Vagrant loads them as programs, with your rights.",
+            "If the file came with a repository, remove it.",
+            _digest("plugins", mark(path.parent), hashlib.sha256(read_private(path, MAX_LIST)).hexdigest()),
         )
     ]
 

@@ -140,6 +140,12 @@ def domain_uuid(name: str) -> str:
     return answer.stdout.strip() if answer.returncode == 0 else ""
 
 
+def domain_name(uuid: str) -> str:
+    """Return the name of the domain with the id `uuid`, or ""."""
+    answer = virsh("domname", uuid)
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
 def ensure_pool() -> None:
     """Ensure that the pool `default` exists and is active. Vagrant creates it, but does not start it after a
     reboot."""

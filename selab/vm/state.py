@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import stat
+import uuid
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -200,6 +202,19 @@ class State:
     def domain_name(self) -> str:
         return f"{self.name}_default"
 
+    def recorded_vms(self) -> list[tuple[str, str]]:
+        """Return the provider and the id of each VM in a record of Vagrant that selab made.
+
+        Raises SelabError if a file with an id is a link or a pipe. A text that is no UUID is left out: no
+        provider has a VM for it.
+        """
+        vms = []
+        for path in sorted(self._vagrant.glob("machines/*/*/id")) if is_bound(self._vagrant) else ():
+            with contextlib.suppress(OSError, ValueError):
+                text = read_private(path, MAX_ID).decode("ascii").strip()
+                vms.append((path.parent.name, str(uuid.UUID(text))))
+        return vms
+
     def claim_record(self) -> None:
         """Create `.vagrant` if it does not exist, so that selab recognises what Vagrant writes there.
 
@@ -208,15 +223,15 @@ class State:
         if is_bound(self._vagrant):
             state_directory(self._vagrant)
 
-    def adopt(self, uuid: str) -> None:
-        """Restore Vagrant's record of the libvirt domain `uuid`, after `.vagrant` was lost."""
+    def adopt(self, domain: str) -> None:
+        """Restore Vagrant's record of the libvirt domain with the id `domain`, after `.vagrant` was lost."""
         self.claim_record()
         machine = self._vagrant
         private_directory(machine)
         for name in ("machines", "default", "libvirt"):
             machine /= name
             private_directory(machine)
-        write_private(machine / "id", uuid.encode())
+        write_private(machine / "id", domain.encode())
         if self.key.is_file():
             write_private(machine / "private_key", self.key.read_bytes())
 

@@ -68,6 +68,31 @@ class VagrantRecord:
         self._files.adopt(uuid)
         return True
 
+    def require_own_vm(self) -> None:
+        """Raise SelabError if Vagrant's record, which selab made, names the VM of another project.
+
+        `git pull` can put an id into the record. libvirt knows the name of its domain; the VM of another
+        provider is refused only if it is not this project's provider. A Vagrantfile of the user may name the
+        VM as it likes.
+        """
+        path = self._project.vagrant_dir / "Vagrantfile"
+        if not path.exists() or not vagrantfile.is_ours(self._project):
+            return
+        known, parameters = self._files.remembered(), self._files.vagrant_parameters()
+        names = {"", self._files.domain_name, f"{parameters.name}_default" if parameters else ""}
+        for provider, uuid in self._files.recorded_vms():
+            if known and (known.provider, known.domain) == (provider, uuid):
+                continue
+            name = libvirt.domain_name(uuid) if provider == "libvirt" else ""
+            if name not in names or provider != self.provider():
+                raise SelabError(
+                    ".vagrant names a VM that is not this project's.",
+                    f"Its id {uuid} is that of the {provider} VM '{name}'."
+                    if name
+                    else f"{provider}: {uuid}",
+                    "If the id came with a repository, remove .vagrant: selab finds its own VM again.",
+                )
+
     def provider(self) -> str:
         """Return the provider that the VM has or, if there is none yet, that it will have."""
         parameters = self._files.vagrant_parameters()

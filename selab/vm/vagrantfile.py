@@ -7,6 +7,7 @@ import importlib.resources
 import os
 from pathlib import Path
 
+from selab.errors import SelabError
 from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import Project, VmConfig
@@ -91,9 +92,14 @@ def place(project: Project, progress: Progress) -> None:
     A Vagrantfile that the user changed stays.
     """
     path = project.vagrant_dir / "Vagrantfile"
-    if not path.exists():
-        path.write_bytes(shipped())
+    if not os.path.lexists(path):
+        with path.open("xb") as file:
+            file.write(shipped())
         progress.note(f"wrote {path}")
+    elif not path.exists():
+        raise SelabError(
+            "The Vagrantfile is a link to nothing.", str(path), "Remove it: selab creates a new one."
+        )
     elif not path.is_symlink() and is_older(path.read_bytes()):
         path.write_bytes(shipped())
         progress.note(f"replaced {path}, which an older selab wrote: the current one closes the VM's network")

@@ -332,6 +332,7 @@ class VirtualMachine:
         """Raise SelabError if the user has not allowed what Vagrant would use. Prepare Vagrant's record."""
         consent.require(self.project)
         self.files.claim_record()
+        self._record.require_own_vm()
 
     def _daemon(self) -> None:
         consent.require(self.project)  # each command of Vagrant requires it too, but by then a daemon runs

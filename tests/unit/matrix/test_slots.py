@@ -102,3 +102,8 @@ def test_a_name_that_is_none_is_refused(lab: Project, name: str) -> None:
     make(home(lab), "auto-1")
     with pytest.raises(InputError, match="There is no VM"):
         slot_project(lab, name)
+
+
+def test_to_ask_for_the_place_of_the_slots_creates_nothing(tmp_path: Path) -> None:
+    (tmp_path / "selab.yaml").touch()
+    assert not home(find_project(tmp_path)).exists()

@@ -63,7 +63,7 @@ case $1 in
   domif-setlink) echo "$4" >"$here/link$5" ;;
   domif-getlink) echo "$3 $(cat "$here/link$4")" ;;
   dumpxml) echo "<qemu:arg value='user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22'/>" ;;
-  console | domstate | domuuid | qemu-agent-command | reset | vol-info)
+  console | domname | domstate | domuuid | qemu-agent-command | reset | vol-info)
     echo 'error: failed to get domain or volume' >&2; exit 1 ;;
   *) echo "virsh $1" >>"$here/unknown"; exit 1 ;;
 esac

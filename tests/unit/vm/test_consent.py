@@ -188,3 +188,36 @@ def test_a_record_that_selab_restored_needs_no_consent(project: Project) -> None
     (project.root / "Vagrantfile").write_bytes(vagrantfile.shipped())
     VirtualMachine(project).files.adopt("11111111-2222-3333-4444-555555555555")
     require(project)
+
+
+@pytest.mark.parametrize("name", ["machines", "machines/default", "machines/default/libvirt/private_key"])
+def test_a_link_in_vagrants_record_is_refused(project: Project, tmp_path: Path, name: str) -> None:
+    """Vagrant, and selab, would write through it."""
+    (project.root / "Vagrantfile").write_bytes(vagrantfile.shipped())
+    VirtualMachine(project)._before_vagrant()
+    link = project.root / ".vagrant" / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(tmp_path / "outside")
+    with pytest.raises(SelabError, match="contains a link"):
+        require(project)
+
+
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_plugins_in_vagrants_record_need_consent(project: Project, is_allowed: bool) -> None:
+    """`git pull` can put the list into a `.vagrant` that selab made, and Vagrant loads what it lists."""
+    (project.root / "Vagrantfile").write_bytes(vagrantfile.shipped())
+    VirtualMachine(project)._before_vagrant()
+    (project.root / ".vagrant" / "plugins.json").write_text("{}")
+    if is_allowed:
+        allow(foreign(project)[0])
+    assert [each.name.endswith("plugins.json lists") for each in foreign(project)] == [True] * (
+        not is_allowed
+    )
+
+
+def test_another_list_of_plugins_needs_consent_again(project: Project) -> None:
+    VirtualMachine(project).files.claim_record()
+    (project.root / ".vagrant" / "plugins.json").write_text("{}")
+    allow(foreign(project)[0])
+    (project.root / ".vagrant" / "plugins.json").write_text('{"installed": {"evil": {}}}')
+    assert len(foreign(project)) == 1

@@ -96,3 +96,60 @@ def test_a_kernel_that_no_box_has_any_more_is_explained(lab: FakeVm) -> None:
     with pytest.raises(SelabError, match="its kernel was removed"):
         lab.machine.ensure(Progress())
     assert lab.calls() == ["status"]
+
+
+OTHER = "11111111-2222-3333-4444-555555555555"
+
+
+def pull(lab: FakeVm, provider: str = "libvirt") -> None:
+    """Put an id into the `.vagrant` that selab made, as `git pull` may."""
+    path = lab.project.vagrant_dir / ".vagrant/machines/default" / provider / "id"
+    path.parent.mkdir(parents=True)
+    path.write_text(OTHER)
+
+
+@pytest.mark.parametrize("action", ["suspend", "halt", "destroy"])
+def test_vagrant_does_not_act_on_the_domain_of_another_project(lab: FakeVm, action: str) -> None:
+    lab.up_before()
+    pull(lab)
+    lab.virsh("domname", "selab-other-12345678_default")
+    with pytest.raises(SelabError, match="not this project's"):
+        getattr(lab.machine, action)(Progress())
+    assert not (lab.here / "calls").exists() or action not in lab.calls()
+
+
+def test_vagrant_does_not_act_on_a_vm_of_another_provider(lab: FakeVm) -> None:
+    lab.up_before()
+    pull(lab, "virtualbox")
+    with pytest.raises(SelabError, match="not this project's"):
+        lab.machine.halt(Progress())
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_vagrant_acts_on_the_domain_of_this_project(lab: FakeVm, is_there: bool) -> None:
+    """Also if it was removed, which Vagrant finds out."""
+    lab.up_before()
+    pull(lab)
+    if is_there:
+        lab.virsh("domname", lab.machine.files.domain_name)
+    lab.machine.halt(Progress())
+    assert "halt" in lab.calls()
+
+
+def test_the_domain_of_a_project_that_was_moved_is_its_own(lab: FakeVm) -> None:
+    lab.up_before()
+    pull(lab)
+    lab.virsh("domname", lab.machine.files.domain_name)
+    lab.project.root.rename(lab.here / "moved")
+    moved = dataclasses.replace(lab.project, root=lab.here / "moved", vagrant_dir=lab.here / "moved")
+    FakeVm(lab.here, moved).machine.halt(Progress())
+    assert "halt" in lab.calls()
+
+
+def test_the_domain_of_a_vagrantfile_of_the_user_may_have_any_name(lab: FakeVm) -> None:
+    lab.up_before()
+    pull(lab)
+    (lab.project.vagrant_dir / "Vagrantfile").write_text("# of the user\n")
+    lab.virsh("domname", "web")
+    lab.machine.halt(Progress())
+    assert "halt" in lab.calls()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from selab.errors import SelabError
 from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import Project, VmConfig
@@ -110,3 +111,10 @@ def test_the_users_own_vagrantfile_stays_and_is_not_selabs(project: Project, tmp
     place(own, Progress())
     assert (directory / "Vagrantfile").read_text() == 'Vagrant.configure("2") {}\n'
     assert not is_ours(own)
+
+
+def test_no_vagrantfile_is_written_through_a_link(project: Project, tmp_path: Path) -> None:
+    (project.vagrant_dir / "Vagrantfile").symlink_to(tmp_path / "outside")
+    with pytest.raises(SelabError, match="a link to nothing"):
+        place(project, Progress())
+    assert not (tmp_path / "outside").exists()
