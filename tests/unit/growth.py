@@ -24,10 +24,14 @@ def steps(read: Callable[[], object]) -> int:
     """Return how many lines of Python run during `read`, in selab and in the libraries that it uses."""
     count = 0
 
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
+    def count_lines(frame: FrameType, event: str, argument: object) -> Any:
         nonlocal count
-        count += event == "line"
-        return trace
+        if event == "line":
+            count += 1
+        return count_lines
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        return count_lines
 
     before = sys.gettrace()
     sys.settrace(trace)
