@@ -33,13 +33,11 @@ def mirror(name: str) -> Path:
     return TESTS / path.parent / f"test_{stem}.py"
 
 
-MODULES = [path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob("*.py")) if has_logic(path)]
-"""The modules with such a function. The others hold data, protocols or the text of a script."""
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_has_a_test_file_at_the_same_place(name: str) -> None:
-    assert mirror(name).is_file()
+def test_each_module_has_a_test_file_at_the_same_place() -> None:
+    names = [
+        path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob("*.py")) if has_logic(path)
+    ]
+    assert [name for name in names if not mirror(name).is_file()] == []
 
 
 @pytest.mark.parametrize(
