@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import logging
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,28 @@ from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project
 
 
+@pytest.fixture(scope="session")
+def directories_of_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return paths of directories, of which each is returned once, and which do not exist yet."""
+    parent = tmp_path_factory.mktemp("users")
+    return (parent / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def users_own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def users_own_directories(directories_of_users: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test directories of its own for the key of the state, and for what the user allowed."""
     for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(tmp_path_factory.mktemp("user")))
+        monkeypatch.setenv(name, str(next(directories_of_users)))
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the collected tests from garbage collection, which otherwise visits all of them each time.
+
+    Hypothesis looks for references to objects when it is imported, and does not find those of exempt objects.
+    """
+    if "hypothesis" in sys.modules:
+        gc.collect()
+        gc.freeze()
 
 
 CHECKOUT = Path(__file__).parents[2]
