@@ -65,6 +65,16 @@ def test_a_log_beyond_the_limit_is_not_observed(monkeypatch: pytest.MonkeyPatch)
     assert "did not appear in the first" in step.detail
 
 
+def test_no_more_than_the_limit_is_requested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_search, "MAX_LOG", 8)
+    guest = FakeGuest()
+    guest.answer("logs", out="123")
+    search = log_search.LogSearch(guest, Container("web", 1, runtimes()["docker"]), "never")
+    for _ in range(2):
+        search.advance(1)
+    assert [argv[4:6] for argv in guest.commands] == [("0", "8"), ("3", "5")]
+
+
 def test_a_pattern_in_the_first_part_of_a_long_log_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_search, "MAX_LOG", 8)
     assert result("more", "more than 8 bytes").ok

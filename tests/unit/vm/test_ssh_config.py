@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from selab.project import HostConfig, Project
 from selab.vm import ssh_config
 from selab.vm.existing import ExistingHost
 from selab.vm.ssh_config import Route, UserConfig
+from tests.unit.host.test_processes import assert_ended, is_running
 
 
 @pytest.fixture(autouse=True)
@@ -203,7 +205,21 @@ def test_what_the_command_of_a_match_starts_in_the_background_remains(
 ) -> None:
     file = tmp_path / "pid"
     route(f'Match exec "sleep 60 & echo $! > {file}"\n  Port 1\n')
-    os.kill(int(file.read_text()), signal.SIGTERM)  # raises ProcessLookupError if it has ended
+    pid = int(file.read_text())
+    time.sleep(0.1)  # a process that was killed needs a moment to end
+    remains = is_running(pid)
+    os.kill(pid, signal.SIGTERM)
+    assert remains
+
+
+def test_after_the_time_limit_nothing_of_the_command_of_a_match_remains(
+    route: Callable[..., Route], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pid"
+    monkeypatch.setattr(ssh_config, "MATCH_LIMIT", 0.5)
+    with pytest.raises(InputError, match="does not end"):
+        route(f'Match exec "sleep 60 & echo $! > {file}; wait"\n  Port 1\n')
+    assert_ended(file)
 
 
 def test_a_file_that_includes_itself_comes_to_an_end(route: Callable[..., Route]) -> None:
