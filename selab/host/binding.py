@@ -42,7 +42,7 @@ def state_directory(path: Path) -> Path:
     """Return the private state directory `path` of this user; create it if it does not exist.
 
     A directory that does not match, or anything else of that name, is renamed and named on standard error.
-    Raises SelabError if it cannot be renamed.
+    Raises SelabError if it cannot be renamed, or if the user adopts a directory with links or pipes in it.
     """
     status = path.lstat() if os.path.lexists(path) else None
     if status and (path, status.st_ino) in _verified and _is_ours(status):
@@ -53,6 +53,7 @@ def state_directory(path: Path) -> Path:
     private_directory(path)
     inode = path.lstat().st_ino
     if not _has_mark(path, inode):
+        _require_plain_files(path)
         write_private(path / OWNER, _mark(inode).encode())
     _verified.add((path, inode))
     return path
@@ -92,6 +93,24 @@ def _matches(path: Path, status: os.stat_result) -> bool:
     if not _is_ours(status):
         return False
     return _has_mark(path, status.st_ino) or os.environ.get(ADOPT) == "1" or not any(path.iterdir())
+
+
+def _require_plain_files(path: Path) -> None:
+    """Raise SelabError if the directory contains anything but files and directories.
+
+    The project of a slot in `vms` is left out: it is a copy of what the user wrote, which may have links, and
+    has a state directory of its own.
+    """
+    for directory, directories, files in os.walk(path):
+        for each in (Path(directory, name) for name in (*directories, *files)):
+            if not stat.S_ISREG(mode := each.lstat().st_mode) and not stat.S_ISDIR(mode):
+                raise SelabError(
+                    f"{path.name} cannot be adopted: it contains a link or a special file.",
+                    str(each),
+                    "selab creates none there: a repository may have brought it. Remove it.",
+                )
+        if Path(directory) == path / "vms":
+            directories.clear()
 
 
 def _has_mark(path: Path, inode: int) -> bool:

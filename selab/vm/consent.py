@@ -132,7 +132,7 @@ def _record(project: Project) -> list[Foreign]:
 
 
 def _links(record: Path) -> Iterator[Path]:
-    """Yield the links in Vagrant's record of the VM, except in the code of plugins, which may have links."""
+    """Yield the links in Vagrant's record of the VM, but not those in the code of plugins."""
     for directory, directories, files in os.walk(record):
         for path in (Path(directory, name) for name in (*directories, *files)):
             if path.is_symlink():

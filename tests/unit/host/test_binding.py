@@ -6,6 +6,9 @@ import os
 import shutil
 import socket
 import stat
+import tempfile
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,6 +79,92 @@ def test_a_link_is_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv(ADOPT, "1")
     (tmp_path / ".selab").symlink_to(foreign(tmp_path / "target"))
     assert not state_directory(tmp_path / ".selab").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["key", "policy/linked", "vms", "vms/debian13-1"])
+def test_a_state_with_a_link_is_not_adopted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(ADOPT, "1")
+    link = foreign(tmp_path / ".selab") / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "outside")
+    with pytest.raises(SelabError, match="cannot be adopted"):
+        state_directory(tmp_path / ".selab")
+
+
+def test_a_state_with_a_pipe_is_not_adopted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ADOPT, "1")
+    os.mkfifo(foreign(tmp_path / ".selab") / "key")
+    with pytest.raises(SelabError, match="cannot be adopted"):
+        state_directory(tmp_path / ".selab")
+
+
+def test_what_was_refused_is_refused_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ADOPT, "1")
+    (foreign(tmp_path / ".selab") / "key").symlink_to(tmp_path)
+    for _ in range(2):
+        with pytest.raises(SelabError, match="cannot be adopted"):
+            state_directory(tmp_path / ".selab")
+
+
+def test_a_link_in_the_project_of_a_slot_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ADOPT, "1")
+    slot = foreign(tmp_path / ".selab") / "vms" / "debian13-1"
+    slot.mkdir(parents=True)
+    (slot / "policies").symlink_to("other")
+    assert (state_directory(tmp_path / ".selab") / "vm.json").exists()
+
+
+OTHER = 65534
+"""The id of a user who exists on every machine."""
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """Return a directory in which every user can write, unlike in pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def make_as_other_user(path: Path) -> None:
+    """Make the state directory `path` in a process of another user, who has a key of their own."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgid(OTHER)
+            os.setuid(OTHER)
+            os.environ["XDG_STATE_HOME"] = str(path.parent / "home")
+            state_directory(path)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert path.stat().st_uid == OTHER
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("adopt", ["0", "1"])
+def test_what_another_user_made_is_set_aside(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, adopt: str
+) -> None:
+    make_as_other_user(shared / ".selab")
+    monkeypatch.setenv(ADOPT, adopt)
+    state_directory(shared / ".selab")
+    owners = [path.stat().st_uid for path in (shared / ".selab", *aside(shared / ".selab"))]
+    assert owners == [os.geteuid(), OTHER]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_a_directory_given_to_another_user_is_not_used_any_more(shared: Path) -> None:
+    """The process has verified it before."""
+    state_directory(shared / ".selab")
+    os.chown(shared / ".selab", OTHER, OTHER)
+    assert aside(state_directory(shared / ".selab"))
 
 
 def test_a_state_that_cannot_be_renamed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
