@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from selab.errors import InputError, SelabError
+from selab.host.private import private_directory, read_private, remove, write_private
 from selab.project import CONFIG, Project, ProjectConfig
 from selab.run.request import Plan
 
@@ -133,21 +134,22 @@ def place(bundle: Bundle, config: ProjectConfig, root: Path) -> None:
     text = _as_yaml(config)
     digest = hashlib.sha256(f"{bundle.digest} {text}".encode()).hexdigest()
     stamp = root / STAMP
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    if stamp.is_file() and stamp.read_text() == digest:
+    root.mkdir(parents=True, exist_ok=True)
+    private_directory(stamp.parent)
+    if _is_placed(stamp, digest):
         return
     fresh = Path(tempfile.mkdtemp(prefix="unpacked-", dir=stamp.parent))
     try:
         members = unpack(bundle, fresh)
         (fresh / CONFIG).write_text(text)
-        stamp.unlink(missing_ok=True)
+        remove(stamp)
         for old in root.iterdir():
             if old.name not in OWN:
                 _remove(old)
         for new in fresh.iterdir():
             new.rename(root / new.name)
         _restore(members, root)
-        stamp.write_text(digest)
+        write_private(stamp, digest.encode())
     except OSError as error:
         raise SelabError(
             "The project's files could not be put in place.",
@@ -156,6 +158,14 @@ def place(bundle: Bundle, config: ProjectConfig, root: Path) -> None:
         ) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _is_placed(stamp: Path, digest: str) -> bool:
+    """Return whether the bundle and the configuration with this digest are in place."""
+    try:
+        return read_private(stamp, 2 * len(digest)) == digest.encode()
+    except (OSError, SelabError):
+        return False
 
 
 def unpack(bundle: Bundle, root: Path) -> list[tarfile.TarInfo]:

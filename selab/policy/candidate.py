@@ -13,7 +13,7 @@ from pathlib import Path
 from selab.errors import InputError, SelabError
 from selab.guest import MAX_ANSWER, Query
 from selab.host.binding import is_sealed, seal
-from selab.host.private import private_directory, read_private, write_private
+from selab.host.private import private_directory, read_private, remove, write_private
 from selab.host.sealed import read_sealed, write_sealed
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule, KernelPolicy, compile_module, link, policy_digest
@@ -141,7 +141,7 @@ def _cached(path: Path) -> CompiledModule | None:
 def _store(fresh: CompiledModule, path: Path) -> None:
     write_sealed(path, {**fresh.__dict__, "types": sorted(fresh.types)})
     for old in _but_newest(KEPT, path.parent, "*.json"):
-        old.unlink(missing_ok=True)
+        remove(old)
 
 
 def _but_newest(count: int, directory: Path, pattern: str) -> list[Path]:
@@ -177,8 +177,8 @@ def linked(
             }
             write_sealed(reason, metadata)
             for old in _but_newest(KEPT_LINKED, binary.parent, "*.why"):
-                old.unlink(missing_ok=True)
-                old.with_suffix("").unlink(missing_ok=True)
+                remove(old)
+                remove(old.with_suffix(""))
         return fresh
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
-from selab.host.private import write_private
+from selab.errors import SelabError
+from selab.host.private import read_private, write_private
 
 HOST_ALIAS = "selab-guest"
 """The name under which the host key is pinned, so that a guest keeps it when its port changes."""
+MAX_PINNED = 1 << 16
+"""Bytes that selab reads of the file with the pinned key."""
 KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 """Types of host keys, the best first."""
 
@@ -21,9 +24,9 @@ KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa
 def pinned_key(known_hosts: Path) -> paramiko.PKey | None:
     """Return the host key that is pinned in `known_hosts`, or None if the file holds none."""
     try:
-        _, kind, data = known_hosts.read_text().split()[:3]
+        _, kind, data = read_private(known_hosts, MAX_PINNED).decode("ascii").split()[:3]
         return paramiko.PKey.from_type_string(kind, base64.b64decode(data))
-    except (OSError, ValueError, paramiko.SSHException):
+    except (OSError, ValueError, SelabError, paramiko.SSHException):
         return None
 
 

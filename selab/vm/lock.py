@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from selab.errors import SelabError
-from selab.host.private import private_file, read_private, write_private
+from selab.host.private import private_file, read_private, remove, write_private
 from selab.progress import Progress
 from selab.project import Project
 
@@ -61,7 +61,7 @@ def vm_lock(project: Project, doing: str, progress: Progress, *, wait: float = W
         write_private(holder, text.encode())
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        remove(holder)
         lock.release()
 
 

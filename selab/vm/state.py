@@ -23,6 +23,8 @@ from selab.vm.ssh_login import Address
 
 MAX_ID = 256
 """Bytes that selab reads of Vagrant's record of an id."""
+MAX_SECRET = 1 << 16
+"""Bytes that selab reads of a private key or a password."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -77,7 +79,7 @@ class State:
         if not _is_regular(self.known_hosts) or pinned_key(self.known_hosts) is None:
             remove(self.known_hosts)
         if not read_sealed(self.parameters):
-            self.parameters.unlink(missing_ok=True)
+            remove(self.parameters)
             if copy := read_sealed(self._parameters_copy):
                 write_sealed(self.parameters, copy)
 
@@ -130,7 +132,7 @@ class State:
 
     def password(self) -> str:
         """Return root's password on the serial console, or "" if selab has set none yet."""
-        return self._console.read_text().strip() if self._console.is_file() else ""
+        return read_private(self._console, MAX_SECRET).decode().strip() if _is_regular(self._console) else ""
 
     def keep_password(self, password: str) -> None:
         write_private(self._console, f"{password}\n".encode())
@@ -167,7 +169,7 @@ class State:
             self._parameters_copy,
             self._applied,
         ):
-            path.unlink(missing_ok=True)
+            remove(path)
 
     @property
     def domain(self) -> str:
@@ -232,8 +234,8 @@ class State:
             machine /= name
             private_directory(machine)
         write_private(machine / "id", domain.encode())
-        if self.key.is_file():
-            write_private(machine / "private_key", self.key.read_bytes())
+        if _is_regular(self.key):
+            write_private(machine / "private_key", read_private(self.key, MAX_SECRET))
 
 
 def _is_regular(path: Path) -> bool:
@@ -244,7 +246,7 @@ def _is_regular(path: Path) -> bool:
 def _is_key(path: Path) -> bool:
     """Return whether the file exists and begins and ends as a private key does."""
     try:
-        text = path.read_text().strip()
-    except (OSError, ValueError):
+        text = read_private(path, MAX_SECRET).decode("ascii").strip()
+    except (OSError, ValueError, SelabError):
         return False
     return text.startswith("-----BEGIN ") and text.endswith("-----")

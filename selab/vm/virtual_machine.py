@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 
 from selab.errors import SelabError, Unreachable
 from selab.guest import Guest
+from selab.host.private import remove
 from selab.machine import VagrantParameters
 from selab.progress import Progress
 from selab.project import Project
@@ -259,7 +260,7 @@ class VirtualMachine:
             self.files.keep_vagrant_parameters(
                 vagrantfile.parameters(choice, provider, self.files.name, self.project.config.vm, progress)
             )
-        self.files.known_hosts.unlink(missing_ok=True)
+        remove(self.files.known_hosts)
         if provider == "libvirt":
             self._remove_remains(progress)
         try:

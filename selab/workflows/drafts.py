@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selab.errors import InputError
 from selab.history import History, resume
-from selab.host.private import private_directory, remove
+from selab.host.private import private_directory, remove, write_private
 from selab.machine import Machine
 from selab.policy.module import PolicyModule
 from selab.policy.source_file import rewrite
@@ -29,7 +29,7 @@ def drafts(project: Project, scenario: str) -> Project:
     remove(copies)
     private_directory(copies)
     for path in (path for ending in ("te", "fc", "if") for path in project.policies.glob(f"*.{ending}")):
-        (copies / path.name).write_bytes(_read(project, path))
+        write_private(copies / path.name, _read(project, path))
     return replace(project, drafts=copies)
 
 
