@@ -10,6 +10,7 @@ from itertools import chain
 from selab.auditlog.context import Context
 from selab.auditlog.denials import AvcDenial, Denial, SelinuxError, group
 from selab.auditlog.events import Event, read_events
+from selab.auditlog.losses import Losses
 from selab.auditlog.records import Record, parse_line
 from selab.host.tables import RUNTIMES, table
 
@@ -55,6 +56,7 @@ class Attribution:
         default, is enough, and the kernel logs such text unchanged (kernel/audit.c: audit_receive_msg).
     ran_as: contexts at the run's own level that, according to the kernel, a process had when it was denied
         something; empty if a record is unreadable or claimed.
+    lost: why records are missing, as notices in the window say.
     """
 
     scenario: tuple[Denial, ...]
@@ -65,6 +67,7 @@ class Attribution:
     claimed: tuple[str, ...] = ()
     ran_as: frozenset[str] = frozenset()
     decisions: tuple[AvcDenial, ...] = ()
+    lost: tuple[str, ...] = ()
 
     @property
     def doubts(self) -> list[str]:
@@ -77,7 +80,7 @@ class Attribution:
             f"{len(records)} records of the window {why}, the first: {records[0][:80]}"
             for records, why in doubted
             if records
-        ]
+        ] + [f"records are missing from the window: {reason}" for reason in self.lost]
 
 
 def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
@@ -90,6 +93,7 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     errors: list[SelinuxError] = []
     unread: list[str] = []
     ran_as: set[str] = set()
+    losses = Losses()
     lines = tuple(lines)
     claimed = [
         line.decode("utf-8", "backslashreplace")
@@ -107,6 +111,8 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
         ran_as |= _processes(event, scope)
         errors += _concerning(event, scope)
         unread += [record.text for record in event.unparsed()]
+        for loss in event.losses():
+            losses.add(loss)
     scenario, runtime, machine = (
         group(by_owner[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE)
     )
@@ -120,6 +126,7 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
         tuple(claimed),
         known,
         tuple(by_owner[Owner.SCENARIO]),
+        losses.reasons(),
     )
 
 

@@ -9,7 +9,8 @@ from itertools import islice
 
 from selab.auditlog.denials import AvcDenial, SelinuxError
 from selab.auditlog.lines import Group, assemble
-from selab.auditlog.reading import SIBLINGS, Ignored, read_record
+from selab.auditlog.losses import Loss
+from selab.auditlog.reading import SIBLINGS, Ignored, Reading, read_record
 from selab.auditlog.records import Record, parse_line
 
 MAX_SIBLINGS = 64
@@ -39,7 +40,7 @@ class Event:
         return self.records[0].node
 
     @functools.cached_property
-    def readings(self) -> tuple[AvcDenial | SelinuxError | Ignored | None, ...]:
+    def readings(self) -> tuple[Reading | None, ...]:
         """Interpret each record, in order; None for one that is unreadable."""
         if len(self.records) == 1:
             return (read_record(self.records[0], ()),)
@@ -58,6 +59,10 @@ class Event:
         """Return the failures without a denial."""
         return tuple(reading for reading in self.readings if isinstance(reading, SelinuxError))
 
+    def losses(self) -> tuple[Loss, ...]:
+        """Return the notices that records were lost."""
+        return tuple(reading for reading in self.readings if isinstance(reading, Loss))
+
     def ignored(self) -> tuple[str, ...]:
         """Return the kind of each other record; records that only describe the event are not counted."""
         return tuple(_kind(reading) for reading in self.readings if _kind(reading))
@@ -73,7 +78,7 @@ class Event:
         return tuple(record.format() for record in self.records)
 
 
-def _kind(reading: AvcDenial | SelinuxError | Ignored | None) -> str:
+def _kind(reading: Reading | None) -> str:
     if isinstance(reading, AvcDenial) and reading.granted:
         return "granted"
     return reading.kind if isinstance(reading, Ignored) else ""

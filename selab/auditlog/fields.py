@@ -38,7 +38,7 @@ def _parse_interpreted(text: str) -> dict[str, str]:
     """Parse bare values, which may contain blanks: a value ends before the next name."""
     fields: dict[str, str] = {}
     names = list(_INTERPRETED.finditer(text))
-    ends = [name.start() for name in names[1:]] + [len(text)]
+    ends = [*(name.start() for name in names[1:]), len(text)][: len(names)]
     for name, end in zip(names, ends, strict=True):
         value = text[name.end() : end].strip(" '\x1d")
         if name[1] not in fields:

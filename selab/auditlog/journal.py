@@ -44,6 +44,20 @@ def read_journal(entries: bytes) -> tuple[bytes, int]:
     return b"\n".join(sent or printed), unreadable
 
 
+def entry_line(entry: dict[str, Any]) -> str | None:
+    """Return the text of one entry, in the form of audit.log if it came from the audit socket.
+
+    None means that the document is no entry of the journal, or an incomplete one.
+    """
+    if "MESSAGE" not in entry or "_TRANSPORT" not in entry:
+        return None
+    try:
+        message = _from_socket(entry) if entry["_TRANSPORT"] == "audit" else _message(entry)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return message.decode("utf-8", "backslashreplace").replace("\n", " ")
+
+
 def _message(entry: dict[str, Any]) -> bytes:
     message = entry["MESSAGE"]
     return bytes(message) if isinstance(message, list) else str(message).encode("utf-8", "surrogateescape")

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from selab.auditlog.context import Context
 from selab.auditlog.denials import AvcDenial, SelinuxError
 from selab.auditlog.fields import parse_fields
+from selab.auditlog.losses import Loss, loss_in
 from selab.auditlog.names import DESCRIBING_TYPES, DETAIL_FIELDS
 from selab.auditlog.records import Record
 from selab.auditlog.selinux_error import ERROR_TYPES, read_error
 
-_DECISION = re.compile(r"avc:\s{1,8}(denied|granted)\s{1,8}(?:\{([^{}]*)\}|null\b)", re.ASCII)
+_DECISION = re.compile(r"avc:\s*+(denied|granted)\s*+(?:\{([^{}]*)\}|null\b)", re.ASCII)
 _SUBJECT = re.compile(
-    r"\sscontext=(\S+)\s+tcontext=(\S+)\s+tclass=([\w.-]+)(?:\s+permissive=([01])\b)?", re.ASCII
+    r"\sscontext=(\S+)\s+tcontext=(\S+)\s+tclass=([\w.-]+)(?![=/:])(?:\s+permissive=([01])(?![\w:./-]))?",
+    re.ASCII,
 )
 _MUST_BE_READ = ERROR_TYPES | {"AVC", "USER_AVC"}
 _MODES = {"0": False, "1": True, None: None}
@@ -40,11 +42,13 @@ class Ignored:
     kind: str
 
 
+Reading = AvcDenial | SelinuxError | Ignored | Loss
+"""What a record says."""
 _FOREIGN = Ignored(NOT_A_RECORD)
 _NOTICE = Ignored("notice")
 
 
-def read_record(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxError | Ignored | None:
+def read_record(record: Record, event: Sequence[Record]) -> Reading | None:
     """Interpret `record`; None if it is unreadable and may be a denial.
 
     `event` holds those records of the same event whose types are SIBLINGS.
@@ -55,9 +59,9 @@ def read_record(record: Record, event: Sequence[Record]) -> AvcDenial | SelinuxE
     if kind == "USER_AVC":
         return _read_user_avc(record, event)
     if kind in ERROR_TYPES:
-        return read_error(record)
+        return None if record.partial else read_error(record)
     if not kind:
-        return None if record.partial else _FOREIGN
+        return None if record.partial else loss_in(record.text) or _FOREIGN
     return _by_type(kind)
 
 
@@ -101,13 +105,13 @@ def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
     """Parse a decision, its contexts from the end: they follow everything that a process may choose."""
     text = record.text
     decision = _DECISION.search(text)
-    place = text.rfind(" scontext=")
+    place = text.rfind("scontext=") - 1
     subject = _SUBJECT.match(text, place) if place >= 0 else None
     if (
         decision is None
         or subject is None
         or place < decision.end()
-        or (record.partial and subject[4] is None)
+        or (record.partial and (subject[4] is None or _is_open(text)))
     ):
         return None
     try:
@@ -140,6 +144,12 @@ def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
         raw_source=tail.get("srawcon", ""),
         raw_target=tail.get("trawcon", ""),
     )
+
+
+def _is_open(text: str) -> bool:
+    """Return whether the message of an object manager lacks its end."""
+    opened = text.find("msg='")
+    return opened >= 0 and text.find("'", opened + 5) < 0
 
 
 def _sibling(event: Sequence[Record], kind: str) -> Mapping[str, str]:

@@ -14,30 +14,20 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from selab.auditlog.embedded import OBJECT, texts
 from selab.auditlog.fields import parse_fields
+from selab.auditlog.joined import HEADER, Piece, is_single, split
 from selab.auditlog.names import type_names
 
 ENRICHED = "\x1d"
 """auditd writes this before the names that it adds with `log_format = ENRICHED` (AUDIT_INTERP_SEPARATOR)."""
 
-_HEAD = re.compile(
-    r"(?:(?<!\S)|(?<=[:'\"(`])(?=type=|node=))"  # not in a file's name, which encodes a blank in hex
-    r"(?:node=(?P<node>\S{1,255}) )?"
-    r"(?:(?:type=)?(?P<type>[A-Z][A-Z_0-9]{1,39}|\d{4}|UNKNOWN\[\d{1,5}\]) )?"
-    r"(?:msg=)?audit\((?P<stamp>[^()\n]{1,64}?):(?P<serial>\d{1,20})\)[ ]?:[ ]?",
-    re.ASCII,
-)
-_JOURNAL = re.compile(
-    r"(?:^|\s)audit(?:\[\d{1,10}\])?: (?P<type>[A-Z][A-Z_0-9]{1,39}|UNKNOWN\[\d{1,5}\]|<audit-\d{1,5}>) ",
-    re.ASCII,
-)
 _NUMBERED = re.compile(r"(?:UNKNOWN\[|<audit-)?(\d{1,5})[]>]?", re.ASCII)
-_BARE_TYPE = re.compile(r"(?P<type>[A-Z][A-Z_0-9]{1,39}) (?=avc:|op=|pid=|[a-z]{1,20}=)", re.ASCII)
-_DAEMON = re.compile(r"(?:\S\[\d{1,10}\]: |selinux: )$", re.ASCII)
 _EPOCH = re.compile(r"\d{1,12}(?:\.\d{1,10})?$", re.ASCII)
-_MARKS = re.compile(r"^type=|SELINUX_ERR|\b(?:scontext|tcontext|tclass|permissive)=", re.ASCII)
+_MARKS = re.compile(r"type=[A-Z\d]|SELINUX_ERR|\b(?:scontext|tcontext|tclass|permissive)=", re.ASCII)
+_ODD_STAMP = re.compile(r"audit\([^()]{1,64}\):$", re.ASCII)
 _BLANKS = " \t\r\n"
 
 
@@ -51,6 +41,8 @@ class Record:
     text: what follows the header; bytes that are not UTF-8 become backslash escapes.
     node: name of the machine, if the line has it.
     partial: whether the line is a truncated record, so that its content is incomplete.
+    source: how the record came into the log: "log" (from auditd), "kernel" (as the kernel printed it),
+        "journal" (as journald prints it) or "bare" (its text alone). It does not distinguish records.
     """
 
     type: str
@@ -59,6 +51,7 @@ class Record:
     text: str
     node: str = ""
     partial: bool = False
+    source: str = field(default="", compare=False)
 
     @property
     def time(self) -> float | None:
@@ -96,67 +89,66 @@ class Record:
 
 def parse_line(line: bytes) -> tuple[Record, ...]:
     """Parse one line of any log; a blank line and what `ausearch` prints between events give no record."""
-    text = line.decode("utf-8", "backslashreplace").strip(_BLANKS)
+    text = line.decode("utf-8", "backslashreplace").replace("\0", " ").strip(_BLANKS)
     if not text or text == "----" or text.startswith("time->"):
         return ()
-    head = _HEAD.match(text)
-    if head and text.find("audit(", head.end()) < 0:
-        return (_record(head, text[head.end() :]),)
-    if "audit(" in text:
-        return _split(text)
-    return (_headless(text),)
+    head = HEADER.match(text)
+    if head and head["type"] and is_single(text, head.end()):
+        body = text[head.end() :].lstrip(_BLANKS)
+        source = "log" if head["msg"] else "kernel"
+        kind, node = _name(head["type"]), head["node"] or ""
+        return (Record(kind, int(head["serial"]), head["stamp"], body, node, _is_cut(body), source),)
+    parts = texts(text) if OBJECT in text else None
+    if parts is None:
+        return _parse_text(text, is_certain=OBJECT not in text)
+    records = [
+        record for part, is_read in parts for record in (_parse_lines(part) if is_read else [_unread(part)])
+    ]
+    return tuple(records) or (Record("", None, "", text),)
 
 
-def _split(text: str) -> tuple[Record, ...]:
-    """Parse a line with several headers, or with one header that is not at its start."""
-    heads = _outside_quotes(text, list(_HEAD.finditer(text)))
-    if not heads:
-        return (_headless(text),) if "avc:" in text else (Record("", None, "", text, partial=True),)
-    before = text[: heads[0].start()].strip(_BLANKS)
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    records = [_record(head, text[head.end() : end]) for head, end in zip(heads, ends, strict=True)]
-    if "audit(" in before or "avc:" in before:
-        records.insert(0, Record("", None, "", before, partial=True))
+def _parse_lines(text: str) -> list[Record]:
+    """Parse a text out of a JSON string, which may have several lines."""
+    return [
+        record
+        for line in text.replace("\0", " ").splitlines()
+        if line.strip()
+        for record in _parse_text(line.strip(_BLANKS))
+    ]
+
+
+def _parse_text(text: str, is_certain: bool = True) -> tuple[Record, ...]:
+    """Parse a line without JSON. If it is uncertain whether it has some, an error's end is uncertain too."""
+    before, pieces = split(text)
+    if not pieces:
+        return (_without_beginning(text),)
+    records = [_record(piece, is_certain) for piece in pieces]
+    before = before.strip(_BLANKS)
+    if _MARKS.search(before) or "avc:" in before or ("audit(" in before and not _ODD_STAMP.search(before)):
+        records.insert(0, _unread(before))
     return tuple(records)
 
 
-def _outside_quotes(text: str, heads: list[re.Match[str]]) -> list[re.Match[str]]:
-    """Drop headers inside a `msg='...'`: an object manager puts a command line there that a user chose."""
-    outside: list[re.Match[str]] = []
-    opened = closed = 0
-    for head in heads:
-        if head.start() < closed:
-            continue
-        outside.append(head)
-        if 0 <= opened < head.end():  # otherwise the quote that the last search found is still the next one
-            opened = text.find("msg='", head.end())
-            quote = text.find("'", opened + 5) if opened >= 0 else -1
-            cut = quote < 0 or text[quote - 4 : quote] == "msg="
-            closed = 0 if cut else quote
-    return outside
+def _record(piece: Piece, is_certain: bool) -> Record:
+    text = piece.text.strip(_BLANKS)
+    if '=\\"' in text:  # the text is out of a JSON string that was cut
+        text = text.replace('\\"', '"')
+    kind = _name(piece.kind)
+    is_cut = not piece.is_whole or _is_cut(text) or not (is_certain or kind != "SELINUX_ERR")
+    return Record(kind, piece.serial, piece.stamp, text, piece.node, is_cut, piece.source)
 
 
-def _record(head: re.Match[str], body: str) -> Record:
-    text = body.strip(_BLANKS)
-    kind = head["type"]
-    if kind is None:
-        kind = "AVC" if text.startswith("avc:") else ""
-    if not kind:
-        return Record("", None, "", head.group() + text, partial=True)
-    return Record(_name(kind), int(head["serial"]), head["stamp"], text, head["node"] or "", _is_cut(text))
-
-
-def _headless(text: str) -> Record:
-    """Parse a line without `audit(TIME:SERIAL)`: journald's form, a bare message, or no record."""
-    named = _JOURNAL.search(text) or _BARE_TYPE.match(text)
-    if named:
-        body = text[named.end() :].strip(_BLANKS)
-        return Record(_name(named["type"]), None, "", body, partial=_is_cut(body))
+def _without_beginning(text: str) -> Record:
+    """Parse a line in which no record begins as expected."""
     place = text.find("avc:")
     if place >= 0:
-        kind = "USER_AVC" if _DAEMON.search(text, max(0, place - 64), place) else "AVC"
-        return Record(kind, None, "", text[place:], partial=_is_cut(text[place:]))
-    return Record("", None, "", text, partial=_MARKS.search(text) is not None)
+        return Record("AVC", None, "", text[place:], partial=_is_cut(text[place:]), source="bare")
+    is_part = "audit(" in text or _MARKS.search(text) is not None
+    return Record("", None, "", text, partial=is_part)
+
+
+def _unread(text: str) -> Record:
+    return Record("", None, "", text, partial=True)
 
 
 def _is_cut(text: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from selab.auditlog.denials import AvcDenial, Denial, Row, Rows, SelinuxError
 from selab.auditlog.events import event_of
 from selab.auditlog.lines import Group, RawLine, assemble
+from selab.auditlog.losses import Losses
 from selab.auditlog.reading import ignored_kind
 from selab.auditlog.records import Record
 
@@ -42,6 +43,7 @@ class Summary:
     unparsed: number of records that may be denials and could not be parsed.
     unparsed_examples: the first of these records.
     omitted: number of denials and errors beyond MAX_ROWS, which have no row.
+    incomplete: why records are missing from the log, as notices in it say.
     """
 
     records: int
@@ -52,6 +54,7 @@ class Summary:
     unparsed: int
     unparsed_examples: tuple[str, ...]
     omitted: int = 0
+    incomplete: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -62,6 +65,7 @@ class Summary:
             "ignored": self.ignored,
             "unparsed": {"count": self.unparsed, "examples": list(self.unparsed_examples)},
             **({"omitted": self.omitted} if self.omitted else {}),
+            **({"incomplete": list(self.incomplete)} if self.incomplete else {}),
         }
 
 
@@ -75,6 +79,7 @@ class _Collector:
         self.ignored: Counter[str] = Counter()
         self.examples: list[str] = []
         self.known: dict[tuple[bytes, ...], Row] = {}
+        self.losses = Losses()
 
     def add(self, group: Group) -> None:
         if len(group) == 1 and self._add_lone(group[0]):
@@ -152,6 +157,8 @@ class _Collector:
                 self.omitted += 1
         for kind in event.ignored():
             self._ignore(kind)
+        for loss in event.losses():
+            self.losses.add(loss)
         for record in event.unparsed():
             self.unparsed += 1
             if len(self.examples) < MAX_EXAMPLES:
@@ -211,4 +218,5 @@ def summarise(lines: Iterable[bytes]) -> Summary:
         unparsed=collector.unparsed,
         unparsed_examples=tuple(collector.examples),
         omitted=collector.omitted,
+        incomplete=collector.losses.reasons(),
     )

@@ -19,7 +19,7 @@ def show_summary(summary: Summary, out: Console) -> None:
     """Print the unique denials, the errors without a denial, and what was ignored or could not be read."""
     if summary.denials:
         out.print(denials_table(summary))
-    elif not summary.unparsed and set(summary.ignored) <= {NOT_A_RECORD}:
+    elif not summary.unparsed and not summary.incomplete and set(summary.ignored) <= {NOT_A_RECORD}:
         out.print("There is no audit record in this log.")
     for line in summary_lines(summary):
         out.print(line)
@@ -51,6 +51,9 @@ def summary_lines(summary: Summary) -> Iterator[str]:
         yield f"  {safe(error.meaning)}"
     if summary.ignored:
         yield "ignored: " + ", ".join(f"{safe(kind)} {count}" for kind, count in summary.ignored.items())
+    if summary.incomplete:
+        yield "[bold red]The log is incomplete, so denials may be missing:[/]"
+        yield from (f"  {safe(reason)}" for reason in summary.incomplete)
     if summary.unparsed:
         yield f"[bold red]{_counted(summary.unparsed, 'record')} could not be read, and may be a denial:[/]"
         for example in summary.unparsed_examples:
