@@ -37,6 +37,12 @@ def shown_target(source: str, target: str) -> str:
     return "self" if target == source else target
 
 
+def shown_labels(labels: Iterable[str]) -> str:
+    """Return in words that the policy does not know these labels; empty if there are none."""
+    text = ", ".join(labels)
+    return f"(label unknown to the policy: {text})" if text else ""
+
+
 @dataclass(frozen=True, slots=True)
 class AvcDenial:
     """One decision of an access vector cache, as one record reports it.
@@ -99,6 +105,9 @@ class Denial:
         neither helps nor should. A source without categories is usually a daemon that the constraints exempt.
     evidence: pairs of complete contexts, at most MAX_EVIDENCE.
     serials: numbers of events, at most MAX_EVIDENCE.
+    raw_sources, raw_targets: labels that the policy does not know, which the kernel treated as the source or
+        the target; at most MAX_EVIDENCE. Such a label is the cause: a module is missing, or a file must be
+        relabelled.
     """
 
     source: str
@@ -116,6 +125,13 @@ class Denial:
     separated: bool
     evidence: tuple[tuple[Context, Context], ...]
     serials: tuple[int, ...]
+    raw_sources: tuple[str, ...] = ()
+    raw_targets: tuple[str, ...] = ()
+
+    @property
+    def raw_labels(self) -> tuple[str, ...]:
+        """Return the labels that the policy does not know."""
+        return tuple(dict.fromkeys((*self.raw_sources, *self.raw_targets)))
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:
@@ -141,6 +157,8 @@ class Denial:
             "separated": self.separated,
             "evidence": [[str(source), str(target)] for source, target in self.evidence],
             "serials": list(self.serials),
+            **({"raw_sources": list(self.raw_sources)} if self.raw_sources else {}),
+            **({"raw_targets": list(self.raw_targets)} if self.raw_targets else {}),
         }
 
 
@@ -231,6 +249,8 @@ class Row:
         "path",
         "permissions",
         "permissive",
+        "raw_sources",
+        "raw_targets",
         "separated",
         "serials",
         "userspace",
@@ -245,6 +265,8 @@ class Row:
         self.separated = True
         self.evidence: dict[tuple[Context, Context], None] = {}
         self.serials: list[int] = []
+        self.raw_sources: dict[str, None] = {}
+        self.raw_targets: dict[str, None] = {}
 
     @property
     def is_settled(self) -> bool:
@@ -259,6 +281,9 @@ class Row:
         self.separated = (
             self.separated and bool(categories(avc.source.level)) and mcs_separated(avc.source, avc.target)
         )
+        for label, labels in ((avc.raw_source, self.raw_sources), (avc.raw_target, self.raw_targets)):
+            if label and len(labels) < MAX_EVIDENCE:
+                labels[label] = None
         if avc.permissions not in self.permissions:
             self.permissions.add(avc.permissions)
             self._take_examples(avc)
@@ -291,4 +316,6 @@ class Row:
             separated=self.separated,
             evidence=tuple(self.evidence),
             serials=tuple(self.serials),
+            raw_sources=tuple(self.raw_sources),
+            raw_targets=tuple(self.raw_targets),
         )

@@ -154,4 +154,4 @@ def _shows_its_end(piece: Piece) -> bool:
         return opened >= 0 and piece.text.find("'", opened + 5) >= 0
     if piece.kind in ("SELINUX_ERR", "1401"):
         return False
-    return "avc:" not in piece.text or _END.search(piece.text) is not None
+    return "avc:" not in piece.text or (_END.search(piece.text) is not None and "rawcon=" not in piece.text)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from selab.auditlog.duplicates import Duplicates
 from selab.auditlog.joined import BRACE
 from selab.auditlog.records import Record, parse_line
 
@@ -31,6 +32,7 @@ Group = Sequence[RawLine | Record]
 def assemble(lines: Iterable[bytes]) -> Iterator[Group]:
     """Yield the events of a log when each ends, by the rule that `events.read_events` describes."""
     opened: dict[bytes, list[RawLine | Record]] = {}
+    duplicates = Duplicates()
     ended = False
     for line in lines:
         closed = line[-1:] == b"\n"
@@ -56,7 +58,7 @@ def assemble(lines: Iterable[bytes]) -> Iterator[Group]:
             if kind == b"EOE":
                 yield opened.pop(key)
         else:
-            yield from _add_others(opened, line, was_cut)
+            yield from _add_others(opened, duplicates, line, was_cut)
     yield from opened.values()
 
 
@@ -65,7 +67,9 @@ def _oldest(opened: dict[bytes, list[RawLine | Record]]) -> Iterator[Group]:
         yield opened.pop(key)
 
 
-def _add_others(opened: dict[bytes, list[RawLine | Record]], line: bytes, was_cut: bool) -> Iterator[Group]:
+def _add_others(
+    opened: dict[bytes, list[RawLine | Record]], duplicates: Duplicates, line: bytes, was_cut: bool
+) -> Iterator[Group]:
     """Add the records of any other form.
 
     A last line without a line end was still being written, so its last record is partial.
@@ -74,10 +78,13 @@ def _add_others(opened: dict[bytes, list[RawLine | Record]], line: bytes, was_cu
     for place, record in enumerate(records, start=1):
         if was_cut and place == len(records):
             record = Record(record.type, record.serial, record.stamp, record.text, record.node, partial=True)
-        if record.serial is None:
+        name = "" if record.serial is None else f"{record.node} {record.stamp}:{record.serial}".lstrip()
+        if duplicates.has(record, name):
+            continue
+        if not name:
             yield (record,)
             continue
-        key = f"{record.node} {record.stamp}:{record.serial}".lstrip().encode("utf-8")
+        key = name.encode("utf-8")
         opened.setdefault(key, []).append(record)
         if len(opened) > MAX_OPEN:
             yield from _oldest(opened)

@@ -141,8 +141,8 @@ def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
         serial=record.serial,
         time=record.time,
         userspace=userspace,
-        raw_source=tail.get("srawcon", ""),
-        raw_target=tail.get("trawcon", ""),
+        raw_source="" if record.partial else tail.get("srawcon", ""),
+        raw_target="" if record.partial else tail.get("trawcon", ""),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from selab.auditlog.denials import Denial, SelinuxError
+from selab.auditlog.denials import Denial, SelinuxError, shown_labels
 from selab.auditlog.reading import NOT_A_RECORD
 from selab.auditlog.summary import Summary
 from selab.report.markup import safe
@@ -66,7 +66,8 @@ def _counted(number: int, noun: str) -> str:
 
 def _example(denial: Denial) -> str:
     process = denial.comm or denial.exe
-    return " ".join(part for part in (process, denial.path, denial.detail) if part)
+    parts = (process, denial.path, denial.detail, shown_labels(denial.raw_labels))
+    return " ".join(part for part in parts if part)
 
 
 def _subject(error: SelinuxError) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from selab.advice.advise import Advice
 from selab.auditlog.classification import Classification
-from selab.auditlog.denials import Denial, shown_target
+from selab.auditlog.denials import Denial, shown_labels, shown_target
 from selab.report.advice import show_in_brief, show_numbered
 from selab.report.markup import safe
 from selab.run.document import ClassifiedDenialEntry, DenialEntry, RunDocument
@@ -115,7 +115,8 @@ def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) ->
     for number, denial in enumerate(denials, first):
         target = shown_target(denial.source, denial.target)
         apart = "(kept apart by MCS categories)" if denial.separated else ""
-        example = " ".join(part for part in (denial.comm, denial.path, denial.detail, apart) if part)
+        parts = (denial.comm, denial.path, denial.detail, apart, shown_labels(denial.raw_labels))
+        example = " ".join(part for part in parts if part)
         words = (
             str(number) if first else "",
             denial.source,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from selab.auditlog.denials import shown_target
+from selab.auditlog.denials import shown_labels, shown_target
 from selab.errors import EXIT_FAIL, EXIT_PASS
 from selab.history import Record
 from selab.matrix.plan import Ended, exit_code
@@ -38,8 +38,9 @@ def target_and_class(denial: DenialEntry) -> str:
 
 
 def example_of(denial: DenialEntry) -> str:
-    """The process, the path and the detail of one of the denial's records; "" if none is known."""
-    return " ".join(part for part in (denial.comm, denial.path, denial.detail) if part)
+    """The process, path, detail and unknown labels of a denial's records; "" if none is known."""
+    parts = (denial.comm, denial.path, denial.detail, shown_labels(denial.raw_labels))
+    return " ".join(part for part in parts if part)
 
 
 def verdict_in_words(result: Ended) -> str:

@@ -80,6 +80,8 @@ class DenialEntry(_Part):
     separated: whether MCS categories keep the two sides apart, which no `allow` rule changes.
     evidence: at most ten pairs of full contexts.
     serials: serial numbers of the records, not all of them if there are many.
+    raw_sources, raw_targets: labels that the policy does not know, which the kernel treated as the source or
+        the target.
     """
 
     source: str
@@ -97,6 +99,13 @@ class DenialEntry(_Part):
     separated: bool = False
     evidence: tuple[tuple[str, str], ...] = ()
     serials: tuple[int, ...] = ()
+    raw_sources: tuple[str, ...] = ()
+    raw_targets: tuple[str, ...] = ()
+
+    @property
+    def raw_labels(self) -> tuple[str, ...]:
+        """The labels that the policy does not know."""
+        return tuple(dict.fromkeys((*self.raw_sources, *self.raw_targets)))
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:

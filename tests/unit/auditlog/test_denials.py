@@ -214,3 +214,19 @@ def test_a_rows_evidence_is_bounded() -> None:
 def test_a_denial_has_the_permissions_of_its_keys(line: bytes) -> None:
     for parsed in event(line).denials():
         assert tuple(key.permission for key in parsed.keys) == parsed.permissions
+
+
+@pytest.mark.parametrize(
+    "value", ['"system_u:object_r:gone_t:s0"', "system_u:object_r:gone_t:s0", b"u:r:gone_t".hex().upper()]
+)
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_row_has_the_labels_that_the_policy_does_not_know(value: str, side: str) -> None:
+    line = avc().rstrip() + f" {side[0]}rawcon={value}\n".encode()
+    (row,) = summarise([avc(), line, line]).denials
+    labels = row.to_json()[f"raw_{side}s"]
+    assert isinstance(labels, list) and [label.split(":")[2] for label in labels] == ["gone_t"]
+
+
+def test_the_unknown_labels_of_a_row_are_limited() -> None:
+    lines = [avc().rstrip() + b' trawcon="u:r:gone%d_t"\n' % number for number in range(MAX_EVIDENCE + 5)]
+    assert len(summarise(lines).denials[0].raw_targets) == MAX_EVIDENCE

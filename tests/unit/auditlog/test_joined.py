@@ -1,4 +1,4 @@
-"""Two records of the corpus on one line: both are found, or selab says that something could not be read."""
+"""Two records of the corpus on one line: both are result, or selab says that something could not be read."""
 
 from __future__ import annotations
 
@@ -89,16 +89,16 @@ FORMS = (plain, docker, journal)
 
 def check(first: bytes, second: bytes, joined: bytes, part: bytes) -> None:
     """Fail if `joined`, which holds `part` of the first record and the second, has a third result."""
-    found = readings(joined)
+    result = readings(joined)
     alone, other, together = readings(first).results, readings(second).results, readings(first, second)
-    invented = set(found.results) - set(alone) - set(other) - set(together.results)
+    invented = set(result.results) - set(alone) - set(other) - set(together.results)
     assert not invented, f"a third result: {invented}"
     is_visible = any(mark in part for mark in DECISIVE) and all(
         part.count(mark) == first.count(mark) for mark in DECISIVE
     )
     expected = other + (alone if is_visible else Counter())
-    lost = sum(expected.values()) - sum(found.results.values())
-    assert lost <= 0 or found.unread, f"{lost} records were lost without a word"
+    lost = sum(expected.values()) - sum(result.results.values())
+    assert lost <= 0 or result.unread, f"{lost} records were lost without a word"
 
 
 JOINS = {

@@ -85,3 +85,16 @@ def test_what_was_ignored_is_counted_by_kind() -> None:
 def test_an_error_has_its_contexts_its_class_and_the_invalid_one() -> None:
     contexts = "u:r:a_t:s0 -> u:r:b_t:s0, class process, invalid context u:r:x_t:s0"
     assert f"SELINUX_ERR security_compute_sid x2: {contexts}" in shown(ERROR, ERROR).splitlines()
+
+
+def test_an_incomplete_log_is_named_with_its_reasons() -> None:
+    text = shown(avc(1), b"kauditd_printk_skb: 127 callbacks suppressed\n", b"audit: audit_lost=12 x\n")
+    assert "The log is incomplete" in text and "suppressed 127" in text and "lost 12" in text
+
+
+def test_a_log_without_a_record_but_with_a_loss_is_not_said_to_be_empty() -> None:
+    assert "no audit record" not in shown(b"audit: audit_lost=12 x\n")
+
+
+def test_a_label_that_the_policy_does_not_know_is_shown() -> None:
+    assert "unknown to the policy: u:r:gone_t" in shown(avc(1).rstrip() + b' trawcon="u:r:gone_t"\n')
