@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, Generic, Protocol, TypeVar
 
 from selab.errors import AnswerTooLong, CommandFailed, SelabError
+from selab.progress import log
 
 RUN_TIMEOUT = 120.0
 """Seconds that a command may take by default. An emulated guest is ten times slower than a real one."""
@@ -28,6 +29,8 @@ MAX_STATUS = 255
 """The highest exit code of a process."""
 MAX_END = 64
 """Bytes that are enough for the end of an answer: a random token, an exit code and a newline."""
+IN_THE_LOG = "The complete output is in .selab/selab.log."
+"""The hint of an error whose detail shows only a part of an output, which `logged` writes to the log."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,16 @@ class Completed:
     def expect(self, what: str, *codes: int, hint: str = "") -> Completed:
         """Return self if the exit code is one of `codes` (by default 0). Raises CommandFailed otherwise."""
         if self.returncode not in (codes or (0,)):
+            if IN_THE_LOG in hint:
+                self.logged()
             raise CommandFailed(what, self.argv, self.returncode, self.error_text or self.text, hint)
         return self
+
+    def logged(self) -> str:
+        """Write the complete output to the log, standard error first, and return the hint that says so."""
+        for stream, text in (("standard error", self.error_text), ("standard output", self.text)):
+            log.debug("%s of `%s`, which ended with %s:\n%s", stream, self.argv[0], self.returncode, text)
+        return IN_THE_LOG
 
 
 class Guest(Protocol):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from selab.container.runtime import Runtime
 from selab.errors import InputError
-from selab.guest import Guest
+from selab.guest import IN_THE_LOG, Guest
 from selab.images.rootfs import can_build_images
 from selab.images.source import ImageSource, image_tar, read_image
 from selab.progress import Progress
@@ -89,7 +89,7 @@ class _Store:
 
     def run(self, arguments: Sequence[str], what: str, timeout: float) -> None:
         done = self.guest.run(self.runtime.argv(*arguments), timeout=timeout)
-        done.expect(what, hint="Run `selab doctor`; the whole output is in .selab/selab.log.")
+        done.expect(what, hint=f"Run `selab doctor`. {IN_THE_LOG}")
 
 
 def _import_from_box(store: _Store, image: Image, source: ImageSource) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from selab.errors import AnswerTooLong, SelabError
-from selab.guest import Guest, script_argv
+from selab.guest import IN_THE_LOG, Guest, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
 from selab.policy.filecon import filecons, read_specs
@@ -308,9 +308,7 @@ def _resolve(cil: str, tools: Toolchain) -> str:
     tools.where.put(cil.encode(), source)
     done = tools.where.run(["secil2tree", source], timeout=RESOLVE_TIMEOUT)
     tools.where.run(["rm", "-f", source])
-    return done.expect(
-        "The base policy cannot be resolved.", hint="The complete output is in .selab/selab.log."
-    ).stdout.decode()
+    return done.expect("The base policy cannot be resolved.", hint=IN_THE_LOG).stdout.decode()
 
 
 def _unpack(archive: bytes, selinux_type: str, directory: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selab.errors import InputError, SelabError
@@ -22,7 +22,7 @@ from selab.policy.module import PolicyModule
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 
-CACHE_FORMAT = 4
+CACHE_FORMAT = 5
 KEPT = 200
 """Compiled modules to cache per project: each takes some kilobytes, and undoing an edit finds the old one."""
 KEPT_LINKED = 16
@@ -119,7 +119,7 @@ def compiled(
     if module_cil is None:
         module_cil = compile_module(module, base, tools, beside)
         _store(module_cil, path)
-    return module_cil
+    return replace(module_cil, source=module)
 
 
 def compiled_all(
@@ -139,7 +139,7 @@ def _cached(path: Path) -> CompiledModule | None:
 
 
 def _store(fresh: CompiledModule, path: Path) -> None:
-    write_sealed(path, {**fresh.__dict__, "types": sorted(fresh.types)})
+    write_sealed(path, {"name": fresh.name, "cil": fresh.cil, "types": sorted(fresh.types)})
     for old in _but_newest(KEPT, path.parent, "*.json"):
         remove(old)
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from selab.errors import InputError, SelabError
+from selab.errors import SelabError
 from selab.guest import Completed, Query, script, script_argv
 from selab.policy.base import BasePolicy
-from selab.policy.language.headers import headings
-from selab.policy.language.te import Call, items, tokens
 from selab.policy.macros import header_macros
 from selab.policy.module import PolicyModule
-from selab.policy.refusal import refused
+from selab.policy.tool_messages import (
+    LinkedSource,
+    compile_error,
+    link_error,
+    refuse_conflicts,
+    refuse_invalid_contexts,
+    refuse_macro_words,
+)
 from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
 
 HEADERS = "/usr/share/selinux/devel"
@@ -29,23 +33,10 @@ These take under one natively, and five in an emulated guest; a loop in a macro 
 """
 LINK_TIMEOUT = 600.0
 """Seconds for secilc: 2 natively, 40 in an emulated guest, 120 there for a whole store."""
-COMPILE_REFUSALS = (1, 255)
-"""Exit codes with which m4, checkmodule and semodule_package (1) and pp (255) refuse their input."""
-LINK_REFUSALS = (1, 239, 253, 254, 255)
-"""Exit codes with which secilc refuses its input: libsepol's errors, without the one for lack of memory."""
 RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
 """CIL statements that need what the flat base does not contain."""
 
-_ERROR = re.compile(
-    r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s'?(?P<message>.{0,500}?)'? "
-    r"at token '(?P<token>[^']*)'",
-    re.MULTILINE,
-)
-_OTHER_ERROR = re.compile(
-    r"^(?:.*?/)?(?P<file>[\w.-]+\.(?:te|if|fc)):(?P<line>\d+): *(?:ERROR:? *)?(?P<message>.+)$", re.MULTILINE
-)
 _TYPE = re.compile(r"^[^\S\n]*\((?:type|typealias) ([^()\s]+)\)", re.MULTILINE)
-_INTERFACE = re.compile(r"^[^\S\n]*(?:interface|template|define)\(`([\w]+)'", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -55,11 +46,13 @@ class CompiledModule:
     name: name of the module.
     cil: its CIL.
     types: types that it declares.
+    source: the user's files, which messages name, or None if they are unknown.
     """
 
     name: str
     cil: str
     types: frozenset[str]
+    source: PolicyModule | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,6 +76,7 @@ def compile_module(
 
     Raises InputError with the file and line of the user's own source.
     """
+    refuse_macro_words(module, base)
     build = _build_here if tools.on_host else _build_in_guest
     try:
         cil = build(module, base, tools, beside)[0].decode("utf-8")
@@ -92,7 +86,7 @@ def compile_module(
             f"Byte {error.start} of its CIL is not valid.",
             "Remove bytes that are not UTF-8 from its source. Otherwise run `selab doctor`.",
         ) from error
-    return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)))
+    return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)), module)
 
 
 def package(module: PolicyModule, whole: PolicyModule, base: BasePolicy, tools: Toolchain) -> bytes:
@@ -146,6 +140,7 @@ def _steps(
     Path(text).write_bytes(expanded.stdout)
     step(["checkmodule", *(["-M"] if macros.options.mls else []), "-m", text, "-o", compiled])
     expanded = _checked(macros.expand_contexts(workdir / f"{name}.fc"), module, base)
+    refuse_invalid_contexts(module, expanded.text, base)
     Path(contexts).write_bytes(expanded.stdout)
     step(["semodule_package", "-o", result, "-m", compiled, "-f", contexts])
     return step([_translator(tools), result]).stdout, Path(result).read_bytes()
@@ -153,7 +148,7 @@ def _steps(
 
 def _checked(done: Completed, module: PolicyModule, base: BasePolicy, *, is_guest: bool = False) -> Completed:
     if not done.ok:
-        raise _compile_error(module, done, base, is_guest=is_guest)
+        raise compile_error(module, done, base, is_guest=is_guest)
     return done
 
 
@@ -189,77 +184,6 @@ def _translator(tools: Toolchain) -> str:
     return path
 
 
-def _compile_error(module: PolicyModule, done: Completed, base: BasePolicy, *, is_guest: bool) -> SelabError:
-    """Return InputError if the compiler refused the user's source, and SelabError if the compiler failed.
-
-    A guest may answer anything, so only a message with the place of the error is a refusal of the guest.
-    """
-    output = done.error_text + "\n" + done.text
-    match = _ERROR.search(output) or _OTHER_ERROR.search(output)
-    what = f"The policy '{module.name}' does not compile."
-    is_refused = refused(done, COMPILE_REFUSALS)
-    if match is None or not is_refused:
-        last = [line for line in output.splitlines() if line.strip() and not line.startswith("make")]
-        detail = last[-1].strip()[:200] if last else f"`{done.argv[0]}` printed no reason."
-        if is_refused and not is_guest:
-            return InputError(what, detail, "The complete output is in .selab/selab.log.")
-        return SelabError(
-            f"The policy '{module.name}' could not be compiled.",
-            f"The compiler exited with status {done.returncode}: {detail}",
-            "Run `selab doctor`. The complete output is in .selab/selab.log.",
-        )
-    parts = match.groupdict()
-    name, ending = parts["file"].rsplit(".", 1)
-    text = module.line(ending, int(parts["line"])) if name.rsplit("/", 1)[-1] == module.name else ""
-    token = f" at '{parts['token']}'" if parts.get("token") else ""
-    place = f"{module.directory / Path(parts['file']).name}:{parts['line']}"
-    detail = f"{place}: {parts['message']}{token}: {text}".rstrip(": ")
-    return InputError(what, detail, _interface_hint(text, base))
-
-
-def _interface_hint(text: str, base: BasePolicy) -> str:
-    """Suggest interfaces for an unknown macro, which shows as a syntax error."""
-    called = re.match(r"([a-z_][\w]*)\s*\(", text)
-    if called is None:
-        return ""
-    if called.group(1) in (known := interfaces(base)):
-        return _arguments_hint(text, base)
-    close = difflib.get_close_matches(called.group(1), known, n=3, cutoff=0.6)
-    meant = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f"The installed policy has no interface '{called.group(1)}'.{meant}"
-
-
-def _arguments_hint(text: str, base: BasePolicy) -> str:
-    """Explain a call with too few arguments, which shows as an error in the expansion.
-
-    Templates take different arguments on different distributions.
-    """
-    call = next((item for item in items(tokens(text)) if isinstance(item, Call)), None)
-    files = sorted(base.headers.rglob("*.if")) if call else ()
-    heading = next(
-        (
-            heading
-            for path in files
-            for heading in headings(path.read_text(errors="replace"), path.name)
-            if call and heading.name == call.name
-        ),
-        None,
-    )
-    if call is None or heading is None or len(call.arguments) >= heading.required:
-        return ""
-    parameters = ", ".join(heading.parameters)
-    return (
-        f"The installed policy's '{call.name}' takes {heading.required} arguments ({parameters}). "
-        "See docs/howto/centos.md."
-    )
-
-
-def interfaces(base: BasePolicy) -> list[str]:
-    """Return the names of all interfaces, templates and macros in the installed headers."""
-    files = [path for path in base.headers.rglob("*") if path.suffix in (".if", ".spt")]
-    return sorted({name for path in files for name in _INTERFACE.findall(path.read_text(errors="replace"))})
-
-
 def link(
     base: BasePolicy,
     candidates: Sequence[CompiledModule],
@@ -272,6 +196,8 @@ def link(
 
     `permissive` names a domain to make permissive; without `dontaudit`, dontaudit rules are left out.
     """
+    sources = [LinkedSource(each.name, each.cil, each.source) for each in candidates]
+    refuse_conflicts(base, sources)
     why = _needs_store(base, candidates)
     mine, options = _candidate_cil(candidates, permissive), _options(base, dontaudit)
     done = _secilc(base, mine, options, tools, whole=bool(why))
@@ -279,7 +205,7 @@ def link(
         why = "linking with the flat base failed"
         done = _secilc(base, mine, options, tools, whole=True)
     if not done.ok:
-        raise _link_error(candidates, done)
+        raise link_error(base, sources, done, expand=tools.on_host)
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
     return KernelPolicy(done.stdout if tools.on_host else tools.where.get(_output(tools)), digest, why)
 
@@ -337,24 +263,3 @@ def _base_sources(base: BasePolicy, tools: Toolchain, whole: bool) -> list[str]:
         text = b"".join(file.read_bytes() for file in base.store) if whole else base.flat.read_bytes()
         tools.where.put(text, path)
     return [path]
-
-
-def _link_error(candidates: Sequence[CompiledModule], done: Completed) -> SelabError:
-    """Return InputError if secilc refused the candidates, and SelabError if secilc failed.
-
-    The detail is preferably the line that names a violated neverallow rule.
-    """
-    names = " and ".join(f"'{candidate.name}'" for candidate in candidates)
-    lines = [line.strip() for line in done.error_text.splitlines() if line.strip()]
-    detail = next(
-        (line for line in lines if "neverallow" in line.lower()),
-        lines[0] if lines else "secilc printed no reason.",
-    )
-    hint = "The complete output is in .selab/selab.log."
-    if refused(done, LINK_REFUSALS):
-        return InputError(f"The policy {names} cannot be linked with the guest's base policy.", detail, hint)
-    return SelabError(
-        f"Linking the policy {names} with the guest's base policy failed.",
-        f"secilc exited with status {done.returncode}: {detail[:200]}",
-        f"Run `selab doctor`. {hint}",
-    )

@@ -25,6 +25,7 @@ EXPAND_TIMEOUT = 120.0
 """Seconds for m4 over all headers: a tenth of one natively; a loop in a macro never ends."""
 _SETTING = re.compile(r"^[ \t]*(?:override[ \t]+)?(\w+)[ \t]*([:?]?)=[ \t]*([^#\n]*)", re.MULTILINE)
 _WORD = re.compile(r"\w{1,64}", re.ASCII)
+_INTERFACE = re.compile(r"^[^\S\n]*(?:interface|template|define)\(`([\w]+)'", re.MULTILINE)
 _STATE_END = b"# End of frozen state file\n"
 _SWITCHES = {
     "init_systemd": ("SYSTEMD", "n"),
@@ -154,6 +155,12 @@ def header_macros(base: BasePolicy) -> HeaderMacros:
             conf.write_bytes(_diverted(_freeze([*support, *headers], Path(name) / "half", definitions)))
             _freeze([*options.m4, *support, str(conf)], Path(name) / "half", interfaces)
     return HeaderMacros(options, support, definitions, interfaces)
+
+
+def interfaces(base: BasePolicy) -> list[str]:
+    """Return the names of all interfaces, templates and macros in the installed headers."""
+    files = [path for path in base.headers.rglob("*") if path.suffix in (".if", ".spt")]
+    return sorted({name for path in files for name in _INTERFACE.findall(path.read_text(errors="replace"))})
 
 
 def _files(directory: Path, suffix: str) -> list[Path]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import Name
 from selab.policy.lint.subject import ModuleUnderLint, closest
+from selab.policy.tool_messages import orphan_problem, orphan_remedy
 
 _WORDS = {"attribute_role": "role attribute", "bool": "boolean"}
 DOMAIN = "domain"
@@ -37,6 +38,15 @@ def required(module: ModuleUnderLint) -> Iterator[Finding]:
 
 
 def _unknown(module: ModuleUnderLint, name: Name, kind: str) -> Finding:
+    parent = name.name.rpartition(".")[0]
+    if parent and not module.knows(name.kind, parent) and not module.names.has(name.kind, parent):
+        return module.finding(
+            name.line,
+            Severity.ERROR,
+            "unknown-require",
+            orphan_problem(kind, parent, name.name),
+            orphan_remedy(parent, name.name),
+        )
     near = closest(name.name, module.base[name.kind])
     remedy = f"Did you mean '{near}'?" if near else ""
     if "optional_policy" in name.inside or "optional" in name.inside:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from selab.policy.base import BasePolicy
-from selab.policy.compile import interfaces
 from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.language.te import Call, Item, Statement, Token, items, tokens, walk
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import Names, Vocabulary, names
+from selab.policy.macros import interfaces
 from selab.policy.module import PolicyModule
 
 _BUILTINS = frozenset(

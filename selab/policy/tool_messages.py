@@ -1,0 +1,297 @@
+"""Say in the user's own file and line what m4, checkmodule, the translator and secilc refuse."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from selab.errors import InputError, SelabError
+from selab.guest import Completed
+from selab.policy.base import BasePolicy
+from selab.policy.fc_source import FORM, Entry, conflicts, entries, macro_words, written_line
+from selab.policy.filecon import FileSpec, filecons
+from selab.policy.language.headers import headings
+from selab.policy.language.te import Call, items, tokens, walk
+from selab.policy.macros import interfaces
+from selab.policy.module import PolicyModule
+from selab.policy.refusal import refused
+from selab.policy.source_lines import statement_line
+
+COMPILE_REFUSALS = (1, 255)
+"""Exit codes with which m4, checkmodule and semodule_package (1) and pp (255) refuse their input."""
+LINK_REFUSALS = (1, 239, 253, 254, 255)
+"""Exit codes with which secilc refuses its input: libsepol's errors, without the one for lack of memory."""
+
+_ERROR = re.compile(
+    r"^(?P<file>[^\s:]+\.(?:te|if)):(?P<line>\d+):\s*ERROR\s'?(?P<message>.{0,500}?)'? "
+    r"at token '(?P<token>[^']*)'",
+    re.MULTILINE,
+)
+_OTHER_ERROR = re.compile(
+    r"^(?:.*?/)?(?P<file>[\w.-]+\.(?:te|if|fc)):(?P<line>\d+): *(?!Warning)(?:ERROR:? *)?(?P<message>.+)$",
+    re.MULTILINE,
+)
+_ORPHAN = re.compile(
+    r"hierarchy_add_(?P<kind>\w+)_callback: (?P<parent>\S+) doesn't exist, (?P<child>\S+) is an orphan"
+)
+_CONTEXT = re.compile(r"^Invalid (?P<part>[\w ]+) in file context line: *(?P<path>\S+)", re.MULTILINE)
+_UNDECLARED = re.compile(r"unknown (?P<kind>type|class|role|attribute|boolean) (?P<name>[\w.]+)")
+_PLAIN_MODULE = re.compile(r"^[^\S\n]*module\s+(\S+)\s+([^\s;]+)\s*;", re.MULTILINE)
+_CANDIDATE = re.compile(r"(?P<allow>allow at )?\S*candidate\.cil:(?P<line>\d+)")
+_REQUIRED = re.compile(r"\((?P<kind>\w+)attributeset cil_gen_require (?P<name>[^\s()]+)\)")
+_FILECON = re.compile(r'\(filecon "(?P<path>[^"]*)"')
+_PLACE = re.compile(r" statement at \S+| at \S+:\d+$")
+_NEVERALLOW = re.compile(r"\(neverallow .*\)")
+
+
+@dataclass(frozen=True)
+class LinkedSource:
+    """A module that is linked with the base policy.
+
+    name: name of the module.
+    cil: its CIL.
+    source: the user's files, or None if they are unknown.
+    """
+
+    name: str
+    cil: str
+    source: PolicyModule | None
+
+
+def compile_error(
+    module: PolicyModule, done: Completed, base: BasePolicy, *, is_guest: bool = False
+) -> SelabError:
+    """Return InputError if the compiler refused the user's source, and SelabError if the compiler failed.
+
+    A guest may answer anything, so only a message with the place of the error is a refusal of the guest.
+    Standard error is read before standard output, which may be a half-written result.
+    """
+    what = f"The policy '{module.name}' does not compile."
+    is_refused = refused(done, COMPILE_REFUSALS)
+    for output in (done.error_text, done.text) if is_refused else ():
+        if (orphan := _ORPHAN.search(output)) and (error := _orphan_error(module, orphan, what)):
+            return error
+        if (context := _CONTEXT.search(output)) and (error := _context_error(module, context, what)):
+            return error
+        if match := _ERROR.search(output) or _OTHER_ERROR.search(output):
+            return _error_with_line(module, match, what, base)
+    detail = _last_line(done) or f"`{done.argv[0]}` printed no reason."
+    if is_refused and not is_guest:
+        return InputError(what, detail, done.logged())
+    return SelabError(
+        f"The policy '{module.name}' could not be compiled.",
+        f"The compiler exited with status {done.returncode}: {detail}",
+        f"Run `selab doctor`. {done.logged()}",
+    )
+
+
+def _last_line(done: Completed) -> str:
+    """Return the last line of standard error, or else of standard output, that is not make's."""
+    for output in (done.error_text, done.text):
+        lines = [line for line in output.splitlines() if line.strip() and not line.startswith("make")]
+        if lines:
+            return lines[-1].strip()[:200]
+    return ""
+
+
+def _error_with_line(module: PolicyModule, match: re.Match[str], what: str, base: BasePolicy) -> InputError:
+    parts = match.groupdict()
+    name, ending = parts["file"].rsplit("/", 1)[-1].rsplit(".", 1)
+    text = module.line(ending, int(parts["line"])) if name == module.name else ""
+    token = f" at '{parts['token']}'" if parts.get("token") else ""
+    place = f"{module.directory / f'{name}.{ending}'}:{parts['line']}"
+    detail = f"{place}: {parts['message']}{token}: {text}".rstrip(": ")
+    undeclared = _UNDECLARED.search(parts["message"])
+    hint = _undeclared_hint(module, undeclared, text, base) if undeclared else ""
+    return InputError(what, detail, hint or _interface_hint(text, base))
+
+
+def _orphan_error(module: PolicyModule, orphan: re.Match[str], what: str) -> InputError | None:
+    """Return the error at the first use of the orphan; None if the module's .te does not contain it."""
+    kind, parent, child = orphan.group("kind", "parent", "child")
+    words = tokens(module.texts.get("te", b"").decode("utf-8", "backslashreplace"))
+    line = next((word.line for word in words if word.text == child), 0)
+    problem = f"{module.te}:{line}: {orphan_problem(kind, parent, child)}"
+    return InputError(what, problem, orphan_remedy(parent, child)) if line else None
+
+
+def orphan_problem(kind: str, parent: str, child: str) -> str:
+    """Say what is wrong with a name with a dot whose first part is unknown."""
+    return (
+        f"The {kind} '{child}' is an orphan: its name says that it belongs to the {kind} '{parent}', "
+        "which the module neither declares nor requires."
+    )
+
+
+def orphan_remedy(parent: str, child: str) -> str:
+    """Say what to write in place of an orphan."""
+    return (
+        f"Declare or require '{parent}', or write a name without a dot. If a CIL block declares '{child}', "
+        "as in udica's policies, only CIL can refer to it."
+    )
+
+
+def _context_error(module: PolicyModule, context: re.Match[str], what: str) -> InputError | None:
+    """Return the error at the line of the .fc; None if the .fc does not contain the path."""
+    line = written_line(module, FileSpec(context["path"], "", ""))
+    written = " ".join(module.line("fc", line).split())
+    problem = f"{module.te.with_suffix('.fc')}:{line}: invalid {context['part']}: {written}"
+    return InputError(what, problem, FORM) if line else None
+
+
+def _undeclared_hint(module: PolicyModule, undeclared: re.Match[str], text: str, base: BasePolicy) -> str:
+    """Explain a name that the module uses and neither declares nor requires."""
+    kind, name = undeclared.group("kind", "name")
+    plain = _PLAIN_MODULE.search(module.texts.get("te", b"").decode("utf-8", "backslashreplace"))
+    if kind == "class" and plain:
+        return (
+            f"Begin the file with `policy_module({plain[1]}, {plain[2]})` in place of `module {plain[1]} "
+            f"{plain[2]};`: it requires the classes that interfaces use."
+        )
+    if kind != "type" or not base.declares_type(name):
+        return ""
+    requirement = f"gen_require(`type {name};')"
+    called = next((item.name for item in walk(items(tokens(text))) if isinstance(item, Call)), "")
+    if called and not re.search(rf"\b{re.escape(name)}\b", text):
+        return f"'{called}' uses the type '{name}' without requiring it. Add {requirement} before the call."
+    return f"The base policy declares the type '{name}'. Add {requirement}, or call an interface for it."
+
+
+def _interface_hint(text: str, base: BasePolicy) -> str:
+    """Suggest interfaces for an unknown macro, which shows as a syntax error."""
+    called = re.match(r"([a-z_][\w]*)\s*\(", text)
+    if called is None:
+        return ""
+    if called.group(1) in (known := interfaces(base)):
+        return _arguments_hint(text, base)
+    close = difflib.get_close_matches(called.group(1), known, n=3, cutoff=0.6)
+    meant = f" Did you mean {' or '.join(close)}?" if close else ""
+    return f"The installed policy has no interface '{called.group(1)}'.{meant}"
+
+
+def _arguments_hint(text: str, base: BasePolicy) -> str:
+    """Explain a call with too few arguments, which shows as an error in the expansion.
+
+    Templates take different arguments on different distributions.
+    """
+    call = next((item for item in items(tokens(text)) if isinstance(item, Call)), None)
+    files = sorted(base.headers.rglob("*.if")) if call else ()
+    heading = next(
+        (
+            heading
+            for path in files
+            for heading in headings(path.read_text(errors="replace"), path.name)
+            if call and heading.name == call.name
+        ),
+        None,
+    )
+    if call is None or heading is None or len(call.arguments) >= heading.required:
+        return ""
+    parameters = ", ".join(heading.parameters)
+    return (
+        f"The installed policy's '{call.name}' takes {heading.required} arguments ({parameters}). "
+        "See docs/howto/centos.md."
+    )
+
+
+def refuse_macro_words(module: PolicyModule, base: BasePolicy) -> None:
+    """Raise InputError if m4 replaces a word of a path in the module's .fc."""
+    text = module.texts.get("fc", b"").decode("utf-8", "backslashreplace")
+    if word := next(macro_words(text, base), None):
+        raise InputError(
+            f"The policy '{module.name}' does not compile.",
+            f"{module.te.with_suffix('.fc')}:{word.line}: {word.problem}",
+            word.remedy,
+        )
+
+
+def refuse_invalid_contexts(module: PolicyModule, expanded: str, base: BasePolicy) -> None:
+    """Raise InputError if a line of the .fc that m4 has `expanded` is no entry.
+
+    The translator writes half a statement for some of these lines, and secilc then names its own file.
+    """
+    lines = (line.strip() for line in expanded.splitlines())
+    if all(Entry(0, line).spec for line in lines if line and not line.startswith("#")):
+        return
+    for entry in entries(module, base):
+        if entry.spec is None:
+            raise InputError(
+                f"The policy '{module.name}' does not compile.",
+                f"{module.te.with_suffix('.fc')}:{entry.line}: This line is not a valid file context: "
+                + " ".join(entry.text.split()),
+                FORM,
+            )
+
+
+def refuse_conflicts(base: BasePolicy, modules: Iterable[LinkedSource]) -> None:
+    """Raise InputError if the modules give a path another context than the base policy or each other."""
+    others: list[tuple[str, FileSpec]] = []
+    for module in modules:
+        if source := module.source:
+            fc = source.te.with_suffix(".fc")
+            own = [(written_line(source, spec), spec) for spec in filecons(module.cil)]
+            for conflict in conflicts(own, others, base):
+                raise InputError(
+                    "Two file contexts conflict.",
+                    f"{f'{fc}:{conflict.line}' if conflict.line else fc}: {conflict.problem}",
+                    conflict.remedy,
+                )
+            others += [(f"{fc}:{line}", spec) for line, spec in own]
+
+
+def link_error(
+    base: BasePolicy, modules: Sequence[LinkedSource], done: Completed, *, expand: bool
+) -> SelabError:
+    """Return InputError if secilc refused the modules, and SelabError if secilc failed.
+
+    The error is about candidate.cil, which is the CIL of `modules` in this order. `expand`: m4 runs on this
+    machine, so a statement that an interface adds is found at the call.
+    """
+    names = " and ".join(f"'{module.name}'" for module in modules)
+    lines = [line.strip() for line in done.error_text.splitlines() if line.strip()]
+    if not refused(done, LINK_REFUSALS):
+        reason = lines[0][:200] if lines else "secilc printed no reason."
+        return SelabError(
+            f"Linking the policy {names} with the guest's base policy failed.",
+            f"secilc exited with status {done.returncode}: {reason}",
+            f"Run `selab doctor`. {done.logged()}",
+        )
+    what = f"The policy {names} cannot be linked with the guest's base policy."
+    reason = _PLACE.sub("", lines[0] if lines else "secilc printed no reason").rstrip(".:") + "."
+    if rule := next((match[0] for line in lines if (match := _NEVERALLOW.search(line))), ""):
+        reason = f"The base policy forbids this with {rule}."
+    elif never := next((line for line in lines if line.lower().startswith("neverallow")), ""):
+        reason = _PLACE.sub("", never) + "."
+    places = sorted(_CANDIDATE.finditer(done.error_text), key=lambda place: not place["allow"])
+    module, statement = _statement(modules, int(places[0]["line"])) if places else (None, "")
+    if module is None or module.source is None:
+        return InputError(what, reason, done.logged())
+    if required := _REQUIRED.search(statement):
+        kind = {"type": "type or attribute"}.get(required["kind"], required["kind"])
+        reason = f"The base policy has no {kind} '{required['name']}', which the module requires."
+    return InputError(what, f"{_place(module, statement, base, expand)}: {reason}", done.logged())
+
+
+def _statement(modules: Iterable[LinkedSource], line: int) -> tuple[LinkedSource | None, str]:
+    """Return the module whose CIL has that line of candidate.cil, and the line."""
+    for module in modules:
+        lines = module.cil.split("\n")
+        if line < len(lines) or (line == len(lines) and lines[-1]):
+            return module, lines[line - 1].strip()
+        line -= len(lines) - 1
+    return None, ""
+
+
+def _place(module: LinkedSource, statement: str, base: BasePolicy, expand: bool) -> str:
+    """Return the user's file and line that a CIL statement comes from, as `FILE:LINE`."""
+    source = module.source
+    if source is None:
+        return module.name
+    if path := _FILECON.search(statement):
+        spec = next((spec for spec in filecons(f"{statement}\n")), FileSpec(path["path"], "", ""))
+        file, line = source.te.with_suffix(".fc"), written_line(source, spec)
+    else:
+        file, line = source.te, statement_line(source, statement, base, expand=expand)
+    return f"{file}:{line}" if line else str(file)

@@ -1,0 +1,50 @@
+"""The line of a .te that a CIL statement comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from selab.policy.base import BasePolicy
+from selab.policy.module import PolicyModule
+from selab.policy.source_lines import statement_line
+from tests.unit.headers import write_headers
+
+TE = """\
+policy_module(web, 1.0)
+type web_t;
+allow web_t etc_t:file read;
+optional_policy(`
+	gen_require(`
+		type base_t;
+	')
+	allow web_t base_t:file write;
+')
+files_read_etc_files(web_t)
+allow web_t self:process signal;
+"""
+MODULE = PolicyModule("web", Path("/p"), {"te": TE.encode()})
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("expand", [True, False])
+@pytest.mark.parametrize(
+    ("statement", "line"),
+    [
+        ("(allow web_t etc_t (file (read)))", 3),
+        ("(typeattributeset cil_gen_require base_t)", 6),
+        ("(allow web_t base_t (file (write)))", 8),
+        ("(allow web_t self (process (signal)))", 11),
+        ("(allow nobody_t (x (y)))", 0),
+    ],
+)
+def test_a_statement_is_found(base: BasePolicy, statement: str, line: int, expand: bool) -> None:
+    write_headers(base.headers)
+    assert statement_line(MODULE, statement, base, expand=expand) == line
+
+
+@pytest.mark.toolchain
+def test_a_statement_of_an_interface_is_found_at_the_call(base: BasePolicy) -> None:
+    write_headers(base.headers)
+    assert statement_line(MODULE, "(allow web_t etc_t (file (getattr open read)))", base, expand=True) == 10
