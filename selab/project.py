@@ -23,6 +23,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """The name of a scenario or image, which becomes a file name, a container name and part of a tag."""
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
 """The name of a policy, or a name that a policy declares; it is part of command lines and of make rules."""
+NEW_POLICY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+"""The name of a policy that selab writes: not every compiler accepts '.' and '-' in the name of a type."""
 
 if TYPE_CHECKING:
     BoxName = str
@@ -221,6 +223,13 @@ def inside(directory: Path, path: Path, what: str) -> Path:
             "Copy it into the directory; links and '..' that lead outside are not followed.",
         )
     return target
+
+
+def new_policy_name(name: str) -> str:
+    """Return `name`, or the most similar name that `selab new policy` accepts."""
+    like = name if NEW_POLICY.fullmatch(name) else re.sub(r"\W", "_", name[:40], flags=re.ASCII)
+    # `--policy none` means a run without a policy.
+    return like if NEW_POLICY.fullmatch(like) and like != "none" else f"my_{like}"
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -10,7 +10,7 @@ from selab.errors import InputError
 from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
-from selab.policy.module import PolicyModule, load_module
+from selab.policy.module import PolicyModule, load_module, without_mark
 from selab.policy.query.index import PolicyIndex
 from selab.policy.query.reach import Access, Addition, Reach, additions, granted, reaches, together
 from selab.policy.query.risk import Level
@@ -79,11 +79,11 @@ def _version(project: Project, module: PolicyModule, against: str) -> PolicyModu
     """Return the module with the .te of a file or of a revision. Its other sources are those on disk."""
     path = Path(against)
     if path.is_file():
-        return replace(module, texts=module.texts | {"te": path.read_bytes()})
+        return replace(module, texts=module.texts | {"te": without_mark(path.read_bytes())})
     name = f"{against}:./{module.te.relative_to(project.root)}"
     done = LocalHost().run([*GIT, "-C", str(project.root), "cat-file", "blob", "--end-of-options", name])
     if not done.ok:
         reason = (done.error_text.strip().splitlines() or [""])[-1]
         what = f"There is no version '{against}' of {module.te.name}."
         raise InputError(what, reason, "Name a file or a Git revision.")
-    return replace(module, texts=module.texts | {"te": done.stdout})
+    return replace(module, texts=module.texts | {"te": without_mark(done.stdout)})

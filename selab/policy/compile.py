@@ -18,6 +18,7 @@ from selab.policy.tool_messages import (
     LinkedSource,
     compile_error,
     link_error,
+    refuse_carriage_returns,
     refuse_conflicts,
     refuse_invalid_contexts,
     refuse_macro_words,
@@ -76,6 +77,7 @@ def compile_module(
 
     Raises InputError with the file and line of the user's own source.
     """
+    refuse_carriage_returns(module)
     refuse_macro_words(module, base)
     build = _build_here if tools.on_host else _build_in_guest
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError
-from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project, inside, nearest
+from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project, inside, nearest, new_policy_name
 
 MAX_SOURCE = 4 * 1024 * 1024
 """Bytes of a file of a policy module. The largest of the reference policy has 100 KB."""
@@ -63,7 +64,8 @@ def policy_names(project: Project) -> list[str]:
 def require_policy(project: Project, name: str) -> None:
     """Raise InputError, with similar names, unless the project has the policy `name`."""
     if name not in (known := policy_names(project)):
-        hint = f"{nearest(name, known)} To create it, run `selab new policy {name}`.".strip()
+        create = f"To create it, run `selab new policy {new_policy_name(name)}`."
+        hint = f"{nearest(name, known)} {create}".strip()
         raise InputError(f"There is no policy '{name}'.", f"Looked in {project.policies}.", hint)
 
 
@@ -93,6 +95,13 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
         raise InputError(
             f"The policy '{name}' cannot be read.", str(error), "Check that its files exist and are readable."
         ) from error
+    for ending, text in texts.items():
+        if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InputError(
+                f"The policy '{name}' is not UTF-8 text.",
+                f"{files[ending]} begins with the byte order mark of UTF-16.",
+                "Save the file as UTF-8.",
+            )
     if b"\0" in b"".join(texts.values()):
         raise InputError(f"The policy '{name}' is not text.", str(te), "Remove the NUL bytes from its files.")
     source = texts["te"].decode("utf-8", "backslashreplace")
@@ -134,6 +143,11 @@ def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[Poli
     return tuple(required.values())
 
 
+def without_mark(text: bytes) -> bytes:
+    """Return a source without the byte order mark of UTF-8, which m4 and checkmodule do not skip."""
+    return text.removeprefix(codecs.BOM_UTF8)
+
+
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(MAX_SOURCE + 1)
@@ -143,4 +157,4 @@ def _read(path: Path) -> bytes:
             f"{path} has more than {MAX_SOURCE >> 20} MiB.",
             "Split the module, or check that the file is a policy.",
         )
-    return data
+    return without_mark(data)

@@ -39,6 +39,7 @@ _ORPHAN = re.compile(
 _CONTEXT = re.compile(r"^Invalid (?P<part>[\w ]+) in file context line: *(?P<path>\S+)", re.MULTILINE)
 _UNDECLARED = re.compile(r"unknown (?P<kind>type|class|role|attribute|boolean) (?P<name>[\w.]+)")
 _PLAIN_MODULE = re.compile(r"^[^\S\n]*module\s+(\S+)\s+([^\s;]+)\s*;", re.MULTILINE)
+_CARRIAGE_RETURN = re.compile(r"^[^#\n\r]*\r$", re.MULTILINE)
 _CANDIDATE = re.compile(r"(?P<allow>allow at )?\S*candidate\.cil:(?P<line>\d+)")
 _REQUIRED = re.compile(r"\((?P<kind>\w+)attributeset cil_gen_require (?P<name>[^\s()]+)\)")
 _FILECON = re.compile(r'\(filecon "(?P<path>[^"]*)"')
@@ -194,6 +195,24 @@ def _arguments_hint(text: str, base: BasePolicy) -> str:
         f"The installed policy's '{call.name}' takes {heading.required} arguments ({parameters}). "
         "See docs/howto/centos.md."
     )
+
+
+def refuse_carriage_returns(module: PolicyModule) -> None:
+    """Raise InputError if a line outside of comments ends with a carriage return.
+
+    checkmodule refuses it, for an .if at the line that calls the interface, and in a .fc it becomes a part of
+    the context.
+    """
+    for ending in ("te", "if", "fc"):
+        text = module.texts.get(ending, b"").decode("utf-8", "backslashreplace")
+        if match := _CARRIAGE_RETURN.search(text):
+            file = module.te.with_suffix(f".{ending}")
+            line = text.count("\n", 0, match.start()) + 1
+            raise InputError(
+                f"The policy '{module.name}' does not compile.",
+                f"{file}:{line}: The line ends with a carriage return, as on Windows.",
+                f"Convert the file: sed -i 's/\\r$//' {file.name}",
+            )
 
 
 def refuse_macro_words(module: PolicyModule, base: BasePolicy) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from selab.errors import InputError
 from selab.progress import Progress
-from selab.project import Project
+from selab.project import NEW_POLICY, Project, new_policy_name
 from selab.run.request import NO_POLICY
 from selab.scaffold.image_config import Connect, ImageConfig, image_config, quoted
 from selab.scaffold.new_file import create, require_free
 from selab.scaffold.target import FILES, TEMPLATE, Target, target_of
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-"""Narrower than what selab reads: not every compiler accepts '.' and '-' in the name of a type."""
 BARE = "A starting point: what any container may do."
 WIDTH = 100
 _SOCKETS = {"tcp": "create_stream_socket_perms", "udp": "create_socket_perms"}
@@ -42,12 +39,11 @@ def new_policy(
 
     Raises InputError, without writing anything, if the name is invalid or taken.
     """
-    if not NAME.fullmatch(name):
-        like = re.sub(r"\W", "_", name[:40], flags=re.ASCII)
+    if not NEW_POLICY.fullmatch(name):
         raise InputError(
             f"{quoted(name)} cannot be a new policy's name.",
             "The policy's type is named after it.",
-            f"Use for example {like}.",
+            f"Use for example {new_policy_name(name)}.",
         )
     if name == NO_POLICY:
         raise InputError(

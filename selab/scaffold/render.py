@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from selab.project import new_policy_name
 from selab.run.request import NO_POLICY
 from selab.scaffold.scenario_builder import ScenarioBuilder
 
@@ -44,7 +45,7 @@ def scenario_text(name: str, builder: ScenarioBuilder, *, requested: bool) -> st
     lines = list(_notes(builder.left))
     for key in KEYS:
         if key == "policy" and builder.data[key] == NO_POLICY and not requested:
-            lines += _comment(_NO_POLICY.format(name))
+            lines += _comment(_NO_POLICY.format(new_policy_name(name)))
         if key in builder.data:
             lines += _lines(key, builder.data[key])
     return "\n".join([*lines, "steps:", *_steps(builder), "expect:", "  denials: none"]) + "\n"

@@ -14,7 +14,7 @@ from selab.machine import Machine
 from selab.policy.module import PolicyModule
 from selab.policy.source_file import rewrite
 from selab.progress import Progress
-from selab.project import Project, inside
+from selab.project import Project, inside, new_policy_name
 from selab.run import experiment
 from selab.run.document import RunDocument
 from selab.run.request import Request, make_plan
@@ -58,7 +58,8 @@ def candidate(project: Project, scenario: str, policy: str | None, doing: str) -
     """Return the candidate `policy`, or the scenario's own. Raises InputError if there is none to `doing`."""
     module = make_plan(project, Request(scenario, policy)).module
     if module is None:
-        hint = f"Name one with --policy, or write a first one: `selab new policy {scenario}`."
+        command = f"selab new policy {new_policy_name(scenario)}"
+        hint = f"Name one with --policy, or write a first one: `{command}`."
         raise InputError(f"There is no candidate to {doing}.", f"The scenario '{scenario}' has none.", hint)
     return module
 

@@ -102,13 +102,13 @@ Item = Statement | Call | Block
 
 
 def tokens(text: str) -> list[Token]:
-    """Return the tokens of `text` without comments and m4's `dnl` lines."""
+    """Return the tokens of `text` without comments, m4's `dnl` lines and a byte order mark."""
     result: list[Token] = []
     line, at = 1, 0
     for match in _TOKEN.finditer(text):
         line += text.count("\n", at, match.start())
         at = match.start()
-        if match["comment"] is None:
+        if match["comment"] is None and match[0] != "\ufeff":
             result.append(Token(match[0], line, match.start()))
     return result
 

@@ -6,7 +6,7 @@ import pytest
 
 from selab.errors import InputError
 from selab.policy.module import load_module
-from selab.project import Project, find_project
+from selab.project import NEW_POLICY, Project, find_project
 
 
 def test_a_module_is_read_with_its_contexts_and_interfaces(project: Project) -> None:
@@ -81,3 +81,27 @@ def test_a_file_that_is_too_large_is_refused(project: Project, monkeypatch: pyte
     monkeypatch.setattr("selab.policy.module.MAX_SOURCE", 10)
     with pytest.raises(InputError, match="too large for a policy module"):
         load_module(project, "web")
+
+
+@pytest.mark.parametrize("ending", ["te", "fc", "if"])
+def test_a_byte_order_mark_is_skipped(project: Project, ending: str) -> None:
+    (project.policies / "bom.te").write_text("policy_module(bom, 1.0)\n")
+    file = project.policies / f"bom.{ending}"
+    text = file.read_bytes() if ending == "te" else b"# text\n"
+    file.write_bytes(b"\xef\xbb\xbf" + text)
+    assert load_module(project, "bom").texts[ending] == text
+
+
+def test_a_file_in_utf_16_is_named_as_such(project: Project) -> None:
+    (project.policies / "web.te").write_text("policy_module(web, 1.0)\n", encoding="utf-16")
+    with pytest.raises(InputError, match="not UTF-8") as caught:
+        load_module(project, "web")
+    assert caught.value.hint == "Save the file as UTF-8."
+
+
+@pytest.mark.parametrize("name", ["3scale", "a.b", "a-b", "none"])
+def test_an_unknown_policy_is_answered_with_a_name_that_can_be_created(project: Project, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_module(project, name)
+    suggestion = caught.value.hint.rpartition("`selab new policy ")[2].removesuffix("`.")
+    assert NEW_POLICY.fullmatch(suggestion) and suggestion != "none"

@@ -132,6 +132,21 @@ def test_a_fault_in_the_own_interfaces_is_reported_at_its_line(base: BasePolicy,
     assert error.detail.startswith("/p/web.if:2: ")
 
 
+@pytest.mark.parametrize(
+    ("texts", "place"),
+    [
+        ({"te": f"{HEAD}allow web_t self:file read;\r\n"}, "/p/web.te:4: "),
+        ({"te": HEAD, "if": "\ninterface(`web_x',`')\r\n"}, "/p/web.if:2: "),
+        ({"te": HEAD, "fc": f"# comment\r\n/a {CONTEXT}\r\n"}, "/p/web.fc:2: "),
+    ],
+)
+def test_a_line_end_of_windows_is_named_with_its_line(
+    base: BasePolicy, tools: Toolchain, texts: dict[str, str], place: str
+) -> None:
+    error = compile_failure(web(**texts), base, tools)
+    assert error.detail == f"{place}The line ends with a carriage return, as on Windows."
+
+
 def test_the_translators_message_comes_before_its_half_written_output(base: BasePolicy) -> None:
     message = "Invalid mode in file context line: /srv/ \t \tdefine(`',` dnl"
     error = compile_error(web(HEAD, fc="/a <<none>>\n/srv/ x\n"), failed(message, "(type web_t)\n"), base)

@@ -184,6 +184,14 @@ def test_a_name_that_will_not_do_is_refused(name: str, project: Project) -> None
         made(project, name)
 
 
+@pytest.mark.parametrize("name", ["3scale", "a-b", "a.b", "", "é", "../x", "9" * 80])
+def test_the_name_that_a_refusal_suggests_is_accepted(name: str, project: Project, known: BasePolicy) -> None:
+    with pytest.raises(InputError) as caught:
+        made(project, name)
+    suggestion = caught.value.hint.removeprefix("Use for example ").removesuffix(".")
+    assert made(project, suggestion)
+
+
 @pytest.mark.parametrize("ending", ["te", "fc", "if"])
 def test_a_file_that_is_there_stays_as_it_is(ending: str, project: Project, known: BasePolicy) -> None:
     mine = project.policies / f"web.{ending}"

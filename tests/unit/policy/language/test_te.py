@@ -100,3 +100,7 @@ def test_a_statement_may_take_lines() -> None:
     first, second = items(tokens("allow a b:file {\n\tread\n};\ntype c;"))
     assert isinstance(first, Statement) and isinstance(second, Statement)
     assert (first.line, second.line, second.kind) == (1, 4, "type")
+
+
+def test_a_byte_order_mark_is_no_token() -> None:
+    assert [token.text for token in tokens("\ufeffpolicy_module(web)")][:1] == ["policy_module"]
