@@ -11,6 +11,7 @@ from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, newest_base
 from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.compile import CompiledModule
+from selab.policy.macros import build_options
 from selab.policy.module import load_module
 from selab.policy.toolchain import host_toolchain
 from selab.progress import Progress
@@ -95,6 +96,19 @@ def find_base(project: Project, progress: Progress) -> BasePolicy | None:
     base = base_of_last_run(project)
     if base is None and (base := newest_base(cache_dir())):
         progress.note(
-            "This project has no run yet, so the base policy of another project's last run is used."
+            "No base policy of this project's runs is known, so selab uses that of another project's last run: "
+            f"{_origin(base)}."
         )
     return base
+
+
+def _origin(base: BasePolicy) -> str:
+    """Return the distribution, version and name of a base policy, as far as they are known."""
+    prefix = "distro_"
+    built_for = (
+        definition.removeprefix(prefix)
+        for definition in build_options(base.headers).definitions
+        if definition.startswith(prefix)
+    )
+    system = base.facts.system or f"{next(built_for, 'an unknown distribution')}, of unknown version"
+    return f"{system}, policy '{base.facts.selinux_type}' ({base.facts.fingerprint[:12]})"

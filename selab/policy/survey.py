@@ -40,6 +40,7 @@ class StoreFacts:
     without: names of modules that are treated as absent.
     signature: digest of the state of the store's files and configuration; while it stays, so does everything
         else.
+    system: distribution and version of the guest, such as `Debian GNU/Linux 13 (trixie)`, or empty.
     """
 
     selinux_type: str
@@ -50,6 +51,7 @@ class StoreFacts:
     dontaudit: bool = True
     without: tuple[str, ...] = ()
     signature: str = ""
+    system: str = ""
 
 
 MAX_FACTS = 16
@@ -84,7 +86,7 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
     try:
         reported = _unique(line.split(maxsplit=1) for line in head.splitlines() if " " in line.strip())
         for key in reported:
-            one_of(key, "signature", "type", "policyvers", "mls", "expand", "dontaudit")
+            one_of(key, "signature", "type", "policyvers", "mls", "expand", "dontaudit", "system")
         policyvers = number(reported.get("policyvers", "").strip())
         mls = one_of(reported.get("mls", "").strip(), "0", "1") == "1"
         selinux_type = reported.get("type", "")
@@ -106,6 +108,7 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
         reported.get("dontaudit") != "off",
         without,
         reported.get("signature", ""),
+        reported.get("system", "").strip()[:100],
     )
 
 

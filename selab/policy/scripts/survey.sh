@@ -4,7 +4,7 @@
 #
 # Arguments: none.
 # Prints: a line `KEY VALUE` for each of signature, type, policyvers, mls, expand and, if the rules are off,
-#   dontaudit; a line `store`; the signature; and a line `SHA256  PATH` for each module (paths below the
+#   dontaudit; if it is known, of system, the distribution and its version; a line `store`; the signature; and a line `SHA256  PATH` for each module (paths below the
 #   active store), each disabled module and each local modification; one for all development headers together,
 #   with the path `devel`, and one for the contexts that no module declares, with the path `contexts`.
 # Exit codes: 3 there is no active store of the configured type.
@@ -32,6 +32,8 @@ cd "/var/lib/selinux/$type/active" || exit 3
 sign "$type"
 printf '%s\n' "signature $signature" "type $type" \
   "policyvers $policyvers" "mls $mls" "expand $(value expand-check /etc/selinux/semanage.conf)"
+# shellcheck source=/dev/null # each distribution has its own
+[ -r /etc/os-release ] && (. /etc/os-release; printf 'system %s\n' "$PRETTY_NAME")
 [ -e disable_dontaudit ] && echo "dontaudit off"
 survey=/run/selab/store; known=
 [ -e "$survey" ] && read -r known <"$survey"

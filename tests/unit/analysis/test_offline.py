@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from selab.project import Project
 from selab.run.replay import Recorded
 from tests.unit.documents import document
 from tests.unit.fakes import Notes
+from tests.unit.headers import CENTOS, DEBIAN, write_headers
 from tests.unit.matrix.fakes import record
 from tests.unit.test_history import LINE, finished
 
@@ -126,6 +128,34 @@ def test_the_base_policy_of_another_project_is_used_with_a_note(
     monkeypatch.setattr(offline, "newest_base", lambda _: base)
     assert last_base(project, notes) is base
     assert ["another project" in text for text in notes.notes] == [True]
+
+
+@pytest.mark.parametrize(
+    ("system", "settings", "words"),
+    [
+        (
+            "Debian GNU/Linux 13 (trixie)",
+            DEBIAN,
+            "Debian GNU/Linux 13 (trixie), policy 'test' (ffffffffffff).",
+        ),
+        ("", CENTOS, "redhat, of unknown version, policy 'test'"),
+        ("", "", "an unknown distribution, of unknown version, policy 'test'"),
+    ],
+)
+def test_the_base_policy_of_another_project_is_named_with_its_distribution(
+    project: Project,
+    base: BasePolicy,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    settings: str,
+    words: str,
+) -> None:
+    notes = Notes()
+    write_headers(base.headers, settings)
+    other = replace(base, facts=replace(base.facts, system=system))
+    monkeypatch.setattr(offline, "newest_base", lambda _: other)
+    find_base(project, notes)
+    assert words in notes.notes[0]
 
 
 def test_a_run_whose_base_policy_is_gone_leaves_that_of_another_project(

@@ -45,12 +45,13 @@ def surveyed(root: Path, selinux_type: str, semanage: str) -> StoreFacts:
         "sys/fs/selinux/policyvers": "33",
         "sys/fs/selinux/mls": "1",
         f"var/lib/selinux/{selinux_type}/active/modules/100/base/cil": "x",
+        "etc/os-release": 'ID=x\nPRETTY_NAME="CentOS Stream 10 (Coughlan)"\n',
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     ask = survey()
     script = ask.script
-    for place in ("/etc/selinux", "/sys/fs/selinux", "/var/lib/selinux", "/run/selab"):
+    for place in ("/etc/selinux", "/sys/fs/selinux", "/var/lib/selinux", "/run/selab", "/etc/os-release"):
         script = script.replace(place, f"{root}{place}")
     done = subprocess.run(["sh", "-c", script, "sh"], capture_output=True, timeout=20)
     return ask.read(Completed(("sh",), done.returncode, done.stdout, done.stderr))
@@ -69,6 +70,10 @@ def test_the_guest_says_how_its_store_is_linked(
         True,
         expands,
     )
+
+
+def test_the_guest_says_which_distribution_it_is(tmp_path: Path) -> None:
+    assert surveyed(tmp_path, "targeted", CENTOS).system == "CentOS Stream 10 (Coughlan)"
 
 
 @pytest.mark.parametrize(
