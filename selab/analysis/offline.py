@@ -96,7 +96,7 @@ def find_base(project: Project, progress: Progress) -> BasePolicy | None:
     base = base_of_last_run(project)
     if base is None and (base := newest_base(cache_dir())):
         progress.note(
-            "No base policy of this project's runs is known, so selab uses that of another project's last run: "
+            "This project's own base policy is unknown, so that of another project's last run is used: "
             f"{_origin(base)}."
         )
     return base

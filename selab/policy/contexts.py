@@ -9,6 +9,7 @@ from pathlib import Path
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
+from selab.policy.fc_source import equivalences, rewritten
 from selab.policy.filecon import FileSpec, filecons, read_specs
 from selab.policy.pattern import MatchTime, compiled_pattern
 
@@ -60,6 +61,21 @@ def file_contexts(base: BasePolicy, candidates: Sequence[CompiledModule]) -> Fil
     if not own:
         return FileContexts((), "")
     return FileContexts(own, "".join(f"{spec}\n" for spec in specs_with(base, own)))
+
+
+def never_matching(base: BasePolicy, contexts: FileContexts) -> list[tuple[str, str]]:
+    """Return the candidates' patterns under an equivalence of the guest, each with the pattern to write.
+
+    The guest looks up such a path under another one, so the pattern labels nothing. A pattern is left out if
+    the candidates have the other one as well.
+    """
+    pairs = equivalences(base)
+    own = {(spec.pattern, spec.kind): spec.context for spec in contexts.own}
+    return [
+        (pattern, path)
+        for (pattern, kind), context in own.items()
+        if (path := rewritten(pattern, pairs)) and own.get((path, kind)) != context
+    ]
 
 
 def specs_with(base: BasePolicy, own: Iterable[FileSpec] = ()) -> list[FileSpec]:

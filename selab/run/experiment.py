@@ -16,6 +16,7 @@ from selab.guest import Guest
 from selab.machine import Machine
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import LoadedPolicy
+from selab.policy.contexts import never_matching
 from selab.policy.guest import drift
 from selab.policy.guest.load import Mode
 from selab.policy.survey import StoreChanged
@@ -234,6 +235,10 @@ def _notes(context: RunContext, attempt: Attempt, expected: BasePolicy | None) -
     notes += [
         f"No file in the guest was labelled by '{pattern}', which is too wide for a run."
         for pattern in context.contexts.too_wide
+    ]
+    notes += [
+        f"'{pattern}' labels no file: the guest looks up this path as another one. Write {path} instead."
+        for pattern, path in never_matching(context.base, context.contexts)
     ]
     return notes
 

@@ -111,3 +111,11 @@ def test_every_page_below_docs_is_in_the_index() -> None:
     linked |= {(page.parent / link["path"]).resolve() for page in indexes for link in links(page)}
     pages = [path for path in files("docs") if path.suffix == ".md"]
     assert [str(page.relative_to(ROOT)) for page in pages if page != index and page not in linked] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_it_requires_the_type_that_the_template_of_containers_needs(page: Path) -> None:
+    """On CentOS and Fedora, the template uses container_file_t without requiring it."""
+    text = page.read_text()
+    if re.search(r"container_domain_template\(\w+, *container\)", text):
+        assert "type container_file_t" in text

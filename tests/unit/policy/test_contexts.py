@@ -6,7 +6,7 @@ import pytest
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
-from selab.policy.contexts import FileContexts, file_contexts
+from selab.policy.contexts import FileContexts, file_contexts, never_matching
 from selab.policy.filecon import FileSpec
 
 USUAL = """
@@ -80,3 +80,12 @@ def test_a_pattern_that_may_match_anywhere_is_named_and_not_looked_for(pattern: 
 def test_a_path_that_a_program_could_take_for_an_option_is_not_looked_for(pattern: str) -> None:
     own = FileContexts((FileSpec(pattern, "", "u:object_r:web_t:s0"),), "")
     assert (own.places, own.too_wide) == ((), (pattern,))
+
+
+def test_a_pattern_under_an_equivalence_never_matches(base: BasePolicy) -> None:
+    contexts = merged(
+        base, filecon("/bin/web") + filecon("/sbin/x") + filecon("/usr/sbin/x") + filecon("/srv/a")
+    )
+    subs = base.directory / "contexts" / "files" / "file_contexts.subs_dist"
+    subs.write_text("/bin /usr/bin\n/sbin /usr/sbin\n")
+    assert never_matching(base, contexts) == [("/bin/web", "/usr/bin/web")]
