@@ -218,22 +218,33 @@ def _comparable(context: str) -> str:
     return ":".join([user, role, name, *(re.split("[:-]", each.strip())[0] for each in level)])
 
 
-def written_line(module: PolicyModule, spec: FileSpec) -> int:
-    """Return the last line of the module's .fc that begins with the path of `spec`, or 0 if a macro wrote it.
+class WrittenEntries:
+    """The entries of a module's .fc as the user wrote them, before m4."""
 
-    A line with the type and the kind of `spec` is preferred.
-    """
-    best, at = 0, 0
-    name = spec.context.split(":")[2] if spec.context.count(":") > 1 else spec.context
-    for number, line in enumerate(
-        module.texts.get("fc", b"").decode("utf-8", "backslashreplace").split("\n"), 1
-    ):
-        words = line.split()
-        if words[:1] == [spec.pattern]:
-            likeness = 1 + (name in line) + ((spec.kind in words) if spec.kind else len(words) == 2)
-            if likeness >= best:
-                best, at = likeness, number
-    return at
+    def __init__(self, module: PolicyModule) -> None:
+        self._by_path: defaultdict[str, list[tuple[int, list[str]]]] = defaultdict(list)
+        self._found: dict[tuple[str, str, str], int] = {}
+        text = module.texts.get("fc", b"").decode("utf-8", "backslashreplace")
+        for number, line in enumerate(text.split("\n"), 1):
+            if words := line.split():
+                self._by_path[words[0]].append((number, words))
+
+    def line(self, spec: FileSpec) -> int:
+        """Return the last line that begins with the path of `spec`, or 0 if a macro wrote the entry.
+
+        A line with the type and the kind of `spec` is preferred.
+        """
+        name = spec.context.split(":")[2] if spec.context.count(":") > 1 else spec.context
+        key = (spec.pattern, spec.kind, name)
+        if key not in self._found:
+            self._found[key] = max(
+                (
+                    (name in words[-1], spec.kind in words if spec.kind else len(words) == 2, number)
+                    for number, words in self._by_path.get(spec.pattern, [])
+                ),
+                default=(False, False, 0),
+            )[-1]
+        return self._found[key]
 
 
 def equivalences(base: BasePolicy) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from selab.errors import InputError, SelabError
 from selab.guest import Completed
 from selab.policy.base import BasePolicy
-from selab.policy.fc_source import FORM, Entry, conflicts, entries, macro_words, written_line
+from selab.policy.fc_source import FORM, Entry, WrittenEntries, conflicts, entries, macro_words
 from selab.policy.filecon import FileSpec, filecons
 from selab.policy.language.headers import headings
 from selab.policy.language.te import Call, items, tokens, walk
@@ -34,17 +34,17 @@ _OTHER_ERROR = re.compile(
     re.MULTILINE,
 )
 _ORPHAN = re.compile(
-    r"hierarchy_add_(?P<kind>\w+)_callback: (?P<parent>\S+) doesn't exist, (?P<child>\S+) is an orphan"
+    r"hierarchy_add_(?P<kind>[a-z]{1,20})_callback: "
+    r"(?P<parent>\S{1,256}) doesn't exist, (?P<child>\S{1,256}) is an orphan"
 )
 _CONTEXT = re.compile(r"^Invalid (?P<part>[\w ]+) in file context line: *(?P<path>\S+)", re.MULTILINE)
 _UNDECLARED = re.compile(r"unknown (?P<kind>type|class|role|attribute|boolean) (?P<name>[\w.]+)")
 _PLAIN_MODULE = re.compile(r"^[^\S\n]*module\s+(\S+)\s+([^\s;]+)\s*;", re.MULTILINE)
 _CARRIAGE_RETURN = re.compile(r"^[^#\n\r]*\r$", re.MULTILINE)
-_CANDIDATE = re.compile(r"(?P<allow>allow at )?\S*candidate\.cil:(?P<line>\d+)")
+_CANDIDATE = re.compile(r"candidate\.cil:(\d{1,9})")
 _REQUIRED = re.compile(r"\((?P<kind>\w+)attributeset cil_gen_require (?P<name>[^\s()]+)\)")
 _FILECON = re.compile(r'\(filecon "(?P<path>[^"]*)"')
 _PLACE = re.compile(r" statement at \S+| at \S+:\d+$")
-_NEVERALLOW = re.compile(r"\(neverallow .*\)")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def orphan_remedy(parent: str, child: str) -> str:
 
 def _context_error(module: PolicyModule, context: re.Match[str], what: str) -> InputError | None:
     """Return the error at the line of the .fc; None if the .fc does not contain the path."""
-    line = written_line(module, FileSpec(context["path"], "", ""))
+    line = WrittenEntries(module).line(FileSpec(context["path"], "", ""))
     written = " ".join(module.line("fc", line).split())
     problem = f"{module.te.with_suffix('.fc')}:{line}: invalid {context['part']}: {written}"
     return InputError(what, problem, FORM) if line else None
@@ -250,7 +250,8 @@ def refuse_conflicts(base: BasePolicy, modules: Iterable[LinkedSource]) -> None:
     for module in modules:
         if source := module.source:
             fc = source.te.with_suffix(".fc")
-            own = [(written_line(source, spec), spec) for spec in filecons(module.cil)]
+            written = WrittenEntries(source)
+            own = [(written.line(spec), spec) for spec in filecons(module.cil)]
             for conflict in conflicts(own, others, base):
                 raise InputError(
                     "Two file contexts conflict.",
@@ -279,12 +280,13 @@ def link_error(
         )
     what = f"The policy {names} cannot be linked with the guest's base policy."
     reason = _PLACE.sub("", lines[0] if lines else "secilc printed no reason").rstrip(".:") + "."
-    if rule := next((match[0] for line in lines if (match := _NEVERALLOW.search(line))), ""):
+    if rule := next((line for line in lines if line.startswith("(neverallow ")), ""):
         reason = f"The base policy forbids this with {rule}."
     elif never := next((line for line in lines if line.lower().startswith("neverallow")), ""):
         reason = _PLACE.sub("", never) + "."
-    places = sorted(_CANDIDATE.finditer(done.error_text), key=lambda place: not place["allow"])
-    module, statement = _statement(modules, int(places[0]["line"])) if places else (None, "")
+    lines.sort(key=lambda line: not line.startswith("allow at "))
+    place = next((match for line in lines if (match := _CANDIDATE.search(line))), None)
+    module, statement = _statement(modules, int(place[1])) if place else (None, "")
     if module is None or module.source is None:
         return InputError(what, reason, done.logged())
     if required := _REQUIRED.search(statement):
@@ -310,7 +312,7 @@ def _place(module: LinkedSource, statement: str, base: BasePolicy, expand: bool)
         return module.name
     if path := _FILECON.search(statement):
         spec = next((spec for spec in filecons(f"{statement}\n")), FileSpec(path["path"], "", ""))
-        file, line = source.te.with_suffix(".fc"), written_line(source, spec)
+        file, line = source.te.with_suffix(".fc"), WrittenEntries(source).line(spec)
     else:
         file, line = source.te, statement_line(source, statement, base, expand=expand)
     return f"{file}:{line}" if line else str(file)

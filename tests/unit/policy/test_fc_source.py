@@ -8,7 +8,7 @@ import pytest
 
 from selab.errors import InputError
 from selab.policy.base import BasePolicy
-from selab.policy.fc_source import conflicts, entries, expanded_lines, rewritten, written_line
+from selab.policy.fc_source import WrittenEntries, conflicts, entries, expanded_lines, rewritten
 from selab.policy.filecon import FileSpec
 from selab.policy.module import PolicyModule
 from tests.unit.headers import write_headers
@@ -57,14 +57,14 @@ def test_the_line_with_the_type_and_the_kind_is_the_written_one() -> None:
         "/a gen_context(u:object_r:a_t,s0)\n/a -- gen_context(u:object_r:b_t,s0)\n/b <<none>>\n"
     )
     lines = [
-        written_line(module, FileSpec("/a", kind, f"u:object_r:{name}:s0"))
+        WrittenEntries(module).line(FileSpec("/a", kind, f"u:object_r:{name}:s0"))
         for kind, name in (("", "a_t"), ("--", "b_t"))
     ]
     assert lines == [1, 2]
 
 
 def test_a_line_that_a_macro_wrote_is_unknown() -> None:
-    assert written_line(with_contexts("fcm(alpha)\n"), FileSpec("/srv/alpha", "", "<<none>>")) == 0
+    assert WrittenEntries(with_contexts("fcm(alpha)\n")).line(FileSpec("/srv/alpha", "", "<<none>>")) == 0
 
 
 def test_a_path_whose_equivalence_leads_to_itself_can_match() -> None:
