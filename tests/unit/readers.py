@@ -26,6 +26,8 @@ from selab.host import yamlfile
 from selab.images.rootfs import _deb822, _one_line
 from selab.images.source import read_dockerfile
 from selab.matrix.model import Matrix
+from selab.policy.base import BasePolicy
+from selab.policy.fc_source import WrittenEntries, expanded_lines, macro_words, rewritten
 from selab.policy.filecon import filecons, read_specs
 from selab.policy.flat import dangling_names, flatten
 from selab.policy.guest.drift import _changes
@@ -37,9 +39,10 @@ from selab.policy.language.te import items, tokens
 from selab.policy.language.units import narrowed, units, without
 from selab.policy.lint.selint import _findings
 from selab.policy.macros import build_options
-from selab.policy.module import DECLARED_NAME
+from selab.policy.module import DECLARED_NAME, PolicyModule
 from selab.policy.pattern import compiled_pattern
-from selab.policy.survey import _facts
+from selab.policy.survey import StoreFacts, _facts
+from selab.policy.tool_messages import LinkedSource, compile_error, link_error
 from selab.project import ProjectConfig
 from selab.run.verdict import classify
 from selab.scaffold.container import _described
@@ -285,6 +288,53 @@ def completed(text: str) -> Completed:
     return Completed((), 0, text.encode(), text.encode())
 
 
+FC = (
+    "/srv/a\t--\tgen_context(u:object_r:a_t,s0)\n",
+    "/srv/a u:object_r:a_t:s0\n",
+    "/srv/interface(/.*)? <<none>>\n",
+    '#line 3 "/x/a.fc"\n',
+    "/a`b'",
+    "index(",
+    "`",
+    "x ",
+    "\\.",
+    "\n",
+)
+TOOLS = (
+    "/w/a.te:2:ERROR 'unknown role a_r' at token ';' on line 9:\n",
+    "a.fc:3: Warning: x\n",
+    "libsepol.hierarchy_add_type_callback: a doesn't exist, a.b is an orphan\n",
+    "Invalid mode in file context line: /a x\n",
+    "Failed to resolve allow statement at /w/candidate.cil:1\n",
+    "(neverallow a b (c (d)))\n",
+    "allow at ",
+    "hierarchy_add_",
+    "candidate.cil:",
+    "make: ",
+    "a/",
+    " ",
+    "\n",
+)
+_MODULE = PolicyModule("a", Path("/p"), {"te": b"policy_module(a, 1.0)\ntype a_t;\n", "fc": b"/a <<none>>\n"})
+_BASE = BasePolicy(StoreFacts("test", 33, True, False, ""), Path("/nowhere"), frozenset())
+
+
+def read_contexts(text: str) -> object:
+    """Read a .fc as m4 leaves it and as the user wrote it."""
+    module = PolicyModule("a", Path("/p"), {"fc": text.encode()})
+    own = [(entry.line, spec) for entry in expanded_lines(text, "a.fc") if (spec := entry.spec)]
+    written = WrittenEntries(module)
+    found = [written.line(spec) for _, spec in own]
+    return found, list(macro_words(text, _BASE)), [rewritten(spec.pattern, [("/a", "/b")]) for _, spec in own]
+
+
+def read_tool_output(text: str) -> object:
+    """Read what a policy tool printed before it failed."""
+    done = Completed(("tool",), 1, b"", text.encode())
+    sources = [LinkedSource("a", "(type a_t)\n", _MODULE)]
+    return compile_error(_MODULE, done, _BASE), link_error(_BASE, sources, done, expand=False)
+
+
 READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "line": (lambda text: parse_line(text.encode()), AUDIT),
     "attribution": (lambda text: attribute(lines(text), SCOPE), AUDIT),
@@ -305,6 +355,8 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "flat base": (read_flat, CIL),
     "candidate": (lambda text: read_candidates([text], Declarations()), CIL),
     "file contexts": (lambda text: list(filecons(text)), CIL),
+    "file contexts of the user": (read_contexts, FC),
+    "output of a tool": (read_tool_output, TOOLS),
     "yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), Scenario), YAML),
     "dockerfile": (lambda text: of_instructions(read_dockerfile(text)[1]), DOCKER),
     "inspected container": (lambda text: _described(text.encode(), "file"), JSON),
