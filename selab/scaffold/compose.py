@@ -97,9 +97,8 @@ class _Service:
     def _command(self, value: Any) -> None:
         with self.builder.trying("command"):
             if value is not None:
-                self.builder.set(
-                    "command",
-                    [word(item) for item in value] if isinstance(value, list) else shlex.split(word(value)),
+                self.builder.command(
+                    [word(item) for item in value] if isinstance(value, list) else shlex.split(word(value))
                 )
 
     def _entrypoint(self, value: Any) -> None:

@@ -215,7 +215,7 @@ def _program(builder: ScenarioBuilder, config: _Config, image: _Config | None) -
     """Take over the command, the user and the variables, except those that the image sets itself."""
     if config.cmd and (image is None or config.cmd != image.cmd):
         with builder.trying("command"):
-            builder.set("command", [config.cmd] if isinstance(config.cmd, str) else config.cmd)
+            builder.command([config.cmd] if isinstance(config.cmd, str) else config.cmd)
     if config.entrypoint and (image is None or config.entrypoint != image.entrypoint):
         builder.leave(
             f"entrypoint {quoted(config.entrypoint)}", "a scenario uses the entrypoint of its image"

@@ -11,8 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from selab.errors import InputError
+from selab.host.tables import table
 from selab.project import Project, inside
 from selab.scaffold.image_config import quoted
+from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
 from selab.scenario import Scenario
 
 MOST = 64
@@ -25,9 +27,10 @@ SSH = 22
 """The guest's own SSH port, which no container can have."""
 PORT_BASE = 8000
 """Added to a port below 1024: the container's port 80 becomes 8080 in the guest by default."""
+_SECRET = "it looks like a secret: set it in the scenario if a test value is enough"
 _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
-_SECRET_NAME = re.compile(r"PASS|TOKEN|KEY|SECRET|CREDENTIAL", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"://[^/\s:]*:[^/\s@]*@|-----BEGIN ")
+
+_FILES = table("scaffold/names.toml")["file"]
 
 
 class ScenarioBuilder:
@@ -81,10 +84,16 @@ class ScenarioBuilder:
         self._require(key, [value])
         self.data[key] = [*there, value]
 
+    def command(self, argv: list[str]) -> None:
+        """Set the command. Raises ValueError if an argument looks like a secret."""
+        if has_secret(argv):
+            raise ValueError(_SECRET)
+        self.set("command", argv)
+
     def variable(self, name: str, value: str) -> None:
         """Add a variable to the environment. Raises ValueError if it looks like a secret."""
-        if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
-            raise ValueError("it looks like a secret: set it in the scenario if a test value is enough")
+        if is_secret_name(name) or is_secret_value(value):
+            raise ValueError(_SECRET)
         there = self.data.get("environment", {})
         if len(there) >= MOST:
             raise ValueError(f"there are already {MOST}")
@@ -116,7 +125,7 @@ class ScenarioBuilder:
 
         Raises ValueError if `source` is a file.
         """
-        if source is not None and _is_file(source):
+        if source is not None and is_file(source, target):
             raise ValueError(
                 "it is a file of the host, but volumes are directories: copy it into one, or into the image"
             )
@@ -139,12 +148,17 @@ def _within(project: Project, source: Path) -> str:
         return ""
 
 
-def _is_file(path: Path) -> bool:
-    """Return whether the path is a file or named like a socket; an inaccessible one is a directory."""
+def is_file(source: Path, target: str) -> bool:
+    """Return whether the mount is a file; one that does not exist here is recognised by its name."""
     try:
-        return path.suffix == ".sock" or (path.exists() and not path.is_dir())
-    except OSError:
-        return False
+        if source.exists():
+            return not source.is_dir()
+    except (OSError, ValueError):
+        pass
+    return any(
+        path.suffix.lower() in _FILES["suffixes"] or path.name in _FILES["names"]
+        for path in (source, Path(target))
+    )
 
 
 def label_of(options: str) -> str:

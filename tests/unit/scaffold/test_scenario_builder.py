@@ -152,3 +152,34 @@ def test_a_value_of_endless_length_is_refused() -> None:
 @pytest.mark.parametrize(("options", "label"), [("ro,Z", "private"), ("z", "shared"), ("rw", ""), ("", "")])
 def test_dockers_options_are_labels(options: str, label: str) -> None:
     assert label_of(options) == label
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("nginx.conf", "/etc/nginx/nginx.conf"),
+        ("localtime", "/etc/localtime"),
+        ("x", "/run/docker.sock"),
+        ("my.cnf", "/x"),
+    ],
+)
+def test_a_file_that_is_not_here_is_recognised_by_its_name(
+    source: str, target: str, project: Project
+) -> None:
+    draft = ScenarioBuilder()
+    with pytest.raises(ValueError, match="file"):
+        draft.volume(project, target, project.root / source)
+
+
+@pytest.mark.parametrize("target", ["/etc/mysql/conf.d", "/srv/v1.2", "/etc/nginx"])
+def test_a_directory_that_is_not_here_stays_a_volume(target: str, project: Project) -> None:
+    draft = ScenarioBuilder()
+    draft.volume(project, target, project.root / "missing")
+    assert draft.data["volumes"] == [{"target": target}]
+
+
+def test_a_command_with_a_password_is_not_taken() -> None:
+    draft = ScenarioBuilder()
+    with pytest.raises(ValueError, match="secret"):
+        draft.command(["redis-server", "--password=hunter2"])
+    assert draft.data == {}
