@@ -16,6 +16,7 @@ KEYS = (
     "description",
     "policy",
     "image",
+    "label",
     "command",
     "ports",
     "volumes",

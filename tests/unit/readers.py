@@ -45,8 +45,8 @@ from selab.policy.survey import StoreFacts, _facts
 from selab.policy.tool_messages import LinkedSource, compile_error, link_error
 from selab.project import ProjectConfig
 from selab.run.verdict import classify
-from selab.scaffold.container import _described
 from selab.scaffold.image_config import of_inspect, of_instructions
+from selab.scaffold.inspect_output import parse_container
 from selab.scenario import Expect, Scenario
 from selab.vm.host_keys import _plain_lines
 from selab.vm.ssh_config import _with_includes
@@ -359,7 +359,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "output of a tool": (read_tool_output, TOOLS),
     "yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), Scenario), YAML),
     "dockerfile": (lambda text: of_instructions(read_dockerfile(text)[1]), DOCKER),
-    "inspected container": (lambda text: _described(text.encode(), "file"), JSON),
+    "inspected container": (lambda text: parse_container(text.encode(), "file"), JSON),
     "inspected image": (of_inspect, JSON),
     "selab.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), ProjectConfig), YAML),
     "matrix.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), Matrix), YAML),

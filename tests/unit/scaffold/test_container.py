@@ -13,6 +13,7 @@ import pytest
 from selab.errors import InputError, SelabError
 from selab.project import Project
 from selab.scaffold import container as containers
+from selab.scaffold import inspect_output
 from selab.scaffold.container import from_container
 from selab.scaffold.scenario_builder import ScenarioBuilder
 from tests.unit.fakes import FakeGuest
@@ -85,6 +86,7 @@ def test_docker(project: Project) -> None:
     assert draft.data == {
         "description": "The container web.",
         "image": "nginx:1.27",
+        "label": {"type": "web.process"},
         "command": ["nginx", "-g", "daemon off;"],
         "environment": {"PATH": "/bin", "LEVEL": "debug"},
         "ports": [{"guest": 8080, "container": 80}],
@@ -98,8 +100,7 @@ def test_docker(project: Project) -> None:
     }
     named = " ".join(draft.left)
     assert all(
-        word in named
-        for word in ("entrypoint", "DB_PASSWORD", "53/udp", "/srv/web", "/var/cache", "tmpfs", "web.process")
+        word in named for word in ("entrypoint", "DB_PASSWORD", "53/udp", "/srv/web", "/var/cache", "tmpfs")
     )
     assert "hunter2" not in named
 
@@ -186,7 +187,7 @@ def test_a_description_that_is_none_is_refused(data: Any, project: Project) -> N
 
 
 def test_an_endless_description_is_not_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(containers, "MAX_BYTES", 100)
+    monkeypatch.setattr(inspect_output, "MAX_BYTES", 100)
     with pytest.raises(InputError, match="too large"):
         described(project, [DOCKER])
 
@@ -206,3 +207,108 @@ def test_a_port_that_is_none_is_named(binding: str, project: Project) -> None:
 def test_an_image_without_a_name_is_named(project: Project, tmp_path: Path) -> None:
     draft = described(project, {"Config": {"Image": "sha256:" + "a" * 64}})
     assert ("image" in draft.data, len(draft.left)) == (False, 1)
+
+
+MARIADB: dict[str, Any] = {
+    "Id": "aa",
+    "Name": "/mariadb",
+    "Image": "sha256:" + "0" * 64,
+    "ProcessLabel": "system_u:system_r:legulas_mariadb.process:s0:c1,c2",
+    "Mounts": [
+        {"Type": "volume", "Name": "database", "Source": "/v", "Destination": "/var/lib/mysql", "Mode": "z"}
+    ],
+    "Config": {
+        "Image": "mariadb:11",
+        "Cmd": ["mariadbd"],
+        "Env": ["PATH=/usr/bin"],
+        "WorkingDir": "/opt/x",
+    },
+    "HostConfig": {
+        "NetworkMode": "default",
+        "PortBindings": {},
+        "PublishAllPorts": True,
+        "SecurityOpt": ["label=type:legulas_mariadb.process", "label=level:s0:c100,c200"],
+        "DeviceRequests": [{"Driver": "", "Count": -1, "Capabilities": [["gpu"]]}],
+        "CgroupnsMode": "host",
+        "UTSMode": "host",
+        "Runtime": "runc",
+        "ShmSize": 67108864,
+        "Init": True,
+        "VolumesFrom": ["other"],
+    },
+    "NetworkSettings": {"Ports": {"3306/tcp": [{"HostIp": "0.0.0.0", "HostPort": "32768"}]}},
+}
+
+
+def test_a_container_with_a_label_and_published_ports(project: Project) -> None:
+    draft = described(project, [MARIADB])
+    assert (draft.data["label"], draft.data["ports"]) == (
+        {"type": "legulas_mariadb.process", "level": "s0:c100,c200"},
+        [{"guest": 32768, "container": 3306}],
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["GPU", "cgroup namespace", "UTS namespace", "init process", "working directory", "volumes from"]
+)
+def test_what_a_scenario_cannot_represent_is_named(name: str, project: Project) -> None:
+    assert name in " ".join(described(project, [MARIADB]).left)
+
+
+def test_podman_1(project: Project) -> None:
+    description = PODMAN | {
+        "Mounts": [
+            {"Type": "bind", "Source": "/home", "Destination": "/home", "Options": ["rbind"], "RW": False},
+        ],
+        "NetworkSettings": {
+            "Ports": [{"hostPort": 21, "containerPort": 21, "protocol": "tcp", "hostIP": ""}],
+        },
+        "HostConfig": {"PortBindings": None, "CapAdd": [], "Tmpfs": [], "Ulimits": [], "SecurityOpt": []},
+    }
+    draft = described(project, description)
+    assert (draft.data["ports"], draft.data["volumes"]) == (
+        [{"guest": 21, "container": 21}],
+        [{"target": "/home", "read_only": True}],
+    )
+
+
+def test_crictl(project: Project) -> None:
+    mounts = [
+        {"containerPath": "/home", "hostPath": "/var/home", "readonly": True, "selinuxRelabel": False},
+        {"containerPath": "/var/spool", "hostPath": "/var/spool", "readonly": False},
+    ]
+    image = {"image": "registry.access.redhat.com/ubi8/ubi:latest"}
+    status = {"metadata": {"name": "spoolerrorlogger"}, "image": image, "mounts": mounts}
+    assert described(project, {"status": status}).data == {
+        "description": "The container spoolerrorlogger.",
+        "image": "registry.access.redhat.com/ubi8/ubi:latest",
+        "volumes": [{"target": "/home", "read_only": True}, {"target": "/var/spool"}],
+    }
+
+
+def test_nerdctl_names_the_image_in_image(project: Project) -> None:
+    description = {"Image": "docker.io/library/nginx:1", "Path": "nginx", "Config": {}, "HostConfig": {}}
+    draft = described(project, description)
+    assert (draft.data["image"], draft.left) == (
+        "docker.io/library/nginx:1",
+        ["command: the description does not separate it from the entrypoint"],
+    )
+
+
+def test_a_port_is_taken_once_for_both_address_families(project: Project) -> None:
+    bindings = [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}]
+    draft = described(project, {"NetworkSettings": {"Ports": {"80/tcp": bindings}}})
+    assert (draft.data["ports"], draft.left) == ([{"guest": 8080, "container": 80}], [])
+
+
+def test_all_exposed_ports_of_a_stopped_container_are_published(project: Project) -> None:
+    description = {"Config": {"ExposedPorts": {"80/tcp": {}}}, "HostConfig": {"PublishAllPorts": True}}
+    assert described(project, description).data["ports"] == [{"guest": 8080, "container": 80}]
+
+
+def test_the_working_directory_of_the_image_is_not_named(project: Project) -> None:
+    host = FakeGuest()
+    description = {"Image": "abcd", "Config": {"Image": "x:1", "WorkingDir": "/opt"}}
+    host.answer("docker", "inspect", "--type", "container", "web", out=json.dumps([description]))
+    host.answer("docker", "image", "inspect", "abcd", out=json.dumps([{"Config": {"WorkingDir": "/opt"}}]))
+    assert from_container(project, "web", host).left == []

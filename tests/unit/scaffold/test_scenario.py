@@ -16,7 +16,8 @@ from selab.errors import InputError
 from selab.host.yamlfile import parse
 from selab.project import Project
 from selab.scaffold.compose import _Service
-from selab.scaffold.container import _builder, _Container
+from selab.scaffold.container import _builder
+from selab.scaffold.inspect_output import Container
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario import NewScenario, Source, new_scenario
 from selab.scaffold.scenario_builder import ScenarioBuilder
@@ -193,7 +194,7 @@ def test_whatever_a_container_is_the_file_loads(
         "User": word,
     }
     description = {"Name": word, "Config": config, "HostConfig": host, "Mounts": mounts}
-    loads(_builder(project, _Container.model_validate(description), None))
+    loads(_builder(project, Container.model_validate(description), None))
 
 
 def loads(draft: ScenarioBuilder) -> None:

@@ -1,0 +1,125 @@
+"""No key of a published schema is lost silently: each is used, named, or irrelevant for a reason."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selab.project import Project
+from selab.scaffold.container import _builder
+from selab.scaffold.import_keys import keys_of, name_unsupported
+from selab.scaffold.inspect_output import Container
+from selab.scaffold.scenario_builder import ScenarioBuilder
+
+PUBLISHED = tomllib.loads((Path(__file__).parent / "published_keys.toml").read_text())
+BINDINGS = {"80/tcp": [{"HostPort": "8080"}]}
+MOUNT = {"Type": "volume", "Destination": "/x"}
+USED: dict[tuple[str, str], Any] = {
+    ("container", "Config"): {"User": "me"},
+    ("container", "HostConfig"): {"Init": True},
+    ("container", "Image"): "web:1",
+    ("container", "ImageName"): "web:1",
+    ("container", "Mounts"): [MOUNT],
+    ("container", "NetworkSettings"): {"Ports": BINDINGS},
+    ("container", "ProcessLabel"): "u:r:web_t:s0",
+    ("config", "Cmd"): ["web"],
+    ("config", "Entrypoint"): ["web"],
+    ("config", "Env"): ["A=b"],
+    ("config", "Image"): "web:1",
+    ("host_config", "CapAdd"): ["CHOWN"],
+    ("host_config", "CapDrop"): ["CHOWN"],
+    ("host_config", "MaskedPaths"): [],
+    ("host_config", "PortBindings"): BINDINGS,
+    ("host_config", "PublishAllPorts"): True,
+    ("host_config", "ReadonlyPaths"): [],
+    ("host_config", "ReadonlyRootfs"): True,
+    ("host_config", "SecurityOpt"): ["label=type:web_t"],
+    ("host_config", "Tmpfs"): {"/x": ""},
+    ("mount", "Destination"): "/y",
+    ("mount", "Mode"): "Z",
+    ("mount", "RW"): False,
+    ("mount", "Source"): "/srv",
+    ("mount", "Type"): "npipe",
+}
+"""Values that must change the scenario, by the part and the key; `value` for the others."""
+NEEDS = {
+    ("config", "ExposedPorts"): {"HostConfig": {"PublishAllPorts": True}},
+    ("host_config", "PublishAllPorts"): {"Config": {"ExposedPorts": {"80/tcp": {}}}},
+    ("mount", "Source"): {"Mounts": [{"Type": "bind", "Destination": "/x"}]},
+}
+"""What else the container must have before the key has an effect."""
+PARTS = {"config": "Config", "host_config": "HostConfig"}
+
+
+def published() -> list[tuple[str, str]]:
+    return [
+        (part, key)
+        for schema in ("inspect", "podman")
+        for part, keys in PUBLISHED[schema].items()
+        for key in keys.split()
+    ]
+
+
+def with_key(part: str, key: str, container: dict[str, Any]) -> dict[str, Any]:
+    value = USED.get((part, key), {"80/tcp": {}} if key == "ExposedPorts" else "value")
+    if part == "mount":
+        mounts = container.get("Mounts", [MOUNT])
+        return container | {"Mounts": [mounts[0] | {key: value}]}
+    if part == "container":
+        return container | {key: value}
+    return container | {PARTS[part]: container.get(PARTS[part], {}) | {key: value}}
+
+
+def outcome(project: Project, container: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    builder = _builder(project, Container.model_validate(container), None)
+    return builder.data, builder.left
+
+
+@pytest.mark.parametrize(("part", "key"), published(), ids=lambda value: str(value))
+def test_no_key_of_inspect_is_lost(part: str, key: str, project: Project) -> None:
+    before = NEEDS.get((part, key), {"Mounts": [MOUNT]} if part == "mount" else {})
+    changes = outcome(project, with_key(part, key, before)) != outcome(project, before)
+    reason = keys_of(part).irrelevant.get(key)
+    assert changes != bool(reason), f"{part} {key}: changes {changes}, reason {reason!r}"
+
+
+@pytest.mark.parametrize("part", ["container", "config", "host_config", "mount", "network"])
+def test_each_key_is_in_one_list(part: str) -> None:
+    keys = keys_of(part)
+    lists = [set(keys.used), set(keys.named), set(keys.irrelevant)]
+    assert len(set.union(*lists)) == sum(map(len, lists))
+
+
+@pytest.mark.parametrize("part", ["container", "config", "host_config", "mount", "network"])
+def test_only_keys_that_are_named_have_usual_values(part: str) -> None:
+    keys = keys_of(part)
+    assert set(keys.usual) <= set(keys.named)
+
+
+def test_an_unknown_key_is_named() -> None:
+    builder = ScenarioBuilder()
+    name_unsupported(builder, "host_config", {"Teleport": True, "Empty": None})
+    assert builder.left == ['the key "Teleport": selab does not know it']
+
+
+def test_a_default_is_not_named() -> None:
+    builder = ScenarioBuilder()
+    name_unsupported(builder, "host_config", {"ShmSize": 67108864, "Memory": 0, "CgroupnsMode": "private"})
+    assert builder.left == []
+
+
+@pytest.mark.parametrize(
+    ("part", "settings"),
+    [
+        ("config", {"Healthcheck": {"Test": ["CMD", "x", "-phunter2"]}}),
+        ("host_config", {"Sysctls": {"x": "u://a:hunter2@b"}}),
+    ],
+)
+def test_a_secret_in_a_value_is_not_shown(part: str, settings: dict[str, Any]) -> None:
+    builder = ScenarioBuilder()
+    name_unsupported(builder, part, settings)
+    assert len(builder.left) == 1
+    assert "hunter2" not in builder.left[0]
