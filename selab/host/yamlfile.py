@@ -17,6 +17,8 @@ from selab.errors import InputError
 MAX_BYTES = 256 * 1024
 """A larger file was not written by hand: it is a mistake or an attack."""
 MAX_DEPTH = 20
+MAX_VALUES = 20_000
+"""Values of a document after the expansion of its aliases, which can multiply a value thousands of times."""
 MAX_SHOWN = 200
 """Characters of a key that an error shows."""
 
@@ -83,12 +85,14 @@ class _Loader(yaml.SafeLoader):
     """
 
     _depth = 0
+    _has_aliases = False
+    _tags: frozenset[str] = frozenset()
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and not self._has_aliases:
             raise _Refused("uses a YAML alias", event.start_mark, "Write the value out.")
-        if getattr(event, "tag", None) is not None:
+        if getattr(event, "tag", None) is not None and event.tag not in self._tags:
             raise _Refused("uses a YAML tag", event.start_mark, "Leave the `!...` out.")
         if self._depth == MAX_DEPTH:
             raise _Refused("is nested too deeply", event.start_mark)
@@ -127,16 +131,73 @@ for _name, _pattern in {
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"(?:{_pattern})\Z"), None)
 
 
-def load(path: Path, model: type[Model]) -> Model:
-    """Read `path` into `model`. Raises InputError, with the line, if the file is not valid."""
-    return parse(_text(path), path, model)
+class _AliasLoader(_Loader):
+    """Accepts what Compose files use besides: aliases, merge keys (`<<`), `!reset` and `!override`.
+
+    The limits apply to the document after the expansion of its aliases.
+    """
+
+    _has_aliases = True
+    _tags = frozenset({"!reset", "!override"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._sizes: dict[int, tuple[int, int]] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
+        if isinstance(event, yaml.AliasEvent):
+            if id(node) not in self._sizes:
+                raise _Refused("has an alias in the value that it stands for", event.start_mark)
+        elif node is not None:
+            self._sizes[id(node)] = self._measure(node, event.start_mark)
+        return node
+
+    def _measure(self, node: yaml.Node, mark: Any) -> tuple[int, int]:
+        """Return the number of values and the depth of a new node, whose parts are measured already."""
+        parts = (
+            [part for pair in node.value for part in pair]
+            if isinstance(node, yaml.MappingNode)
+            else node.value
+            if isinstance(node, yaml.SequenceNode)
+            else []
+        )
+        sizes = [self._sizes[id(part)] for part in parts]
+        values, depth = 1 + sum(size for size, _ in sizes), 1 + max((depth for _, depth in sizes), default=0)
+        if values > MAX_VALUES:
+            raise _Refused(f"has more than {MAX_VALUES} values after the expansion of its aliases", mark)
+        if depth > MAX_DEPTH:
+            raise _Refused("is nested too deeply", mark)
+        return values, depth
 
 
-def parse(text: str, path: Path, model: type[Model]) -> Model:
+def _override(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return node.value
+
+
+_AliasLoader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"<<\Z"), ["<"])
+_AliasLoader.add_constructor("!reset", lambda loader, node: None)
+_AliasLoader.add_constructor("!override", _override)
+
+
+def load(path: Path, model: type[Model], *, aliases: bool = False) -> Model:
+    """Read `path` into `model`. Raises InputError, with the line, if the file is not valid.
+
+    `aliases` says whether the file may have aliases, merge keys, and the tags of Compose.
+    """
+    return parse(_text(path), path, model, aliases=aliases)
+
+
+def parse(text: str, path: Path, model: type[Model], *, aliases: bool = False) -> Model:
     """Read `text`, the content of the file `path`, into `model`. Raises InputError as `load` does."""
     _refuse_large(len(text), path)
     try:
-        loader = _Loader(text)
+        loader = _AliasLoader(text) if aliases else _Loader(text)
         root = loader.get_single_node()
         data = {} if root is None else loader.construct_document(root)
     except _Refused as error:

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from selab.errors import InputError
-from selab.host.yamlfile import load
-from selab.project import Project, nearest
+from selab.project import Project
+from selab.scaffold.compose_file import load_service, pairs
 from selab.scaffold.image_config import port_range, quoted
+from selab.scaffold.import_keys import name_unsupported_keys
+from selab.scaffold.interpolation import defaulted, interpolate
 from selab.scaffold.scenario_builder import ScenarioBuilder, label_of
+from selab.scaffold.security_label import add_label
 
 MOST_PORTS = 64
-_VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{\w+:?-(?P<default>[^{}$]*)\}|(?P<unset>[\w{]))")
-_NOT_SUPPORTED = "a scenario cannot set this"
-_IRRELEVANT = frozenset(
-    {
-        "container_name",
-        "labels",
-        "restart",
-        "depends_on",
-        "expose",
-        "stop_grace_period",
-        "pull_policy",
-        "logging",
-    }
-)
-"""These keys do not change how a single container runs."""
-
-
-class _File(BaseModel):
-    services: dict[str, dict[str, Any]] = {}
 
 
 def from_compose(project: Project, file: Path, service: str | None) -> ScenarioBuilder:
@@ -44,41 +25,38 @@ def from_compose(project: Project, file: Path, service: str | None) -> ScenarioB
 
     Raises InputError if the file is invalid or the service is unknown.
     """
-    try:
-        services = load(file, _File).services
-    except InputError as error:
-        hint = "Use the output of `docker compose config`, which expands aliases and variables."
-        raise InputError(
-            error.what, error.detail, hint if "alias" in error.what or "tag" in error.what else error.hint
-        ) from error
-    if not services:
-        raise InputError(f"{file.name} has no services.", str(file), "Use a Compose file with `services:`.")
-    if service is None and len(services) > 1:
-        raise InputError(
-            "The Compose file has several services.",
-            f"{file} has {', '.join(services)[:200]}.",
-            "Choose one with --service.",
-        )
-    chosen = service if service is not None else next(iter(services))
-    if chosen not in services:
-        raise InputError(f"There is no service '{chosen}'.", str(file), nearest(chosen, list(services)))
-    return _Service(project, file, chosen, services[chosen]).builder
+    loaded = load_service(project, file, service)
+    builder = _Service(project, file, loaded.name, loaded.settings, loaded.directory).builder
+    for value, reason in loaded.left:
+        builder.leave(value, reason)
+    return builder
 
 
 class _Service:
     """Converts a service to a scenario, with one method for each key that a scenario supports."""
 
-    def __init__(self, project: Project, file: Path, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        project: Project,
+        file: Path,
+        name: str,
+        settings: Mapping[str, Any],
+        directory: Path | None = None,
+    ) -> None:
         self.builder = ScenarioBuilder()
-        self._project, self._directory = project, file.resolve().parent
+        self._project, self._directory = project, directory or file.resolve().parent
         with self.builder.trying("its name"):
             self.builder.set("description", f"The service {name} of {file.name}.")
-        for key, value in settings.items():
-            convert = self._CONVERTERS.get(key)
-            if convert:
-                convert(self, value)
-            elif value is not None and key not in _IRRELEVANT:
-                self.builder.leave(quoted(key)[1:-1], _NOT_SUPPORTED)
+        for key, convert in self._CONVERTERS.items():
+            if settings.get(key) is not None:
+                convert(self, settings[key])
+        name_unsupported_keys(self.builder, "service", settings)
+        variables = defaulted({key: settings[key] for key in self._CONVERTERS if key in settings})
+        if variables:
+            self.builder.leave(
+                f"the variables {', '.join(dict.fromkeys(variables))[:200]}",
+                "selab reads neither your environment nor .env: their defaults are used",
+            )
 
     def _each(self, key: str, value: Any, take: Callable[[Any], None]) -> None:
         """Convert each item of a list, or the only value."""
@@ -119,18 +97,11 @@ class _Service:
         self._each("cap_drop", value, lambda item: self.builder.add("cap_drop", word(item)))
 
     def _environment(self, value: Any) -> None:
-        pairs = (
-            value.items()
-            if isinstance(value, dict)
-            else (_pair(item) for item in value if item)
-            if isinstance(value, list)
-            else ()
-        )
-        for name, setting in pairs:
+        for name, setting in pairs(value):
             with self.builder.trying(f"environment {quoted(name)}"):
                 if setting is None:
                     raise ValueError("its value comes from the environment of the caller")
-                self.builder.variable(str(name), word(setting))
+                self.builder.variable(name, word(setting))
 
     def _env_file(self, value: Any) -> None:
         if value is not None:
@@ -155,13 +126,13 @@ class _Service:
 
     def _port(self, target: str, published: str) -> None:
         inner = port_range(target, MOST_PORTS)
-        outer = port_range(published, MOST_PORTS) if published else [None] * len(inner)
+        # A single port may be published at any port of a range, as large as the range is.
+        outer = port_range(published, 65536 if len(inner) == 1 else MOST_PORTS)
         if not inner or (published and not outer):
-            raise ValueError("it is not a port")
+            raise ValueError("it is not a port, or the range is too large")
         if any(protocol != "tcp" for protocol, _ in inner):
             raise ValueError("a scenario publishes TCP ports only")
-        spread = outer if len(outer) == len(inner) else [*outer[:1], *[None] * (len(inner) - 1)]
-        for (_, container), host_port in zip(inner, spread, strict=True):
+        for (_, container), host_port in zip_longest(inner, outer[: len(inner)]):
             self.builder.port(container, host_port[1] if host_port else None)
 
     def _volumes(self, value: Any) -> None:
@@ -186,10 +157,31 @@ class _Service:
                 f"{quoted(target)} is empty in the scenario: its content is not copied",
             )
 
+    def _security_opt(self, value: Any) -> None:
+        options: list[str] = []
+        self._each("security_opt", value, lambda item: options.append(word(item)))
+        add_label(self.builder, options)
+
+    def _mounted_files(self, key: str, directory: str, value: Any) -> None:
+        for item in value if isinstance(value, list) else [value]:
+            source = item.get("source") if isinstance(item, dict) else item
+            target = (item.get("target") if isinstance(item, dict) else None) or source
+            path = target if str(target).startswith("/") else f"{directory}{target}"
+            self.builder.leave(
+                f"{key} {quoted(source)}", f"the file {quoted(path)} is missing in the scenario"
+            )
+
+    def _configs(self, value: Any) -> None:
+        self._mounted_files("configs", "/", value)
+
+    def _secrets(self, value: Any) -> None:
+        self._mounted_files("secrets", "/run/secrets/", value)
+
     _CONVERTERS: Mapping[str, Callable[[_Service, Any], None]] = {
         "image": _image, "build": _build, "command": _command, "entrypoint": _entrypoint, "user": _user,
         "read_only": _read_only, "cap_add": _cap_add, "cap_drop": _cap_drop, "environment": _environment,
         "env_file": _env_file, "tmpfs": _tmpfs, "ports": _ports, "volumes": _volumes,
+        "security_opt": _security_opt, "configs": _configs, "secrets": _secrets,
     }  # fmt: skip
 
 
@@ -202,18 +194,7 @@ def word(value: Any) -> str:
         return str(value).lower()
     if not isinstance(value, (str, int, float)):
         raise ValueError("it is not a single value")
-    return _VARIABLE.sub(_default_of, str(value))
-
-
-def _default_of(match: re.Match[str]) -> str:
-    if match["unset"]:
-        raise ValueError("it is set by a variable")
-    return "$" if match["escaped"] else match["default"]
-
-
-def _pair(entry: Any) -> tuple[str, str | None]:
-    name, sign, value = str(entry).partition("=")
-    return name, value if sign else None
+    return interpolate(str(value))
 
 
 def _short_port(text: str) -> tuple[str, str]:
@@ -247,4 +228,4 @@ def _long_volume(volume: Mapping[str, Any]) -> tuple[str, str, str]:
         source = f"./{source}"
     bind = volume.get("bind")
     label = word(bind.get("selinux", "")) if isinstance(bind, dict) else ""
-    return source, target, ",".join(("ro" if volume.get("read_only") is True else "rw", label))
+    return source, target, ",".join(("ro" if str(volume.get("read_only")).lower() == "true" else "rw", label))

@@ -57,3 +57,17 @@ def name_unsupported(builder: ScenarioBuilder, part: str, settings: Mapping[str,
             builder.leave(keys.named[key], "a scenario cannot set this")
         else:
             builder.leave(keys.named[key], f"{quoted(value)}: a scenario cannot set this")
+
+
+def name_unsupported_keys(builder: ScenarioBuilder, part: str, settings: Mapping[str, Any]) -> None:
+    """List the keys of a Compose file that a scenario cannot have, without their values; `x-` is free."""
+    keys = keys_of(part)
+    for key, value in settings.items():
+        if value in (None, False) or key in keys.used or key in keys.irrelevant or key.startswith("x-"):
+            continue
+        if value not in keys.usual.get(key, ()):
+            words = keys.named.get(key)
+            if words:
+                builder.leave(key, f"a scenario cannot set this ({words})")
+            else:
+                builder.leave(f"the key {quoted(key)}", "selab does not know it")

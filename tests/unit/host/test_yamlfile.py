@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
 import pytest
+from pydantic import RootModel
 
 from selab.cli.schema import MODELS
-from selab.host.yamlfile import UserModel
+from selab.errors import InputError
+from selab.host.yamlfile import UserModel, parse
 
 
 class Base(UserModel):
@@ -56,3 +62,53 @@ def test_every_key_of_a_users_file_is_described(kind: str) -> None:
         if "description" not in value
     ]
     assert undescribed == []
+
+
+def with_aliases(text: str) -> Any:
+    return parse(text, Path("compose.yaml"), RootModel[Any], aliases=True).root
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: &x [1]\nb: *x", {"a": [1], "b": [1]}),
+        ("a: &x {k: 1, l: 2}\nb: {<<: *x, l: 3}", {"a": {"k": 1, "l": 2}, "b": {"k": 1, "l": 3}}),
+        (
+            "a: &x {k: 1}\nb: &y {l: 2}\nc: {<<: [*x, *y]}",
+            {"a": {"k": 1}, "b": {"l": 2}, "c": {"k": 1, "l": 2}},
+        ),
+        ("a: !reset [1]\nb: !override {c: 1}\nd: !override [1]", {"a": None, "b": {"c": 1}, "d": [1]}),
+        ("a: !override x", {"a": "x"}),
+        ("a: on", {"a": "on"}),
+    ],
+)
+def test_a_file_with_aliases(text: str, value: Any) -> None:
+    assert with_aliases(text) == value
+
+
+NAMES = "abcdefghijklmnopqrstuvwxyzABCD"
+BILLION_LAUGHS = "a: &a [1, 1]\n" + "".join(
+    f"{name}: &{name} [*{before}, *{before}]\n" for before, name in pairwise(NAMES[:17])
+)
+CHAIN = "a: &a [1]\n" + "".join(f"{name}: &{name} [*{before}]\n" for before, name in pairwise(NAMES))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (BILLION_LAUGHS, "after the expansion"),
+        ("a: &a {b: *a}", "stands for"),
+        (CHAIN, "nested too deeply"),
+        ("a: *b", "not valid YAML"),
+        ("a: {<<: 1}", "not valid YAML"),
+        ("a: !x 1", "YAML tag"),
+    ],
+)
+def test_a_file_whose_aliases_go_too_far_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        with_aliases(text)
+
+
+def test_a_file_of_selab_has_no_aliases() -> None:
+    with pytest.raises(InputError, match="YAML alias"):
+        parse("a: &x [1]\nb: *x", Path("selab.yaml"), RootModel[Any])

@@ -37,6 +37,9 @@ def service(project: Project, text: str) -> ScenarioBuilder:
         ("ports: [{target: 80, published: 8080}]", [(8080, 80)]),
         ('ports: [{target: 80, published: "8080", protocol: tcp, mode: host}]', [(8080, 80)]),
         ("ports: [{target: 80}]", [(8080, 80)]),
+        ('ports: ["8000-9000:80"]', [(8000, 80)]),
+        ("ports: [{target: 80, published: 8000-9000}]", [(8000, 80)]),
+        ('ports: ["127.0.0.1::80"]', [(8080, 80)]),
     ],
 )
 def test_ports(text: str, ports: list[tuple[int, int]], project: Project) -> None:
@@ -179,9 +182,10 @@ def test_an_unknown_one_is_answered_with_the_nearest(project: Project) -> None:
         drafted(project, "services: {web: {}, db: {}}", "wib")
 
 
-def test_aliases_are_refused_with_what_writes_them_out(project: Project) -> None:
-    with pytest.raises(InputError, match="docker compose config"):
-        drafted(project, "x: &a {image: x}\nservices: {web: *a}")
+def test_aliases_and_merge_keys_are_expanded(project: Project) -> None:
+    text = "x-a: &a {image: 'x:1', user: me}\nservices: {web: {<<: *a, user: you}}"
+    data = drafted(project, text).data
+    assert (data["image"], data["user"]) == ("x:1", "you")
 
 
 @pytest.mark.parametrize("text", ["", "services: []", "services: {web: []}", "services: {}", "[", "x: 1"])
@@ -193,3 +197,55 @@ def test_a_file_that_is_none_is_refused(text: str, project: Project) -> None:
 def test_a_file_that_is_not_there_is_refused(project: Project) -> None:
     with pytest.raises(InputError, match="not a file"):
         from_compose(project, Path("/nowhere/compose.yaml"), None)
+
+
+def test_a_label(project: Project) -> None:
+    draft = service(project, "security_opt: ['label=type:web.process', 'label:level:s0:c100,c200']")
+    assert (draft.data["label"], draft.left) == ({"type": "web.process", "level": "s0:c100,c200"}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("secrets: [token]", "/run/secrets/token"),
+        ("secrets: [{source: token, target: key}]", "/run/secrets/key"),
+        ("configs: [http]", "/http"),
+        ("configs: [{source: http, target: /etc/http.conf}]", "/etc/http.conf"),
+    ],
+)
+def test_files_of_secrets_and_configs_are_named(text: str, path: str, project: Project) -> None:
+    assert path in service(project, text).left[0]
+
+
+def test_a_mounted_file_is_named_as_a_file(project: Project) -> None:
+    draft = service(project, "volumes: ['./nginx.conf:/etc/nginx/nginx.conf:ro,Z']")
+    assert ("volumes" in draft.data, "it is a file of the host" in draft.left[0]) == (False, True)
+
+
+def test_secrets_are_recognised_by_whole_words_and_values(project: Project) -> None:
+    draft = service(
+        project,
+        """environment:
+  URL: "postgresql://${U:-me}:${P:-pw}@db/x"
+  MYSQL_PWD: hunter2
+  DB_DSN: "root:hunter2@tcp(db:3306)/x"
+  KEYCLOAK_HOSTNAME: id.example.org""",
+    )
+    assert draft.data["environment"] == {"KEYCLOAK_HOSTNAME": "id.example.org"}
+    assert "hunter2" not in " ".join(draft.left)
+
+
+def test_variables_whose_default_is_used_are_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAG", "secret")
+    (project.root / ".env").write_text("TAG=secret")
+    draft = service(project, "image: web:${TAG:-1}")
+    assert (draft.data["image"], draft.left) == (
+        "web:1",
+        ["the variables TAG: selab reads neither your environment nor .env: their defaults are used"],
+    )
+
+
+def test_a_variable_without_a_value_is_named(project: Project) -> None:
+    assert service(project, "image: web:${TAG}").left == [
+        'image "web:${TAG}": the variable TAG has no value here'
+    ]

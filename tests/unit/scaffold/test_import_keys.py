@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from selab.project import Project
+from selab.scaffold.compose import from_compose
 from selab.scaffold.container import _builder
-from selab.scaffold.import_keys import keys_of, name_unsupported
+from selab.scaffold.import_keys import keys_of, name_unsupported, name_unsupported_keys
 from selab.scaffold.inspect_output import Container
 from selab.scaffold.scenario_builder import ScenarioBuilder
 
@@ -51,6 +53,19 @@ NEEDS = {
     ("mount", "Source"): {"Mounts": [{"Type": "bind", "Destination": "/x"}]},
 }
 """What else the container must have before the key has an effect."""
+PARTS_OF_THE_TABLE = ["container", "config", "host_config", "mount", "network", "compose", "service"]
+COMPOSE: dict[str, Any] = {
+    "image": "web:1",
+    "cap_add": ["CHOWN"],
+    "cap_drop": ["CHOWN"],
+    "environment": {"A": "b"},
+    "ports": ["80"],
+    "read_only": True,
+    "security_opt": ["label=type:web_t"],
+    "tmpfs": "/x",
+    "volumes": ["/x"],
+}
+"""Values of a service that must change the scenario, by the key; `value` for the others."""
 PARTS = {"config": "Config", "host_config": "HostConfig"}
 
 
@@ -86,14 +101,39 @@ def test_no_key_of_inspect_is_lost(part: str, key: str, project: Project) -> Non
     assert changes != bool(reason), f"{part} {key}: changes {changes}, reason {reason!r}"
 
 
-@pytest.mark.parametrize("part", ["container", "config", "host_config", "mount", "network"])
+def of_service(project: Project, settings: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    file = project.root / "compose.yaml"
+    file.write_text(json.dumps({"services": {"web": settings}}))
+    builder = from_compose(project, file, None)
+    return builder.data, builder.left
+
+
+@pytest.mark.parametrize("key", PUBLISHED["compose"]["service"].split())
+def test_no_key_of_a_compose_service_is_lost(key: str, project: Project) -> None:
+    changes = of_service(project, {key: COMPOSE.get(key, "value")}) != of_service(project, {})
+    reason = keys_of("service").irrelevant.get(key)
+    assert changes != bool(reason), f"{key}: changes {changes}, reason {reason!r}"
+
+
+def test_every_key_of_a_compose_file_is_in_the_table() -> None:
+    keys = keys_of("compose")
+    assert set(PUBLISHED["compose"]["compose"].split()) == keys.used | set(keys.irrelevant)
+
+
+def test_free_keys_of_compose_are_not_named_and_unknown_ones_are() -> None:
+    builder = ScenarioBuilder()
+    name_unsupported_keys(builder, "service", {"x-mine": 1, "teleport": {}, "init": False})
+    assert builder.left == ['the key "teleport": selab does not know it']
+
+
+@pytest.mark.parametrize("part", PARTS_OF_THE_TABLE)
 def test_each_key_is_in_one_list(part: str) -> None:
     keys = keys_of(part)
     lists = [set(keys.used), set(keys.named), set(keys.irrelevant)]
     assert len(set.union(*lists)) == sum(map(len, lists))
 
 
-@pytest.mark.parametrize("part", ["container", "config", "host_config", "mount", "network"])
+@pytest.mark.parametrize("part", PARTS_OF_THE_TABLE)
 def test_only_keys_that_are_named_have_usual_values(part: str) -> None:
     keys = keys_of(part)
     assert set(keys.usual) <= set(keys.named)
