@@ -55,7 +55,7 @@ class _Service:
         if variables:
             self.builder.leave(
                 f"the variables {', '.join(dict.fromkeys(variables))[:200]}",
-                "selab reads neither your environment nor .env: their defaults are used",
+                "selab reads neither your environment nor .env, so only their defaults count",
             )
 
     def _each(self, key: str, value: Any, take: Callable[[Any], None]) -> None:

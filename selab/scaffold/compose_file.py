@@ -40,7 +40,7 @@ class Service:
 
     name: its name.
     settings: its keys.
-    directory: where its relative paths begin.
+    directory: directory that its relative paths are relative to.
     left: what could not be read, as pairs of the value and the reason.
     """
 
@@ -166,7 +166,7 @@ def pairs(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _target(volume: Any) -> str:
-    """Return where a volume is mounted, or a text that no other volume has."""
+    """Return the mount point of a volume, or a text that no other volume has."""
     if isinstance(volume, dict):
         return str(volume.get("target")).rstrip("/")
     parts = str(volume).split(":")

@@ -53,7 +53,7 @@ def name_unsupported(builder: ScenarioBuilder, part: str, settings: Mapping[str,
             continue
         if key not in keys.named:
             builder.leave(f"the key {quoted(key)}", "selab does not know it")
-        elif key in _HIDDEN or is_secret_value(str(value)) or has_secret([str(value)]):
+        elif value is True or key in _HIDDEN or is_secret_value(str(value)) or has_secret([str(value)]):
             builder.leave(keys.named[key], "a scenario cannot set this")
         else:
             builder.leave(keys.named[key], f"{quoted(value)}: a scenario cannot set this")

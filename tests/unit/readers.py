@@ -47,6 +47,10 @@ from selab.project import ProjectConfig
 from selab.run.verdict import classify
 from selab.scaffold.image_config import of_inspect, of_instructions
 from selab.scaffold.inspect_output import parse_container
+from selab.scaffold.interpolation import defaulted, interpolate
+from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
+from selab.scaffold.security_label import add_label
 from selab.scenario import Expect, Scenario
 from selab.vm.host_keys import _plain_lines
 from selab.vm.ssh_config import _with_includes
@@ -165,6 +169,24 @@ YAML = (
     "!!",
     "1_",
     "0:",
+)
+VARIABLES = (
+    "${A:-",
+    "}",
+    "$A",
+    "$",
+    "${",
+    "pwd",
+    "=",
+    ":",
+    "@",
+    "://",
+    "label:",
+    "type:",
+    "Aa",
+    "A",
+    " ",
+    "/",
 )
 DOCKER = (
     "FROM debian:trixie\n",
@@ -361,6 +383,10 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "dockerfile": (lambda text: of_instructions(read_dockerfile(text)[1]), DOCKER),
     "inspected container": (lambda text: parse_container(text.encode(), "file"), JSON),
     "inspected image": (of_inspect, JSON),
+    "yaml with aliases": (lambda text: yamlfile.parse(text, Path("a"), Scenario, aliases=True), YAML),
+    "variables of Compose": (lambda text: (interpolate(text), defaulted(text)), VARIABLES),
+    "secrets": (lambda text: (is_secret_name(text), is_secret_value(text), has_secret([text])), VARIABLES),
+    "security options": (lambda text: add_label(ScenarioBuilder(), [text], text), VARIABLES),
     "selab.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), ProjectConfig), YAML),
     "matrix.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), Matrix), YAML),
     "flattening": (flatten, CIL),

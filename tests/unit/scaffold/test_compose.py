@@ -241,7 +241,7 @@ def test_variables_whose_default_is_used_are_named(project: Project, monkeypatch
     draft = service(project, "image: web:${TAG:-1}")
     assert (draft.data["image"], draft.left) == (
         "web:1",
-        ["the variables TAG: selab reads neither your environment nor .env: their defaults are used"],
+        ["the variables TAG: selab reads neither your environment nor .env, so only their defaults count"],
     )
 
 
