@@ -346,8 +346,12 @@ def read_contexts(text: str) -> object:
     module = PolicyModule("a", Path("/p"), {"fc": text.encode()})
     own = [(entry.line, spec) for entry in expanded_lines(text, "a.fc") if (spec := entry.spec)]
     written = WrittenEntries(module)
-    found = [written.line(spec) for _, spec in own]
-    return found, list(macro_words(text, _BASE)), [rewritten(spec.pattern, [("/a", "/b")]) for _, spec in own]
+    numbers = [written.line(spec) for _, spec in own]
+    return (
+        numbers,
+        list(macro_words(text, _BASE)),
+        [rewritten(spec.pattern, [("/a", "/b")]) for _, spec in own],
+    )
 
 
 def read_tool_output(text: str) -> object:
