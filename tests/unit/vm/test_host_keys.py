@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import paramiko
@@ -74,3 +75,16 @@ def test_a_line_that_is_no_plain_key_is_skipped(file: Path, mark: str) -> None:
     assert known_key([file], "lab") is None
     file.write_text(mark + line("lab", OTHER) + "lab ssh-ed25519 nonsense\n" + line("lab", ECDSA))
     assert known_key([file], "lab") == ECDSA
+
+
+def test_a_link_to_a_key_pins_none(file: Path, tmp_path: Path) -> None:
+    """A repository can contain the link, and selab writes none in `.selab`, where the file of a host is."""
+    pin(tmp_path / "other", paramiko.ECDSAKey.generate())
+    file.symlink_to(tmp_path / "other")
+    assert pinned_key(file) is None
+
+
+def test_a_pipe_pins_no_key(file: Path) -> None:
+    """To read it would wait forever."""
+    os.mkfifo(file)
+    assert pinned_key(file) is None
