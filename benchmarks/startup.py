@@ -1,5 +1,7 @@
 """How long selab takes to start: `selab --version`, `selab --help` and `selab denials FILE`.
 
+The last row is the check that the user made `.selab`, at its first use in a process, without the imports.
+
     python -m benchmarks.startup [--against PYTHON] [--rounds 20] [--log FILE] [--quick]
 
 This script measures the selab of the interpreter that runs it. `--against` names the interpreter of another
@@ -10,18 +12,40 @@ environment, such as `other-checkout/.venv/bin/python`. The two alternate, so th
 from __future__ import annotations
 
 import argparse
+import functools
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.parse import log_lines
 
 ROUNDS = 20
 LINES = 100
+
+BINDING = """
+import sys, time
+from pathlib import Path
+import platformdirs
+from selab.host.binding import state_directory
+begin = time.perf_counter()
+state_directory(Path(sys.argv[1]))
+print(time.perf_counter() - begin)
+"""
+
+
+def binding_seconds(python: str, directory: Path) -> float:
+    """The time of one check of the state directory in a new process, which the process measures itself."""
+    words = [python, "-c", BINDING, str(directory / ".selab")]
+    environment = {**os.environ, "XDG_STATE_HOME": str(directory / "home")}
+    answer = subprocess.run(
+        words, cwd=directory, env=environment, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return float(answer.stdout)
 
 
 def seconds(python: str, words: Sequence[str], directory: Path) -> float:
@@ -37,20 +61,20 @@ def seconds(python: str, words: Sequence[str], directory: Path) -> float:
     return time.perf_counter() - begin
 
 
-def measure(pythons: Sequence[str], words: Sequence[str], rounds: int, directory: Path) -> list[list[float]]:
-    """The times of one command by interpreter. The interpreters alternate, in another order each round."""
+def measure(pythons: Sequence[str], rounds: int, once: Callable[[str], float]) -> list[list[float]]:
+    """The times of `once` by interpreter. The interpreters alternate, in another order each round."""
     times: list[list[float]] = [[] for _ in pythons]
     order = list(range(len(pythons)))
     for _ in range(rounds):
         for index in order:
-            times[index].append(seconds(pythons[index], words, directory))
+            times[index].append(once(pythons[index]))
         order.reverse()
     return times
 
 
 def table_row(name: str, times: Sequence[Sequence[float]]) -> str:
     """Each interpreter's minimum and median in milliseconds, and the ratios of the first to the second."""
-    columns = [f"{min(seconds) * 1000:7.1f} {statistics.median(seconds) * 1000:7.1f}" for seconds in times]
+    columns = [f"{min(seconds) * 1000:7.2f} {statistics.median(seconds) * 1000:7.2f}" for seconds in times]
     if len(times) == 2:
         here, other = times
         ratios = min(here) / min(other), statistics.median(here) / statistics.median(other)
@@ -82,9 +106,13 @@ def main() -> None:
             print(f"{'this one' if number == 0 else 'the other'}: {python}")
         print(f"{rounds} rounds; milliseconds: minimum, median{'; ratios of both' * (len(pythons) == 2)}")
         for words in (["--version"], ["--help"], ["denials", str(log)]):
+            command = functools.partial(seconds, words=words, directory=directory)
             if not options.quick:  # the first run writes byte code
-                measure(pythons, words, 1, directory)
-            print(table_row(words[0], measure(pythons, words, rounds, directory)), flush=True)
+                measure(pythons, 1, command)
+            print(table_row(words[0], measure(pythons, rounds, command)), flush=True)
+        check = functools.partial(binding_seconds, directory=directory)
+        measure(pythons, 1, check)  # the first check makes the directory
+        print(table_row(".selab", measure(pythons, rounds, check)), flush=True)
 
 
 if __name__ == "__main__":
