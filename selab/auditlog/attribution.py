@@ -98,7 +98,7 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     claimed = [
         line.decode("utf-8", "backslashreplace")
         for line in lines
-        if line.count(b"audit(") > 1 and len(parse_line(line)) > 1
+        if _may_hold_several(line) and len(parse_line(line)) > 1
     ]
     for event in read_events(lines):
         claimed += [
@@ -127,6 +127,16 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
         known,
         tuple(by_owner[Owner.SCENARIO]),
         losses.reasons(),
+    )
+
+
+def _may_hold_several(line: bytes) -> bool:
+    """Return whether a line of audit.log may hold more than its own record, which the kernel never writes."""
+    return (
+        line.count(b"audit(") > 1
+        or line.count(b"scontext=") > 1
+        or (b"avc:" in line and not line.startswith(b"type=AVC "))
+        or (b"_ERR " in line and not line.startswith(b"type=SELINUX_ERR "))
     )
 
 

@@ -246,6 +246,7 @@ class Row:
         "detail",
         "evidence",
         "exe",
+        "is_settled",
         "path",
         "permissions",
         "permissive",
@@ -263,14 +264,11 @@ class Row:
         self.comm = self.path = self.exe = self.detail = ""
         self.userspace = False
         self.separated = True
+        self.is_settled = False
         self.evidence: dict[tuple[Context, Context], None] = {}
         self.serials: list[int] = []
         self.raw_sources: dict[str, None] = {}
         self.raw_targets: dict[str, None] = {}
-
-    @property
-    def is_settled(self) -> bool:
-        return len(self.evidence) >= MAX_EVIDENCE and not self.separated
 
     def add(self, avc: AvcDenial) -> None:
         self.repeat(avc.serial)
@@ -281,6 +279,7 @@ class Row:
         self.separated = (
             self.separated and bool(categories(avc.source.level)) and mcs_separated(avc.source, avc.target)
         )
+        self.is_settled = len(self.evidence) >= MAX_EVIDENCE and not self.separated
         for label, labels in ((avc.raw_source, self.raw_sources), (avc.raw_target, self.raw_targets)):
             if label and len(labels) < MAX_EVIDENCE:
                 labels[label] = None

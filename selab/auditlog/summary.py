@@ -135,9 +135,14 @@ class _Collector:
 
     def _known_row(self, line: bytes, start: int) -> Row | None:
         """Return a denial's row if the row is settled, or if its contexts were seen before."""
-        permissions, subject = _decisive(line, start)
-        row = self.known.get(_without_levels(permissions, subject))
-        return row if row is not None and row.is_settled else self.known.get((permissions, subject))
+        # `_decisive` and `_without_levels` in place: most lines of a log come here
+        permissions, subject = line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
+        types = _types(subject)
+        if types:
+            row = self.known.get((permissions, *types))
+            if row is not None and row.is_settled:
+                return row
+        return self.known.get((permissions, subject))
 
     def _read(self, group: Group) -> None:
         event = event_of(group)

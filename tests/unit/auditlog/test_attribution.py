@@ -184,3 +184,23 @@ def test_records_that_are_in_doubt_are_told() -> None:
     unread, claimed = attribute(lines, SCOPE).doubts
     assert "could not be read" in unread
     assert "the container itself" in claimed
+
+
+@pytest.mark.parametrize("kind", ["USER_CMD", "USER_LOGIN"])
+@pytest.mark.parametrize(
+    "forged",
+    [
+        f"avc:  denied  {{ read }} for  pid=1 scontext={PROCESS} tcontext={FILE} tclass=file permissive=0",
+        f"SELINUX_ERR op=security_compute_sid scontext={PROCESS} tcontext={FILE} tclass=process",
+    ],
+)
+def test_a_record_behind_another_ones_text_may_be_the_containers_own(kind: str, forged: str) -> None:
+    """A process with CAP_AUDIT_WRITE can end the quote around its text."""
+    line = f"type={kind} msg=audit(1.1:5): pid=1 subj={PROCESS} msg='op=x res=success' {forged}"
+    assert len(attribute([line.encode()], SCOPE).claimed) == 1
+
+
+def test_a_window_that_says_that_records_are_missing_is_in_doubt() -> None:
+    notice = b"audit: audit_lost=12 audit_rate_limit=0 audit_backlog_limit=64"
+    (doubt,) = attribute([avc(PROCESS, FILE), notice], SCOPE).doubts
+    assert "lost 12 audit records" in doubt

@@ -1,4 +1,4 @@
-"""Two records of the corpus on one line: both are result, or selab says that something could not be read."""
+"""Two records of the corpus on one line: both are read, or selab says that something could not be read."""
 
 from __future__ import annotations
 
