@@ -101,6 +101,14 @@ AUDIT = (
     "type=",
     "invalid context ",
     "security_compute_sid: ",
+    '{"log":"',
+    '{"a":',
+    '\\n"}',
+    "SELINUX_ERR op=",
+    'cmdline="',
+    "avc:  denied ",
+    "audit: audit_lost=1 ",
+    "imjournal ",
 )
 TE = (
     "allow a_t b_t:file { read write };\n",
