@@ -24,7 +24,7 @@ class _Occurrence:
     """A record of the log.
 
     key: its event, or empty if the record has no serial number.
-    sources: where the log has it from.
+    sources: the ways by which it came into the log, see `Record.source`.
     """
 
     key: str

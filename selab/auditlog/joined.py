@@ -1,8 +1,8 @@
 """Split a line into the records on it. Logs lose line ends, and cut one record before the next begins.
 
-A mixture of two records would be a denial that no process caused. Each place where a record can begin ends
-the record before it, also without a separator. A record's beginning contains a blank, and the kernel never
-writes a blank into what a process may choose, so a name or a path cannot imitate it.
+A mixture of two records would be a denial that no process caused. So the beginning of a record ends the one
+before it, also without a separator. A beginning contains a blank, and the kernel never writes a blank into
+what a process may choose, so a name or a path cannot imitate it.
 """
 
 from __future__ import annotations

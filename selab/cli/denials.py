@@ -34,9 +34,9 @@ ReadLine = Callable[[int], bytes]
 def denials(context: Context, file: str | None, as_json: bool) -> None:
     """Summarise the SELinux denials in FILE, or in standard input (`-`).
 
-    Reads audit.log, plain or gzipped, the output of ausearch (also with -i), dmesg and the journal, and records
-    inside JSON lines (journalctl -o json, Docker, auditbeat). If records share a line, each is read, or selab
-    says that it could not be read. A record that the journal has twice is counted once.
+    Reads audit.log, plain or gzipped, the output of ausearch (also with -i), dmesg and the journal, and
+    records inside JSON lines (journalctl -o json, Docker, auditbeat). If records share a line, each is read,
+    or selab says that it could not be read. A record that the journal has twice is counted once.
 
     If the log says that records were lost or suppressed, selab says that it is incomplete (`incomplete` in
     JSON). A label that the policy does not know is shown with its denial (`raw_sources`, `raw_targets`).
