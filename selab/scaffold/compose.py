@@ -19,6 +19,9 @@ from selab.scaffold.security_label import add_label
 
 MOST_PORTS = 64
 
+_VOLUME_PARTS = {"bind": "service_bind", "volume": "service_volume_options", "tmpfs": "service_tmpfs"}
+"""Parts of import_keys.toml, by the key of a volume."""
+
 
 def from_compose(project: Project, file: Path, service: str | None) -> ScenarioBuilder:
     """Build the scenario of a service of `file`, by default of the only one.
@@ -116,13 +119,12 @@ class _Service:
         self.builder.leave(f"tmpfs {quoted(path)}", "an empty volume replaces it")
 
     def _ports(self, value: Any) -> None:
-        self._each(
-            "ports",
-            value,
-            lambda item: self._port(
-                *(_long_port(item) if isinstance(item, dict) else _short_port(word(item)))
-            ),
-        )
+        self._each("ports", value, self._one_port)
+
+    def _one_port(self, port: Any) -> None:
+        if isinstance(port, dict):
+            name_unsupported_keys(self.builder, "service_port", port)
+        self._port(*(_long_port(port) if isinstance(port, dict) else _short_port(word(port))))
 
     def _port(self, target: str, published: str) -> None:
         inner = port_range(target, MOST_PORTS)
@@ -139,6 +141,11 @@ class _Service:
         self._each("volumes", value, self._one_volume)
 
     def _one_volume(self, volume: Any) -> None:
+        if isinstance(volume, dict):
+            name_unsupported_keys(self.builder, "service_volume", volume)
+            for key, part in _VOLUME_PARTS.items():
+                if isinstance(volume.get(key), dict):
+                    name_unsupported_keys(self.builder, part, volume[key])
         if isinstance(volume, dict) and volume.get("type") == "tmpfs":
             self._empty(volume.get("target"))
         else:

@@ -53,7 +53,30 @@ NEEDS = {
     ("mount", "Source"): {"Mounts": [{"Type": "bind", "Destination": "/x"}]},
 }
 """What else the container must have before the key has an effect."""
-PARTS_OF_THE_TABLE = ["container", "config", "host_config", "mount", "network", "compose", "service"]
+LONG_SYNTAX = {
+    "service_port": lambda fields: {"ports": [{"target": 80, "published": 8001, **fields}]},
+    "service_volume": lambda fields: {"volumes": [{"type": "bind", "source": "s", "target": "/x", **fields}]},
+    "service_bind": lambda fields: {"volumes": [{"type": "bind", "target": "/x", "bind": fields}]},
+    "service_volume_options": lambda fields: {
+        "volumes": [{"type": "volume", "target": "/x", "volume": fields}]
+    },
+    "service_tmpfs": lambda fields: {"volumes": [{"type": "tmpfs", "target": "/x", "tmpfs": fields}]},
+}
+"""Services with a port or a volume in the long syntax, by the part of it that has other fields."""
+LONG_VALUES: dict[str, Any] = {
+    "protocol": "udp",
+    "published": 9000,
+    "target": "90",
+    "type": "npipe",
+    "read_only": True,
+    "selinux": "Z",
+    "bind": {"selinux": "z"},
+    "volume": {"subpath": "x"},
+}
+PARTS_OF_THE_TABLE = [
+    *("container", "config", "host_config", "mount", "network", "compose", "service"),
+    *LONG_SYNTAX,
+]
 COMPOSE: dict[str, Any] = {
     "image": "web:1",
     "cap_add": ["CHOWN"],
@@ -113,6 +136,19 @@ def test_no_key_of_a_compose_service_is_lost(key: str, project: Project) -> None
     changes = of_service(project, {key: COMPOSE.get(key, "value")}) != of_service(project, {})
     reason = keys_of("service").irrelevant.get(key)
     assert changes != bool(reason), f"{key}: changes {changes}, reason {reason!r}"
+
+
+def long_syntax() -> list[tuple[str, str]]:
+    keys = [(part, key) for part in LONG_SYNTAX for key in PUBLISHED["compose"][part].split()]
+    return [(part, key) for part, key in keys if key != "tmpfs"]  # its keys are the part service_tmpfs
+
+
+@pytest.mark.parametrize(("part", "key"), long_syntax())
+def test_no_key_of_the_long_syntax_is_lost(part: str, key: str, project: Project) -> None:
+    with_it = of_service(project, LONG_SYNTAX[part]({key: LONG_VALUES.get(key, "value")}))
+    changes = with_it != of_service(project, LONG_SYNTAX[part]({}))
+    reason = keys_of(part).irrelevant.get(key)
+    assert changes != bool(reason), f"{part} {key}: changes {changes}, reason {reason!r}"
 
 
 def test_every_key_of_a_compose_file_is_in_the_table() -> None:
