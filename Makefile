@@ -3,8 +3,8 @@
 .DEFAULT_GOAL := help
 bin := .venv/bin
 # The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes;
-# FAST=1 leaves out those that need a browser, Dask or the policy compilers.
-marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not toolchain)")
+# FAST=1 leaves out those that need a browser, Dask or the policy compilers, and most pairs of a query and its hostile answer.
+marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not toolchain and not hostile)")
 # Without compiled files, each process of the tests, and each selab that they start, compiles all modules first.
 unexport PYTHONDONTWRITEBYTECODE
 pytest := $(bin)/pytest --hypothesis-profile=ci $(marks)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytest
 
 GARBAGE: dict[str, Callable[[str], str]] = {
     "not UTF-8": lambda valid: b"\xff\xfe\x80".decode(errors="surrogateescape") + valid,
@@ -19,6 +22,19 @@ GARBAGE: dict[str, Callable[[str], str]] = {
     "duplicate keys": lambda valid: valid * 2,
     "wrong types": lambda valid: "pid None\nenabled []\nlabel {}\n",
 }
+
+
+def sample(cases: Iterable[Sequence[str]]) -> list[Any]:
+    """Return the cases of a matrix with ten kinds of garbage; `make unit FAST=1` leaves out the marked ones.
+
+    It runs each eleventh case, and thus the first query with the first kind, the second with the second.
+    """
+    return [
+        pytest.param(*case, marks=pytest.mark.hostile if number % 11 else ())
+        for number, case in enumerate(cases)
+    ]
+
+
 Part = tuple[str, str]
 """What one of several scripts printed, and its exit code."""
 ROUND_TRIPS: dict[str, Callable[[Sequence[Part]], Sequence[Part]]] = {

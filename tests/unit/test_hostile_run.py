@@ -6,6 +6,7 @@ round trip that holds several answers is replaced as a whole as well.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from selab.__main__ import run
 from selab.history import History
 from selab.project import find_project
 from tests.unit.fakes import Answer, ReadyMachine, ScriptedGuest, keep_base
-from tests.unit.garbage import GARBAGE, ROUND_TRIPS, Part, assert_three_lines, spoiled_round_trip
+from tests.unit.garbage import GARBAGE, ROUND_TRIPS, Part, assert_three_lines, sample, spoiled_round_trip
 
 QUERIES = {
     # The queries of a run, in order, and whether their answer is text. Otherwise the exit code is the answer.
@@ -158,8 +159,7 @@ def test_these_are_the_queries_of_a_run(run_with: RunWith) -> None:
     assert (run_with(guest), list(dict.fromkeys(guest.queries)), guest.rounds) == (0, list(QUERIES), ROUNDS)
 
 
-@pytest.mark.parametrize("kind", GARBAGE)
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize(("query", "kind"), sample(itertools.product(QUERIES, GARBAGE)))
 def test_garbage_is_an_error_of_three_lines(
     run_with: RunWith, project: Path, capsys: pytest.CaptureFixture[str], query: str, kind: str
 ) -> None:
@@ -172,8 +172,10 @@ def test_garbage_is_an_error_of_three_lines(
         assert_error(code, project, captured)
 
 
-@pytest.mark.parametrize("kind", GARBAGE)
-@pytest.mark.parametrize("query", [query for query, is_text in QUERIES.items() if not is_text])
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    sample(itertools.product([query for query, is_text in QUERIES.items() if not is_text], GARBAGE)),
+)
 def test_output_beside_a_good_exit_code_is_ignored_or_an_error(
     run_with: RunWith, project: Path, capsys: pytest.CaptureFixture[str], query: str, kind: str
 ) -> None:
