@@ -26,6 +26,7 @@ from selab.analysis.suggest import suggestion
 from selab.errors import InputError
 from selab.history import History, StoredRun
 from selab.policy.language.cil import Rule
+from selab.policy.query.decide import Access, Cause, Decision
 from selab.policy.query.index import SELF, PolicyIndex
 from selab.policy.source_file import write_source
 from selab.progress import Progress
@@ -107,8 +108,12 @@ def _measured(
     finally:
         write_source(te, draft)
     beyond = granted(before, PolicyIndex.of(candidate.base, candidate.modules)) - denied
-    requested = [access for access in accesses(stored.records) if tuple(key_of(access)) in denied]
+    requested = [access for access in accesses(stored.records) if _identity(access) in denied]
     return len(written), len(beyond), len(replay(candidate.linked, requested).denied)
+
+
+def _identity(access: Access) -> tuple[str, ...]:
+    return tuple(key_of(Decision(access, Cause.RULE))[:4])
 
 
 def granted(before: PolicyIndex, after: PolicyIndex) -> Granted:

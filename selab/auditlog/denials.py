@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -12,12 +13,19 @@ MAX_EVIDENCE = 10
 """Context pairs and serial numbers to keep per row: enough to compare, however many records there are."""
 
 
+IOCTL = "ioctl"
+_COMMAND = re.compile(r"(?:^|\s)ioctlcmd=(?:0x)?([0-9a-fA-F]{1,8})(?!\S)")
+"""The kernel writes the number in hexadecimal, before 4.4 without a prefix (security/lsm_audit.c)."""
+
+
 class DenialKey(NamedTuple):
     """The identity of a denial.
 
     source, target: types.
     tclass: object class.
     permission: one permission.
+    command: the command of an ioctl (`0x8910`) if the policy distinguishes commands (allowxperm rules), or
+        empty.
 
     Paths, categories and process names are evidence, not identity: a random category must not make an old
     denial look new.
@@ -27,9 +35,11 @@ class DenialKey(NamedTuple):
     target: str
     tclass: str
     permission: str
+    command: str = ""
 
     def __str__(self) -> str:
-        return f"{self.source} {shown_target(self.source, self.target)}:{self.tclass} {self.permission}"
+        access = f"{self.source} {shown_target(self.source, self.target)}:{self.tclass} {self.permission}"
+        return f"{access} {self.command}" if self.command else access
 
 
 def shown_target(source: str, target: str) -> str:
@@ -87,6 +97,11 @@ class AvcDenial:
             DenialKey(self.source.type, self.target.type, self.tclass, permission)
             for permission in self.permissions
         )
+
+    def command_of(self, permission: str) -> int | None:
+        """Return the command of a denied ioctl (`ioctlcmd=0x8910`), or None for any other permission."""
+        match = _COMMAND.search(self.detail) if permission == IOCTL else None
+        return int(match[1], 16) & 0xFFFF if match else None
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
     """Show what a candidate, as it is on disk, would decide about the denials of a RUN or an audit log,
     without a VM.
 
-    The decision includes rules, booleans, constraints (also MCS), roles and type bounds. Only a run proves a
-    policy.
+    The decision includes rules, commands of ioctl (allowxperm), booleans, constraints (also MCS), roles and
+    type bounds. Only a run proves a policy.
 
     \b
     Examples:  selab replay
@@ -36,18 +36,20 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
     """
     from selab.analysis.offline import records_of, replay_offline
     from selab.host.files import to_json
+    from selab.policy.language.commands import as_hex
     from selab.run.replay import key_of
 
     recorded, name = records_of(context.project, records, policy)
     result = replay_offline(context.project, recorded, name, context.progress, names=booleans)
     if as_json:
-        rulings = [result.ruling_on(key_of(decision.access)) for decision in result.decisions]
+        rulings = [result.ruling_on(key_of(decision)) for decision in result.decisions]
         rows = [
             {
                 "source": decision.access.source,
                 "target": decision.access.target,
                 "class": decision.access.tclass,
                 "permission": decision.access.permission,
+                **({} if decision.access.command is None else {"command": as_hex(decision.access.command)}),
                 "allowed": decision.allowed,
                 "cause": decision.cause.value,
                 "detail": decision.detail,

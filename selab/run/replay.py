@@ -11,6 +11,7 @@ from selab.auditlog.classification import UNEXPECTED, Classification, Ruling
 from selab.auditlog.context import Context
 from selab.auditlog.denials import DenialKey
 from selab.auditlog.events import read_events
+from selab.policy.language.commands import as_hex
 from selab.policy.query.decide import Access, Decision
 from selab.policy.query.decide_subprocess import ask
 
@@ -39,7 +40,7 @@ class Recorded:
             return domain if name == self.domain else name
 
         return {
-            DenialKey(renamed(key.source), renamed(key.target), key.tclass, key.permission): ruling
+            key._replace(source=renamed(key.source), target=renamed(key.target)): ruling
             for key, ruling in self.rulings.items()
         }
 
@@ -61,8 +62,8 @@ class Replay:
         return self._keys - self.denied
 
     def ruling_on(self, key: DenialKey) -> Ruling:
-        """Return what the scenario says about the denial `key`."""
-        return self.rulings.get(key, UNEXPECTED)
+        """Return what the scenario says about the denial `key`; an entry covers all commands of an ioctl."""
+        return self.rulings.get(key) or self.rulings.get(key._replace(command=""), UNEXPECTED)
 
     @property
     def wrongly_allowed(self) -> frozenset[DenialKey]:
@@ -74,11 +75,11 @@ class Replay:
     @property
     def denied(self) -> frozenset[DenialKey]:
         """The denials that have an access which would still be denied, or which cannot be decided."""
-        return frozenset(key_of(decision.access) for decision in self.decisions if not decision.allowed)
+        return frozenset(key_of(decision) for decision in self.decisions if not decision.allowed)
 
     @property
     def _keys(self) -> frozenset[DenialKey]:
-        return frozenset(key_of(decision.access) for decision in self.decisions)
+        return frozenset(key_of(decision) for decision in self.decisions)
 
     @property
     def causes(self) -> dict[DenialKey, Decision]:
@@ -86,7 +87,7 @@ class Replay:
         causes: dict[DenialKey, Decision] = {}
         for decision in self.decisions:
             if not decision.allowed:
-                causes.setdefault(key_of(decision.access), decision)
+                causes.setdefault(key_of(decision), decision)
         return causes
 
     def in_words(self) -> str:
@@ -110,11 +111,12 @@ class Replay:
         return "; ".join(parts)
 
 
-def key_of(access: Access) -> DenialKey:
-    """Return the identity of the denial that an access belongs to."""
-    return DenialKey(
-        Context.parse(access.source).type, Context.parse(access.target).type, access.tclass, access.permission
-    )
+def key_of(decision: Decision) -> DenialKey:
+    """Return the identity of the denial that a decided access belongs to."""
+    access = decision.access
+    command = as_hex(access.command) if decision.by_command and access.command is not None else ""
+    source, target = Context.parse(access.source).type, Context.parse(access.target).type
+    return DenialKey(source, target, access.tclass, access.permission, command)
 
 
 def accesses(lines: Iterable[bytes], renamed: tuple[str, str] = ("", "")) -> list[Access]:
@@ -128,7 +130,8 @@ def accesses(lines: Iterable[bytes], renamed: tuple[str, str] = ("", "")) -> lis
             if not avc.granted and not avc.userspace:
                 source, target = (_renamed(context, renamed) for context in (avc.source, avc.target))
                 distinct |= dict.fromkeys(
-                    Access(source, target, avc.tclass, permission) for permission in avc.permissions
+                    Access(source, target, avc.tclass, permission, avc.command_of(permission))
+                    for permission in avc.permissions
                 )
     return list(distinct)
 

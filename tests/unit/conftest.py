@@ -156,7 +156,7 @@ BASE = """
 (sensitivity s0) (sensitivityorder (s0))
 (category c0) (category c1) (category c2) (category c3) (categoryorder (c0 c1 c2 c3))
 (sensitivitycategory s0 (range c0 c3))
-(class file (read write open)) (class process (transition)) (classorder (file process))
+(class file (read write open ioctl)) (class process (transition)) (classorder (file process))
 (user u) (role r) (userrole u r) (userlevel u (s0)) (userrange u ((s0) (s0 (range c0 c3))))
 (typeattribute domain) (typeattribute cil_gen_require)
 (type kernel_t) (type etc_t) (type shared_t) (type base_t) (typeattributeset domain (kernel_t base_t))

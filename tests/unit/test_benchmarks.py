@@ -53,7 +53,9 @@ def cached(tmp_path: Path) -> Path:
     directory = base._directory(facts.fingerprint, tmp_path)
     (directory / "cil").mkdir(parents=True)
     classes = ["file", "dir", "lnk_file", "fifo_file", "sock_file", "chr_file"]
-    text = BASE.replace("(class file (read write open))", "(class file (read write open getattr))")
+    text = BASE.replace(
+        "(class file (read write open ioctl))", "(class file (read write open getattr ioctl))"
+    )
     text = text.replace(
         "(classorder (file process))", f"(classorder ({' '.join(classes)} process))"
     ) + "".join(f"(class {name} (read open getattr))\n" for name in classes[1:])

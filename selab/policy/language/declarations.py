@@ -10,7 +10,8 @@ from selab.policy.language.cil import Node, Rule, members, names_in, statements,
 
 RULES = frozenset({"allow", "dontaudit", "auditallow", "neverallow"})
 EXTENDED = frozenset({"allowx", "dontauditx", "auditallowx", "neverallowx"})
-"""Rules about single ioctl numbers only restrict what the plain rule's `ioctl` permits."""
+"""Rules about single ioctl commands only restrict what the plain rule's `ioctl` permits. Extended rules about
+anything else (`nlmsg`) are not read."""
 REQUIREMENT = "cil_gen_require"
 """An optional block lists its requirements as members of this attribute (libsepol, module_to_cil.c)."""
 
@@ -131,8 +132,13 @@ class _Reader:
         self._into = into
         self._classes = classes
         self._known = None if known is None else set(known)
+        self._named: dict[str, Node] = {}
 
     def read(self, nodes: Iterable[Node], condition: str = "") -> None:
+        nodes = list(nodes)
+        self._named |= {
+            str(node[1]): node[2] for node in nodes if node[:1] == ["permissionx"] and len(node) == 3
+        }
         for node in nodes:
             self._statement(node, condition)
 
@@ -142,10 +148,8 @@ class _Reader:
                 self._into.rules.append(
                     Rule(kind, source, target, tclass, self._permissions(tclass, permissions), condition)
                 )
-            case [str(kind), str(source), str(target), list(what)] if kind in EXTENDED:
-                self._into.rules.append(
-                    Rule(kind, source, target, str(what[1]), frozenset({text_of(what[2])}), condition)
-                )
+            case [str(kind), str(source), str(target), what] if kind in EXTENDED:
+                self._extended(kind, source, target, what, condition)
             case ["booleanif", expression, *branches]:
                 for branch in branches:
                     branch_condition = summary(expression if branch[0] == "true" else ["not", expression])
@@ -160,6 +164,12 @@ class _Reader:
                     self._into.memberships.setdefault(attribute, []).append(expression)
             case _:
                 self._declaration(node)
+
+    def _extended(self, kind: str, source: str, target: str, what: Node, condition: str) -> None:
+        match self._named.get(what, what) if isinstance(what, str) else what:
+            case ["ioctl", str(tclass), commands]:
+                text = frozenset({text_of(commands)})
+                self._into.rules.append(Rule(kind, source, target, tclass, text, condition))
 
     def _declaration(self, node: Node) -> None:
         into = self._into

@@ -2,8 +2,9 @@
 
 audit2why uses the same function (libsepol, services.c: sepol_compute_av_reason). It evaluates type
 enforcement, constraints (including MCS), roles and type bounds, with the booleans as they are in the policy
-file. It does not know file labels, no-new-privileges, the process's capabilities, or whether the access is
-attempted at all. Only a run proves a policy.
+file. It ignores extended rules, which selab evaluates itself (selab.policy.query.extended). It does not know
+file labels, no-new-privileges, the process's capabilities, or whether the access is attempted at all. Only a
+run proves a policy.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from selab.errors import SelabError
+from selab.policy.language.commands import as_hex, in_te, includes
+from selab.policy.query.extended import extended_rules
+from selab.policy.query.index import PolicyIndex, union
 
 TE, CONSTRAINT, RBAC, BOUNDS = 1, 2, 4, 8
 """These bits say why an access is denied (SEPOL_COMPUTEAV_*, sepol/policydb/services.h)."""
@@ -25,11 +29,13 @@ TE, CONSTRAINT, RBAC, BOUNDS = 1, 2, 4, 8
 class Cause(StrEnum):
     """What blocks an access.
 
+    `COMMAND` means that rules allow `ioctl`, but the allowxperm rules do not list the command.
     `UNKNOWN` means that the policy lacks the type, the class or the permission, so libsepol cannot decide.
     """
 
     NONE = "allowed"
     RULE = "missing rule"
+    COMMAND = "unlisted ioctl command"
     BOOLEAN = "boolean"
     MCS = "MCS categories"
     CONSTRAINT = "constraint"
@@ -45,12 +51,14 @@ class Access:
     source, target: complete contexts.
     tclass: object class.
     permission: one permission.
+    command: the command of an ioctl, if the record has it.
     """
 
     source: str
     target: str
     tclass: str
     permission: str
+    command: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +67,15 @@ class Decision:
 
     access: the access that was decided.
     cause: what blocks it.
-    detail: the booleans that would permit it (`shiny on`), or what the policy does not know.
+    detail: the booleans that would permit it (`shiny on`), what the policy does not know, or the listed
+        commands.
+    by_command: whether allowxperm rules apply, so that the policy distinguishes the commands.
     """
 
     access: Access
     cause: Cause
     detail: str = ""
+    by_command: bool = False
 
     @property
     def allowed(self) -> bool:
@@ -118,6 +129,7 @@ class Decider:
 
     def __init__(self, policy: Path) -> None:
         self._library = libsepol()
+        self._policy = policy
         libc = ctypes.CDLL(None)
         libc.fopen.restype = ctypes.c_void_p
         libc.fclose.argtypes = [ctypes.c_void_p]
@@ -162,7 +174,7 @@ class Decider:
         if not decided:
             return Decision(access, Cause.UNKNOWN, "libsepol could not decide it")
         if decided.allowed & permission:
-            return Decision(access, Cause.NONE)
+            return self._decide_command(access)
         cause = _cause(reason)
         return Decision(
             access,
@@ -170,6 +182,24 @@ class Decider:
             if cause is Cause.CONSTRAINT and self._is_mcs(access, target, class_and_mask)
             else cause,
         )
+
+    def _decide_command(self, access: Access) -> Decision:
+        """Decide an access that the plain rules allow by the extended rules."""
+        if access.permission != "ioctl" or access.command is None or self._extended is None:
+            return Decision(access, Cause.NONE)
+        source, target = (context.split(":", 3)[2] for context in (access.source, access.target))
+        rules = self._extended.extended(source, target, access.tclass)
+        if any(rule.condition for rule in rules):
+            return Decision(access, Cause.UNKNOWN, "a boolean decides which ioctl commands are listed")
+        listed = union(rules)
+        if not rules or includes(listed, access.command):
+            return Decision(access, Cause.NONE, by_command=bool(rules))
+        detail = f"{as_hex(access.command)} is not in {in_te(listed)}"
+        return Decision(access, Cause.COMMAND, detail, by_command=True)
+
+    @functools.cached_property
+    def _extended(self) -> PolicyIndex | None:
+        return extended_rules(self._library, self._policy)
 
     def _is_mcs(self, access: Access, target: int, class_and_mask: tuple[int, int]) -> bool:
         """Return whether the access would be allowed if the source had the target's level."""

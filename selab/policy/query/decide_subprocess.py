@@ -58,8 +58,8 @@ def ask(
     if "error" in answer:
         raise SelabError(*answer["error"])
     return [
-        Decision(access, Cause(cause), detail)
-        for access, (cause, detail) in zip(accesses, answer["decisions"], strict=True)
+        Decision(access, Cause(cause), detail, by_command)
+        for access, (cause, detail, by_command) in zip(accesses, answer["decisions"], strict=True)
     ]
 
 
@@ -71,7 +71,8 @@ def _answer(policy: Path, question: str) -> str:
             decisions = with_booleans(policy, decisions, names=request["names"])
     except SelabError as error:
         return json.dumps({"error": [error.what, error.detail, error.hint]})
-    return json.dumps({"decisions": [[decision.cause, decision.detail] for decision in decisions]})
+    answers = [[decision.cause, decision.detail, decision.by_command] for decision in decisions]
+    return json.dumps({"decisions": answers})
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
-from selab.policy.language.cil import Node, Rule, members, names_in
+from selab.policy.language.cil import Node, Rule, members, names_in, statements
+from selab.policy.language.commands import commands_in
 from selab.policy.language.declarations import Declarations, read_candidates, read_flat
 
 ALLOW = frozenset({"allow"})
+ALLOWX = "allowx"
 SELF = "self"
 EVERYTHING = "*"
 
@@ -111,6 +113,19 @@ class PolicyIndex:
             same if rule.target == SELF else self.resolve(rule.target) in on
         )
 
+    def extended(self, source: str, target: str, tclass: str, kind: str = ALLOWX) -> list[Rule]:
+        """Return the extended rules of a kind that apply to the two types and the class."""
+        return [
+            rule
+            for rule in self.rules_of(source, {kind})
+            if rule.tclass == tclass and self.covers(rule, source, target)
+        ]
+
+    def commands(self, source: str, target: str, tclass: str, kind: str = ALLOWX) -> int | None:
+        """Return the set of ioctl commands in the extended rules for two types; None without such a rule."""
+        rules = self.extended(source, target, tclass, kind)
+        return union(rules) if rules else None
+
     def ports(self, name: str) -> tuple[str, ...]:
         """Return the ports of a type from the policy's portcon statements: `tcp 80`, `udp 1024-32767`."""
         parts = (self.base, *self.candidates)
@@ -152,6 +167,15 @@ class PolicyIndex:
         for name, rule in pairs:
             grouped.setdefault(name, []).append(rule)
         return grouped
+
+
+def union(rules: Iterable[Rule]) -> int:
+    """Return the set of all ioctl commands in extended rules."""
+    commands = 0
+    for rule in rules:
+        for text in rule.permissions:
+            commands |= commands_in(statements(text)[0])
+    return commands
 
 
 class _Sets:

@@ -41,14 +41,33 @@ def test_what_would_be_allowed_is_counted(base: BasePolicy, tools: Toolchain, tm
     )
 
 
+def ioctl(command: str) -> bytes:
+    return avc("etc_t", "ioctl").replace(b" scontext=", f" ioctlcmd={command} scontext=".encode())
+
+
+@pytest.mark.toolchain
+def test_an_ioctl_is_decided_by_its_command(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> None:
+    """The case of shared/field: policies/xperm.te with ioctl.log."""
+    rules = "(allow web_t etc_t (file (ioctl))) (allowx web_t etc_t (ioctl file (0x8927 0x8933)))"
+    path = tmp_path / "policy"
+    path.write_bytes(link(base, [module("web", rules)], tools).binary)
+    result = replay(path, accesses([ioctl("0x8910"), ioctl("0x8927")]))
+    assert result.in_words() == "1 of 2 denials would be allowed now; 1 would not: 1 unlisted ioctl command"
+
+
+def test_a_policy_that_ignores_commands_has_one_denial_for_all_of_them() -> None:
+    decisions = tuple(Decision(access, Cause.RULE) for access in accesses([ioctl("0x8910"), ioctl("0x8927")]))
+    assert Replay(decisions).in_words() == "0 of 1 denial would be allowed now; 1 would not: 1 missing rule"
+
+
 def test_a_denial_with_one_access_that_stays_denied_is_denied() -> None:
     """The rule would allow both, and MCS keeps one of the two levels apart."""
     near, far = (
         Access("u:r:web_t:s0:c0,c1", f"u:r:etc_t:{level}", "file", "read") for level in ("s0", "s0:c7")
     )
     replayed = Replay((Decision(near, Cause.NONE), Decision(far, Cause.MCS)))
-    assert (replayed.allowed, replayed.denied) == (frozenset(), {key_of(near)})
-    assert replayed.causes[key_of(near)].cause is Cause.MCS
+    assert (replayed.allowed, replayed.denied) == (frozenset(), {key_of(Decision(near, Cause.NONE))})
+    assert replayed.causes[key_of(Decision(near, Cause.NONE))].cause is Cause.MCS
 
 
 def read(target: str, source: str = "web_t") -> Access:
@@ -57,7 +76,10 @@ def read(target: str, source: str = "web_t") -> Access:
 
 TOLERATED = Ruling(Classification.TOLERATED, "* -> proc_t:* { * }", "harmless")
 EXPECTED = Ruling(Classification.EXPECTED, "* -> shadow_t:* { * }", "it is secret")
-RULINGS = {key_of(read("proc_t")): TOLERATED, key_of(read("shadow_t")): EXPECTED}
+RULINGS = {
+    key_of(Decision(read("proc_t"), Cause.NONE)): TOLERATED,
+    key_of(Decision(read("shadow_t"), Cause.NONE)): EXPECTED,
+}
 
 
 def test_what_the_scenario_settles_is_counted_apart() -> None:
@@ -70,10 +92,10 @@ def test_what_the_scenario_settles_is_counted_apart() -> None:
 
 def test_an_expected_denial_that_would_not_occur_is_a_fault() -> None:
     replayed = Replay((Decision(read("shadow_t"), Cause.NONE),), RULINGS)
-    assert replayed.wrongly_allowed == {key_of(read("shadow_t"))}
+    assert replayed.wrongly_allowed == {key_of(Decision(read("shadow_t"), Cause.NONE))}
     assert replayed.in_words().endswith("1 would be allowed although the scenario expects the denial")
 
 
 def test_the_rulings_are_about_the_domain_that_is_asked_for() -> None:
-    recorded = Recorded((), "web_t", {key_of(read("web_t")): TOLERATED})
-    assert recorded.rulings_for("app_t") == {key_of(read("app_t", "app_t")): TOLERATED}
+    recorded = Recorded((), "web_t", {key_of(Decision(read("web_t"), Cause.NONE)): TOLERATED})
+    assert recorded.rulings_for("app_t") == {key_of(Decision(read("app_t", "app_t"), Cause.NONE)): TOLERATED}

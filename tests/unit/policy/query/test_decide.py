@@ -50,6 +50,30 @@ def test_an_access_is_decided(
 
 
 @pytest.mark.toolchain
+@pytest.mark.parametrize(
+    ("command", "target", "cause"),
+    [
+        (0x8927, "etc_t", Cause.NONE),
+        (0x8910, "etc_t", Cause.COMMAND),
+        (None, "etc_t", Cause.NONE),
+        (0x8910, "base_t", Cause.NONE),
+        (0x8927, "shared_t", Cause.RULE),
+    ],
+)
+def test_an_allowxperm_rule_limits_the_commands(
+    base: BasePolicy, tools: Toolchain, tmp_path: Path, command: int | None, target: str, cause: Cause
+) -> None:
+    rules = """
+        (allow web_t etc_t (file (ioctl))) (allow web_t base_t (file (ioctl)))
+        (allowx web_t etc_t (ioctl file (0x8927 0x8933))) (dontauditx web_t base_t (ioctl file (0x1)))
+    """
+    path = tmp_path / "policy"
+    path.write_bytes(link(base, [module("web", rules)], tools).binary)
+    (decision,) = Decider(path).decide([Access(WEB, f"u:r:{target}:s0", "file", "ioctl", command)])
+    assert decision.cause is cause
+
+
+@pytest.mark.toolchain
 def test_a_context_that_is_none_is_not_decidable(decider: Decider) -> None:
     assert decider.decide([Access("nonsense", "", "file", "read")])[0].cause is Cause.UNKNOWN
 

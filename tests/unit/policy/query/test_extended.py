@@ -1,0 +1,110 @@
+"""The extended rules of a kernel policy, compared with what the rules were written from."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from selab.host.cache import cache_dir
+from selab.host.local import LocalHost
+from selab.policy.base import BasePolicy, newest_base
+from selab.policy.candidate import linked, linked_file
+from selab.policy.compile import link
+from selab.policy.query.decide import Access, Decider, libsepol
+from selab.policy.query.extended import extended_rules
+from selab.policy.toolchain import Toolchain
+from tests.unit.conftest import module
+
+TYPES = ("web_t", "etc_t", "base_t", "kernel_t", "shared_t")
+MEMBERS = {
+    "all_but_web": ("etc_t", "base_t", "kernel_t", "shared_t"),
+    "some": ("web_t", "base_t"),
+    "web_alias": ("web_t",),
+} | {name: (name,) for name in TYPES}
+NAMES = """
+    (typealias web_alias) (typealiasactual web_alias web_t) (typeattribute some) (typeattribute all_but_web)
+    (typeattributeset some (web_t base_t)) (typeattributeset all_but_web (and (domain some etc_t shared_t)
+    (not (web_t))))
+"""
+Spans = list[tuple[int, int]]
+
+
+def spans(dice: random.Random) -> Spans:
+    """One to four ranges, some of which are a whole driver (the upper eight bits) or a single command."""
+    result = []
+    for _ in range(dice.randint(1, 4)):
+        low = dice.randrange(0x10000)
+        high = dice.choice([low, min(0xFFFF, low + dice.randrange(700))])
+        result.append(dice.choice([(low, high), (low & 0xFF00, low | 0xFF)]))
+    return result
+
+
+def policy_of(rules: list[tuple[str, str, str, Spans]], base: BasePolicy, tools: Toolchain) -> bytes:
+    lines = ["(allow web_t etc_t (file (ioctl)))", "(typeattributeset all_but_web (kernel_t))"]
+    for kind, source, target, ranges in rules:
+        commands = " ".join(f"(range {low:#x} {high:#x})" for low, high in ranges)
+        lines.append(f"({kind} {source} {target} (ioctl file ({commands})))")
+    pairs = " ".join(f"(allow {source} {target} (file (ioctl)))" for source in TYPES for target in TYPES)
+    return link(base, [module("web", f"{NAMES} {pairs} {' '.join(lines)}")], tools).binary
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("seed", range(4))
+def test_each_command_is_decided_as_the_rules_say(
+    base: BasePolicy, tools: Toolchain, tmp_path: Path, seed: int
+) -> None:
+    """The expected answer comes from the numbers that the rules were written from, not from any CIL."""
+    dice = random.Random(seed)
+    kinds = ("allowx", "allowx", "dontauditx", "auditallowx")
+    names = list(MEMBERS)
+    rules = [
+        (dice.choice(kinds), dice.choice(names), dice.choice([*names, "self"]), spans(dice)) for _ in range(9)
+    ]
+    path = tmp_path / "policy"
+    path.write_bytes(policy_of(rules, base, tools))
+    edges = {edge for *_, ranges in rules for low, high in ranges for edge in (low - 1, low, high, high + 1)}
+    commands = sorted(edges & set(range(0x10000)))
+    accesses, expected = [], []
+    for source in TYPES:
+        for target in TYPES:
+            listed = [
+                ranges
+                for kind, from_name, to_name, ranges in rules
+                if kind == "allowx"
+                and source in MEMBERS[from_name]
+                and (source == target if to_name == "self" else target in MEMBERS[to_name])
+            ]
+            for command in commands:
+                accesses.append(Access(f"u:r:{source}:s0", f"u:r:{target}:s0", "file", "ioctl", command))
+                inside = any(low <= command <= high for ranges in listed for low, high in ranges)
+                expected.append(inside or not listed)
+    assert [decision.allowed for decision in Decider(path).decide(accesses)] == expected
+
+
+@pytest.mark.toolchain
+def test_a_policy_without_allowxperm_has_no_index(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> None:
+    path = tmp_path / "policy"
+    path.write_bytes(policy_of([("dontauditx", "web_t", "etc_t", [(1, 2)])], base, tools))
+    assert extended_rules(libsepol(), path) is None
+
+
+@pytest.mark.toolchain
+def test_the_base_policy_has_the_extended_rules_that_checkpolicy_lists(
+    tmp_path: Path,
+) -> None:
+    """checkpolicy writes the kernel policy as policy.conf, which selab does not read."""
+    base = newest_base(cache_dir())
+    if base is None:
+        pytest.skip("no base policy is cached on this machine")
+    tools = Toolchain(LocalHost(), str(tmp_path))
+    path = linked_file(tools, linked(base, [], tools).digest)
+    conf = tmp_path / "policy.conf"
+    subprocess.run(["checkpolicy", "-b", "-M", "-F", "-o", str(conf), str(path)], check=True)
+    rules = re.findall(r"^\s*allowxperm (\S+) (\S+):(\S+) ioctl", conf.read_text(), re.MULTILINE)
+    index = extended_rules(libsepol(), path)
+    listed = [] if index is None else [rule for rule in index.base.rules if rule.kind == "allowx"]
+    assert sorted((rule.source, rule.target, rule.tclass) for rule in listed) == sorted(rules)
