@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from selab.advice.booleans import booleans_for
+from selab.advice.commands import missing_permissions, rules, unlisted
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.interfaces import Requested, interfaces_for
 from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind, Remedy
 from selab.auditlog.classification import Classification
+from selab.policy.language.commands import in_te
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk, risk_of
 
@@ -186,6 +188,8 @@ def _stopped(need: DeniedAccess, cause: Cause, policy: PolicyKnowledge, remedies
         return f"a label: {remedies[0].why}{hidden}"
     if cause is Cause.CONSTRAINT:
         return f"a constraint of the policy, which no allow rule overrides{hidden}"
+    if cause is Cause.COMMAND:
+        return f"an ioctl command that no allowxperm rule lists: {in_te(unlisted(need, policy))}{hidden}"
     if cause is Cause.ROLE:
         return f"the role: it is not allowed the new domain{hidden}"
     if cause is Cause.BOUNDS:
@@ -241,7 +245,9 @@ def _remedies(
     that would allow an access whose denial the scenario expects (`expected`).
     """
     risk = risk_of(policy.index, need.source, need.target, need.tclass, need.permissions)
-    booleans = booleans_for(need, policy, risk) if cause in (Cause.RULE, Cause.BOOLEAN) else []
+    # No interface and no boolean lists a command.
+    by_call = cause in (Cause.RULE, Cause.BOOLEAN) and not unlisted(need, policy)
+    booleans = booleans_for(need, policy, risk) if by_call else []
     yield from _labels(need, policy, situation)
     # A port that a boolean lets the domain connect to has the right type.
     if not (booleans and "name_connect" in need.permissions):
@@ -251,14 +257,15 @@ def _remedies(
         why = "a rule would also allow the same access to an object whose denial the scenario expects"
         yield Remedy(Kind.LEAVE, "Leave it denied", why)
         return
-    if cause in (Cause.RULE, Cause.BOOLEAN):
+    if by_call:
         yield from (
             remedy
             for remedy in interfaces_for(need, policy, requested, expected)
             if remedy.risk.level <= risk.level
         )
+    if cause in (Cause.RULE, Cause.BOOLEAN, Cause.COMMAND):
         yield _rule(need, policy, risk)
-    yield _leave(need, situation, risk)
+    yield _leave(need, policy, situation, risk)
 
 
 def _labels(need: DeniedAccess, policy: PolicyKnowledge, situation: Situation) -> Iterator[Remedy]:
@@ -267,8 +274,7 @@ def _labels(need: DeniedAccess, policy: PolicyKnowledge, situation: Situation) -
     if volume and volume.guest_path:
         yield from _restored(need, volume.guest_path + need.path.removeprefix(volume.target), policy)
     elif volume:
-        could = policy.index.permissions(need.source, situation.volume_type, need.tclass)
-        if situation.volume_type != need.target and need.permissions <= could:
+        if situation.volume_type != need.target and _allowed_on(situation.volume_type, need, policy):
             path = need.path or volume.target
             why = f"{path} is labelled {need.target}; as {situation.volume_type} it would be allowed"
             yield Remedy(Kind.RELABEL, f"label: private  (the volume {volume.target})", why)
@@ -281,12 +287,18 @@ def _restored(need: DeniedAccess, path: str, policy: PolicyKnowledge) -> Iterato
     expected = policy.file_type(path)
     if not _can_be_relabelled(need.target, policy) or expected in ("", need.target):
         return
-    if need.permissions <= policy.index.permissions(need.source, expected, need.tclass):
+    if _allowed_on(expected, need, policy):
         yield Remedy(
             Kind.RELABEL,
             f"restorecon -v {path}",
             f"{path} is labelled {need.target}; the file contexts say {expected}",
         )
+
+
+def _allowed_on(target: str, need: DeniedAccess, policy: PolicyKnowledge) -> bool:
+    """Return whether rules would allow the access to an object of the type `target`."""
+    granted = policy.index.permissions(need.source, target, need.tclass)
+    return need.permissions <= granted and not unlisted(need, policy, target)
 
 
 def _can_be_relabelled(name: str, policy: PolicyKnowledge) -> bool:
@@ -327,13 +339,22 @@ def _volume_of(need: DeniedAccess, situation: Situation) -> Volume | None:
 
 def _rule(need: DeniedAccess, policy: PolicyKnowledge, risk: Risk) -> Remedy:
     foreign = dict.fromkeys(name for name in (need.source, need.target) if name not in policy.index.own_types)
-    return Remedy(Kind.RULE, f"allow {need};", risk=risk, requires=tuple(("type", name) for name in foreign))
+    permissions, commands = missing_permissions(need, policy), unlisted(need, policy)
+    return Remedy(
+        Kind.RULE,
+        rules("allow", need, permissions, commands),
+        risk=risk,
+        requires=tuple(("type", name) for name in foreign),
+        permissions=permissions,
+        commands=commands,
+    )
 
 
-def _leave(need: DeniedAccess, situation: Situation, risk: Risk) -> Remedy:
+def _leave(need: DeniedAccess, policy: PolicyKnowledge, situation: Situation, risk: Risk) -> Remedy:
     """Advise to leave the access denied, which is the best remedy if allowing it is dangerous."""
     why = "the steps succeeded without it" if situation.works_without else "if the workload can do without it"
-    return Remedy(Kind.LEAVE, f"dontaudit {need};", why, risk)
+    hiding = rules("dontaudit", need, missing_permissions(need, policy), unlisted(need, policy))
+    return Remedy(Kind.LEAVE, hiding, why, risk)
 
 
 def applicable(advice: Iterable[Advice], *, risky: bool = False) -> list[tuple[Advice, Remedy]]:
@@ -362,5 +383,7 @@ def _without_needless(chosen: list[tuple[Advice, Remedy]]) -> list[tuple[Advice,
                 for other, (advised, theirs) in enumerate(chosen)
                 if other != number and theirs.text != remedy.text
             )
-            needless |= {other for other, need in others if need.key in remedy.covers}
+            needless |= {
+                other for other, need in others if need.key in remedy.covers and not chosen[other][1].commands
+            }
     return [each for number, each in enumerate(chosen) if number not in needless]

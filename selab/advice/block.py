@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from selab.advice.advise import Advice
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
 from selab.auditlog.denials import shown_target
 from selab.errors import InputError
+from selab.policy.language.commands import in_cil
 
 BEGIN = "# selab suggest: begin (what stands here is kept, and added to)"
 END = "# selab suggest: end"
@@ -33,14 +34,21 @@ def block(chosen: Chosen, required: Collection[str] = ()) -> str:
 
 def cil(chosen: Chosen) -> str:
     """Format rules in CIL, without interfaces, for a domain of a CIL block (`web.process`, as in udica)."""
+    remedies = {advice.need: remedy for advice, remedy in chosen}
     return "\n".join(
-        f"; {_reason(need)}\n{_cil_rule(need)}" for need in dict.fromkeys(advice.need for advice, _ in chosen)
+        line
+        for need, remedy in remedies.items()
+        for line in (f"; {_reason(need)}", *_cil_rules(need, remedy))
     )
 
 
-def _cil_rule(need: DeniedAccess) -> str:
+def _cil_rules(need: DeniedAccess, remedy: Remedy) -> Iterator[str]:
     access = f"{need.source} {shown_target(need.source, need.target)}"
-    return f"(allow {access} ({need.tclass} ({' '.join(sorted(need.permissions))})))"
+    permissions = remedy.permissions if remedy.commands else need.permissions
+    if permissions:
+        yield f"(allow {access} ({need.tclass} ({' '.join(sorted(permissions))})))"
+    if remedy.commands:
+        yield f"(allowx {access} (ioctl {need.tclass} {in_cil(remedy.commands)}))"
 
 
 def inserted_into(text: str, chosen: Chosen) -> str:
@@ -58,7 +66,10 @@ def inserted_into(text: str, chosen: Chosen) -> str:
         )
     before = _BLOCK.search(text)
     existing = before[0].split("\n")[1:-2] if before else []
-    fresh = block([(advice, remedy) for advice, remedy in chosen if remedy.text not in existing], existing)
+    fresh = block(
+        [(advice, remedy) for advice, remedy in chosen if not {*remedy.text.split("\n")} <= {*existing}],
+        existing,
+    )
     if not fresh:
         return text
     written = "\n".join([BEGIN, *existing, fresh, END, ""])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from selab.auditlog.classification import UNEXPECTED, Ruling
 from selab.auditlog.denials import shown_target
+from selab.policy.language.commands import spans
 from selab.policy.language.statements import braced
 
 _FILES = {
@@ -90,6 +91,7 @@ class DeniedAccess:
     hidden: whether a dontaudit rule hides the denial.
     contexts: pairs of complete contexts.
     ruling: what the scenario says about the denial.
+    commands: set of the commands of a denied ioctl (selab.policy.language.commands); empty if unknown.
     """
 
     number: int
@@ -104,6 +106,7 @@ class DeniedAccess:
     hidden: bool = False
     contexts: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     ruling: Ruling = UNEXPECTED
+    commands: int = 0
 
     def __str__(self) -> str:
         return (
@@ -114,6 +117,12 @@ class DeniedAccess:
     def key(self) -> tuple[str, str, str]:
         """Return source, target and class."""
         return self.source, self.target, self.tclass
+
+    @property
+    def numbers(self) -> tuple[int | None, ...]:
+        """Return the commands of a denied ioctl; (None,) if they are unknown."""
+        listed = (number for low, high in spans(self.commands) for number in range(low, high + 1))
+        return tuple(listed) or (None,)
 
     @property
     def in_words(self) -> str:

@@ -31,6 +31,8 @@ class Remedy:
     layer: layer of an interface in the reference policy.
     meant: whether the policy has the remedy for this very domain.
     covers: other denials that an interface fixes too, by source, target and class.
+    permissions: permissions that a rule allows; an `allow` rule may not be necessary for an ioctl.
+    commands: set of the ioctl commands that an allowxperm rule lists.
     """
 
     kind: Kind
@@ -42,6 +44,8 @@ class Remedy:
     layer: str = ""
     meant: bool = False
     covers: frozenset[tuple[str, str, str]] = frozenset()
+    permissions: frozenset[str] = frozenset()
+    commands: int = 0
 
     @property
     def is_policy(self) -> bool:

@@ -12,6 +12,7 @@ from selab.advice.advise import Advice, Situation, Volume, advise
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.knowledge import PolicyKnowledge
 from selab.analysis.offline import candidate_of
+from selab.auditlog.denials import IOCTL
 from selab.container.label import runtime_file_type
 from selab.errors import InputError, SelabError
 from selab.history import StoredRun
@@ -93,6 +94,9 @@ def _denied_access(number: int, denial: ClassifiedDenialEntry, hidden: bool) -> 
         hidden,
         denial.evidence,
         denial.ruling,
+        sum(1 << command for command in denial.commands_of(IOCTL) if command is not None)
+        if IOCTL in denial.permissions
+        else 0,
     )
 
 
@@ -100,9 +104,10 @@ def causes_of(policy: Path, needs: Sequence[DeniedAccess]) -> dict[int, Cause]:
     """Return why libsepol denies each need: the cause of the first of its accesses that is denied."""
     requested = {
         need.number: [
-            Access(*pair, need.tclass, permission)
+            Access(*pair, need.tclass, permission, command)
             for pair in need.contexts
             for permission in sorted(need.permissions)
+            for command in (need.numbers if permission == IOCTL else (None,))
         ]
         for need in needs
     }

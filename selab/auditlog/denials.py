@@ -11,8 +11,8 @@ from selab.auditlog.context import Context, categories, mcs_separated
 
 MAX_EVIDENCE = 10
 """Context pairs and serial numbers to keep per row: enough to compare, however many records there are."""
-
-
+MAX_COMMANDS = 256
+"""Commands of ioctl to keep per row. A program uses some dozens; a hostile log can name 65536."""
 IOCTL = "ioctl"
 _COMMAND = re.compile(r"(?:^|\s)ioctlcmd=(?:0x)?([0-9a-fA-F]{1,8})(?!\S)")
 """The kernel writes the number in hexadecimal, before 4.4 without a prefix (security/lsm_audit.c)."""
@@ -100,8 +100,13 @@ class AvcDenial:
 
     def command_of(self, permission: str) -> int | None:
         """Return the command of a denied ioctl (`ioctlcmd=0x8910`), or None for any other permission."""
-        match = _COMMAND.search(self.detail) if permission == IOCTL else None
-        return int(match[1], 16) & 0xFFFF if match else None
+        return command_in(self.detail) if permission == IOCTL else None
+
+
+def command_in(detail: str) -> int | None:
+    """Return the ioctl command in the attributes of an object (`ioctlcmd=0x8910`), or None."""
+    match = _COMMAND.search(detail)
+    return int(match[1], 16) & 0xFFFF if match else None
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ class Denial:
     raw_sources, raw_targets: labels that the policy does not know, which the kernel treated as the source or
         the target; at most MAX_EVIDENCE. Such a label is the cause: a module is missing, or a file must be
         relabelled.
+    commands: commands of denied ioctls (`0x8910`), sorted, at most MAX_COMMANDS.
     """
 
     source: str
@@ -147,6 +153,8 @@ class Denial:
     def raw_labels(self) -> tuple[str, ...]:
         """Return the labels that the policy does not know."""
         return tuple(dict.fromkeys((*self.raw_sources, *self.raw_targets)))
+
+    commands: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:
@@ -174,6 +182,7 @@ class Denial:
             "serials": list(self.serials),
             **({"raw_sources": list(self.raw_sources)} if self.raw_sources else {}),
             **({"raw_targets": list(self.raw_targets)} if self.raw_targets else {}),
+            **({"commands": list(self.commands)} if self.commands else {}),
         }
 
 
@@ -257,6 +266,7 @@ class Row:
 
     __slots__ = (
         "comm",
+        "commands",
         "count",
         "detail",
         "evidence",
@@ -284,11 +294,15 @@ class Row:
         self.serials: list[int] = []
         self.raw_sources: dict[str, None] = {}
         self.raw_targets: dict[str, None] = {}
+        self.commands: set[int] = set()
 
     def add(self, avc: AvcDenial) -> None:
         self.repeat(avc.serial)
         self.permissive.add(avc.permissive)
         self.userspace = self.userspace or avc.userspace
+        command = avc.command_of(IOCTL) if IOCTL in avc.permissions else None
+        if command is not None and len(self.commands) < MAX_COMMANDS:
+            self.commands.add(command)
         if len(self.evidence) < MAX_EVIDENCE:
             self.evidence[(avc.source, avc.target)] = None
         self.separated = (
@@ -332,4 +346,5 @@ class Row:
             serials=tuple(self.serials),
             raw_sources=tuple(self.raw_sources),
             raw_targets=tuple(self.raw_targets),
+            commands=tuple(f"0x{command:x}" for command in sorted(self.commands)),
         )

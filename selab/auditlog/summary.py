@@ -193,8 +193,12 @@ class _Collector:
 
 
 def _decisive(line: bytes, start: int) -> tuple[bytes, bytes]:
-    """Return what identifies a denial: its permissions, and its contexts, class and mode."""
-    return line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
+    """Return what identifies a denial: permissions, with an ioctl's command; and contexts, class and mode."""
+    permissions, subject = line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
+    if b" ioctl " in permissions:
+        _, name, command = line[start + len(permissions) : len(line) - len(subject)].rpartition(b" ioctlcmd=")
+        permissions += name + command.split(b" ", 1)[0]
+    return permissions, subject
 
 
 def _without_levels(permissions: bytes, subject: bytes) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selab import __version__
 from selab.auditlog.classification import UNEXPECTED, Classification, Ruling
-from selab.auditlog.denials import Denial, DenialKey
+from selab.auditlog.denials import IOCTL, Denial, DenialKey, command_in
 from selab.host.files import to_json
 from selab.policy.guest.load import Mode
 from selab.run.experiment import Run
@@ -82,6 +82,7 @@ class DenialEntry(_Part):
     serials: serial numbers of the records, not all of them if there are many.
     raw_sources, raw_targets: labels that the policy does not know, which the kernel treated as the source or
         the target.
+    commands: the commands of denied ioctls (`0x8910`), not all of them if there are many.
     """
 
     source: str
@@ -106,6 +107,15 @@ class DenialEntry(_Part):
     def raw_labels(self) -> tuple[str, ...]:
         """The labels that the policy does not know."""
         return tuple(dict.fromkeys((*self.raw_sources, *self.raw_targets)))
+
+    commands: tuple[str, ...] = ()
+
+    def commands_of(self, permission: str) -> tuple[int | None, ...]:
+        """The commands of a denied ioctl; (None,) if they are unknown, and for any other permission."""
+        if permission != IOCTL:
+            return (None,)
+        # A run by an older selab has only the example.
+        return tuple(int(command, 16) for command in self.commands) or (command_in(self.detail),)
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from selab.analysis.offline import candidate_of
-from selab.auditlog.denials import shown_target
 from selab.errors import InputError, SelabError
 from selab.machine import Machine
 from selab.policy.guest.load import Mode
@@ -274,10 +273,7 @@ class Search:
             denied = sorted(self.bench.ask(self._text(self._others(left)), self.requested).denied)
         except InputError:
             return "the policy does not compile without it"
-        accesses = [
-            f"{key.source} {shown_target(key.source, key.target)}:{key.tclass} {key.permission}"
-            for key in denied[:SHOWN]
-        ]
+        accesses = [str(key) for key in denied[:SHOWN]]
         accesses += [f"and {len(denied) - SHOWN} more"] if len(denied) > SHOWN else []
         return ", ".join(accesses)
 
@@ -324,7 +320,8 @@ class Search:
 
 def _accesses(denial: DenialEntry) -> list[Access]:
     return [
-        Access(*pair, denial.tclass, permission)
+        Access(*pair, denial.tclass, permission, command)
         for pair in denial.evidence
         for permission in denial.permissions
+        for command in denial.commands_of(permission)
     ]

@@ -131,3 +131,23 @@ def test_advice_knows_what_the_scenario_says_about_each_denial(project: Project,
         "tolerated",
         "expected",
     ]
+
+
+def test_each_denied_command_of_an_ioctl_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(policy: Path, accesses: list[Access]) -> list[Decision]:
+        causes = {0x8910: Cause.COMMAND, 0x8927: Cause.NONE}
+        return [Decision(access, causes[access.command or 0]) for access in accesses]
+
+    monkeypatch.setattr(explaining, "ask", ask)
+    contexts = (("u:r:web_t:s0", "u:r:web_t:s0"),)
+    commands = 1 << 0x8910 | 1 << 0x8927
+    access = need("web_t", "web_t", "file", "ioctl", number=7, contexts=contexts, commands=commands)
+    assert causes_of(Path(), [access]) == {7: Cause.COMMAND}
+
+
+@pytest.mark.parametrize("row", [{"commands": ["0x8910"]}, {"detail": "ioctlcmd=0x8910"}])
+def test_advice_knows_the_command_of_an_older_run_too(
+    project: Project, requests: Calls, row: dict[str, object]
+) -> None:
+    explain(project, stored(denials=[{**DENIAL, "permissions": ["ioctl"], **row}]), Progress())
+    assert requests[0][0][0].commands == 1 << 0x8910

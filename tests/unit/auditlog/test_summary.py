@@ -92,3 +92,13 @@ def test_the_rows_of_a_log_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(1, 11)
     )
     assert (summary.records, len(summary.denials), summary.omitted) == (10, 3, 7)
+
+
+def test_each_command_of_an_ioctl_is_in_the_row() -> None:
+    """A record that differs in the command only is no repetition."""
+    records = [
+        f"type=AVC msg=audit(1.1:{number}): avc:  denied  {{ ioctl }} for  pid=9 ioctlcmd={command} "
+        "scontext=u:r:a_t:s0 tcontext=u:r:a_t:s0 tclass=tcp_socket permissive=0".encode()
+        for number, command in enumerate(["0x8910", "0x8927", "0x8910"])
+    ]
+    assert summarise(records).denials[0].commands == ("0x8910", "0x8927")
