@@ -305,11 +305,14 @@ class Search:
         self._remove_by_runs([part for part in left if part not in doubtful], doubtful)
 
     def _narrow(self) -> None:
-        """Remove permissions from the remaining rules, if a run still passes."""
+        """Remove permissions and ioctl commands from the remaining rules, if a run still passes."""
         needed: dict[str, set[str]] = {}
+        commands: dict[str, int] = {}
         for access in self.requested:
             needed.setdefault(access.tclass, set()).add(access.permission)
-        text = narrowed(self.proven, needed)
+            if access.command is not None:
+                commands[access.tclass] = commands.get(access.tclass, 0) | 1 << access.command
+        text = narrowed(self.proven, needed, commands)
         if text == self.proven:
             return
         with self.bench.progress.step("Asking whether fewer permissions suffice"):

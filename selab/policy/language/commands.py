@@ -6,12 +6,14 @@ command only (security/selinux/hooks.c, ioctl_has_perm).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from selab.policy.language.cil import Node
 
 COMMANDS = 1 << 16
 EVERY_COMMAND = (1 << COMMANDS) - 1
+_SPAN = re.compile(r"(\w+)(?:\s*-\s*(\w+))?")
 
 
 def command_range(low: int, high: int) -> int:
@@ -37,6 +39,14 @@ def commands_in(expression: Node) -> int:
             for part in expression[1:] if head == "or" else expression:
                 union |= commands_in(part)
             return union
+
+
+def commands_in_te(text: str) -> int:
+    """Return the set of the numbers and ranges that an allowxperm rule lists in braces."""
+    union = 0
+    for low, high in _SPAN.findall(text):
+        union |= command_range(_number(low), _number(high or low))
+    return union
 
 
 def _number(text: str) -> int:

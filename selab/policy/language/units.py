@@ -8,9 +8,10 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from selab.policy.language.commands import commands_in_te, in_te
 from selab.policy.language.te import Block, Call, Item, Statement, placed, tokens
 
-_RULES = frozenset({"allow", "auditallow", "dontaudit", "allowxperm", "auditallowxperm", "dontauditxperm"})
+_RULES = frozenset({"allow", "auditallow", "dontaudit", "auditallowxperm", "dontauditxperm"})
 _RULES |= {
     "type_transition",
     "type_change",
@@ -20,13 +21,21 @@ _RULES |= {
     "typeattribute",
     "permissive",
 }
-"""Statements that can be removed without removing a declaration."""
+"""Statements that can be removed without removing a declaration. `allowxperm` is not among them: it limits
+`ioctl` to the listed commands, so that a policy without it would allow more."""
 _BLOCKS = frozenset({"optional_policy", "tunable_policy", "optional", "if"})
 _REQUIRED = re.compile(r"^[ \t]*(?:type|attribute|bool|role)[ \t]+(\w+);[ \t]*\n", re.MULTILINE)
 _NOTHING_REQUIRED = re.compile(r"^gen_require\(`\s*'\)[ \t]*\n", re.MULTILINE)
 _ALLOW = re.compile(
     r"(?P<head>^[ \t]*allow\b[^;{}#\n]*(?:\{[^{}\n]*\}[^;{}#\n]*)?:[ \t]*(?P<tclass>\w+)[ \t]*)"
     r"\{(?P<names>[\w\s]*)\}[ \t]*;",
+    re.MULTILINE,
+)
+_NUMBER = r"(?:0[xX][0-9a-fA-F]+|\d+)"
+_ALLOWXPERM = re.compile(
+    r"(?P<head>^[ \t]*allowxperm\b[^;{}#\n]*(?:\{[^{}\n]*\}[^;{}#\n]*)?:"
+    r"[ \t]*(?P<tclass>\w+)[ \t]+ioctl[ \t]*)"
+    rf"\{{[ \t]*(?P<commands>{_NUMBER}(?:(?:[ \t]*-[ \t]*|[ \t]+){_NUMBER})*)[ \t]*\}}[ \t]*;",
     re.MULTILINE,
 )
 _WRITTEN_BY_SUGGEST = re.compile(r"^# \S+ \S+:\w+ ")
@@ -137,10 +146,14 @@ def _uses(text: str) -> Counter[str]:
     return Counter(re.findall(r"\w+", re.sub(r"#[^\n]*", "", text)))
 
 
-def narrowed(te: str, needed: Mapping[str, Collection[str]]) -> str:
-    """Reduce the permission sets of the allow rules to the permissions that are `needed` of their class.
+def narrowed(
+    te: str, needed: Mapping[str, Collection[str]], commands: Mapping[str, int] | None = None
+) -> str:
+    """Reduce the permission sets of the allow rules to the permissions that are `needed` of their class, and
+    the sets of the allowxperm rules to the ioctl `commands`.
 
-    A set that would become empty stays, and so do names of permission sets (`rw_file_perms`).
+    A set that would become empty stays, and so do names of permission sets (`rw_file_perms`), complements of
+    commands, and the commands of a class without known ones.
     """
 
     def braces(match: re.Match[str]) -> str:
@@ -153,4 +166,9 @@ def narrowed(te: str, needed: Mapping[str, Collection[str]]) -> str:
         braced = needed_names[0] if len(needed_names) == 1 else f"{{ {' '.join(needed_names)} }}"
         return f"{match['head']}{braced};"
 
-    return _ALLOW.sub(braces, te)
+    def limited(match: re.Match[str]) -> str:
+        listed = commands_in_te(match["commands"])
+        left = listed & (commands or {}).get(match["tclass"], 0)
+        return f"{match['head']}{in_te(left)};" if left and left != listed else match[0]
+
+    return _ALLOWXPERM.sub(limited, _ALLOW.sub(braces, te))

@@ -34,6 +34,9 @@ def entry(name: str) -> dict[str, object]:
     return {**denial, "evidence": [("u:r:a_t:s0", f"u:r:{name}_t:s0")]}
 
 
+IOCTL = {"permissions": ["ioctl"], "commands": ["0x1", "0x2"]}
+
+
 class FakeBench:
     """Runs and queries without a VM.
 
@@ -224,3 +227,16 @@ def test_what_the_scenario_tolerates_to_be_denied_is_not_needed() -> None:
 
 def test_what_the_workload_needs_is_left_even_if_its_denial_is_tolerated() -> None:
     assert left(FakeBench({"two", "three"}, tolerated={"three"}, silent={"three"})) == ("two", "three")
+
+
+def test_a_rule_is_left_with_the_commands_that_are_asked_for() -> None:
+    te = "allowxperm a_t one_t:file ioctl { 0x1 0x2 };\n"
+    search = Search(FakeBench(()), te)  # type: ignore[arg-type]
+    search.requested = dict.fromkeys([Access("u:r:a_t:s0", "u:r:one_t:s0", "file", "ioctl", 2)])
+    search.go()
+    assert search.proven == "allowxperm a_t one_t:file ioctl 0x2;\n"
+
+
+def test_each_command_of_a_denied_ioctl_is_asked_about() -> None:
+    row = document(denials=[entry("one") | IOCTL]).denials[0]
+    assert [access.command for access in minimise._accesses(row)] == [1, 2]

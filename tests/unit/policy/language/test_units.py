@@ -128,3 +128,32 @@ def test_what_is_left_are_the_other_units(gone: set[object]) -> None:
 )
 def test_a_rule_keeps_the_permissions_that_are_needed(rule: str, left: str) -> None:
     assert narrowed(rule, {"file": {"open", "read"}}) == left
+
+
+def test_an_allowxperm_rule_is_no_unit() -> None:
+    """Without it, every ioctl command would be allowed."""
+    te = "allow a_t self:udp_socket ioctl;\nallowxperm a_t self:udp_socket ioctl { 0x1 0x2 };\n"
+    assert [unit.text for unit in units(te)] == ["allow a_t self:udp_socket ioctl;"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "left"),
+    [
+        ("{ 0x8927 0x8933 }", "0x8927"),
+        ("{0x8910-0x8930 7}", "0x8927"),
+        ("{ 0x8920 - 0x8927 0x8928 0x8933 }", "{ 0x8927-0x8928 }"),
+        ("{ 0x8927 0x8928 }", "{ 0x8927 0x8928 }"),
+        ("{ 0x1 0x2 }", "{ 0x1 0x2 }"),
+        ("~{ 0x1 }", "~{ 0x1 }"),
+        ("{ unpriv_sock_ioctls 0x1 }", "{ unpriv_sock_ioctls 0x1 }"),
+    ],
+)
+def test_an_allowxperm_rule_keeps_the_needed_commands(listed: str, left: str) -> None:
+    needed = 1 << 0x8927 | (1 << 0x8928 if "0x8928" in listed else 0)
+    te = "allowxperm {{ a_t b_t }} self:tcp_socket ioctl {};\n"
+    assert narrowed(te.format(listed), {}, {"tcp_socket": needed}) == te.format(left)
+
+
+def test_an_allowxperm_rule_of_another_class_is_not_changed() -> None:
+    te = "allowxperm a_t self:udp_socket ioctl { 0x1 0x2 };\n"
+    assert narrowed(te, {}, {"tcp_socket": 2}) == te
