@@ -137,6 +137,8 @@ class _Collector:
         """Return a denial's row if the row is settled, or if its contexts were seen before."""
         # `_decisive` and `_without_levels` in place: most lines of a log come here
         permissions, subject = line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
+        if b" ioctl " in permissions:
+            permissions, subject = _decisive(line, start)
         types = _types(subject)
         if types:
             row = self.known.get((permissions, *types))
