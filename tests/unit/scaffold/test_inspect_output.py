@@ -129,3 +129,8 @@ def test_podmans_list_of_ports(port: dict[str, Any]) -> None:
 def test_ports_of_another_form_are_refused(ports: Any) -> None:
     with pytest.raises(InputError):
         parse_container(json.dumps({"NetworkSettings": {"Ports": ports}}).encode(), "x.json")
+
+
+@pytest.mark.parametrize("key", ["RootFS", "RepoTags", "Containers"])
+def test_a_container_with_a_key_of_something_else_is_a_container(key: str) -> None:
+    assert parse_container(json.dumps({"Name": "web", "HostConfig": {}, key: []}).encode(), "x").name == "web"

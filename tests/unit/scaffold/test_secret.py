@@ -67,6 +67,8 @@ def test_a_command_with_a_secret(argv: list[str]) -> None:
     assert has_secret(argv)
 
 
-@pytest.mark.parametrize("argv", [["nginx", "-g", "daemon off;"], ["x", "--password"], ["--key", "--x"], []])
+@pytest.mark.parametrize(
+    "argv", [["nginx", "-g", "daemon off;"], ["x", "--password"], ["--key", "--x"], ["--sort=key", "x"], []]
+)
 def test_a_command_without_one(argv: list[str]) -> None:
     assert not has_secret(argv)

@@ -50,3 +50,9 @@ def test_the_label_of_the_process(process_label: str, data: dict[str, Any], left
     builder = ScenarioBuilder()
     add_label(builder, (), process_label)
     assert (builder.data, len(builder.left)) == (data, left)
+
+
+def test_the_type_of_an_option_counts_more_than_the_label_of_the_process() -> None:
+    builder = ScenarioBuilder()
+    add_label(builder, ["label=type:web_t"], "system_u:system_r:other_t:s0")
+    assert builder.data == {"label": {"type": "web_t"}}
