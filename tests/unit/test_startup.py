@@ -69,6 +69,6 @@ def test_the_benchmark_of_the_start_works() -> None:
         sys.executable,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[-3:]}
-    assert list(rows) == ["--version", "--help", "denials"]
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()[-4:]}
+    assert list(rows) == ["--version", "--help", "denials", ".selab"]
     assert all(len(numbers) == 6 and min(map(float, numbers)) > 0 for numbers in rows.values())

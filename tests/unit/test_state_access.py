@@ -68,6 +68,8 @@ ELSEWHERE = {
         "policy/lint/names.py",
         "policy/query/index.py",
         "policy/query/ports.py",
+        "policy/source_lines.py",
+        "policy/tool_messages.py",
         "vm/box/store.py",
         "vm/kvm.py",
     ],
@@ -77,6 +79,7 @@ ELSEWHERE = {
         "policy/compile.py",
         "policy/macros.py",
         "policy/query/booleans.py",
+        "policy/query/extended.py:_as_cil",
         "vm/box/build.py",
     ],
     "a slot: its state is checked, and the rest is a copy of the user's files": [

@@ -31,11 +31,10 @@ _ALLOW = re.compile(
     r"\{(?P<names>[\w\s]*)\}[ \t]*;",
     re.MULTILINE,
 )
-_NUMBER = r"(?:0[xX][0-9a-fA-F]+|\d+)"
 _ALLOWXPERM = re.compile(
     r"(?P<head>^[ \t]*allowxperm\b[^;{}#\n]*(?:\{[^{}\n]*\}[^;{}#\n]*)?:"
     r"[ \t]*(?P<tclass>\w+)[ \t]+ioctl[ \t]*)"
-    rf"\{{[ \t]*(?P<commands>{_NUMBER}(?:(?:[ \t]*-[ \t]*|[ \t]+){_NUMBER})*)[ \t]*\}}[ \t]*;",
+    r"\{(?P<commands>[ \t0-9a-fA-FxX-]+)\}[ \t]*;",
     re.MULTILINE,
 )
 _WRITTEN_BY_SUGGEST = re.compile(r"^# \S+ \S+:\w+ ")

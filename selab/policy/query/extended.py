@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 
 from selab.errors import SelabError
+from selab.guest import MAX_ANSWER
+from selab.host.private import read_private
 from selab.policy.language.declarations import read_flat
 from selab.policy.query.index import PolicyIndex
 
@@ -24,7 +26,7 @@ def extended_rules(library: ctypes.CDLL, policy: Path) -> PolicyIndex | None:
 
     `library` is libsepol, which writes the policy as CIL, with its attributes.
     """
-    cil = _as_cil(library, policy.read_bytes())
+    cil = _as_cil(library, read_private(policy, MAX_ANSWER))
     if "(allowx " not in cil:
         return None
     lines = cil.splitlines()
