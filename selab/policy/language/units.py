@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from selab.policy.language.commands import commands_in_te, in_te
 from selab.policy.language.te import Block, Call, Item, Statement, placed, tokens
 
-_RULES = frozenset({"allow", "auditallow", "dontaudit", "auditallowxperm", "dontauditxperm"})
+_RULES = frozenset({"allow", "auditallow", "dontaudit"})
 _RULES |= {
     "type_transition",
     "type_change",
@@ -21,8 +21,9 @@ _RULES |= {
     "typeattribute",
     "permissive",
 }
-"""Statements that can be removed without removing a declaration. `allowxperm` is not among them: it limits
-`ioctl` to the listed commands, so that a policy without it would allow more."""
+"""Statements that can be removed without removing a declaration. Extended rules are not among them: each of
+them limits `ioctl` to the listed commands, so that a policy without it would allow more."""
+_LIMITS = re.compile(r"\b(?:allow|auditallow|dontaudit)xperm\b")
 _BLOCKS = frozenset({"optional_policy", "tunable_policy", "optional", "if"})
 _REQUIRED = re.compile(r"^[ \t]*(?:type|attribute|bool|role)[ \t]+(\w+);[ \t]*\n", re.MULTILINE)
 _NOTHING_REQUIRED = re.compile(r"^gen_require\(`\s*'\)[ \t]*\n", re.MULTILINE)
@@ -58,7 +59,11 @@ def units(te: str) -> tuple[Unit, ...]:
 
     Declarations and template calls are not units: without them there is nothing left to test.
     """
-    return tuple(_whole_lines(te, start, end) for item, start, end in placed(tokens(te)) if _may_go(item))
+    return tuple(
+        _whole_lines(te, start, end)
+        for item, start, end in placed(tokens(te))
+        if _may_go(item) and not _LIMITS.search(te, start, end)
+    )
 
 
 def _may_go(item: Item) -> bool:

@@ -29,7 +29,7 @@ TE, CONSTRAINT, RBAC, BOUNDS = 1, 2, 4, 8
 class Cause(StrEnum):
     """What blocks an access.
 
-    `COMMAND` means that rules allow `ioctl`, but the allowxperm rules do not list the command.
+    `COMMAND` means that rules allow `ioctl`, but extended rules apply and no allowxperm lists the command.
     `UNKNOWN` means that the policy lacks the type, the class or the permission, so libsepol cannot decide.
     """
 
@@ -69,7 +69,7 @@ class Decision:
     cause: what blocks it.
     detail: the booleans that would permit it (`shiny on`), what the policy does not know, or the listed
         commands.
-    by_command: whether allowxperm rules apply, so that the policy distinguishes the commands.
+    by_command: whether extended rules apply, so that the policy distinguishes the commands.
     """
 
     access: Access
@@ -194,7 +194,7 @@ class Decider:
         listed = union(rules)
         if not rules or includes(listed, access.command):
             return Decision(access, Cause.NONE, by_command=bool(rules))
-        detail = f"{as_hex(access.command)} is not in {in_te(listed)}"
+        detail = f"{as_hex(access.command)} is not in {in_te(listed) if listed else 'any allowxperm rule'}"
         return Decision(access, Cause.COMMAND, detail, by_command=True)
 
     @functools.cached_property

@@ -1,14 +1,16 @@
 """Read the extended rules (`allowxperm`) of a kernel policy, which limit `ioctl` to the listed commands.
 
-libsepol's decision functions ignore them, so selab decides as the kernel does. If an allowxperm rule applies
-to the source, the target and the class, only the commands of such rules are allowed; otherwise every command
-is (security/selinux/ss/services.c, services_compute_xperms_drivers; security/selinux/avc.c,
-avc_has_extended_perms). Rules of the other kinds (dontauditxperm, auditallowxperm) allow and deny nothing.
+libsepol's decision functions ignore them, so selab decides as the kernel does. If an extended rule of any
+kind applies to the source, the target and the class, only the commands of the allowxperm rules are allowed;
+otherwise every command is. A rule that only audits (dontauditxperm, auditallowxperm) thus limits the commands
+too: context_struct_compute_av calls services_compute_xperms_drivers for all AVTAB_XPERMS, which sets the
+`xp.len` that avc_has_extended_perms tests (security/selinux/ss/services.c, security/selinux/avc.c).
 """
 
 from __future__ import annotations
 
 import ctypes
+import re
 import tempfile
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from selab.host.private import read_private
 from selab.policy.language.declarations import read_flat
 from selab.policy.query.index import PolicyIndex
 
+_EXTENDED = re.compile(r"\((?:allow|dontaudit|auditallow)x ")
 _NEEDED = ("(allowx ", "(dontauditx ", "(auditallowx ", "(type ", "(typealias", "(typeattribute")
 
 
@@ -27,10 +30,10 @@ def extended_rules(library: ctypes.CDLL, policy: Path) -> PolicyIndex | None:
     `library` is libsepol, which writes the policy as CIL, with its attributes.
     """
     cil = _as_cil(library, read_private(policy, MAX_ANSWER))
-    if "(allowx " not in cil:
+    if not _EXTENDED.search(cil):
         return None
     lines = cil.splitlines()
-    if not any(line.startswith(" ") and "(allowx " in line for line in lines):
+    if not any(line.startswith(" ") and _EXTENDED.search(line) for line in lines):
         # All extended rules are unconditional, so the other rules need not be read.
         lines = [line for line in lines if line.startswith(_NEEDED)]
     return PolicyIndex(read_flat("\n".join(lines)))

@@ -14,6 +14,8 @@ from selab.policy.language.declarations import Declarations, read_candidates, re
 
 ALLOW = frozenset({"allow"})
 ALLOWX = "allowx"
+LIMITING = frozenset({ALLOWX, "dontauditx", "auditallowx"})
+"""The kinds of extended rules in a kernel policy. Each of them limits an `ioctl` to the listed commands."""
 SELF = "self"
 EVERYTHING = "*"
 
@@ -113,17 +115,17 @@ class PolicyIndex:
             same if rule.target == SELF else self.resolve(rule.target) in on
         )
 
-    def extended(self, source: str, target: str, tclass: str, kind: str = ALLOWX) -> list[Rule]:
-        """Return the extended rules of a kind that apply to the two types and the class."""
+    def extended(self, source: str, target: str, tclass: str) -> list[Rule]:
+        """Return the extended rules that apply to the two types and the class."""
         return [
             rule
-            for rule in self.rules_of(source, {kind})
+            for rule in self.rules_of(source, LIMITING)
             if rule.tclass == tclass and self.covers(rule, source, target)
         ]
 
-    def commands(self, source: str, target: str, tclass: str, kind: str = ALLOWX) -> int | None:
-        """Return the set of ioctl commands in the extended rules for two types; None without such a rule."""
-        rules = self.extended(source, target, tclass, kind)
+    def commands(self, source: str, target: str, tclass: str) -> int | None:
+        """Return the ioctl commands that the extended rules for two types allow; None without such a rule."""
+        rules = self.extended(source, target, tclass)
         return union(rules) if rules else None
 
     def ports(self, name: str) -> tuple[str, ...]:
@@ -170,9 +172,9 @@ class PolicyIndex:
 
 
 def union(rules: Iterable[Rule]) -> int:
-    """Return the set of all ioctl commands in extended rules."""
+    """Return the set of the ioctl commands that extended rules allow."""
     commands = 0
-    for rule in rules:
+    for rule in (rule for rule in rules if rule.kind == ALLOWX):
         for text in rule.permissions:
             commands |= commands_in(statements(text)[0])
     return commands

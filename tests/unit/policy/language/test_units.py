@@ -157,3 +157,15 @@ def test_an_allowxperm_rule_keeps_the_needed_commands(listed: str, left: str) ->
 def test_an_allowxperm_rule_of_another_class_is_not_changed() -> None:
     te = "allowxperm a_t self:udp_socket ioctl { 0x1 0x2 };\n"
     assert narrowed(te, {}, {"tcp_socket": 2}) == te
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "dontauditxperm a_t self:file ioctl 0x1;",
+        "auditallowxperm a_t self:file ioctl 0x1;",
+        "if (x) { allowxperm a_t self:file ioctl 0x1; }",
+    ],
+)
+def test_whatever_limits_ioctl_commands_is_no_unit(rule: str) -> None:
+    assert units(f"{rule}\n") == ()

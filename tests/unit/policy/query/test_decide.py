@@ -56,15 +56,17 @@ def test_an_access_is_decided(
         (0x8927, "etc_t", Cause.NONE),
         (0x8910, "etc_t", Cause.COMMAND),
         (None, "etc_t", Cause.NONE),
-        (0x8910, "base_t", Cause.NONE),
+        (0x8910, "base_t", Cause.COMMAND),
+        (0x8910, "kernel_t", Cause.NONE),
         (0x8927, "shared_t", Cause.RULE),
     ],
 )
-def test_an_allowxperm_rule_limits_the_commands(
+def test_an_extended_rule_limits_the_commands(
     base: BasePolicy, tools: Toolchain, tmp_path: Path, command: int | None, target: str, cause: Cause
 ) -> None:
     rules = """
         (allow web_t etc_t (file (ioctl))) (allow web_t base_t (file (ioctl)))
+        (allow web_t kernel_t (file (ioctl)))
         (allowx web_t etc_t (ioctl file (0x8927 0x8933))) (dontauditx web_t base_t (ioctl file (0x1)))
     """
     path = tmp_path / "policy"

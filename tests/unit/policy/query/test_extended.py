@@ -71,25 +71,39 @@ def test_each_command_is_decided_as_the_rules_say(
     accesses, expected = [], []
     for source in TYPES:
         for target in TYPES:
-            listed = [
-                ranges
+            applying = [
+                (kind, ranges)
                 for kind, from_name, to_name, ranges in rules
-                if kind == "allowx"
-                and source in MEMBERS[from_name]
+                if source in MEMBERS[from_name]
                 and (source == target if to_name == "self" else target in MEMBERS[to_name])
             ]
+            listed = [ranges for kind, ranges in applying if kind == "allowx"]
             for command in commands:
                 accesses.append(Access(f"u:r:{source}:s0", f"u:r:{target}:s0", "file", "ioctl", command))
                 inside = any(low <= command <= high for ranges in listed for low, high in ranges)
-                expected.append(inside or not listed)
+                expected.append(inside or not applying)
     assert [decision.allowed for decision in Decider(path).decide(accesses)] == expected
 
 
 @pytest.mark.toolchain
-def test_a_policy_without_allowxperm_has_no_index(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> None:
+def test_a_policy_without_extended_rules_has_no_index(
+    base: BasePolicy, tools: Toolchain, tmp_path: Path
+) -> None:
     path = tmp_path / "policy"
-    path.write_bytes(policy_of([("dontauditx", "web_t", "etc_t", [(1, 2)])], base, tools))
+    path.write_bytes(policy_of([], base, tools))
     assert extended_rules(libsepol(), path) is None
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("kind", ["dontauditx", "auditallowx"])
+def test_a_rule_that_only_audits_limits_the_commands(
+    base: BasePolicy, tools: Toolchain, tmp_path: Path, kind: str
+) -> None:
+    """The kernel looks for extended rules of any kind before it asks for the commands that are allowed."""
+    path = tmp_path / "policy"
+    path.write_bytes(policy_of([(kind, "web_t", "etc_t", [(1, 2)])], base, tools))
+    decision = Decider(path).decide([Access("u:r:web_t:s0", "u:r:etc_t:s0", "file", "ioctl", 1)])[0]
+    assert (decision.allowed, decision.detail) == (False, "0x1 is not in any allowxperm rule")
 
 
 @pytest.mark.toolchain
