@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selab.auditlog.classification import Ruling
-from selab.auditlog.denials import DenialKey
+from selab.auditlog.denials import DenialKey, comparable, with_bare_keys
 from selab.auditlog.windows import MAX_BYTES, MAX_LINES
 from selab.errors import InputError, SelabError
 from selab.host.cache import cache_dir
@@ -275,12 +275,13 @@ class History:
 
 def compare(before: RunDocument, after: RunDocument) -> DenialDiff:
     """Return which denials are gone, new and remaining in `after`."""
+    old, new = comparable(before.keys, after.keys), comparable(after.keys, before.keys)
     return DenialDiff(
-        tuple(sorted(before.keys - after.keys)),
-        tuple(sorted(after.keys - before.keys)),
-        tuple(sorted(before.keys & after.keys)),
-        before.rulings,
-        after.rulings,
+        tuple(sorted(old - new)),
+        tuple(sorted(new - old)),
+        tuple(sorted(old & new)),
+        with_bare_keys(before.rulings),
+        with_bare_keys(after.rulings),
     )
 
 

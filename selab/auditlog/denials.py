@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from selab.auditlog.context import Context, categories, mcs_separated
 
@@ -40,6 +40,27 @@ class DenialKey(NamedTuple):
     def __str__(self) -> str:
         access = f"{self.source} {shown_target(self.source, self.target)}:{self.tclass} {self.permission}"
         return f"{access} {self.command}" if self.command else access
+
+    @property
+    def without_command(self) -> DenialKey:
+        """The identity under a policy that does not distinguish commands."""
+        return self._replace(command="")
+
+
+T = TypeVar("T")
+
+
+def with_bare_keys(values: Mapping[DenialKey, T]) -> dict[DenialKey, T]:
+    """Add the identity without a command for each ioctl, with the value of its first command."""
+    result = dict(values)
+    for key, value in values.items():
+        result.setdefault(key.without_command, value)
+    return result
+
+
+def comparable(keys: Set[DenialKey], others: Set[DenialKey]) -> frozenset[DenialKey]:
+    """Return `keys` without the commands that the policy behind `others` does not distinguish."""
+    return frozenset(key.without_command if key.without_command in others else key for key in keys)
 
 
 def shown_target(source: str, target: str) -> str:
@@ -129,6 +150,8 @@ class Denial:
         the target; at most MAX_EVIDENCE. Such a label is the cause: a module is missing, or a file must be
         relabelled.
     commands: commands of denied ioctls (`0x8910`), sorted, at most MAX_COMMANDS.
+    by_command: whether the policy distinguishes commands here (allowxperm rules), so that each is a denial of
+        its own.
     """
 
     source: str
@@ -155,12 +178,11 @@ class Denial:
         return tuple(dict.fromkeys((*self.raw_sources, *self.raw_targets)))
 
     commands: tuple[str, ...] = ()
+    by_command: bool = False
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:
-        return tuple(
-            DenialKey(self.source, self.target, self.tclass, permission) for permission in self.permissions
-        )
+        return keys_of(self)
 
     def to_json(self) -> dict[str, object]:
         """Convert the row to the keys that `selab run --json` and `selab denials --json` share."""
@@ -183,7 +205,34 @@ class Denial:
             **({"raw_sources": list(self.raw_sources)} if self.raw_sources else {}),
             **({"raw_targets": list(self.raw_targets)} if self.raw_targets else {}),
             **({"commands": list(self.commands)} if self.commands else {}),
+            **({"by_command": True} if self.by_command else {}),
         }
+
+
+class DenialRow(Protocol):
+    """A row of denials: a Denial, or what a run's document has of it."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def tclass(self) -> str: ...
+    @property
+    def permissions(self) -> tuple[str, ...]: ...
+    @property
+    def commands(self) -> tuple[str, ...]: ...
+    @property
+    def by_command(self) -> bool: ...
+
+
+def keys_of(row: DenialRow) -> tuple[DenialKey, ...]:
+    """Return the identity of each denial of a row."""
+    return tuple(
+        DenialKey(row.source, row.target, row.tclass, permission, command)
+        for permission in row.permissions
+        for command in ((row.commands if permission == IOCTL and row.by_command else ()) or ("",))
+    )
 
 
 @dataclass(frozen=True)

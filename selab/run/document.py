@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selab import __version__
 from selab.auditlog.classification import UNEXPECTED, Classification, Ruling
-from selab.auditlog.denials import IOCTL, Denial, DenialKey, command_in
+from selab.auditlog.denials import IOCTL, Denial, DenialKey, command_in, keys_of
 from selab.host.files import to_json
 from selab.policy.guest.load import Mode
 from selab.run.experiment import Run
@@ -83,6 +83,7 @@ class DenialEntry(_Part):
     raw_sources, raw_targets: labels that the policy does not know, which the kernel treated as the source or
         the target.
     commands: the commands of denied ioctls (`0x8910`), not all of them if there are many.
+    by_command: whether the policy distinguishes the commands, so that each is a denial of its own.
     """
 
     source: str
@@ -109,6 +110,7 @@ class DenialEntry(_Part):
         return tuple(dict.fromkeys((*self.raw_sources, *self.raw_targets)))
 
     commands: tuple[str, ...] = ()
+    by_command: bool = False
 
     def commands_of(self, permission: str) -> tuple[int | None, ...]:
         """The commands of a denied ioctl; (None,) if they are unknown, and for any other permission."""
@@ -119,10 +121,8 @@ class DenialEntry(_Part):
 
     @property
     def keys(self) -> tuple[DenialKey, ...]:
-        """The identity of each denial: one permission each."""
-        return tuple(
-            DenialKey(self.source, self.target, self.tclass, permission) for permission in self.permissions
-        )
+        """The identity of each denial: one permission each, and one command if the policy lists commands."""
+        return keys_of(self)
 
 
 class ClassifiedDenialEntry(DenialEntry):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from selab.auditlog.attribution import Attribution, Scope, attribute
@@ -17,8 +17,11 @@ from selab.machine import Machine
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.contexts import never_matching
+from selab.policy.compile import CompiledModule
 from selab.policy.guest import drift
 from selab.policy.guest.load import Mode
+from selab.policy.language.commands import as_hex
+from selab.policy.query.index import PolicyIndex, has_extended_rules
 from selab.policy.survey import StoreChanged
 from selab.progress import Progress
 from selab.project import Project
@@ -35,7 +38,15 @@ from selab.run.stages import (
     restore_dontaudit,
     workload,
 )
-from selab.run.verdict import ClassifiedDenial, ClassifiedDenials, Evidence, Verdict, classify, judge
+from selab.run.verdict import (
+    ClassifiedDenial,
+    ClassifiedDenials,
+    Evidence,
+    Verdict,
+    by_command,
+    classify,
+    judge,
+)
 from selab.vm.lock import vm_lock
 
 
@@ -186,9 +197,19 @@ def _attempt(
         window = read_window(context, policy.window, mode)
     attribution = _attribute(context, policy.loaded, outcome, window)
     denials = classify(context.plan.scenario.expect, _without(attribution.decisions, seen))
+    denials = _by_command(denials, context.base, context.candidates)
     # A flood of records has a decision for each, and the rows say what is needed from here on.
     attribution = replace(attribution, decisions=())
     return Attempt(policy.loaded, outcome, window, attribution, denials, policy.drift)
+
+
+def _by_command(
+    denials: ClassifiedDenials, base: BasePolicy, candidates: Sequence[CompiledModule]
+) -> ClassifiedDenials:
+    """Distinguish the commands of denied ioctls as the policy does; it is read only if it has the rules."""
+    if not any(row.denial.commands for row in denials.rows) or not has_extended_rules(base, candidates):
+        return denials
+    return by_command(denials, PolicyIndex.of(base, candidates))
 
 
 def _hidden_denials(context: RunContext, before: ClassifiedDenials) -> tuple[ClassifiedDenial, ...]:
@@ -204,7 +225,11 @@ def _hidden_denials(context: RunContext, before: ClassifiedDenials) -> tuple[Cla
 def _without(decisions: Iterable[AvcDenial], seen: Collection[DenialKey]) -> Iterator[AvcDenial]:
     """Yield the decisions without the denials that are `seen`."""
     for avc in decisions:
-        permissions = tuple(key.permission for key in avc.keys if key not in seen)
+        permissions = tuple(
+            key.permission
+            for key in avc.keys
+            if key not in seen and key._replace(command=as_hex(avc.command_of(key.permission))) not in seen
+        )
         if permissions == avc.permissions:
             yield avc
         elif permissions:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selab.auditlog.classification import UNEXPECTED, Classification, Ruling
 from selab.auditlog.context import Context
-from selab.auditlog.denials import DenialKey
+from selab.auditlog.denials import DenialKey, with_bare_keys
 from selab.auditlog.events import read_events
 from selab.policy.language.commands import as_hex
 from selab.policy.query.decide import Access, Decision
@@ -39,10 +39,11 @@ class Recorded:
         def renamed(name: str) -> str:
             return domain if name == self.domain else name
 
-        return {
+        rulings = {
             key._replace(source=renamed(key.source), target=renamed(key.target)): ruling
             for key, ruling in self.rulings.items()
         }
+        return with_bare_keys(rulings)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Replay:
 
     def ruling_on(self, key: DenialKey) -> Ruling:
         """Return what the scenario says about the denial `key`; an entry covers all commands of an ioctl."""
-        return self.rulings.get(key) or self.rulings.get(key._replace(command=""), UNEXPECTED)
+        return self.rulings.get(key) or self.rulings.get(key.without_command, UNEXPECTED)
 
     @property
     def wrongly_allowed(self) -> frozenset[DenialKey]:
@@ -114,7 +115,7 @@ class Replay:
 def key_of(decision: Decision) -> DenialKey:
     """Return the identity of the denial that a decided access belongs to."""
     access = decision.access
-    command = as_hex(access.command) if decision.by_command and access.command is not None else ""
+    command = as_hex(access.command) if decision.by_command else ""
     source, target = Context.parse(access.source).type, Context.parse(access.target).type
     return DenialKey(source, target, access.tclass, access.permission, command)
 

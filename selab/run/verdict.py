@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from selab.auditlog.classification import ANY, UNEXPECTED, Classification, Ruling
 from selab.auditlog.denials import Denial, DenialKey, Rows
 from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS
+from selab.policy.query.index import PolicyIndex
 
 if TYPE_CHECKING:
     from selab.auditlog.denials import AvcDenial, SelinuxError
@@ -103,7 +104,7 @@ def judge(evidence: Evidence) -> tuple[Verdict, tuple[str, ...]]:
 
 
 def _denial_failures(denials: ClassifiedDenials) -> list[str]:
-    count = sum(len(row.denial.permissions) for row in denials.rows if row.ruling.is_unexpected)
+    count = sum(len(row.denial.keys) for row in denials.rows if row.ruling.is_unexpected)
     reasons = [f"{count} unexpected denial{'s' if count > 1 else ''}"] if count else []
     return reasons + [missing.in_words for missing in denials.missing]
 
@@ -166,6 +167,18 @@ def classify(expect: Expect, decisions: Iterable[AvcDenial]) -> ClassifiedDenial
         ClassifiedDenial(denial, ruling) for ruling, group in rows.items() for denial in group.denials()
     ]
     return ClassifiedDenials(tuple(sorted(classified, key=_order)), classifier.missing)
+
+
+def by_command(denials: ClassifiedDenials, index: PolicyIndex) -> ClassifiedDenials:
+    """Mark the rows whose ioctl commands the policy distinguishes, because allowxperm rules apply."""
+    return replace(denials, rows=tuple(_marked(row, index) for row in denials.rows))
+
+
+def _marked(row: ClassifiedDenial, index: PolicyIndex) -> ClassifiedDenial:
+    denial = row.denial
+    if not denial.commands or not index.extended(denial.source, denial.target, denial.tclass):
+        return row
+    return replace(row, denial=replace(denial, by_command=True))
 
 
 def _order(row: ClassifiedDenial) -> tuple[int, str, str, str, str]:

@@ -24,6 +24,7 @@ from selab.history import History, Record, StoredRun, change_in_words, compare, 
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.module import PolicyModule
 from selab.project import Project
+from selab.run.document import RunDocument
 from selab.run.experiment import Run
 from selab.run.outcome import Outcome
 from selab.run.replay import Recorded
@@ -277,3 +278,23 @@ def test_a_run_from_before_classification_is_classified_by_its_stored_scenario(h
 def test_what_the_scenario_says_goes_with_the_records() -> None:
     rulings = StoredRun(1, document(**CLASSIFIED), {}, zlib.compress(b"")).recorded.rulings
     assert sorted(ruling.classification.value for ruling in rulings.values()) == ["expected", "tolerated"]
+
+
+def ioctl_run(*commands: str, by_command: bool = True) -> RunDocument:
+    row = {**DENIAL, "permissions": ["ioctl"], "commands": [*commands], "by_command": by_command}
+    return document(denials=[row])
+
+
+def test_another_command_of_an_ioctl_is_a_new_denial() -> None:
+    difference = compare(ioctl_run("0x1", "0x2"), ioctl_run("0x2", "0x3"))
+    assert [[key.command for key in keys] for keys in (difference.gone, difference.new)] == [["0x1"], ["0x3"]]
+
+
+@pytest.mark.parametrize("newest_distinguishes", [True, False])
+def test_a_policy_that_begins_to_distinguish_commands_has_no_new_denial(newest_distinguishes: bool) -> None:
+    difference = compare(
+        ioctl_run("0x1", by_command=not newest_distinguishes),
+        ioctl_run("0x1", by_command=newest_distinguishes),
+    )
+    assert (difference.gone, difference.new, difference.reclassified) == ((), (), ())
+    assert [key.command for key in difference.remaining] == [""]

@@ -59,9 +59,9 @@ def includes(commands: int, command: int) -> bool:
     return bool(commands >> command & 1)
 
 
-def as_hex(command: int) -> str:
-    """Format a command as the kernel's records do: `0x8910`."""
-    return f"0x{command:x}"
+def as_hex(command: int | None) -> str:
+    """Format a command as the kernel's records do: `0x8910`; an unknown one is empty."""
+    return "" if command is None else f"0x{command:x}"
 
 
 def spans(commands: int) -> Iterator[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from selab.policy.base import BasePolicy
@@ -169,6 +170,12 @@ class PolicyIndex:
         for name, rule in pairs:
             grouped.setdefault(name, []).append(rule)
         return grouped
+
+
+def has_extended_rules(base: BasePolicy, candidates: Sequence[CompiledModule]) -> bool:
+    """Return whether any part has an allowxperm rule, without reading the parts."""
+    texts = chain((each.cil for each in candidates), map(Path.read_text, (base.flat,)))
+    return any(f"({ALLOWX} " in text for text in texts)
 
 
 def union(rules: Iterable[Rule]) -> int:

@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
+from selab.auditlog.events import read_events
 from selab.errors import Unreachable
+from selab.policy.base import BasePolicy
 from selab.policy.guest.load import Mode
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.document import document_of
-from selab.run.experiment import Run, run
+from selab.run.experiment import Run, _by_command, _without, run
 from selab.run.request import Request
-from selab.run.verdict import Verdict
+from selab.run.verdict import Verdict, classify
+from selab.scenario import Expect
+from tests.unit.conftest import module
 from tests.unit.fakes import LABEL, RECORD, ReadyMachine, ScriptedGuest, keep_base
 
 HEAD = f"msg=audit(1700000000.100:{RECORD}):"
@@ -213,3 +217,26 @@ def test_a_failure_with_an_unexpected_denial_does_not_run_again(ran: Started) ->
     guest.answer("start", code=125, err="exec: permission denied\n")
     ran(guest)
     assert guest.scripts.count("start") == 1
+
+
+IOCTL = [
+    b"type=AVC msg=audit(1.1:1): avc:  denied  { ioctl } for  pid=9 ioctlcmd=0x8910 "
+    b"scontext=u:r:web_t:s0 tcontext=u:r:etc_t:s0 tclass=file permissive=0"
+]
+
+
+@pytest.mark.parametrize(("command", "distinguished"), [("(0x1)", True), ("", False)])
+def test_a_run_distinguishes_commands_as_its_candidate_does(
+    base: BasePolicy, command: str, distinguished: bool
+) -> None:
+    decisions = [avc for event in read_events(IOCTL) for avc in event.denials()]
+    rules = f"(allowx web_t etc_t (ioctl file {command}))" if command else ""
+    (row,) = _by_command(classify(Expect(), decisions), base, [module("web", rules)]).rows
+    assert row.denial.by_command is distinguished
+
+
+def test_a_command_that_is_known_is_not_reported_again(base: BasePolicy) -> None:
+    decisions = [avc for event in read_events(IOCTL) for avc in event.denials()]
+    candidate = module("web", "(allowx web_t etc_t (ioctl file (0x1)))")
+    seen = _by_command(classify(Expect(), decisions), base, [candidate]).rows[0].denial.keys
+    assert list(_without(decisions, seen)) == []

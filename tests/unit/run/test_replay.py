@@ -99,3 +99,12 @@ def test_an_expected_denial_that_would_not_occur_is_a_fault() -> None:
 def test_the_rulings_are_about_the_domain_that_is_asked_for() -> None:
     recorded = Recorded((), "web_t", {key_of(Decision(read("web_t"), Cause.NONE)): TOLERATED})
     assert recorded.rulings_for("app_t") == {key_of(Decision(read("app_t", "app_t"), Cause.NONE)): TOLERATED}
+
+
+@pytest.mark.parametrize(("recorded_by_command", "now"), [(True, False), (False, True), (True, True)])
+def test_a_ruling_on_an_ioctl_is_found_under_either_policy(recorded_by_command: bool, now: bool) -> None:
+    (access,) = accesses([ioctl("0x8910")])
+    key = key_of(Decision(access, Cause.COMMAND, by_command=recorded_by_command))
+    rulings = Recorded((), "web_t", {key: TOLERATED}).rulings_for("web_t")
+    decision = Decision(access, Cause.COMMAND, by_command=now)
+    assert Replay((decision,), rulings).ruling_on(key_of(decision)) == TOLERATED

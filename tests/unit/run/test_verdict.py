@@ -9,7 +9,10 @@ import pytest
 from selab.auditlog.attribution import Scope, attribute
 from selab.auditlog.classification import Classification
 from selab.auditlog.denials import AvcDenial
-from selab.run.verdict import ClassifiedDenials, Evidence, Verdict, classify, judge
+from selab.auditlog.events import read_events
+from selab.policy.language.declarations import read_flat
+from selab.policy.query.index import PolicyIndex
+from selab.run.verdict import ClassifiedDenials, Evidence, Verdict, by_command, classify, judge
 from selab.scenario import Expect
 
 RECORD = (
@@ -187,3 +190,35 @@ def test_a_tolerated_path_does_not_cover_another_path_of_the_same_types() -> Non
         ("/etc/harmless", "tolerated"),
     ]
     assert verdict([entry], denied) is Verdict.FAIL
+
+
+def ioctls(*commands: str) -> list[AvcDenial]:
+    lines = [
+        f"type=AVC msg=audit(1.1:{number}): avc:  denied  {{ ioctl }} for  pid=9 ioctlcmd={command} "
+        "scontext=u:r:web_t:s0 tcontext=u:r:web_t:s0 tclass=tcp_socket permissive=0".encode()
+        for number, command in enumerate(commands)
+    ]
+    return [avc for event in read_events(lines) for avc in event.denials()]
+
+
+@pytest.mark.parametrize(
+    ("rules", "commands"),
+    [
+        ("(allowx web_t self (ioctl tcp_socket (0x1)))", ["0x2", "0x3"]),
+        ("(allowx web_t self (ioctl udp_socket (0x1)))", [""]),
+        ("(dontauditx web_t self (ioctl tcp_socket (0x1)))", [""]),
+    ],
+)
+def test_each_command_is_a_denial_if_the_policy_distinguishes_commands(
+    rules: str, commands: list[str]
+) -> None:
+    classified = classify(Expect(), ioctls("0x2", "0x3"))
+    index = PolicyIndex(read_flat(f"(type web_t)\n{rules}\n"))
+    (row,) = by_command(classified, index).rows
+    assert [key.command for key in row.denial.keys] == commands
+
+
+def test_the_reason_counts_each_command_that_the_policy_distinguishes() -> None:
+    index = PolicyIndex(read_flat("(type web_t)\n(allowx web_t self (ioctl tcp_socket (0x1)))\n"))
+    classified = by_command(classify(Expect(), ioctls("0x2", "0x3")), index)
+    assert judge(Evidence([], [], classified, ()))[1][0] == "2 unexpected denials"
