@@ -58,4 +58,5 @@ def _access(access: Access) -> dict[str, object]:
         "class": access.tclass,
         "permissions": list(access.permissions),
         "condition": access.condition,
+        **({"commands": access.commands} if access.commands else {}),
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selab.policy.language.cil import Rule
+from selab.policy.language.commands import in_te
 from selab.policy.language.statements import braced
-from selab.policy.query.index import SELF, PolicyIndex
+from selab.policy.query.index import ALLOWX, SELF, PolicyIndex
 from selab.policy.query.risk import Level, Risk, risk_of
 
 WRITES = frozenset(
@@ -22,6 +23,7 @@ _KINDS = {
     "connects to": (frozenset({"tcp_socket", "udp_socket", "sctp_socket"}), frozenset({"name_connect"})),
 }
 DOMAIN = "domain"
+IOCTL = "ioctl"
 GENERATED = "_typeattr_"
 """The compiler generates an attribute with this in its name for a set in a rule (module_to_cil.c)."""
 
@@ -35,6 +37,7 @@ class Access:
     tclass: object class.
     permissions: their names, sorted.
     condition: boolean expression that the rule depends on, or empty.
+    commands: the ioctl commands that allowxperm rules limit it to (`{ 0x8927 0x8933 }`), or empty.
     """
 
     source: str
@@ -42,10 +45,12 @@ class Access:
     tclass: str
     permissions: tuple[str, ...]
     condition: str = ""
+    commands: str = ""
 
     def __str__(self) -> str:
         condition = f" if {self.condition}" if self.condition else ""
-        return f"{self.source} {self.target}:{self.tclass} {braced(self.permissions)}{condition}"
+        commands = f" {self.commands}" if self.commands else ""
+        return f"{self.source} {self.target}:{self.tclass} {braced(self.permissions)}{commands}{condition}"
 
 
 @dataclass(frozen=True)
@@ -77,15 +82,26 @@ class Reach:
 
 
 def granted(index: PolicyIndex) -> frozenset[Access]:
-    """Return what the candidates' own allow rules grant, one permission each."""
+    """Return what the candidates' own allow rules grant, one permission each.
+
+    An ioctl has the commands of the allowxperm rules that apply, also if only these are the candidates' own.
+    """
     return frozenset(
-        Access(source, target, rule.tclass, (permission,), rule.condition)
+        Access(source, target, rule.tclass, (permission,), rule.condition, commands)
         for part in index.candidates
         for rule in part.rules
-        if rule.kind == "allow"
+        if rule.kind in ("allow", ALLOWX)
         for source, target in _pairs(rule, index)
-        for permission in rule.permissions
+        for permission in (rule.permissions if rule.kind == "allow" else (IOCTL,))
+        for commands in (_commands(source, target, rule.tclass, permission, index),)
     )
+
+
+def _commands(source: str, target: str, tclass: str, permission: str, index: PolicyIndex) -> str:
+    if permission != IOCTL:
+        return ""
+    listed = index.commands(source, source if target == SELF else target, tclass)
+    return "" if listed is None else in_te(listed)
 
 
 def additions(index: PolicyIndex, beside: frozenset[Access] = frozenset()) -> list[Addition]:
@@ -117,13 +133,12 @@ def additions(index: PolicyIndex, beside: frozenset[Access] = frozenset()) -> li
 
 def together(single: Iterable[Access]) -> list[Access]:
     """Merge accesses that differ in their permissions only."""
-    permissions_of: dict[tuple[str, str, str, str], set[str]] = {}
+    permissions_of: dict[Access, set[str]] = {}
     for access in single:
-        permissions_of.setdefault(
-            (access.source, access.target, access.tclass, access.condition), set()
-        ).update(access.permissions)
+        permissions_of.setdefault(replace(access, permissions=()), set()).update(access.permissions)
     return sorted(
-        Access(*key[:3], tuple(sorted(permissions)), key[3]) for key, permissions in permissions_of.items()
+        replace(access, permissions=tuple(sorted(permissions)))
+        for access, permissions in permissions_of.items()
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -88,3 +89,10 @@ def test_as_json_nothing_is_left_out() -> None:
     assert data["reach"] == {
         "web_t": {"own": {"writes to": ("a_t", "b_t")}, "inherited": {"writes to": 3, "becomes": 0}}
     }
+
+
+def test_the_json_has_the_commands_of_an_ioctl_only_if_rules_list_them() -> None:
+    limited = Addition(Access("web_t", "self", "file", ("ioctl",), "", "{ 0x1 0x2 }"), LOW)
+    rows = document(replace(AUDIT, additions=(limited, HARMLESS)))["additions"]
+    assert isinstance(rows, list)
+    assert [row.get("commands") for row in rows] == ["{ 0x1 0x2 }", None]

@@ -70,3 +70,33 @@ def test_ports_are_told_with_their_numbers() -> None:
 def test_what_an_attribute_gives_is_counted_apart() -> None:
     (reach,) = reaches(index())
     assert (reach.inherited["writes to"], "writes to" in reach.own) == (1, False)
+
+
+IOCTL = "(allow app_t etc_t (file (read ioctl)))"
+
+
+def ioctls(rules: str) -> list[str]:
+    accesses = [addition.access for addition in additions(index(f"{CANDIDATE}{rules}"))]
+    return [str(access) for access in accesses if "ioctl" in access.permissions]
+
+
+def test_an_ioctl_is_shown_with_the_commands_that_limit_it() -> None:
+    assert ioctls(f"{IOCTL} (allowx app_t app_typeattr_1 (ioctl file (0x2 (range 0x5 0x7))))") == [
+        "app_t etc_t:file ioctl { 0x2 0x5-0x7 }",
+        "app_t tmp_t:file ioctl { 0x2 0x5-0x7 }",
+    ]
+
+
+def test_without_an_allowxperm_rule_an_ioctl_is_a_permission_like_others() -> None:
+    assert ioctls(f"{IOCTL} (dontauditx app_t etc_t (ioctl file (0x2)))") == [
+        "app_t etc_t:file { execute ioctl read }"
+    ]
+
+
+def test_a_limit_that_another_version_has_not_is_an_addition() -> None:
+    newer = index(f"{CANDIDATE}{IOCTL} (allowx app_t etc_t (ioctl file (0x2)))")
+    older = index(f"{CANDIDATE}{IOCTL}")
+    assert [str(addition.access) for addition in additions(newer, granted(older))] == [
+        "app_t etc_t:file ioctl 0x2"
+    ]
+    assert [str(access) for access in granted(older) - granted(newer)] == ["app_t etc_t:file ioctl"]
