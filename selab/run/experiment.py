@@ -16,8 +16,8 @@ from selab.guest import Guest
 from selab.machine import Machine
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import LoadedPolicy
-from selab.policy.contexts import never_matching
 from selab.policy.compile import CompiledModule
+from selab.policy.contexts import never_matching
 from selab.policy.guest import drift
 from selab.policy.guest.load import Mode
 from selab.policy.language.commands import as_hex
