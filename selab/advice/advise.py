@@ -383,7 +383,5 @@ def _without_needless(chosen: list[tuple[Advice, Remedy]]) -> list[tuple[Advice,
                 for other, (advised, theirs) in enumerate(chosen)
                 if other != number and theirs.text != remedy.text
             )
-            needless |= {
-                other for other, need in others if need.key in remedy.covers and not chosen[other][1].commands
-            }
+            needless |= {other for other, need in others if need.key in remedy.covers}
     return [each for number, each in enumerate(chosen) if number not in needless]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind, Remedy
+from selab.auditlog.denials import IOCTL
 from selab.policy.interfaces import Interface
 from selab.policy.language.statements import Grant
 from selab.policy.query.risk import LOW, Risk, risk_of
@@ -161,7 +162,11 @@ def _remedy(
     arguments = ", ".join(name for _, name in sorted(binding.items()))
     layer = interface.file.split("/", 1)[0] if "/" in interface.file else ""
     covers = frozenset(
-        key for key, permissions in requested.items() if permissions <= _granted(grants, key, policy)
+        key
+        for key, permissions in requested.items()
+        if permissions <= _granted(grants, key, policy)
+        # An interface does not list the commands that allowxperm rules may lack.
+        and not (IOCTL in permissions and policy.index.extended(*key))
     )
     return Remedy(
         Kind.INTERFACE,
