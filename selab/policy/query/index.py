@@ -173,9 +173,9 @@ class PolicyIndex:
 
 
 def has_extended_rules(base: BasePolicy, candidates: Sequence[CompiledModule]) -> bool:
-    """Return whether any part has an allowxperm rule, without reading the parts."""
+    """Return whether any part has an extended rule, without reading the parts."""
     texts = chain((each.cil for each in candidates), map(Path.read_text, (base.flat,)))
-    return any(f"({ALLOWX} " in text for text in texts)
+    return any(f"({kind} " in text for text in texts for kind in LIMITING)
 
 
 def union(rules: Iterable[Rule]) -> int:

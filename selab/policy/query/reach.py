@@ -93,15 +93,16 @@ def granted(index: PolicyIndex) -> frozenset[Access]:
         if rule.kind in ("allow", ALLOWX)
         for source, target in _pairs(rule, index)
         for permission in (rule.permissions if rule.kind == "allow" else (IOCTL,))
-        for commands in (_commands(source, target, rule.tclass, permission, index),)
+        if (commands := _commands(source, target, rule.tclass, permission, index)) is not None
     )
 
 
-def _commands(source: str, target: str, tclass: str, permission: str, index: PolicyIndex) -> str:
+def _commands(source: str, target: str, tclass: str, permission: str, index: PolicyIndex) -> str | None:
+    """Return the commands that an ioctl is limited to; empty if there is no limit, None if it allows none."""
     if permission != IOCTL:
         return ""
     listed = index.commands(source, source if target == SELF else target, tclass)
-    return "" if listed is None else in_te(listed)
+    return "" if listed is None else in_te(listed) if listed else None
 
 
 def additions(index: PolicyIndex, beside: frozenset[Access] = frozenset()) -> list[Addition]:

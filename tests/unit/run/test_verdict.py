@@ -206,7 +206,7 @@ def ioctls(*commands: str) -> list[AvcDenial]:
     [
         ("(allowx web_t self (ioctl tcp_socket (0x1)))", ["0x2", "0x3"]),
         ("(allowx web_t self (ioctl udp_socket (0x1)))", [""]),
-        ("(dontauditx web_t self (ioctl tcp_socket (0x1)))", [""]),
+        ("(dontauditx web_t self (ioctl tcp_socket (0x1)))", ["0x2", "0x3"]),
     ],
 )
 def test_each_command_is_a_denial_if_the_policy_distinguishes_commands(

@@ -87,10 +87,13 @@ def test_an_ioctl_is_shown_with_the_commands_that_limit_it() -> None:
     ]
 
 
-def test_without_an_allowxperm_rule_an_ioctl_is_a_permission_like_others() -> None:
-    assert ioctls(f"{IOCTL} (dontauditx app_t etc_t (ioctl file (0x2)))") == [
-        "app_t etc_t:file { execute ioctl read }"
-    ]
+def test_without_an_extended_rule_an_ioctl_is_a_permission_like_others() -> None:
+    assert ioctls(IOCTL) == ["app_t etc_t:file { execute ioctl read }"]
+
+
+def test_an_ioctl_that_no_rule_lists_a_command_for_is_not_granted() -> None:
+    """A rule of any kind limits the commands to those that allowxperm rules list."""
+    assert ioctls(f"{IOCTL} (dontauditx app_t etc_t (ioctl file (0x2)))") == []
 
 
 def test_a_limit_that_another_version_has_not_is_an_addition() -> None:
