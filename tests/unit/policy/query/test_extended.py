@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import random
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from selab.host.cache import cache_dir
-from selab.host.local import LocalHost
-from selab.policy.base import BasePolicy, newest_base
-from selab.policy.compile import CompiledModule, link
+from selab.policy.base import BasePolicy
+from selab.policy.compile import link
 from selab.policy.query.decide import Access, Decider, libsepol
 from selab.policy.query.extended import extended_rules
 from selab.policy.toolchain import Toolchain
@@ -103,56 +99,3 @@ def test_a_rule_that_only_audits_limits_the_commands(
     path.write_bytes(policy_of([(kind, "web_t", "etc_t", [(1, 2)])], base, tools))
     decision = Decider(path).decide([Access("u:r:web_t:s0", "u:r:etc_t:s0", "file", "ioctl", 1)])[0]
     assert (decision.allowed, decision.detail) == (False, "0x1 is not in any allowxperm rule")
-
-
-RULES = """
-(type web_t) (roletype system_r web_t) (typeattributeset domain (web_t))
-(allowx domain file_type (ioctl file ((range 0x5400 0x54ff) 0x1)))
-(allowx web_t self (ioctl tcp_socket (0x8927)))
-(allowx domain self (ioctl file (0x2)))
-(dontauditx domain file_type (ioctl file (0x3)))
-(auditallowx web_t domain (ioctl dir (0x4)))
-(allowx file_type domain (ioctl dir (and (range 0x0 0xfff) (not (0x7)))))
-"""
-
-
-@pytest.mark.toolchain
-def test_the_rules_of_a_base_policy_are_those_that_checkpolicy_lists(tmp_path: Path) -> None:
-    """checkpolicy writes the kernel policy as policy.conf, which selab does not read."""
-    base = newest_base(cache_dir())
-    if base is None:
-        pytest.skip("no base policy is cached on this machine")
-    path, tools = tmp_path / "policy", Toolchain(LocalHost(), str(tmp_path / "work"))
-    path.write_bytes(link(base, [CompiledModule("web", RULES, frozenset({"web_t"}))], tools).binary)
-    conf = tmp_path / "policy.conf"
-    subprocess.run(["checkpolicy", "-b", "-M", "-F", "-o", str(conf), str(path)], check=True)
-    expected = commands_of(conf.read_text())
-    index = extended_rules(libsepol(), path)
-    assert index is not None and len(expected) > len(index.types)
-    dice, types = random.Random(7), sorted(index.types)
-    pairs = [*dice.sample(sorted(expected), 400)]
-    pairs += [(dice.choice(types), dice.choice(types), dice.choice(["file", "dir"])) for _ in range(400)]
-    assert {key: index.commands(*key) for key in pairs} == {key: expected.get(key) for key in pairs}
-
-
-def commands_of(conf: str) -> dict[tuple[str, str, str], int]:
-    """The commands of each source, target and class, from a policy.conf with all its sets expanded."""
-    members: dict[str, set[str]] = {}
-    for name in re.findall(r"^type (\S+?)[;,\s]", conf, re.MULTILINE):
-        members[name] = {name}
-    for name, attributes in re.findall(r"^typeattribute (\S+) ([^;]+);", conf, re.MULTILINE):
-        for attribute in re.split(r"[,\s]+", attributes):
-            members.setdefault(attribute, set()).add(name)
-    commands: dict[tuple[str, str, str], int] = {}
-    pattern = r"^(\w+)xperm (\S+) (\S+):(\S+) ioctl \{?([^};]*)\}?;"
-    for kind, source, target, tclass, numbers in re.findall(pattern, conf, re.MULTILINE):
-        listed = 0
-        # A rule of another kind allows no command, and limits the commands all the same.
-        for low, high in re.findall(r"(0x\w+)(?:-(0x\w+))?", numbers) if kind == "allow" else ():
-            for number in range(int(low, 16), int(high or low, 16) + 1):
-                listed |= 1 << number
-        for subject in members[source]:
-            for other in {subject} if target == "self" else members[target]:
-                key = subject, other, tclass
-                commands[key] = commands.get(key, 0) | listed
-    return commands
