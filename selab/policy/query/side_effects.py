@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 
 from selab.policy.compile import CompiledModule
+from selab.policy.query.index import LIMITING
 
 _STATEMENT = re.compile(r"^[^\S\n]*\((\w+)[ \t]*(.*)$", re.MULTILINE)
 _NAME = re.compile(r"[\w.@-]+")
+_TYPE = re.compile(r"^[^\S\n]*\(type ([\w.@-]+)\)", re.MULTILINE)
 _DECLARED = re.compile(r"^[^\S\n]*\((?:type|typeattribute|typealias) ([\w.@-]+)\)", re.MULTILINE)
 _ADDS = re.compile(
-    r"type(?:attribute|alias|aliasactual|permissive)?|expandtypeattribute|(?:allow|auditallow|dontaudit|neverallow)x?"
+    r"type(?:attribute|alias|aliasactual|permissive)?|expandtypeattribute|(?:allow|auditallow|dontaudit)|neverallowx?"
     r"|role(?:type|attribute|attributeset|allow)?|user(?:role)?|boolean(?:if)?|tunable(?:if)?|true|false|optional|filecon"
 )
 """These CIL statements restrict nothing; labelling shows what a filecon changes."""
@@ -22,12 +24,15 @@ def beyond_its_own(candidates: Sequence[CompiledModule]) -> str:
     string.
 
     Such statements are a transition out of a foreign domain, its bounds, an attribute that a constraint may
-    use, a constraint, and a deny rule.
+    use, a constraint, a deny rule, and an extended rule, which limits the ioctl commands of its source.
     """
     own = {name for each in candidates for name in _DECLARED.findall(each.cil)}
+    types = {name for each in candidates for name in _TYPE.findall(each.cil)}
     for candidate in candidates:
         for keyword, rest in _STATEMENT.findall(candidate.cil):
-            if not _ADDS.fullmatch(keyword) and not _HARMLESS.get(keyword, _never)(_NAME.findall(rest), own):
+            # An extended rule limits each member of an attribute, and some of them may be foreign.
+            mine = types if keyword in LIMITING else own
+            if not _ADDS.fullmatch(keyword) and not _HARMLESS.get(keyword, _never)(_NAME.findall(rest), mine):
                 return f"({keyword} {rest}"
     return ""
 
@@ -43,6 +48,7 @@ def _about_own_types(names: list[str], own: set[str]) -> bool:
 
 _HARMLESS: dict[str, Callable[[list[str], set[str]], bool]] = {
     "typeattributeset": _about_own_types,
+    **dict.fromkeys(LIMITING, lambda names, own: names[0] in own),
     "typetransition": lambda names, own: names[0] in own,
     "typechange": lambda names, own: names[0] in own,
     "rangetransition": lambda names, own: names[0] in own,

@@ -15,6 +15,7 @@ OWN = """(type web_t)
 (typeattributeset web_files (etc_t usr_t))
 (typetransition web_t shell_exec_t process sshd_t)
 (typebounds sshd_t web_t)
+(allowx web_t sshd_t (ioctl tcp_socket (0x8927)))
 (optional web_optional_1
     (allow sshd_t web_t (process (sigchld)))
 )
@@ -31,6 +32,9 @@ OWN = """(type web_t)
         "(deny sshd_t shell_exec_t (file (execute)))",
         "    (rangetransition init_t sshd_exec_t process ((s1) (s1)))",
         "(mlsconstrain (process (fork)) (eq t1 web_t))",
+        "(allowx sshd_t self (ioctl tcp_socket (0x8927)))",
+        "    (dontauditx sshd_t self (ioctl tcp_socket (0x8927)))",
+        "(auditallowx web_files self (ioctl file (0x5401)))",
         "(portcon tcp 22 (system_u object_r web_t ((s0) (s0))))",
     ],
 )
