@@ -2,9 +2,11 @@
 
 libsepol's decision functions ignore them, so selab decides as the kernel does. If an extended rule of any
 kind applies to the source, the target and the class, only the commands of the allowxperm rules are allowed;
-otherwise every command is. A rule that only audits (dontauditxperm, auditallowxperm) thus limits the commands
-too: context_struct_compute_av calls services_compute_xperms_drivers for all AVTAB_XPERMS, which sets the
-`xp.len` that avc_has_extended_perms tests (security/selinux/ss/services.c, security/selinux/avc.c).
+otherwise every command is. Since Linux 5.10 (commit 44141f58e143), a rule that only audits (dontauditxperm,
+auditallowxperm) thus limits the commands too: context_struct_compute_av calls
+services_compute_xperms_drivers for all AVTAB_XPERMS, which sets the `xp.len` that avc_has_extended_perms
+tests (security/selinux/ss/services.c, security/selinux/avc.c). Older kernels look at the allowxperm rules
+alone.
 """
 
 from __future__ import annotations
