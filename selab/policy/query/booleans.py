@@ -112,9 +112,8 @@ def _allowed(
     booleans: Booleans, changes: Mapping[str, bool], accesses: Sequence[Access], copy: Path
 ) -> list[Access]:
     booleans.write(changes, copy)
-    return [
-        decision.access for decision in Decider(copy).decide(accesses) if decision.cause is not Cause.RULE
-    ]
+    decisions = Decider(copy).decide(accesses)
+    return [decision.access for decision in decisions if decision.cause not in (Cause.RULE, Cause.COMMAND)]
 
 
 def _deciding_boolean(booleans: Booleans, names: list[str], value: bool, access: Access, copy: Path) -> str:

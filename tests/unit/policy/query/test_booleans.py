@@ -18,6 +18,8 @@ pytestmark = pytest.mark.toolchain
 MINE = """
 (boolean loud true) (boolean third false)
 (booleanif (not (loud)) (true (allow web_t etc_t (file (read)))))
+(booleanif (not (loud)) (true (allow web_t etc_t (file (ioctl)))))
+(allowx web_t etc_t (ioctl file (0x1)))
 (booleanif (and (shiny) (third)) (true (allow web_t shared_t (file (write)))))
 """
 
@@ -55,6 +57,15 @@ def test_what_a_boolean_would_allow_names_it(
 
 def test_what_no_boolean_allows_is_a_missing_rule(policy: Path) -> None:
     assert decided(policy, "web", "etc", "write").cause is Cause.RULE
+
+
+@pytest.mark.parametrize(("command", "cause"), [(1, Cause.BOOLEAN), (2, Cause.RULE)])
+def test_a_boolean_does_not_allow_an_ioctl_command_that_no_rule_lists(
+    policy: Path, command: int, cause: Cause
+) -> None:
+    access = Access("u:r:web_t:s0", "u:r:etc_t:s0", "file", "ioctl", command)
+    (decision,) = with_booleans(policy, Decider(policy).decide([access]), names=True)
+    assert decision.cause is cause
 
 
 def test_a_changed_copy_decides_otherwise(policy: Path, tmp_path: Path) -> None:
