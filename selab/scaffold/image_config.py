@@ -47,8 +47,15 @@ class ImageConfig:
 
 
 def quoted(value: object) -> str:
-    """Quote an untrusted value for a line or a comment: short, in ASCII, on one line."""
-    return json.dumps(str(value)[:80])
+    """Quote an untrusted value for a line or a comment: short, in ASCII, on one line.
+
+    The parts of a list are separated by blanks; anything else with parts is JSON.
+    """
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        text = " ".join(value)
+    else:
+        text = json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+    return json.dumps(text[:80])
 
 
 def image_config(project: Project, name: str, connect: Connect, progress: Progress) -> ImageConfig:

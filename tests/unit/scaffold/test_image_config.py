@@ -14,7 +14,7 @@ from selab.errors import InputError, SelabError, Unreachable
 from selab.guest import Guest
 from selab.progress import Progress
 from selab.project import Project
-from selab.scaffold.image_config import ImageConfig, image_config, of_inspect, of_instructions
+from selab.scaffold.image_config import ImageConfig, image_config, of_inspect, of_instructions, quoted
 from tests.unit.fakes import FakeGuest
 
 
@@ -107,3 +107,16 @@ def test_an_answer_that_is_none_is_an_error(text: str) -> None:
 def test_whatever_an_instruction_says_is_taken_or_named(text: str, instruction: str) -> None:
     config = of_instructions([f"{instruction} {text}"])
     assert all(line.isascii() and line.isprintable() for line in config.left)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("it's", '"it\'s"'),
+        (["/bin/sh", "-c"], '"/bin/sh -c"'),
+        ([{"Driver": None}], r'"[{\"Driver\": null}]"'),
+        ("a\nb", r'"a\nb"'),
+    ],
+)
+def test_a_value_of_an_import_is_quoted_on_one_line(value: object, text: str) -> None:
+    assert quoted(value) == text
