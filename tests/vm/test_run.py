@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from selab.__main__ import run as selab
+from selab.auditlog.denials import DenialKey
 from selab.policy.guest.load import policy_state
 from selab.project import Project
 from selab.run.document import document_of
@@ -27,16 +28,16 @@ def draft(request: pytest.FixtureRequest) -> Run:
     return result
 
 
-def keys(run: Run) -> frozenset[tuple[str, ...]]:
+def keys(run: Run) -> frozenset[DenialKey]:
     return frozenset(document_of(run).keys)
 
 
 def test_the_draft_shows_real_denials(draft: Run) -> None:
-    assert ("selab_apache_t", "http_port_t", "tcp_socket", "name_bind") in keys(draft)
+    assert DenialKey("selab_apache_t", "http_port_t", "tcp_socket", "name_bind") in keys(draft)
 
 
 def test_the_draft_shows_denials_with_the_candidate_as_target(draft: Run) -> None:
-    assert any(target == "selab_apache_t" and source != target for source, target, _, _ in keys(draft))
+    assert any(key.target == "selab_apache_t" != key.source for key in keys(draft))
 
 
 def test_the_draft_fails_only_because_of_its_denials(draft: Run) -> None:

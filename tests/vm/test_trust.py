@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from selab.auditlog.denials import DenialKey
 from selab.errors import CommandFailed
 from selab.policy.guest.load import policy_state
 from selab.project import Project
@@ -110,7 +111,8 @@ def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -
     # The container ends at once, and no visible denial proves its label: a label that selab could not read in
     # time is an ERROR.
     assert result.verdict is (Verdict.FAIL if result.outcome.labels else Verdict.ERROR)
-    assert ("hidden_t", "dockerd_t", "fd", "use") in {key for row in result.hidden for key in row.denial.keys}
+    hidden = {key for row in result.hidden for key in row.denial.keys}
+    assert DenialKey("hidden_t", "dockerd_t", "fd", "use") in hidden
 
 
 def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Project) -> None:
