@@ -80,3 +80,49 @@ def test_a_record_without_a_header_is_read_without_a_time() -> None:
     (((failure, count),), (row,)) = log.selinux_err, log.denials
     assert (failure.time, count, failure.invalid_context) == (None, 2, "u:r:ssh_t")
     assert (row.serials, row.permissions, log.unparsed) == ((), ("setrlimit",), 0)
+
+
+STAFF, RUNTIME = "staff_u:staff_r:staff_t:s0", "staff_u:staff_r:container_runtime_t:s0"
+
+
+def test_a_decision_of_a_bus_that_names_no_process_is_read() -> None:
+    """As in an issue of container-selinux (115)."""
+    decision = f"scontext={STAFF} tcontext={RUNTIME} tclass=dbus permissive=0"
+    line = f"Jan 04 10:00:00 host dbus-broker-launch[1547]: avc:  denied  {{ send_msg }} for  {decision}"
+    assert rows(line) == [("staff_t", "container_runtime_t", "dbus", ("send_msg",))]
+
+
+def test_a_decision_of_systemd_with_a_command_line_is_read() -> None:
+    """As in an issue of Bottlerocket (1364)."""
+    command = 'auid=n/a uid=0 gid=81 cmdline="/usr/bin/dbus-broker-launch --scope system"'
+    decision = f"{command} scontext={STAFF} tcontext={RUNTIME} tclass=system permissive=0"
+    line = f"Mar 03 01:22:24 host systemd[1]: selinux: avc:  denied  {{ status }} for {decision}"
+    assert rows(line) == [("staff_t", "container_runtime_t", "system", ("status",))]
+
+
+def test_the_records_of_an_interpreted_event_on_one_line_are_its_own() -> None:
+    """As in a change to Fedora's policy (2658)."""
+    head = "msg=audit(04/08/2025 11:42:27.425:2640) :"
+    log = summary(
+        f"type=PROCTITLE {head} proctitle=dbus-broker --max-matc type=SYSCALL {head} arch=x86_64 pid=639 "
+        f"comm=dbus-broker key=(null) type=AVC {head} {avc('read')}"
+    )
+    assert (log.events, log.unparsed, [row.permissions for row in log.denials]) == (1, 0, [("read",)])
+
+
+def test_a_record_that_has_a_type_and_no_stamp_is_read() -> None:
+    """As in a change to the reference policy (967); the other records of the event are no doubt."""
+    log = summary(
+        "type=PROCTITLE proctitle=/usr/bin/dbus-daemon --system", f"type=AVC {avc('use', tclass='fd')}"
+    )
+    assert (log.unparsed, [row.permissions for row in log.denials]) == (0, [("use",)])
+
+
+def test_a_record_that_a_mail_has_wrapped_could_not_be_read() -> None:
+    """As in an issue of BOINC (6991): no denial is made of its parts, and none is lost in silence."""
+    log = summary(
+        *f"Apr 12 15:43:09 host audit[1698]: AVC {avc('execute')}".replace(" scontext", "\nscontext").split(
+            "\n"
+        )
+    )
+    assert (log.records, log.unparsed > 0) == (0, True)
