@@ -10,6 +10,8 @@ from selab.policy.pattern import MatchTime
 
 _LITERAL = re.compile(r"(?:\\.|[^.^$?*+|\[({\\])*")
 """Matches up to the first character that makes a path a pattern (libsemanage: semanage_fc_find_meta)."""
+_BEGINNING = re.compile(r"(?:\\[^A-Za-z0-9]|[^.^$?*+|\[({\\])*")
+"""Matches the beginning of a pattern that every matching path has, but for its last character."""
 _FILECON = re.compile(r'^[^\S\n]*\(filecon "([^"]*)" (\w+) (\(.*\))\)$', re.MULTILINE)
 KINDS = {
     "any": "",
@@ -90,9 +92,18 @@ class FileSpec:
     def matches(self, path: str, limit: MatchTime) -> bool:
         """Return whether the pattern matches `path`, for any kind of file, within `limit`.
 
-        Raises UnreadablePattern if selab cannot evaluate the pattern.
+        Raises UnreadablePattern if selab cannot evaluate the pattern, unless its beginning decides.
         """
-        return limit.matches(self.pattern, path)
+        return path.startswith(self._beginning) and limit.matches(self.pattern, path)
+
+    @property
+    def _beginning(self) -> str:
+        """Return what every matching path begins with. To compile thousands of patterns takes a second."""
+        match = _BEGINNING.match(self.pattern)
+        if match is None or "|" in self.pattern:
+            return ""
+        text = _unescaped(match[0])
+        return text[:-1] if self.pattern[match.end() : match.end() + 1] in ("?", "*", "{") else text
 
 
 def read_specs(lines: Iterable[str]) -> Iterator[FileSpec]:

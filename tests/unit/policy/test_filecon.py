@@ -59,3 +59,23 @@ def test_a_template_for_home_directories_is_left_out(pattern: str) -> None:
 )
 def test_an_alias_is_replaced_by_the_types_own_name(context: str, expected: str) -> None:
     assert FileSpec("/x", "", context).resolved({"old_t": "new_t"}).context == expected
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        ["/", "a", "b", r"\.", ".", "?", "*", "+", "|", "(", ")", "[ab]", "^", "$", r"\w", r"\\", "{2}"]
+    )
+)
+
+
+@given(pieces=PIECES, path=st.text("/ab.\\", max_size=6))
+def test_the_beginning_of_a_pattern_excludes_no_path_that_it_matches(pieces: list[str], path: str) -> None:
+    pattern = "".join(pieces)
+    with contextlib.suppress(UnreadablePattern):
+        expected = MatchTime().matches(pattern, path)
+        assert FileSpec(pattern, "", "u:r:t:s0").matches(path, MatchTime()) == expected
+
+
+def test_a_pattern_whose_beginning_differs_is_not_compiled() -> None:
+    """The invalid pattern shows it: to compile it is an error."""
+    assert not FileSpec("/srv/web(", "", "u:r:t:s0").matches("/etc/shadow", MatchTime())

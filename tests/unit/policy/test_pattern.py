@@ -104,7 +104,7 @@ def test_a_pattern_does_not_match_as_in_pcre(pattern: str, path: str) -> None:
 )
 def test_a_pattern_that_selab_cannot_evaluate_is_an_error(pattern: str) -> None:
     with pytest.raises(UnreadablePattern):
-        matches(pattern, "/a")
+        compiled_pattern(pattern)
 
 
 def test_a_candidates_pattern_that_selab_cannot_evaluate_is_an_error_before_the_run(base: BasePolicy) -> None:
