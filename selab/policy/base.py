@@ -18,7 +18,7 @@ from selab.errors import AnswerTooLong, SelabError
 from selab.guest import IN_THE_LOG, Guest, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
-from selab.policy.filecon import filecons, read_specs
+from selab.policy.filecon import FileSpec, aliases, filecons, read_specs
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.integrity import digests, is_unchanged
 from selab.policy.local_modifications import local_modifications
@@ -43,7 +43,6 @@ READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
 MAX_STORE = 256 * 1024 * 1024
 """Bytes of the archive of the module store and the headers. A distribution's has 15 MB."""
-_ALIAS = re.compile(r"\(typealiasactual (\S+) (\S+)\)")
 _DENY = re.compile(r"^[^\S\n]*\(deny ", re.MULTILINE)
 FACTS = "facts.json"
 METADATA = "base.json"
@@ -103,6 +102,12 @@ class BasePolicy:
     @property
     def headers(self) -> Path:
         return self.directory / "devel"
+
+    def file_contexts(self, name: str = "file_contexts") -> list[FileSpec]:
+        """Return the lines of a file of the policy's file contexts; empty if it does not exist."""
+        path = self.directory / CONTEXTS / "files" / name
+        text = path.read_text(errors="surrogateescape") if path.exists() else ""
+        return list(read_specs(text.splitlines()))
 
     def declares_type(self, name: str) -> bool:
         """Return whether the base policy declares `name` as a type or an alias."""
@@ -261,8 +266,8 @@ def _write_file_contexts(directory: Path, modules: Mapping[str, str], store: Map
     theirs = directory / CONTEXTS / FILE_CONTEXTS
     lines = theirs.read_text(errors="replace").splitlines() if theirs.exists() else []
     order = {(spec.pattern, spec.kind): number for number, spec in enumerate(read_specs(lines))}
-    aliases = dict(pair for cil in modules.values() for pair in _ALIAS.findall(cil))
-    specs = [spec.resolved(aliases) for _, cil in sorted(modules.items()) for spec in filecons(cil)]
+    names = {alias: name for cil in modules.values() for alias, name in aliases(cil).items()}
+    specs = [spec.resolved(names) for _, cil in sorted(modules.items()) for spec in filecons(cil)]
     specs.sort(key=lambda spec: order.get((spec.pattern, spec.kind), len(order)))
     theirs.write_text("".join(f"{spec}\n" for spec in specs))
     (files / "file_contexts.local").write_bytes(store.get("file_contexts.local", b""))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.fc_source import equivalences, rewritten
-from selab.policy.filecon import FileSpec, filecons, read_specs
+from selab.policy.filecon import FileSpec, filecons
 from selab.policy.pattern import MatchTime, compiled_pattern
 
 
@@ -80,13 +79,8 @@ def never_matching(base: BasePolicy, contexts: FileContexts) -> list[tuple[str, 
 
 def specs_with(base: BasePolicy, own: Iterable[FileSpec] = ()) -> list[FileSpec]:
     """Return the guest's file contexts with `own`, in order of precedence and without home directories."""
-    files = base.directory / "contexts" / "files"
-    theirs = {(spec.pattern, spec.kind): spec for spec in read_specs(_lines(files / "file_contexts"))}
+    theirs = {(spec.pattern, spec.kind): spec for spec in base.file_contexts()}
     together = theirs | {(spec.pattern, spec.kind): spec for spec in own}
-    local = {(spec.pattern, spec.kind): spec for spec in read_specs(_lines(files / "file_contexts.local"))}
+    local = {(spec.pattern, spec.kind): spec for spec in base.file_contexts("file_contexts.local")}
     ordered = sorted((spec for key, spec in together.items() if key not in local), key=lambda spec: spec.rank)
     return [*ordered, *local.values()]
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(errors="surrogateescape").splitlines() if path.exists() else []

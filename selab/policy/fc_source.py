@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selab.errors import InputError
 from selab.policy.base import BasePolicy
-from selab.policy.filecon import FileSpec, read_specs
+from selab.policy.filecon import FileSpec, aliases
 from selab.policy.macros import header_macros
 from selab.policy.module import PolicyModule
 
@@ -28,7 +28,6 @@ _SYNC = re.compile(r'#line (\d+)(?: "(?:.*/)?([^"/]*)")?')
 _PATH = re.compile(r"^[ \t]*((?:/|HOME_DIR|HOME_ROOT)[^\s#]*)")
 _QUOTED = re.compile(r"`[^`'\n]*'")
 _WORD = re.compile(r"\b([A-Za-z_]\w*)(?P<call>\()?")
-_ALIAS = re.compile(r"\(typealiasactual (\S+) (\S+)\)")
 _DEFINED = re.compile(r"\bdefine\(`(\w+)'")
 _BUILTINS = re.compile(
     r"change(?:com|quote)|debug(?:file|mode)|(?:un)?divert|divnum|dnl|dumpdef|m4exit|sysval|trace(?:off|on)|"
@@ -193,9 +192,7 @@ def conflicts(
     `own` are a module's entries with their lines, `others` those of other modules with their places. libsepol
     3.4 to 3.8 refuses such entries only if it reports warnings as well.
     """
-    files = base.directory / "contexts" / "files" / "file_contexts"
-    lines = files.read_text(errors="surrogateescape").splitlines() if files.exists() else []
-    first = {(spec.pattern, spec.kind): (spec, "in the base policy") for spec in read_specs(lines)}
+    first = {(spec.pattern, spec.kind): (spec, "in the base policy") for spec in base.file_contexts()}
     for place, spec in others:
         first.setdefault((spec.pattern, spec.kind), (spec, f"in {place}"))
     different = []
@@ -203,12 +200,11 @@ def conflicts(
         other, place = first.setdefault((spec.pattern, spec.kind), (spec, f"in line {line}"))
         if _comparable(spec.context) != _comparable(other.context):
             different.append(Conflict(line, spec, other, place))
-    aliases = dict(_ALIAS.findall(base.flat.read_text())) if different else {}
+    names = aliases(base.flat.read_text()) if different else {}
     return [
         each
         for each in different
-        if _comparable(each.spec.resolved(aliases).context)
-        != _comparable(each.other.resolved(aliases).context)
+        if _comparable(each.spec.resolved(names).context) != _comparable(each.other.resolved(names).context)
     ]
 
 

@@ -12,6 +12,7 @@ _LITERAL = re.compile(r"(?:\\.|[^.^$?*+|\[({\\])*")
 """Matches up to the first character that makes a path a pattern (libsemanage: semanage_fc_find_meta)."""
 _BEGINNING = re.compile(r"(?:\\[^A-Za-z0-9]|[^.^$?*+|\[({\\])*")
 """Matches the beginning of a pattern that every matching path has, but for its last character."""
+_ALIAS = re.compile(r"\(typealiasactual (\S+) (\S+)\)")
 _FILECON = re.compile(r'^[^\S\n]*\(filecon "([^"]*)" (\w+) (\(.*\))\)$', re.MULTILINE)
 KINDS = {
     "any": "",
@@ -123,6 +124,11 @@ def filecons(cil: str) -> Iterator[FileSpec]:
         if not pattern.startswith(TEMPLATES) and not any(name in pattern for name in USERS):
             user, role, name, *levels = re.findall(r"[^\s()]+", context) or ("", "", "")
             yield FileSpec(pattern, KINDS[kind], f"{user}:{role}:{name}:{levels[0]}" if user else "<<none>>")
+
+
+def aliases(cil: str) -> dict[str, str]:
+    """Return the types' own names by their aliases in `cil`, for FileSpec.resolved."""
+    return dict(_ALIAS.findall(cil))
 
 
 def _unescaped(text: str) -> str:

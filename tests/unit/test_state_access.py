@@ -61,7 +61,6 @@ ELSEWHERE = {
         "host/cache.py",
         "host/trusted.py",
         "policy/base.py",
-        "policy/contexts.py",
         "policy/fc_source.py",
         "policy/integrity.py",
         "policy/interfaces.py",
