@@ -91,6 +91,8 @@ def macro_words(text: str, base: BasePolicy) -> Iterator[MacroWord]:
     These are m4's own macros, and those of the headers' support files, which come before the .fc. Without
     quotes around it, `interface` in a path turns into a piece of a macro, and `divert` disappears.
     """
+    if not text.strip():
+        return
     support: set[str] = set()
     for file in sorted((base.headers / "include" / "support").glob("*.spt")):
         support.update(_DEFINED.findall(file.read_text(errors="replace")))

@@ -252,7 +252,7 @@ def refuse_conflicts(base: BasePolicy, modules: Iterable[LinkedSource]) -> None:
             fc = source.te.with_suffix(".fc")
             written = WrittenEntries(source)
             own = [(written.line(spec), spec) for spec in filecons(module.cil)]
-            for conflict in conflicts(own, others, base):
+            for conflict in conflicts(own, others, base) if own else ():
                 raise InputError(
                     "Two file contexts conflict.",
                     f"{f'{fc}:{conflict.line}' if conflict.line else fc}: {conflict.problem}",

@@ -12,7 +12,6 @@ alone.
 from __future__ import annotations
 
 import ctypes
-import re
 import tempfile
 from pathlib import Path
 
@@ -20,10 +19,9 @@ from selab.errors import SelabError
 from selab.guest import MAX_ANSWER
 from selab.host.private import read_private
 from selab.policy.language.declarations import read_flat
-from selab.policy.query.index import PolicyIndex
+from selab.policy.query.index import LIMITING, PolicyIndex, names_extended_rule
 
-_EXTENDED = re.compile(r"\((?:allow|dontaudit|auditallow)x ")
-_NEEDED = ("(allowx ", "(dontauditx ", "(auditallowx ", "(type ", "(typealias", "(typeattribute")
+_NEEDED = (*(f"({kind} " for kind in sorted(LIMITING)), "(type ", "(typealias", "(typeattribute")
 
 
 def extended_rules(library: ctypes.CDLL, policy: Path) -> PolicyIndex | None:
@@ -32,10 +30,10 @@ def extended_rules(library: ctypes.CDLL, policy: Path) -> PolicyIndex | None:
     `library` is libsepol, which writes the policy as CIL, with its attributes.
     """
     cil = _as_cil(library, read_private(policy, MAX_ANSWER))
-    if not _EXTENDED.search(cil):
+    if not names_extended_rule(cil):
         return None
     lines = cil.splitlines()
-    if not any(line.startswith(" ") and _EXTENDED.search(line) for line in lines):
+    if not any(line.startswith(" ") and names_extended_rule(line) for line in lines):
         # All extended rules are unconditional, so the other rules need not be read.
         lines = [line for line in lines if line.startswith(_NEEDED)]
     return PolicyIndex(read_flat("\n".join(lines)))

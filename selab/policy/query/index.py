@@ -175,7 +175,12 @@ class PolicyIndex:
 def has_extended_rules(base: BasePolicy, candidates: Sequence[CompiledModule]) -> bool:
     """Return whether any part has an extended rule, without reading the parts."""
     texts = chain((each.cil for each in candidates), map(Path.read_text, (base.flat,)))
-    return any(f"({kind} " in text for text in texts for kind in LIMITING)
+    return any(names_extended_rule(text) for text in texts)
+
+
+def names_extended_rule(cil: str) -> bool:
+    """Return whether the text has an extended rule. A search for each kind is faster than one pattern."""
+    return any(f"({kind} " in cil for kind in LIMITING)
 
 
 def union(rules: Iterable[Rule]) -> int:
