@@ -68,9 +68,9 @@ def shown_target(source: str, target: str) -> str:
     return "self" if target == source else target
 
 
-def shown_labels(labels: Iterable[str]) -> str:
-    """Return in words that the policy does not know these labels; empty if there are none."""
-    text = ", ".join(labels)
+def shown_labels(row: DenialRow) -> str:
+    """Return the labels of a row that the policy does not know, in words; empty if it knows all."""
+    text = ", ".join(dict.fromkeys((*row.raw_sources, *row.raw_targets)))
     return f"(label unknown to the policy: {text})" if text else ""
 
 
@@ -171,12 +171,6 @@ class Denial:
     serials: tuple[int, ...]
     raw_sources: tuple[str, ...] = ()
     raw_targets: tuple[str, ...] = ()
-
-    @property
-    def raw_labels(self) -> tuple[str, ...]:
-        """Return the labels that the policy does not know."""
-        return tuple(dict.fromkeys((*self.raw_sources, *self.raw_targets)))
-
     commands: tuple[str, ...] = ()
     by_command: bool = False
 
@@ -224,6 +218,10 @@ class DenialRow(Protocol):
     def commands(self) -> tuple[str, ...]: ...
     @property
     def by_command(self) -> bool: ...
+    @property
+    def raw_sources(self) -> tuple[str, ...]: ...
+    @property
+    def raw_targets(self) -> tuple[str, ...]: ...
 
 
 def keys_of(row: DenialRow) -> tuple[DenialKey, ...]:

@@ -66,7 +66,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _example(denial: Denial) -> str:
     process = denial.comm or denial.exe
-    parts = (process, denial.path, denial.detail, shown_labels(denial.raw_labels))
+    parts = (process, denial.path, denial.detail, shown_labels(denial))
     return " ".join(part for part in parts if part)
 
 

@@ -115,7 +115,7 @@ def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) ->
     for number, denial in enumerate(denials, first):
         target = shown_target(denial.source, denial.target)
         apart = "(kept apart by MCS categories)" if denial.separated else ""
-        parts = (denial.comm, denial.path, denial.detail, apart, shown_labels(denial.raw_labels))
+        parts = (denial.comm, denial.path, denial.detail, apart, shown_labels(denial))
         example = " ".join(part for part in parts if part)
         words = (
             str(number) if first else "",

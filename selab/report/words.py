@@ -39,7 +39,7 @@ def target_and_class(denial: DenialEntry) -> str:
 
 def example_of(denial: DenialEntry) -> str:
     """The process, path, detail and unknown labels of a denial's records; "" if none is known."""
-    parts = (denial.comm, denial.path, denial.detail, shown_labels(denial.raw_labels))
+    parts = (denial.comm, denial.path, denial.detail, shown_labels(denial))
     return " ".join(part for part in parts if part)
 
 

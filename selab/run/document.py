@@ -103,12 +103,6 @@ class DenialEntry(_Part):
     serials: tuple[int, ...] = ()
     raw_sources: tuple[str, ...] = ()
     raw_targets: tuple[str, ...] = ()
-
-    @property
-    def raw_labels(self) -> tuple[str, ...]:
-        """The labels that the policy does not know."""
-        return tuple(dict.fromkeys((*self.raw_sources, *self.raw_targets)))
-
     commands: tuple[str, ...] = ()
     by_command: bool = False
 
