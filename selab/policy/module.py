@@ -83,6 +83,14 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
             str(te),
             "Use letters, digits, '_', '.' and '-'; begin with a letter.",
         )
+    texts = _texts(project, name)
+    _require_declared_name(name, te, texts["te"].decode("utf-8", "backslashreplace"))
+    return PolicyModule(name, project.policies, texts, _required(project, name, above))
+
+
+def _texts(project: Project, name: str) -> dict[str, bytes]:
+    """Return the module's files by their endings. Raises InputError if one is not UTF-8 text."""
+    te = project.policies / f"{name}.te"
     files = {
         ending: path for ending in ("te", "fc", "if") if (path := te.with_name(f"{name}.{ending}")).exists()
     }
@@ -104,7 +112,11 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
             )
     if b"\0" in b"".join(texts.values()):
         raise InputError(f"The policy '{name}' is not text.", str(te), "Remove the NUL bytes from its files.")
-    source = texts["te"].decode("utf-8", "backslashreplace")
+    return texts
+
+
+def _require_declared_name(name: str, te: Path, source: str) -> None:
+    """Raise InputError if the `source` of the file `te` does not declare a module `name`."""
     declared = DECLARED_NAME.search(source)
     if declared is None:
         raise InputError(
@@ -120,7 +132,6 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
             f"{te}:{line}",
             f"Rename the file to {module_name}.te, or the module to {name}.",
         )
-    return PolicyModule(name, project.policies, texts, _required(project, name, above))
 
 
 def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[PolicyModule, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -150,11 +151,9 @@ def _within(project: Project, source: Path) -> str:
 
 def is_file(source: Path, target: str) -> bool:
     """Return whether the mount is a file; one that does not exist here is recognised by its name."""
-    try:
+    with contextlib.suppress(OSError, ValueError):  # The name decides if the path cannot be looked up.
         if source.exists():
             return not source.is_dir()
-    except (OSError, ValueError):
-        pass
     return any(
         path.suffix.lower() in _FILES["suffixes"] or path.name in _FILES["names"]
         for path in (source, Path(target))
