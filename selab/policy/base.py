@@ -21,6 +21,7 @@ from selab.host.files import read_json, write_json
 from selab.policy.filecon import FileSpec, aliases, filecons, read_specs
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.integrity import digests, is_unchanged
+from selab.policy.language.commands import names_extended_rule
 from selab.policy.local_modifications import local_modifications
 from selab.policy.survey import (
     CONTEXT_FILES,
@@ -37,8 +38,8 @@ from selab.policy.survey import (
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
-FORMAT = 4
-"""Part of every cache key here. Raise it if the meaning of the cached files changes."""
+FORMAT = 5
+"""Part of every cache key here. Raise it if the same store gives other files (test_cache_formats.py)."""
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
 MAX_STORE = 256 * 1024 * 1024
@@ -68,6 +69,7 @@ class BasePolicy:
     dangling: names that optional blocks require and nothing declares.
     left_out: files with local modifications that a linked policy does not contain (users.local).
     denies: whether it contains `deny` rules, which older CIL compilers cannot read.
+    limits_ioctl: whether it contains extended rules, which limit the commands of ioctl.
     """
 
     facts: StoreFacts
@@ -75,6 +77,7 @@ class BasePolicy:
     dangling: frozenset[str]
     left_out: tuple[str, ...] = ()
     denies: bool = False
+    limits_ioctl: bool = True
 
     @property
     def demands(self) -> Demands:
@@ -244,11 +247,13 @@ def _build(
     denies = any(_DENY.search(cil) for cil in texts.values())
     if newer and tools.on_host and missing_on_host(Demands(denies)):
         tools = newer
-    (directory / "flat.cil").write_text(flatten(_resolve("".join(texts.values()), tools)))
+    flat = flatten(_resolve("".join(texts.values()), tools))
+    (directory / "flat.cil").write_text(flat)
     metadata = {
         "dangling": sorted(dangling_names(modules.values())),
         "left_out": local.left_out,
         "denies": denies,
+        "limits_ioctl": names_extended_rule(flat),
         "digests": digests(directory),
     }
     write_json(directory / METADATA, metadata)
@@ -291,6 +296,7 @@ def _base(directory: Path, facts: StoreFacts, metadata: Mapping[str, Any]) -> Ba
         frozenset(metadata["dangling"]),
         tuple(metadata["left_out"]),
         bool(metadata.get("denies")),
+        bool(metadata.get("limits_ioctl", True)),
     )
 
 

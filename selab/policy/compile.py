@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selab.errors import SelabError
 from selab.guest import Completed, Query, script, script_argv
-from selab.policy.base import BasePolicy
+from selab.policy.base import FORMAT, BasePolicy
 from selab.policy.macros import header_macros
 from selab.policy.module import PolicyModule
 from selab.policy.tool_messages import (
@@ -216,7 +216,12 @@ def policy_digest(
     base: BasePolicy, candidates: Sequence[CompiledModule], *, permissive: str = "", dontaudit: bool = True
 ) -> str:
     """Return the digest of the kernel policy that `link` would produce, without linking."""
-    parts = (base.facts.fingerprint, *_options(base, dontaudit), _candidate_cil(candidates, permissive))
+    parts = (
+        str(FORMAT),
+        base.facts.fingerprint,
+        *_options(base, dontaudit),
+        _candidate_cil(candidates, permissive),
+    )
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -25,7 +25,7 @@ from selab.policy.language.words import NotAStatement
 from selab.policy.macros import header_macros
 
 FORMAT = 1
-"""Raise it if the meaning of the file cached beside the base changes."""
+"""Raise it if the same headers give another file beside the base (test_cache_formats.py)."""
 
 _MARK = "selabarg"
 _BEGIN = re.compile(r"^#selab_begin (\w+)$", re.MULTILINE)

@@ -18,8 +18,9 @@ from pathlib import Path
 from selab.errors import SelabError
 from selab.guest import MAX_ANSWER
 from selab.host.private import read_private
+from selab.policy.language.commands import LIMITING, names_extended_rule
 from selab.policy.language.declarations import read_flat
-from selab.policy.query.index import LIMITING, PolicyIndex, names_extended_rule
+from selab.policy.query.index import PolicyIndex
 
 _NEEDED = (*(f"({kind} " for kind in sorted(LIMITING)), "(type ", "(typealias", "(typeattribute")
 

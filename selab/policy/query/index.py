@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.language.cil import Node, Rule, members, names_in, statements
-from selab.policy.language.commands import commands_in
+from selab.policy.language.commands import ALLOWX, LIMITING, commands_in, names_extended_rule
 from selab.policy.language.declarations import Declarations, read_candidates, read_flat
 
 ALLOW = frozenset({"allow"})
-ALLOWX = "allowx"
-LIMITING = frozenset({ALLOWX, "dontauditx", "auditallowx"})
-"""The kinds of extended rules in a kernel policy. Each of them limits an `ioctl` to the listed commands."""
 SELF = "self"
 EVERYTHING = "*"
 
@@ -174,13 +170,7 @@ class PolicyIndex:
 
 def has_extended_rules(base: BasePolicy, candidates: Sequence[CompiledModule]) -> bool:
     """Return whether any part has an extended rule, without reading the parts."""
-    texts = chain((each.cil for each in candidates), map(Path.read_text, (base.flat,)))
-    return any(names_extended_rule(text) for text in texts)
-
-
-def names_extended_rule(cil: str) -> bool:
-    """Return whether the text has an extended rule. A search for each kind is faster than one pattern."""
-    return any(f"({kind} " in cil for kind in LIMITING)
+    return base.limits_ioctl or any(names_extended_rule(each.cil) for each in candidates)
 
 
 def union(rules: Iterable[Rule]) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from selab.policy.language.cil import Rule
-from selab.policy.language.commands import in_te
+from selab.policy.language.commands import ALLOWX, in_te
 from selab.policy.language.statements import braced
-from selab.policy.query.index import ALLOWX, SELF, PolicyIndex
+from selab.policy.query.index import SELF, PolicyIndex
 from selab.policy.query.risk import Level, Risk, risk_of
 
 WRITES = frozenset(

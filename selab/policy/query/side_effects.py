@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from selab.policy.compile import CompiledModule
-from selab.policy.query.index import LIMITING
+from selab.policy.language.commands import LIMITING
 
 _STATEMENT = re.compile(r"^[^\S\n]*\((\w+)[ \t]*(.*)$", re.MULTILINE)
 _NAME = re.compile(r"[\w.@-]+")

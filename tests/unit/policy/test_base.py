@@ -105,6 +105,21 @@ def test_the_file_contexts_have_the_order_of_the_guests_file(tmp_path: Path, too
 
 
 @pytest.mark.toolchain
+@pytest.mark.parametrize(
+    ("rule", "limits"), [(b"", False), (b"(allowx better_t etc_t (ioctl file (0x5401)))\n", True)]
+)
+def test_a_base_says_whether_it_limits_ioctl(
+    tmp_path: Path, tools: Toolchain, rule: bytes, limits: bool
+) -> None:
+    """Only a base with extended rules is searched for those that apply to a denied ioctl."""
+    files = FILES | {f"{ACTIVE}/modules/100/other/cil": rule}
+    keep_base(archive(files), "test", tools, tmp_path)
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of(files))
+    known = ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
+    assert known.limits_ioctl is limits
+
+
+@pytest.mark.toolchain
 def test_local_file_contexts_come_from_the_store(tmp_path: Path, tools: Toolchain) -> None:
     local = b"/srv/y  u:object_r:better_t:s0\n"
     keep_base(archive(FILES | {f"{ACTIVE}/file_contexts.local": local}), "test", tools, tmp_path)
@@ -116,7 +131,7 @@ def test_local_file_contexts_come_from_the_store(tmp_path: Path, tools: Toolchai
 def test_a_base_that_was_made_from_a_file_system_serves_the_guest_that_has_it(
     tmp_path: Path, tools: Toolchain
 ) -> None:
-    fingerprint = _fingerprint_of_files()
+    fingerprint = _fingerprint_of(FILES)
     keep_base(archive(FILES), "test", tools, tmp_path)
     store_facts = StoreFacts("test", 33, True, False, fingerprint)
     assert ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress()).facts == store_facts
@@ -124,7 +139,7 @@ def test_a_base_that_was_made_from_a_file_system_serves_the_guest_that_has_it(
 
 @pytest.mark.toolchain
 def test_the_facts_of_the_last_guest_are_known_without_it(tmp_path: Path, tools: Toolchain) -> None:
-    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("a", "b"))
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of(FILES), without=("a", "b"))
     keep_base(archive(FILES), "test", tools, tmp_path)
     ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
     known = known_base(store_facts.fingerprint, tmp_path)
@@ -134,7 +149,7 @@ def test_the_facts_of_the_last_guest_are_known_without_it(tmp_path: Path, tools:
 @pytest.mark.toolchain
 def test_what_ones_own_guest_says_goes_before_what_anothers_says(tmp_path: Path, tools: Toolchain) -> None:
     """Two projects whose guests have one base policy have a candidate and a signature each."""
-    mine = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("mine",), signature="m")
+    mine = StoreFacts("test", 33, True, False, _fingerprint_of(FILES), without=("mine",), signature="m")
     keep_base(archive(FILES), "test", tools, tmp_path)
     keep_facts(mine, tmp_path / "store.json")
     ensure_base(FakeGuest(), replace(mine, without=("other",), signature="o"), tools, tmp_path, Progress())
@@ -144,7 +159,7 @@ def test_what_ones_own_guest_says_goes_before_what_anothers_says(tmp_path: Path,
 
 @pytest.mark.toolchain
 def test_what_ones_own_guest_said_of_another_store_does_not_count(tmp_path: Path, tools: Toolchain) -> None:
-    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of(FILES))
     keep_base(archive(FILES), "test", tools, tmp_path)
     keep_facts(replace(store_facts, fingerprint="f" * 64), tmp_path / "store.json")
     ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
@@ -152,24 +167,24 @@ def test_what_ones_own_guest_said_of_another_store_does_not_count(tmp_path: Path
     assert known is not None and known.facts == store_facts
 
 
-def _fingerprint_of_files() -> str:
+def _fingerprint_of(files: dict[str, bytes]) -> str:
     store = {
         path.removeprefix(f"{ACTIVE}/"): hashlib.sha256(data).hexdigest()
-        for path, data in FILES.items()
+        for path, data in files.items()
         if path.startswith(ACTIVE)
     }
     for part, root, names in (
         ("devel", "usr/share/selinux/", ["devel/include/web.if"]),
         ("contexts", "etc/selinux/test/", ["contexts/lxc_contexts"]),
     ):
-        lines = "".join(f"{hashlib.sha256(FILES[root + name]).hexdigest()}  {name}\n" for name in names)
+        lines = "".join(f"{hashlib.sha256(files[root + name]).hexdigest()}  {name}\n" for name in names)
         store[part] = hashlib.sha256(lines.encode()).hexdigest()
     return fingerprint_of(store, ())
 
 
 @pytest.mark.toolchain
 def test_another_projects_base_serves(tmp_path: Path, tools: Toolchain) -> None:
-    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files(), without=("web",))
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of(FILES), without=("web",))
     keep_base(archive(FILES), "test", tools, tmp_path)
     ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
     newest = newest_base(tmp_path)
@@ -251,7 +266,7 @@ def test_a_changed_file_of_the_same_size_and_time_is_not_used(
     tmp_path: Path, tools: Toolchain, name: str
 ) -> None:
     base = made(tmp_path, tools)
-    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of(FILES))
     ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
     path = base.directory / name
     stat = path.stat()
@@ -264,7 +279,7 @@ def test_a_changed_file_of_the_same_size_and_time_is_not_used(
 @pytest.mark.parametrize("link", [False, True])
 def test_a_base_with_one_more_file_is_not_used(tmp_path: Path, tools: Toolchain, link: bool) -> None:
     base = made(tmp_path, tools)
-    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of(FILES))
     ensure_base(FakeGuest(), store_facts, tools, tmp_path, Progress())
     more = base.headers / "include" / "more.if"
     more.symlink_to("web.if") if link else more.write_text("")
@@ -278,7 +293,7 @@ def test_a_changed_base_is_read_again_from_the_guest_and_the_user_is_told(
     base, notes = made(tmp_path, tools), Notes()
     base.flat.write_text("(type evil_t)\n")
     guest = StoreGuest()
-    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of_files())
+    store_facts = StoreFacts("test", 33, True, False, _fingerprint_of(FILES))
     again = ensure_base(guest, store_facts, tools, tmp_path, notes)
     assert not again.declares_type("evil_t") and again.declares_type("better_t")
     assert notes.notes == ["The cached base policy was changed: its digest differs, so selab reads it again."]
@@ -290,7 +305,7 @@ def test_a_changed_module_of_the_store_is_not_linked(tmp_path: Path, tools: Tool
     (base.directory / "cil" / "web.cil").write_text("(type evil_t)\n")
     with pytest.raises(SelabError, match="was changed"):
         _ = base.store
-    assert known_base(_fingerprint_of_files(), tmp_path) is None
+    assert known_base(_fingerprint_of(FILES), tmp_path) is None
 
 
 @pytest.mark.toolchain
