@@ -375,6 +375,13 @@ class Row:
         if len(self.serials) < MAX_EVIDENCE and serial is not None and self.serials[-1:] != [serial]:
             self.serials.append(serial)
 
+    def repeat_raw(self, serial: bytes) -> None:
+        """Count a denial whose serial number is still text, which is converted only if it is kept."""
+        if len(self.serials) < MAX_EVIDENCE:
+            self.repeat(int(serial))
+        else:
+            self.count += 1
+
     def denial(self, key: tuple[str, str, str]) -> Denial:
         permissive = False if False in self.permissive else None if None in self.permissive else True
         return Denial(

@@ -36,6 +36,9 @@ _CUTHEADER = re.compile(r"type=(?:(?:USER_)?(?:AVC|SELINUX_ERR)\b|14\d\d)", re.A
 """In a record's own text this is a header that was cut before the next record."""
 BRACE = 16
 """The brace of a record's own permissions comes earlier in its text: `avc:  granted  { `."""
+OWN_DECISION = r"type=USER_AVC [^{']*msg='avc:  (?:denied|granted)  \{[^{]*\Z"
+"""A line whose only decision is that of an object manager: one quote, and one brace, is before it."""
+_OWN_DECISION = re.compile(OWN_DECISION, re.ASCII)
 _COMMAND = 'cmdline="'
 
 
@@ -65,7 +68,7 @@ def is_single(text: str, start: int) -> bool:
     """
     return (
         (text.find("(", start) < 0 or text.find("audit(", start) < 0)
-        and text.find("{", start + BRACE) < 0
+        and (text.find("{", start + BRACE) < 0 or _OWN_DECISION.match(text) is not None)
         and (text.find("R", start) < 0 or (text.find("_ERR", start) < 0 and text.find("ER_AVC", start) < 0))
     )
 

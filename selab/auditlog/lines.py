@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from selab.auditlog.duplicates import Duplicates
-from selab.auditlog.joined import BRACE
+from selab.auditlog.joined import BRACE, OWN_DECISION
 from selab.auditlog.records import Record, parse_line
 
 MAX_OPEN = 512
@@ -20,6 +20,8 @@ MAX_OPEN = 512
 The kernel interleaves as many as there are processors. Beyond this limit, the older half is closed.
 """
 
+_NEWLINE = 10
+_OWN_DECISION = re.compile(OWN_DECISION.encode())
 _RAW = re.compile(rb"type=([A-Z][A-Z_0-9]{1,39}) msg=audit\(([0-9]{1,10}\.[0-9]{3}:(0|[1-9][0-9]{0,18}))\): ")
 
 
@@ -35,36 +37,41 @@ def assemble(lines: Iterable[bytes]) -> Iterator[Group]:
     duplicates = Duplicates()
     ended = False
     for line in lines:
+        raw = _RAW.match(line)
+        if raw:
+            start = raw.end()
+            closed = line[-1] == _NEWLINE
+            if (  # `joined.is_single` for bytes, in place: this decides how fast a log is read
+                (closed or not ended)
+                and (line.find(b"{", start + BRACE) < 0 or _OWN_DECISION.match(line))
+                and (line.find(b"(", start) < 0 or line.find(b"audit(", start) < 0)
+                and (
+                    line.find(b"R", start) < 0
+                    or (line.find(b"_ERR", start) < 0 > line.find(b"ER_AVC", start))
+                )
+            ):
+                ended = closed
+                kind, key, serial = raw.groups()
+                if key in opened:
+                    opened[key].append((kind, serial, line, start))
+                else:
+                    opened[key] = [(kind, serial, line, start)]
+                    if len(opened) > MAX_OPEN:
+                        for oldest in _oldest(opened):
+                            yield opened.pop(oldest)
+                if kind == b"EOE":
+                    yield opened.pop(key)
+                continue
         closed = line[-1:] == b"\n"
         was_cut = ended and not closed
         ended = closed
-        raw = _RAW.match(line)
-        start = raw.end() if raw else 0
-        if (  # `joined.is_single` for bytes, in place: this decides how fast a log is read
-            raw
-            and not was_cut
-            and (line.find(b"(", start) < 0 or line.find(b"audit(", start) < 0)
-            and line.find(b"{", start + BRACE) < 0
-            and (line.find(b"R", start) < 0 or (line.find(b"_ERR", start) < 0 > line.find(b"ER_AVC", start)))
-        ):
-            kind, key, serial = raw.groups()
-            group = opened.get(key)
-            if group is None:
-                opened[key] = [(kind, serial, line, start)]
-                if len(opened) > MAX_OPEN:
-                    yield from _oldest(opened)
-            else:
-                group.append((kind, serial, line, start))
-            if kind == b"EOE":
-                yield opened.pop(key)
-        else:
-            yield from _add_others(opened, duplicates, line, was_cut)
+        yield from _add_others(opened, duplicates, line, was_cut)
     yield from opened.values()
 
 
-def _oldest(opened: dict[bytes, list[RawLine | Record]]) -> Iterator[Group]:
-    for key in list(islice(opened, MAX_OPEN // 2)):
-        yield opened.pop(key)
+def _oldest(opened: Iterable[bytes]) -> list[bytes]:
+    """Return the keys of the events to close when too many are open."""
+    return list(islice(opened, MAX_OPEN // 2))
 
 
 def _add_others(
@@ -87,6 +94,7 @@ def _add_others(
         key = name.encode("utf-8")
         opened.setdefault(key, []).append(record)
         if len(opened) > MAX_OPEN:
-            yield from _oldest(opened)
+            for oldest in _oldest(opened):
+                yield opened.pop(oldest)
         if record.type == "EOE":
             yield opened.pop(key)

@@ -25,6 +25,7 @@ MAX_KNOWN = 8192
 """Variants of denials to remember at a time, which takes some MB."""
 
 _DENIED = b"avc:  denied  { "
+_IOCTL = b" ioctl "
 _CONTEXT = rb"[!-9;-~]+:[!-9;-~]+:([!-9;-~]+)(?::[!-~]+)?"
 _TYPES = re.compile(
     rb" scontext=" + _CONTEXT + rb" tcontext=" + _CONTEXT + rb" (tclass=[^\n]*\n?)\Z", re.DOTALL
@@ -74,7 +75,7 @@ class _Collector:
 
     def __init__(self) -> None:
         self.rows = Rows()
-        self.records = self.events = self.unparsed = self.omitted = 0
+        self.lone = self.records = self.events = self.unparsed = self.omitted = 0
         self.errors: Counter[SelinuxError] = Counter()
         self.ignored: Counter[str] = Counter()
         self.examples: list[str] = []
@@ -82,32 +83,28 @@ class _Collector:
         self.losses = Losses()
 
     def add(self, group: Group) -> None:
-        if len(group) == 1 and self._add_lone(group[0]):
-            return
+        if len(group) == 1:
+            piece = group[0]
+            if piece.__class__ is tuple and piece[0] == b"AVC":
+                # A known denial that is alone in its event, the most frequent case
+                row = self._known_row(piece[2], piece[3])
+                if row is None:
+                    self._read(group)
+                else:
+                    row.repeat_raw(piece[1])
+                    self.lone += 1
+                return
         repeated = self._repeated(group)
         if repeated is None:
             self._read(group)
             return
         rows, kinds = repeated
         for row, serial in rows:
-            row.repeat(int(serial))
+            row.repeat_raw(serial)
         self.records += len(rows)
         self.events += bool(rows)
         for kind in kinds:
             self._ignore(kind)
-
-    def _add_lone(self, piece: RawLine | Record) -> bool:
-        """Count a known denial that is alone in its event, the most frequent case; otherwise return False."""
-        if (
-            isinstance(piece, Record)
-            or piece[0] != b"AVC"
-            or (row := self._known_row(piece[2], piece[3])) is None
-        ):
-            return False
-        row.repeat(int(piece[1]))
-        self.records += 1
-        self.events += 1
-        return True
 
     def _repeated(self, group: Group) -> tuple[list[tuple[Row, bytes]], list[str]] | None:
         """Return the rows that an event's denials repeat and the kinds of its other records.
@@ -135,16 +132,19 @@ class _Collector:
 
     def _known_row(self, line: bytes, start: int) -> Row | None:
         """Return a denial's row if the row is settled, or if its contexts were seen before."""
-        # `_decisive` and `_without_levels` in place: most lines of a log come here
+        # `_decisive` in place, with its question about ioctl last: most lines end at the first `return`
         permissions, subject = line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
-        if b" ioctl " in permissions:
-            permissions, subject = _decisive(line, start)
         types = _types(subject)
         if types:
             row = self.known.get((permissions, *types))
             if row is not None and row.is_settled:
                 return row
-        return self.known.get((permissions, subject))
+        row = self.known.get((permissions, subject))
+        if row is None and _IOCTL in permissions:
+            permissions, subject = _decisive(line, start)
+            row = self.known.get((permissions, *types))
+            return row if row is not None and row.is_settled else self.known.get((permissions, subject))
+        return row
 
     def _read(self, group: Group) -> None:
         event = event_of(group)
@@ -197,9 +197,9 @@ class _Collector:
 def _decisive(line: bytes, start: int) -> tuple[bytes, bytes]:
     """Return what identifies a denial: permissions, with an ioctl's command; and contexts, class and mode."""
     permissions, subject = line[start : line.find(b"}", start)], line[line.rfind(b" scontext=") :]
-    if b" ioctl " in permissions:
+    if _IOCTL in permissions:
         _, name, command = line[start + len(permissions) : len(line) - len(subject)].rpartition(b" ioctlcmd=")
-        permissions += name + command.split(b" ", 1)[0]
+        permissions += b" ioctlcmd=" + (command.split(b" ", 1)[0] if name else b"")
     return permissions, subject
 
 
@@ -221,8 +221,8 @@ def summarise(lines: Iterable[bytes]) -> Summary:
     for group in assemble(lines):
         collector.add(group)
     return Summary(
-        records=collector.records,
-        events=collector.events,
+        records=collector.lone + collector.records,
+        events=collector.lone + collector.events,
         denials=collector.rows.denials(),
         selinux_err=tuple(collector.errors.items()),
         ignored=dict(sorted(collector.ignored.items())),

@@ -52,6 +52,21 @@ def test_a_raw_line_keeps_its_type_serial_and_text() -> None:
     assert line[offset:].startswith(b"item=0 ")
 
 
+USER_AVC = (
+    b"type=USER_AVC msg=audit(1700000000.123:1): pid=1 uid=0 msg='avc:  denied  { send_msg } for  "
+    b'scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0 tclass=dbus exe="/usr/bin/dbus"\''
+)
+SECOND = b"avc:  denied  { read } for  pid=1 scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0 tclass=file"
+
+
+@pytest.mark.parametrize(("end", "raw"), [(b"", True), (b" " + SECOND, False)])
+def test_a_line_of_an_object_manager_stays_raw_if_its_only_decision_is_in_the_message(
+    end: bytes, raw: bool
+) -> None:
+    groups = list(assemble([USER_AVC + end + b"\n"]))
+    assert [isinstance(group[0], tuple) for group in groups] == ([True] if raw else [False, False])
+
+
 def test_lines_of_another_form_are_grouped_as_well() -> None:
     groups = list(assemble([KERNEL % 5, KERNEL % 6, KERNEL % 5]))
     assert sorted(len(group) for group in groups) == [1, 2]

@@ -94,11 +94,12 @@ def test_the_rows_of_a_log_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (summary.records, len(summary.denials), summary.omitted) == (10, 3, 7)
 
 
-def test_each_command_of_an_ioctl_is_in_the_row() -> None:
-    """A record that differs in the command only is no repetition."""
+@pytest.mark.parametrize("first", ["", " ioctlcmd=0x8910"])
+def test_each_command_of_an_ioctl_is_in_the_row(first: str) -> None:
+    """A record that differs in the command only is no repetition, also of one that names no command."""
     records = [
-        f"type=AVC msg=audit(1.1:{number}): avc:  denied  {{ ioctl }} for  pid=9 ioctlcmd={command} "
+        f"type=AVC msg=audit(1.1:{number}): avc:  denied  {{ ioctl }} for  pid=9{command} "
         "scontext=u:r:a_t:s0 tcontext=u:r:a_t:s0 tclass=tcp_socket permissive=0".encode()
-        for number, command in enumerate(["0x8910", "0x8927", "0x8910"])
+        for number, command in enumerate([first, " ioctlcmd=0x8910", " ioctlcmd=0x8927", " ioctlcmd=0x8910"])
     ]
     assert summarise(records).denials[0].commands == ("0x8910", "0x8927")
