@@ -129,11 +129,13 @@ def checkout_stays_as_it_was() -> Iterator[None]:
 
 
 def _checkout() -> set[tuple[str, tuple[int, int]]]:
-    """Return each file of the checkout with its size and time of change, without caches and environments."""
+    """Return each file of the checkout with its size and time of change, without caches and mutants."""
     files = set()
     for directory, names, paths in os.walk(CHECKOUT):
         names[:] = [
-            name for name in names if name in (".selab", ".ci") or not name.startswith((".", "__pycache__"))
+            name
+            for name in names
+            if name in (".selab", ".ci") or not name.startswith((".", "__pycache__", "mutants"))
         ]
         for path in (Path(directory, name) for name in paths):
             stat = path.lstat()
