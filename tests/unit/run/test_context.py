@@ -213,3 +213,15 @@ def test_nothing_is_compiled_ahead_without_a_base_policy_or_the_tools(
     options = RunOptions(expected_base=base if known else None)
     with precompile(project, plan(options=options), Progress()):
         pass
+
+
+@pytest.mark.parametrize("action", ["ensure_runtime", "online"])
+def test_the_machine_serves_the_guest_of_the_run(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    run = prepared(plan({"runtime": "podman"}))
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(run.machine, action, lambda *words: calls.append(words))
+    getattr(run, action)()
+    runtime = ("podman",) if action == "ensure_runtime" else ()
+    assert calls == [(run.guest, *runtime, run.progress)]

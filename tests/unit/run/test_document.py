@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from selab.auditlog.attribution import Scope, attribute
 from selab.auditlog.classification import Classification
 from selab.auditlog.denials import DenialKey
-from selab.run.document import RunDocument, document_of, stored_document
+from selab.container.steps import StepResult
+from selab.run.document import DenialEntry, RunDocument, document_of, stored_document
 from tests.unit.documents import CLASSIFIED, DENIAL, EXPECTED, MISSING, TOLERATED, document
-from tests.unit.test_history import finished
+from tests.unit.test_history import LINE, finished
 
 
 def test_a_document_is_read_as_it_was_written() -> None:
@@ -37,6 +41,53 @@ def test_the_document_of_a_run_has_its_verdict_and_its_evidence() -> None:
     assert (result.label.requested, result.label.type) == ("system_u:system_r:web_t:s0:c1,c2", "web_t")
     assert [(denial.source, denial.target) for denial in result.denials] == [("web_t", "etc_t")]
     assert [(step.name, step.ok) for step in result.steps] == [("page", True)]
+
+
+OTHERS = [
+    b"type=AVC msg=audit(1.1:6): avc:  denied  { write } for  pid=2 scontext=u:r:dockerd_t:s0 "
+    b'tcontext=u:r:tmp_t:s0 tclass=file comm="dockerd"',
+    b"type=AVC msg=audit(1.1:7): avc:  denied  { write } for  pid=3 scontext=u:r:cron_t:s0 "
+    b"tcontext=u:r:tmp_t:s0 tclass=file",
+    b"type=SELINUX_ERR msg=audit(1.1:8): op=security_compute_sid invalid_context=u:r:web_t:s0:c1,c2 "
+    b"scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0 tclass=process",
+]
+
+
+def test_the_document_of_a_run_has_everything_else_that_was_observed() -> None:
+    run = finished(1)
+    run.outcome.steps, run.outcome.log = [StepResult("page", False, 1.23456, "no answer")], "its log"
+    attribution = attribute([LINE, *OTHERS], Scope("web_t", "s0:c1,c2", frozenset()))
+    result = document_of(
+        replace(run, hidden=run.denials.rows, attribution=attribution, notes=("Something was edited.",))
+    )
+    assert [(row.source, row.target) for row in result.hidden] == [("web_t", "etc_t")]
+    assert [row.source for row in (*result.runtime, *result.machine)] == ["dockerd_t", "cron_t"]
+    assert [error.invalid_context for error in result.selinux_errors] == ["u:r:web_t:s0:c1,c2"]
+    assert (result.log, result.notes) == ("its log", ("Something was edited.",))
+    assert [(step.detail, step.seconds) for step in result.steps] == [("no answer", 1.235)]
+
+
+@pytest.mark.parametrize(
+    ("permission", "row", "commands"),
+    [
+        ("ioctl", {"commands": ["0x8910", "0x8927"]}, (0x8910, 0x8927)),
+        ("ioctl", {"detail": "ioctlcmd=0x8910"}, (0x8910,)),
+        ("ioctl", {"detail": ""}, (None,)),
+        ("read", {"commands": ["0x8910"]}, (None,)),
+    ],
+)
+def test_a_denied_ioctl_has_the_commands_that_the_records_name(
+    permission: str, row: dict[str, Any], commands: tuple[int | None, ...]
+) -> None:
+    entry = DenialEntry.model_validate({**DENIAL, "permissions": ["ioctl", "read"], **row})
+    assert entry.commands_of(permission) == commands
+
+
+def test_denials_are_found_by_their_classification() -> None:
+    run = document(**CLASSIFIED)
+    targets = {each.value: [row.target for row in run.classified_as(each)] for each in Classification}
+    assert targets == {"unexpected": ["http_port_t"], "tolerated": ["proc_t"], "expected": ["shadow_t"]}
+    assert [row.target for row in run.unexpected] == ["http_port_t"]
 
 
 def test_several_labels_are_all_in_the_document() -> None:
@@ -93,16 +144,17 @@ def test_a_denial_with_two_rulings_counts_once_as_the_more_serious() -> None:
     assert [ruling.classification for ruling in run.rulings.values()] == [Classification.UNEXPECTED]
 
 
-def old(*denials: dict[str, Any]) -> str:
+def old(*denials: dict[str, Any], hidden: Sequence[dict[str, Any]] = ()) -> str:
     """The text of a document from before denials were classified."""
     data = json.loads(document(denials=[]).as_json())
     del data["missing"]
-    return json.dumps(data | {"denials": list(denials), "hidden": []})
+    return json.dumps(data | {"denials": [*denials], "hidden": [*hidden]})
 
 
 ENTRIES = [
     {"target": "proc_t", "permissions": ["read"], "reason": "harmless"},
     {"target": "shadow_t", "as": "expect", "reason": "it is secret"},
+    {"target": "etc_t", "path": "/etc/motd", "reason": "anyone may read it"},
 ]
 
 
@@ -113,6 +165,22 @@ def test_an_old_document_is_classified_by_the_scenario_of_its_run() -> None:
         (("write",), ""),
         (("read",), "tolerated by * -> proc_t:* { read }: harmless"),
     ]
+    assert [each.entry for each in run.missing] == ["* -> shadow_t:* { * }"]
+
+
+@pytest.mark.parametrize(
+    ("path", "classification"), [("/etc/motd", "tolerated"), ("/etc/passwd", "unexpected")]
+)
+def test_an_entry_about_a_path_classifies_that_path_in_an_old_document(
+    path: str, classification: str
+) -> None:
+    run = stored_document(old({**DENIAL, "target": "etc_t", "path": path}), {"expect": {"denials": ENTRIES}})
+    assert [row.classification.value for row in run.denials] == [classification]
+
+
+def test_the_hidden_denials_of_an_old_document_are_classified_and_occurred_in_no_run() -> None:
+    run = stored_document(old(hidden=[{**DENIAL, "target": "shadow_t"}]), {"expect": {"denials": ENTRIES}})
+    assert [row.classification for row in run.hidden] == [Classification.EXPECTED]
     assert [each.entry for each in run.missing] == ["* -> shadow_t:* { * }"]
 
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from selab.auditlog.events import read_events
+from selab.auditlog.windows import Window
+from selab.container.label import ContainerLabel
+from selab.container.runtime import runtimes
 from selab.errors import Unreachable
 from selab.policy.base import BasePolicy
+from selab.policy.candidate import LoadedPolicy
 from selab.policy.guest.load import Mode
 from selab.progress import Progress
 from selab.project import Project
+from selab.run import experiment
 from selab.run.document import document_of
-from selab.run.experiment import Run, _by_command, _without, run
+from selab.run.experiment import Run, _attribute, _by_command, _notes, _without, run
+from selab.run.outcome import Outcome
 from selab.run.request import Request
 from selab.run.verdict import Verdict, classify
 from selab.scenario import Expect
@@ -209,6 +217,17 @@ def test_a_failure_that_no_unexpected_denial_explains_runs_once_more_without_don
         ("process", ("transition",))
     ]
     assert any("failed without an unexpected denial" in note for note in result.notes)
+    assert "1 denials" in result.reasons[-1] and "dontaudit" in result.timings
+
+
+def test_the_second_run_has_a_policy_without_dontaudit_rules_and_the_first_policy_follows(
+    ran: Started,
+) -> None:
+    guest = ScriptedGuest()
+    guest.answer("start", code=125, err="exec: permission denied\n")
+    ran(guest)
+    first, without, last = (words[0] for name, words in guest.calls if name == "flush-cache")
+    assert first != without and last == first
 
 
 def test_a_failure_with_an_unexpected_denial_does_not_run_again(ran: Started) -> None:
@@ -240,3 +259,75 @@ def test_a_command_that_is_known_is_not_reported_again(base: BasePolicy) -> None
     candidate = module("web", "(allowx web_t etc_t (ioctl file (0x1)))")
     seen = _by_command(classify(Expect(), decisions), base, [candidate]).rows[0].denial.keys
     assert list(_without(decisions, seen)) == []
+
+
+def test_of_a_denial_that_is_partly_known_the_rest_is_reported() -> None:
+    line = IOCTL[0].replace(b"{ ioctl }", b"{ read write }")
+    (avc,) = (avc for event in read_events([line]) for avc in event.denials())
+    (rest,) = _without([avc], {avc.keys[0]})
+    assert rest == replace(avc, permissions=("write",))
+
+
+@pytest.mark.parametrize("mode", [Mode.ENFORCING, Mode.PERMISSIVE])
+@pytest.mark.parametrize("enforces", [True, False])
+def test_a_guest_in_the_other_mode_at_the_end_is_an_error(ran: Started, mode: Mode, enforces: bool) -> None:
+    guest = ScriptedGuest()
+    answered = guest.answers["close-window"]
+
+    def close_window(words: Sequence[str]) -> tuple[int, str, str]:
+        code, out, err = answered(words)
+        return code, out.replace("mode 1\n", f"mode {enforces:d}\n"), err
+
+    guest.answers["close-window"] = close_window
+    result = ran(guest, mode)
+    as_requested = enforces is (mode is Mode.ENFORCING)
+    assert result.verdict is (Verdict.PASS if as_requested else Verdict.ERROR)
+    assert (f"not {mode.value}" in result.reasons[0]) is not as_requested
+
+
+def test_of_a_window_with_problems_the_mode_is_not_known(ran: Started) -> None:
+    guest = ScriptedGuest()
+    guest.lost = 1
+    assert ran(guest, Mode.PERMISSIVE).reasons == ("the kernel lost 1 audit records",)
+
+
+def test_the_denials_of_the_runs_type_and_of_the_candidates_types_are_the_scenarios() -> None:
+    label = ContainerLabel("web_t", "s0:c1,c2")
+    lines = [
+        IOCTL[0].replace(b"u:r:web_t:s0", source.encode())
+        for source in ("u:r:web_t:s0", "u:r:helper_t:s0", "u:r:web_t:s0:c7,c8", "u:r:cron_t:s0")
+    ]
+    context: Any = SimpleNamespace(label=label, runtime=runtimes()["docker"])
+    loaded = LoadedPolicy("d", True, "", frozenset({"helper_t"}))
+    attribution = _attribute(context, loaded, Outcome(), Window(tuple(lines), (), True))
+    assert [row.source for row in attribution.scenario] == ["helper_t", "web_t"]
+    assert sum(row.count for row in attribution.scenario) == 2
+
+
+@pytest.mark.parametrize(
+    ("without", "fingerprint", "changed"),
+    [((), "g" * 64, True), ((), "f" * 64, False), (("web",), "g" * 64, False)],
+)
+def test_the_notes_say_what_the_reasons_do_not(
+    base: BasePolicy,
+    monkeypatch: pytest.MonkeyPatch,
+    without: tuple[str, ...],
+    fingerprint: str,
+    changed: bool,
+) -> None:
+    expected = replace(base, facts=replace(base.facts, without=without, fingerprint=fingerprint))
+    context: Any = SimpleNamespace(
+        base=replace(base, left_out=("local boolean",)),
+        runtime=SimpleNamespace(settings="/etc/docker/daemon.json"),
+        contexts=SimpleNamespace(too_wide=["/(.*)?"]),
+    )
+    monkeypatch.setattr(experiment, "never_matching", lambda *_: [("/var/run/web", "/run/web")])
+    attempt: Any = SimpleNamespace(
+        drift=frozenset({"settings"}),
+        loaded=LoadedPolicy("d", True, "it has a macro", frozenset()),
+        outcome=Outcome(from_denials=True),
+    )
+    notes = _notes(context, attempt, expected)
+    words = ["daemon.json", "macro", "records of its denials", "local boolean", "/(.*)?", "/var/run/web"]
+    assert [word in note for word, note in zip(words, notes[changed:], strict=True)] == [True] * len(words)
+    assert not changed or "store has changed" in notes[0]

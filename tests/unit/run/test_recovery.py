@@ -39,6 +39,18 @@ def test_a_lockout_is_reported_with_what_went_wrong_first() -> None:
     assert "'web'" in caught.value.what and caught.value.detail == "The connection broke."
 
 
+def test_what_went_wrong_first_is_the_first_error_that_selab_explains() -> None:
+    with (
+        pytest.raises(LockedOut) as caught,
+        recover_on_failure(Machine("Given back."), "web", Mode.ENFORCING, Progress()),
+    ):
+        try:
+            raise OSError("a broken pipe")
+        except OSError:
+            raise Unreachable("The connection broke.")  # noqa: B904
+    assert caught.value.detail == "The connection broke."
+
+
 def test_a_guest_in_order_leaves_the_error_as_it_is() -> None:
     machine = Machine()
     with (
@@ -62,4 +74,6 @@ def test_an_error_that_no_candidate_caused_is_not_a_lockout(error: SelabError, m
 def test_a_login_that_is_refused_names_the_statement() -> None:
     with pytest.raises(LockedOut) as caught:
         verify_login(Machine(refused=True), "web", "(typetransition sshd_t a b)", Progress())
-    assert "(typetransition sshd_t a b)" in caught.value.detail
+    error = caught.value
+    assert "(typetransition sshd_t a b)" in error.detail
+    assert "'web'" in error.what and "--setenforce no" in error.hint

@@ -11,6 +11,7 @@ from selab.policy.base import BasePolicy
 from selab.policy.compile import link
 from selab.policy.query.decide import Access, Cause, Decision
 from selab.policy.toolchain import Toolchain
+from selab.run import replay as replay_module
 from selab.run.replay import Recorded, Replay, accesses, key_of, replay
 from tests.unit.conftest import module
 
@@ -22,12 +23,29 @@ def avc(target: str, permissions: str, source: str = "web_t") -> bytes:
     ).encode()
 
 
+def access(target: str, permission: str, source: str = "web_t", command: int | None = None) -> Access:
+    return Access(f"u:r:{source}:s0:c0,c1", f"u:r:{target}:s0", "file", permission, command)
+
+
 def test_the_same_access_is_asked_once() -> None:
-    assert len(accesses([avc("etc_t", "read"), avc("etc_t", "read open")])) == 2
+    asked = accesses([avc("etc_t", "read"), avc("etc_t", "read open"), avc("lib_t", "read")])
+    assert asked == [access("etc_t", "read"), access("etc_t", "open"), access("lib_t", "read")]
 
 
-def test_a_domain_can_be_asked_for_in_anothers_place() -> None:
-    assert accesses([avc("draft_t", "read", "draft_t")], ("draft_t", "web_t"))[0].target == "u:r:web_t:s0"
+@pytest.mark.parametrize("domain", ["web_t", "draft_t"])
+def test_another_domain_takes_the_place_of_the_runs_own_on_both_sides(domain: str) -> None:
+    recorded = Recorded([avc("draft_t", "read", "draft_t"), avc("etc_t", "read", "draft_t")], "draft_t")
+    assert recorded.accesses_of(domain) == [access(domain, "read", domain), access("etc_t", "read", domain)]
+
+
+def test_granted_accesses_and_those_that_a_program_decides_are_not_asked_about() -> None:
+    """libsepol knows nothing of the classes of programs such as systemd."""
+    granted = avc("etc_t", "read").replace(b"denied", b"granted")
+    userspace = (
+        b"type=USER_AVC msg=audit(1.1:6): pid=1 uid=0 subj=u:r:init_t:s0 msg='avc:  denied  { start } for "
+        b"scontext=u:r:web_t:s0 tcontext=u:r:etc_t:s0 tclass=service'"
+    )
+    assert accesses([granted, userspace]) == []
 
 
 @pytest.mark.toolchain
@@ -55,6 +73,10 @@ def test_an_ioctl_is_decided_by_its_command(base: BasePolicy, tools: Toolchain, 
     assert result.in_words() == "1 of 2 denials would be allowed now; 1 would not: 1 unlisted ioctl command"
 
 
+def test_the_command_of_an_ioctl_is_asked_about() -> None:
+    assert accesses([ioctl("0x8910")]) == [access("etc_t", "ioctl", command=0x8910)]
+
+
 def test_a_policy_that_ignores_commands_has_one_denial_for_all_of_them() -> None:
     decisions = tuple(Decision(access, Cause.RULE) for access in accesses([ioctl("0x8910"), ioctl("0x8927")]))
     assert Replay(decisions).in_words() == "0 of 1 denial would be allowed now; 1 would not: 1 missing rule"
@@ -68,6 +90,39 @@ def test_a_denial_with_one_access_that_stays_denied_is_denied() -> None:
     replayed = Replay((Decision(near, Cause.NONE), Decision(far, Cause.MCS)))
     assert (replayed.allowed, replayed.denied) == (frozenset(), {key_of(Decision(near, Cause.NONE))})
     assert replayed.causes[key_of(Decision(near, Cause.NONE))].cause is Cause.MCS
+
+
+def test_the_causes_of_what_stays_denied_are_counted_the_most_frequent_first() -> None:
+    causes = {
+        "etc_t": Cause.NONE,
+        "proc_t": Cause.BOOLEAN,
+        "sysfs_t": Cause.RULE,
+        "lib_t": Cause.RULE,
+        "usr_t": Cause.MCS,
+    }
+    replayed = Replay(tuple(Decision(read(name), cause) for name, cause in causes.items()))
+    assert replayed.in_words() == (
+        "1 of 5 denials would be allowed now; 4 would not: "
+        f"2 {Cause.RULE.value}, 1 {Cause.MCS.value}, 1 {Cause.BOOLEAN.value}"
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"booleans": True}, {"names": True}], ids=str)
+def test_the_linked_policy_is_asked_about_each_access(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, bool]
+) -> None:
+    requested, asked = [read("shadow_t")], []
+
+    def ask(policy: Path, accesses: list[Access], *, booleans: bool, names: bool) -> list[Decision]:
+        asked.append((policy, accesses, booleans, names))
+        return [Decision(each, Cause.NONE) for each in accesses]
+
+    monkeypatch.setattr(replay_module, "ask", ask)
+    result = replay(Path("/linked"), requested, RULINGS, **options)
+    assert asked == [
+        (Path("/linked"), requested, options.get("booleans", False), options.get("names", False))
+    ]
+    assert result == Replay((Decision(requested[0], Cause.NONE),), RULINGS)
 
 
 def read(target: str, source: str = "web_t") -> Access:
@@ -108,3 +163,13 @@ def test_a_ruling_on_an_ioctl_is_found_under_either_policy(recorded_by_command: 
     rulings = Recorded((), "web_t", {key: TOLERATED}).rulings_for("web_t")
     decision = Decision(access, Cause.COMMAND, by_command=now)
     assert Replay((decision,), rulings).ruling_on(key_of(decision)) == TOLERATED
+
+
+def test_a_ruling_on_one_command_is_not_one_on_another() -> None:
+    """The entries of a scenario name paths, so two commands of an ioctl can have two rulings."""
+    first, second = (
+        key_of(Decision(each, Cause.COMMAND, by_command=True))
+        for each in accesses([ioctl("0x8910"), ioctl("0x8927")])
+    )
+    replayed = Replay((), {first: TOLERATED, first.without_command: EXPECTED})
+    assert (replayed.ruling_on(first), replayed.ruling_on(second)) == (TOLERATED, EXPECTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,8 @@ from selab.auditlog.denials import AvcDenial
 from selab.auditlog.events import read_events
 from selab.policy.language.declarations import read_flat
 from selab.policy.query.index import PolicyIndex
-from selab.run.verdict import ClassifiedDenials, Evidence, Verdict, by_command, classify, judge
-from selab.scenario import Expect
+from selab.run.verdict import ClassifiedDenials, Evidence, Verdict, by_command, classify, describe, judge
+from selab.scenario import Expect, ExpectedDenial
 
 RECORD = (
     'type=AVC msg=audit(1.1:5): avc:  denied  {{ {permissions} }} for  pid=1 comm="x" '
@@ -170,6 +171,22 @@ def test_an_entry_that_expects_outweighs_one_that_tolerates() -> None:
 def test_each_entry_that_expects_a_denial_is_satisfied_by_it() -> None:
     entries = [ENTRIES[1], {"class": "file", "as": "expect", "reason": "files stay closed"}]
     assert classified(entries, denials(("shadow_t", "read"))).missing == ()
+
+
+def test_each_of_several_expected_denials_is_noticed() -> None:
+    entries = [ENTRIES[1], {"target": "etc_t", "as": "expect", "reason": "it is not its own"}]
+    assert classified(entries, denials(("shadow_t", "read"), ("etc_t", "read"))).missing == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        ({"class": "file", "permissions": ["read", "open"]}, "* -> *:file { read open }"),
+        ({"source": "web_t", "path": "/etc/x"}, "web_t -> *:* { * } /etc/x"),
+    ],
+)
+def test_an_entry_is_named_by_what_it_says_with_stars_for_the_rest(entry: dict[str, Any], line: str) -> None:
+    assert describe(ExpectedDenial.model_validate({**entry, "reason": "harmless"})) == line
 
 
 def test_any_tolerates_a_denial_without_an_entry_about_it() -> None:
