@@ -5,4 +5,4 @@
 mode() { read -r mode </sys/fs/selinux/enforce; }
 
 # set_mode MODE: sets the guest's mode and checks that the kernel has it.
-set_mode() { printf '%s' "$1" >/sys/fs/selinux/enforce || exit; mode; [ "$mode" = "$1" ] || exit 1; }
+set_mode() { printf '%s' "$1" >/sys/fs/selinux/enforce; mode; [ "$mode" = "$1" ] || exit 1; }

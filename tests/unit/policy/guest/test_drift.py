@@ -3,99 +3,115 @@
 from __future__ import annotations
 
 import os
-import struct
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from selab.guest import Completed
+from selab.errors import SelabError
+from selab.guest import script
 from selab.policy.guest.drift import MODE, POLICY, SETTINGS, changes, in_words, settled
+from tests.unit.fakes import FakeGuest
+from tests.unit.policy.sandbox import LOADED, PolicyGuest
+
+SETTINGS_FILE = "/etc/docker/daemon.json"
 
 
-class Guest:
-    """The files that the script looks at, below `root`."""
+class DriftGuest(PolicyGuest):
+    """A guest with settings of its container runtime that are older than everything else."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.run_dir, self.kernel = root, root / "run" / "selab", root / "selinux"
-        self.run_dir.mkdir(parents=True)
-        self.kernel.mkdir()
-        self.settings = root / "daemon.json"
+        super().__init__(root)
+        self.settings = self.path(SETTINGS_FILE)
+        self.settings.parent.mkdir()
         self.settings.write_text("{}")
         os.utime(self.settings, (1000, 1000))
-        self.now(mode="0", count=7)
-
-    def now(self, *, mode: str, count: int) -> None:
-        (self.kernel / "enforce").write_text(mode)
-        (self.kernel / "status").write_bytes(struct.pack("=5I", 1, 2, int(mode), count, 0))
-
-    def left(self, **files: str) -> None:
-        """As a run has left them."""
-        for name, text in files.items():
-            (self.run_dir / name).write_text(text)
-
-    def run(self, argv: list[str], **_: object) -> Completed:
-        script = argv[2].replace("/run/selab", str(self.run_dir)).replace("/sys/fs/selinux", str(self.kernel))
-        done = subprocess.run([*argv[:2], script, *argv[3:]], capture_output=True, check=False)
-        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
 
     def changes(self) -> frozenset[str]:
-        return changes(str(self.settings)).of(self)  # type: ignore[arg-type]
+        return changes(SETTINGS_FILE).of(self)
 
 
 @pytest.fixture
-def guest(tmp_path: Path) -> Guest:
-    return Guest(tmp_path)
+def guest(tmp_path: Path) -> DriftGuest:
+    return DriftGuest(tmp_path)
 
 
-def test_in_a_guest_that_has_had_no_run_nothing_was_changed(guest: Guest) -> None:
+def test_in_a_guest_that_has_had_no_run_nothing_was_changed(guest: DriftGuest) -> None:
     assert guest.changes() == frozenset()
 
 
-def test_what_is_as_it_was_left_was_not_changed(guest: Guest) -> None:
-    guest.left(loaded="digest 7\n", was="0\n")
+def test_what_is_as_it_was_left_was_not_changed(guest: DriftGuest) -> None:
+    guest.has(loaded="digest 7\n", was="0\n")
     assert guest.changes() == frozenset()
 
 
-def test_a_policy_that_was_loaded_by_hand_shows_in_the_kernels_counter(guest: Guest) -> None:
-    guest.left(loaded="digest 6\n", was="0\n")
+def test_a_policy_that_was_loaded_by_hand_shows_in_the_kernels_counter(guest: DriftGuest) -> None:
+    guest.has(loaded="digest 6\n", was="0\n")
     assert guest.changes() == {POLICY}
 
 
-def test_another_mode_than_the_one_that_was_put_back_was_set_by_hand(guest: Guest) -> None:
-    guest.left(was="1\n")
+def test_another_mode_than_the_one_that_was_put_back_was_set_by_hand(guest: DriftGuest) -> None:
+    guest.has(was="1\n")
     assert guest.changes() == {MODE}
 
 
-def test_a_mode_is_told_once(guest: Guest) -> None:
-    guest.left(was="1\n")
+def test_a_mode_is_told_once(guest: DriftGuest) -> None:
+    guest.has(was="1\n")
     guest.changes()
     assert guest.changes() == frozenset()
 
 
-def test_the_mode_of_an_interrupted_run_was_not_set_by_hand(guest: Guest) -> None:
-    guest.left(was="0\n", mode="0\n")
-    guest.now(mode="1", count=7)
+def test_the_mode_at_the_first_run_is_the_one_that_a_change_is_compared_with(guest: DriftGuest) -> None:
+    guest.path("/run/selab").rmdir()
+    guest.changes()
+    guest.status(enforcing=True, policyload=7)
+    assert guest.changes() == {MODE}
+
+
+def test_the_mode_of_an_interrupted_run_was_not_set_by_hand(guest: DriftGuest) -> None:
+    guest.has(was="0\n", mode="0\n")
+    guest.status(enforcing=True, policyload=7)
     assert guest.changes() == frozenset()
 
 
-def test_settings_that_are_newer_than_the_previous_run_were_edited(guest: Guest) -> None:
-    guest.left(loaded="digest 7\n", was="0\n")
-    later = (guest.run_dir / "loaded").stat().st_mtime + 5
+def test_settings_that_are_newer_than_the_previous_run_were_edited(guest: DriftGuest) -> None:
+    guest.has(loaded="digest 7\n", was="0\n")
+    later = guest.path(LOADED).stat().st_mtime + 5
     os.utime(guest.settings, (later, later))
     assert guest.changes() == {SETTINGS}
 
 
-def test_settings_that_selab_has_mended_are_its_own(guest: Guest) -> None:
-    guest.left(loaded="digest 7\n", was="0\n")
-    os.utime(guest.run_dir / "loaded", (1000, 1000))
-    os.utime(guest.settings, (2000, 2000))
-    settled().of(guest)  # type: ignore[arg-type]
+@pytest.mark.parametrize("record", ["", "digest\n"])
+def test_without_a_record_of_a_load_neither_policy_nor_settings_were_changed(
+    guest: DriftGuest, record: str
+) -> None:
+    guest.has(loaded=record, was="0\n")
+    os.utime(guest.path(LOADED), (500, 500))
     assert guest.changes() == frozenset()
 
 
-def test_settings_that_are_not_there_were_not_edited(guest: Guest) -> None:
-    guest.left(loaded="digest 7\n", was="0\n")
+def test_all_changes_are_reported_together(guest: DriftGuest) -> None:
+    guest.has(loaded="digest 6\n", was="1\n")
+    os.utime(guest.path(LOADED), (500, 500))
+    assert guest.changes() == {POLICY, MODE, SETTINGS}
+
+
+def test_an_unknown_change_makes_no_sense() -> None:
+    guest = FakeGuest()
+    guest.answer(script("policy/guest/find-changes"), out="mode\nweather\n")
+    with pytest.raises(SelabError, match="makes no sense"):
+        changes(SETTINGS_FILE).of(guest)
+
+
+def test_settings_that_selab_has_mended_are_its_own(guest: DriftGuest) -> None:
+    guest.has(loaded="digest 7\n", was="0\n")
+    os.utime(guest.path(LOADED), (1000, 1000))
+    os.utime(guest.settings, (2000, 2000))
+    settled().of(guest)
+    assert guest.changes() == frozenset()
+
+
+def test_settings_that_are_not_there_were_not_edited(guest: DriftGuest) -> None:
+    guest.has(loaded="digest 7\n", was="0\n")
     guest.settings.unlink()
     assert guest.changes() == frozenset()
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from selab.errors import EXIT_ERROR, CommandFailed, InputError
-from selab.guest import RUN_TIMEOUT, Completed
 from selab.policy.guest.module_store import PACKAGES, install, is_installed, relabel, uninstall
-from tests.unit.fakes import FakeGuest, SandboxGuest
+from tests.unit.fakes import FakeGuest
+from tests.unit.policy.sandbox import LOADED, PolicyGuest
 
 STORE = "/var/lib/selinux"
-LOADED = "/run/selab/loaded"
 REASON = "Failed to resolve allow statement at /var/lib/selinux/default/tmp/modules/400/web/cil:3"
 REFUSED = f"echo 'libsemanage.x: y' >&2; echo '{REASON}' >&2; echo 'semodule:  Failed!' >&2; exit 1"
 FAILURES = {
@@ -33,28 +31,12 @@ FAILURES = {
 """Ways in which semodule fails that are not a refusal of the policy."""
 
 
-class StoreGuest(SandboxGuest):
-    """A sandbox with a module store and files to label. A script's arguments lead into it too."""
-
-    PLACES = (*SandboxGuest.PLACES, "/etc/selinux", STORE, "/srv")
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        input: bytes = b"",
-        timeout: float = RUN_TIMEOUT,
-        limit: int | None = None,
-    ) -> Completed:
-        words = [str(self.path(word)) if word.startswith("/") else word for word in argv[4:]]
-        return super().run([*argv[:4], *words], input=input, timeout=timeout, limit=limit)
-
-
 @pytest.fixture
-def guest(tmp_path: Path) -> StoreGuest:
+def guest(tmp_path: Path) -> PolicyGuest:
     """A guest with the policy `default`, whose loaded policy is selab's."""
-    guest = StoreGuest(tmp_path)
+    guest = PolicyGuest(tmp_path)
     guest.path(f"{STORE}/default/active/modules").mkdir(parents=True)
+    guest.path("/etc/selinux").mkdir()
     guest.path("/etc/selinux/config").write_text("SELINUX=enforcing\nSELINUXTYPE=default\n")
     guest.path(LOADED).touch()
     return guest
@@ -70,7 +52,7 @@ def guest(tmp_path: Path) -> StoreGuest:
     ],
 )
 def test_a_module_is_installed_at_its_own_priority_in_the_store_in_use(
-    guest: StoreGuest, place: str, installed: bool
+    guest: PolicyGuest, place: str, installed: bool
 ) -> None:
     guest.path(f"{STORE}/{place}").mkdir(parents=True)
     assert is_installed(guest, "web") is installed
@@ -84,13 +66,13 @@ def test_a_store_that_cannot_be_read_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("config", ["SELINUXTYPE=absent\n", ""])
-def test_a_store_that_does_not_exist_is_an_error(guest: StoreGuest, config: str) -> None:
+def test_a_store_that_does_not_exist_is_an_error(guest: PolicyGuest, config: str) -> None:
     guest.path("/etc/selinux/config").write_text(config)
     with pytest.raises(CommandFailed, match="cannot be read"):
         is_installed(guest, "web")
 
 
-def test_packages_are_installed_in_one_transaction_and_then_removed(guest: StoreGuest) -> None:
+def test_packages_are_installed_in_one_transaction_and_then_removed(guest: PolicyGuest) -> None:
     guest.program("semodule", f'shift 3; cat "$@" >{guest.root}/content')
     install(guest, {"common": b"first ", "web": b"second"})
     assert guest.called == ["semodule -X 400 -i common.pp web.pp"]
@@ -98,7 +80,7 @@ def test_packages_are_installed_in_one_transaction_and_then_removed(guest: Store
     assert not guest.path(PACKAGES).exists()
 
 
-def test_a_refused_package_is_an_error_with_the_first_message_and_is_removed(guest: StoreGuest) -> None:
+def test_a_refused_package_is_an_error_with_the_first_message_and_is_removed(guest: PolicyGuest) -> None:
     guest.program("semodule", REFUSED)
     with pytest.raises(InputError, match="was not installed") as caught:
         install(guest, {"web": b"x"})
@@ -106,13 +88,13 @@ def test_a_refused_package_is_an_error_with_the_first_message_and_is_removed(gue
     assert not guest.path(PACKAGES).exists()
 
 
-def test_uninstalling_removes_the_module_at_the_priority_of_install(guest: StoreGuest) -> None:
+def test_uninstalling_removes_the_module_at_the_priority_of_install(guest: PolicyGuest) -> None:
     guest.program("semodule")
     uninstall(guest, "web")
     assert guest.called == ["semodule -X 400 -r web"]
 
 
-def test_a_refused_removal_is_an_error_with_the_first_message(guest: StoreGuest) -> None:
+def test_a_refused_removal_is_an_error_with_the_first_message(guest: PolicyGuest) -> None:
     guest.program("semodule", REFUSED)
     with pytest.raises(InputError, match="was not uninstalled") as caught:
         uninstall(guest, "web")
@@ -120,7 +102,7 @@ def test_a_refused_removal_is_an_error_with_the_first_message(guest: StoreGuest)
 
 
 @pytest.mark.parametrize("body", FAILURES.values(), ids=FAILURES)
-def test_a_failure_of_semodule_is_not_the_users_input(guest: StoreGuest, body: str) -> None:
+def test_a_failure_of_semodule_is_not_the_users_input(guest: PolicyGuest, body: str) -> None:
     guest.program("semodule", body)
     for change in (lambda: install(guest, {"web": b"x"}), lambda: uninstall(guest, "web")):
         with pytest.raises(CommandFailed, match="was not") as caught:
@@ -128,7 +110,7 @@ def test_a_failure_of_semodule_is_not_the_users_input(guest: StoreGuest, body: s
         assert caught.value.exit_code == EXIT_ERROR
 
 
-def test_packages_that_are_missing_are_not_the_users_input(guest: StoreGuest) -> None:
+def test_packages_that_are_missing_are_not_the_users_input(guest: PolicyGuest) -> None:
     guest.program("semodule")
     with pytest.raises(CommandFailed) as caught:
         install(guest, {})
@@ -136,7 +118,7 @@ def test_packages_that_are_missing_are_not_the_users_input(guest: StoreGuest) ->
 
 
 @pytest.mark.parametrize("body", ["", "exit 1"])
-def test_selab_no_longer_takes_the_loaded_policy_for_its_own(guest: StoreGuest, body: str) -> None:
+def test_selab_no_longer_takes_the_loaded_policy_for_its_own(guest: PolicyGuest, body: str) -> None:
     guest.program("semodule", body)
     for change in (lambda: install(guest, {"web": b"x"}), lambda: uninstall(guest, "web")):
         guest.path(LOADED).touch()
@@ -148,7 +130,7 @@ def test_selab_no_longer_takes_the_loaded_policy_for_its_own(guest: StoreGuest, 
         assert not guest.path(LOADED).exists()
 
 
-def test_only_files_that_exist_are_labelled(guest: StoreGuest) -> None:
+def test_only_files_that_exist_are_labelled(guest: PolicyGuest) -> None:
     guest.program("restorecon")
     guest.path("/srv/web").mkdir()
     relabel(guest, ["/srv/absent", "/srv/web"])
@@ -162,7 +144,7 @@ def test_nothing_to_label_sends_no_command() -> None:
     assert guest.commands == []
 
 
-def test_files_that_cannot_be_labelled_are_an_error(guest: StoreGuest) -> None:
+def test_files_that_cannot_be_labelled_are_an_error(guest: PolicyGuest) -> None:
     guest.program("restorecon", "exit 255")
     guest.path("/srv/web").mkdir()
     with pytest.raises(CommandFailed, match="could not be labelled"):
