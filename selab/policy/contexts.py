@@ -25,8 +25,13 @@ class FileContexts:
     text: str
 
     @property
+    def data(self) -> bytes:
+        """Return the text as bytes. The local lines of the base policy may contain any bytes."""
+        return self.text.encode("utf-8", "surrogateescape")
+
+    @property
     def digest(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()[:20]
+        return hashlib.sha256(self.data).hexdigest()[:20]
 
     @property
     def places(self) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def _with_contexts(guest: Guest, contexts: FileContexts, argv: list[str]) -> Com
     them there and run it again."""
     done = guest.run(argv, timeout=RELABEL_TIMEOUT)
     if done.returncode == guest_state.NO_FILE_CONTEXTS.code:
-        guest.put(contexts.text.encode("utf-8", "surrogateescape"), _file(contexts))
+        guest.put(contexts.data, _file(contexts))
         done = guest.run(argv, timeout=RELABEL_TIMEOUT)
     if not done.ok:
         raise SelabError(

@@ -20,7 +20,7 @@ def merged(base: BasePolicy, text: str, local: str = "") -> FileContexts:
     files = base.directory / "contexts" / "files"
     files.mkdir(parents=True)
     (files / "file_contexts").write_text(USUAL)
-    (files / "file_contexts.local").write_text(local)
+    (files / "file_contexts.local").write_text(local, errors="surrogateescape")
     return file_contexts(base, [CompiledModule("web", text, frozenset())])
 
 
@@ -57,6 +57,12 @@ def test_a_candidates_line_takes_the_place_of_the_same_one_of_the_base(base: Bas
 def test_what_the_machines_owner_has_set_comes_last(base: BasePolicy) -> None:
     local = "/srv/web(/.*)?\tu:object_r:mine_t:s0\n"
     assert merged(base, filecon("/srv/web(/.*)?"), local).text.splitlines()[-1].endswith("mine_t:s0")
+
+
+def test_a_local_line_with_a_path_that_is_not_utf_8_reaches_setfiles_as_it_is(base: BasePolicy) -> None:
+    contexts = merged(base, filecon("/srv/web(/.*)?"), local="/srv/\udce9\tu:object_r:mine_t:s0\n")
+    assert contexts.data.splitlines()[-1] == b"/srv/\xe9\tu:object_r:mine_t:s0"
+    assert len(contexts.digest) == 20
 
 
 def test_without_lines_of_a_candidate_there_is_nothing_to_do(base: BasePolicy) -> None:

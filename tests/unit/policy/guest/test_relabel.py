@@ -2,51 +2,131 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from selab.errors import SelabError
+from selab.errors import CommandFailed, SelabError
+from selab.guest import script_argv
 from selab.policy.contexts import FileContexts, FileSpec
-from selab.policy.guest.relabel import CONTEXTS, label_files, label_tree, restore_labels
+from selab.policy.guest import relabel
+from selab.policy.guest.relabel import CONTEXTS, LABELS, label_files, label_tree, restore_labels
 from tests.unit.fakes import FakeGuest
+from tests.unit.policy.sandbox import PolicyGuest
 
-PLACED = FileContexts((FileSpec("/srv/web(/.*)?", "", "u:object_r:web_content_t:s0"),), "the contexts\n")
+SPECS = tuple(
+    FileSpec(pattern, "", "u:object_r:web_content_t:s0")
+    for pattern in ("/srv/web(/.*)?", "/srv/log(/.*)?", "/srv/absent")
+)
+PLACED = FileContexts(SPECS, "the contexts \udcff\n")
+FILE = f"{CONTEXTS}/{PLACED.digest}"
+
+
+@pytest.fixture
+def guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PolicyGuest:
+    """A guest that has two of the three places. Its programs only record their calls."""
+    monkeypatch.setattr(relabel, "_program", lambda name: name)
+    guest = PolicyGuest(tmp_path)
+    for name in ("web", "log"):
+        guest.path(f"/srv/{name}").mkdir()
+    guest.program("setfiles", "echo relabelled")
+    guest.program("python3")
+    return guest
+
+
+def paths(guest: PolicyGuest, *words: str) -> str:
+    return " ".join(str(guest.path(word)) if word.startswith("/") else word for word in words)
 
 
 def test_contexts_without_a_place_label_nothing() -> None:
     assert label_files(FakeGuest(), FileContexts((), "")) is False
 
 
-@pytest.mark.parametrize(("out", "labelled"), [("\nlabelled\n", True), ("", False)])
-def test_files_are_labelled_if_the_guest_has_them(out: str, labelled: bool) -> None:
-    guest = FakeGuest()
-    guest.answer("/srv/web", out=out)
-    assert label_files(guest, PLACED) is labelled
+def test_the_places_that_exist_are_labelled_after_their_labels_were_saved(guest: PolicyGuest) -> None:
+    assert label_files(guest, PLACED) is True
+    places = ("/srv/log", "/srv/web")
+    assert guest.called == [
+        paths(guest, "python3", "-c", "save_labels", LABELS, str(relabel.MAX_FILES), *places),
+        paths(guest, "setfiles", "-F", FILE, *places),
+    ]
+    assert guest.get(FILE) == b"the contexts \xff\n"
 
 
-def test_contexts_that_setfiles_refuses_are_an_error() -> None:
+def test_without_a_place_in_the_guest_nothing_is_labelled(guest: PolicyGuest) -> None:
+    for name in ("web", "log"):
+        guest.path(f"/srv/{name}").rmdir()
+    assert label_files(guest, PLACED) is False
+    assert (guest.called, guest.path(FILE).exists()) == ([], False)
+
+
+def test_contexts_that_the_guest_has_are_not_put_there_again(guest: PolicyGuest) -> None:
+    guest.put(b"there", FILE)
+    label_files(guest, PLACED)
+    assert guest.get(FILE) == b"there"
+
+
+def test_no_file_is_labelled_whose_label_was_not_saved(guest: PolicyGuest) -> None:
+    guest.program("python3", "echo 'more than 20000 files' >&2; exit 1")
+    with pytest.raises(
+        SelabError, match="(?s)^The candidate's .*could not be applied.*more than 20000 files"
+    ):
+        label_files(guest, PLACED)
+    assert len(guest.called) == 1
+
+
+def test_labels_that_cannot_be_saved_have_an_exit_code_of_their_own(guest: PolicyGuest) -> None:
+    guest.put(b"", FILE)
+    guest.program("python3", "exit 1")
+    argv = script_argv("policy/guest/label-files", FILE, LABELS, "1", "save", "/srv/web")
+    assert guest.run(argv).returncode == 4
+
+
+def label_web(guest: PolicyGuest) -> None:
+    label_tree(guest, PLACED, "/srv/log", "/srv/web")
+
+
+@pytest.mark.parametrize("label", [label_files, lambda guest, _: label_web(guest)])
+def test_contexts_that_setfiles_refuses_are_an_error(guest: PolicyGuest, label: Any) -> None:
+    guest.program("setfiles", "echo first >&2; echo 'line 1 has invalid context' >&2; exit 255")
+    with pytest.raises(SelabError, match="^The candidate's .*could not be applied") as caught:
+        label(guest, PLACED)
+    assert (caught.value.detail, bool(caught.value.hint)) == ("line 1 has invalid context", True)
+
+
+def test_an_answer_of_setfiles_that_ends_early_makes_no_sense() -> None:
     guest = FakeGuest()
-    guest.answer("/srv/web", code=255, err="line 1 has invalid context\n")
-    with pytest.raises(SelabError, match="invalid context"):
+    guest.answer("/srv/web", out="Relabeled /srv/web from x to y\n")
+    with pytest.raises(SelabError, match="^The guest's answer makes no sense"):
         label_files(guest, PLACED)
 
 
-def test_a_volume_that_cannot_be_labelled_is_an_error() -> None:
-    guest = FakeGuest()
-    guest.answer("/volume0", code=1, err="no such type\n")
-    with pytest.raises(SelabError, match="no such type"):
-        label_tree(guest, PLACED, "/volume0", "/srv/web")
+def test_a_volume_is_labelled_as_if_it_were_at_its_place_in_the_container(guest: PolicyGuest) -> None:
+    label_web(guest)
+    root, path = guest.path("/srv/log"), guest.path("/srv/web")
+    assert guest.called == [f"setfiles -F -r {root} {guest.path(FILE)} {root}{path}"]
+    assert guest.path(FILE).exists()
 
 
-def test_the_contexts_are_put_into_a_guest_that_lacks_them() -> None:
-    guest, codes = FakeGuest(), iter([9, 0])
-    guest.rules.append((("/srv/web",), lambda argv: (next(codes), "", "")))
-    label_files(guest, PLACED)
-    assert guest.files == {f"{CONTEXTS}/{PLACED.digest}": b"the contexts\n"}
-    assert len(guest.commands) == 2
+def test_labels_are_restored_from_where_they_were_saved(guest: PolicyGuest) -> None:
+    guest.put(b"{}", LABELS)
+    restore_labels().of(guest)
+    assert guest.called == [paths(guest, "python3", "-c", "restore_labels", LABELS)]
 
 
-def test_labels_that_cannot_be_put_back_are_an_error() -> None:
-    guest = FakeGuest()
-    guest.answer("labels.json", code=1)
-    with pytest.raises(SelabError, match=r"labels\.json"):
+def test_without_saved_labels_there_is_nothing_to_restore(guest: PolicyGuest) -> None:
+    restore_labels().of(guest)
+    assert guest.called == []
+
+
+def test_labels_that_cannot_be_put_back_are_an_error(guest: PolicyGuest) -> None:
+    guest.put(b"{}", LABELS)
+    guest.program("python3", "exit 1")
+    with pytest.raises(CommandFailed, match="^The labels .*could not be restored") as caught:
         restore_labels().of(guest)
+    assert LABELS in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["save_labels", "restore_labels"])
+def test_the_guest_gets_the_program_of_this_package(name: str) -> None:
+    assert relabel._program(name) == (Path(relabel.__file__).parent / f"{name}.py").read_text()
