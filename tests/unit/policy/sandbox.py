@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +18,10 @@ LOADED = "/run/selab/loaded"
 class PolicyGuest(SandboxGuest):
     """A sandbox with a permissive kernel, whose counter is 7. A script's arguments lead into it too."""
 
-    PLACES = (*SandboxGuest.PLACES, "/etc", "/proc", "/srv", "/usr/local/lib/selab", "/var/lib/selinux")
+    PLACES = (
+        *(*SandboxGuest.PLACES, "/etc", "/proc", "/srv", "/usr/local/lib/selab"),
+        *("/usr/share/selinux", "/var/lib/selinux"),
+    )
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -33,7 +36,13 @@ class PolicyGuest(SandboxGuest):
         limit: int | None = None,
     ) -> Completed:
         words = [str(self.path(word)) if word.startswith("/") else word for word in argv[4:]]
-        return super().run([*argv[:4], *words], input=input, timeout=timeout, limit=limit)
+        text = argv[2].replace("cd / ", f"cd {self.root} ")
+        return super().run([*argv[:2], text, argv[3], *words], input=input, timeout=timeout, limit=limit)
+
+    def holds(self, files: Mapping[str, bytes]) -> None:
+        """Let the file system have these files, by their paths relative to the root directory."""
+        for name, data in files.items():
+            self.put(data, f"/{name}")
 
     def has(self, **files: str) -> None:
         """Let /run/selab have these files."""

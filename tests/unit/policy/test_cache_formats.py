@@ -16,7 +16,7 @@ from selab.policy import interfaces as interfaces_module
 from selab.policy.base import BasePolicy, keep_base
 from selab.policy.toolchain import Toolchain
 from tests.unit.headers import DEBIAN, write_headers
-from tests.unit.policy.test_base import ACTIVE, FILES, archive
+from tests.unit.policy.store import ACTIVE, FILES, archive
 
 VARIED = {
     f"{ACTIVE}/modules/400/web/cil": b"""(typealias old_t)

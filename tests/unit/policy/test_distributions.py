@@ -21,7 +21,7 @@ from selab.policy.toolchain import GUEST_WORKDIR, PP, Demands, Toolchain, missin
 from selab.progress import Progress
 from tests.unit.conftest import module
 from tests.unit.fakes import FakeGuest
-from tests.unit.policy.test_base import FILES, _fingerprint_of, archive
+from tests.unit.policy.store import FILES, archive, fingerprint_of_files
 
 CENTOS = """\
 # comment
@@ -165,7 +165,7 @@ def test_a_store_that_the_hosts_tools_cannot_read_is_flattened_in_the_guest(
 @pytest.mark.toolchain
 def test_a_base_policy_remembers_what_it_demands(tmp_path: Path, tools: Toolchain) -> None:
     keep_base(archive(FILES), "test", tools, tmp_path)
-    facts = StoreFacts("test", 34, True, False, _fingerprint_of(FILES))
+    facts = StoreFacts("test", 34, True, False, fingerprint_of_files())
     assert ensure_base(FakeGuest(), facts, tools, tmp_path, Progress()).demands == Demands(False, 34)
 
 
