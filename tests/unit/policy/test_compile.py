@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from selab.errors import InputError, SelabError
-from selab.guest import Completed, script
+from selab.guest import Completed, script, script_argv
 from selab.policy.base import BasePolicy
 from selab.policy.compile import compile_module, link, policy_digest
 from selab.policy.module import PolicyModule
 from selab.policy.toolchain import PP, Toolchain
 from tests.unit.conftest import module, seal
 from tests.unit.fakes import FakeGuest
+from tests.unit.policy.sandbox import PolicyGuest
 
 MODULE = PolicyModule(
     "web",
@@ -175,3 +176,97 @@ def test_a_macro_that_is_there_is_not_called_unknown(base: BasePolicy) -> None:
     assert (
         compile_error(base, "web.te:2:ERROR 'syntax error' at token 'files_red_etc' on line 3391:").hint == ""
     )
+
+
+# --- the scripts, run on a directory that represents the guest ----------------------------------------------
+
+BUILD = "/var/lib/selab/build/web"
+TRANSLATOR = "/usr/share/selinux/pp"
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> PolicyGuest:
+    """A guest whose make writes the package, and whose translator prints it."""
+    guest = PolicyGuest(tmp_path)
+    guest.path(f"{BUILD}/tmp").mkdir(parents=True)
+    guest.program("make", "echo made >&2; printf '(type web_t)' >web.pp")
+    guest.program("pp", 'cat "$1"')
+    guest.path(TRANSLATOR).symlink_to(guest.path("/bin/pp"))
+    return guest
+
+
+def build(guest: PolicyGuest, directory: str = BUILD) -> Completed:
+    words = (directory, "web", "/usr/share/selinux/devel", "targeted", TRANSLATOR, "m4 -U syscmd")
+    return guest.run(script_argv("policy/compile", *words))
+
+
+def test_the_guests_makefile_builds_the_package_that_is_translated(builder: PolicyGuest) -> None:
+    done = build(builder)
+    assert (done.returncode, done.text, done.error_text) == (0, "(type web_t)", "made\n")
+    include = f"{builder.path('/usr/share/selinux/devel')}/include"
+    assert builder.called == [
+        f"make -f {include}/Makefile HEADERDIR={include} NAME=targeted AWK=awk M4=m4 -U syscmd web.pp",
+        "pp web.pp",
+    ]
+
+
+def test_no_package_of_an_earlier_build_is_translated(builder: PolicyGuest) -> None:
+    builder.put(b"(type old_t)", f"{BUILD}/web.pp")
+    builder.program("make")
+    builder.program("pp", '[ -e "$1" ] || exit 9')
+    assert build(builder).returncode == 9
+
+
+@pytest.mark.parametrize(("code", "reported"), [(1, 1), (2, 1), (126, 4), (127, 4), (137, 4)])
+def test_a_build_that_failed_leaves_no_half_written_file(
+    builder: PolicyGuest, code: int, reported: int
+) -> None:
+    builder.program("make", f"touch tmp/web.mod tmp/web.mod.fc; exit {code}")
+    assert build(builder).returncode == reported
+    assert list(builder.path(f"{BUILD}/tmp").iterdir()) == []
+    assert len(builder.called) == 1
+
+
+def test_the_files_of_a_build_that_succeeded_stay_for_the_next_one(builder: PolicyGuest) -> None:
+    builder.put(b"", f"{BUILD}/tmp/web.mod")
+    assert build(builder).ok and builder.path(f"{BUILD}/tmp/web.mod").exists()
+
+
+@pytest.mark.parametrize(("text", "stays"), [(b"x\ndivert\n", True), (b"x\ndive", False), (b"", False)])
+def test_macros_that_were_written_to_their_end_stay(builder: PolicyGuest, text: bytes, stays: bool) -> None:
+    builder.put(text, f"{BUILD}/tmp/all_interfaces.conf")
+    build(builder)
+    assert builder.path(f"{BUILD}/tmp/all_interfaces.conf").exists() is stays
+
+
+def test_a_build_without_a_directory_has_an_exit_code_of_its_own(builder: PolicyGuest) -> None:
+    assert (build(builder, "/srv/absent").returncode, builder.called) == (3, [])
+
+
+def test_the_failure_of_the_translator_is_that_of_the_build(builder: PolicyGuest) -> None:
+    builder.program("pp", "exit 7")
+    assert build(builder).returncode == 7
+
+
+def test_only_the_sources_of_this_build_stay(builder: PolicyGuest) -> None:
+    for name in ("web.te", "web.fc", "old.te", "old.fc", "old.if", "eb.te", "old.pp", "tmp/old.te"):
+        builder.put(b"", f"{BUILD}/{name}")
+    done = builder.run(script_argv("policy/clear-sources", BUILD, "web.te", "web.fc", "web.if"))
+    files = {path.name for path in builder.path(BUILD).rglob("*") if path.is_file()}
+    assert (done.returncode, files) == (0, {"web.te", "web.fc", "old.pp", "old.te"})
+    assert builder.path(f"{BUILD}/tmp/old.te").exists()
+
+
+def test_a_build_directory_that_does_not_exist_is_clear(builder: PolicyGuest) -> None:
+    assert builder.run(script_argv("policy/clear-sources", "/srv/absent", "web.te")).returncode == 0
+
+
+@pytest.mark.parametrize(("there", "found"), [((1,), 1), ((0, 1), 0), ((), None)])
+def test_the_first_translator_that_can_run_is_found(
+    builder: PolicyGuest, there: tuple[int, ...], found: int | None
+) -> None:
+    paths = [builder.path(f"/srv/{name}") for name in ("a", "b")]
+    for number, path in enumerate(paths):
+        path.touch(mode=0o755 if number in there else 0o644)
+    done = builder.run(script_argv("policy/find-translator", "/srv/a", "/srv/b"))
+    assert (done.returncode, done.text) == ((1, "") if found is None else (0, f"{paths[found]}\n"))
