@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from selab.policy import fc_source, interfaces
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import interface_table, module_interfaces
 from selab.policy.lint import Finding, lint, module_under_lint
@@ -15,13 +16,25 @@ from selab.policy.lint.subject import text_of
 from selab.policy.module import PolicyModule
 from tests.unit.headers import write_headers
 
+from .macros import RecordedMacros
+
 HEAD = "policy_module(web, 1.0)\n"
 DOMAIN = HEAD + "container_domain_template(web)\n"
 Lint = Callable[..., list[Finding]]
 
 
+def record_macros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let recorded expansions take the place of m4."""
+    for module in (interfaces, fc_source):
+        monkeypatch.setattr(module, "header_macros", lambda base: RecordedMacros())
+    monkeypatch.setattr(interfaces.shutil, "which", lambda name: name)
+
+
 @pytest.fixture
-def linted(base: BasePolicy) -> Lint:
+def linted(base: BasePolicy, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Lint:
+    """Lint a module's texts. Without the mark `toolchain`, recorded expansions take the place of m4."""
+    if not request.node.get_closest_marker("toolchain"):
+        record_macros(monkeypatch)
     write_headers(base.headers)
     table = interface_table(base)
 

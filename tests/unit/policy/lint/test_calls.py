@@ -9,8 +9,6 @@ from selab.policy.lint.calls import signature
 
 from .conftest import DOMAIN, HEAD, Lint, outline
 
-pytestmark = pytest.mark.toolchain
-
 
 def test_an_unknown_interface_is_an_error_with_the_nearest_and_its_arguments(linted: Lint) -> None:
     (finding,) = linted(DOMAIN + "files_red_etc_files(web_t)\n")

@@ -6,8 +6,6 @@ import pytest
 
 from .conftest import DOMAIN, HEAD, Lint, outline
 
-pytestmark = pytest.mark.toolchain
-
 
 def test_a_required_name_that_the_base_lacks_is_an_error_with_the_nearest(linted: Lint) -> None:
     (finding,) = linted(DOMAIN + "gen_require(`\n\ttype shred_t;\n')\nallow web_t shred_t:file read;\n")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import DOMAIN, Lint
+from selab.policy.base import BasePolicy
+from selab.policy.interfaces import interface_table
+from tests.unit.headers import write_headers
 
-pytestmark = pytest.mark.toolchain
+from .conftest import DOMAIN, Lint, record_macros
 
 
 def test_a_module_without_fault_has_no_finding(linted: Lint) -> None:
@@ -29,3 +31,14 @@ def test_findings_come_in_the_order_of_their_lines(linted: Lint) -> None:
 def test_the_findings_of_the_te_precede_those_of_the_fc(linted: Lint) -> None:
     findings = linted("\n" * 9 + DOMAIN + "type web_x_t;\n", fc="/web\n")
     assert [finding.file.name for finding in findings] == ["web.te", "web.fc"]
+
+
+@pytest.mark.toolchain
+def test_the_recorded_expansions_mean_what_m4_makes(
+    base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_headers(base.headers)
+    expanded = list(interface_table(base))
+    (base.directory / "interfaces.json").unlink()
+    record_macros(monkeypatch)
+    assert list(interface_table(base)) == expanded

@@ -8,8 +8,6 @@ from selab.policy.lint import Severity
 
 from .conftest import DOMAIN, Lint, outline
 
-pytestmark = pytest.mark.toolchain
-
 
 @pytest.mark.parametrize(
     "rule",
