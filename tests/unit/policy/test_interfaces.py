@@ -1,4 +1,4 @@
-"""What interfaces grant, by a real m4 over a small tree of headers."""
+"""What interfaces grant: m4's expansions of a small tree of headers, most of them recorded."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from selab.policy.base import BasePolicy
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table, module_interfaces
 from selab.policy.language.statements import Grant
 from tests.unit.headers import write_headers
+from tests.unit.policy.recorded_macros import record_macros
 
 
 @pytest.fixture
-def table(base: BasePolicy) -> InterfaceTable:
+def table(
+    base: BasePolicy, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> InterfaceTable:
+    """The interfaces of the small headers. Without the mark `toolchain`, they are not expanded by m4."""
+    if not request.node.get_closest_marker("toolchain"):
+        record_macros(monkeypatch)
     write_headers(base.headers)
     return interface_table(base)
 
@@ -25,14 +31,12 @@ def known(table: InterfaceTable, name: str) -> Interface:
     return interface
 
 
-@pytest.mark.toolchain
 def test_an_interface_grants_what_its_macros_become(table: InterfaceTable) -> None:
     assert known(table, "files_read_etc_files").grants == (
         Grant("allow", "$1", "etc_t", "file", frozenset({"getattr", "open", "read"})),
     )
 
 
-@pytest.mark.toolchain
 def test_an_interface_says_where_it_is_and_what_it_is_for(table: InterfaceTable) -> None:
     interface = known(table, "files_read_etc_files")
     assert (interface.file, interface.line, interface.summary, interface.parameters) == (
@@ -43,7 +47,6 @@ def test_an_interface_says_where_it_is_and_what_it_is_for(table: InterfaceTable)
     )
 
 
-@pytest.mark.toolchain
 def test_a_template_declares_and_joins(table: InterfaceTable) -> None:
     interface = known(table, "container_domain_template")
     assert (interface.kind, interface.declares, interface.attributes) == (
@@ -53,28 +56,23 @@ def test_a_template_declares_and_joins(table: InterfaceTable) -> None:
     )
 
 
-@pytest.mark.toolchain
 def test_a_tunables_rules_hang_on_it_and_the_class_says_what_is_left(table: InterfaceTable) -> None:
     grants = known(table, "container_domain_template").grants
     assert Grant("allow", "$1_t", "self", "process", frozenset({"transition"}), "shiny") in grants
 
 
-@pytest.mark.toolchain
 def test_what_an_optional_block_requires_is_not_required(table: InterfaceTable) -> None:
     assert known(table, "container_domain_template").requires == (("attribute", "domain"),)
 
 
-@pytest.mark.toolchain
 def test_a_deprecated_interface_says_what_to_use(table: InterfaceTable) -> None:
     assert known(table, "files_read_config").deprecated == "use files_read_etc_files() instead"
 
 
-@pytest.mark.toolchain
 def test_a_callee_in_use_is_not_deprecated_by_its_caller(table: InterfaceTable) -> None:
     assert known(table, "files_read_etc_files").deprecated == ""
 
 
-@pytest.mark.toolchain
 def test_an_optional_parameter_need_not_be_given(table: InterfaceTable) -> None:
     interface = known(table, "files_etc_filetrans")
     assert (interface.required, interface.parameters, interface.grants[0].result) == (
@@ -84,7 +82,6 @@ def test_an_optional_parameter_need_not_be_given(table: InterfaceTable) -> None:
     )
 
 
-@pytest.mark.toolchain
 def test_an_interface_that_calls_what_is_not_there_is_broken(table: InterfaceTable) -> None:
     interface = known(table, "files_broken")
     assert ("files_no_such_interface" in interface.broken, interface.grants, interface.parameters) == (
@@ -94,7 +91,6 @@ def test_an_interface_that_calls_what_is_not_there_is_broken(table: InterfaceTab
     )
 
 
-@pytest.mark.toolchain
 def test_the_table_is_kept_beside_the_base(
     table: InterfaceTable, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +98,6 @@ def test_the_table_is_kept_beside_the_base(
     assert list(interface_table(base)) == list(table)
 
 
-@pytest.mark.toolchain
 @pytest.mark.parametrize(
     "damaged", ["", "{", '{"format": 0}', '{"format": 1, "words": [], "grants": [[]], "interfaces": []}']
 )
@@ -126,7 +121,6 @@ def test_an_own_interface_may_call_the_headers(table: InterfaceTable, base: Base
     ]
 
 
-@pytest.mark.toolchain
 def test_an_own_interface_wins(table: InterfaceTable, base: BasePolicy) -> None:
     own = module_interfaces(base, {"web.if": "interface(`files_read_etc_files',`')\n"})
     assert table.with_own(own).get("files_read_etc_files") == own[0]

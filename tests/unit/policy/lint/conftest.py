@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from selab.policy import fc_source, interfaces
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import interface_table, module_interfaces
 from selab.policy.lint import Finding, lint, module_under_lint
@@ -15,19 +14,11 @@ from selab.policy.lint.names import vocabulary
 from selab.policy.lint.subject import text_of
 from selab.policy.module import PolicyModule
 from tests.unit.headers import write_headers
-
-from .macros import RecordedMacros
+from tests.unit.policy.recorded_macros import record_macros
 
 HEAD = "policy_module(web, 1.0)\n"
 DOMAIN = HEAD + "container_domain_template(web)\n"
 Lint = Callable[..., list[Finding]]
-
-
-def record_macros(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let recorded expansions take the place of m4."""
-    for module in (interfaces, fc_source):
-        monkeypatch.setattr(module, "header_macros", lambda base: RecordedMacros())
-    monkeypatch.setattr(interfaces.shutil, "which", lambda name: name)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import interface_table
 from tests.unit.headers import write_headers
+from tests.unit.policy.recorded_macros import record_macros
 
-from .conftest import DOMAIN, Lint, record_macros
+from .conftest import DOMAIN, Lint
 
 
 def test_a_module_without_fault_has_no_finding(linted: Lint) -> None:

@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from selab.guest import Completed
+from selab.policy import fc_source, interfaces
 
 _ETC = "\n\trequire {\n\t\ttype etc_t;\n\t }\n"
 _READ = f"{_ETC}\tallow $1 etc_t:file {{ getattr open read }};\n"
@@ -63,3 +66,10 @@ def _expanded(line: str, bodies: dict[str, str]) -> str:
     assert call is not None, line
     words = [word.strip() for word in (call[2] or "").split(",")]
     return re.sub(r"\$(\d)", lambda match: words[int(match[1]) - 1], bodies[call[1]]) + "\n"
+
+
+def record_macros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let recorded expansions take the place of m4."""
+    for module in (interfaces, fc_source):
+        monkeypatch.setattr(module, "header_macros", lambda base: RecordedMacros())
+    monkeypatch.setattr(interfaces.shutil, "which", lambda name: name)
