@@ -241,15 +241,20 @@ class SandboxGuest:
     """Runs selab's scripts on this machine, with the guest's directories below `root`.
 
     The programs of root/bin come first. A program is a fake that `program` writes; each call of one is a line
-    of `called`.
+    of `called`. `environment` is that of the scripts, and `descriptors` are open in them.
     """
 
     PLACES = ("/run/selab", "/sys/fs/selinux", "/var/lib/selab")
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for place in (*self.PLACES, "/bin"):
+        for place in (*self.PLACES, "/bin", "/tmp"):
             self.path(place).mkdir(parents=True)
+        self.environment = {
+            "PATH": f"{self.path('/bin')}:/usr/sbin:/usr/bin:/bin",
+            "TMPDIR": str(self.path("/tmp")),
+        }
+        self.descriptors: tuple[int, ...] = ()
 
     def path(self, place: str) -> Path:
         """Return the path on this machine that stands for the guest's absolute path `place`."""
@@ -284,11 +289,12 @@ class SandboxGuest:
         for place in self.PLACES:
             text = text.replace(place, str(self.path(place)))
         done = subprocess.run(
-            ["sh", "-c", text, *argv[3:]],
+            ["/bin/sh", "-c", text, *argv[3:]],
             input=input,
             capture_output=True,
             timeout=min(timeout, 30),
-            env={"PATH": f"{self.path('/bin')}:/usr/sbin:/usr/bin:/bin"},
+            env=self.environment,
+            pass_fds=self.descriptors,
         )
         return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
 
