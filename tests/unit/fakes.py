@@ -59,6 +59,12 @@ def cut(done: Completed, limit: int | None) -> Completed:
     return replace(done, stdout=done.stdout[:limit], stderr=done.stderr[:limit], truncated=is_long)
 
 
+def check_request(argv: Sequence[str], input: bytes, timeout: float, limit: int | None) -> None:
+    """Fail a test whose request to a guest has a part of the wrong type, as a real guest would."""
+    assert all(isinstance(word, str) for word in argv) and isinstance(input, bytes), (argv, input)
+    assert isinstance(timeout, (int, float)) and (limit is None or isinstance(limit, int)), (timeout, limit)
+
+
 def framed(argv: Sequence[str], answer: Answer) -> Answer:
     """Return `answer` with its end, as a guest does, if `argv` is the command of a Query."""
     code, out, err = answer
@@ -68,12 +74,17 @@ def framed(argv: Sequence[str], answer: Answer) -> Answer:
 
 
 class FakeGuest:
-    """Answers a command by the first rule whose words all occur in it; `files` is its file system."""
+    """Answers a command by the first rule whose words all occur in it; `files` is its file system.
+
+    `inputs`, `timeouts` and `limits` are those of each of `commands`.
+    """
 
     def __init__(self) -> None:
         self.rules: list[tuple[tuple[str, ...], Callable[[Sequence[str]], Answer]]] = []
         self.commands: list[tuple[str, ...]] = []
         self.inputs: list[bytes] = []
+        self.timeouts: list[float] = []
+        self.limits: list[int | None] = []
         self.files: dict[str, bytes] = {}
         self.closed = False
 
@@ -89,8 +100,11 @@ class FakeGuest:
         timeout: float = RUN_TIMEOUT,
         limit: int | None = None,
     ) -> Completed:
+        check_request(argv, input, timeout, limit)
         self.commands.append(tuple(argv))
         self.inputs.append(input)
+        self.timeouts.append(timeout)
+        self.limits.append(limit)
         line = " ".join(argv)
         for words, rule in self.rules:
             if all(word in line for word in words):
@@ -171,6 +185,7 @@ class ScriptedGuest:
         timeout: float = RUN_TIMEOUT,
         limit: int | None = None,
     ) -> Completed:
+        check_request(argv, input, timeout, limit)
         self.commands.append(tuple(argv))
         if tuple(argv[:2]) != ("sh", "-c"):
             code, out, err = self._program(argv)
@@ -284,6 +299,7 @@ class SandboxGuest:
         timeout: float = RUN_TIMEOUT,
         limit: int | None = None,
     ) -> Completed:
+        check_request(argv, input, timeout, limit)
         assert tuple(argv[:2]) == ("sh", "-c"), f"only scripts run in the sandbox, not {argv!r}"
         text = argv[2]
         for place in self.PLACES:

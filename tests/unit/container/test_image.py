@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selab.container import image
-from selab.container.image import BOX_IMAGES, Image, ensure_image, find_image
+from selab.container.image import BOX_IMAGES, BUILD_TIMEOUT, IMPORT_TIMEOUT, Image, ensure_image, find_image
 from selab.container.runtime import runtimes
 from selab.errors import InputError, SelabError
 from selab.progress import Progress
@@ -80,6 +80,7 @@ def test_an_image_of_the_box_is_imported_with_its_settings(httpd: Image, tmp_pat
     ensure(guest, httpd, tmp_path)
     words = ("--change", "ENV A=b", "--change", "ENV C=d", "--change", "EXPOSE 80")
     assert guest.commands[-1] == ("docker", "import", *words, tar_of(httpd), httpd.reference)
+    assert guest.timeouts[-1] == IMPORT_TIMEOUT
 
 
 def test_an_image_that_the_box_lacks_is_built_here_and_imported(
@@ -87,7 +88,8 @@ def test_an_image_that_the_box_lacks_is_built_here_and_imported(
 ) -> None:
     (tmp_path / "built.tar").write_bytes(b"a tar")
     monkeypatch.setattr(image, "can_build_images", lambda: True)
-    monkeypatch.setattr(image, "image_tar", lambda source, cache, progress: tmp_path / "built.tar")
+    tars = {(httpd.source, tmp_path): tmp_path / "built.tar"}
+    monkeypatch.setattr(image, "image_tar", lambda source, cache, progress: tars[source, cache])
     guest = FakeGuest()
     guest.answer("test -s", code=1)
     guest.answer("docker import")
@@ -108,9 +110,12 @@ def test_without_the_tools_it_is_built_in_the_guest_from_its_own_files_only(
     assert sorted(guest.files) == [
         f"{directory}/{name}" for name in ("Dockerfile", "files/etc/x", "packages")
     ]
-    opened, build, closed = guest.commands[-3:]
-    assert (opened, closed) == (("network", "open"), ("network", "closed"))
-    assert build[-3:] == ("--tag", httpd.reference, directory)
+    assert (guest.files[f"{directory}/files/etc/x"], guest.timeouts[-1]) == (b"x", BUILD_TIMEOUT)
+    assert guest.commands[-3:] == [
+        ("network", "open"),
+        ("docker", "build", "--quiet", "--tag", httpd.reference, directory),
+        ("network", "closed"),
+    ]
 
 
 def test_the_network_is_open_for_a_pull_only(tmp_path: Path) -> None:
@@ -122,6 +127,7 @@ def test_the_network_is_open_for_a_pull_only(tmp_path: Path) -> None:
         ("docker", "pull", "--quiet", "x.test/x:1"),
         ("network", "closed"),
     ]
+    assert guest.timeouts == [BUILD_TIMEOUT]
 
 
 def test_the_network_stays_closed_for_an_image_of_the_box(httpd: Image, tmp_path: Path) -> None:

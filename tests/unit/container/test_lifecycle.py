@@ -13,9 +13,18 @@ from hypothesis import strategies as st
 
 from selab.container.image import Image, find_image
 from selab.container.label import ContainerLabel
-from selab.container.lifecycle import ContainerRefused, _archive, run_arguments, running, volume_label
+from selab.container.lifecycle import (
+    START_TIMEOUT,
+    Container,
+    ContainerRefused,
+    _archive,
+    run_arguments,
+    running,
+    volume_label,
+)
+from selab.container.runtime import runtimes
 from selab.errors import InputError, SelabError
-from selab.guest import script
+from selab.guest import script, script_argv
 from selab.policy.contexts import FileContexts, FileSpec
 from selab.progress import Progress
 from selab.project import Project
@@ -30,10 +39,32 @@ def arguments(**fields: object) -> list[str]:
     return run_arguments(scenario, Image("selab/x:1", None), "selab-web", LABEL)
 
 
-def test_the_label_is_given_by_type_and_level() -> None:
+def test_a_container_gets_exactly_what_the_scenario_says() -> None:
+    words = arguments(
+        ports=[{"guest": 8080, "container": 80}],
+        volumes=[{"target": "/data"}],
+        cap_add=["NET_ADMIN"],
+        cap_drop=["CHOWN", "KILL"],
+        environment={"KEY": "a value"},
+        user="daemon",
+        read_only=True,
+        command=["sh", "-c", "true"],
+    )
+    assert words == [
+        *("run", "--detach", "--pull=never", "--name", "selab-web", "--hostname", "selab"),
+        *("--cidfile", "/run/selab/cid-selab-web"),
+        *("--security-opt", "label=type:web_t", "--security-opt", "label=level:s0:c1,c2"),
+        *("--publish", "127.0.0.1:8080:80"),
+        *("--volume", "/var/lib/selab/runs/selab-web/volume0/data:/data:Z"),
+        *("--cap-add=NET_ADMIN", "--cap-drop=CHOWN", "--cap-drop=KILL"),
+        *("--env", "KEY=a value", "--user", "daemon", "--read-only"),
+        *("selab/x:1", "sh", "-c", "true"),
+    ]
+
+
+def test_a_container_gets_nothing_that_the_scenario_does_not_say() -> None:
     words = arguments()
-    assert words[words.index("label=type:web_t") - 1] == "--security-opt"
-    assert words[words.index("label=level:s0:c1,c2") - 1] == "--security-opt"
+    assert words[words.index("label=level:s0:c1,c2") + 1 :] == ["selab/x:1"]
 
 
 def test_nothing_is_pulled_unasked() -> None:
@@ -42,10 +73,6 @@ def test_nothing_is_pulled_unasked() -> None:
 
 def test_ports_are_bound_to_the_loopback() -> None:
     assert "127.0.0.1:8080:80" in arguments(ports=[{"guest": 8080, "container": 80}])
-
-
-def test_the_command_follows_the_image() -> None:
-    assert arguments(command=["sh", "-c", "true"])[-4:] == ["selab/x:1", "sh", "-c", "true"]
 
 
 def test_volumes_carry_their_label() -> None:
@@ -111,6 +138,17 @@ def test_links_in_a_volume_are_left_out(tmp_path: Path) -> None:
         assert tar.getnames() == ["page"]
 
 
+def test_the_files_of_a_volume_are_roots_and_each_comes_once(tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "directory" / "page").write_text("x")
+    with tarfile.open(fileobj=io.BytesIO(_archive(tmp_path))) as tar:
+        members = tar.getmembers()
+    assert [member.name for member in members] == ["directory", "directory/page"]
+    assert {(member.uid, member.gid, member.uname, member.gname) for member in members} == {
+        (0, 0, "root", "root")
+    }
+
+
 NO_DAEMON = (
     125,
     "",
@@ -121,15 +159,21 @@ NO_DAEMON = (
 )
 
 
-def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "docker") -> FakeGuest:
-    """A container's start, to which its runtime says `answers` one after the other."""
+def answering(*answers: tuple[int, str, str], end: str = "end\n") -> FakeGuest:
+    """A guest whose runtime says `answers` to a start one after the other, and `end` at the end."""
     guest, outcomes = FakeGuest(), iter(answers)
     guest.rules.append((('"$engine" "$@"',), lambda argv: next(outcomes)))
     guest.answer("systemctl", "restart", "docker")
-    guest.answer(script("container/remove"), out="end\n")
+    guest.answer(script("container/remove"), out=end)
+    guest.answer(script("container/keep"), out=end)
     for words in ("rm -f -v", "docker pull", "podman pull"):
         guest.answer(words)
-    scenario = Scenario.model_validate({"image": "x", "runtime": runtime})
+    return guest
+
+
+def ran(guest: FakeGuest, tmp_path: Path, *, keep: bool = False, **fields: object) -> Container:
+    """The container of a scenario with `fields` after its run in `guest`."""
+    scenario = Scenario.model_validate({"image": "x", **fields})
     with running(
         guest,
         scenario,
@@ -138,11 +182,76 @@ def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "dock
         tmp_path,
         tmp_path,
         Progress(),
-        lambda: guest.commands.append(("equip", runtime)),
+        lambda: guest.commands.append(("equip", scenario.runtime)),
         recorded_network(guest.commands),
-    ):
+        keep=keep,
+    ) as container:
         pass
+    return container
+
+
+def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "docker") -> FakeGuest:
+    """A container's start, to which its runtime says `answers` one after the other."""
+    guest = answering(*answers)
+    ran(guest, tmp_path, runtime=runtime)
     return guest
+
+
+WEB, WORKER, LATE = (f"system_u:system_r:{name}_t:s0:c1,c2" for name in ("web", "worker", "late"))
+
+
+def test_every_label_that_was_seen_at_the_start_and_at_the_end_is_reported(tmp_path: Path) -> None:
+    start = (0, f"pid 7\nlabel {WEB}\nlabel {WORKER}\nend\n", "")
+    container = ran(answering(start, end=f"label {WEB}\nlabel {LATE}\nend\n"), tmp_path)
+    assert container == Container("selab-", 7, runtimes()["docker"], {WEB, WORKER, LATE})
+
+
+def test_a_context_has_at_least_a_user_a_role_and_a_type(tmp_path: Path) -> None:
+    """The kernel itself has the context `kernel`; a policy without MLS has no level."""
+    answer = (0, "label kernel\nlabel u:r\nlabel u:r:t\npid 7\nend\n", "")
+    assert ran(answering(answer), tmp_path).labels == {"u:r:t"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"pid 7\nlabel {WEB}",
+        f"pid 7\nlabel {WEB}\n",
+        f"pid 7\nlabel {WEB}\nend",
+        f"pid 7\nstate {WEB}\nend\n",
+        "pid 7\nlabel u:r:\x1bt\nend\n",
+        "pid 7\nlabel -u:r:t\nend\n",
+        "pid -7\nend\n",
+        "pid 7\npid 8\nend\n",
+        f"label {WEB}\nend\n",
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_an_error(tmp_path: Path, answer: str) -> None:
+    with pytest.raises(SelabError, match="makes no sense|did not report which process"):
+        ran(answering((0, answer, "")), tmp_path)
+
+
+@pytest.mark.parametrize(("keep", "end"), [(False, "container/remove"), (True, "container/keep")])
+def test_a_container_is_removed_after_its_run_unless_it_is_kept(tmp_path: Path, keep: bool, end: str) -> None:
+    guest = answering((0, "pid 7\nend\n", ""))
+    ran(guest, tmp_path, keep=keep)
+    assert guest.commands[-1] == tuple(script_argv(end, "selab-", "7", "docker"))
+
+
+def test_a_container_that_did_not_start_is_removed_too(tmp_path: Path) -> None:
+    guest = answering((125, "", "OCI runtime create failed"))
+    with pytest.raises(ContainerRefused):
+        ran(guest, tmp_path)
+    assert guest.commands[-1] == tuple(script_argv("container/remove", "selab-", "0", "docker"))
+
+
+def test_an_interrupted_run_removes_its_container(tmp_path: Path) -> None:
+    guest = answering((0, "pid 7\nend\n", ""))
+    scenario = Scenario.model_validate({"image": "x"})
+    where = (tmp_path, tmp_path, Progress(), lambda: None, recorded_network(guest.commands))
+    with pytest.raises(KeyboardInterrupt), running(guest, scenario, Image("x", None), LABEL, *where):
+        raise KeyboardInterrupt
+    assert guest.commands[-1][2] == script("container/remove")
 
 
 @pytest.mark.parametrize("silence", [NO_DAEMON, (124, "", "docker hangs")], ids=["stopped", "hung"])
@@ -151,6 +260,7 @@ def test_docker_is_started_again_where_it_does_not_answer(
 ) -> None:
     guest = started(tmp_path, silence, (0, "pid 7\nend\n", ""))
     assert ("systemctl", "restart", "docker") in guest.commands
+    assert guest.timeouts[:3] == [START_TIMEOUT] * 3  # the start, the service, and the start again
 
 
 def test_a_container_that_a_run_before_was_still_starting_is_removed(tmp_path: Path) -> None:
@@ -167,6 +277,7 @@ def test_docker_that_does_not_come_back_is_no_failure_of_the_workload(tmp_path: 
     with pytest.raises(SelabError, match="Docker does not answer") as caught:
         started(tmp_path, NO_DAEMON, NO_DAEMON)
     assert not isinstance(caught.value, ContainerRefused)
+    assert "daemon running" in caught.value.detail
 
 
 def test_a_runtime_that_the_guest_lacks_is_had_and_asked_again(tmp_path: Path) -> None:
@@ -184,8 +295,9 @@ def test_a_runtime_that_the_guest_lacks_is_had_and_asked_again(tmp_path: Path) -
 
 @pytest.mark.parametrize("code", [125, 126, 127])
 def test_a_container_that_the_runtime_refuses_is_a_failure_of_the_workload(tmp_path: Path, code: int) -> None:
-    with pytest.raises(ContainerRefused):
-        started(tmp_path, (code, "", "OCI runtime create failed"))
+    with pytest.raises(ContainerRefused) as caught:
+        started(tmp_path, (code, "", "OCI runtime create failed\n\nRun 'docker run --help'"))
+    assert caught.value.detail == f"`docker run` ended with {code}: OCI runtime create failed"
 
 
 @pytest.mark.parametrize("code", [1, 77, 139])

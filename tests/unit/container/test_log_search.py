@@ -43,8 +43,9 @@ def test_a_pattern_that_does_not_appear_fails_the_step() -> None:
     assert "did not appear in the log, which ends with: it is" in detail("never", "it is")
 
 
-def test_a_search_that_takes_too_long_ends_within_the_steps_limit() -> None:
-    """Without the limit of one second, this search would not end."""
+def test_a_search_that_takes_too_long_ends_within_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the limit, this search would not end."""
+    monkeypatch.setattr(log_search, "MAX_SEARCH", 0.05)
     step = result("(a+)+$", "a" * 200_000 + "!")
     assert (step.ok, step.observed) == (False, False)
     assert "takes too long" in step.detail
@@ -62,7 +63,7 @@ def test_a_log_beyond_the_limit_is_not_observed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(log_search, "MAX_LOG", 8)
     step = result("never", "more than 8 bytes")
     assert (step.ok, step.observed) == (False, False)
-    assert "did not appear in the first" in step.detail
+    assert "did not appear in the first 16 MiB of the log" in step.detail
 
 
 def test_no_more_than_the_limit_is_requested(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +74,38 @@ def test_no_more_than_the_limit_is_requested(monkeypatch: pytest.MonkeyPatch) ->
     for _ in range(2):
         search.advance(1)
     assert [argv[4:6] for argv in guest.commands] == [("0", "8"), ("3", "5")]
+    assert guest.limits == [8, 5]
+
+
+def test_a_log_is_searched_again_only_after_it_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+    monkeypatch.setattr(log_search, "contains", lambda pattern, text, seconds: searched.append(text) or True)
+    guest, parts = FakeGuest(), iter(["", "", "one", "", "two"])
+    guest.rules.append((("logs",), lambda argv: (0, next(parts), "")))
+    search = log_search.LogSearch(guest, Container("web", 1, runtimes()["docker"]), "x")
+    assert [search.advance(1) for _ in range(5)] == [True, False, True, False, True]
+    assert searched == ["", "one", "onetwo"]
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [(1.0, 1.0), (60.0, log_search.MAX_SEARCH)])
+def test_a_search_has_the_time_that_is_left_up_to_a_limit(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, limit: float
+) -> None:
+    limits: list[float] = []
+    monkeypatch.setattr(log_search, "contains", lambda pattern, text, seconds: limits.append(seconds))
+    guest = FakeGuest()
+    guest.answer("logs", out="x")
+    log_search.LogSearch(guest, Container("web", 1, runtimes()["docker"]), "x").advance(seconds)
+    assert limits == [limit]
+
+
+def test_a_full_log_is_not_read_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_search, "MAX_LOG", 3)
+    guest = FakeGuest()
+    guest.answer("logs", out="123")
+    search = log_search.LogSearch(guest, Container("web", 1, runtimes()["docker"]), "never")
+    assert [search.advance(1), search.advance(1), search.is_full] == [False, False, True]
+    assert (len(guest.commands), search.text) == (1, "123")
 
 
 def test_a_pattern_in_the_first_part_of_a_long_log_passes(monkeypatch: pytest.MonkeyPatch) -> None:

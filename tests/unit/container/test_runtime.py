@@ -59,7 +59,7 @@ def test_a_read_only_container_has_nothing_to_write_to_under_podman_either() -> 
         ("httpd:2", "docker.io/httpd:2"),
         ("library/httpd:2", "docker.io/library/httpd:2"),
         ("quay.io/x/y:1", "quay.io/x/y:1"),
-        ("localhost/x:1", "localhost/x:1"),
+        ("localhost/x/y:1", "localhost/x/y:1"),
         ("registry:5000/x", "registry:5000/x"),
     ],
 )
@@ -126,6 +126,19 @@ def test_an_image_that_no_runtime_has_is_pulled_by_the_scenarios_runtime(tmp_pat
 )
 def test_a_variable_is_said_by_itself(change: str, each: list[str]) -> None:
     assert _one_variable_each(change) == each
+
+
+def test_an_error_is_reported_without_the_runtimes_usage() -> None:
+    text = (
+        "docker: it broke\n\nmore\nRun 'docker run --help' for more information\nSee 'docker run --help'.\n"
+    )
+    assert DOCKER.without_usage(text) == "docker: it broke\nmore"
+
+
+@pytest.mark.parametrize("runtime", runtimes().values())
+def test_the_table_of_a_runtime_cannot_be_changed(runtime: Runtime) -> None:
+    values = (*vars(runtime).values(), *runtime.facts.values())
+    assert {type(value) for value in values} == {str, bool, tuple, dict}
 
 
 def test_steps_are_done_by_the_containers_runtime() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from selab.container import steps
 from selab.container.lifecycle import Container
 from selab.container.runtime import runtimes
-from selab.container.steps import MAX_STEP_OUTPUT, StepResult, log_tail, run_steps
-from selab.guest import Guest
+from selab.container.steps import GRACE, MAX_LOG_TAIL, MAX_STEP_OUTPUT, StepResult, log_tail, run_steps
+from selab.errors import SelabError
+from selab.guest import Guest, script_argv
 from selab.scenario import Scenario
 from tests.unit.fakes import FakeGuest, SandboxGuest
 
@@ -19,8 +21,8 @@ ENDED = 2**22 + 1
 """A process id that no process can have (PID_MAX_LIMIT)."""
 
 
-def results(guest: Guest, *steps: dict[str, Any], pid: int = ENDED) -> list[StepResult]:
-    scenario = Scenario.model_validate({"image": "x", "steps": steps})
+def results(guest: Guest, *actions: dict[str, Any], pid: int = ENDED) -> list[StepResult]:
+    scenario = Scenario.model_validate({"image": "x", "steps": actions})
     return list(run_steps(guest, scenario, Container("selab-web", pid, runtimes()["docker"])))
 
 
@@ -47,6 +49,41 @@ def test_a_command_without_an_end_fails_by_its_time_limit() -> None:
     assert "5 seconds" in executed(124, timeout=5).detail
 
 
+def test_a_command_may_be_expected_to_end_with_the_code_of_a_time_limit() -> None:
+    assert executed(124, exit=124).ok
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "shown"),
+    [("output", "", "output"), ("output", "error", "error"), ("a" * 301, "", "a" * 300)],
+)
+def test_a_wrong_exit_code_is_reported_with_the_end_of_the_output(out: str, err: str, shown: str) -> None:
+    guest = FakeGuest()
+    guest.answer("exec", code=3, out=out, err=err)
+    detail = results(guest, {"exec": {"argv": ["x"]}})[0].detail
+    assert detail == f"exit code 3 instead of 0: {shown}"
+
+
+def test_a_missing_text_is_reported_with_the_end_of_the_output() -> None:
+    detail = executed(0, "a" * 301 + "\n", contains="root").detail
+    assert detail == f"its output does not contain 'root': {'a' * 300}"
+
+
+def test_a_step_has_its_title_and_no_detail_if_it_met_its_expectation() -> None:
+    guest = FakeGuest()
+    guest.answer("docker exec selab-web true")
+    (result,) = results(guest, {"name": "It works", "exec": {"argv": ["true"]}})
+    assert (result.name, result.ok, result.detail, result.observed) == ("It works", True, "", True)
+    assert 0 <= result.seconds < 60
+
+
+def test_all_steps_are_done_in_order() -> None:
+    guest = FakeGuest()
+    guest.answer("docker exec")
+    assert len(results(guest, {"exec": {"argv": ["a"]}}, {"exec": {"argv": ["b"]}})) == 2
+    assert [argv[-1] for argv in guest.commands] == ["a", "b"]
+
+
 def test_no_step_runs_after_a_failed_step() -> None:
     guest = FakeGuest()
     guest.answer("docker exec", code=1)
@@ -60,6 +97,7 @@ def test_a_command_of_the_guest_runs_outside_of_the_container() -> None:
     guest.answer("timeout")
     results(guest, {"guest": {"argv": ["id", "-Z"], "timeout": 5}})
     assert guest.commands == [("timeout", "--kill-after=5", "5.0", "id", "-Z")]
+    assert (guest.timeouts, guest.limits) == ([5 + GRACE], [MAX_STEP_OUTPUT])
 
 
 def answered(tmp_path: Path, code: int, body: str, **expected: Any) -> StepResult:
@@ -87,23 +125,52 @@ def test_an_answer_must_contain_the_text(tmp_path: Path, body: str, ok: bool) ->
     assert answered(tmp_path, 200, body, contains="works").ok is ok
 
 
-def test_another_status_is_named(tmp_path: Path) -> None:
-    assert "403" in answered(tmp_path, 403, "Forbidden").detail
+@pytest.mark.parametrize(("timeout", "limit"), [(5, "5"), (0.5, "1"), (2.9, "2")])
+@pytest.mark.parametrize(("wait", "flag"), [(True, "1"), (False, "0")])
+def test_a_request_has_its_arguments_and_its_limit(timeout: float, limit: str, wait: bool, flag: str) -> None:
+    guest = FakeGuest()
+    guest.answer("127.0.0.1", out="404\n")
+    step = {"port": 8080, "path": "/x", "status": 404, "contains": "no", "timeout": timeout, "wait": wait}
+    assert results(guest, {"http": step}, pid=7)[0].ok
+    words = ("http://127.0.0.1:8080/x", "404", "no", limit, flag, "7")
+    assert guest.commands == [tuple(script_argv("container/http", *words))]
+    assert guest.timeouts == [timeout * 2 + GRACE]
 
 
-def test_a_server_that_is_silent_gives_no_status(tmp_path: Path) -> None:
-    assert answered(tmp_path, 0, "").detail.startswith("no answer")
+@pytest.mark.parametrize(
+    ("out", "detail"),
+    [
+        ("curl: (7) refused\n\n000\n", "no answer: curl: (7) refused"),
+        ("\n  Forbidden\n here\n403\n", "status 403 instead of 200: Forbidden here"),
+        ("x" * 301 + "\n200\n", "x" * 300),
+    ],
+)
+def test_another_answer_is_reported_with_its_beginning(out: str, detail: str) -> None:
+    guest = FakeGuest()
+    guest.answer("127.0.0.1", code=1, out=out)
+    assert results(guest, {"http": {"port": 80}})[0].detail == detail
+
+
+@pytest.mark.parametrize(
+    ("code", "out"),
+    [(0, "403\n"), (0, "200"), (1, ""), (1, "page"), (1, "20\n"), (1, "٢٠٠\n"), (127, "200\n")],
+)
+def test_an_answer_of_the_script_that_makes_no_sense_is_an_error(code: int, out: str) -> None:
+    guest = FakeGuest()
+    guest.answer("127.0.0.1", code=code, out=out)
+    with pytest.raises(SelabError, match="makes no sense|could not be made"):
+        results(guest, {"http": {"port": 80}})
 
 
 def test_a_container_that_ended_is_not_waited_for(tmp_path: Path) -> None:
     assert "ended" in answered(tmp_path, 0, "", wait=True, timeout=60).detail
 
 
-def exited(tmp_path: Path, pid: int, code: int, expected: int) -> StepResult:
+def exited(tmp_path: Path, code: int, expected: int) -> StepResult:
     """The result of an `exit` step; the runtime reports the exit code `code`."""
     guest = SandboxGuest(tmp_path)
     guest.program("docker", f"echo {code}")
-    return results(guest, {"exit": {"code": expected, "timeout": 1}}, pid=pid)[0]
+    return results(guest, {"exit": {"code": expected, "timeout": 1}})[0]
 
 
 @pytest.mark.parametrize(
@@ -112,12 +179,35 @@ def exited(tmp_path: Path, pid: int, code: int, expected: int) -> StepResult:
 def test_a_container_must_end_with_the_expected_code(
     tmp_path: Path, code: int, expected: int, ok: bool
 ) -> None:
-    assert exited(tmp_path, ENDED, code, expected).ok is ok
+    assert exited(tmp_path, code, expected).ok is ok
 
 
-def test_a_container_that_still_runs_has_not_ended_with_0(tmp_path: Path) -> None:
-    """A runtime reports the exit code 0 for a container that runs."""
-    assert not exited(tmp_path, os.getpid(), 0, 0).ok
+def test_a_container_that_still_runs_has_not_ended() -> None:
+    guest = FakeGuest()
+    guest.answer("selab-web", code=1, out="it still runs after 1 seconds\n")
+    (result,) = results(guest, {"exit": {"timeout": 1}})
+    assert (result.ok, result.detail) == (False, "it still runs after 1 seconds")
+
+
+@pytest.mark.parametrize(("timeout", "limit"), [(5, "5"), (0.5, "1")])
+def test_the_wait_for_an_end_has_its_arguments_and_its_limit(timeout: float, limit: str) -> None:
+    guest = FakeGuest()
+    guest.answer("selab-web", out="0\n")
+    assert results(guest, {"exit": {"timeout": timeout}}, pid=7)[0].ok
+    words = ("7", "selab-web", limit, "docker")
+    assert guest.commands == [tuple(script_argv("container/wait-for-end", *words))]
+    assert guest.timeouts == [timeout + GRACE]
+
+
+@pytest.mark.parametrize(
+    ("code", "out"),
+    [(0, "it still runs after 1 seconds\n"), (0, "0"), (0, "-1\n"), (1, "0\n"), (1, ""), (125, "0\n")],
+)
+def test_an_exit_code_that_is_not_known_is_an_error(code: int, out: str) -> None:
+    guest = FakeGuest()
+    guest.answer("selab-web", code=code, out=out)
+    with pytest.raises(SelabError, match="makes no sense|could not be read"):
+        results(guest, {"exit": {}})
 
 
 @pytest.mark.parametrize(("line", "ok"), [("listening on 80", True), ("starting", False)])
@@ -128,10 +218,52 @@ def test_the_log_must_show_the_pattern(line: str, ok: bool) -> None:
     assert results(guest, {"log": {"pattern": r"listening on \d+", "timeout": 5}})[0].ok is ok
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses of a step; the time moves on by them only."""
+    pauses: list[float] = []
+    monkeypatch.setattr(steps, "time", SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append))
+    return pauses
+
+
+def test_a_pattern_is_awaited_while_the_container_runs(clock: list[float]) -> None:
+    guest = FakeGuest()
+    guest.rules.append((("docker logs",), lambda argv: (0, "ready" if len(clock) == 3 else "", "")))
+    guest.answer("test -e /proc/7")
+    assert results(guest, {"log": {"pattern": "ready", "timeout": 5}}, pid=7)[0].ok
+    assert clock == [0.5] * 3
+
+
+def test_a_pattern_is_awaited_up_to_the_limit(clock: list[float]) -> None:
+    guest = FakeGuest()
+    guest.rules.append((("docker logs",), lambda argv: (0, "" if clock else "starting\n", "")))
+    guest.answer("test -e /proc/7")
+    (result,) = results(guest, {"log": {"pattern": "ready", "timeout": 2}}, pid=7)
+    assert (result.detail.rpartition(": ")[2], result.observed, sum(clock)) == ("starting", True, 2.5)
+
+
+def test_a_pattern_is_not_awaited_if_the_container_has_ended(clock: list[float]) -> None:
+    guest = FakeGuest()
+    guest.answer("docker logs")
+    guest.answer("test -e /proc/7", code=1)
+    assert not results(guest, {"log": {"pattern": "ready", "timeout": 5}}, pid=7)[0].ok
+    assert clock == []
+
+
+def test_a_guest_that_cannot_see_the_container_is_an_error(clock: list[float]) -> None:
+    guest = FakeGuest()
+    guest.answer("docker logs")
+    guest.answer("test -e", code=127)
+    with pytest.raises(SelabError, match="cannot see"):
+        results(guest, {"log": {"pattern": "ready"}})
+
+
 def test_the_end_of_the_log_has_both_streams() -> None:
     guest = FakeGuest()
-    guest.answer("docker logs --tail", out="output\n", err="error\n")
+    guest.answer("docker logs", out="output\n", err="error\n")
     assert log_tail(guest, Container("selab-web", 1, runtimes()["docker"])) == "output\nerror"
+    assert guest.commands == [("docker", "logs", "--tail", "8", "selab-web")]
+    assert guest.limits == [MAX_LOG_TAIL]
 
 
 def flooding(**expected: Any) -> StepResult:
@@ -152,7 +284,7 @@ def test_a_text_in_the_first_part_of_a_long_output_passes() -> None:
 def test_a_text_that_may_be_in_the_part_that_was_dropped_is_not_observed() -> None:
     step = flooding(contains="end")
     assert (step.ok, step.observed) == (False, False)
-    assert "16 MiB of its output do not contain 'end'" in step.detail
+    assert "first 16 MiB of its output do not contain 'end'" in step.detail
 
 
 def test_a_text_that_is_not_in_a_whole_output_is_a_failure() -> None:
