@@ -286,6 +286,11 @@ class SandboxGuest:
         record = self.root / "called"
         return record.read_text().splitlines() if record.exists() else []
 
+    def write(self, place: str, text: str) -> None:
+        """Write `text` into the guest's file `place`, whose directories are created."""
+        self.path(place).parent.mkdir(parents=True, exist_ok=True)
+        self.path(place).write_text(text)
+
     def status(self, *, enforcing: bool, policyload: int) -> None:
         """Write the kernel's status page and its mode."""
         self.path("/sys/fs/selinux/status").write_bytes(struct.pack("=5I", 1, 2, enforcing, policyload, 0))
@@ -301,9 +306,8 @@ class SandboxGuest:
     ) -> Completed:
         check_request(argv, input, timeout, limit)
         assert tuple(argv[:2]) == ("sh", "-c"), f"only scripts run in the sandbox, not {argv!r}"
-        text = argv[2]
-        for place in self.PLACES:
-            text = text.replace(place, str(self.path(place)))
+        places = "|".join(map(re.escape, self.PLACES))
+        text = re.sub(places, lambda match: str(self.path(match[0])), argv[2])
         done = subprocess.run(
             ["/bin/sh", "-c", text, *argv[3:]],
             input=input,

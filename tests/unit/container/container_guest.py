@@ -33,10 +33,6 @@ class ContainerGuest(SandboxGuest):
         words = [str(self.path(word)) if word.startswith("/") else word for word in argv[4:]]
         return super().run([*argv[:4], *words], input=input, timeout=timeout, limit=limit)
 
-    def write(self, place: str, text: str) -> None:
-        self.path(place).parent.mkdir(parents=True, exist_ok=True)
-        self.path(place).write_text(text)
-
     def process(self, pid: int, label: str, group: str = "/docker/abc", line: str = "0::{}") -> None:
         """Add a process with the context `label` to the cgroup `group`, whose line is `line`."""
         self.write(f"/proc/{pid}/attr/current", f"{label}\0")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from selab.errors import Unreachable
-from selab.guest import RUN_TIMEOUT, Completed, script, shell_argv
+from selab.guest import RUN_TIMEOUT, Completed, script
 from selab.progress import Progress
 from selab.vm import rescue
 
@@ -97,28 +95,3 @@ def test_a_guest_in_order_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_guest_that_nothing_helps_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unreachable, match="could not be restored"):
         outcome(World("nothing"), monkeypatch)
-
-
-@pytest.mark.parametrize(
-    ("answers", "wrong"),
-    [
-        ({}, ""),
-        ({"is-active engine": 3}, "engine does not run\n"),
-        ({"is-active engine": 3, "is-enabled engine": 1}, ""),
-        ({"is-active auditd": 3}, "the audit daemon does not run\n"),
-    ],
-    ids=str,
-)
-def test_a_guest_is_in_order_if_the_enabled_services_of_runtimes_run(
-    tmp_path: Path, answers: dict[str, int], wrong: str
-) -> None:
-    (tmp_path / "enforce").write_text("0\n")
-    cases = "".join(f"'-q {words}') return {code} ;; " for words, code in answers.items())
-    text = (
-        script("vm/check-guest")
-        .replace("/sys/fs/selinux", str(tmp_path))
-        .replace("/run/selab", str(tmp_path))
-    )
-    argv = shell_argv(f'systemctl() {{ case "$*" in {cases} esac; }}\n{text}', "docker", "engine")
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
-    assert (done.stdout, done.returncode) == (wrong, 1 if wrong else 0)
