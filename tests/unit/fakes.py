@@ -275,6 +275,11 @@ class SandboxGuest:
         """Return the path on this machine that stands for the guest's absolute path `place`."""
         return self.root / place.lstrip("/")
 
+    def inside(self, text: str) -> str:
+        """Return the program `text` with the paths of this sandbox in place of the guest's."""
+        places = "|".join(map(re.escape, self.PLACES))
+        return re.sub(places, lambda match: str(self.path(match[0])), text)
+
     def program(self, name: str, body: str = "") -> None:
         """Let the program `name` record its call and run the shell script `body`."""
         path = self.path(f"/bin/{name}")
@@ -306,8 +311,7 @@ class SandboxGuest:
     ) -> Completed:
         check_request(argv, input, timeout, limit)
         assert tuple(argv[:2]) == ("sh", "-c"), f"only scripts run in the sandbox, not {argv!r}"
-        places = "|".join(map(re.escape, self.PLACES))
-        text = re.sub(places, lambda match: str(self.path(match[0])), argv[2])
+        text = self.inside(argv[2])
         done = subprocess.run(
             ["/bin/sh", "-c", text, *argv[3:]],
             input=input,

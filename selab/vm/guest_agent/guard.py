@@ -67,7 +67,7 @@ def restore_base(image: bytes) -> bool:
     Permissive mode is set first. If that fails, load `image` first, without another process: setting the mode
     and loading a policy need different permissions, and the base policy grants both.
     """
-    before = recorded_mode() or (SELINUX / "enforce").read_text().strip()
+    before = recorded_mode() or current_mode()
     permissive = write_selinuxfs("enforce", b"0") or (
         bool(image) and write_selinuxfs("load", image) and write_selinuxfs("enforce", b"0")
     )
@@ -99,6 +99,14 @@ def recorded_mode() -> str:
         return ""
     except OSError:
         return "0"
+
+
+def current_mode() -> str:
+    """Return the mode in force. If the policy forbids reading it, the kernel enforces that policy."""
+    try:
+        return (SELINUX / "enforce").read_text().strip()
+    except OSError:
+        return "1"
 
 
 def services() -> list[str]:
