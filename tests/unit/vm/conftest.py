@@ -19,10 +19,12 @@ import pytest
 
 from selab.guest import RUN_TIMEOUT, Completed, script
 from selab.project import BoxSource, Project, ProjectConfig, VmConfig
-from selab.vm import consent, kvm, provision, terminal, virtual_machine
+from selab.vm import consent, kvm, provision, terminal, vagrantfile, virtual_machine
 from selab.vm.host_keys import pin_text
 from selab.vm.ssh_login import Address
+from selab.vm.state import Remembered
 
+DOMAIN = "7f9b4d3e-0000-4000-8000-000000000001"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv"
 VAGRANT = r"""#!/bin/sh
 here={here}
@@ -126,6 +128,11 @@ class ProvisionedGuest:
 
     def close(self) -> None: ...
 
+    def __enter__(self) -> ProvisionedGuest:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
 
 @dataclass
 class FakeVm:
@@ -155,6 +162,15 @@ class FakeVm:
         return [
             line.removeprefix(f"{program} ").split()[0] for line in lines if line.startswith(f"{program} ")
         ]
+
+    def known(self) -> None:
+        """Record a VM that was reached before, without the processes that `up_before` starts."""
+        vagrantfile.place(self.project, virtual_machine.Progress())
+        files = self.machine.files
+        files.keep_key(self.here / "private key")
+        files.keep_password("secret")
+        files.remember(Remembered("127.0.0.1", 2222, "root", str(files.key), DOMAIN, "libvirt", "closed"))
+        pin_text(files.known_hosts, HOST_KEY)
 
     def up_before(self) -> None:
         """Leave what a first run leaves: selab remembers the VM with its host key."""
