@@ -6,7 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from selab.container.image import Image, find_image
+from selab.project import Project
+
 from .container_guest import DOCKER, WEB, ContainerGuest
+
+DOCKERFILE = "FROM debian:trixie-slim\nENV A=b C=d\nEXPOSE 80\n"
+
+
+@pytest.fixture
+def httpd(project: Project) -> Image:
+    """An image of the project."""
+    directory = project.images / "Httpd"
+    (directory / "files" / "etc").mkdir(parents=True)
+    (directory / "Dockerfile").write_text(DOCKERFILE)
+    (directory / "packages").write_text("apache2\n")
+    (directory / "files" / "etc" / "x").write_text("x")
+    (directory / "link").symlink_to("/etc/passwd")
+    return find_image(project, "Httpd")
 
 
 @pytest.fixture

@@ -193,9 +193,21 @@ def test_processes_of_the_guest_are_not_taken_for_those_of_a_container(tmp_path:
     assert labels(guest.run(script_argv("container/keep", "selab-web", "77", "docker"))) == set()
 
 
-def test_a_container_that_has_ended_has_no_labels(guest: ContainerGuest) -> None:
+@pytest.mark.parametrize("pid", ["0", "79"])
+def test_a_container_that_has_ended_has_only_the_label_that_was_recorded(
+    guest: ContainerGuest, pid: str
+) -> None:
     guest.write("/proc/0/cgroup", "0::/docker/abc\n")
-    assert labels(guest.run(script_argv("container/keep", "selab-web", "0", "docker"))) == set()
+    guest.write("/run/selab/labels-selab-web", f"{OTHER}\n")
+    guest.write("/run/selab/containers/selab-web", "running docker\n")
+    done = guest.run(script_argv("container/keep", "selab-web", pid, "docker"))
+    assert (labels(done), done.error_text) == ({OTHER}, "")
+
+
+def test_a_cgroup_that_is_gone_has_no_processes(guest: ContainerGuest) -> None:
+    guest.path("/sys/fs/cgroup/docker/abc/cgroup.procs").unlink()
+    done = guest.run(script_argv("container/remove", "selab-web", "77", "docker"))
+    assert (labels(done), done.error_text) == (set(), "")
 
 
 @pytest.mark.parametrize(

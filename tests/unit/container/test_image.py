@@ -15,7 +15,6 @@ from selab.project import Project
 from tests.unit.fakes import FakeGuest, recorded_network
 
 DOCKER = runtimes()["docker"]
-DOCKERFILE = "FROM debian:trixie-slim\nENV A=b C=d\nEXPOSE 80\n"
 
 
 @pytest.fixture(autouse=True)
@@ -24,18 +23,6 @@ def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("this test builds no image")
 
     monkeypatch.setattr(image, "image_tar", refuse)
-
-
-@pytest.fixture
-def httpd(project: Project) -> Image:
-    """An image of the project."""
-    directory = project.images / "Httpd"
-    (directory / "files" / "etc").mkdir(parents=True)
-    (directory / "Dockerfile").write_text(DOCKERFILE)
-    (directory / "packages").write_text("apache2\n")
-    (directory / "files" / "etc" / "x").write_text("x")
-    (directory / "link").symlink_to("/etc/passwd")
-    return find_image(project, "Httpd")
 
 
 def ensure(guest: FakeGuest, image: Image, cache: Path) -> None:
@@ -63,6 +50,12 @@ def test_a_name_that_is_neither_lists_the_images(project: Project, httpd: Image)
     with pytest.raises(InputError, match="There is no image 'redis'") as caught:
         find_image(project, "redis")
     assert "Httpd" in caught.value.detail and "redis:latest" in caught.value.hint
+
+
+def test_a_project_without_images_has_none(project: Project) -> None:
+    project.images.rmdir()
+    with pytest.raises(InputError, match="There is no image 'redis'"):
+        find_image(project, "redis")
 
 
 def test_an_image_outside_the_project_is_refused(project: Project, tmp_path: Path) -> None:

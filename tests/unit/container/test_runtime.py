@@ -67,6 +67,14 @@ def test_podman_is_told_the_registry_that_docker_would_ask(name: str, full: str)
     assert (PODMAN.reference(name), DOCKER.reference(name)) == (full, name)
 
 
+def test_a_container_of_podman_has_the_image_that_was_pulled_or_imported(httpd: Image) -> None:
+    scenario = Scenario.model_validate({"image": "x", "runtime": "podman"})
+    pulled, imported = (
+        run_arguments(scenario, image, "selab-web", LABEL)[-1] for image in (Image("httpd:2", None), httpd)
+    )
+    assert (pulled, imported) == ("docker.io/httpd:2", httpd.reference)
+
+
 @pytest.mark.parametrize(
     ("runtime", "answer", "labels"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import logging
@@ -427,11 +428,14 @@ def ctrl_c(text: str) -> None:
 
 
 def is_gone(pid: str) -> bool:
-    """Whether the process has ended, also if nothing has waited for it yet (proc(5))."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return True
+    """Whether the process, which was killed, has ended, also if nothing has waited for it yet (proc(5))."""
+    deadline = time.monotonic() + 10
+    with contextlib.suppress(OSError):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+            if time.monotonic() > deadline:
+                return False
+            os.sched_yield()
+    return True
 
 
 @pytest.mark.usefixtures("interruptible")
