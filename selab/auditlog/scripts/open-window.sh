@@ -29,14 +29,20 @@ lost 0
   esac ;;
 esac
 echo "$status"
-log=/var/log/audit/audit.log
+log=/var/log/audit/audit.log; ratelimit=/proc/sys/kernel/printk_ratelimit; limit=
 [ -e "$log" ] && stat --format 'log %i %s' "$log"
 case "
 $status
 " in *"
 pid 0
 "*)
-  journalctl --lines=1 --show-cursor --quiet --output=cat | sed -n 's/^-- cursor: /cursor /p'
-  echo "ratelimit $(cat /proc/sys/kernel/printk_ratelimit)" && echo 0 >/proc/sys/kernel/printk_ratelimit ;;
+  cursor=$(journalctl --lines=1 --show-cursor --quiet --output=cat | sed -n 's/^-- cursor: //p')
+  if [ -n "$cursor" ]; then
+    limit=$(cat "$ratelimit")
+    echo "cursor $cursor"; echo "ratelimit $limit"
+    echo 0 >"$ratelimit"
+  fi ;;
 esac
-auditctl -m "$1" || exit 4
+auditctl -m "$1" && exit 0
+[ -z "$limit" ] || echo "$limit" >"$ratelimit"
+exit 4

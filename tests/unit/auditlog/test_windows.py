@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -226,33 +223,6 @@ def test_what_a_log_says_of_the_status_is_not_believed() -> None:
 
 def test_the_token_cannot_be_guessed() -> None:
     assert len(opened(FakeGuest()).token) * 4 >= 96
-
-
-@pytest.mark.parametrize(("lost", "starts"), [(0, False), (7, True)])
-def test_a_stopped_audit_daemon_is_started_again_once_the_kernel_loses_records(
-    tmp_path: Path, lost: int, starts: bool
-) -> None:
-    """Its queue for a daemon is full then, and each further record is lost: no run could be judged again."""
-    auditctl = (
-        f'[ "$1" = -m ] || {{ [ -e {tmp_path}/started ] && pid=9 || pid=0; printf "enabled '
-        f'1\\npid %s\\nlost {lost}\\n" $pid; }}'
-    )
-    programs = {
-        "auditctl": auditctl,
-        "systemctl": f'[ "$1" != start ] || touch {tmp_path}/started',
-        "journalctl": "echo '-- cursor: x'",
-    }
-    for name, body in programs.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tmp_path / name).chmod(0o755)
-    text = script("auditlog/open-window").replace("echo 0 >/proc/sys/kernel/printk_ratelimit", "true")
-    done = subprocess.run(
-        ["sh", "-c", text, "sh", "mark"],
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, "pid 9" in done.stdout) == (0, starts), done.stderr
 
 
 def test_a_window_with_too_many_lines_is_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
