@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -172,23 +173,50 @@ class _AliasLoader(_Loader):
         return values, depth
 
 
-def _override(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+class _Reset:
+    """The value of `!reset`: an inherited value is removed."""
+
+
+RESET = _Reset()
+
+
+@dataclass(frozen=True)
+class Override:
+    """The value of `!override`: it replaces an inherited value, also a list or an object."""
+
+    value: Any
+
+
+def without_tags(value: Any) -> Any:
+    """Return the value of a Compose file without what is reset, and with what overrides another value."""
+    if isinstance(value, Override):
+        return without_tags(value.value)
+    if isinstance(value, dict):
+        return {key: without_tags(item) for key, item in value.items() if item is not RESET}
+    if isinstance(value, list):
+        return [without_tags(item) for item in value if item is not RESET]
+    return value
+
+
+def _override(loader: yaml.SafeLoader, node: yaml.Node) -> Override:
     if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
+        return Override(loader.construct_mapping(node, deep=True))
     if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return node.value
+        return Override(loader.construct_sequence(node, deep=True))
+    tag = loader.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]
+    return Override(loader.construct_object(yaml.ScalarNode(tag, node.value), deep=True))
 
 
 _AliasLoader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"<<\Z"), ["<"])
-_AliasLoader.add_constructor("!reset", lambda loader, node: None)
+_AliasLoader.add_constructor("!reset", lambda loader, node: RESET)
 _AliasLoader.add_constructor("!override", _override)
 
 
 def load(path: Path, model: type[Model], *, aliases: bool = False) -> Model:
     """Read `path` into `model`. Raises InputError, with the line, if the file is not valid.
 
-    `aliases` says whether the file may have aliases, merge keys, and the tags of Compose.
+    `aliases` says whether the file may have aliases, merge keys, and the tags of Compose, whose values are
+    RESET and Override.
     """
     return parse(_text(path), path, model, aliases=aliases)
 

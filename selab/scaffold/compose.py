@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from selab.project import Project
-from selab.scaffold.compose_file import load_service, pairs
+from selab.scaffold.compose_file import SECTIONS, load_service, pairs
 from selab.scaffold.image_config import port_range, quoted
 from selab.scaffold.import_keys import name_unsupported_keys
 from selab.scaffold.interpolation import defaulted, interpolate
@@ -18,9 +18,6 @@ from selab.scaffold.scenario_builder import ScenarioBuilder, label_of
 from selab.scaffold.security_label import add_label
 
 MOST_PORTS = 64
-
-_VOLUME_PARTS = {"bind": "service_bind", "volume": "service_volume_options", "tmpfs": "service_tmpfs"}
-"""Parts of import_keys.toml, by the key of a volume."""
 
 
 def from_compose(project: Project, file: Path, service: str | None) -> ScenarioBuilder:
@@ -30,9 +27,31 @@ def from_compose(project: Project, file: Path, service: str | None) -> ScenarioB
     """
     loaded = load_service(project, file, service)
     builder = _Service(project, file, loaded.name, loaded.settings, loaded.directory).builder
+    for entry in loaded.includes:
+        name_unsupported_keys(builder, "include", entry, "include.")
+    for section, names in _used_objects(loaded.settings).items():
+        for name, fields in loaded.sections.get(section, {}).items():
+            if name in names and isinstance(fields, dict):
+                name_unsupported_keys(builder, section, fields, f"{section}.{name}.")
     for value, reason in loaded.left:
         builder.leave(value, reason)
     return builder
+
+
+def _used_objects(settings: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return the names of the objects that a service uses, by the section of the file."""
+    names = {section: set(_names(settings.get(section))) for section in SECTIONS}
+    if not names["networks"] and settings.get("network_mode") is None:
+        names["networks"] = {"default"}
+    return names
+
+
+def _names(value: Any) -> Iterator[str]:
+    """Yield the names in an object by name, in a list of names, and in lists in the long syntax."""
+    for item in value if isinstance(value, dict | list) else ():
+        name = item.get("source") if isinstance(item, dict) else item
+        # A volume is `NAME:TARGET`.
+        yield str(name).partition(":")[0]
 
 
 class _Service:
@@ -122,8 +141,6 @@ class _Service:
         self._each("ports", value, self._one_port)
 
     def _one_port(self, port: Any) -> None:
-        if isinstance(port, dict):
-            name_unsupported_keys(self.builder, "service_port", port)
         self._port(*(_long_port(port) if isinstance(port, dict) else _short_port(word(port))))
 
     def _port(self, target: str, published: str) -> None:
@@ -141,11 +158,6 @@ class _Service:
         self._each("volumes", value, self._one_volume)
 
     def _one_volume(self, volume: Any) -> None:
-        if isinstance(volume, dict):
-            name_unsupported_keys(self.builder, "service_volume", volume)
-            for key, part in _VOLUME_PARTS.items():
-                if isinstance(volume.get(key), dict):
-                    name_unsupported_keys(self.builder, part, volume[key])
         if isinstance(volume, dict) and volume.get("type") == "tmpfs":
             self._empty(volume.get("target"))
         else:

@@ -8,14 +8,14 @@ in the directory of that file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from selab.errors import InputError
-from selab.host.yamlfile import load
+from selab.host.yamlfile import RESET, Override, load, without_tags
 from selab.project import Project, inside, nearest
 from selab.scaffold.image_config import quoted
 from selab.scaffold.interpolation import interpolate
@@ -32,6 +32,15 @@ _BY_NAME = frozenset({"annotations", "environment", "labels", "sysctls"})
 class _File(BaseModel):
     services: dict[str, dict[str, Any] | None] = {}
     include: list[Any] = []
+    networks: Any = None
+    volumes: Any = None
+    secrets: Any = None
+    configs: Any = None
+    models: Any = None
+
+
+SECTIONS = ("networks", "volumes", "secrets", "configs", "models")
+"""Sections of a Compose file with objects that services use by name."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,46 @@ class Service:
     settings: its keys.
     directory: directory that its relative paths are relative to.
     left: what could not be read, as pairs of the value and the reason.
+    sections: the objects of the file that services use, by the section and the name.
+    includes: the entries of `include` in the long syntax.
     """
 
     name: str
     settings: Mapping[str, Any]
     directory: Path
     left: tuple[tuple[str, str], ...] = ()
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    includes: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is in a file and in the files that it includes.
+
+    services: the services, by name.
+    sections: the objects that services use, by the section and the name.
+    """
+
+    services: dict[str, Service] = field(default_factory=dict)
+    sections: dict[str, dict[str, Any]] = field(default_factory=lambda: {name: {} for name in SECTIONS})
+
+    def add(self, other: _Content) -> None:
+        """Add what another file has; what is already known keeps its value."""
+        for name, service in other.services.items():
+            self.services.setdefault(name, service)
+        for section, objects in other.sections.items():
+            for name, fields in objects.items():
+                self.sections[section].setdefault(name, fields)
+
+    def override(self, other: _Content) -> None:
+        """Merge what another file has over what is known."""
+        for name, service in other.services.items():
+            base = self.services.get(name)
+            if base:
+                service = replace(base, settings=merge(base.settings, service.settings))
+            self.services[name] = service
+        for section, objects in other.sections.items():
+            self.sections[section] = merge(self.sections[section], objects)
 
 
 def load_service(project: Project, file: Path, name: str | None) -> Service:
@@ -56,7 +99,8 @@ def load_service(project: Project, file: Path, name: str | None) -> Service:
     Raises InputError if the file is invalid or the service is unknown.
     """
     reader = _Reader(_root(project, file))
-    services = reader.services(file.absolute())
+    content = reader.content(file.absolute(), file.resolve().parent)
+    services = content.services
     if not services:
         raise InputError(f"{file.name} has no services.", str(file), "Use a Compose file with `services:`.")
     if name is None and len(services) > 1:
@@ -69,7 +113,14 @@ def load_service(project: Project, file: Path, name: str | None) -> Service:
     if chosen not in services:
         raise InputError(f"There is no service '{chosen}'.", str(file), nearest(chosen, list(services)))
     service = reader.extended(chosen, services)
-    return Service(chosen, service.settings, service.directory, tuple(reader.left))
+    return replace(
+        service,
+        name=chosen,
+        settings=without_tags(service.settings),
+        left=tuple(reader.left),
+        sections=without_tags(content.sections),
+        includes=tuple(reader.includes),
+    )
 
 
 def _root(project: Project, file: Path) -> Path:
@@ -81,34 +132,51 @@ def _root(project: Project, file: Path) -> Path:
 class _Reader:
     root: Path
     left: list[tuple[str, str]] = field(default_factory=list)
+    includes: list[Mapping[str, Any]] = field(default_factory=list)
     files: int = 0
 
-    def services(self, file: Path) -> dict[str, Service]:
-        """Return the services of a file and of the files that it includes; its own come first."""
+    def content(self, file: Path, directory: Path) -> _Content:
+        """Return the content of a file, whose relative paths are relative to `directory`.
+
+        The file's own services and objects come first, then those of the files that it includes.
+        """
         self.files += 1
-        content = load(file, _File, aliases=True)
-        directory = file.resolve().parent
-        services = {
-            name: Service(name, settings or {}, directory) for name, settings in content.services.items()
-        }
-        for entry in content.include:
-            paths = entry.get("path") if isinstance(entry, dict) else entry
-            for path in paths if isinstance(paths, list) else [paths]:
-                for name, service in self._other_file("include", path, directory).items():
-                    services.setdefault(name, service)
-        return services
+        loaded = load(file, _File, aliases=True)
+        content = _Content()
+        for name, settings in loaded.services.items():
+            content.services[name] = Service(name, settings or {}, directory)
+        for section in SECTIONS:
+            objects = getattr(loaded, section)
+            if isinstance(objects, dict):
+                content.sections[section].update({str(name): fields for name, fields in objects.items()})
+        for entry in loaded.include:
+            content.add(self._included(entry, directory))
+        return content
+
+    def _included(self, entry: Any, directory: Path) -> _Content:
+        """Return the content of the files of an entry of `include`; the first is the base of the others."""
+        fields = entry if isinstance(entry, dict) else {"path": entry}
+        self.includes.append(fields)
+        paths = fields.get("path")
+        paths = paths if isinstance(paths, list) else [paths]
+        included = _Content()
+        base = fields.get("project_directory")
+        for path in paths:
+            other = self._other_file("include", path, directory, base if base is not None else paths[0])
+            included.override(other)
+        return included
 
     def extended(self, name: str, services: Mapping[str, Service], depth: int = 0) -> Service:
         """Return the service `name` merged with the services that it extends."""
         service = services[name]
         settings = {key: value for key, value in service.settings.items() if key != "extends"}
-        extends = service.settings.get("extends")
+        extends = without_tags({"extends": service.settings.get("extends")}).get("extends")
         if extends is None:
             return Service(name, settings, service.directory)
         fields = extends if isinstance(extends, dict) else {"service": extends}
         others = services
         if fields.get("file") is not None:
-            others = self._other_file("extends", fields["file"], service.directory)
+            others = self._other_file("extends", fields["file"], service.directory).services
         base_name = str(fields.get("service"))
         if base_name not in others or depth == MAX_EXTENDS:
             known = base_name in others
@@ -116,25 +184,30 @@ class _Reader:
             self.left.append((f"extends {quoted(base_name)}", reason))
             return Service(name, settings, service.directory)
         base = self.extended(base_name, others, depth + 1)
-        inherited = base.settings
+        inherited = without_tags(base.settings)
         if base.directory != service.directory:
             inherited = _with_absolute_sources(inherited, base.directory)
         return Service(name, merge(inherited, settings), service.directory)
 
-    def _other_file(self, key: str, path: Any, directory: Path) -> dict[str, Service]:
-        """Return the services of a file that another one names; if it may not be read, list it."""
+    def _other_file(self, key: str, path: Any, directory: Path, base: Any = None) -> _Content:
+        """Return the content of a file that another one names; if it may not be read, list it.
+
+        `base` is the directory of the file's relative paths, or another file in it, by default the file.
+        """
         try:
             text = interpolate(str(path))
             if "://" in text or text.startswith("git@"):
                 raise ValueError("selab reads no file from the network")
             if self.files >= MAX_FILES:
                 raise ValueError(f"there are already {MAX_FILES} files")
-            return self.services(inside(self.root, directory / text, "It"))
+            file = inside(self.root, directory / text, "It")
+            root = inside(self.root, directory / interpolate(str(path if base is None else base)), "It")
+            return self.content(file, root if root.is_dir() else root.parent)
         except InputError as error:
             self.left.append((f"{key} {quoted(path)}", error.what[:1].lower() + error.what[1:].rstrip(".")))
         except ValueError as error:
             self.left.append((f"{key} {quoted(path)}", str(error)))
-        return {}
+        return _Content()
 
 
 def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,6 +216,10 @@ def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merged(key: str, base: Any, own: Any) -> Any:
+    if own is RESET or isinstance(own, Override):
+        return own
+    if base is RESET or isinstance(base, Override):
+        return _merged(key, without_tags(base) if isinstance(base, Override) else None, own)
     if own is None or key in _REPLACED:
         return base if own is None else own
     if key in _BY_NAME:

@@ -120,6 +120,8 @@ def _builder(project: Project, container: Container, image: Config | None) -> Sc
     name_unsupported(builder, "container", container.model_extra or {})
     name_unsupported(builder, "config", config.model_extra or {})
     name_unsupported(builder, "host_config", host.model_extra or {})
+    name_unsupported(builder, "cri_status", container.cri_status)
+    name_unsupported(builder, "cri_config", container.cri_config)
     if container.network_settings:
         name_unsupported(builder, "network", container.network_settings.model_extra or {})
     return builder

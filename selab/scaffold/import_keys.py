@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,6 +14,8 @@ from selab.scaffold.secret import has_secret, is_secret_value
 
 _HIDDEN = frozenset({"Healthcheck", "StartupHealthCheck", "Secrets", "Sysctls"})
 """Keys whose values are not shown, because they may contain secrets."""
+_BY_NAME = "*"
+"""Begins the name of a part if the value is an object of such parts by name, or a list of names."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,28 @@ class Keys:
     named: what a scenario cannot represent, by the key.
     usual: values that a container has by default, by the key.
     irrelevant: reasons why a key means nothing for a scenario, by the key.
+    parts: parts of import_keys.toml that describe a key's value, by the key.
     """
 
     used: frozenset[str]
     named: Mapping[str, str]
     usual: Mapping[str, list[Any]]
     irrelevant: Mapping[str, str]
+    parts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A setting that a scenario cannot have.
+
+    path: its key after the keys of the objects that contain it, such as `deploy.resources`.
+    words: what it is; empty if selab does not know the key.
+    value: its value.
+    """
+
+    path: str
+    words: str
+    value: Any
 
 
 @cache
@@ -42,32 +60,76 @@ def keys_of(part: str) -> Keys:
         fields.get("named", {}),
         fields.get("usual", {}),
         {key: reason for reason, keys in reasons.items() for key in keys},
+        fields.get("parts", {}),
     )
 
 
 def name_unsupported(builder: ScenarioBuilder, part: str, settings: Mapping[str, Any]) -> None:
     """List every setting that is not the default and that a scenario cannot have, also an unknown one."""
-    keys = keys_of(part)
-    for key, value in settings.items():
-        if not value or key in keys.used or key in keys.irrelevant or value in keys.usual.get(key, ()):
-            continue
-        if key not in keys.named:
-            builder.leave(f"the key {quoted(key)}", "selab does not know it")
+    for setting in _unsupported(part, settings, lambda key, value: not value):
+        key, value = setting.path.rpartition(".")[2], setting.value
+        if not setting.words:
+            builder.leave(f"the key {quoted(setting.path)}", "selab does not know it")
         elif value is True or key in _HIDDEN or is_secret_value(str(value)) or has_secret([str(value)]):
-            builder.leave(keys.named[key], "a scenario cannot set this")
+            builder.leave(setting.words, "a scenario cannot set this")
         else:
-            builder.leave(keys.named[key], f"{quoted(value)}: a scenario cannot set this")
+            builder.leave(setting.words, f"{quoted(value)}: a scenario cannot set this")
 
 
-def name_unsupported_keys(builder: ScenarioBuilder, part: str, settings: Mapping[str, Any]) -> None:
-    """List the keys of a Compose file that a scenario cannot have, without their values; `x-` is free."""
+def name_unsupported_keys(
+    builder: ScenarioBuilder, part: str, settings: Mapping[str, Any], path: str = ""
+) -> None:
+    """List the keys of a Compose file that a scenario cannot have, without their values; `x-` is free.
+
+    `path` is the path of `settings` in the file, with a dot at its end.
+    """
+    for setting in _unsupported(part, settings, _is_unset_or_free, path):
+        if setting.words:
+            builder.leave(_shown(setting.path), f"a scenario cannot set this ({setting.words})")
+        else:
+            builder.leave(f"the key {quoted(setting.path)}", "selab does not know it")
+
+
+def _is_unset_or_free(key: str, value: Any) -> bool:
+    return value in (None, False) or key.startswith("x-")
+
+
+def _shown(path: str) -> str:
+    return quoted(path)[1:-1]
+
+
+def _unsupported(
+    part: str, settings: Mapping[str, Any], is_unset: Callable[[str, Any], bool], path: str = ""
+) -> Iterator[_Setting]:
     keys = keys_of(part)
-    for key, value in settings.items():
-        if value in (None, False) or key in keys.used or key in keys.irrelevant or key.startswith("x-"):
+    for key, value in ((str(key), value) for key, value in settings.items()):
+        if is_unset(key, value) or key in keys.irrelevant or value in keys.usual.get(key, ()):
             continue
-        if value not in keys.usual.get(key, ()):
-            words = keys.named.get(key)
-            if words:
-                builder.leave(key, f"a scenario cannot set this ({words})")
-            else:
-                builder.leave(f"the key {quoted(key)}", "selab does not know it")
+        nested = list(_below(keys, key, value, is_unset, f"{path}{key}")) if key in keys.parts else []
+        yield from nested
+        if nested or key in keys.used:
+            continue
+        is_object = key in keys.parts and isinstance(value, dict | list)
+        if not is_object or (key in keys.named and not keys.parts[key].startswith(_BY_NAME)):
+            yield _Setting(f"{path}{key}", keys.named.get(key, ""), value)
+
+
+def _below(
+    keys: Keys, key: str, value: Any, is_unset: Callable[[str, Any], bool], path: str
+) -> Iterator[_Setting]:
+    """Yield the settings in the value of a key; an object by name is named as a whole if none of its are."""
+    part = keys.parts[key]
+    if not part.startswith(_BY_NAME):
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
+                yield from _unsupported(part, item, is_unset, f"{path}.")
+        return
+    names = value if isinstance(value, dict) else map(str, value) if isinstance(value, list) else ()
+    for name in names:
+        fields = value[name] if isinstance(value, dict) else None
+        settings = fields if isinstance(fields, dict) else {}
+        nested = list(_unsupported(part[1:], settings, is_unset, f"{path}.{name}."))
+        if nested:
+            yield from nested
+        elif key in keys.named and name not in keys.usual.get(key, ()):
+            yield _Setting(f"{path}.{name}", keys.named[key], fields)

@@ -6,6 +6,7 @@ ContainerStatus of the Kubernetes container runtime interface (crictl).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
@@ -112,6 +113,8 @@ class Container(InspectModel):
     )
     network_settings: _NetworkSettings | None = None
     mounts: Annotated[list[Mount] | None, NoneIfEmpty] = None
+    cri_status: dict[str, Any] = {}
+    cri_config: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ _KINDS = tuple(
     _Kind(fields["name"], tuple(fields["has"]), fields["hint"], tuple(fields.get("without", ())))
     for fields in table("scaffold/not_containers.toml")["kinds"]
 )
+_CAPITAL = re.compile(r"[A-Z]")
 _CRI_POD = frozenset({"network", "linux", "runtimeHandler"})
 _OF_A_CONTAINER = frozenset({"Config", "HostConfig", "Mounts", "NetworkSettings"})
 
@@ -205,13 +209,15 @@ def _of_crictl(fields: Mapping[str, Any], status: Mapping[str, Any], where: str)
         )
     if "image" not in status:
         _refuse("It is not a container: `status` names no image", where)
-    config = _object(_object(fields, "info"), "config")
+    info = _object(fields, "info")
+    config = _object(info, "config")
     security = _object(_object(config, "linux"), "security_context")
-    process = _object(_object(_object(fields, "info"), "runtimeSpec"), "process")
+    process = _object(_object(info, "runtimeSpec"), "process")
     capabilities = _object(security, "capabilities")
     label = _object(security, "selinux_options")
     image = _object(status, "image")
     references = (image.get("userSpecifiedImage"), image.get("image"), status.get("imageRef"))
+    named_once = {"resources"} if config else set()
     return {
         "Name": _object(status, "metadata").get("name"),
         "ImageName": next(filter(_is_name, references), None),
@@ -220,6 +226,7 @@ def _of_crictl(fields: Mapping[str, Any], status: Mapping[str, Any], where: str)
             "Cmd": config.get("args"),
             "Entrypoint": config.get("command"),
             "Env": _variables(config, process),
+            "User": _user(security, status, process),
             "WorkingDir": config.get("working_dir"),
             "Tty": config.get("tty"),
             "OpenStdin": config.get("stdin"),
@@ -229,12 +236,37 @@ def _of_crictl(fields: Mapping[str, Any], status: Mapping[str, Any], where: str)
             "CapDrop": capabilities.get("drop_capabilities"),
             "Devices": config.get("devices"),
             "GroupAdd": security.get("supplemental_groups"),
-            "Privileged": security.get("privileged", _object(fields, "info").get("privileged")),
+            "Privileged": security.get("privileged", info.get("privileged")),
             "ReadonlyRootfs": security.get("readonly_rootfs"),
             "SecurityOpt": [f"label={key}:{label[key]}" for key in ("type", "level") if label.get(key)],
         },
         "Mounts": [_cri_mount(mount) for mount in status.get("mounts") or ()],
+        "CriStatus": {key: value for key, value in _as_in_proto(status).items() if key not in named_once},
+        "CriConfig": config,
     }  # fmt: skip
+
+
+def _as_in_proto(value: Any) -> Any:
+    """Write the keys of `status`, which is in JSON's spelling, as the protocol's source does."""
+    if isinstance(value, list):
+        return [_as_in_proto(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key if key.endswith("Mappings") else _CAPITAL.sub(r"_\g<0>", key).lower(): _as_in_proto(item)
+        for key, item in value.items()
+    }
+
+
+def _user(security: Mapping[str, Any], status: Mapping[str, Any], process: Mapping[str, Any]) -> str | None:
+    """Return the user that the pod or the image sets, also with the group; None if it is root."""
+    name, uid = security.get("run_as_username"), _object(security, "run_as_user").get("value")
+    gid = _object(security, "run_as_group").get("value")
+    for effective in (_object(_object(status, "user"), "linux"), _object(process, "user")):
+        if not name and uid is None and effective.get("uid") not in (None, 0, "0"):
+            uid, gid = effective["uid"], effective.get("gid")
+    user = str(name or ("" if uid is None else uid))
+    return f"{user}:{gid}" if user and gid is not None else user or None
 
 
 def _object(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -46,9 +46,12 @@ class ScenarioBuilder:
         self.left: list[str] = []
 
     def leave(self, what: str, why: str) -> None:
-        """List a value that is not carried over."""
+        """List a value that is not carried over, once."""
+        line = f"{what}: {why}"
+        if line in self.left:
+            return
         if len(self.left) < MOST_LEFT:
-            self.left.append(f"{what}: {why}")
+            self.left.append(line)
         elif len(self.left) == MOST_LEFT:
             self.left.append("and more")
 
