@@ -96,6 +96,8 @@ class _Service:
 
     def _command(self, value: Any) -> None:
         with self.builder.trying("command"):
+            if value in ("", []):
+                raise ValueError("it is empty, and a scenario without a command uses the one of its image")
             if value is not None:
                 self.builder.command(
                     [word(item) for item in value] if isinstance(value, list) else shlex.split(word(value))

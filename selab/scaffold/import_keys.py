@@ -103,7 +103,9 @@ def _unsupported(
 ) -> Iterator[_Setting]:
     keys = keys_of(part)
     for key, value in ((str(key), value) for key, value in settings.items()):
-        if is_unset(key, value) or key in keys.irrelevant or value in keys.usual.get(key, ()):
+        usual = keys.usual.get(key, ())
+        is_off = value is False and any(item is True for item in usual)
+        if (is_unset(key, value) and not is_off) or key in keys.irrelevant or value in usual:
             continue
         nested = list(_below(keys, key, value, is_unset, f"{path}{key}")) if key in keys.parts else []
         yield from nested
