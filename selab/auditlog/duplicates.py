@@ -1,7 +1,10 @@
-"""Recognise the record that a log has twice: as the kernel printed it, and from the audit socket.
+"""Recognise the record that a log has twice: as auditd or the kernel wrote it, and from the audit socket.
 
-The journal has both, and the entry of one of them may lack the serial number. Only the text is compared, so a
-record that is left out never differs in its denial from the one that stays.
+The journal has it from the kernel and from the socket, the entry of one of them may lack the serial number,
+and a user may read the journal together with audit.log. Only the text is compared, so a record that is left
+out never differs in its denial from the one that stays.
+
+Most logs are audit.log alone. Its lines are only remembered, and parsed when another form occurs.
 """
 
 from __future__ import annotations
@@ -10,13 +13,15 @@ import hashlib
 from collections import deque
 from dataclasses import dataclass
 
-from selab.auditlog.records import Record
+from selab.auditlog.records import Record, parse_line
 
-MAX_TEXTS = 512
-"""Texts that are remembered at a time: the two entries of a record are close together in a log."""
+MAX_TEXTS = 2048
+"""Texts, and lines of audit.log, that are remembered at a time."""
 MAX_SAME = 16
 """Records with one text that are remembered at a time."""
 _TYPES = frozenset({"AVC", "USER_AVC", "SELINUX_ERR", "USER_SELINUX_ERR"})
+COMPARED = frozenset(name.encode() for name in _TYPES)
+"""Types of the records that are compared; others are no decisions."""
 
 
 @dataclass
@@ -36,11 +41,26 @@ class Duplicates:
 
     def __init__(self) -> None:
         self._seen: dict[bytes, deque[_Occurrence]] = {}
+        self._lines: deque[tuple[bytes, bytes]] | None = deque(maxlen=MAX_TEXTS)
+
+    def has_line(self, line: bytes, key: bytes) -> bool:
+        """Return whether the log has had a line of audit.log, of the event `key`; remember it."""
+        if self._lines is not None:
+            self._lines.append((line, key))
+            return False
+        return any(self.has(record, key.decode()) for record in parse_line(line))
+
+    def _parse_lines(self) -> None:
+        lines, self._lines = self._lines or (), None
+        for line, key in lines:
+            self.has_line(line, key)
 
     def has(self, record: Record, key: str) -> bool:
         """Return whether the log has had `record`, of the event `key`, from another source; remember it."""
         if record.type not in _TYPES or record.partial:
             return False
+        if self._lines is not None and record.source != "log":
+            self._parse_lines()
         digest = _digest(record)
         occurrences = self._seen.get(digest)
         if occurrences is None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from selab.auditlog.duplicates import Duplicates
+from selab.auditlog.duplicates import COMPARED, Duplicates
 from selab.auditlog.joined import BRACE, OWN_DECISION
 from selab.auditlog.records import Record, parse_line
 
@@ -52,6 +52,8 @@ def assemble(lines: Iterable[bytes]) -> Iterator[Group]:
             ):
                 ended = closed
                 kind, key, serial = raw.groups()
+                if kind in COMPARED and duplicates.has_line(line, key):
+                    continue
                 if key in opened:
                     opened[key].append((kind, serial, line, start))
                 else:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from selab.auditlog.embedded import OBJECT, texts
 from selab.auditlog.fields import parse_fields
@@ -42,7 +42,8 @@ class Record:
     node: name of the machine, if the line has it.
     partial: whether the line is a truncated record, so that its content is incomplete.
     source: how the record came into the log: "log" (from auditd), "kernel" (as the kernel printed it),
-        "journal" (as journald prints it) or "bare" (its text alone). It does not distinguish records.
+        "syslog" (after other text), "json" (in a string of JSON), "journal" (as journald prints it) or "bare"
+        (its text alone). It does not distinguish records.
     """
 
     type: str
@@ -110,7 +111,7 @@ def parse_line(line: bytes) -> tuple[Record, ...]:
 def _parse_lines(text: str) -> list[Record]:
     """Parse a text out of a JSON string, which may have several lines."""
     return [
-        record
+        replace(record, source="json") if record.source == "log" else record
         for line in text.replace("\0", " ").splitlines()
         if line.strip()
         for record in _parse_text(line.strip(_BLANKS))
@@ -122,8 +123,10 @@ def _parse_text(text: str, is_certain: bool = True) -> tuple[Record, ...]:
     before, pieces = split(text)
     if not pieces:
         return (_without_beginning(text),)
-    records = [_record(piece, is_certain) for piece in pieces]
     before = before.strip(_BLANKS)
+    if before and pieces[0].source == "log":
+        pieces[0] = pieces[0]._replace(source="syslog")
+    records = [_record(piece, is_certain) for piece in pieces]
     if _MARKS.search(before) or "avc:" in before or ("audit(" in before and not _ODD_STAMP.search(before)):
         records.insert(0, _unread(before))
     return tuple(records)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from selab.auditlog.duplicates import MAX_SAME, MAX_TEXTS, Duplicates
 from selab.auditlog.events import read_events
-from selab.auditlog.records import Record
+from selab.auditlog.records import Record, parse_line
 from selab.auditlog.summary import summarise
-from tests.unit.auditlog.records import avc
+from tests.unit.auditlog.records import avc, syscall
 
 KERNEL = "host kernel: audit: type=1400 audit({time:.3f}:{serial}): "
 JOURNAL = "host audit[42]: AVC "
@@ -30,6 +32,59 @@ def journal(comm: bytes = b"httpd") -> bytes:
 @pytest.mark.parametrize("lines", [(kernel(), journal()), (journal(), kernel())])
 def test_the_second_entry_of_a_record_is_not_counted(lines: tuple[bytes, bytes]) -> None:
     assert counts(*lines) == (1, 1)
+
+
+FORMS = {
+    "log": lambda serial: avc(serial),
+    "kernel": lambda serial: kernel(serial),
+    "journal": lambda serial: journal(),
+    "syslog": lambda serial: b"Nov 26 host audispd: " + avc(serial),
+    "json": lambda serial: entry(serial),
+}
+
+
+def entry(serial: int) -> bytes:
+    """An entry of `journalctl -o json` that came from the audit socket."""
+    record = parse_line(avc(serial))[0]
+    return (
+        json.dumps(
+            {
+                "_TRANSPORT": "audit",
+                "MESSAGE": f"AVC {record.text}",
+                "_AUDIT_TYPE_NAME": "AVC",
+                "_AUDIT_ID": str(serial),
+                "_SOURCE_REALTIME_TIMESTAMP": f"{record.stamp.replace('.', '')}000",
+            }
+        ).encode()
+        + b"\n"
+    )
+
+
+@pytest.mark.parametrize("first", ["kernel", "journal", "json", "syslog"])
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("log_comes_first", [False, True])
+def test_a_line_of_audit_log_and_the_same_record_in_another_form_are_one_event(
+    first: str, apart: bool, log_comes_first: bool
+) -> None:
+    forms = [FORMS["log"], FORMS[first]] if log_comes_first else [FORMS[first], FORMS["log"]]
+    serials = (1, 2, 3)
+    lines = (
+        [form(serial) for form in forms for serial in serials]
+        if apart
+        else [form(serial) for serial in serials for form in forms]
+    )
+    assert counts(*lines) == (3, 3)
+
+
+def test_a_record_of_audit_log_that_came_earlier_is_still_known() -> None:
+    log = [avc(serial, comm=b"c%d" % serial) for serial in range(MAX_TEXTS // 2)]
+    assert counts(*log, avc(5, comm=b"c5", head=KERNEL)) == (len(log), len(log))
+
+
+def test_the_records_that_describe_a_denial_stay_in_its_event() -> None:
+    lines = [kernel(1), avc(1), syscall(1)]
+    (event,) = read_events(lines)
+    assert [record.type for record in event.records] == ["AVC", "SYSCALL"]
 
 
 def test_blanks_do_not_distinguish_two_entries() -> None:

@@ -96,7 +96,8 @@ def check(first: bytes, second: bytes, joined: bytes, part: bytes) -> None:
     is_visible = any(mark in part for mark in DECISIVE) and all(
         part.count(mark) == first.count(mark) for mark in DECISIVE
     )
-    expected = other + (alone if is_visible else Counter())
+    # One record in two forms, such as a line and JSON, is one event.
+    expected = other + (alone if is_visible and first != second else Counter())
     lost = sum(expected.values()) - sum(result.results.values())
     assert lost <= 0 or result.unread, f"{lost} records were lost without a word"
 

@@ -76,12 +76,12 @@ def test_include_with_a_file_that_overrides_another_one(project: Project) -> Non
         project,
         "[{path: [a/one.yaml, b/two.yaml]}]",
         a__one="services: {web: {image: 'a:1', command: [a], environment: {A: '1'}, cap_add: [CHOWN]}}",
-        b__two="services: {web: {command: [b], environment: {B: '2'}, cap_add: [FOWNER], volumes: [./html:/x]}}",
+        b__two="services: {web: {command: [b], environment: {B: 2}, cap_add: [KILL], volumes: [./html:/x]}}",
     )
     assert {key: value for key, value in builder.data.items() if key != "description"} == {
         "image": "a:1",
         "command": ["b"],
-        "cap_add": ["CHOWN", "FOWNER"],
+        "cap_add": ["CHOWN", "KILL"],
         "environment": {"A": "1", "B": "2"},
         "volumes": [{"target": "/x", "source": "a/html"}],
     }
