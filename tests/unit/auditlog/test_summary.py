@@ -30,7 +30,7 @@ def carefully(lines: list[bytes]) -> Summary:
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=100)
 @given(logs())
 def test_the_summary_is_what_careful_reading_gives(lines: list[bytes]) -> None:
     assert summarise(lines) == carefully(lines)
@@ -81,7 +81,7 @@ def peak(lines: int) -> int:
 
 
 def test_memory_does_not_grow_with_the_log() -> None:
-    assert peak(8000) < 1.2 * peak(2000)
+    assert peak(4000) < 1.2 * peak(1000)
 
 
 def test_the_rows_of_a_log_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
