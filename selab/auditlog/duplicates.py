@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from selab.auditlog.records import Record, parse_line
@@ -41,19 +42,18 @@ class Duplicates:
 
     def __init__(self) -> None:
         self._seen: dict[bytes, deque[_Occurrence]] = {}
-        self._lines: deque[tuple[bytes, bytes]] | None = deque(maxlen=MAX_TEXTS)
+        self._lines: deque[bytes] | None = deque(maxlen=MAX_TEXTS)
+        self.has_line: Callable[[bytes], bool | None] = self._lines.append
+        """Returns whether the log has had a line of audit.log, and remembers it."""
 
-    def has_line(self, line: bytes, key: bytes) -> bool:
-        """Return whether the log has had a line of audit.log, of the event `key`; remember it."""
-        if self._lines is not None:
-            self._lines.append((line, key))
-            return False
-        return any(self.has(record, key.decode()) for record in parse_line(line))
+    def _has_line(self, line: bytes) -> bool:
+        return any(self.has(record, f"{record.stamp}:{record.serial}") for record in parse_line(line))
 
     def _parse_lines(self) -> None:
         lines, self._lines = self._lines or (), None
-        for line, key in lines:
-            self.has_line(line, key)
+        self.has_line = self._has_line
+        for line in lines:
+            self.has_line(line)
 
     def has(self, record: Record, key: str) -> bool:
         """Return whether the log has had `record`, of the event `key`, from another source; remember it."""

@@ -52,7 +52,7 @@ def assemble(lines: Iterable[bytes]) -> Iterator[Group]:
             ):
                 ended = closed
                 kind, key, serial = raw.groups()
-                if kind in COMPARED and duplicates.has_line(line, key):
+                if kind in COMPARED and duplicates.has_line(line):
                     continue
                 if key in opened:
                     opened[key].append((kind, serial, line, start))

@@ -280,9 +280,9 @@ def test_a_policy_that_was_linked_quickly_needs_no_note(
 
 
 def test_a_policy_in_force_is_described_by_its_own_digest(base: BasePolicy, tools: Toolchain) -> None:
-    wanted = WantedPolicy(base, [module("web", "")], tools, permissive="web_t", dontaudit=False)
+    policy = WantedPolicy(base, [module("web", "")], tools, permissive="web_t", dontaudit=False)
     digest = policy_digest(base, [module("web", "")], permissive="web_t", dontaudit=False)
-    assert wanted.reused() == LoadedPolicy(digest, False, "", frozenset({"web_t"}))
+    assert policy.reused() == LoadedPolicy(digest, False, "", frozenset({"web_t"}))
 
 
 def test_an_installed_policy_is_described_by_the_stores_fingerprint(

@@ -261,12 +261,12 @@ def test_a_build_directory_that_does_not_exist_is_clear(builder: PolicyGuest) ->
     assert builder.run(script_argv("policy/clear-sources", "/srv/absent", "web.te")).returncode == 0
 
 
-@pytest.mark.parametrize(("there", "found"), [((1,), 1), ((0, 1), 0), ((), None)])
+@pytest.mark.parametrize(("there", "first"), [((1,), 1), ((0, 1), 0), ((), None)])
 def test_the_first_translator_that_can_run_is_found(
-    builder: PolicyGuest, there: tuple[int, ...], found: int | None
+    builder: PolicyGuest, there: tuple[int, ...], first: int | None
 ) -> None:
     paths = [builder.path(f"/srv/{name}") for name in ("a", "b")]
     for number, path in enumerate(paths):
         path.touch(mode=0o755 if number in there else 0o644)
     done = builder.run(script_argv("policy/find-translator", "/srv/a", "/srv/b"))
-    assert (done.returncode, done.text) == ((1, "") if found is None else (0, f"{paths[found]}\n"))
+    assert (done.returncode, done.text) == ((1, "") if first is None else (0, f"{paths[first]}\n"))

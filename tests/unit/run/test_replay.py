@@ -28,8 +28,8 @@ def access(target: str, permission: str, source: str = "web_t", command: int | N
 
 
 def test_the_same_access_is_asked_once() -> None:
-    asked = accesses([avc("etc_t", "read"), avc("etc_t", "read open"), avc("lib_t", "read")])
-    assert asked == [access("etc_t", "read"), access("etc_t", "open"), access("lib_t", "read")]
+    calls = accesses([avc("etc_t", "read"), avc("etc_t", "read open"), avc("lib_t", "read")])
+    assert calls == [access("etc_t", "read"), access("etc_t", "open"), access("lib_t", "read")]
 
 
 @pytest.mark.parametrize("domain", ["web_t", "draft_t"])
@@ -111,15 +111,15 @@ def test_the_causes_of_what_stays_denied_are_counted_the_most_frequent_first() -
 def test_the_linked_policy_is_asked_about_each_access(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, bool]
 ) -> None:
-    requested, asked = [read("shadow_t")], []
+    requested, calls = [read("shadow_t")], []
 
     def ask(policy: Path, accesses: list[Access], *, booleans: bool, names: bool) -> list[Decision]:
-        asked.append((policy, accesses, booleans, names))
+        calls.append((policy, accesses, booleans, names))
         return [Decision(each, Cause.NONE) for each in accesses]
 
     monkeypatch.setattr(replay_module, "ask", ask)
     result = replay(Path("/linked"), requested, RULINGS, **options)
-    assert asked == [
+    assert calls == [
         (Path("/linked"), requested, options.get("booleans", False), options.get("names", False))
     ]
     assert result == Replay((Decision(requested[0], Cause.NONE),), RULINGS)

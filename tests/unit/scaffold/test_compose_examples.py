@@ -88,8 +88,8 @@ def test_include_with_a_file_that_overrides_another_one(project: Project) -> Non
 
 
 def test_what_an_included_file_says_of_networks_counts(project: Project) -> None:
-    one = "services: {web: {networks: [n]}}\nnetworks: {n: {internal: true}}"
-    assert "networks.n.internal" in " ".join(included(project, "[a/one.yaml]", a__one=one).left)
+    included_file = "services: {web: {networks: [n]}}\nnetworks: {n: {internal: true}}"
+    assert "networks.n.internal" in " ".join(included(project, "[a/one.yaml]", a__one=included_file).left)
 
 
 @pytest.mark.parametrize(
