@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,22 @@ def test_requirements_are_pinned_within_bounds(name: str) -> None:
 def test_entries_are_exact_with_hashes(name: str) -> None:
     bad = [str(x) for x, hashes in entries(name) if not hashes or [y.operator for y in x.specifier] != ["=="]]
     assert not bad
+
+
+def test_a_package_that_another_requires_with_an_extra_is_pinned_with_it() -> None:
+    """pip does not apply a pin without the extra, and takes the newest version."""
+    pins = [entry for entry, _ in entries("requirements-dev.lock")]
+    installed = [pin for pin in pins if pin.marker is None or pin.marker.evaluate()]
+    extras = {canonicalize_name(pin.name): pin.extras for pin in pins}
+    missing = {
+        str(requirement)
+        for pin in installed
+        for requirement in map(Requirement, requires(pin.name) or ())
+        if requirement.marker is None
+        or any(requirement.marker.evaluate({"extra": extra}) for extra in {"", *pin.extras})
+        if not requirement.extras <= extras[canonicalize_name(requirement.name)]
+    }
+    assert missing == set()
 
 
 def test_both_locks_pin_the_same_versions() -> None:
