@@ -3,8 +3,8 @@
 .DEFAULT_GOAL := help
 bin := .venv/bin
 # The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes;
-# FAST=1 leaves out those that need a browser, Dask or the policy compilers, and most pairs of a query and its hostile answer.
-marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not toolchain and not hostile)")
+# FAST=1 leaves out those that need a browser, Dask or the policy compilers, those that measure growth, and most hostile values.
+marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not growth and not hostile and not toolchain)")
 # Without compiled files, each process of the tests, and each selab that they start, compiles all modules first.
 unexport PYTHONDONTWRITEBYTECODE
 pytest := $(bin)/pytest --hypothesis-profile=ci $(marks)
@@ -12,6 +12,9 @@ pytest := $(bin)/pytest --hypothesis-profile=ci $(marks)
 order := -p randomly --randomly-seed=$(or $(SEED),1)
 # One process more than processors, because some tests wait for a program. PROCESSES=0 runs all tests in one process.
 processes := -n $(or $(PROCESSES),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
+# The unit tests write thousands of small files: in memory if there is room, and programs may be run there.
+memory := $(shell [ -w /dev/shm ] && [ "$$(df --output=avail /dev/shm | tail -n 1)" -gt 1048576 ] && \
+  ! grep -q '^[^ ]* /dev/shm .*noexec' /proc/mounts && echo /dev/shm)
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,6 +43,7 @@ docs: ## Write docs/reference/ and the tables of guest-state.md again; check lin
 	script/reference
 	$(pytest) -q tests/unit/test_docs_links.py tests/unit/test_reference.py tests/unit/cli/test_docs.py tests/unit/cli/test_shown.py
 
+unit: export PYTEST_DEBUG_TEMPROOT := $(memory)
 unit: ## The unit tests, in a random order and in several processes.
 	$(pytest) $(order) $(processes) tests/unit $(if $(FAST),,tests/hostile)
 

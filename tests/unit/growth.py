@@ -50,13 +50,14 @@ def patterns() -> Iterator[tuple[str, str, re.Pattern[Any]]]:
     sources = {path: path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
     for path, source in sources.items():
         used = set(_USE.findall(source))
+        nodes = list(ast.walk(ast.parse(source)))
         names = {
             node.value: target.id
-            for node in ast.walk(ast.parse(source))
+            for node in nodes
             if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name)
         }
         named = {(call.lineno, call.col_offset): name for call, name in names.items()}
-        for node in ast.walk(ast.parse(source)):
+        for node in nodes:
             match node:
                 case ast.Call(
                     func=ast.Attribute(value=ast.Name(id="re"), attr=function), args=[text, *_]

@@ -233,6 +233,7 @@ def test_records_with_too_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch
     assert "more than 3 lines" in caught.value.detail
 
 
+@pytest.mark.growth
 def test_unpacking_a_row_takes_no_more_memory_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row of 1.5 MB once became 4 GB."""
     monkeypatch.setattr("selab.history.MAX_RECORDS", 100_000)

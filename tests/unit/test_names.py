@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ RETIRED_MODULES = frozenset({
     "counsel", "review", "inspection", "rehearsal", "initial", "skeleton", "borrowed", "trespass", "ask",
     "changes", "obedient", "laboratory",
 })  # fmt: skip
+RETIRED = re.compile(rf"\b({'|'.join(PRIVATE_VOCABULARY | VAGUE)})\b")
 
 
 def files() -> list[Path]:
@@ -55,6 +57,8 @@ def declared(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def retired(source: str) -> list[str]:
+    if not RETIRED.search(source):
+        return []
     names = sorted(set(declared(ast.parse(source))), key=lambda entry: entry[1])
     return [f"{name} (line {line})" for name, line in names if name in PRIVATE_VOCABULARY | VAGUE]
 

@@ -65,6 +65,7 @@ def test_an_object_without_a_record_has_no_text() -> None:
     assert texts('{"level": "info", "count": [1, null]}') == []
 
 
+@pytest.mark.growth
 @pytest.mark.parametrize("hostile", ['{"' * 40000, '{"a":' * 40000, '{"a":"' * 40000, '{"a":1}' * 40000])
 def test_a_hostile_line_is_read_in_linear_time(hostile: str) -> None:
     started = process_time()

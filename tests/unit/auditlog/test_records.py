@@ -267,6 +267,7 @@ def test_a_formatted_record_parses_to_itself(line: bytes) -> None:
     assert parse_line(record.format()) == (record,)
 
 
+@pytest.mark.growth
 @pytest.mark.parametrize(
     "hostile",
     [

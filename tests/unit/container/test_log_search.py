@@ -51,6 +51,7 @@ def test_a_search_that_takes_too_long_ends_within_its_limit(monkeypatch: pytest.
     assert "takes too long" in step.detail
 
 
+@pytest.mark.growth
 def test_a_search_that_takes_too_much_memory_is_not_observed(monkeypatch: pytest.MonkeyPatch) -> None:
     def search(*_: object, **__: object) -> None:
         raise MemoryError

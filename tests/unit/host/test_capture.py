@@ -27,6 +27,7 @@ def test_the_beginning_is_kept(chunks: list[bytes], limit: int) -> None:
     assert (capture.data, capture.truncated) == (whole[:limit], len(whole) > limit)
 
 
+@pytest.mark.growth
 def test_the_memory_for_a_flood_does_not_grow_beyond_the_limit() -> None:
     tracemalloc.start()
     try:

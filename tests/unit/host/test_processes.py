@@ -143,6 +143,7 @@ def test_a_daemon_that_a_program_without_limits_starts_remains(tmp_path: Path) -
     assert remains
 
 
+@pytest.mark.growth
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc")
 def test_the_processes_of_a_tool_get_no_more_memory_together_than_one(tmp_path: Path) -> None:
     program = "import time; b = bytearray(100 << 20); time.sleep(60)"

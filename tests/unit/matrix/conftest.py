@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from selab.matrix.cluster import local
 from selab.project import Project, find_project
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Any]:
+    """A client of two workers, which take seconds to start."""
+    with local(2) as client:
+        yield client
 
 
 @pytest.fixture

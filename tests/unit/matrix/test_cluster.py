@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import distributed
 import pytest
 
 from selab.errors import InputError, SelabError
@@ -23,6 +22,8 @@ from .fakes import Watched, tasks, worked
 @contextlib.contextmanager
 def serving(resources: dict[str, float]) -> Iterator[str]:
     """Start a scheduler with one worker of three threads, as another user would, and yield its address."""
+    import distributed  # which takes long, and most runs of the tests leave it out
+
     with distributed.LocalCluster(
         n_workers=1,
         threads_per_worker=3,

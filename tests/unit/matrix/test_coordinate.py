@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +38,13 @@ def as_planned(task: Task) -> Answer:
 
 
 @pytest.fixture
-def fast(lab: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+def started(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the matrix use workers that run already."""
+    monkeypatch.setattr(coordinate, "local", lambda workers: contextlib.nullcontext(client))
+
+
+@pytest.fixture
+def fast(started: None, lab: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(coordinate, "run_matrix", functools.partial(run_matrix, function=as_planned))
     (lab.root / "matrix.yaml").write_text(FILE)
     return lab

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dask
 import pytest
 
 from selab.history import Record
@@ -22,12 +21,6 @@ from . import fakes
 from .fakes import Watched, tasks
 
 pytestmark = pytest.mark.dask
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with local(2) as client:
-        yield client
 
 
 class Ending(Watched):
@@ -118,6 +111,8 @@ def test_without_workers_the_runs_are_errors(tmp_path: Path) -> None:
 
 def test_without_a_scheduler_the_runs_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "ASK_LIMIT", 0.3)
+    import dask
+
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), local(1) as client:
         ended = executed(client, tmp_path, fakes.worked, 2, Ending(client.cluster), no_worker=0.3)
     assert [run.verdict for run in ended] == [Verdict.ERROR] * 2

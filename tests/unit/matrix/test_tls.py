@@ -7,8 +7,6 @@ import datetime
 from collections.abc import Iterator
 from pathlib import Path
 
-import dask
-import distributed
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -60,10 +58,20 @@ def configuration(directory: Path) -> dict[str, object]:
 
 
 @contextlib.contextmanager
+def configured(settings: dict[str, object]) -> Iterator[None]:
+    import dask  # which takes long, and most runs of the tests leave it out
+
+    with dask.config.set(settings):
+        yield
+
+
+@contextlib.contextmanager
 def serving(settings: dict[str, object]) -> Iterator[str]:
     """Start a scheduler with one worker that use `settings`, and yield its address."""
+    import distributed
+
     with (
-        dask.config.set(settings),
+        configured(settings),
         distributed.LocalCluster(
             n_workers=1,
             threads_per_worker=1,
@@ -83,7 +91,7 @@ def serving(settings: dict[str, object]) -> Iterator[str]:
 @pytest.mark.dask
 def test_scheduler_with_tls_serves(tmp_path: Path) -> None:
     settings = configuration(tmp_path / "ours")
-    with serving(settings) as address, dask.config.set(settings), existing(address) as client:
+    with serving(settings) as address, configured(settings), existing(address) as client:
         assert address.startswith("tls://")
         assert [worker.split(":")[0] for worker in vm_workers(client)] == ["tls"]
         Execution(client, tasks(tmp_path, 1), Watched()).run(worked)
@@ -96,7 +104,7 @@ def test_certificate_of_another_ca_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(cluster, "CONNECT_LIMIT", 2)
     with (
         serving(configuration(tmp_path / "theirs")) as address,
-        dask.config.set(configuration(tmp_path / "ours")),
+        configured(configuration(tmp_path / "ours")),
         pytest.raises(SelabError, match="does not answer"),
         existing(address),
     ):
@@ -106,7 +114,7 @@ def test_certificate_of_another_ca_is_refused(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.dask
 def test_plain_scheduler_is_refused_if_encryption_is_required(tmp_path: Path) -> None:
     with (
-        dask.config.set(configuration(tmp_path / "ours")),
+        configured(configuration(tmp_path / "ours")),
         pytest.raises(SelabError) as caught,
         existing("tcp://127.0.0.1:1"),
     ):

@@ -112,6 +112,7 @@ def test_a_candidates_pattern_that_selab_cannot_evaluate_is_an_error_before_the_
         merged(base, filecon("/srv/web(?R)?"))
 
 
+@pytest.mark.growth
 @pytest.mark.parametrize("pattern", ["/(a|aa)+b", "/(?:a?){400}a{400}b", r"/(a*)*\1b", "/(?=(a|aa)+c)d"])
 def test_a_pattern_that_takes_exponential_time_ends(pattern: str) -> None:
     limit = MatchTime(0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from selab.report.junit import render
 from selab.run.document import RunDocument
 from tests.unit.documents import CLASSIFIED, SETTLED, document, report
 
-SCHEMA = xmlschema.XMLSchema(str(Path(__file__).parent / "junit.xsd"))
+
+@functools.cache
+def schema() -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(str(Path(__file__).parent / "junit.xsd"))
 
 
 def junit(*runs: RunDocument) -> str:
@@ -30,7 +34,7 @@ def cases(text: str) -> dict[str, list[str]]:
     [{}, {"verdict": "ERROR", "reasons": ["records lost"]}, {"verdict": "PASS", "denials": [], "steps": []}],
 )
 def test_the_document_is_valid(more: dict[str, object]) -> None:
-    assert SCHEMA.is_valid(junit(document(**more)))
+    assert schema().is_valid(junit(document(**more)))
 
 
 def test_there_is_a_case_for_each_step_and_one_for_the_denials() -> None:
@@ -57,18 +61,18 @@ def test_a_pass_fails_nothing() -> None:
 
 def test_control_characters_do_not_make_it_invalid() -> None:
     step = {"name": "\x07", "ok": False, "seconds": 1, "detail": "\x01"}
-    assert SCHEMA.is_valid(junit(document(log="\x1b[2J\x00", steps=[step])))
+    assert schema().is_valid(junit(document(log="\x1b[2J\x00", steps=[step])))
 
 
 def test_several_runs_are_suites_of_one_valid_document() -> None:
     text = junit(document(), document(scenario="db"))
-    SCHEMA.validate(text)
+    schema().validate(text)
     assert [suite.get("name") for suite in ET.fromstring(text)] == ["selab.web", "selab.db"]
 
 
 def test_tolerated_and_expected_denials_are_output_and_no_part_of_the_failure() -> None:
     text = junit(document(**CLASSIFIED))
-    SCHEMA.validate(text)
+    schema().validate(text)
     case = ET.fromstring(text).find(".//testcase[@name='denials']")
     assert case is not None
     failure, output = case.findtext("failure", ""), case.findtext("system-out", "")

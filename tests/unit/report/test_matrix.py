@@ -19,7 +19,7 @@ from tests.unit.documents import CLASSIFIED, report
 from tests.unit.matrix.fakes import ended
 
 from .test_html import HOSTILE, Tags
-from .test_junit import SCHEMA
+from .test_junit import schema
 
 RIGHT = ended(verdict="PASS", denials=[])
 EXPECTED = ended(policy="draft", expected="FAIL", verdict="FAIL", number=1)
@@ -111,7 +111,7 @@ def test_the_json_has_each_run_or_why_there_is_none() -> None:
 
 
 def test_the_junit_report_is_valid_and_counts_what_was_not_expected() -> None:
-    SCHEMA.validate(matrix_junit(ALL))
+    schema().validate(matrix_junit(ALL))
     suite = ET.fromstring(matrix_junit(ALL))[0]
     assert [suite.get(key) for key in ("tests", "failures", "errors")] == ["5", "2", "1"]
 

@@ -158,6 +158,7 @@ def test_a_command_that_prints_without_an_end_ends_at_its_limit() -> None:
         drained(Endless(0), lambda: None, seconds=0.05)
 
 
+@pytest.mark.growth
 def test_the_memory_for_an_output_does_not_grow_beyond_the_limit() -> None:
     """400 MB of output once took 946 MB."""
     block = bytes(CHUNK)

@@ -25,7 +25,7 @@ from selab.vm import terminal, vagrant
 from selab.vm.vagrant import NotReady, SshConfig, Vagrant
 
 # Each fake program begins with this: `note` writes down an event of its own.
-PREAMBLE = """#!{python}
+PREAMBLE = """#!{python} -IS
 import json, os, pathlib, signal, subprocess, sys, time
 here = pathlib.Path({here!r})
 def note(event):
