@@ -18,7 +18,7 @@ from selab.errors import AnswerTooLong, SelabError
 from selab.guest import IN_THE_LOG, Guest, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
-from selab.policy.filecon import FileSpec, aliases, filecons, read_specs
+from selab.policy.filecon import FileSpec, base_filecons, read_specs
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.integrity import digests, is_unchanged
 from selab.policy.language.commands import names_extended_rule
@@ -38,7 +38,7 @@ from selab.policy.survey import (
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
-FORMAT = 5
+FORMAT = 6
 """Part of every cache key here. Raise it if the same store gives other files (test_cache_formats.py)."""
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
@@ -52,6 +52,8 @@ USED = ("contexts", "devel", "flat.cil")
 """What selab checks whenever it takes a base policy from the cache. It checks the store's CIL on use."""
 FILE_CONTEXTS = "files/file_contexts"
 """What selab uses of contexts/ for its order only, because the modules declare its lines."""
+TEMPLATES = "homedir_template"
+"""The file of contexts/files that has the lines for home directories, which genhomedircon expands."""
 LOCAL = "zz-local"
 """The cache stores the store's local modifications under this name, beside its modules."""
 RESOLVE_TIMEOUT = 600.0
@@ -240,7 +242,6 @@ def _build(
     local = local_modifications({path: data for path, data in store.items() if path.endswith(".local")})
     texts = {name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))}
     texts |= {LOCAL: local.cil}
-    _write_file_contexts(directory, modules, store)
     (directory / STORE).mkdir()
     for name, cil in texts.items():
         (directory / STORE / f"{name}.cil").write_text(cil)
@@ -249,6 +250,7 @@ def _build(
         tools = newer
     flat = flatten(_resolve("".join(texts.values()), tools))
     (directory / "flat.cil").write_text(flat)
+    _write_file_contexts(directory, flat, store)
     metadata = {
         "dangling": sorted(dangling_names(modules.values())),
         "left_out": local.left_out,
@@ -259,8 +261,8 @@ def _build(
     write_json(directory / METADATA, metadata)
 
 
-def _write_file_contexts(directory: Path, modules: Mapping[str, str], store: Mapping[str, bytes]) -> None:
-    """Replace the guest's file contexts in `directory` by the lines that the store's modules declare.
+def _write_file_contexts(directory: Path, flat: str, store: Mapping[str, bytes]) -> None:
+    """Replace the guest's file contexts in `directory` by the lines of the flat base.
 
     The fingerprint covers the modules. The guest's own file has the lines of installed candidates as well,
     and could have any others. It gives only the order, since lines of equal precedence are in no order that
@@ -271,10 +273,9 @@ def _write_file_contexts(directory: Path, modules: Mapping[str, str], store: Map
     theirs = directory / CONTEXTS / FILE_CONTEXTS
     lines = theirs.read_text(errors="replace").splitlines() if theirs.exists() else []
     order = {(spec.pattern, spec.kind): number for number, spec in enumerate(read_specs(lines))}
-    names = {alias: name for cil in modules.values() for alias, name in aliases(cil).items()}
-    specs = [spec.resolved(names) for _, cil in sorted(modules.items()) for spec in filecons(cil)]
-    specs.sort(key=lambda spec: order.get((spec.pattern, spec.kind), len(order)))
-    theirs.write_text("".join(f"{spec}\n" for spec in specs))
+    specs = sorted(base_filecons(flat), key=lambda spec: order.get((spec.pattern, spec.kind), len(order)))
+    theirs.write_text("".join(f"{spec}\n" for spec in specs if not spec.is_template))
+    (files / TEMPLATES).write_text("".join(f"{spec}\n" for spec in specs if spec.is_template))
     (files / "file_contexts.local").write_bytes(store.get("file_contexts.local", b""))
 
 

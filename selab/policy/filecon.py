@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from selab.policy.language.cil import Node, statements, text_of
 from selab.policy.pattern import MatchTime
 
 _LITERAL = re.compile(r"(?:\\.|[^.^$?*+|\[({\\])*")
@@ -14,6 +15,7 @@ _BEGINNING = re.compile(r"(?:\\[^A-Za-z0-9]|[^.^$?*+|\[({\\])*")
 """Matches the beginning of a pattern that every matching path has, but for its last character."""
 _ALIAS = re.compile(r"\(typealiasactual (\S+) (\S+)\)")
 _FILECON = re.compile(r'^[^\S\n]*\(filecon "([^"]*)" (\w+) (\(.*\))\)$', re.MULTILINE)
+_LABELS = re.compile(r"\((?:filecon|context|level|levelrange) ")
 KINDS = {
     "any": "",
     "file": "--",
@@ -54,6 +56,11 @@ class FileSpec:
         return (
             replace(self, context=":".join([user, role, aliases[name], *level])) if name in aliases else self
         )
+
+    @property
+    def is_template(self) -> bool:
+        """Return whether genhomedircon expands the line."""
+        return self.pattern.startswith(TEMPLATES) or any(name in self.pattern for name in USERS)
 
     @property
     def stem(self) -> str:
@@ -115,15 +122,62 @@ def read_specs(lines: Iterable[str]) -> Iterator[FileSpec]:
             yield FileSpec(words[0], words[1] if len(words) == 3 else "", words[-1])
 
 
-def filecons(cil: str) -> Iterator[FileSpec]:
+def filecons(cil: str, *, templates: bool = False) -> Iterator[FileSpec]:
     """Parse a module's compiled .fc.
 
-    A line is `(filecon "PATH" KIND (USER ROLE TYPE (LOW HIGH)))`, with `()` for `<<none>>`.
+    A line is `(filecon "PATH" KIND (USER ROLE TYPE (LOW HIGH)))`, with `()` for `<<none>>`. `templates` says
+    whether lines that genhomedircon expands are included.
     """
     for pattern, kind, context in _FILECON.findall(cil):
-        if not pattern.startswith(TEMPLATES) and not any(name in pattern for name in USERS):
-            user, role, name, *levels = re.findall(r"[^\s()]+", context) or ("", "", "")
-            yield FileSpec(pattern, KINDS[kind], f"{user}:{role}:{name}:{levels[0]}" if user else "<<none>>")
+        user, role, name, *levels = re.findall(r"[^\s()]+", context) or ("", "", "")
+        spec = FileSpec(pattern, KINDS[kind], f"{user}:{role}:{name}:{levels[0]}" if user else "<<none>>")
+        if templates or not spec.is_template:
+            yield spec
+
+
+def base_filecons(flat: str) -> list[FileSpec]:
+    """Parse the file contexts of a flat base, with those that genhomedircon expands.
+
+    Its modules may be written in CIL: a statement may be in a block or in the call of a macro, and use a
+    context, a range or a level by its name (secilc's CIL reference). secil2tree does not print a path that
+    is an argument of a macro, so such a line is left out.
+    """
+    filecons: list[list[Node]] = []
+    named: dict[tuple[str, str], Node] = {}
+    for line in flat.split("\n"):
+        if _LABELS.search(line):
+            for statement in statements(line):
+                _sort(statement, filecons, named)
+    specs = (_spec(pattern, kind, context, named) for _, pattern, kind, context in filecons)
+    return [spec for spec in specs if spec and spec.pattern.startswith(("/", *TEMPLATES))]
+
+
+def _sort(statement: Node, filecons: list[list[Node]], named: dict[tuple[str, str], Node]) -> None:
+    """Add the `filecon` statements in a statement, and the contexts, ranges and levels with a name."""
+    match statement:
+        case ["filecon", _, _, _]:
+            filecons.append(statement)
+        case ["context" | "levelrange" | "level" as kind, str(name), value]:
+            named[kind, name] = value
+        case ["macro", *_] | str():
+            pass  # the calls of a macro have its statements with their arguments
+        case _:
+            for part in statement:
+                _sort(part, filecons, named)
+
+
+def _spec(pattern: Node, kind: Node, context: Node, named: Mapping[tuple[str, str], Node]) -> FileSpec | None:
+    def value(of: str, node: Node) -> Node:
+        return named.get((of, node), "") if isinstance(node, str) else node
+
+    match pattern, kind, value("context", context):
+        case str(), str(), []:
+            return FileSpec(pattern.strip('"'), KINDS[kind], "<<none>>")
+        case str(), str(), [str(user), str(role), str(name), levels]:
+            low = value("level", next(iter(value("levelrange", levels)), ""))
+            sensitivity = text_of(next(iter(low), ""))
+            return FileSpec(pattern.strip('"'), KINDS[kind], f"{user}:{role}:{name}:{sensitivity}")
+    return None
 
 
 def aliases(cil: str) -> dict[str, str]:

@@ -251,7 +251,7 @@ def refuse_conflicts(base: BasePolicy, modules: Iterable[LinkedSource]) -> None:
         if source := module.source:
             fc = source.te.with_suffix(".fc")
             written = WrittenEntries(source)
-            own = [(written.line(spec), spec) for spec in filecons(module.cil)]
+            own = [(written.line(spec), spec) for spec in filecons(module.cil, templates=True)]
             for conflict in conflicts(own, others, base) if own else ():
                 raise InputError(
                     "Two file contexts conflict.",

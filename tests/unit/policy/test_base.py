@@ -48,12 +48,19 @@ def test_the_file_contexts_are_those_of_the_modules_and_not_of_the_guests_file(
     tmp_path: Path, flattener: Toolchain
 ) -> None:
     """The fingerprint covers the modules only. The guest's file may be forged for other guests' runs."""
-    filecon = b'(filecon "/srv/x" file (u r better_t ((s0) (s0))))\n'
+    context = "(u r better_t ((s0) (s0)))"
+    cil = f'(filecon "/srv/x" file {context})\n(filecon "HOME_DIR/x" file {context})\n'
     path = f"{ACTIVE}/modules/400/web/cil"
-    keep_base(archive(FILES | {path: FILES[path] + filecon}), "test", flattener, tmp_path)
+    keep_base(archive(FILES | {path: FILES[path] + cil.encode()}), "test", flattener, tmp_path)
     (directory,) = (tmp_path / "bases").iterdir()
-    text = (directory / "contexts" / "files" / "file_contexts").read_text()
-    assert text == "/srv/x\t--\tu:r:better_t:s0\n"
+    texts = {
+        name: (directory / "contexts" / "files" / name).read_text()
+        for name in ("file_contexts", "homedir_template")
+    }
+    assert texts == {
+        "file_contexts": "/srv/x\t--\tu:r:better_t:s0\n",
+        "homedir_template": "HOME_DIR/x\t--\tu:r:better_t:s0\n",
+    }
 
 
 def test_the_file_contexts_have_the_order_of_the_guests_file(tmp_path: Path, flattener: Toolchain) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selab.policy.filecon import FileSpec, filecons
+from selab.policy.filecon import FileSpec, base_filecons, filecons
+from selab.policy.flat import flatten
 from selab.policy.pattern import MatchTime, UnreadablePattern
 
 
@@ -51,6 +55,48 @@ def test_a_line_is_read(cil: str, expected: FileSpec) -> None:
 @pytest.mark.parametrize("pattern", ["HOME_DIR/x", "HOME_ROOT", "/run/user/%{USERID}/x", "/tmp/%{USERNAME}"])
 def test_a_template_for_home_directories_is_left_out(pattern: str) -> None:
     assert list(filecons(f'(filecon "{pattern}" any (u object_r web_t ((s0) (s0))))\n')) == []
+
+
+CIL_MODULE = """\
+(level low (s0)) (levelrange only (low low)) (level s0 (s0))
+(context named (u object_r etc_t only))
+(macro labels ((type x)) (filecon "/called" dir (u object_r x (low (s0)))))
+(block web (type t) (roletype .object_r t)
+    (filecon "/block" file (u object_r t ((s0) (s0 (c0)))))
+    (block inner (filecon "/inner" any (u object_r etc_t (s0 s0)))))
+(call labels (etc_t))
+(filecon "/named" symlink named)
+(filecon "/none" any ())
+(filecon "HOME_DIR/x" any named)
+(optional o (filecon "/optional" any (u object_r old_t only)))
+"""
+HEAD = """\
+(class file (read)) (classorder (file)) (sid kernel) (sidorder (kernel))
+(sensitivity s0) (sensitivityorder (s0)) (category c0) (categoryorder (c0)) (sensitivitycategory s0 (c0))
+(user u) (role r) (role object_r) (userrole u r) (userrole u object_r) (userlevel u (s0))
+(userrange u ((s0) (s0 (c0)))) (type etc_t) (typealias old_t) (typealiasactual old_t etc_t)
+(roletype r etc_t) (roletype object_r etc_t) (sidcontext kernel (u r etc_t ((s0) (s0))))
+(allow etc_t self (file (read)))
+"""
+
+
+@pytest.mark.toolchain
+def test_the_file_contexts_of_a_module_in_cil_are_those_that_secilc_writes(tmp_path: Path) -> None:
+    (tmp_path / "base.cil").write_text(HEAD + CIL_MODULE)
+    tree = subprocess.check_output(
+        ["secil2tree", "--ast-phase=resolve", "-o", "/dev/stdout", "base.cil"], cwd=tmp_path, text=True
+    )
+    subprocess.check_call(["secilc", "-M", "1", "-o", "policy", "-f", "contexts", "base.cil"], cwd=tmp_path)
+    levels = re.compile(r"-s0.*", re.MULTILINE)
+    written = levels.sub("", (tmp_path / "contexts").read_text()).splitlines()
+    assert sorted(map(str, base_filecons(flatten(tree)))) == sorted(written)
+
+
+@pytest.mark.parametrize("path", ["p", '"p"'])
+def test_a_path_that_is_an_argument_of_a_macro_is_left_out(path: str) -> None:
+    """secil2tree prints the parameter's name in its place."""
+    cil = f'(call m ("/srv/x") (filecon {path} any (u object_r web_t ((s0) (s0)))))\n'
+    assert base_filecons(cil) == []
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,25 @@ def test_a_conflict_of_file_contexts_stops_the_link_with_both_lines(
     assert error.detail.startswith("/p/web.fc:3: ") and "in line 1" in error.detail
 
 
+@pytest.mark.toolchain
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("/usr/libexec/x", "file_contexts"),
+        ("HOME_DIR/x", "homedir_template"),
+        ("/run/%{USERID}/x", "homedir_template"),
+    ],
+)
+def test_a_context_that_contradicts_the_base_policys_stops_the_link(
+    base: BasePolicy, tools: Toolchain, path: str, file: str
+) -> None:
+    files = base.directory / "contexts" / "files"
+    files.mkdir(parents=True)
+    (files / file).write_text(f"{path}\t--\tu:object_r:etc_t:s0\n")
+    error = link_failure(base, tools, HEAD, others={"fc": f"\n{path} -- {CONTEXT}\n"})
+    assert error.detail.startswith("/p/web.fc:2: ") and "etc_t:s0 in the base policy" in error.detail
+
+
 def test_an_error_is_reported_for_the_module_that_it_is_in(base: BasePolicy) -> None:
     other = PolicyModule(
         "db", Path("/p"), {"te": b"policy_module(db, 1.0)\ntype db_t;\n\nallow db_t x_t:file read;\n"}
