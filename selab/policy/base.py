@@ -120,6 +120,12 @@ class BasePolicy:
         with self.flat.open() as lines:
             return any(line.startswith(statements) for line in lines)
 
+    def declared(self, *keywords: str) -> frozenset[str]:
+        """Return the names that the base policy declares with CIL's `keywords`."""
+        declaration = re.compile(rf"\((?:{'|'.join(keywords)}) ([^()\s]+)")
+        with self.flat.open() as lines:
+            return frozenset(match[1] for line in lines if (match := declaration.match(line)))
+
 
 def ensure_base(
     guest: Guest, facts: StoreFacts, tools: Toolchain, cache: Path, progress: Progress

@@ -38,7 +38,18 @@ _ORPHAN = re.compile(
     r"(?P<parent>\S{1,256}) doesn't exist, (?P<child>\S{1,256}) is an orphan"
 )
 _CONTEXT = re.compile(r"^Invalid (?P<part>[\w ]+) in file context line: *(?P<path>\S+)", re.MULTILINE)
-_UNDECLARED = re.compile(r"unknown (?P<kind>type|class|role|attribute|boolean) (?P<name>[\w.]+)")
+_UNDECLARED = re.compile(
+    r"unknown (?P<kind>type|class|role|attribute|boolean) (?P<name>[\w.]+)"
+    r"|(?P<declared>attribute) (?P<attribute>[\w.]+) is not declared"
+)
+_KINDS = {
+    "type": ("type", ("type", "typealias")),
+    "attribute": ("attribute", ("typeattribute",)),
+    "role": ("role", ("role", "roleattribute")),
+    "boolean": ("bool", ("boolean",)),
+}
+"""checkmodule's word for a kind of name, with those of a `require` block and of CIL."""
+_NO_REQUIREMENT = "This block has no require section"
 _PLAIN_MODULE = re.compile(r"^[^\S\n]*module\s+(\S+)\s+([^\s;]+)\s*;", re.MULTILINE)
 _CARRIAGE_RETURN = re.compile(r"^[^#\n\r]*\r$", re.MULTILINE)
 _CANDIDATE = re.compile(r"candidate\.cil:(\d{1,9})")
@@ -104,9 +115,22 @@ def _error_with_line(module: PolicyModule, match: re.Match[str], what: str, base
     token = f" at '{parts['token']}'" if parts.get("token") else ""
     place = f"{module.directory / f'{name}.{ending}'}:{parts['line']}"
     detail = f"{place}: {parts['message']}{token}: {text}".rstrip(": ")
+    calls = _calls(module, ending, int(parts["line"])) if name == module.name else []
     undeclared = _UNDECLARED.search(parts["message"])
-    hint = _undeclared_hint(module, undeclared, text, base) if undeclared else ""
-    return InputError(what, detail, hint or _interface_hint(text, base))
+    hint = _undeclared_hint(module, undeclared, calls, base) if undeclared else ""
+    if calls and parts["message"].startswith(_NO_REQUIREMENT):
+        hint = (
+            f"'{calls[0].name}' requires nothing itself. Add gen_require(`type TYPE;') with the types that "
+            "it uses before the call, in the same block."
+        )
+    return InputError(what, detail, hint or _interface_hint(text, calls, base))
+
+
+def _calls(module: PolicyModule, ending: str, line: int) -> list[Call]:
+    """Return the calls at a line of the .te or the .if; for the line of a block, those in the block."""
+    parsed = items(tokens(module.texts.get(ending, b"").decode("utf-8", "backslashreplace")))
+    at_line = [item for item in walk(parsed) if item.line == line]
+    return [item for item in walk(at_line[:1]) if isinstance(item, Call)]
 
 
 def _orphan_error(module: PolicyModule, orphan: re.Match[str], what: str) -> InputError | None:
@@ -142,58 +166,90 @@ def _context_error(module: PolicyModule, context: re.Match[str], what: str) -> I
     return InputError(what, problem, FORM) if line else None
 
 
-def _undeclared_hint(module: PolicyModule, undeclared: re.Match[str], text: str, base: BasePolicy) -> str:
+def _undeclared_hint(
+    module: PolicyModule, undeclared: re.Match[str], calls: Iterable[Call], base: BasePolicy
+) -> str:
     """Explain a name that the module uses and neither declares nor requires."""
-    kind, name = undeclared.group("kind", "name")
+    kind = undeclared["kind"] or undeclared["declared"]
+    name = undeclared["name"] or undeclared["attribute"]
     plain = _PLAIN_MODULE.search(module.texts.get("te", b"").decode("utf-8", "backslashreplace"))
     if kind == "class" and plain:
         return (
             f"Begin the file with `policy_module({plain[1]}, {plain[2]})` in place of `module {plain[1]} "
             f"{plain[2]};`: it requires the classes that interfaces use."
         )
-    if kind != "type" or not base.declares_type(name):
+    if kind not in _KINDS:
         return ""
-    requirement = f"gen_require(`type {name};')"
-    called = next((item.name for item in walk(items(tokens(text))) if isinstance(item, Call)), "")
-    if called and not re.search(rf"\b{re.escape(name)}\b", text):
-        return f"'{called}' uses the type '{name}' without requiring it. Add {requirement} before the call."
-    return f"The base policy declares the type '{name}'. Add {requirement}, or call an interface for it."
+    word, keywords = _KINDS[kind]
+    known = base.declared(*keywords)
+    call = next((call for call in calls if name not in _arguments(call)), None)
+    if name in known:
+        requirement = f"gen_require(`{word} {name};')"
+        if call:
+            return (
+                f"'{call.name}' uses the {kind} '{name}' without requiring it. "
+                f"Add {requirement} before the call."
+            )
+        return (
+            f"The base policy declares the {kind} '{name}'. Add {requirement}, or call an interface for it."
+        )
+    if call is None:
+        return ""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    meant = f" Did you mean the arguments that give {close[0]}?" if close else ""
+    return _too_few_arguments(call, base) or (
+        f"'{call.name}' uses the {kind} '{name}', which neither the module nor the base policy declares."
+        f"{meant}"
+    )
 
 
-def _interface_hint(text: str, base: BasePolicy) -> str:
+def _arguments(call: Call) -> set[str]:
+    return {token.text for argument in call.arguments for token in argument}
+
+
+def _interface_hint(text: str, calls: Sequence[Call], base: BasePolicy) -> str:
     """Suggest interfaces for an unknown macro, which shows as a syntax error."""
     called = re.match(r"([a-z_][\w]*)\s*\(", text)
     if called is None:
         return ""
     if called.group(1) in (known := interfaces(base)):
-        return _arguments_hint(text, base)
+        return _arguments_hint(text, calls[0], base) if calls else ""
     close = difflib.get_close_matches(called.group(1), known, n=3, cutoff=0.6)
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
     return f"The installed policy has no interface '{called.group(1)}'.{meant}"
 
 
-def _arguments_hint(text: str, base: BasePolicy) -> str:
-    """Explain a call with too few arguments, which shows as an error in the expansion.
+def _arguments_hint(text: str, call: Call, base: BasePolicy) -> str:
+    """Explain a call whose arguments show as an error in the expansion.
 
-    Templates take different arguments on different distributions.
+    m4 removes the blanks before an argument, and keeps a line break after it.
     """
-    call = next((item for item in items(tokens(text)) if isinstance(item, Call)), None)
-    files = sorted(base.headers.rglob("*.if")) if call else ()
+    if hint := _too_few_arguments(call, base):
+        return hint
+    if call.arguments and ")" not in text:
+        return (
+            f"The call of '{call.name}' spans several lines. End each argument on the line of its comma or "
+            "parenthesis: m4 keeps a line break after an argument."
+        )
+    return ""
+
+
+def _too_few_arguments(call: Call, base: BasePolicy) -> str:
+    """Say how many arguments a call needs, or nothing if it has them; distributions differ in this."""
     heading = next(
         (
             heading
-            for path in files
+            for path in sorted(base.headers.rglob("*.if"))
             for heading in headings(path.read_text(errors="replace"), path.name)
-            if call and heading.name == call.name
+            if heading.name == call.name
         ),
         None,
     )
-    if call is None or heading is None or len(call.arguments) >= heading.required:
+    if heading is None or len(call.arguments) >= heading.required:
         return ""
-    parameters = ", ".join(heading.parameters)
     return (
-        f"The installed policy's '{call.name}' takes {heading.required} arguments ({parameters}). "
-        "See docs/howto/centos.md."
+        f"The installed policy's '{call.name}' takes {heading.required} arguments "
+        f"({', '.join(heading.parameters)}). See docs/howto/centos.md."
     )
 
 

@@ -80,21 +80,82 @@ def test_a_plain_module_that_calls_an_interface_is_told_to_use_policy_module(
     assert "`policy_module(web, 1.3)` in place of `module web 1.3;`" in error.hint
 
 
+TEMPLATES = """\
+## <summary>A domain for an application.</summary>
+## <param name="prefix"><summary>Of the domain.</summary></param>
+## <param name="files"><summary>Of its files.</summary></param>
+template(`type_template',`
+	type $1_t;
+	allow $1_t $2_t:file read;
+')
+template(`attribute_template',`
+	type $1_t;
+	typeattribute $1_t $2_files;
+')
+template(`boolean_template',`
+	type $1_t;
+	if ($2_on) { allow $1_t self:file read; }
+')
+"""
+
+
+def call_failure(base: BasePolicy, tools: Toolchain, call: str, own: str = "") -> InputError:
+    """Return the error of compiling a module whose second line is a call of one of TEMPLATES."""
+    write_headers(base.headers)
+    extend(base, "(type etc_t)\n(typeattribute etc_files)\n(boolean etc_on false)")
+    (base.headers / "include" / "services" / "templates.if").write_text(TEMPLATES)
+    return compile_failure(web(f"policy_module(web, 1.0)\n{call}\n", **{"if": own}), base, tools)
+
+
 @pytest.mark.toolchain
-def test_a_template_that_does_not_require_its_type_needs_gen_require(
+@pytest.mark.parametrize(
+    ("template", "kind", "requirement"),
+    [
+        ("type", "type", "type etc_t;"),
+        ("attribute", "attribute", "attribute etc_files;"),
+        ("boolean", "boolean", "bool etc_on;"),
+    ],
+)
+def test_a_template_that_does_not_require_a_name_of_its_arguments_needs_gen_require(
+    base: BasePolicy, tools: Toolchain, template: str, kind: str, requirement: str
+) -> None:
+    error = call_failure(base, tools, f"{template}_template(web, etc)")
+    assert error.detail.startswith("/p/web.te:2: ")
+    assert error.hint.startswith(f"'{template}_template' uses the {kind} 'etc_")
+    assert f"gen_require(`{requirement}')" in error.hint
+
+
+@pytest.mark.toolchain
+def test_a_template_that_gets_a_wrong_argument_names_what_it_uses_and_a_similar_name(
     base: BasePolicy, tools: Toolchain
 ) -> None:
-    write_headers(base.headers)
-    extend(base, "(type etc_t)")
-    file = base.headers / "include" / "services" / "container.if"
-    file.write_text(
-        "template(`container_domain_template',`\n\ttype $1_t;\n\tallow $1_t $2_t:file read;\n')\n"
-    )
-    with pytest.raises(InputError) as caught:
-        compile_module(web("policy_module(web, 1.0)\ncontainer_domain_template(web, etc)\n"), base, tools)
-    assert caught.value.detail.startswith("/p/web.te:2: unknown type etc_t")
-    assert "'container_domain_template' uses the type 'etc_t' without requiring it" in caught.value.hint
-    assert "gen_require(`type etc_t;')" in caught.value.hint
+    hint = call_failure(base, tools, "attribute_template(web, etx)").hint
+    assert "'attribute_template' uses the attribute 'etx_files'" in hint and "etc_files" in hint
+
+
+@pytest.mark.toolchain
+def test_the_template_that_the_modules_own_template_calls_needs_gen_require(
+    base: BasePolicy, tools: Toolchain
+) -> None:
+    own = "template(`web_template',`\n\ttype_template($1, $2)\n')\n"
+    error = call_failure(base, tools, "web_template(web, etc)", own)
+    assert "gen_require(`type etc_t;')" in error.hint
+
+
+@pytest.mark.toolchain
+def test_a_template_in_an_optional_block_needs_gen_require_in_the_block(
+    base: BasePolicy, tools: Toolchain
+) -> None:
+    error = call_failure(base, tools, "optional_policy(`\n\ttype_template(web, etc)\n')")
+    assert "'type_template' requires nothing itself" in error.hint and "same block" in error.hint
+
+
+@pytest.mark.toolchain
+def test_a_call_with_a_line_break_after_an_argument_is_not_reported_as_too_short(
+    base: BasePolicy, tools: Toolchain
+) -> None:
+    hint = call_failure(base, tools, "type_template(\n\tweb,\n\tetc\n)").hint
+    assert "'type_template' spans several lines" in hint and "takes 2" not in hint
 
 
 @pytest.mark.toolchain
