@@ -1,5 +1,5 @@
 # The checks, one target each. script/test runs the same targets; CONTRIBUTING.md says how long each takes.
-.PHONY: help setup lint types shell imports language docs unit vm check lock audit
+.PHONY: help setup lint types shell imports language docs unit vm check mutants lock audit
 .DEFAULT_GOAL := help
 bin := .venv/bin
 # The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes;
@@ -51,6 +51,9 @@ vm: ## The tests on a real VM, without the slow ones.
 	$(pytest) -p no:randomly tests/vm
 
 check: lint types shell imports language unit ## Everything that needs no VM.
+
+mutants: ## Check which faults the unit tests notice in a change (SINCE=COMMIT), in MODULES=selab/run, or everywhere (ALL=1).
+	script/mutants $(if $(ALL),--all) $(if $(SINCE),--since $(SINCE)) $(if $(PROCESSES),--processes $(PROCESSES)) $(MODULES)
 
 lock: ## Pin the packages of pyproject.toml again, with their hashes (needs uv); UPGRADE=1 takes the newest versions.
 	script/lock $(if $(UPGRADE),--upgrade)
