@@ -33,6 +33,8 @@ FILE = "system_u:object_r:etc_t:s0"
         ("system_u:system_r:dockerd_t:s0", FILE, "dockerd", Owner.RUNTIME),
         ("system_u:system_r:initrc_t:s0", FILE, "runc", Owner.RUNTIME),
         ("system_u:system_r:systemd_tmpfiles_t:s0", FILE, "x", Owner.MACHINE),
+        ("system_u:system_r:init_t:s0-s0:c1,c2", FILE, "x", Owner.SCENARIO),
+        ("system_u:system_r:web_t:s0-s0:c1,c2", FILE, "x", Owner.SCENARIO),
         ("system_u:system_r:web_t:s0:c7,c8", FILE, "x", Owner.MACHINE),
         ("system_u:system_r:container_t:s0:c7,c8", FILE, "x", Owner.MACHINE),
     ],
@@ -86,6 +88,7 @@ def sent(kind: str, subject: str, text: str) -> bytes:
 
 
 CLAIM = f"avc:  denied  {{ write }} for  pid=1 scontext={PROCESS} tcontext={FILE} tclass=file permissive=0"
+SENT_ERROR = f"op=compute_sid invalid_context={PROCESS} scontext={PROCESS} tcontext={FILE} tclass=file"
 DBUS = "system_u:system_r:system_dbusd_t:s0"
 
 
@@ -93,6 +96,8 @@ DBUS = "system_u:system_r:system_dbusd_t:s0"
     ("line", "doubtful"),
     [
         (sent("USER_AVC", PROCESS, CLAIM), True),
+        (sent("USER_SELINUX_ERR", PROCESS, SENT_ERROR), True),
+        (sent("USER_SELINUX_ERR", DBUS, SENT_ERROR), False),
         (sent("USER_AVC", DBUS, CLAIM), False),
         (sent("USER_AVC", DBUS, f"{CLAIM} subj={PROCESS}"), False),
         (sent("USER_AVC", PROCESS, f"{CLAIM} subj={DBUS}"), True),

@@ -14,8 +14,9 @@ from tests.unit.fakes import FakeGuest
 STATUS = "enabled 1\nfailure 1\npid 400\nrate_limit 0\nbacklog_limit 8192\nlost {lost}\nbacklog 0\n"
 
 
-def opened(guest: FakeGuest, lost: int = 0) -> OpenWindow:
-    guest.answer("begin", out=STATUS.format(lost=lost) + "log 77 1000\n")
+def opened(guest: FakeGuest, lost: int = 0, enabled: int = 1) -> OpenWindow:
+    status = STATUS.format(lost=lost).replace("enabled 1", f"enabled {enabled}")
+    guest.answer("begin", out=f"{status}log 77 1000\n")
     return open_window().of(guest)
 
 
@@ -40,10 +41,12 @@ def closing(
     *,
     lost: int = 0,
     pid: int = 400,
+    enabled: int = 1,
     stderr: str = "",
     mode: int = 1,
 ) -> tuple[str, ...]:
-    head = STATUS.format(lost=lost).replace("pid 400", f"pid {pid}")
+    status = STATUS.format(lost=lost).replace("enabled 1", f"enabled {enabled}")
+    head = status.replace("pid 400", f"pid {pid}")
     guest.answer(window.mark("end"), out=f"{head}mode {mode}\nwindow\n{log}", err=stderr)
     return close_window(window).of(guest).problems
 
@@ -110,6 +113,18 @@ def test_an_audit_daemon_that_went_away_is_a_problem(pid: int, word: str) -> Non
     assert closing(guest, window, whole(window), pid=pid) == (
         f"the audit daemon {'was ' if pid else ''}{word} during the run",
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "count"), [(1, 1, 0), (2, 2, 0), (1, 2, 0), (1, 0, 1), (0, 1, 1), (0, 0, 1)]
+)
+def test_auditing_that_was_off_at_the_beginning_or_at_the_end_is_a_problem(
+    before: int, after: int, count: int
+) -> None:
+    """2 means that auditing is on and locked (auditctl(8))."""
+    guest = FakeGuest()
+    window = opened(guest, enabled=before)
+    assert len(closing(guest, window, whole(window), enabled=after)) == count
 
 
 @pytest.mark.parametrize("stderr", ["rotated-away", "truncated"])

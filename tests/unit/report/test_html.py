@@ -15,10 +15,13 @@ from click.testing import CliRunner
 from selab.advice.advise import Advice
 from selab.advice.denied_access import DeniedAccess
 from selab.cli.root import cli
+from selab.history import Record
+from selab.matrix.plan import Ended
 from selab.policy.query.decide import Cause
 from selab.report.html import render
 from selab.report.model import MARKER, Report, ReportedRun
 from tests.unit.documents import CLASSIFIED, DENIAL, MISSING, SETTLED, document
+from tests.unit.matrix.fakes import ended
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\"'`"
 
@@ -139,3 +142,30 @@ def test_only_an_unexpected_denial_marks_a_line_of_the_policy() -> None:
     te = "allow web_t proc_t:file read;\nallow web_t http_port_t:tcp_socket name_bind;\n"
     text = page([ReportedRun(document(**CLASSIFIED), te)])
     assert re.findall(r'class="matters"><span class="no">(\d+)', text) == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("results", "verdict"),
+    [
+        ([ended(verdict="PASS"), ended("app")], "ERROR"),
+        ([ended(verdict="FAIL"), ended("app", verdict="ERROR", expected="FAIL")], "ERROR"),
+        ([ended(verdict="FAIL"), ended("app", verdict="PASS")], "FAIL"),
+        ([ended(verdict="FAIL", expected="FAIL"), ended("app", verdict="PASS")], "PASS"),
+    ],
+    ids=["no run", "error", "fail", "as expected"],
+)
+def test_the_heading_of_a_matrix_is_the_verdict_on_all_of_its_runs(
+    results: list[Ended], verdict: str
+) -> None:
+    runs = [ReportedRun(each.result.document) for each in results if isinstance(each.result, Record)]
+    text = render(Report(tuple(runs), tuple(results)))
+    assert re.findall(r"<h1>(\w+): <span class=\"verdict (\w+)\">(\w+)<", text) == [
+        ("Matrix", verdict, verdict)
+    ]
+
+
+def test_only_a_hidden_denial_is_reported_as_hidden() -> None:
+    text = page([ReportedRun(document(hidden=[{**DENIAL, "target": "shadow_t"}]))])
+    rows = re.findall(r"<tr><td class=\"number\">(\d+)<.*?</tr>", text, re.DOTALL)
+    hidden = re.findall(r">(\w+):tcp_socket<[^\n]*hidden by dontaudit", text)
+    assert (rows, hidden) == (["1", "2"], ["shadow_t"])

@@ -59,9 +59,20 @@ def test_a_hidden_denial_is_a_warning() -> None:
     ]
 
 
-def test_an_error_of_the_run_is_no_success() -> None:
-    run = json.loads(sarif(document(verdict="ERROR", reasons=["records lost"]), TE))["runs"][0]
-    assert run["invocations"][0]["executionSuccessful"] is False
+@pytest.mark.parametrize(
+    ("verdict", "successful", "notifications"),
+    [("ERROR", False, ["records lost", "late"]), ("FAIL", True, []), ("PASS", True, [])],
+)
+def test_an_error_of_the_run_is_no_success_and_notifies_of_its_reasons(
+    verdict: str, successful: bool, notifications: list[str]
+) -> None:
+    run = json.loads(sarif(document(verdict=verdict, reasons=["records lost", "late"]), TE))["runs"][0]
+    (invocation,) = run["invocations"]
+    notified = invocation["toolExecutionNotifications"]
+    assert invocation["executionSuccessful"] is successful
+    assert [(each["level"], each["message"]["text"]) for each in notified] == [
+        ("error", reason) for reason in notifications
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from selab.advice.advise import Advice
@@ -83,3 +84,10 @@ def test_no_remedy_is_shown_for_a_tolerated_denial() -> None:
 
 def test_a_hidden_denial_says_what_the_scenario_says() -> None:
     assert "1  tolerated by" in shown(denials=[], hidden=[TOLERATED])
+
+
+@pytest.mark.parametrize(("verdict", "complete"), [("ERROR", False), ("FAIL", True), ("PASS", True)])
+def test_that_nothing_was_denied_is_said_only_if_everything_was_observed(
+    verdict: str, complete: bool
+) -> None:
+    assert ("No denials of the container." in shown(denials=[], verdict=verdict)) is complete
