@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from selab.analysis.audit import _version
+from selab.analysis import audit as auditing
+from selab.analysis.audit import PolicyAudit, _version, audit
+from selab.analysis.offline import Candidate
 from selab.errors import InputError
+from selab.guest import Completed
+from selab.policy.base import BasePolicy
+from selab.policy.compile import CompiledModule
 from selab.policy.module import PolicyModule, load_module
+from selab.policy.query.reach import Access, Addition
+from selab.policy.query.risk import Level, Risk
+from selab.policy.toolchain import Toolchain
+from selab.progress import Progress
 from selab.project import Project
+from tests.unit.conftest import module as compiled_module
 
 
 @pytest.fixture
@@ -32,10 +45,21 @@ def test_a_revision_is_another_version(project: Project, module: PolicyModule) -
     assert _version(project, load_module(project, "web"), "HEAD").texts["te"] == b"policy_module(web, 1.0)\n"
 
 
+def test_that_a_revision_is_unknown_is_said_with_gits_last_line(
+    project: Project, module: PolicyModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = SimpleNamespace(run=lambda argv: Completed((), 128, b"", b"hint: read this\nfatal: bad revision\n"))
+    monkeypatch.setattr(auditing, "LocalHost", lambda: git)
+    with pytest.raises(InputError) as caught:
+        _version(project, module, "main")
+    assert caught.value.detail == "fatal: bad revision"
+
+
 @pytest.mark.parametrize("name", ["no-such-revision", "--output=x"])
 def test_what_is_neither_is_refused(name: str, project: Project, module: PolicyModule) -> None:
-    with pytest.raises(InputError, match="no version"):
+    with pytest.raises(InputError, match="no version") as caught:
         _version(project, module, name)
+    assert "revision" in caught.value.hint
 
 
 def test_a_repository_runs_no_program_of_its_configuration(project: Project, module: PolicyModule) -> None:
@@ -53,3 +77,72 @@ def test_a_repository_runs_no_program_of_its_configuration(project: Project, mod
     with pytest.raises(InputError, match="no version"):
         _version(project, module, "HEAD")
     assert not ran.exists()
+
+
+READS = "(allow web_t etc_t (file (read)))"
+WRITES = "(allow web_t etc_t (file (write)))"
+
+
+@pytest.fixture
+def audited(
+    project: Project, module: PolicyModule, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., PolicyAudit]:
+    """Audit a policy `web` that grants `now`, against a file of it that grants `before`."""
+
+    def audited(now: str, before: str = "") -> PolicyAudit:
+        other = project.root / "old.te"
+        other.write_text("policy_module(web, 0.9)\n")
+
+        def candidate_of(requested: Project, policy: str, progress: Progress, doing: str) -> Candidate:
+            assert (requested, policy) == (project, "web")
+            return Candidate(base, [compiled_module("web", now)], Path("/linked"))
+
+        def compiled_all(
+            version: PolicyModule, of: BasePolicy, tools: Toolchain, cache: Path
+        ) -> list[CompiledModule]:
+            assert (version.texts["te"], of) == (other.read_bytes(), base)
+            assert tools.on_host and Path(tools.workdir) == project.state / "policy" / "against"
+            assert cache == project.state / "compiled"
+            return [compiled_module("web", before)]
+
+        monkeypatch.setattr(auditing, "candidate_of", candidate_of)
+        monkeypatch.setattr(auditing, "compiled_all", compiled_all)
+        return audit(project, "web", Progress(), str(other) if before else "")
+
+    return audited
+
+
+Summary = tuple[str, tuple[str, ...]]
+
+
+def summary(accesses: Iterable[Access]) -> list[Summary]:
+    return [(access.target, access.permissions) for access in accesses if access.source == "web_t"]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "added", "removed"),
+    [
+        (READS, "", [("etc_t", ("read",))], []),
+        (READS + WRITES, READS, [("etc_t", ("write",))], []),
+        (READS, READS + WRITES, [], [("etc_t", ("write",))]),
+        (WRITES, READS, [("etc_t", ("write",))], [("etc_t", ("read",))]),
+    ],
+    ids=["alone", "more", "less", "other"],
+)
+def test_an_audit_reports_what_only_one_version_grants(
+    audited: Callable[..., PolicyAudit], now: str, before: str, added: list[Summary], removed: list[Summary]
+) -> None:
+    result = audited(now, before)
+    additions = summary(addition.access for addition in result.additions)
+    assert (result.policy, result.types) == ("web", ("web_t",))
+    assert (additions, summary(result.removed)) == (added, removed)
+    assert [reach.domain for reach in result.reaches] == ["web_t"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "worst"), [([], Level.LOW), ([Level.LOW, Level.HIGH, Level.MEDIUM], Level.HIGH)]
+)
+def test_the_worst_addition_decides_how_dangerous_a_policy_is(levels: list[Level], worst: Level) -> None:
+    access = Access("web_t", "etc_t", "file", ("read",))
+    additions = tuple(Addition(access, Risk(level)) for level in levels)
+    assert PolicyAudit("web", (), additions, ()).worst is worst

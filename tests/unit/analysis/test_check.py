@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,8 @@ from selab.analysis.check import CheckResult, check
 from selab.errors import InputError
 from selab.policy import toolchain
 from selab.policy.base import BasePolicy
+from selab.policy.lint import Finding, Severity
+from selab.policy.module import load_module
 from selab.progress import Progress
 from selab.project import Project
 from tests.unit.headers import write_headers
@@ -50,15 +55,147 @@ def test_a_good_policy_has_no_finding(prepared: Project) -> None:
     assert (result.findings, result.failed) == ([], False)
 
 
-@pytest.mark.toolchain
-def test_that_selint_is_missing_is_said(prepared: Project) -> None:
-    assert "SELint is not installed" in check(prepared, ["web"], Progress()).remarks[0]
+class Stages:
+    """The stages of a check, without a compiler. Each notes what it was called with.
+
+    linted, extra: what the lint and SELint find.
+    refusals: the stages that refuse the policy, with the detail of their error.
+    """
+
+    def __init__(self, project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: dict[str, list[tuple[Any, ...]]] = {}
+        self.linted: list[Finding] = []
+        self.extra: list[Finding] = []
+        self.refusals: dict[str, str] = {}
+        self.selint = False
+        self.project = project
+        answers: dict[str, Callable[[], Any]] = {
+            "last_base": lambda: base,
+            "host_toolchain": lambda: "tools",
+            "interface_table": lambda: "table",
+            "vocabulary": lambda: "words",
+            "module_interfaces": lambda: "own interfaces",
+            "module_under_lint": lambda: "module under lint",
+            "lint": lambda: self.linted,
+            "compiled_all": lambda: ["candidate"],
+            "linked": lambda: None,
+            "installed": lambda: self.selint,
+            "selint": lambda: iter(self.extra),
+        }
+        for name, answer in answers.items():
+            monkeypatch.setattr(checking, name, functools.partial(self._stage, name, answer))
+
+    def _stage(self, name: str, answer: Callable[[], Any], *words: Any) -> Any:
+        self.calls.setdefault(name, []).append(words)
+        if name in self.refusals:
+            raise InputError("It is refused:", self.refusals[name], "Do better.")
+        return answer()
+
+    def finding(self, line: int, severity: Severity = Severity.ERROR, id: str = "lint") -> Finding:
+        return Finding(self.project.policies / "web.te", line, severity, id, "It is wrong.")
 
 
-@pytest.mark.toolchain
-def test_without_a_name_every_policy_is_reviewed(prepared: Project) -> None:
-    (prepared.policies / "app.te").write_text(GOOD.replace("web", "app"))
-    assert list(check(prepared, [], Progress()).policies) == ["app", "web"]
+@pytest.fixture
+def stages(project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch) -> Stages:
+    """The stages of a check of the policy `web`."""
+    (project.policies / "web.te").write_text(GOOD)
+    (project.policies / "web.if").write_text("interface(`web_read',`')\n")
+    return Stages(project, base, monkeypatch)
+
+
+def test_a_policy_is_compiled_linked_and_linted_with_the_base_policy(
+    project: Project, base: BasePolicy, stages: Stages
+) -> None:
+    stages.selint, progress = True, Progress()
+    result = check(project, ["web"], progress)
+    module = load_module(project, "web")
+    state = project.state
+    assert stages.calls == {
+        "last_base": [(project, progress)],
+        "host_toolchain": [(state / "policy", "A check", base.demands)],
+        "interface_table": [(base,)],
+        "vocabulary": [(base,)],
+        "module_interfaces": [(base, {"web.if": "interface(`web_read',`')\n"})],
+        "module_under_lint": [(module, base, "words", "table", "own interfaces")],
+        "lint": [("module under lint",)],
+        "compiled_all": [(module, base, "tools", state / "compiled")],
+        "linked": [(base, ["candidate"], "tools")],
+        "installed": [(), ()],
+        "selint": [(module, base)],
+    }
+    assert (result.policies, result.remarks, result.failed) == ({"web": ()}, (), False)
+
+
+@pytest.mark.parametrize(
+    ("names", "checked"), [([], ["app", "web"]), (["web"], ["web"]), (["web", "app", "web"], ["web", "app"])]
+)
+def test_the_named_policies_are_checked_once_or_all(
+    project: Project, stages: Stages, names: list[str], checked: list[str]
+) -> None:
+    (project.policies / "app.te").write_text(GOOD.replace("web", "app"))
+    result = check(project, names, Progress())
+    assert list(result.policies) == checked
+    assert [module.name for module, *_ in stages.calls["compiled_all"]] == checked
+
+
+@pytest.mark.parametrize(("stage", "id"), [("compiled_all", "compile"), ("linked", "link")])
+@pytest.mark.parametrize(
+    ("linted", "ids"),
+    [
+        ([], ["{}"]),
+        ([(3, Severity.ERROR)], ["{}", "lint"]),
+        ([(2, Severity.WARNING)], ["{}", "lint"]),
+        ([(2, Severity.ERROR)], ["lint"]),
+    ],
+    ids=["no lint", "another line", "a warning", "the same line"],
+)
+def test_a_refusal_is_a_finding_unless_the_lint_has_an_error_about_its_line(
+    project: Project,
+    stages: Stages,
+    stage: str,
+    id: str,
+    linted: list[tuple[int, Severity]],
+    ids: list[str],
+) -> None:
+    stages.linted = [stages.finding(line, severity) for line, severity in linted]
+    stages.refusals = {stage: f"{project.policies}/web.te:2: bad line"}
+    result = check(project, ["web"], Progress())
+    assert [finding.id for finding in result.findings] == [each.format(id) for each in ids]
+    assert result.failed
+
+
+@pytest.mark.parametrize(
+    ("severity", "failed"), [(Severity.ERROR, True), (Severity.WARNING, False), (Severity.NOTE, False)]
+)
+def test_only_an_error_fails_a_check(
+    project: Project, stages: Stages, severity: Severity, failed: bool
+) -> None:
+    stages.linted = [stages.finding(1, severity)]
+    assert check(project, ["web"], Progress()).failed is failed
+
+
+@pytest.mark.parametrize(
+    ("installed", "refusals", "ids"),
+    [(True, {}, ["selint"]), (True, {"linked": "neverallow"}, ["link"]), (False, {}, [])],
+    ids=["installed", "not linked", "not installed"],
+)
+def test_selint_reads_a_policy_that_was_built(
+    project: Project, stages: Stages, installed: bool, refusals: dict[str, str], ids: list[str]
+) -> None:
+    stages.selint, stages.refusals = installed, refusals
+    stages.extra = [stages.finding(0, id="selint")]
+    result = check(project, ["web"], Progress())
+    assert [finding.id for finding in result.findings] == ids
+    assert ["SELint" in remark for remark in result.remarks] == [True] * (not installed)
+
+
+def test_sources_that_cannot_be_read_are_one_finding_about_their_file(
+    project: Project, stages: Stages
+) -> None:
+    stages.refusals = {"module_interfaces": "it has no end"}
+    (finding,) = check(project, ["web"], Progress()).findings
+    assert (finding.id, finding.file) == ("source", project.policies / "web.te")
+    assert stages.calls.keys().isdisjoint({"lint", "compiled_all"})
 
 
 def test_an_unknown_policy_is_wrong_input(prepared: Project) -> None:

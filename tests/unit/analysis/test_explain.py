@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from selab.advice.advise import Advice, Situation
+from selab.advice.advise import Advice, Situation, Volume
 from selab.advice.denied_access import DeniedAccess
 from selab.analysis import explain as explaining
 from selab.analysis.explain import AdviceCache, causes_of, explain, numbered
@@ -47,6 +49,92 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[DeniedAccess], 
 
 
 Calls = list[tuple[list[DeniedAccess], Situation]]
+
+
+def test_advice_comes_from_the_candidate_on_disk_and_from_the_base_policy_of_the_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: dict[str, tuple[Any, ...]] = {}
+
+    def recorded(name: str, answer: Any) -> Callable[..., Any]:
+        def call(*words: Any) -> Any:
+            calls[name] = words
+            return answer
+
+        return call
+
+    base = SimpleNamespace(directory=Path("/base"))
+    candidate = SimpleNamespace(base=base, modules=["app"], linked=Path("/linked"))
+    knowledge = SimpleNamespace(of=recorded("knowledge", "what is known"))
+    monkeypatch.setattr(explaining, "candidate_of", recorded("candidate", candidate))
+    monkeypatch.setattr(explaining, "PolicyKnowledge", knowledge)
+    monkeypatch.setattr(explaining, "causes_of", recorded("causes", {1: Cause.MCS}))
+    monkeypatch.setattr(explaining, "runtime_file_type", recorded("file type", "container_file_t"))
+    monkeypatch.setattr(explaining, "advise", recorded("advice", ["advice"]))
+    progress = Progress()
+    assert explain(project, stored(policy="app"), progress) == ["advice"]
+    needs, *rest = calls["advice"]
+    assert calls["candidate"][:3] == (project, "app", progress)
+    assert calls["knowledge"] == (base, ["app"])
+    assert calls["causes"] == (Path("/linked"), needs)
+    assert calls["file type"] == (Path("/base/contexts"),)
+    assert rest == ["what is known", {1: Cause.MCS}, Situation("web_t", (), "container_file_t", False)]
+
+
+def test_advice_knows_what_the_scenario_mounts(project: Project, requests: Calls) -> None:
+    volumes = "[{target: /data}, {target: /srv, guest_path: /srv/www}]"
+    (project.scenarios / "web.yaml").write_text(f"image: registry.test/x:1\nvolumes: {volumes}\n")
+    explain(project, stored(), Progress())
+    assert requests[0][1].volumes == (Volume("/data", ""), Volume("/srv", "/srv/www"))
+
+
+def test_advice_knows_everything_about_a_denial(project: Project, requests: Calls) -> None:
+    pair = ("u:r:web_t:s0:c1", "u:r:http_port_t:s0:c2")
+    row = {
+        **DENIAL,
+        "path": "/run/x",
+        "detail": "ioctlcmd=0x8910",
+        "separated": True,
+        "evidence": [pair],
+        "permissions": ["name_bind", "name_connect"],
+    }
+    explain(project, stored(denials=[row]), Progress())
+    (access,) = requests[0][0]
+    permissions = frozenset({"name_bind", "name_connect"})
+    assert access == DeniedAccess(
+        1, "web_t", "http_port_t", "tcp_socket", permissions, "apache2", "/run/x", "ioctlcmd=0x8910", True
+    )
+    assert access.contexts == (pair,)
+
+
+def test_what_advice_must_know_is_read_while_the_container_runs(
+    project: Project, requests: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[tuple[object, ...]] = []
+    monkeypatch.setattr(explaining, "PolicyKnowledge", SimpleNamespace(of=lambda *words: read.append(words)))
+    base: Any = object()
+    cache = AdviceCache()
+    cache.begin(base)
+    cache.advice(project, stored())
+    assert read[0] == (base, [])
+
+
+def test_a_base_policy_that_cannot_be_read_ahead_is_no_error_yet(
+    project: Project, requests: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that needs the knowledge reads it again, and then reports the error."""
+
+    def fail(*words: object) -> None:
+        raise SelabError("The interfaces are unknown.")
+
+    raised: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    cache = AdviceCache()
+    with monkeypatch.context() as patch:
+        patch.setattr(explaining, "PolicyKnowledge", SimpleNamespace(of=fail))
+        cache.begin(object())  # type: ignore[arg-type]
+        assert cache.advice(project, stored()) == []
+    assert raised == [] and len(cache.advice(project, stored())) == 1
 
 
 @pytest.mark.parametrize(
@@ -102,12 +190,19 @@ def test_the_first_cause_that_denies_is_the_denials(monkeypatch: pytest.MonkeyPa
     contexts = (("u:r:web_t:s0", "u:r:etc_t:s0"), ("u:r:web_t:s0", "u:r:etc_t:s0:c1"))
     causes = {"s0": Cause.NONE, "s0:c1": Cause.MCS}
 
+    requested: list[tuple[Path, list[Access]]] = []
+
     def ask(policy: Path, accesses: list[Access]) -> list[Decision]:
+        requested.append((policy, accesses))
         return [Decision(access, causes[access.target.split(":", 3)[3]]) for access in accesses]
 
     monkeypatch.setattr(explaining, "ask", ask)
-    access = need("web_t", "etc_t", "file", "read", number=7, contexts=contexts)
-    assert causes_of(Path(), [access]) == {7: Cause.MCS}
+    denied = need("web_t", "etc_t", "file", "read", number=7, contexts=contexts)
+    granted = need("web_t", "etc_t", "file", "read", number=8, contexts=contexts[:1], commands=1 << 5)
+    unknown = need("web_t", "etc_t", "file", "read", number=9)
+    causes_by_number = causes_of(Path("/linked"), [denied, granted, unknown])
+    assert causes_by_number == {7: Cause.MCS, 8: Cause.NONE}
+    assert requested == [(Path("/linked"), [Access(*pair, "file", "read") for pair in contexts])]
 
 
 ADVICE = [Advice(need("a_t", "b_t", "file", "read", number=number), "", Cause.RULE, ()) for number in (1, 2)]
@@ -120,8 +215,15 @@ def test_one_denial_can_be_named(number: int | None, numbers: list[int]) -> None
 
 @pytest.mark.parametrize("number", [0, 3, -1])
 def test_a_number_that_the_run_has_not_is_refused(number: int) -> None:
-    with pytest.raises(InputError, match=str(number)):
+    with pytest.raises(InputError, match=str(number)) as caught:
         list(numbered(ADVICE, number))
+    assert "from 1 to 2" in caught.value.detail and "`selab explain`" in caught.value.hint
+
+
+def test_a_number_is_refused_if_the_run_has_no_denials() -> None:
+    with pytest.raises(InputError) as caught:
+        list(numbered([], 1))
+    assert "none" in caught.value.detail
 
 
 def test_advice_knows_what_the_scenario_says_about_each_denial(project: Project, requests: Calls) -> None:
@@ -133,7 +235,7 @@ def test_advice_knows_what_the_scenario_says_about_each_denial(project: Project,
     ]
 
 
-def test_each_denied_command_of_an_ioctl_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_denied_command_of_an_ioctl_is_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     def ask(policy: Path, accesses: list[Access]) -> list[Decision]:
         causes = {0x8910: Cause.COMMAND, 0x8927: Cause.NONE}
         return [Decision(access, causes[access.command or 0]) for access in accesses]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,7 +50,7 @@ def test_a_run_without_a_candidate_needs_the_name_of_one(project: Project) -> No
     History.of(project).keep(record(policy="none"))
     with pytest.raises(InputError, match="The run had no candidate") as caught:
         records_of(project, "last", None)
-    assert "--policy" in caught.value.hint
+    assert caught.value.detail == record().document.run and "--policy" in caught.value.hint
     assert records_of(project, "last", "web")[1] == "web"
 
 
@@ -59,20 +60,27 @@ def test_a_log_is_about_the_domain_of_the_named_candidate(project: Project, log:
 
 
 def test_a_log_needs_the_name_of_a_candidate(project: Project, log: Path) -> None:
-    with pytest.raises(InputError, match="A log does not name a candidate"):
+    with pytest.raises(InputError, match="A log does not name a candidate") as caught:
         records_of(project, str(log), None)
+    assert caught.value.detail == str(log) and "--policy" in caught.value.hint
 
 
 @pytest.mark.parametrize("names", [False, True])
 def test_the_candidate_is_asked_about_its_own_domain_instead_of_the_runs(
     project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch, names: bool
 ) -> None:
-    candidate, calls = Candidate(base, [], Path("/linked/x")), []
-    monkeypatch.setattr(offline, "candidate_of", lambda *_: candidate)
+    candidate, calls, progress = Candidate(base, [], Path("/linked/x")), [], Progress()
+
+    def candidate_of(*words: object) -> Candidate:
+        assert words[:3] == (project, "app", progress)
+        return candidate
+
+    monkeypatch.setattr(offline, "candidate_of", candidate_of)
     monkeypatch.setattr(offline, "replay", lambda *arguments, **options: calls.append((arguments, options)))
     tolerated = Ruling(Classification.TOLERATED, "* -> etc_t:* { * }", "harmless")
     rulings = {DenialKey("web_t", "etc_t", "file", "read"): tolerated}
-    replay_offline(project, Recorded([LINE], "web_t", rulings), "app", Progress(), names=names)
+    options = {"names": True} if names else {}
+    replay_offline(project, Recorded([LINE], "web_t", rulings), "app", progress, **options)
     its_own = {DenialKey("app_t", "etc_t", "file", "read"): tolerated}
     access = Access("u:r:app_t:s0:c1,c2", "u:r:etc_t:s0", "file", "read")
     assert calls == [((Path("/linked/x"), [access], its_own), {"booleans": True, "names": names})]
@@ -87,16 +95,27 @@ def test_the_base_policy_alone_has_no_module(
     compiled: list[str],
 ) -> None:
     (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
-    tools = SimpleNamespace(workdir="/work")
-    monkeypatch.setattr(offline, "last_base", lambda *_: base)
-    monkeypatch.setattr(offline, "host_toolchain", lambda *_: tools)
-    monkeypatch.setattr(offline, "compiled_all", lambda module, *_: [f"compiled {module.name}"])
-    monkeypatch.setattr(
-        offline, "linked", lambda _, modules, tools: SimpleNamespace(digest=f"d{len(modules)}")
-    )
-    candidate = candidate_of(project, policy, Progress(), "Replay")
-    assert list[object](candidate.modules) == compiled
+    tools, progress, calls = SimpleNamespace(workdir="/work"), Progress(), dict[str, tuple[object, ...]]()
+
+    def recorded(name: str, answer: Callable[..., object]) -> None:
+        def call(*words: object) -> object:
+            calls[name] = words
+            return answer(*words)
+
+        monkeypatch.setattr(offline, name, call)
+
+    recorded("last_base", lambda *_: base)
+    recorded("host_toolchain", lambda *_: tools)
+    recorded("compiled_all", lambda module, *_: [f"compiled {module.name}"])
+    recorded("linked", lambda _, modules, tools: SimpleNamespace(digest=f"d{len(modules)}"))
+    candidate = candidate_of(project, policy, progress, "Replay")
+    assert candidate.base is base and list[object](candidate.modules) == compiled
     assert candidate.linked == Path(f"/work/linked/d{len(compiled)}")
+    assert calls["last_base"] == (project, progress)
+    assert calls["host_toolchain"] == (project.state / "policy", "Replay", base.demands)
+    assert calls["linked"] == (base, compiled, tools)
+    if compiled:
+        assert calls["compiled_all"][1:] == (base, tools, project.state / "compiled")
 
 
 @pytest.mark.parametrize("scenario", ["", "web"])
