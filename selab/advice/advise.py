@@ -14,6 +14,7 @@ from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind, Remedy
 from selab.auditlog.classification import Classification
 from selab.policy.language.commands import in_te
+from selab.policy.language.declarations import NLMSG
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk, risk_of
 
@@ -144,6 +145,9 @@ def _advice(
 ) -> Advice:
     if cause is Cause.NONE:
         return Advice(need, "nothing: the policy allows it now", cause, ())
+    if NLMSG in need.permissions and need.tclass in policy.index.by_message:
+        stopped = "unknown: selab does not evaluate extended rules about netlink messages (nlmsg)"
+        return Advice(need, stopped, Cause.UNKNOWN, ())
     if need.separated or cause is Cause.MCS:
         return Advice(
             need,

@@ -12,7 +12,7 @@ from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
 from selab.policy.module import PolicyModule, load_module, without_mark
 from selab.policy.query.index import PolicyIndex
-from selab.policy.query.reach import Access, Addition, Reach, additions, granted, reaches, together
+from selab.policy.query.reach import Access, Addition, Reach, additions, granted, limited, reaches, together
 from selab.policy.query.risk import Level
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
@@ -34,6 +34,7 @@ class PolicyAudit:
     additions: what it grants, or only what another version does not grant.
     reaches: what its domains can reach.
     removed: what only the other version grants.
+    limited: ioctls of the base policy that its extended rules take away, with the commands that remain.
     """
 
     policy: str
@@ -41,6 +42,7 @@ class PolicyAudit:
     additions: tuple[Addition, ...]
     reaches: tuple[Reach, ...]
     removed: tuple[Access, ...] = ()
+    limited: tuple[Access, ...] = ()
 
     @property
     def worst(self) -> Level:
@@ -59,7 +61,8 @@ def audit(project: Project, policy: str, progress: Progress, against: str = "") 
     candidate = candidate_of(project, policy, progress, "An audit")
     with progress.step("Reading what it adds"):
         index = PolicyIndex.of(candidate.base, candidate.modules)
-        before = granted(_index_of(project, other, candidate.base)) if other else frozenset()
+        older = _index_of(project, other, candidate.base) if other else PolicyIndex.of(candidate.base)
+        before = granted(older)
         removed = together(before - granted(index))
         return PolicyAudit(
             policy,
@@ -67,6 +70,7 @@ def audit(project: Project, policy: str, progress: Progress, against: str = "") 
             tuple(additions(index, before)),
             tuple(reaches(index)),
             tuple(removed),
+            tuple(sorted(limited(index) - limited(older))),
         )
 
 

@@ -22,6 +22,7 @@ from selab.policy.tool_messages import (
     refuse_conflicts,
     refuse_invalid_contexts,
     refuse_macro_words,
+    refuse_netlink_messages,
 )
 from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
 
@@ -79,6 +80,7 @@ def compile_module(
     """
     refuse_carriage_returns(module)
     refuse_macro_words(module, base)
+    refuse_netlink_messages(module)
     build = _build_here if tools.on_host else _build_in_guest
     try:
         cil = build(module, base, tools, beside)[0].decode("utf-8")
@@ -88,6 +90,7 @@ def compile_module(
             f"Byte {error.start} of its CIL is not valid.",
             "Remove bytes that are not UTF-8 from its source. Otherwise run `selab doctor`.",
         ) from error
+    refuse_netlink_messages(module, cil)
     return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)), module)
 
 

@@ -54,6 +54,10 @@ _PLAIN_MODULE = re.compile(r"^[^\S\n]*module\s+(\S+)\s+([^\s;]+)\s*;", re.MULTIL
 _CARRIAGE_RETURN = re.compile(r"^[^#\n\r]*\r$", re.MULTILINE)
 _CANDIDATE = re.compile(r"candidate\.cil:(\d{1,9})")
 _REQUIRED = re.compile(r"\((?P<kind>\w+)attributeset cil_gen_require (?P<name>[^\s()]+)\)")
+_NETLINK = re.compile(
+    r"^[^#\n]*\b(?:allow|auditallow|dontaudit|neverallow)xperm\s[^;#]*\snlmsg\b", re.MULTILINE
+)
+_NETLINK_CIL = re.compile(r"^[^\S\n]*\(\w+x \S+ \S+ \(nlmsg ", re.MULTILINE)
 _FILECON = re.compile(r'\(filecon "(?P<path>[^"]*)"')
 _PLACE = re.compile(r" statement at \S+| at \S+:\d+$")
 
@@ -269,6 +273,25 @@ def refuse_carriage_returns(module: PolicyModule) -> None:
                 f"{file}:{line}: The line ends with a carriage return, as on Windows.",
                 f"Convert the file: sed -i 's/\\r$//' {file.name}",
             )
+
+
+def refuse_netlink_messages(module: PolicyModule, cil: str = "") -> None:
+    """Raise InputError if the module, or its `cil`, has an extended rule about netlink messages.
+
+    Only libsepol 3.8 and Linux 6.13 know these rules. selab cannot tell what they deny.
+    """
+    place = str(module.te) if _NETLINK_CIL.search(cil) else ""
+    for ending in ("if", "te"):
+        text = module.texts.get(ending, b"").decode("utf-8", "backslashreplace")
+        if match := _NETLINK.search(text):
+            line = text.count("\n", 0, match.end()) + 1
+            place = f"{module.te.with_suffix(f'.{ending}')}:{line}"
+    if place:
+        raise InputError(
+            f"The policy '{module.name}' has rules that selab cannot judge.",
+            f"{place}: selab does not evaluate extended rules about netlink messages (nlmsg).",
+            "Allow `nlmsg` as a whole, with an `allow` rule, or test this policy without selab.",
+        )
 
 
 def refuse_macro_words(module: PolicyModule, base: BasePolicy) -> None:

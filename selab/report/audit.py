@@ -22,6 +22,9 @@ def show_audit(audit: PolicyAudit, out: Console, against: str = "") -> None:
             out.print(f"           [dim]{safe(risk.reason)}[/dim]", soft_wrap=True)
     for access in audit.removed:
         out.print(f"  [dim]gone  [/dim] - {safe(str(access))}", soft_wrap=True)
+    for access in audit.limited:
+        what = "the base policy allows others as well" if access.commands else "no command remains"
+        out.print(f"  [dim]limits[/dim]   {safe(str(access))}  [dim]{what}[/dim]", soft_wrap=True)
     for reach in audit.reaches:
         attributes = safe(", ".join(reach.attributes))
         title = f"[bold]{safe(reach.domain)}[/bold] by its own rules, and by the attributes {attributes}:"
@@ -44,6 +47,7 @@ def document(audit: PolicyAudit) -> dict[str, object]:
         "types": list(audit.types),
         "additions": rows,
         "removed": [_access(access) for access in audit.removed],
+        "limited": [{**_access(access), "commands": access.commands} for access in audit.limited],
         "reach": {
             reach.domain: {"own": dict(reach.own), "inherited": dict(reach.inherited)}
             for reach in audit.reaches

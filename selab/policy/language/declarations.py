@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from selab.policy.language.cil import Node, Rule, members, names_in, statements, summary, text_of
+from selab.policy.language.commands import LIMITING
 
 RULES = frozenset({"allow", "dontaudit", "auditallow", "neverallow"})
 EXTENDED = frozenset({"allowx", "dontauditx", "auditallowx", "neverallowx"})
-"""Rules about single ioctl commands only restrict what the plain rule's `ioctl` permits. Extended rules about
-anything else (`nlmsg`) are not read."""
+"""Rules about single ioctl commands only restrict what the plain rule's `ioctl` permits."""
+NLMSG = "nlmsg"
+"""The permission of netlink messages, which extended rules limit to single messages since Linux 6.13. selab
+does not evaluate these rules: it refuses them in a candidate, and gives no answer if the base has them."""
 REQUIREMENT = "cil_gen_require"
 """An optional block lists its requirements as members of this attribute (libsepol, module_to_cil.c)."""
 
@@ -31,6 +34,7 @@ class Declarations:
     rules: access rules, extended ones included.
     permissive: types whose domains are permissive.
     ports: ranges of each port type.
+    by_message: classes with extended rules about NLMSG, which selab does not evaluate.
     """
 
     types: set[str] = field(default_factory=set)
@@ -43,6 +47,7 @@ class Declarations:
     rules: list[Rule] = field(default_factory=list)
     permissive: set[str] = field(default_factory=set)
     ports: dict[str, list[str]] = field(default_factory=dict)
+    by_message: set[str] = field(default_factory=set)
 
     @property
     def names(self) -> set[str]:
@@ -170,6 +175,8 @@ class _Reader:
             case ["ioctl", str(tclass), commands]:
                 text = frozenset({text_of(commands)})
                 self._into.rules.append(Rule(kind, source, target, tclass, text, condition))
+            case [str(), str(tclass), _] if kind in LIMITING:
+                self._into.by_message.add(tclass)
 
     def _declaration(self, node: Node) -> None:
         into = self._into

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from selab.errors import SelabError
 from selab.policy.language.commands import as_hex, in_te, includes
+from selab.policy.language.declarations import NLMSG
 from selab.policy.query.extended import extended_rules
 from selab.policy.query.index import PolicyIndex, union
 
@@ -30,7 +31,8 @@ class Cause(StrEnum):
     """What blocks an access.
 
     `COMMAND` means that rules allow `ioctl`, but extended rules apply and no allowxperm lists the command.
-    `UNKNOWN` means that the policy lacks the type, the class or the permission, so libsepol cannot decide.
+    `UNKNOWN` means that the policy lacks the type, the class or the permission, so libsepol cannot decide, or
+    that extended rules depend on what selab does not evaluate.
     """
 
     NONE = "allowed"
@@ -185,7 +187,12 @@ class Decider:
 
     def _decide_command(self, access: Access) -> Decision:
         """Decide an access that the plain rules allow by the extended rules."""
-        if access.permission != "ioctl" or access.command is None or self._extended is None:
+        if access.permission not in ("ioctl", NLMSG) or self._extended is None:
+            return Decision(access, Cause.NONE)
+        if access.permission == NLMSG and access.tclass in self._extended.by_message:
+            detail = "selab does not evaluate extended rules about netlink messages (nlmsg)"
+            return Decision(access, Cause.UNKNOWN, detail)
+        if access.command is None:
             return Decision(access, Cause.NONE)
         source, target = (context.split(":", 3)[2] for context in (access.source, access.target))
         rules = self._extended.extended(source, target, access.tclass)

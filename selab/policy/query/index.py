@@ -22,6 +22,7 @@ class PolicyIndex:
 
     base, candidates: the parts that the index is made of.
     types, attributes: names from all parts.
+    by_message: classes for which selab does not know which netlink messages are allowed.
 
     The index knows what rules grant, but not what constraints, roles and type bounds restrict: a linked
     policy decides that (selab.policy.query.decide). It does not contain optional blocks of the base that a
@@ -34,6 +35,7 @@ class PolicyIndex:
         parts = (base, *candidates)
         self.types: frozenset[str] = frozenset().union(*(part.types for part in parts))
         self.attributes: frozenset[str] = frozenset().union(*(part.attributes for part in parts))
+        self.by_message: frozenset[str] = frozenset().union(*(part.by_message for part in parts))
         self._aliases = {alias: actual for part in parts for alias, actual in part.aliases.items()}
         self._sets = _Sets(self.attributes, self._aliases, parts)
         self._granted: dict[str, dict[str, dict[str, set[str]]]] = {}

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from selab.policy.language.cil import Rule
-from selab.policy.language.commands import ALLOWX, in_te
+from selab.policy.language.commands import ALLOWX, EVERY_COMMAND, LIMITING, in_te
 from selab.policy.language.statements import braced
-from selab.policy.query.index import SELF, PolicyIndex
+from selab.policy.query.index import SELF, PolicyIndex, union
 from selab.policy.query.risk import Level, Risk, risk_of
 
 WRITES = frozenset(
@@ -84,17 +84,90 @@ class Reach:
 def granted(index: PolicyIndex) -> frozenset[Access]:
     """Return what the candidates' own allow rules grant, one permission each.
 
-    An ioctl has the commands of the allowxperm rules that apply, also if only these are the candidates' own.
+    An ioctl has the commands of the allowxperm rules that apply, also if only these are the candidates' own
+    and allow commands that the base policy does not.
     """
+    changes = _IoctlChanges(index)
     return frozenset(
         Access(source, target, rule.tclass, (permission,), rule.condition, commands)
         for part in index.candidates
         for rule in part.rules
         if rule.kind in ("allow", ALLOWX)
         for source, target in _pairs(rule, index)
+        if rule.kind == "allow" or changes.adds(source, target, rule.tclass)
         for permission in (rule.permissions if rule.kind == "allow" else (IOCTL,))
         if (commands := _commands(source, target, rule.tclass, permission, index)) is not None
     )
+
+
+def limited(index: PolicyIndex) -> frozenset[Access]:
+    """Return the ioctls that the base policy allows and the candidates' extended rules take away.
+
+    Each has the commands that remain; `commands` is empty if none does. For a named attribute these are the
+    commands that remain for each of its types, and rules about a single type may leave it more.
+    """
+    changes = _IoctlChanges(index)
+    return frozenset(
+        Access(
+            source,
+            target,
+            rule.tclass,
+            (IOCTL,),
+            rule.condition,
+            _commands(source, target, rule.tclass, IOCTL, index) or "",
+        )
+        for part in index.candidates
+        for rule in part.rules
+        if rule.kind in LIMITING
+        for source, target in _pairs(rule, index)
+        if changes.removes(source, target, rule.tclass)
+    )
+
+
+class _IoctlChanges:
+    """Compares the ioctl commands that the base policy alone allows with those that are allowed now."""
+
+    def __init__(self, index: PolicyIndex) -> None:
+        self._index = index
+        self._own = {id(rule) for part in index.candidates for rule in part.rules}
+        self._limited_in_base = {rule.tclass for rule in index.base.rules if rule.kind in LIMITING}
+
+    def adds(self, source: str, target: str, tclass: str) -> bool:
+        """Return whether extended rules allow commands that the base policy's extended rules do not."""
+        return tclass in self._limited_in_base and any(
+            now & ~before for before, now in self._sets(source, target, tclass)
+        )
+
+    def removes(self, source: str, target: str, tclass: str) -> bool:
+        """Return whether extended rules take away commands that the base policy allows."""
+        return any(before & ~now for before, now in self._sets(source, target, tclass))
+
+    def _sets(self, source: str, target: str, tclass: str) -> Iterator[tuple[int, int]]:
+        """Yield the commands before and now for each pair of types that may do an ioctl."""
+        index = self._index
+        for subject in index.members(source):
+            allow = [
+                rule
+                for rule in index.rules_of(subject)
+                if rule.tclass == tclass and IOCTL in rule.permissions
+            ]
+            others = frozenset({subject}) if target == SELF else index.members(target)
+            for rule in allow:
+                reached = frozenset({subject}) if rule.target == SELF else index.members(rule.target)
+                for other in others & reached:
+                    applying = [each for each in allow if index.covers(each, subject, other)]
+                    extended = index.extended(subject, other, tclass)
+                    before = self._allowed(self._of_base(applying), self._of_base(extended))
+                    yield before, self._allowed(applying, extended)
+
+    def _of_base(self, rules: Iterable[Rule]) -> list[Rule]:
+        return [rule for rule in rules if id(rule) not in self._own]
+
+    @staticmethod
+    def _allowed(allow: list[Rule], extended: list[Rule]) -> int:
+        if not allow:
+            return 0
+        return union(extended) if extended else EVERY_COMMAND
 
 
 def _commands(source: str, target: str, tclass: str, permission: str, index: PolicyIndex) -> str | None:
@@ -147,7 +220,7 @@ def _pairs(rule: Rule, index: PolicyIndex) -> Iterator[tuple[str, str]]:
     """Expand a rule for each type that a generated set stands for; named attributes are not expanded."""
     for source in _named(rule.source, index):
         for target in _named(rule.target, index):
-            yield source, SELF if target == source else target
+            yield source, SELF if target == source and source in index.types else target
 
 
 def _named(name: str, index: PolicyIndex) -> list[str]:

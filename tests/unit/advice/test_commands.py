@@ -106,3 +106,12 @@ def test_two_lines_that_the_block_has_are_not_added_again(expert: PolicyKnowledg
     chosen = applicable(advise([FILE], expert, {1: Cause.RULE}))
     once = inserted_into("", chosen)
     assert inserted_into(once, chosen) == once
+
+
+def test_no_rule_is_suggested_for_netlink_messages_that_extended_rules_limit() -> None:
+    """selab does not evaluate these rules, so it must not say that the permission is missing."""
+    policy = read_flat(f"{BASE} (allowx domain domain (nlmsg tcp_socket (0x10)))")
+    denied = need("app_t", "app_t", "tcp_socket", "nlmsg")
+    knowledge = PolicyKnowledge(PolicyIndex(policy), InterfaceTable(()), ())
+    (advice,) = advise([denied], knowledge, {denied.number: Cause.UNKNOWN})
+    assert (advice.remedies, "nlmsg" in advice.stopped) == ((), True)

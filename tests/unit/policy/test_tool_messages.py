@@ -259,6 +259,30 @@ def test_a_violated_neverallow_rule_is_reported_at_the_users_rule(base: BasePoli
     )
 
 
+@pytest.mark.parametrize("kind", ["allow", "auditallow", "dontaudit", "neverallow"])
+@pytest.mark.parametrize("ending", ["te", "if"])
+def test_an_extended_rule_about_netlink_messages_is_refused_at_its_line(
+    base: BasePolicy, kind: str, ending: str
+) -> None:
+    """checkmodule before 3.8 says only that the class has no such permission, and later ones accept it."""
+    texts = {"te": HEAD, "if": ""}
+    texts[ending] += f"\n# allowxperm a_t self:x nlmsg 1;\n{kind}xperm a_t\n\tself:x nlmsg {{ 0x10 0x12 }};\n"
+    with pytest.raises(InputError) as caught:
+        compile_module(web(**texts), base, Toolchain(FakeGuest(), "/w"))
+    line = texts[ending].count("\n")
+    assert caught.value.detail.startswith(f"/p/web.{ending}:{line}: ") and "nlmsg" in caught.value.detail
+
+
+def test_an_extended_rule_about_netlink_messages_that_a_macro_makes_is_refused(base: BasePolicy) -> None:
+    guest = FakeGuest()
+    guest.answer(script("policy/compile"), out="(allowx a_t self (nlmsg netlink_route_socket (0x10)))\n")
+    guest.answer(script("policy/find-translator"), out=f"{PP[0]}\n")
+    guest.answer(script("policy/clear-sources"))
+    with pytest.raises(InputError) as caught:
+        compile_module(web(HEAD), base, Toolchain(guest, "/w"))
+    assert caught.value.detail.startswith("/p/web.te: ") and "nlmsg" in caught.value.detail
+
+
 @pytest.mark.toolchain
 def test_no_link_error_names_selabs_own_file(base: BasePolicy, tools: Toolchain) -> None:
     error = link_failure(base, tools, HEAD, "(typetransition web_t lost_t process web_t)\n")

@@ -96,3 +96,25 @@ def test_the_json_has_the_commands_of_an_ioctl_only_if_rules_list_them() -> None
     rows = document(replace(AUDIT, additions=(limited, HARMLESS)))["additions"]
     assert isinstance(rows, list)
     assert [row.get("commands") for row in rows] == ["{ 0x1 0x2 }", None]
+
+
+LIMITED = replace(
+    AUDIT,
+    limited=(
+        Access("web_t", "etc_t", "file", ("ioctl",)),
+        Access("web_t", "tmp_t", "file", ("ioctl",), "", "0x2"),
+    ),
+)
+
+
+def test_an_ioctl_that_the_policy_limits_is_shown_with_the_commands_that_remain() -> None:
+    assert [line for line in shown(LIMITED) if line.startswith("  limits")] == [
+        "  limits   web_t etc_t:file ioctl  no command remains",
+        "  limits   web_t tmp_t:file ioctl 0x2  the base policy allows others as well",
+    ]
+
+
+def test_the_json_has_the_commands_that_remain_also_if_there_are_none() -> None:
+    rows = document(LIMITED)["limited"]
+    assert isinstance(rows, list)
+    assert [(row["target"], row["commands"]) for row in rows] == [("etc_t", ""), ("tmp_t", "0x2")]

@@ -9,7 +9,9 @@ import pytest
 from selab.errors import SelabError
 from selab.policy.base import BasePolicy
 from selab.policy.compile import link
+from selab.policy.language.declarations import read_flat
 from selab.policy.query.decide import Access, Cause, Decider
+from selab.policy.query.index import PolicyIndex
 from selab.policy.toolchain import Toolchain
 from tests.unit.conftest import module
 
@@ -72,6 +74,29 @@ def test_an_extended_rule_limits_the_commands(
     path = tmp_path / "policy"
     path.write_bytes(link(base, [module("web", rules)], tools).binary)
     (decision,) = Decider(path).decide([Access(WEB, f"u:r:{target}:s0", "file", "ioctl", command)])
+    assert decision.cause is cause
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize(
+    ("rule", "cause"),
+    [
+        ("allowx web_t etc_t (nlmsg file (0x10))", Cause.UNKNOWN),
+        ("dontauditx base_t etc_t (nlmsg file (0x10))", Cause.UNKNOWN),
+        ("allowx web_t etc_t (nlmsg dir (0x10))", Cause.NONE),
+        ("neverallowx web_t etc_t (nlmsg file (0x10))", Cause.NONE),
+    ],
+)
+def test_what_an_extended_rule_about_netlink_messages_limits_is_not_decidable(
+    base: BasePolicy, tools: Toolchain, tmp_path: Path, rule: str, cause: Cause
+) -> None:
+    """Only libsepol 3.8 compiles such a rule, so the rules of the policy are given here."""
+    base.flat.write_text(base.flat.read_text().replace("(class file (read", "(class file (nlmsg read"))
+    path = tmp_path / "policy"
+    path.write_bytes(link(base, [module("web", "(allow web_t etc_t (file (nlmsg)))")], tools).binary)
+    decider = Decider(path)
+    decider.__dict__["_extended"] = PolicyIndex(read_flat(f"({rule})"))
+    (decision,) = decider.decide([Access(WEB, "u:r:etc_t:s0", "file", "nlmsg")])
     assert decision.cause is cause
 
 
