@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
-import subprocess
 from pathlib import Path
 
 from selab.host.cache import cache_dir
@@ -16,6 +14,7 @@ from selab.policy.survey import survey
 from selab.policy.toolchain import choose_toolchain
 from selab.progress import Progress
 from selab.vm.ssh import SshGuest
+from tests.policy_conf import commands_by_checkpolicy
 
 RULES = """
 (type web_t) (roletype system_r web_t) (typeattributeset domain (web_t))
@@ -31,40 +30,14 @@ RULES = """
 def test_the_commands_of_every_pair_of_types_are_those_that_checkpolicy_lists(
     session_guest: SshGuest, tmp_path: Path
 ) -> None:
-    """checkpolicy writes the kernel policy as policy.conf, which selab does not read."""
     tools = choose_toolchain(session_guest, tmp_path / "work")
     base = ensure_base(session_guest, survey().of(session_guest), tools, cache_dir(), Progress())
     path = tmp_path / "policy"
     path.write_bytes(link(base, [CompiledModule("web", RULES, frozenset({"web_t"}))], tools).binary)
-    conf = tmp_path / "policy.conf"
-    subprocess.run(["checkpolicy", "-b", "-M", "-F", "-o", str(conf), str(path)], check=True)
-    expected = commands_of(conf.read_text())
+    expected = commands_by_checkpolicy(path)
     index = extended_rules(libsepol(), path)
     assert index is not None and len(expected) > len(index.types)
     dice, types = random.Random(7), sorted(index.types)
     pairs = [*dice.sample(sorted(expected), 400)]
     pairs += [(dice.choice(types), dice.choice(types), dice.choice(["file", "dir"])) for _ in range(400)]
     assert {key: index.commands(*key) for key in pairs} == {key: expected.get(key) for key in pairs}
-
-
-def commands_of(conf: str) -> dict[tuple[str, str, str], int]:
-    """The commands of each source, target and class, from a policy.conf with all its sets expanded."""
-    members: dict[str, set[str]] = {}
-    for name in re.findall(r"^type (\S+?)[;,\s]", conf, re.MULTILINE):
-        members[name] = {name}
-    for name, attributes in re.findall(r"^typeattribute (\S+) ([^;]+);", conf, re.MULTILINE):
-        for attribute in re.split(r"[,\s]+", attributes):
-            members.setdefault(attribute, set()).add(name)
-    commands: dict[tuple[str, str, str], int] = {}
-    pattern = r"^(\w+)xperm (\S+) (\S+):(\S+) ioctl \{?([^};]*)\}?;"
-    for kind, source, target, tclass, numbers in re.findall(pattern, conf, re.MULTILINE):
-        listed = 0
-        # A rule of another kind allows no command, and limits the commands all the same.
-        for low, high in re.findall(r"(0x\w+)(?:-(0x\w+))?", numbers) if kind == "allow" else ():
-            for number in range(int(low, 16), int(high or low, 16) + 1):
-                listed |= 1 << number
-        for subject in members[source]:
-            for other in {subject} if target == "self" else members[target]:
-                key = subject, other, tclass
-                commands[key] = commands.get(key, 0) | listed
-    return commands

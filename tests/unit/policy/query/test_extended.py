@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from selab.policy.base import BasePolicy
-from selab.policy.compile import link
+from selab.policy.compile import compile_module, link
+from selab.policy.module import PolicyModule
 from selab.policy.query.decide import Access, Decider, libsepol
 from selab.policy.query.extended import extended_rules
+from selab.policy.query.index import PolicyIndex
 from selab.policy.toolchain import Toolchain
-from tests.unit.conftest import module
+from tests.policy_conf import commands_by_checkpolicy
+from tests.unit.conftest import module, seal
+from tests.unit.headers import write_headers
 
 TYPES = ("web_t", "etc_t", "base_t", "kernel_t", "shared_t")
 MEMBERS = {
@@ -99,3 +103,57 @@ def test_a_rule_that_only_audits_limits_the_commands(
     path.write_bytes(policy_of([(kind, "web_t", "etc_t", [(1, 2)])], base, tools))
     decision = Decider(path).decide([Access("u:r:web_t:s0", "u:r:etc_t:s0", "file", "ioctl", 1)])[0]
     assert (decision.allowed, decision.detail) == (False, "0x1 is not in any allowxperm rule")
+
+
+EVERY_FORM_IN_CIL = """
+(role object_r) (roleattribute cil_gen_require) (typealias old_t) (typealiasactual old_t etc_t)
+(typeattribute files) (typeattributeset files (etc_t shared_t))
+(typeattribute everything) (typeattributeset everything (all))
+(typeattribute others) (typeattributeset others (and (domain files) (not (base_t))))
+(allow domain everything (file (ioctl)))
+(allowx base_t etc_t (ioctl file (0x5401)))
+(allowx base_t old_t (ioctl file ((range 0x5600 0x58ff) 0x1)))
+(allowx domain files (ioctl file (and (range 0x100 0x1ff) (not (0x180)))))
+(allowx others self (ioctl file (xor (range 0x0 0xf) (range 0x8 0x17))))
+(allowx kernel_t domain (ioctl file (all)))
+(permissionx named (ioctl file (or (0xffff) (0x100))))
+(allowx kernel_t files named)
+(auditallowx files base_t (ioctl file (0x7)))
+(dontauditx shared_t others (ioctl file ((range 0xff00 0xffff))))
+(neverallowx shared_t base_t (ioctl file (0x3)))
+"""
+EVERY_FORM_IN_TE = """
+module web 1.0;
+require { type base_t; type etc_t; type kernel_t; attribute domain; class file { read ioctl }; role r; }
+type web_t, domain; type web_file_t; role r types { web_t web_file_t };
+allow web_t { web_file_t etc_t }:file { read ioctl };
+allowxperm web_t web_file_t:file ioctl 0x8910;
+allowxperm web_t { etc_t kernel_t }:file ioctl { 0x8927 0x8930-0x8933 };
+allowxperm { domain -kernel_t } self:file ioctl ~{ 0x8910 0x9000-0x90ff };
+allowxperm domain web_file_t:file ioctl 0x5401;
+auditallowxperm base_t web_file_t:file ioctl 0x5402;
+dontauditxperm web_t base_t:file ioctl { 0x1 0x2 };
+neverallowxperm web_t base_t:file ioctl 0x3;
+"""
+
+
+@pytest.mark.toolchain
+def test_the_commands_of_each_form_of_rule_are_those_that_checkpolicy_lists(
+    base: BasePolicy, tools: Toolchain, tmp_path: Path
+) -> None:
+    """In the base policy and in a candidate, read from the kernel policy and from the flat base."""
+    for file in (base.flat, base.directory / "cil" / "base.cil"):
+        file.write_text(file.read_text() + EVERY_FORM_IN_CIL)
+    seal(base.directory)
+    write_headers(base.headers)
+    source = PolicyModule("web", tmp_path, {"te": EVERY_FORM_IN_TE.encode()})
+    candidate = compile_module(source, base, tools)
+    path = tmp_path / "policy"
+    path.write_bytes(link(base, [candidate], tools).binary)
+    expected = commands_by_checkpolicy(path)
+    linked, separate = extended_rules(libsepol(), path), PolicyIndex.of(base, [candidate])
+    assert linked is not None
+    every = [(source, target, "file") for source in separate.types for target in separate.types]
+    assert len(expected) > len(every) // 4
+    assert {key: linked.commands(*key) for key in every} == {key: expected.get(key) for key in every}
+    assert {key: separate.commands(*key) for key in every} == {key: expected.get(key) for key in every}
