@@ -1,7 +1,7 @@
 """Runs mutmut on modules of selab, in a copy of the checkout in which decorated functions can be mutated.
 
-mutmut mutates no function with a decorator, although properties and context managers contain decisions. In the
-copy, `@decorator` and `def f()` become `def f()` and `f = decorator(f)`, which means the same.
+mutmut mutates no function with a decorator, although properties and context managers contain decisions. In
+the copy, `@decorator` and `def f()` become `def f()` and `f = decorator(f)`, which means the same.
 """
 
 from __future__ import annotations
