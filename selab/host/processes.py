@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from selab.errors import AnswerTooLong, SelabError
 from selab.guest import MAX_ANSWER
@@ -84,19 +85,20 @@ def run_group(
             argv = _limited(command, limits, timeout, environment)
             environment = descendants.marked(environment, mark)
             stack.enter_context(descendants.adopted())
-        process = stack.enter_context(
-            subprocess.Popen(
-                argv if limits else list(command),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                cwd=directory,
-                start_new_session=True,
-                bufsize=0,
+        with interrupt_deferred():
+            process = stack.enter_context(
+                subprocess.Popen(
+                    argv if limits else list(command),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=environment,
+                    cwd=directory,
+                    start_new_session=True,
+                    bufsize=0,
+                )
             )
-        )
-        stack.callback(_end, process, mark if limits else "")
+            stack.callback(_end, process, mark if limits else "")
         if limits:
             stack.enter_context(_memory_limited(process, command[0], limits.memory, mark))
         output, errors = converse(process, input, timeout, MAX_ANSWER if limit is None else limit)
@@ -104,6 +106,26 @@ def run_group(
     if truncated and limit is None:
         raise AnswerTooLong(f"The output of `{command[0]}`", MAX_ANSWER)
     return Ended(process.returncode, output.data, errors.data, truncated)
+
+
+@contextlib.contextmanager
+def interrupt_deferred() -> Iterator[None]:
+    """Let Ctrl-C during the block take effect after it, so that no process starts whose end nobody sees to.
+
+    Only the main thread receives Ctrl-C. A handler that Python did not set, or that ignores it, stays.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    received: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: received.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if received:
+        handler(*received[0])
 
 
 def _end(process: subprocess.Popen[bytes], mark: str) -> None:

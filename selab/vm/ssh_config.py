@@ -7,6 +7,7 @@ unknown criterion of `Match` as met.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import logging
 import re
@@ -21,7 +22,7 @@ from paramiko import SSHConfig
 from paramiko.ssh_exception import ConfigParseError, CouldNotCanonicalize
 
 from selab.errors import InputError
-from selab.host.processes import end_group
+from selab.host.processes import end_group, interrupt_deferred
 from selab.vm.host_keys import known_name
 
 log = logging.getLogger("selab")
@@ -167,12 +168,15 @@ def _succeeds(command: str) -> bool:
 
     What it leaves in the background remains, as with ssh: it may start an agent.
     """
-    with subprocess.Popen(
-        ["/bin/sh", "-c", command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
+    with contextlib.ExitStack() as stack:
+        with interrupt_deferred():
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            stack.callback(_end_if_running, process)
         try:
             return process.wait(MATCH_LIMIT) == 0
         except subprocess.TimeoutExpired as error:
@@ -181,9 +185,11 @@ def _succeeds(command: str) -> bool:
                 f"`Match exec {command}` ran for {MATCH_LIMIT:g} seconds.",
                 "Run the command in a shell, and correct it in ~/.ssh/config.",
             ) from error
-        finally:
-            if process.returncode is None:
-                end_group(process)
+
+
+def _end_if_running(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:
+        end_group(process)
 
 
 def _server(name: str, command: str, connection: Connection) -> Server:

@@ -6,17 +6,19 @@ import ast
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from selab.errors import SelabError, Unreachable
 from selab.host.local import LocalHost
-from selab.host.processes import Limits
+from selab.host.processes import Limits, run_group
 from selab.policy.query import decide_subprocess
 from selab.policy.query.decide import Access
 from selab.vm import libvirt
@@ -76,6 +78,29 @@ def test_after_an_interrupt_no_grandchild_remains(tmp_path: Path, interrupts: No
     with pytest.raises(KeyboardInterrupt):
         LocalHost().run(["sh", "-c", CHILD + "wait", str(file)], timeout=20)
     assert_ended(file)
+
+
+def test_after_an_interrupt_while_a_program_starts_it_does_not_remain(
+    interrupts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            started.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_group(["sleep", "60"], timeout=20)
+    (process,) = started
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_without_an_interrupt_its_handler_stays(interrupts: None) -> None:
+    run_group(["true"], timeout=20)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_tool_gets_no_more_memory_than_its_limit() -> None:
