@@ -16,6 +16,10 @@ processes := -n $(or $(PROCESSES),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1
 memory := $(shell [ -w /dev/shm ] && [ "$$(df --output=avail /dev/shm | tail -n 1)" -gt 1048576 ] && \
   ! grep -q '^[^ ]* /dev/shm .*noexec' /proc/mounts && echo /dev/shm)
 
+# COVERAGE=1 measures which branches the unit tests take, which makes them slower; CI sets it.
+data := $(CURDIR)/.pytest_cache/coverage
+coverage := $(if $(COVERAGE),--cov=selab --cov-branch --cov-report=)
+
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
@@ -46,6 +50,9 @@ docs: ## Write docs/reference/ and the tables of guest-state.md again; check lin
 unit: export PYTEST_DEBUG_TEMPROOT := $(memory)
 unit: ## The unit tests, in a random order and in several processes.
 	$(pytest) $(order) $(processes) tests/unit $(if $(FAST),,tests/hostile)
+unit: ## The unit tests, in a random order and in several processes; COVERAGE=1 shows the branches that they take.
+	$(if $(COVERAGE),COVERAGE_FILE=$(data) )$(pytest) $(order) $(processes) $(coverage) tests/unit $(if $(FAST),,tests/hostile)
+	$(if $(COVERAGE),$(bin)/python script/branch_coverage.py $(data))
 
 vm: ## The tests on a real VM, without the slow ones.
 	$(pytest) -p no:randomly tests/vm
