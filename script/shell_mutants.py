@@ -118,7 +118,9 @@ def results_of(paths: list[str], lines: dict[str, set[int]], tests: str, copy: P
 
 
 def _listing(directory: Path) -> list[str]:
-    return sorted(str(path) for path in directory.rglob("*") if "__pycache__" not in path.parts)
+    """Return the files of a copy, without caches."""
+    paths = (path.relative_to(directory) for path in directory.rglob("*"))
+    return sorted(str(path) for path in paths if not re.search(r"(?:^|/)(?:\.|__pycache__)", str(path)))
 
 
 class Trace:
