@@ -38,19 +38,27 @@ ALLOWED = Advice(need("web_t", "lib_t", "file", "read", number=3), "", Cause.NON
 
 @pytest.fixture
 def suggested(project: Project, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The suggestion for a run with these three denials: suggested(policy="web", risky=True)."""
+    """The suggestion for a run with these denials, or with all three: suggested(HARMLESS, risky=True)."""
     (project.policies / "web.te").write_text(TE)
-    monkeypatch.setattr(suggest, "explain", lambda *words: [HARMLESS, DANGEROUS, ALLOWED])
 
-    def suggested(*, risky: bool = False, **fields: Any) -> suggest.Suggestion:
+    def suggested(*advice: Advice, risky: bool | None = None, **fields: Any) -> suggest.Suggestion:
         stored: Any = SimpleNamespace(document=document(**fields))
-        return suggestion(project, stored, Progress(), risky=risky)
+        progress = Progress()
+
+        def explain(*words: object) -> list[Advice]:
+            assert words == (project, stored, progress)
+            return [*(advice or (HARMLESS, DANGEROUS, ALLOWED))]
+
+        monkeypatch.setattr(suggest, "explain", explain)
+        options = {} if risky is None else {"risky": risky}
+        return suggestion(project, stored, progress, **options)
 
     return suggested
 
 
-def test_dangerous_rules_are_left_for_a_person(suggested: Any) -> None:
-    result = suggested()
+@pytest.mark.parametrize("options", [{}, {"risky": False}], ids=["by default", "explicitly"])
+def test_dangerous_rules_are_left_for_a_person(suggested: Any, options: dict[str, bool]) -> None:
+    result = suggested(**options)
     assert "etc_t" in result.text and "sys_admin" not in result.text + result.after
     assert result.left == (DANGEROUS,)
 
@@ -69,20 +77,21 @@ def test_the_policy_is_extended_and_not_written(suggested: Any, project: Project
 
 
 def test_a_run_without_a_candidate_has_nothing_to_extend(suggested: Any) -> None:
-    with pytest.raises(InputError, match="candidate"):
+    with pytest.raises(InputError, match="candidate") as caught:
         suggested(policy="none")
+    assert caught.value.detail == document().run and "--policy" in caught.value.hint
 
 
 def test_a_domain_of_a_cil_block_gets_the_text_alone(suggested: Any) -> None:
     context = "system_u:system_r:web.process:s0"
     result = suggested(policy="none", label={"requested": context, "actual": context})
-    assert (result.te, result.after) == (None, "")
+    assert (result.te, result.before, result.after) == (None, "", "")
     assert "etc_t" in result.text
+    assert (result.left, result.settled) == ((DANGEROUS,), ())
 
 
-def test_a_denial_that_the_scenario_expects_gets_no_rule_and_is_not_left(
-    suggested: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("domain", ["web_t", "web.process"])
+def test_a_denial_that_the_scenario_expects_gets_no_rule_and_is_not_left(suggested: Any, domain: str) -> None:
     ruling = Ruling(Classification.EXPECTED, "* -> shadow_t:* { * }", "it is secret")
     settled = Advice(
         need("web_t", "shadow_t", "file", "read", number=2, ruling=ruling),
@@ -90,7 +99,7 @@ def test_a_denial_that_the_scenario_expects_gets_no_rule_and_is_not_left(
         Cause.RULE,
         (Remedy(Kind.RULE, "allow web_t shadow_t:file read;"),),
     )
-    monkeypatch.setattr(suggest, "explain", lambda *words: [HARMLESS, settled])
-    result = suggested()
+    context = f"system_u:system_r:{domain}:s0"
+    result = suggested(HARMLESS, settled, label={"requested": context, "actual": context})
     assert "shadow_t" not in result.text + result.after
     assert (result.left, result.settled) == ((), (settled,))

@@ -10,7 +10,7 @@ import pytest
 
 from selab.advice.advise import Advice
 from selab.analysis.suggest import Suggestion
-from selab.errors import SelabError
+from selab.errors import InputError, SelabError
 from selab.policy.guest.load import Mode
 from selab.policy.query.decide import Cause
 from selab.progress import Progress
@@ -22,6 +22,7 @@ from selab.workflows import learn as learning
 from selab.workflows.learn import LearnResult, learn
 from tests.unit.advice.conftest import need
 from tests.unit.documents import SETTLED, document
+from tests.unit.fakes import Notes
 
 BEFORE, AFTER = "policy_module(web, 1.0)\n", "policy_module(web, 1.0)\nallow web_t self:fd use;\n"
 PASSED = {"verdict": "PASS", "denials": [], "reasons": ["fine"]}
@@ -40,36 +41,50 @@ Learned = Callable[..., LearnResult]
 
 
 @pytest.fixture
-def learned(drafted: Project, monkeypatch: pytest.MonkeyPatch) -> Learned:
-    """Learn from runs with these documents and suggested policies: learned((PASSED, BEFORE), ...)."""
+def notes() -> list[str]:
+    """The notes of what `learned` has done."""
+    return []
 
-    def learned(*rounds: tuple[dict[str, Any], str], **options: Any) -> LearnResult:
-        answers: Iterator[tuple[dict[str, Any], str]] = iter(rounds)
-        after: list[str] = []
 
-        def run(project: Project, machine: object, request: Request, progress: Progress) -> RunDocument:
-            fields, text = next(answers)
-            after.append(text)
-            return document(mode=request.mode, **fields)
+@pytest.fixture
+def learned(drafted: Project, notes: list[str], monkeypatch: pytest.MonkeyPatch) -> Learned:
+    """Learn from runs with these documents and suggestions: learned((PASSED, BEFORE, left), ...)."""
 
-        def suggest(project: Project, stored: object, progress: Progress, *, risky: bool) -> Suggestion:
+    def learned(*rounds: tuple[Any, ...], **options: Any) -> LearnResult:
+        answers: Iterator[tuple[Any, ...]] = iter(rounds)
+        suggestions: list[tuple[str, tuple[Advice, ...]]] = []
+        machine, progress, numbers = object(), Notes(), iter("abcdefghi")
+        stored: dict[str, SimpleNamespace] = {}
+        copy = drafted.state / "drafts" / "web"
+
+        def run(project: Project, machine_of_run: object, request: Request, of_run: Progress) -> RunDocument:
+            assert (project.policies, machine_of_run, of_run) == (copy, machine, progress)
+            assert (request.scenario, request.policy) == ("web", "web")
+            fields, text, *left = next(answers)
+            suggestions.append((text, *left) if left else (text, (LEFT,)))
+            made = document(run=next(numbers), mode=request.mode, **fields)
+            stored[made.run] = SimpleNamespace(recorded=f"the records of {made.run}")
+            return made
+
+        def suggest(project: Project, of: object, of_suggestion: Progress, *, risky: bool) -> Suggestion:
+            assert (project.policies, of, of_suggestion) == (copy, [*stored.values()][-1], progress)
             te = project.policies / "web.te"
-            left = () if risky else (LEFT,)
-            return Suggestion(te, "", te.read_text(), after[-1], left)
+            after, left = suggestions[-1]
+            return Suggestion(te, "", te.read_text(), after, () if risky else left)
 
+        def replay(project: Project, records: object, policy: str, of_replay: Progress) -> SimpleNamespace:
+            assert (project.policies, records) == (copy, [*stored.values()][-1].recorded)
+            assert (policy, of_replay) == ("web", progress)
+            return SimpleNamespace(in_words=lambda: f"1 of {len(stored)}")
+
+        history = SimpleNamespace(find=stored.__getitem__)
         monkeypatch.setattr(learning, "run_and_keep", run)
         monkeypatch.setattr(learning, "suggestion", suggest)
-        monkeypatch.setattr(
-            learning,
-            "History",
-            SimpleNamespace(
-                of=lambda project: SimpleNamespace(find=lambda name: SimpleNamespace(recorded=None))
-            ),
-        )
-        monkeypatch.setattr(
-            learning, "replay_offline", lambda *words: SimpleNamespace(in_words=lambda: "1 of 1 denial")
-        )
-        return learn(drafted, None, "web", None, Progress(), **options)  # type: ignore[arg-type]
+        monkeypatch.setattr(learning, "History", SimpleNamespace(of=lambda project: history))
+        monkeypatch.setattr(learning, "replay_offline", replay)
+        result = learn(drafted, machine, "web", None, progress, **options)  # type: ignore[arg-type]
+        notes.extend(progress.notes)
+        return result
 
     return learned
 
@@ -108,7 +123,19 @@ def test_an_enforcing_round_follows_a_permissive_round_in_which_nothing_grew(lea
 
 def test_rounds_go_on_while_the_policy_grows(learned: Learned) -> None:
     result = learned(({}, AFTER), ({}, AFTER + "# more\n"), (PASSED, AFTER + "# more\n"))
-    assert (len(result.runs), result.before, result.after) == (3, BEFORE, AFTER + "# more\n")
+    assert (len(result.runs), result.policy) == (3, "web")
+    assert (result.before, result.after) == (BEFORE, AFTER + "# more\n")
+
+
+def test_another_policy_than_the_scenarios_can_be_learned(drafted: Project) -> None:
+    with pytest.raises(InputError, match="app"):
+        learn(drafted, None, "web", "app", Progress())  # type: ignore[arg-type]
+
+
+def test_a_policy_is_learned_only_for_a_scenario_with_a_candidate(project: Project) -> None:
+    (project.scenarios / "web.yaml").write_text("image: registry.test/x:1\n")
+    with pytest.raises(InputError, match="candidate to learn for"):
+        learn(project, None, "web", None, Progress())  # type: ignore[arg-type]
 
 
 def test_rounds_end_at_an_error(learned: Learned) -> None:
@@ -119,11 +146,26 @@ def test_rounds_are_limited(learned: Learned) -> None:
     assert len(learned(*[({}, f"{BEFORE}# {number}\n") for number in range(9)], rounds=4).runs) == 4
 
 
-@pytest.mark.parametrize(("risky", "left"), [(False, (LEFT,)), (True, ())])
+@pytest.mark.parametrize(
+    ("options", "left"), [({}, (LEFT,)), ({"risky": False}, (LEFT,)), ({"risky": True}, ())]
+)
 def test_dangerous_rules_are_added_only_on_request(
-    learned: Learned, risky: bool, left: tuple[Advice, ...]
+    learned: Learned, options: dict[str, bool], left: tuple[Advice, ...]
 ) -> None:
-    assert learned(({}, BEFORE), ({}, BEFORE), risky=risky).left == left
+    assert learned(({}, BEFORE), ({}, BEFORE), **options).left == left
+
+
+@pytest.mark.parametrize(("verdict", "left"), [("PASS", ()), ("FAIL", (LEFT,))], ids=["passed", "failed"])
+def test_denials_of_an_earlier_round_are_left_unless_the_last_round_passes(
+    learned: Learned, verdict: str, left: tuple[Advice, ...]
+) -> None:
+    """A failed run may end before it comes to the access that was denied in the round before."""
+    assert learned(({}, AFTER), ({"verdict": verdict}, AFTER, ())).left == left
+
+
+def test_each_round_that_adds_rules_notes_what_they_would_allow(learned: Learned, notes: list[str]) -> None:
+    learned(({}, BEFORE), ({}, AFTER), ({}, AFTER))
+    assert ["1 of 2" in note for note in notes] == [True]
 
 
 def test_the_users_file_is_not_written(learned: Learned, drafted: Project) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from selab.errors import SelabError
+from selab.errors import InputError, SelabError
 from selab.policy.guest.load import Mode
 from selab.policy.query.decide import Access, Cause, Decision
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.document import RunDocument
 from selab.run.replay import Replay
+from selab.run.request import Request
 from selab.run.verdict import Verdict
 from selab.workflows import minimise
+from selab.workflows.drafts import drafts
 from selab.workflows.minimise import OutOfRuns, RunInconclusive, Search
 from tests.unit.documents import document
 
@@ -66,7 +71,9 @@ class FakeBench:
             entry(name) | ({"classification": "tolerated", "entry": name} if name in self.tolerated else {})
             for name in denied
         ]
-        self.runs.append(document(verdict=verdict, mode=mode, denials=denials, hidden=[*map(entry, hidden)]))
+        fields = {"denials": denials, "hidden": [*map(entry, hidden)]}
+        reasons = [" ".join(["lacks", *sorted(failed)]), "another reason"]
+        self.runs.append(document(verdict=verdict, mode=mode, reasons=reasons, **fields))
         return self.runs[-1]
 
     def passes(self, te: str) -> bool:
@@ -98,8 +105,24 @@ def test_that_takes_two_runs() -> None:
     assert [run.mode for run in bench.runs] == [Mode.PERMISSIVE, Mode.ENFORCING]
 
 
-def test_what_it_tries_only_in_enforcing_mode_comes_back() -> None:
-    assert left(FakeBench({"two"}, late={"three"})) == ("two", "three")
+def test_what_it_tries_only_in_enforcing_mode_comes_back_with_a_run() -> None:
+    bench = FakeBench({"two"}, late={"three"})
+    assert (left(bench), len(bench.runs)) == (("two", "three"), 3)
+
+
+def test_each_run_that_fails_shows_what_comes_back() -> None:
+    class EndsAtOnce(FakeBench):
+        """A workload that ends at the first access that is denied in enforcing mode."""
+
+        def run(self, te: str, mode: Mode = Mode.ENFORCING) -> RunDocument:
+            run = super().run(te, mode)
+            if mode is Mode.ENFORCING:
+                first = sorted(run.denials, key=lambda row: row.target)[:1]
+                self.runs[-1] = run = run.model_copy(update={"denials": tuple(first)})
+            return run
+
+    bench = EndsAtOnce({"two"}, late={"three", "four"})
+    assert (left(bench), len(bench.runs)) == (("two", "three", "four"), 4)
 
 
 def test_what_it_needs_without_a_word_is_found_by_runs() -> None:
@@ -108,6 +131,12 @@ def test_what_it_needs_without_a_word_is_found_by_runs() -> None:
 
 def test_what_is_hidden_is_kept_only_where_a_run_needs_it() -> None:
     assert left(FakeBench({"two"}, silent={"four"}, hidden={"four", "one"})) == ("two", "four")
+
+
+def test_only_parts_that_grant_hidden_accesses_are_removed_again_by_runs() -> None:
+    bench = FakeBench({"two"}, silent={"four"}, hidden={"four", "one"})
+    left(bench)
+    assert [run.reasons[0] for run in bench.runs if run.mode is Mode.ENFORCING and run.denials] == []
 
 
 def test_what_did_not_suffice_is_not_asked_about_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,13 +159,39 @@ def test_where_all_is_needed_the_text_is_as_it_was() -> None:
 
 
 def test_each_part_that_is_left_says_what_it_is_needed_for() -> None:
-    search = Search(FakeBench({"two"}, silent={"four"}), TE)  # type: ignore[arg-type]
+    search = Search(FakeBench({"two"}, silent={"one", "four"}), TE)  # type: ignore[arg-type]
     search.go()
-    reasons = {part.text.split()[2]: reason for part, reason in search.reasons.items()}
-    assert (reasons["two_t:file"], reasons["four_t:file"].split(":")[0]) == (
-        "a_t two_t:file read",
-        "without it",
+    assert {part.text.split()[2]: reason for part, reason in search.reasons.items()} == {
+        "one_t:file": "without it: lacks one",
+        "two_t:file": "a_t two_t:file read",
+        "four_t:file": "without it: lacks four",
+    }
+
+
+@pytest.mark.parametrize(("count", "more"), [(3, []), (4, ["and 1 more"]), (5, ["and 2 more"])])
+def test_a_part_names_the_first_accesses_that_it_is_needed_for(count: int, more: list[str]) -> None:
+    targets = [f"t{number}_t" for number in range(count)]
+    search = Search(FakeBench(()), f"allow a_t {{ {' '.join(targets)} }}:file read;\n")  # type: ignore[arg-type]
+    search.requested = dict.fromkeys(
+        Access("u:r:a_t:s0", f"u:r:{each}:s0", "file", "read") for each in targets
     )
+    assert search._denied(()).split(", ") == [*(f"a_t {target}:file read" for target in targets[:3]), *more]
+
+
+def test_a_part_may_be_needed_to_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = FakeBench(())
+    ask = bench.ask
+
+    def compiling(te: str, accesses: Iterable[Access]) -> Replay:
+        if "one_t" not in te:
+            raise InputError("It does not compile.")
+        return ask(te, accesses)
+
+    monkeypatch.setattr(bench, "ask", compiling)
+    search = Search(bench, TE)  # type: ignore[arg-type]
+    search.go()
+    ((part, reason),) = search.reasons.items()
+    assert "one_t" in part.text and "does not compile" in reason
 
 
 def test_what_was_proven_is_kept_where_the_runs_are_spent() -> None:
@@ -151,6 +206,13 @@ def test_a_rule_is_left_with_the_permissions_that_are_asked_for() -> None:
     search = Search(FakeBench({"one"}), te)  # type: ignore[arg-type]
     search.go()
     assert search.proven == "allow a_t one_t:file read;\n"
+
+
+def test_a_rule_is_narrowed_after_a_search_by_runs_too() -> None:
+    te = TE.replace("one_t:file read", "one_t:file { read write }")
+    search = Search(FakeBench({"one"}, silent={"four"}), te)  # type: ignore[arg-type]
+    search.go()
+    assert search.proven == "allow a_t one_t:file read;\nallow a_t four_t:file read;\n"
 
 
 def test_narrowed_permissions_that_a_run_needs_are_kept() -> None:
@@ -173,49 +235,132 @@ def drafted(project: Project) -> Project:
     return project
 
 
+MACHINE: Any = object()
+Runs = Callable[..., list[tuple[Mode, str]]]
+
+
+@pytest.fixture
+def runs(drafted: Project, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """Make runs end with these verdicts; the last one repeats: runs("PASS", "ERROR").
+
+    Returns the mode and the policy of each run.
+    """
+
+    def runs(*verdicts: str) -> list[tuple[Mode, str]]:
+        made: list[tuple[Mode, str]] = []
+
+        def run(project: Project, machine: object, request: Request, progress: Progress) -> RunDocument:
+            assert (machine, request.scenario, request.policy) == (MACHINE, "web", "web")
+            assert isinstance(progress, Progress)
+            made.append((request.mode, (project.policies / "web.te").read_text()))
+            verdict = verdicts[min(len(made), len(verdicts)) - 1]
+            return document(verdict=verdict, reasons=[f"reason {len(made)}", "another"], denials=[])
+
+        monkeypatch.setattr(minimise, "run_and_keep", run)
+        return made
+
+    return runs
+
+
+def bench_of(project: Project, budget: int = 5) -> minimise.Bench:
+    return minimise.Bench(drafts(project, "web"), MACHINE, "web", "web", Progress(), budget)
+
+
 @pytest.mark.parametrize(("verdict", "passes"), [("PASS", True), ("FAIL", False)])
-def test_a_text_passes_only_by_a_pass(
-    drafted: Project, monkeypatch: pytest.MonkeyPatch, verdict: str, passes: bool
+def test_a_text_passes_only_by_a_pass_in_enforcing_mode(
+    drafted: Project, runs: Runs, verdict: str, passes: bool
 ) -> None:
-    monkeypatch.setattr(minimise, "run_and_keep", lambda *words: document(verdict=verdict))
-    bench = minimise.Bench(drafted, None, "web", "web", Progress(), 5)  # type: ignore[arg-type]
-    assert bench.passes(TE) is passes
+    made = runs(verdict)
+    assert bench_of(drafted).passes(TE) is passes
+    assert made == [(Mode.ENFORCING, TE)]
 
 
-def test_an_error_does_not_say_whether_a_text_passes(
-    drafted: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(minimise, "run_and_keep", lambda *words: document(verdict="ERROR"))
-    bench = minimise.Bench(drafted, None, "web", "web", Progress(), 5)  # type: ignore[arg-type]
+def test_an_error_does_not_say_whether_a_text_passes(drafted: Project, runs: Runs) -> None:
+    runs("ERROR")
     with pytest.raises(RunInconclusive):
-        bench.passes(TE)
+        bench_of(drafted).passes(TE)
 
 
 @pytest.mark.parametrize(("verdict", "exit_code"), [("FAIL", 2), ("ERROR", 3)])
 def test_a_policy_that_does_not_pass_is_not_made_smaller(
-    drafted: Project, monkeypatch: pytest.MonkeyPatch, verdict: str, exit_code: int
+    drafted: Project, runs: Runs, verdict: str, exit_code: int
 ) -> None:
-    monkeypatch.setattr(minimise, "run_and_keep", lambda *words: document(verdict=verdict))
-    with pytest.raises(SelabError, match=verdict) as caught:
-        minimise.minimise(drafted, None, "web", None, Progress())  # type: ignore[arg-type]
+    runs(verdict)
+    with pytest.raises(SelabError) as caught:
+        minimise.minimise(drafted, MACHINE, "web", None, Progress())
     assert caught.value.exit_code == exit_code
+    assert caught.value.what and caught.value.detail == f"{verdict}: reason 1"
+    assert {"FAIL": "`selab learn web`", "ERROR": "`selab doctor`"}[verdict] in caught.value.hint
 
 
-def test_an_error_ends_the_search_and_no_part_is_said_to_be_needed(
-    drafted: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    verdicts = iter(["PASS", "ERROR"])
-    monkeypatch.setattr(
-        minimise, "run_and_keep", lambda *words: document(verdict=next(verdicts), reasons=["odd"])
-    )
-    result = minimise.minimise(drafted, None, "web", None, Progress())  # type: ignore[arg-type]
-    assert (result.complete, result.error, result.after) == (False, "odd", result.before)
+@pytest.mark.parametrize(("policy", "word"), [("app", "'app'"), ("none", "make smaller")])
+def test_only_a_candidate_that_exists_is_made_smaller(drafted: Project, policy: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        minimise.minimise(drafted, MACHINE, "web", policy, Progress())
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let libsepol answer that a policy allows what it names."""
+
+    def candidate_of(project: Project, policy: str, progress: Progress, doing: str) -> SimpleNamespace:
+        return SimpleNamespace(linked=project.policies / f"{policy}.te")
+
+    def replay(linked: Path, requested: list[Access]) -> Replay:
+        return FakeBench(()).ask(linked.read_text(), requested)
+
+    monkeypatch.setattr(minimise, "candidate_of", candidate_of)
+    monkeypatch.setattr(minimise, "replay", replay)
+
+
+@pytest.mark.usefixtures("answers")
+def test_an_error_ends_the_search_and_no_part_is_said_to_be_needed(drafted: Project, runs: Runs) -> None:
+    runs("PASS", "ERROR")
+    result = minimise.minimise(drafted, MACHINE, "web", None, Progress())
+    assert (result.complete, result.error, result.after) == (False, "reason 2", result.before)
     assert {reason for _, reason in result.needed} == {minimise.UNKNOWN}
 
 
-def test_the_budget_of_runs_is_kept(drafted: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minimise, "run_and_keep", lambda *words: document(verdict="PASS"))
-    bench = minimise.Bench(drafted, None, "web", "web", Progress(), 1)  # type: ignore[arg-type]
+@pytest.mark.usefixtures("answers")
+def test_a_search_whose_runs_are_spent_is_not_complete(drafted: Project, runs: Runs) -> None:
+    runs("PASS")
+    result = minimise.minimise(drafted, MACHINE, "web", None, Progress(), runs=2)
+    assert (result.complete, result.error, len(result.runs)) == (False, "", 2)
+    assert {reason for _, reason in result.needed} == {minimise.UNTRIED}
+
+
+@pytest.mark.usefixtures("answers")
+def test_the_result_of_a_search_names_what_was_removed_and_what_is_needed(
+    drafted: Project, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workload needs nothing but two_t, which a run in permissive mode shows."""
+    made = runs("PASS")
+    run_and_keep = minimise.run_and_keep
+
+    def run(project: Project, machine: Any, request: Request, progress: Progress) -> RunDocument:
+        run_and_keep(project, machine, request, progress)
+        shown = [entry("two")] if request.mode is Mode.PERMISSIVE else []
+        return document(verdict="PASS", denials=shown)
+
+    monkeypatch.setattr(minimise, "run_and_keep", run)
+    result = minimise.minimise(drafted, MACHINE, "web", None, Progress())
+    assert (result.policy, result.complete, result.error) == ("web", True, "")
+    assert [part.split()[2] for part in result.removed] == ["one_t:file", "three_t:file", "four_t:file"]
+    assert result.needed == (("allow a_t two_t:file read;", "a_t two_t:file read"),)
+    assert result.after == result.before.replace(TE, "allow a_t two_t:file read;\n")
+    assert [mode for mode, _ in made] == [Mode.ENFORCING, Mode.PERMISSIVE, Mode.ENFORCING]
+    assert made[-1][1] == result.after and result.questions > 0
+
+
+def test_the_users_file_is_not_written(drafted: Project, runs: Runs) -> None:
+    runs("FAIL")
+    bench_of(drafted).passes("# nothing\n")
+    assert TE in (drafted.policies / "web.te").read_text()
+
+
+def test_the_budget_of_runs_is_kept(drafted: Project, runs: Runs) -> None:
+    runs("PASS")
+    bench = bench_of(drafted, budget=1)
     bench.run(TE)
     with pytest.raises(OutOfRuns):
         bench.run(TE)
@@ -230,11 +375,13 @@ def test_what_the_workload_needs_is_left_even_if_its_denial_is_tolerated() -> No
 
 
 def test_a_rule_is_left_with_the_commands_that_are_asked_for() -> None:
-    te = "allowxperm a_t one_t:file ioctl { 0x1 0x2 };\n"
+    te = "allowxperm a_t one_t:file ioctl { 0x0 0x1 0x2 0x5 };\n"
     search = Search(FakeBench(()), te)  # type: ignore[arg-type]
-    search.requested = dict.fromkeys([Access("u:r:a_t:s0", "u:r:one_t:s0", "file", "ioctl", 2)])
+    search.requested = dict.fromkeys(
+        Access("u:r:a_t:s0", "u:r:one_t:s0", "file", "ioctl", command) for command in (2, 5)
+    )
     search.go()
-    assert search.proven == "allowxperm a_t one_t:file ioctl 0x2;\n"
+    assert search.proven == "allowxperm a_t one_t:file ioctl { 0x2 0x5 };\n"
 
 
 def test_each_command_of_a_denied_ioctl_is_asked_about() -> None:
