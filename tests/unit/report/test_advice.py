@@ -12,11 +12,12 @@ from rich.console import Console
 from selab.advice.advise import Advice
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
-from selab.auditlog.classification import Classification, Ruling
+from selab.advice.selinux_error import REMEDIES
+from selab.auditlog.classification import UNEXPECTED, Classification, Ruling
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
-from selab.report.advice import document, show_advice, show_errors, show_in_brief
-from selab.run.document import SelinuxErrorEntry
+from selab.report.advice import document, show_advice, show_errors, show_in_brief, show_missing
+from selab.run.document import MissingDenialEntry, SelinuxErrorEntry
 
 ROOT = Risk(Level.HIGH, "it is root")
 RULE = Remedy(Kind.RULE, "allow web_t etc_t:file read;", "it reads", ROOT, 2)
@@ -30,7 +31,7 @@ def advice(*remedies: Remedy, number: int = 1, cause: Cause = Cause.RULE, **fiel
 
 def printed(show: Callable[..., None], entries: object) -> str:
     stream = io.StringIO()
-    out = Console(file=stream, width=160, emoji=False, highlight=False)
+    out = Console(file=stream, width=40, emoji=False, highlight=False)
     show(entries, out)
     return stream.getvalue()
 
@@ -47,7 +48,7 @@ def test_a_denial_has_its_words_its_cause_and_its_remedies() -> None:
 
 
 def test_what_the_policy_on_disk_allows_gets_no_remedy() -> None:
-    text = printed(show_advice, [advice(RULE, cause=Cause.NONE)])
+    text = printed(show_advice, [advice(RULE, cause=Cause.NONE)]).replace("\n", "")
     assert "now allows it" in text and "allow web_t" not in text and "What stopped it" not in text
 
 
@@ -86,13 +87,33 @@ def test_an_error_without_a_denial_has_its_meaning_and_a_remedy() -> None:
     )
     first, second = printed(show_errors, [entry]).splitlines()
     assert first == "SELinux error: A label is unknown [x]."
-    assert second.startswith("   ") and second.strip()
+    assert second == f"   {REMEDIES['setxattr'].format(invalid='u:r:x_t:s0')}"
+
+
+def test_the_remedy_of_an_error_names_the_two_types() -> None:
+    entry = SelinuxErrorEntry(
+        kind="security_bounded_transition", meaning="", source="u:r:a_t:s0", target="u:r:b_t:s0"
+    )
+    assert "allow a_t b_t:process2" in printed(show_errors, [entry])
 
 
 def test_as_json_every_remedy_is_there_in_its_order() -> None:
     (entry,) = document([advice(CALL, RULE, hidden=True)])
-    assert (entry["permissions"], entry["hidden"], entry["allowed_now"]) == (["open", "read"], True, False)
-    assert entry["remedies"] == [
+    remedies = entry.pop("remedies")
+    assert entry == {
+        "number": 1,
+        "source": "web_t",
+        "target": "etc_t",
+        "class": "file",
+        "permissions": ["open", "read"],
+        "hidden": True,
+        "asked": "web_t asked to open and read a file of etc_t",
+        "stopped": "a missing rule",
+        "allowed_now": False,
+        "nothing_to_do": "",
+        **UNEXPECTED.to_json(),
+    }
+    assert remedies == [
         {"kind": "interface", "text": CALL.text, "why": "", "excess": 0, "risk": "low", "reason": ""},
         {
             "kind": "rule",
@@ -118,6 +139,29 @@ def test_of_a_tolerated_denial_it_says_why_the_user_need_not_do_anything() -> No
 def test_a_policy_that_allows_what_the_scenario_expects_denied_is_a_fault() -> None:
     text = printed(show_advice, [advice(cause=Cause.NONE, ruling=EXPECTED)])
     assert "but expected by * -> etc_t:file { * }: it stays closed" in text
+
+
+@pytest.mark.parametrize("ruling", [UNEXPECTED, EXPECTED], ids=["allowed", "wrongly allowed"])
+def test_after_a_denial_that_is_allowed_now_the_next_one_has_its_remedies(ruling: Ruling) -> None:
+    entries = [advice(number=1, cause=Cause.NONE, ruling=ruling), advice(CALL, number=2)]
+    assert "\n   interface files_read(web_t)\n" in printed(show_advice, entries)
+
+
+def test_an_expected_denial_is_brief_only_if_the_policy_allows_it_now() -> None:
+    entries = [
+        advice(CALL, number=1, ruling=EXPECTED),
+        advice(CALL, number=2, cause=Cause.NONE, ruling=EXPECTED),
+    ]
+    (line,) = printed(show_in_brief, entries).splitlines()
+    assert line.split()[0] == "2" and "expected by" in line
+
+
+def test_an_expected_denial_that_the_run_lacked_has_its_entry_and_its_reason() -> None:
+    reason = "passwords [x]" + " stay" * 9
+    missing = MissingDenialEntry(entry="web_t -> shadow_t:file { read }", reason=reason)
+    lines = printed(show_missing, [missing]).splitlines()
+    assert lines[0].endswith(": web_t -> shadow_t:file { read }")
+    assert lines[1].endswith(f": {reason}.")
 
 
 def test_a_tolerated_denial_has_no_brief_advice() -> None:

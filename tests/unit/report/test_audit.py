@@ -21,10 +21,10 @@ REACH = Reach("web_t", ("domain", "svirt"), {"writes to": ("a_t", "b_t")}, {"wri
 AUDIT = PolicyAudit("web", ("web_t", "web_file_t"), (DANGEROUS, HARMLESS), (REACH,), (GONE,))
 
 
-def shown(audit: PolicyAudit = AUDIT, against: str = "") -> list[str]:
+def shown(audit: PolicyAudit = AUDIT, *against: str) -> list[str]:
     stream = io.StringIO()
-    out = Console(file=stream, width=160, emoji=False, highlight=False)
-    show_audit(audit, out, against)
+    out = Console(file=stream, width=40, emoji=False, highlight=False)
+    show_audit(audit, out, *against)
     return stream.getvalue().splitlines()
 
 
@@ -38,7 +38,7 @@ def test_an_addition_has_its_risk_its_condition_and_the_reason() -> None:
 
 
 def test_compared_with_another_version_additions_and_removals_have_signs() -> None:
-    lines = shown(against="HEAD")
+    lines = shown(AUDIT, "HEAD")
     assert lines[1] == "  high   + web_t shadow_t:file read if web_reads"
     assert "  gone   - web_t etc_t:file { open read }" in lines
 
@@ -57,6 +57,8 @@ def test_a_policy_without_a_type_says_so() -> None:
 
 def test_as_json_nothing_is_left_out() -> None:
     data = document(AUDIT)
+    assert data.keys() == {"schema", "policy", "types", "additions", "removed", "reach"}
+    assert (data["schema"], data["policy"], data["types"]) == (1, "web", ["web_t", "web_file_t"])
     assert data["additions"] == [
         {
             "source": "web_t",

@@ -21,7 +21,7 @@ WARNING = Finding(TE, 0, Severity.WARNING, "unused", "It is not used.")
 def shown(*findings: Finding, remarks: tuple[str, ...] = (), others: int = 0) -> list[str]:
     policies = {"web": findings} | {f"other{number}": () for number in range(others)}
     stream = io.StringIO()
-    out = Console(file=stream, width=160, emoji=False, highlight=False)
+    out = Console(file=stream, width=40, emoji=False, highlight=False)
     show_check(CheckResult(policies, remarks), BELOW, out)
     return stream.getvalue().splitlines()
 
@@ -62,7 +62,8 @@ def test_what_could_not_be_checked_is_said_before_the_count() -> None:
 def test_as_json_each_finding_belongs_to_its_policy() -> None:
     result = CheckResult({"app": (), "web": (ERROR, WARNING)}, ("a remark",))
     data = document(result, BELOW)
-    assert (data["policies"], data["remarks"]) == (["app", "web"], ["a remark"])
+    assert data.keys() == {"schema", "policies", "findings", "remarks"}
+    assert (data["schema"], data["policies"], data["remarks"]) == (1, ["app", "web"], ["a remark"])
     rows = data["findings"]
     assert isinstance(rows, list)
     assert rows[0] == {

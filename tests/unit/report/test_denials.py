@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from selab.auditlog.denials import SelinuxError
 from selab.auditlog.reading import NOT_A_RECORD
 from selab.auditlog.summary import Summary, summarise
 from selab.report.denials import show_summary, summary_lines
@@ -85,6 +86,14 @@ def test_what_was_ignored_is_counted_by_kind() -> None:
 def test_an_error_has_its_contexts_its_class_and_the_invalid_one() -> None:
     contexts = "u:r:a_t:s0 -> u:r:b_t:s0, class process, invalid context u:r:x_t:s0"
     assert f"SELINUX_ERR security_compute_sid x2: {contexts}" in shown(ERROR, ERROR).splitlines()
+
+
+def test_an_error_without_contexts_is_shown_with_its_text() -> None:
+    line = b"type=SELINUX_ERR msg=audit(1700000000.123:9): op=fscreate invalid_context=u:r:x_t:s0\n"
+    assert "SELINUX_ERR fscreate x1: invalid context u:r:x_t:s0" in shown(line).splitlines()
+    error = SelinuxError("odd", "the whole text", "", "", "", "It is odd.")
+    lines = list(summary_lines(summary(selinux_err=((error, 1),))))
+    assert lines[-2:] == ["[bold]SELINUX_ERR[/] odd x1: the whole text", "  It is odd."]
 
 
 def test_an_incomplete_log_is_named_with_its_reasons() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from selab.history import compare
@@ -19,6 +20,14 @@ def shown(before: str, after: str) -> list[str]:
 
 def test_a_difference_names_both_texts_and_shows_each_change() -> None:
     assert shown("a\nb\n", "a\nc\n") == ["--- old", "+++ new", "@@ -1,2 +1,2 @@", " a", "-b", "+c"]
+
+
+def test_a_line_that_is_new_or_gone_has_its_own_colour() -> None:
+    stream = io.StringIO()
+    out = Console(file=stream, width=200, highlight=False, force_terminal=True, color_system="standard")
+    show_difference("a\nb\n", "a\nc\n", ("old", "new"), out)
+    lines = stream.getvalue().splitlines()
+    assert lines[-2:] == ["\x1b[31m-b\x1b[0m", "\x1b[32m+c\x1b[0m"]
 
 
 def test_equal_texts_have_no_difference() -> None:
@@ -40,9 +49,24 @@ def test_a_changed_denial_says_what_the_scenario_says() -> None:
     ]
 
 
-def test_a_denial_that_is_classified_differently_says_how_it_was() -> None:
-    unexpected = {**TOLERATED, "classification": "unexpected", "entry": "", "reason": ""}
-    changed = compare(document(denials=[TOLERATED]), document(denials=[unexpected]))
-    assert list(denial_lines(changed)) == [
-        "  [red]  web_t proc_t:file read  (unexpected, tolerated before)[/red]"
-    ]
+UNEXPECTED = {**TOLERATED, "classification": "unexpected", "entry": "", "reason": ""}
+WORDS = "tolerated by * -> proc_t:file { read }: it only counts processors"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ([TOLERATED], [UNEXPECTED], "[red]  DENIAL  (unexpected, tolerated before)[/red]"),
+        ([UNEXPECTED], [TOLERATED], f"[yellow]  DENIAL  ({WORDS}, unexpected before)[/yellow]"),
+        ([TOLERATED], [TOLERATED], f"[dim]  DENIAL  ({WORDS})[/dim]"),
+        ([UNEXPECTED], [UNEXPECTED], "[dim]  DENIAL[/dim]"),
+        ([], [UNEXPECTED], "[red]+ DENIAL[/red]"),
+        ([UNEXPECTED], [], "[green]- DENIAL[/green]"),
+    ],
+    ids=["worse", "better", "still tolerated", "still unexpected", "new", "gone"],
+)
+def test_a_denial_is_red_only_if_it_is_a_new_unexpected_one(
+    before: list[dict[str, object]], after: list[dict[str, object]], line: str
+) -> None:
+    changed = compare(document(denials=before), document(denials=after))
+    assert list(denial_lines(changed)) == [f"  {line.replace('DENIAL', 'web_t proc_t:file read')}"]

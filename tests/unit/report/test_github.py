@@ -6,7 +6,7 @@ import pytest
 
 from selab.report.github import render
 from selab.report.model import Report, ReportedRun
-from tests.unit.documents import document
+from tests.unit.documents import MISSING, SETTLED, document
 
 TE = "policy_module(web, 1.0)\n\ntype web_t;\n"
 
@@ -22,6 +22,25 @@ def messages(**fields: object) -> list[str]:
 def test_a_denial_points_to_its_domain_in_the_policy() -> None:
     command = commands()[0]
     assert command.startswith("::error file=policies/web.te,line=3,title=")
+
+
+@pytest.mark.parametrize("text", ["100%", "a:b", "a,b"])
+def test_a_property_is_escaped_as_githubs_toolkit_does_it(text: str) -> None:
+    command = commands(verdict="ERROR", denials=[], scenario=text)[0]
+    encoded = text.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+    assert f",title=selab {encoded}%3A ERROR::" in command
+
+
+def test_a_tolerated_denial_is_a_notice_at_its_line_and_an_expected_one_is_none() -> None:
+    (notice,) = commands(**SETTLED)
+    assert notice.startswith("::notice file=policies/web.te,line=3,title=Tolerated SELinux denial::")
+    assert notice.endswith("tolerated by * -> proc_t:file { read }: it only counts processors")
+
+
+def test_an_expected_denial_that_did_not_occur_is_an_error_with_its_entry() -> None:
+    (command,) = commands(**SETTLED | {"denials": [], "missing": [MISSING]})
+    assert command.startswith("::error file=policies/web.te,line=1,title=Expected denial did not occur::")
+    assert command.endswith(f"::{MISSING['entry']}: {MISSING['reason']}")
 
 
 def test_a_fail_with_a_denial_shows_the_denial_alone() -> None:

@@ -117,6 +117,11 @@ def test_several_runs_are_runs_of_one_valid_document_with_identifiers() -> None:
     ]
 
 
+def test_the_parts_of_an_identifier_cannot_be_confused() -> None:
+    made = json.loads(render(report(document(scenario="a/b"), document())))
+    assert made["runs"][0]["automationDetails"]["id"].startswith("a%2Fb/web/")
+
+
 def justified(row: dict[str, Any]) -> list[dict[str, str]]:
     words = f"{row['classification']} by {row['entry']}: {row['reason']}"
     return [{"kind": "external", "justification": words}]

@@ -11,12 +11,13 @@ from selab.report.words import (
     denials_in_words,
     matrix_verdict,
     rows,
+    ruled_line,
     target_and_class,
     verdict_in_words,
 )
 from selab.run.document import DenialEntry
 from selab.run.verdict import Verdict
-from tests.unit.documents import CLASSIFIED, DENIAL
+from tests.unit.documents import CLASSIFIED, DENIAL, document
 from tests.unit.matrix.fakes import ended
 
 PASSED, ERROR = ended(verdict="PASS"), ended()
@@ -35,6 +36,12 @@ def test_a_denial_is_a_rule_with_its_count_and_an_example() -> None:
 
 def test_without_an_example_none_is_given() -> None:
     assert denial_line(denial(comm="", detail="")).endswith("{ name_bind } 1 times")
+
+
+def test_what_the_scenario_says_about_a_denial_follows_it() -> None:
+    unexpected, tolerated, _ = document(**CLASSIFIED).denials
+    assert ruled_line(unexpected) == denial_line(unexpected)
+    assert ruled_line(tolerated) == f"{denial_line(tolerated)}; {tolerated.ruling.in_words}"
 
 
 def test_an_example_cannot_act_on_a_terminal() -> None:
