@@ -14,13 +14,14 @@ from click.testing import CliRunner
 
 from selab.advice.advise import Advice
 from selab.advice.denied_access import DeniedAccess
+from selab.advice.remedy import Kind, Remedy
 from selab.cli.root import cli
 from selab.history import Record
 from selab.matrix.plan import Ended
 from selab.policy.query.decide import Cause
 from selab.report.html import render
 from selab.report.model import MARKER, Report, ReportedRun
-from tests.unit.documents import CLASSIFIED, DENIAL, MISSING, SETTLED, document
+from tests.unit.documents import CLASSIFIED, DENIAL, EXPECTED, MISSING, SETTLED, document
 from tests.unit.matrix.fakes import ended
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\"'`"
@@ -99,6 +100,96 @@ def test_a_denial_that_the_policy_allows_by_now_says_so() -> None:
     need = DeniedAccess(1, "web_t", "http_port_t", "tcp_socket", frozenset({"name_bind"}))
     made = page([ReportedRun(document(denials=[DENIAL]), advice=(Advice(need, "", Cause.NONE, ()),))])
     assert "<td>allowed by the policy as it is on disk now</td>" in made
+
+
+def test_what_selab_suggested_is_marked_from_its_first_line_to_its_last() -> None:
+    te = "x\n# selab suggest: begin\nallow a_t b_t:file read;\n# selab suggest: end\ny\n"
+    text = page([ReportedRun(document(denials=[]), te)])
+    assert re.findall(r'class="matters"><span class="no">(\d+)<', text) == ["2", "3"]
+    assert re.findall(r'<span class="no">(\d+)</span>([xy])', text) == [("1", "x"), ("5", "y")]
+
+
+def test_a_line_that_names_the_domain_alone_is_not_marked() -> None:
+    own = {**DENIAL, "target": "web_t"}
+    text = page([ReportedRun(document(denials=[own]), "type web_t;\n")])
+    assert 'class="matters"' not in text
+
+
+def test_a_row_has_its_advice_by_its_number() -> None:
+    hidden = {**DENIAL, "target": "shadow_t"}
+    needs = [DeniedAccess(number, "web_t", "x_t", "file", frozenset({"read"})) for number in (2, 1)]
+    advice = tuple(
+        Advice(need, f"stopped {need.number}", Cause.RULE, (Remedy(Kind.RULE, f"allow {need.number};"),))
+        for need in needs
+    )
+    text = page([ReportedRun(document(hidden=[hidden]), advice=advice)])
+    rows = re.findall(
+        r'<tr><td class="number">(\d)<.*?<code>allow (\d);</code>.*?<p>stopped (\d)</p>', text, re.S
+    )
+    assert rows == [("1", "1", "1"), ("2", "2", "2")]
+
+
+def test_the_picture_has_a_curve_for_each_denial_between_its_two_names() -> None:
+    shown, hidden = {**DENIAL, "permissions": ["a", "b"]}, {**DENIAL, "source": "app_t", "target": "web_t"}
+    text = page([ReportedRun(document(denials=[shown], hidden=[hidden]))])
+    curves = re.findall(
+        r'<path class="curve" d="M230 (\d+) .* (\d+)" stroke-width="(\d+)"><title>(.*)</title>', text
+    )
+    names = {name: int(y) - 4 for y, name in re.findall(r'<text x="\d+" y="(\d+)"[^>]*>([\w:]+)<', text)}
+    assert [(int(start), int(end), width, title) for start, end, width, title in curves] == [
+        (names["web_t"], names["http_port_t:tcp_socket"], "3", "web_t http_port_t:tcp_socket a b"),
+        (names["app_t"], names["web_t:tcp_socket"], "2", "app_t web_t:tcp_socket name_bind"),
+    ]
+    assert len(set(names.values())) == 2 and all(0 < y < 72 for y in names.values())
+
+
+def test_the_chart_compares_each_run_with_the_one_before() -> None:
+    other = {**DENIAL, "target": "shadow_t"}
+    runs = [
+        ReportedRun(document(run="a", denials=[DENIAL, {**DENIAL, "target": "x_t"}])),
+        ReportedRun(document(run="b", denials=[DENIAL, other, EXPECTED])),
+        ReportedRun(document(run="c", mode="permissive", verdict="PASS", denials=[])),
+    ]
+    text = page(runs)
+    bars = re.findall(r'<rect class="(\w+)" x="(\d+)" y="\d+" width="44" height="(\d+)"', text)
+    assert bars == [
+        *(("old", "0", "80"), ("new", "0", "0")),
+        *(("old", "54", "80"), ("new", "54", "40")),
+        *(("old", "108", "0"), ("new", "108", "0")),
+    ]
+    rows = re.findall(r'<tr><td class="id"><a href="#run(\d)">(.*?)</tr>', text)
+    assert [(number, re.findall(r"(?<=>)[\w]*(?=</(?:code|td)>)", row)) for number, row in rows] == [
+        ("1", ["a", "", "web", "enforcing", "FAIL", "2", "2", "", ""]),
+        ("2", ["b", "", "web", "enforcing", "FAIL", "3", "2", "1", "1"]),
+        ("3", ["c", "", "web", "permissive", "PASS", "0", "0", "0", "3"]),
+    ]
+
+
+def test_a_cell_of_a_matrix_has_its_verdict_and_a_link_to_its_run() -> None:
+    results = [
+        ended(verdict="FAIL", number=5),
+        ended(policy="draft", verdict="FAIL", expected="FAIL", number=6),
+        ended("app", mode="permissive"),
+    ]
+    runs = [ReportedRun(each.result.document) for each in results if isinstance(each.result, Record)]
+    text = render(Report(tuple(runs), tuple(results)))
+    assert re.findall(
+        r'<span class="verdict (\w+)">([\w, ]+)</span>(?: <a href="#run(\d)">([\w ]+)<)?', text
+    )[1:4] == [
+        ("FAIL", "FAIL", "1", " 1 denial"),
+        ("PASS", "FAIL, as expected", "2", " 1 denial"),
+        ("ERROR", "ERROR", "", ""),
+    ]
+    assert re.findall(r'<tr><th scope="row">(\w+)</th><td>(\w+)</td>', text) == [
+        ("web", "full"),
+        ("web", "draft"),
+        ("app", "full"),
+    ]
+    assert re.findall(r'<th scope="col">(enforcing|permissive) auto</th>', text) == [
+        "enforcing",
+        "permissive",
+    ]
+    assert "<li>app full permissive auto: The VM did not come. a detail</li>" in text
 
 
 def test_of_several_runs_the_newest_comes_first_and_all_are_compared() -> None:

@@ -15,6 +15,7 @@ from selab.report.markdown import ROWS, code, render
 from selab.report.model import MARKER
 from selab.report.text import plain
 from tests.unit.documents import CLASSIFIED, DENIAL, MISSING, TOLERATED, document, report
+from tests.unit.matrix.fakes import ended
 
 from .test_hostile import ATTACKS, harmless, of
 from .test_matrix import ALL, report_of
@@ -137,13 +138,6 @@ def test_a_bar_is_escaped_in_a_cell_and_nowhere_else() -> None:
     assert (code("a|b", cell=True), code("a|b")) == (r"`a\|b`", "`a|b`")
 
 
-def test_a_long_table_is_cut_and_says_how_many_rows_it_lacks() -> None:
-    denials = [DENIAL | {"target": f"t{number}_t"} for number in range(ROWS + 2)]
-    made = render(report(document(denials=denials)))
-    assert made.count("| `web_t` |") == ROWS
-    assert "2 more: `selab show 20261123-220000-abcd` lists all of them." in made
-
-
 def test_several_runs_are_sections() -> None:
     made = render(report(document(), document(scenario="db", verdict="PASS")))
     assert re.findall(r"^## .*", made, re.MULTILINE) == ["## `web`: FAIL", "## `db`: PASS"]
@@ -187,3 +181,25 @@ def test_denials_are_numbered_through_all_sections() -> None:
 
 def test_a_hidden_denial_says_what_the_scenario_says() -> None:
     assert "it only counts processors" in render(report(document(hidden=[TOLERATED])))
+
+
+def test_the_names_of_a_matrix_stay_in_their_cells() -> None:
+    made = render(report_of([ended("a|b", "c|d", verdict="PASS")]))
+    assert [len(row) for row in rows(made)] == [3, 3]
+    assert [row[:2] for row in rows(made)] == [[" scenario ", " policy "], [r" `a\|b` ", r" `c\|d` "]]
+
+
+def test_errors_of_selinux_are_a_section() -> None:
+    error = {"kind": "setxattr", "meaning": "A label is unknown.", "text": "op=setxattr"}
+    bare = {"kind": "setxattr", "meaning": "It is odd."}
+    made = render(report(document(selinux_errors=[error, bare])))
+    section = made.partition("### SELinux errors\n")[2].splitlines()
+    assert section == ["", "- `A label is unknown. op=setxattr`", "- `It is odd.`"]
+
+
+@pytest.mark.parametrize(("count", "more"), [(ROWS - 1, 0), (ROWS, 0), (ROWS + 1, 1)])
+def test_only_a_table_that_is_too_long_is_cut(count: int, more: int) -> None:
+    denials = [DENIAL | {"target": f"t{number}_t"} for number in range(count)]
+    made = render(report(document(denials=denials)))
+    assert made.count("| `web_t` |") == min(count, ROWS)
+    assert made.count(f"\n{more} more: `selab show 20261123-220000-abcd`") == (more > 0)

@@ -17,9 +17,12 @@ from selab.report.terminal import show_run
 from tests.unit.documents import CLASSIFIED, DENIAL, SETTLED, TOLERATED, document
 
 
-def shown(advice: list[Advice] | None = None, **more: Any) -> str:
+def shown(
+    advice: list[Advice] | None = None, *, change: str = "", everything: bool | None = None, **more: Any
+) -> str:
     out = Console(file=io.StringIO(), width=160, emoji=False, highlight=False)
-    show_run(document(**more), out, advice=advice or [])
+    options: dict[str, Any] = {} if everything is None else {"everything": everything}
+    show_run(document(**more), out, change=change, advice=advice or [], **options)
     return out.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -30,6 +33,76 @@ def advice(number: int, remedy: Remedy) -> Advice:
         Cause.RULE,
         (remedy,),
     )
+
+
+RUNTIMES = {**DENIAL, "source": "dockerd_t", "target": "var_lib_t"}
+MACHINES = {**DENIAL, "source": "init_t", "permissions": ["name_bind", "name_connect"]}
+HEAD = "web  policy web, enforcing  system_u:system_r:web_t:s0:c1,c2  run 20261123-220000-abcd"
+STEPS = ["  ✗ page 1.5 s  no answer", "  ✓ log 0.1 s"]
+VERDICT = ["FAIL  step 'page' failed: no answer", "      1 unexpected denial"]
+
+
+def lines_of(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_a_summary_has_the_steps_the_denials_the_times_and_at_last_the_verdict() -> None:
+    assert lines_of(shown()) == [
+        HEAD,
+        *STEPS,
+        "     source  target:class            permissions  count  for example",
+        "  1  web_t   http_port_t:tcp_socket  name_bind        1  apache2 src=80",
+        "  `selab explain` explains each denial; `selab suggest` prints the rules.",
+        "  seconds: audit 0.5  steps 1.6",
+        *VERDICT,
+    ]
+
+
+def test_a_summary_has_the_log_the_errors_the_notes_and_the_change() -> None:
+    text = shown(
+        denials=[],
+        log="first [x]\nlast",
+        selinux_errors=[{"kind": "setxattr", "meaning": "A label is unknown [x].", "text": "op=[y]"}],
+        notes=["a [note]"],
+        change="1 new [x]",
+        timings={"short": 0.04, "least": 0.05, "long": 1.0},
+    )
+    assert lines_of(text) == [
+        HEAD,
+        *STEPS,
+        "  the container's last words:",
+        "  │ first [x]",
+        "  │ last",
+        "  No denials of the container.",
+        "  SELinux error: A label is unknown [x]. op=[y]",
+        "  a [note]",
+        "  seconds: least 0.1  long 1.0",
+        "  1 new [x]",
+        *VERDICT,
+    ]
+
+
+def test_the_denials_of_others_are_counted_by_permission_and_shown_on_request() -> None:
+    counted = "  Not counted: 1 of the container runtime, 2 of the rest of the machine"
+    text = shown(runtime=[RUNTIMES], machine=[MACHINES])
+    assert f"{counted} (`selab show 20261123-220000-abcd --all` shows them)." in lines_of(text)
+    assert shown(runtime=[RUNTIMES], machine=[MACHINES], everything=False) == text
+    everything = lines_of(shown(runtime=[RUNTIMES], machine=[MACHINES], everything=True))
+    runtime = everything.index("  of the container runtime:")
+    assert everything[runtime + 1 : runtime + 6] == [
+        "  source     target:class          permissions  count  for example",
+        "  dockerd_t  var_lib_t:tcp_socket  name_bind        1  apache2 src=80",
+        "  of the rest of the machine:",
+        "  source  target:class            permissions             count  for example",
+        "  init_t  http_port_t:tcp_socket  name_bind name_connect      1  apache2 src=80",
+    ]
+    assert "Not counted" not in "".join(everything)
+
+
+def test_an_example_says_what_else_is_known_of_the_access() -> None:
+    row = {**DENIAL, "path": "/run/x", "separated": True, "raw_sources": ["u:r:gone_t"]}
+    example = "apache2 /run/x src=80 (kept apart by MCS categories) (label unknown to the policy: u:r:gone_t)"
+    assert f"1  {example}\n" in shown(denials=[row]).replace("  \n", "\n")
 
 
 def test_denials_are_counted_as_explain_knows_them() -> None:
@@ -54,11 +127,8 @@ def test_a_rule_of_risk_says_which() -> None:
 
 def test_the_runtimes_denials_are_shown_where_no_process_was_seen() -> None:
     no_label = {"requested": "system_u:system_r:web_t:s0", "actual": ""}
-    assert "var_lib_t" in shown(label=no_label, denials=[], runtime=[{**DENIAL, "target": "var_lib_t"}])
-
-
-def test_the_runtimes_denials_are_only_counted_otherwise() -> None:
-    assert "var_lib_t" not in shown(runtime=[{**DENIAL, "target": "var_lib_t"}])
+    text = shown(label=no_label, denials=[], runtime=[RUNTIMES], machine=[MACHINES])
+    assert "var_lib_t" in text and "init_t" not in text
 
 
 def test_tolerated_and_expected_denials_are_groups_with_their_reasons() -> None:
