@@ -12,6 +12,7 @@ from selab.auditlog.denials import AvcDenial, Denial, Row, Rows, SelinuxError
 from selab.auditlog.events import event_of
 from selab.auditlog.lines import Group, RawLine, assemble
 from selab.auditlog.losses import Losses
+from selab.auditlog.names import DESCRIBING_TYPES
 from selab.auditlog.reading import ignored_kind
 from selab.auditlog.records import Record
 
@@ -26,6 +27,7 @@ MAX_KNOWN = 8192
 
 _DENIED = b"avc:  denied  { "
 _IOCTL = b" ioctl "
+_DESCRIBING = frozenset(name.encode() for name in DESCRIBING_TYPES)
 _CONTEXT = rb"[!-9;-~]+:[!-9;-~]+:([!-9;-~]+)(?::[!-~]+)?"
 _TYPES = re.compile(
     rb" scontext=" + _CONTEXT + rb" tcontext=" + _CONTEXT + rb" (tclass=[^\n]*\n?)\Z", re.DOTALL
@@ -83,10 +85,13 @@ class _Collector:
         self.losses = Losses()
 
     def add(self, group: Group) -> None:
-        if len(group) == 1:
-            piece = group[0]
-            if piece.__class__ is tuple and piece[0] == b"AVC":
-                # A known denial that is alone in its event, the most frequent case
+        piece = group[0]
+        if piece.__class__ is tuple and piece[0] == b"AVC":
+            # A known denial whose event's other records only describe it, the most frequent case
+            for other in group[1:]:
+                if other.__class__ is not tuple or other[0] not in _DESCRIBING:
+                    break
+            else:
                 row = self._known_row(piece[2], piece[3])
                 if row is None:
                     self._read(group)
