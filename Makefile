@@ -3,8 +3,8 @@
 .DEFAULT_GOAL := help
 bin := .venv/bin
 # The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes;
-# FAST=1 leaves out those that need a browser, Dask or the policy compilers, those that measure growth, and most hostile values.
-marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not growth and not hostile and not toolchain)")
+# FAST=1 leaves out those that need a browser, Dask, dnf or the policy compilers or measure growth, and most hostile values.
+marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not dnf and not growth and not hostile and not toolchain)")
 # Without compiled files, each process of the tests, and each selab that they start, compiles all modules first.
 unexport PYTHONDONTWRITEBYTECODE
 pytest := $(bin)/pytest --hypothesis-profile=ci $(marks)
@@ -48,10 +48,8 @@ docs: ## Write docs/reference/ and the tables of guest-state.md again; check lin
 	$(pytest) -q tests/unit/test_docs_links.py tests/unit/test_reference.py tests/unit/cli/test_docs.py tests/unit/cli/test_shown.py
 
 unit: export PYTEST_DEBUG_TEMPROOT := $(memory)
-unit: ## The unit tests, in a random order and in several processes.
-	$(pytest) $(order) $(processes) tests/unit $(if $(FAST),,tests/hostile)
 unit: ## The unit tests, in a random order and in several processes; COVERAGE=1 shows the branches that they take.
-	$(if $(COVERAGE),COVERAGE_FILE=$(data) )$(pytest) $(order) $(processes) $(coverage) tests/unit $(if $(FAST),,tests/hostile)
+	$(if $(COVERAGE),COVERAGE_FILE=$(data) )$(pytest) $(order) $(processes) $(coverage) tests/unit $(if $(FAST),,tests/hostile tests/dnf)
 	$(if $(COVERAGE),$(bin)/python script/branch_coverage.py $(data))
 
 vm: ## The tests on a real VM, without the slow ones.

@@ -140,14 +140,70 @@ def test_apt_updates_its_lists_and_installs_without_questions(
     assert guest.called == ["apt-get -q update", *installs]
 
 
-@pytest.mark.parametrize(("first", "second", "code"), [(0, 9, 0), (1, 0, 0), (1, 3, 3)])
-def test_dnf_tries_the_repository_for_developers_as_well(
-    guest: VmGuest, first: int, second: int, code: int
+RHEL = "codeready-builder-for-rhel-9-x86_64"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "disabled", "builder", "code"),
+    [
+        (0, 9, "crb", "", 0),
+        (1, 0, "crb", "crb", 0),
+        (1, 3, "crb", "crb", 3),
+        (1, 0, f"{RHEL}-source-rpms x\n{RHEL}-rpms", f"{RHEL}-rpms", 0),
+        (4, 0, "crb-source", "", 4),
+    ],
+)
+def test_dnf_tries_the_repository_for_developers_if_there_is_a_disabled_one(
+    guest: VmGuest, first: int, second: int, disabled: str, builder: str, code: int
 ) -> None:
-    guest.program("dnf", f'case "$*" in *crb*) exit {second} ;; esac; exit {first}')
+    answer = f"printf 'repo id  repo name\\n{disabled}  CentOS Stream 9 - CRB\\n'"
+    guest.program(
+        "dnf", f'case "$*" in *repolist*) {answer} ;; *enablerepo*) exit {second} ;; *) exit {first} ;; esac'
+    )
     assert guest.runs("install-dnf", "m4", "tar").returncode == code
-    calls = ["dnf -y install m4 tar", "dnf -y --enablerepo=crb install m4 tar"]
-    assert guest.called == calls[: 2 if first else 1]
+    calls = [
+        "dnf -y install m4 tar",
+        *(["dnf -q repolist --disabled"] if first else []),
+        *([f"dnf -y --enablerepo={builder} install m4 tar"] if builder else []),
+    ]
+    assert guest.called == calls
+    assert list(guest.path("/tmp").iterdir()) == []
+
+
+DNF4 = """Error:
+ Problem: problem with installed package podman-docker-5
+  - package podman-docker-5 conflicts with docker-ce
+  - conflicting requests
+"""
+DNF5 = """Failed to resolve the transaction:
+Problem: conflicting requests
+  - package podman-docker-5 conflicts with docker-ce
+You can try to add to command line:
+  --allowerasing to allow erasing of installed packages
+"""
+MISSING = """Failed to resolve the transaction:
+No match for argument: secilc
+You can try to add to command line:
+  --skip-unavailable to skip unavailable packages
+"""
+
+
+@pytest.mark.parametrize(
+    ("errors", "last"),
+    [
+        (DNF4, "package podman-docker-5 conflicts with docker-ce"),
+        (DNF5, "package podman-docker-5 conflicts with docker-ce"),
+        (MISSING, "No match for argument: secilc"),
+        ("Error: No space left\n", "Error: No space left"),
+    ],
+)
+def test_the_last_line_of_dnf_is_the_reason_and_not_a_proposal(
+    guest: VmGuest, errors: str, last: str
+) -> None:
+    guest.program("dnf", f"case \"$*\" in *repolist*) ;; *) cat >&2 <<'END'\n{errors}END\nexit 1 ;; esac")
+    done = guest.runs("install-dnf", "docker-ce")
+    assert (done.returncode, done.error_text.splitlines()[-1]) == (1, last)
+    assert done.error_text.startswith(errors)
 
 
 @pytest.mark.parametrize(

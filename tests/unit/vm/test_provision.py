@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from selab.errors import CommandFailed, SelabError
-from selab.guest import script
+from selab.guest import script, shell_argv
 from selab.progress import Progress
 from selab.vm import provision
 from selab.vm.ssh_login import Address
-from tests.unit.fakes import recorded_network
+from tests.unit.fakes import SandboxGuest, recorded_network
 
 from .conftest import ProvisionedGuest
 
@@ -77,3 +77,15 @@ def test_every_step_has_a_probe_and_an_own_name() -> None:
         names = [step.name for step in provision.steps(family)]
         assert len(names) == len(set(names))
         assert all(step.probe.strip() and step.apply.strip() for step in provision.steps(family))
+
+
+@pytest.mark.parametrize(("keyword", "code"), [("%s no", 0), ("%s yes", 1)])
+@pytest.mark.parametrize("names", ["passwordauthentication", "PasswordAuthentication"])
+def test_sshd_may_print_its_settings_in_either_case(
+    tmp_path: Path, names: str, keyword: str, code: int
+) -> None:
+    """OpenSSH 10.3 prints the keywords as its manual writes them, and earlier versions in lower case."""
+    sandbox = SandboxGuest(tmp_path)
+    sandbox.program("sshd", f"echo '{keyword % names}'; echo 'ALLOWAGENTFORWARDING no'")
+    (probe,) = [step.probe for step in provision.steps("dnf") if step.name == "SSH by key only"]
+    assert sandbox.run(shell_argv(probe)).returncode == code
