@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +18,7 @@ from selab.matrix.coordinate import Options, tasks_of
 from selab.matrix.model import Matrix
 from selab.matrix.plan import Failure
 from selab.matrix.slots import home
-from selab.matrix.work import Task, run_here
+from selab.matrix.work import Answer, Task, destroy_there, run_here, run_task
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig, VmConfig
 from selab.vm.state import State
@@ -116,6 +119,43 @@ def test_the_next_run_knows_the_base_policy_of_the_last(task: Task, monkeypatch:
     )
     ran(task)
     assert seen[0] is not None
+
+
+def test_an_answer_and_its_events_come_from_the_worker_that_has_the_task(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[tuple[str, dict[str, object]]] = []
+
+    def run_here(given: Task, report: Callable[..., None]) -> Answer:
+        assert given is task
+        report(slot="auto-1")
+        return Answer(Failure("It is odd."), "auto-1")
+
+    worker = SimpleNamespace(address="tls://192.0.2.7:1", log_event=lambda *words: events.append(words))
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(get_worker=lambda: worker))
+    monkeypatch.setattr(work, "run_here", run_here)
+    assert run_task(task) == Answer(Failure("It is odd."), "auto-1", "tls://192.0.2.7:1")
+    assert events == [(task.topic, {"number": 0, "slot": "auto-1"})]
+
+
+@pytest.mark.parametrize("home", ["lab-abcd", "/srv/lab/vms"])
+def test_a_vm_is_removed_from_the_slots_of_its_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(work, "destroy", lambda *words: calls.append(words[:2]))
+    assert destroy_there(home, "auto-1") == ""
+    assert calls == [(tmp_path / "matrix" / home, "auto-1")]
+
+
+def test_why_a_vm_still_exists_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def destroy(*words: object) -> None:
+        raise Unreachable("It is stuck.", "a detail", "a hint")
+
+    monkeypatch.setattr(work, "destroy", destroy)
+    text = destroy_there("lab", "auto-1")
+    assert text.startswith("It is stuck.") and "a detail" in text and "\n" not in text
 
 
 def stop() -> None:
