@@ -42,6 +42,7 @@ ID_LIKE="rhel fedora"
 VERSION_ID="{0}"
 PLATFORM_ID="platform:el{0}"
 """
+NAMES = ("baseos", "appstream", "extras-common", "crb")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOwnKeyOfThisVm vagrant\n"
 WELL_KNOWN = "ssh-rsa AAAAB3NzaC1yc2EAAAABIwAAAQEA6NF8iallvQVp22WDkTkyrtvp9eWW6A8YVr+kz4 vagrant\n"
 STATE = ("var/lib", "usr", "etc", "root", "home", "srv")
@@ -166,7 +167,7 @@ def prepare(guest: ChrootGuest, release: int, contents: Sequence[Package]) -> No
         b"[main]\ngpgcheck=0\nplugins=0\ninstallonly_limit=3\nclean_requirements_on_remove=True\nbest=True\n",
         "/etc/dnf/dnf.conf",
     )
-    text = "".join(REPOSITORIES.format(name, int(name != "crb")) for name in ("baseos", "appstream", "crb"))
+    text = "".join(REPOSITORIES.format(name, int(name != "crb")) for name in NAMES)
     guest.put(text.encode(), "/etc/yum.repos.d/centos.repo")
     box = f"--repofrompath=box,file:///srv/repositories/{release}/box"
     names = sorted({package.name for package in contents if package.repository == "box"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -31,6 +31,7 @@ class Package:
     conflicts: Sequence[str] = ()
     obsoletes: Sequence[str] = ()
     files: Sequence[str] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def packages(release: int, newest: str = "") -> list[Package]:
@@ -78,6 +79,10 @@ def _spec(contents: Sequence[Package]) -> Iterator[str]:
         yield f"mkdir -p %{{buildroot}}{Path(path).parent}"
         yield f"printf '#!/bin/sh\\n' >%{{buildroot}}{path}; chmod 755 %{{buildroot}}{path}"
     for package in contents:
+        for path, text in package.texts.items():
+            yield from (f"mkdir -p %{{buildroot}}{Path(path).parent}", f"cat >%{{buildroot}}{path} <<'END'")
+            yield from (*text.strip().splitlines(), "END")
+    for package in contents:
         epoch, _, version = package.version.rpartition(":")
         number, _, release = version.partition("-")
         yield f"%package -n {package.name}"
@@ -86,4 +91,10 @@ def _spec(contents: Sequence[Package]) -> Iterator[str]:
             yield f"Epoch: {epoch}"
         for tag in ("requires", "provides", "conflicts", "obsoletes"):
             yield from (f"{tag.title()}: {value}" for value in getattr(package, tag))
-        yield from (f"%description -n {package.name}", "x", f"%files -n {package.name}", *package.files)
+        yield from (
+            f"%description -n {package.name}",
+            "x",
+            f"%files -n {package.name}",
+            *package.files,
+            *package.texts,
+        )

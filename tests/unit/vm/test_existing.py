@@ -143,6 +143,7 @@ def test_no_login_is_changed_on_demand_either() -> None:
         step.name for family in ("apt", "dnf") for step in provision.host_steps(family, "needed", "offered")
     }
     assert offered == {
+        "EPEL, the repository that has secilc for EL 9",
         "SELinux and audit tools",
         "Audit daemon running",
         "The guard against a policy that locks selab out",
