@@ -13,12 +13,13 @@ from selab.guest import Completed, script
 from selab.policy import base as base_policy
 from selab.policy import toolchain
 from selab.policy.base import BasePolicy, ensure_base, keep_base
-from selab.policy.compile import compile_module, link
+from selab.policy.compile import CompiledModule, compile_module, link
 from selab.policy.flat import flatten
 from selab.policy.module import PolicyModule
 from selab.policy.survey import StoreFacts, survey
 from selab.policy.toolchain import GUEST_WORKDIR, PP, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
+from tests import centos_like
 from tests.unit.conftest import module
 from tests.unit.fakes import FakeGuest
 from tests.unit.policy.store import FILES, archive, fingerprint_of_files
@@ -194,3 +195,12 @@ def test_a_compiler_reads_deny_rules_unless_it_refuses_one(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert toolchain._knows_deny.__wrapped__() is (refused != "deny")
+
+
+@pytest.mark.toolchain
+def test_a_candidate_links_with_the_policy_that_has_centos_names(tmp_path: Path, tools: Toolchain) -> None:
+    if missing_on_host():
+        pytest.skip("no policy tools here")
+    base = centos_like.write_base(tmp_path / "centos", denies=False)
+    cil = "(type web_t) (roletype system_r web_t) (typeattributeset container_domain (web_t))\n"
+    assert link(base, [CompiledModule("web", cil, frozenset({"web_t"}))], tools).binary

@@ -1,0 +1,48 @@
+"""A small base policy with CentOS's names, attributes, equivalences and templates, and with a deny rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selab.host.files import write_json
+from selab.policy.base import METADATA, BasePolicy
+from selab.policy.filecon import base_filecons
+from selab.policy.integrity import digests
+from selab.policy.language.cil import statements, text_of
+from selab.policy.survey import StoreFacts
+from tests.unit.headers import CENTOS, write_headers
+
+SOURCES = Path(__file__).parent
+SUBS = "file_contexts.subs_dist"
+DENY = "(deny "
+
+
+def flat_base(*, denies: bool = True) -> str:
+    """Return the policy as a flat base, one statement a line; without `denies`, for older compilers."""
+    lines = map(text_of, statements((SOURCES / "base.cil").read_text()))
+    return "".join(f"{line}\n" for line in lines if denies or not line.startswith(DENY))
+
+
+def write_base(directory: Path, *, denies: bool = True) -> BasePolicy:
+    """Write the policy into `directory` as selab's cache has it: the flat base, headers, file contexts."""
+    flat = flat_base(denies=denies)
+    write_headers(directory / "devel", CENTOS)
+    for name in ("container.if", "virt.if"):
+        path = directory / "devel/include/contrib" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text((SOURCES / name).read_text())
+    (directory / "devel/include/services/container.if").unlink()
+    files = directory / "contexts/files"
+    files.mkdir(parents=True)
+    (files / SUBS).write_text((SOURCES / SUBS).read_text())
+    specs = sorted(base_filecons(flat), key=lambda spec: spec.rank)
+    (files / "file_contexts").write_text("".join(f"{spec}\n" for spec in specs))
+    (directory / "cil").mkdir()
+    for path in (directory / "cil/base.cil", directory / "flat.cil"):
+        path.write_text(flat)
+    write_json(
+        directory / METADATA,
+        {"dangling": [], "left_out": [], "denies": denies, "digests": digests(directory)},
+    )
+    facts = StoreFacts("targeted", 33, True, False, "c" * 64, system="CentOS Stream 9")
+    return BasePolicy(facts, directory, frozenset(), denies=denies, limits_ioctl=False)
