@@ -147,8 +147,10 @@ def main(arguments: list[str]) -> int:
     if options.all or (options.paths and not options.since):
         report(scores(mutated_files(options.paths or ["selab"]), {}, options.processes))
         return 0
-    lines = lines_of_diff(git("diff", "-U0", "--no-renames", options.since or base_commit(), "--", "selab"))
+    since = options.since or base_commit()
+    lines = lines_of_diff(git("diff", "-U0", "--no-renames", since, "--", "selab"))
     paths = [path for path in mutated_files(options.paths or ["selab"]) if path in lines]
+    print(f"{len(paths)} of the files that are mutated differ from {since}.")
     return min(report(scores(paths, lines, options.processes)), 1) if paths else 0
 
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from mutant_results import KILLED, SURVIVED, UNTESTED, Result, changed_lines
 from python_mutants import copy_checkout
 
-LIMIT = 60.0
-"""Seconds after which a mutant counts as killed."""
+SLOWDOWN, PAUSE = 5, 5.0
+"""A mutant counts as killed if its tests take so many times as long as without it, and some seconds more."""
 LARGEST = 256 << 20
 """Bytes of a file that a mutant may write: a loop may have lost its end."""
 OPTIONS = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-profile=ci"]
@@ -102,15 +102,17 @@ def results_of(paths: list[str], lines: dict[str, set[int]], tests: str, copy: P
     for path in paths:
         original = (copy / path).read_text()
         tested = tests_of[path]
-        if tested and run_pytest(copy, [*OPTIONS, *tested], 10 * LIMIT):
+        begin = time.monotonic()
+        if tested and run_pytest(copy, [*OPTIONS, *tested], 600):
             raise SystemExit(f"The tests of {path} fail without a mutant: see {copy.with_suffix('.log')}")
+        limit = SLOWDOWN * (time.monotonic() - begin) + PAUSE
         for mutant in mutants(original):
             if path in lines and mutant.number not in lines[path]:
                 continue
             (copy / path).write_text(mutant.text)
             status = UNTESTED
             if tested:
-                status = KILLED if run_pytest(copy, [*OPTIONS, *tested], LIMIT) else SURVIVED
+                status = KILLED if run_pytest(copy, [*OPTIONS, *tested], limit) else SURVIVED
             (copy / path).write_text(original)
             if _listing(copy) != files:  # the mutant removed or wrote a file of the copy
                 copy_checkout(copy)
