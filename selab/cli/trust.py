@@ -39,7 +39,7 @@ def trust(context: Context, directory: Path | None, yes: bool, list_: bool, remo
     from selab.project import belongs_to_user, find_project, root_above
     from selab.vm import consent
 
-    if remove:
+    if remove is not None:
         if not trusted.forget(remove):
             raise InputError(
                 f"You have not allowed '{remove}'.", hint="`selab trust --list` shows what you allowed."

@@ -62,7 +62,7 @@ def forget(name: str) -> bool:
     """Remove the directory `name`, or what has a digest that begins so. Return whether there was one."""
     allowed, table = _read()
     remaining = [directory for directory in allowed if directory != name]
-    others = {digest: text for digest, text in table.items() if not digest.startswith(name)}
+    others = {digest: text for digest, text in table.items() if not (name and digest.startswith(name))}
     changed = (remaining, others) != (allowed, table)
     if changed:
         _write(remaining, others)

@@ -91,4 +91,5 @@ def test_what_was_allowed_can_be_removed(own: Project) -> None:
 
 
 def test_removing_something_unknown_is_wrong_input(own: Project) -> None:
-    assert run(own, "trust", "--remove", "x") == 2
+    for name in ("x", ""):
+        assert run(own, "trust", "--remove", name) == 2

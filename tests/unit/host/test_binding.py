@@ -172,8 +172,18 @@ def test_a_state_that_cannot_be_renamed_is_an_error(tmp_path: Path, monkeypatch:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "rename", refused)
-    with pytest.raises(SelabError, match="cannot be renamed"):
+    with pytest.raises(SelabError, match="cannot be renamed") as caught:
         state_directory(foreign(tmp_path / ".selab"))
+    assert "Permission denied" in caught.value.detail and str(tmp_path / ".selab") in caught.value.hint
+
+
+def test_the_name_of_a_foreign_directory_cannot_act_on_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x\x1b[31m").mkdir()
+    state_directory(foreign(tmp_path / "x\x1b[31m" / ".selab"))
+    text = capsys.readouterr().err
+    assert "x?[31m" in text and "\x1b" not in text
 
 
 def test_another_users_state_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

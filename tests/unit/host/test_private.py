@@ -183,3 +183,9 @@ def test_json_is_not_written_through_a_link(tmp_path: Path) -> None:
 def test_a_file_that_does_not_exist_stays_absent(tmp_path: Path) -> None:
     make_private(tmp_path / "key")
     assert not (tmp_path / "key").exists()
+
+
+def test_a_log_takes_what_is_no_text(tmp_path: Path) -> None:
+    with append_private(tmp_path / "log") as log:
+        log.write("\udcff é\n")
+    assert (tmp_path / "log").read_bytes() == "\\udcff é\n".encode()

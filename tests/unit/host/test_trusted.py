@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from pathlib import Path
 
 import pytest
@@ -84,12 +85,42 @@ def test_ones_own_project_is_used(theirs: Path) -> None:
     assert find_project(theirs / "below").root == theirs
 
 
-@pytest.mark.parametrize("name", ["/srv/lab", "abcd"])
-def test_what_was_allowed_is_forgotten(name: str) -> None:
-    trusted.allow_directory(Path("/srv/lab"))
+@pytest.mark.parametrize(
+    ("name", "directories", "digests"),
+    [("/srv/lab", [], {"abcdef": "a box"}), ("abcd", ["/srv/lab"], {}), ("abcdef", ["/srv/lab"], {})],
+)
+def test_what_was_allowed_is_forgotten(name: str, directories: list[str], digests: dict[str, str]) -> None:
     trusted.allow("abcdef", "a box")
+    trusted.allow_directory(Path("/srv/lab"))
     assert trusted.forget(name)
-    assert (trusted.directories(), trusted.digests()) in (([], {"abcdef": "a box"}), (["/srv/lab"], {}))
+    assert (trusted.directories(), trusted.digests()) == (directories, digests)
+
+
+def test_an_empty_name_forgets_nothing() -> None:
+    """Every digest begins with it."""
+    trusted.allow("abcdef", "a box")
+    assert not trusted.forget("")
+    assert trusted.digests() == {"abcdef": "a box"}
+
+
+def test_the_record_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    trusted.allow("abcdef", "a box")
+    directory = tmp_path / "config" / "selab"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (directory, directory / "trusted.json")] == [
+        0o700,
+        0o600,
+    ]
+
+
+def test_a_record_that_cannot_be_written_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path, data: bytes) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(trusted, "write_private", refused)
+    with pytest.raises(SelabError, match="cannot be recorded") as caught:
+        trusted.allow("abcdef", "a box")
+    assert "Permission denied" in caught.value.detail and "XDG_CONFIG_HOME" in caught.value.hint
 
 
 def test_what_was_never_allowed_cannot_be_forgotten() -> None:
