@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from selab.guest import Guest
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
+from selab.run.recovery import LockedOut
 from selab.run.request import Plan, Request, RunOptions
 from selab.workflows import watch as watching
 from selab.workflows.watch import Watch
@@ -87,6 +90,117 @@ def test_a_connection_serves_the_next_run(
 def test_a_mistake_in_a_file_is_the_result(watch: Watch) -> None:
     (watch.project.scenarios / "web.yaml").write_text("imag: httpd\n")
     assert isinstance(watch._run(), SelabError)
+
+
+@pytest.mark.parametrize(
+    ("error", "connections"), [(LockedOut("The policy locked SSH out."), 2), (SelabError("It failed."), 1)]
+)
+def test_after_a_lockout_the_next_run_connects_anew(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, error: SelabError, connections: int
+) -> None:
+    connected: list[Guest] = []
+
+    def ensure(progress: Progress) -> Guest:
+        connected.append(ScriptedGuest())
+        return connected[-1]
+
+    def run_on(guest: Guest, *words: object) -> str:
+        assert guest is connected[-1]
+        raise error
+
+    monkeypatch.setattr(watch.machine, "ensure", ensure)
+    monkeypatch.setattr(experiment, "run_on", run_on)
+    assert [watch._run(), watch._run()] == [error, error]
+    assert len(connected) == connections
+
+
+def test_each_run_has_the_lock_of_the_vm_and_compiles_while_it_waits(
+    watch: Watch, guests: list[Guest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[tuple[object, ...]] = []
+
+    @contextlib.contextmanager
+    def stage(*words: object) -> Iterator[None]:
+        order.append(words)
+        yield
+        order.append(("end", len(guests)))
+
+    monkeypatch.setattr(watching, "vm_lock", stage)
+    monkeypatch.setattr(watching, "precompile", stage)
+    progress = Progress()
+    watch.progress = lambda: progress
+    watch._run()
+    (project, plan, of_plan), lock, *ends = order
+    assert (project, plan.scenario.name, of_plan) == (watch.project, "web", progress)  # type: ignore[attr-defined]
+    assert (lock, ends) == ((watch.project, "selab watch web", progress), [("end", 2), ("end", 2)])
+
+
+def saved(watch: Watch, monkeypatch: pytest.MonkeyPatch, *names: str) -> list[str]:
+    """Let these files of the project be saved. Returns what that led to."""
+    actions: list[str] = []
+
+    def changes(*directories: Path, stop_event: object, **options: object) -> Iterator[set[tuple[int, str]]]:
+        assert set(directories) == {watch.project.policies, watch.project.scenarios, watch.project.images}
+        assert stop_event is watch._stop
+        yield {(1, str(watch.project.root / name)) for name in names}
+
+    monkeypatch.setattr(watching.watchfiles, "watch", changes)
+    monkeypatch.setattr(watching._thread, "interrupt_main", lambda: actions.append("interrupted"))
+    watch._watch_files()
+    return actions + ["changed"] * watch._changed.is_set()
+
+
+@pytest.mark.parametrize(
+    ("names", "running", "actions"),
+    [
+        (["policies/web.te"], False, ["changed"]),
+        (["policies/web.te"], True, ["interrupted", "changed"]),
+        (["policies/x.bak", "policies/web.te"], True, ["interrupted", "changed"]),
+        (["policies/x.bak"], True, []),
+    ],
+)
+def test_a_save_that_concerns_the_scenario_interrupts_its_run(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, names: list[str], running: bool, actions: list[str]
+) -> None:
+    if running:
+        watch._running.set()
+    assert saved(watch, monkeypatch, *names) == actions
+
+
+def test_a_directory_that_does_not_exist_is_not_watched(watch: Watch) -> None:
+    (watch.project.images / "httpd" / "Dockerfile").unlink()
+    (watch.project.images / "httpd" / "packages").unlink()
+    (watch.project.images / "httpd").rmdir()
+    watch.project.images.rmdir()
+    assert watch._directories() == [watch.project.policies, watch.project.scenarios]
+
+
+@pytest.mark.parametrize("is_saved", [True, False], ids=["a save", "Ctrl-C"])
+def test_only_an_interrupt_by_a_save_goes_on(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, is_saved: bool
+) -> None:
+    def run() -> str:
+        assert watch._running.is_set() and not watch._changed.is_set()
+        if is_saved:
+            watch._changed.set()
+        raise KeyboardInterrupt
+
+    watch._changed.set()  # by a save before this run
+    monkeypatch.setattr(watch, "_run", run)
+    with contextlib.nullcontext() if is_saved else pytest.raises(KeyboardInterrupt):
+        watch._run_once()
+    assert not watch._running.is_set()
+
+
+def test_a_run_that_has_ended_waits_for_a_save_and_is_not_interrupted_by_it(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[object] = []
+    monkeypatch.setattr(watch, "_run", lambda: "a run")
+    monkeypatch.setattr(watch._changed, "wait", lambda: events.append(watch._running.is_set()))
+    watch.began, watch.ended = lambda: events.append("began"), events.append
+    watch._run_once()
+    assert events == ["began", "a run", False]
 
 
 class Enough(Exception):
