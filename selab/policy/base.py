@@ -18,7 +18,7 @@ from selab.errors import AnswerTooLong, SelabError
 from selab.guest import IN_THE_LOG, Guest, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
-from selab.policy.filecon import FileSpec, base_filecons, read_specs
+from selab.policy.filecon import FileSpec, filecons, read_specs
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.integrity import digests, is_unchanged
 from selab.policy.language.commands import names_extended_rule
@@ -38,7 +38,7 @@ from selab.policy.survey import (
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
-FORMAT = 6
+FORMAT = 7
 """Part of every cache key here. Raise it if the same store gives other files (test_cache_formats.py)."""
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
@@ -279,7 +279,7 @@ def _write_file_contexts(directory: Path, flat: str, store: Mapping[str, bytes])
     theirs = directory / CONTEXTS / FILE_CONTEXTS
     lines = theirs.read_text(errors="replace").splitlines() if theirs.exists() else []
     order = {(spec.pattern, spec.kind): number for number, spec in enumerate(read_specs(lines))}
-    specs = sorted(base_filecons(flat), key=lambda spec: order.get((spec.pattern, spec.kind), len(order)))
+    specs = sorted(filecons(flat), key=lambda spec: order.get((spec.pattern, spec.kind), len(order)))
     theirs.write_text("".join(f"{spec}\n" for spec in specs if not spec.is_template))
     (files / TEMPLATES).write_text("".join(f"{spec}\n" for spec in specs if spec.is_template))
     (files / "file_contexts.local").write_bytes(store.get("file_contexts.local", b""))

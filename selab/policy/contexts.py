@@ -59,7 +59,8 @@ def file_contexts(base: BasePolicy, candidates: Sequence[CompiledModule]) -> Fil
     A candidate's line replaces a line of the base policy with the same pattern and kind. Raises
     UnreadablePattern if selab cannot evaluate a pattern of a candidate.
     """
-    own = tuple(spec for candidate in candidates for spec in filecons(candidate.cil))
+    specs = (spec for candidate in candidates for spec in filecons(candidate.cil))
+    own = tuple(spec for spec in specs if not spec.is_template)
     for spec in own:
         compiled_pattern(spec.pattern)
     if not own:

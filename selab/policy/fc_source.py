@@ -211,10 +211,11 @@ def conflicts(
     ]
 
 
-def _comparable(context: str) -> str:
-    """Return a context without the categories and the upper end of its range."""
-    user, role, name, *level = context.split(":", 3) if context.count(":") > 1 else ("", "", context)
-    return ":".join([user, role, name, *(re.split("[:-]", each.strip())[0] for each in level)])
+def _comparable(context: str) -> tuple[str, ...]:
+    """Return what libsepol compares: of the categories only whether a level has any (cil_post.c)."""
+    user, role, name, *levels = context.split(":", 3) if context.count(":") > 1 else ("", "", context)
+    low, _, high = "".join(levels).replace(" ", "").partition("-")
+    return user, role, name, *(re.sub(r":.*", ":", level) for level in (low, high or low))
 
 
 class WrittenEntries:

@@ -14,7 +14,8 @@ _LITERAL = re.compile(r"(?:\\.|[^.^$?*+|\[({\\])*")
 _BEGINNING = re.compile(r"(?:\\[^A-Za-z0-9]|[^.^$?*+|\[({\\])*")
 """Matches the beginning of a pattern that every matching path has, but for its last character."""
 _ALIAS = re.compile(r"\(typealiasactual (\S+) (\S+)\)")
-_FILECON = re.compile(r'^[^\S\n]*\(filecon "([^"]*)" (\w+) (\(.*\))\)$', re.MULTILINE)
+_NO_LEVEL = "systemlow"
+"""The level of a module that was compiled without levels, which its base declares (module_to_cil.c)."""
 _LABELS = re.compile(r"\((?:filecon|context|level|levelrange) ")
 KINDS = {
     "any": "",
@@ -122,48 +123,36 @@ def read_specs(lines: Iterable[str]) -> Iterator[FileSpec]:
             yield FileSpec(words[0], words[1] if len(words) == 3 else "", words[-1])
 
 
-def filecons(cil: str, *, templates: bool = False) -> Iterator[FileSpec]:
-    """Parse a module's compiled .fc.
+def filecons(cil: str) -> list[FileSpec]:
+    """Parse the file contexts of a module's CIL or of a flat base, with those that genhomedircon expands.
 
-    A line is `(filecon "PATH" KIND (USER ROLE TYPE (LOW HIGH)))`, with `()` for `<<none>>`. `templates` says
-    whether lines that genhomedircon expands are included.
+    A line is `(filecon "PATH" KIND (USER ROLE TYPE (LOW HIGH)))`, with `()` for `<<none>>`. In a module that
+    is written in CIL, the statement may be in a block or in the call of a macro, and use a context, a range
+    or a level by its name (secilc's CIL reference). secil2tree does not print a path that is an argument of a
+    macro, so such a line is left out.
     """
-    for pattern, kind, context in _FILECON.findall(cil):
-        user, role, name, *levels = re.findall(r"[^\s()]+", context) or ("", "", "")
-        spec = FileSpec(pattern, KINDS[kind], f"{user}:{role}:{name}:{levels[0]}" if user else "<<none>>")
-        if templates or not spec.is_template:
-            yield spec
-
-
-def base_filecons(flat: str) -> list[FileSpec]:
-    """Parse the file contexts of a flat base, with those that genhomedircon expands.
-
-    Its modules may be written in CIL: a statement may be in a block or in the call of a macro, and use a
-    context, a range or a level by its name (secilc's CIL reference). secil2tree does not print a path that
-    is an argument of a macro, so such a line is left out.
-    """
-    filecons: list[list[Node]] = []
-    named: dict[tuple[str, str], Node] = {}
-    for line in flat.split("\n"):
+    written: list[list[Node]] = []
+    named: dict[tuple[str, str], Node] = {("level", _NO_LEVEL): ["s0"]}
+    for line in cil.split("\n"):
         if _LABELS.search(line):
             for statement in statements(line):
-                _sort(statement, filecons, named)
-    specs = (_spec(pattern, kind, context, named) for _, pattern, kind, context in filecons)
+                _sort(statement, written, named)
+    specs = (_spec(pattern, kind, context, named) for _, pattern, kind, context in written)
     return [spec for spec in specs if spec and spec.pattern.startswith(("/", *TEMPLATES))]
 
 
-def _sort(statement: Node, filecons: list[list[Node]], named: dict[tuple[str, str], Node]) -> None:
+def _sort(statement: Node, written: list[list[Node]], named: dict[tuple[str, str], Node]) -> None:
     """Add the `filecon` statements in a statement, and the contexts, ranges and levels with a name."""
     match statement:
         case ["filecon", _, _, _]:
-            filecons.append(statement)
+            written.append(statement)
         case ["context" | "levelrange" | "level" as kind, str(name), value]:
             named[kind, name] = value
         case ["macro", *_] | str():
             pass  # the calls of a macro have its statements with their arguments
         case _:
             for part in statement:
-                _sort(part, filecons, named)
+                _sort(part, written, named)
 
 
 def _spec(pattern: Node, kind: Node, context: Node, named: Mapping[tuple[str, str], Node]) -> FileSpec | None:
@@ -174,10 +163,29 @@ def _spec(pattern: Node, kind: Node, context: Node, named: Mapping[tuple[str, st
         case str(), str(), []:
             return FileSpec(pattern.strip('"'), KINDS[kind], "<<none>>")
         case str(), str(), [str(user), str(role), str(name), levels]:
-            low = value("level", next(iter(value("levelrange", levels)), ""))
-            sensitivity = text_of(next(iter(low), ""))
-            return FileSpec(pattern.strip('"'), KINDS[kind], f"{user}:{role}:{name}:{sensitivity}")
+            ends = [_level(value("level", level)) for level in value("levelrange", levels)]
+            context = ":".join([user, role, name, "-".join(dict.fromkeys(ends))])
+            return FileSpec(pattern.strip('"'), KINDS[kind], context)
     return None
+
+
+def _level(level: Node) -> str:
+    """Format a level as a context has it: `s0`, `s0:c1,c5.c7`."""
+    match level:
+        case [str(sensitivity)]:
+            return sensitivity
+        case [str(sensitivity), *categories]:
+            return f"{sensitivity}:{','.join(map(_categories, categories))}"
+    return text_of(level)
+
+
+def _categories(expression: Node) -> str:
+    match expression:
+        case ["range", str(first), str(last)]:
+            return f"{first}.{last}"
+        case [*parts]:
+            return ",".join(map(_categories, parts))
+    return text_of(expression)
 
 
 def aliases(cil: str) -> dict[str, str]:

@@ -330,7 +330,7 @@ def refuse_conflicts(base: BasePolicy, modules: Iterable[LinkedSource]) -> None:
         if source := module.source:
             fc = source.te.with_suffix(".fc")
             written = WrittenEntries(source)
-            own = [(written.line(spec), spec) for spec in filecons(module.cil, templates=True)]
+            own = [(written.line(spec), spec) for spec in filecons(module.cil)]
             for conflict in conflicts(own, others, base) if own else ():
                 raise InputError(
                     "Two file contexts conflict.",
@@ -390,7 +390,7 @@ def _place(module: LinkedSource, statement: str, base: BasePolicy, expand: bool)
     if source is None:
         return module.name
     if path := _FILECON.search(statement):
-        spec = next((spec for spec in filecons(f"{statement}\n")), FileSpec(path["path"], "", ""))
+        spec = next(iter(filecons(statement)), FileSpec(path["path"], "", ""))
         file, line = source.te.with_suffix(".fc"), WrittenEntries(source).line(spec)
     else:
         file, line = source.te, statement_line(source, statement, base, expand=expand)

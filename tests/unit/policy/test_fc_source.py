@@ -52,6 +52,24 @@ def test_an_alias_of_the_same_type_is_no_conflict(base: BasePolicy) -> None:
     assert conflicts([(1, FileSpec("/a", "", "u:object_r:old_t:s0"))], [other], base) == []
 
 
+@pytest.mark.parametrize(
+    ("level", "other", "number"),
+    [
+        ("s0:c1", "s0", 1),
+        ("s0-s0:c1", "s0", 1),
+        ("s1", "s0", 1),
+        ("s0:c1,c2", "s0:c1.c2", 0),
+        ("s0 - s0", "s0", 0),
+    ],
+)
+def test_levels_conflict_as_libsepol_compares_them(
+    base: BasePolicy, level: str, other: str, number: int
+) -> None:
+    """It compares both ends of the range, and of their categories only whether there are any."""
+    own, others = (FileSpec("/a", "", f"u:object_r:etc_t:{each}") for each in (level, other))
+    assert len(conflicts([(1, own)], [("/p/common.fc:1", others)], base)) == number
+
+
 def test_the_line_with_the_type_and_the_kind_is_the_written_one() -> None:
     module = with_contexts(
         "/a gen_context(u:object_r:a_t,s0)\n/a -- gen_context(u:object_r:b_t,s0)\n/b <<none>>\n"
