@@ -9,12 +9,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from selab.auditlog.windows import audit_status
 from selab.container.runtime import Runtime, runtimes
 from selab.errors import SelabError
 from selab.guest import Guest
 from selab.host.cache import cache_dir
+from selab.host.distribution import how_to_install
+from selab.host.local import LocalHost
 from selab.machine import MachineControl
 from selab.policy.guest.load import policy_state
 from selab.policy.survey import survey
@@ -27,6 +30,9 @@ from selab.vm.provider import ARCHITECTURES, default_provider
 from selab.vm.provider import TOOLS as TOOLS_OF_PROVIDERS
 from selab.vm.select import UNREACHABLE, machine_of
 
+SELINUX_MODE = Path("/sys/fs/selinux/enforce")
+IMAGE_TYPE = "virt_image_t"
+"""The type of files that the VMs of libvirt's system daemon may read."""
 DISK_NEEDED = 8
 """GiB: the box, Vagrant's copy of it, libvirt's copy, and what the guest writes."""
 
@@ -78,6 +84,8 @@ def examine(project: Project, progress: Progress | None = None) -> Iterator[Find
 def _policy_tools() -> Finding:
     if missing := missing_on_host():
         remedy = "Policy is compiled in the guest, which takes longer."
+        if programs := [program for program in missing if program in TOOLS]:
+            remedy += f" To compile it here: {how_to_install(programs, TOOLS)}"
         return Finding("policy tools", State.NOTE, f"missing: {' '.join(missing)}", remedy)
     return Finding("policy tools", State.OK, f"{' '.join(TOOLS)}: policy is compiled on this machine")
 
@@ -87,14 +95,16 @@ def _virtualisation(configured: str, progress: Progress) -> Iterator[Finding]:
     if platform.machine() not in ARCHITECTURES:
         remedy = "Use an existing machine: `box: host`, see docs/howto/hosts.md."
         yield Finding("processor", State.BAD, f"{platform.machine()}, and the boxes are for x86_64", remedy)
-    missing = [package for tool, package in TOOLS_OF_PROVIDERS[provider].items() if not shutil.which(tool)]
+    tools = TOOLS_OF_PROVIDERS[provider]
+    missing = [tool for tool in tools if not (kvm.find_qemu() if tool == kvm.QEMU else shutil.which(tool))]
     if missing:
-        remedy = "Run `script/setup`, or install these packages."
+        remedy = how_to_install(missing, tools)
         yield Finding("VM tools", State.BAD, f"missing: {' '.join(missing)}", remedy)
     else:
-        yield Finding("VM tools", State.OK, " ".join(TOOLS_OF_PROVIDERS[provider]))
+        yield Finding("VM tools", State.OK, " ".join(tools))
     if provider == "libvirt":
         yield from _libvirt_and_kvm(progress)
+        yield from _labels()
 
 
 def _libvirt_and_kvm(progress: Progress) -> Iterator[Finding]:
@@ -111,14 +121,33 @@ def _libvirt_and_kvm(progress: Progress) -> Iterator[Finding]:
 
 
 def _libvirt() -> Finding:
+    tools = TOOLS_OF_PROVIDERS["libvirt"]
     answer = libvirt.virsh("uri")
     if answer.returncode == 0:
         return Finding("libvirt", State.OK, answer.stdout.strip())
     if answer.returncode == 127:
-        return Finding("libvirt", State.BAD, "virsh is not installed", libvirt.INSTALL)
+        return Finding("libvirt", State.BAD, "virsh is not installed", how_to_install(["virsh"], tools))
     return Finding(
         "libvirt", State.NOTE, f"{libvirt.uri()} does not answer", "selab starts it if systemd does not."
     )
+
+
+def _labels() -> Iterator[Finding]:
+    """Check whether libvirt's VMs may read root's cache. A plain user's VMs run without confinement."""
+    try:
+        enforcing = SELINUX_MODE.read_text().strip() == "1"
+    except OSError:  # no SELinux
+        return
+    if not enforcing or os.geteuid() != 0:
+        return
+    cache = cache_dir()
+    label = LocalHost().run(["matchpathcon", "-n", str(cache / "box")])
+    if f":{IMAGE_TYPE}:" in label.text:
+        yield Finding("labels of the cache", State.OK, f"{cache} has the type {IMAGE_TYPE}")
+        return
+    detail = f"{cache} has not the type {IMAGE_TYPE}, and SELinux is enforcing: libvirt's VMs may not read it"
+    commands = f"`semanage fcontext -a -t {IMAGE_TYPE} '{cache}(/.*)?'` and `restorecon -R {cache}`"
+    yield Finding("labels of the cache", State.NOTE, detail, f"`script/setup` runs {commands}.")
 
 
 def _resources(project: Project) -> Iterator[Finding]:

@@ -18,6 +18,8 @@ from selab.host.processes import run_group
 
 DEVICE = Path("/dev/kvm")
 QEMU = "qemu-system-x86_64"
+QEMU_OF_EL = Path("/usr/libexec/qemu-kvm")
+"""QEMU on CentOS and RHEL, which is not in PATH."""
 KERNEL_LIMIT = 8.0
 """Seconds for a kernel without a root file system to panic and exit. It takes one second if KVM works."""
 SECTOR_LIMIT = 2.0
@@ -49,7 +51,7 @@ def probe(kernel: Path | None = None) -> Kvm:
         return Kvm(False, f"there is no {DEVICE}")
     if not os.access(DEVICE, os.R_OK | os.W_OK):
         return Kvm(False, f"{DEVICE} is not open to this user (the group kvm usually is)")
-    qemu = shutil.which(QEMU)
+    qemu = find_qemu()
     if qemu is None:
         return Kvm(False, f"{QEMU} is not installed")
     memory = cache_dir() / "kvm.json"
@@ -60,6 +62,11 @@ def probe(kernel: Path | None = None) -> Kvm:
         known = {**_read(memory), key: asdict(result)}
         write_json(memory, known)
     return Kvm(bool(known[key]["works"]), str(known[key]["reason"]))
+
+
+def find_qemu() -> str | None:
+    """Return the path of QEMU for x86-64, or None if it is not installed."""
+    return shutil.which(QEMU) or (str(QEMU_OF_EL) if QEMU_OF_EL.exists() else None)
 
 
 def _key(qemu: str, kernel: Path | None) -> str:

@@ -17,6 +17,8 @@ from selab.vm import provider
 ROOT = Path(selab.__file__).parent
 
 LINUX = {
+    "doctor/examine.py": "whether SELinux is enforcing; a system without it has no such file",
+    "host/distribution.py": "the name of the distribution; a system without it gets Debian's names",
     "images/rootfs.py": "root file systems from Debian's packages: a box is built on Linux only",
     "vm/kvm.py": "KVM is Linux's; without /dev/kvm nothing of it is asked",
     "vm/libvirt.py": "libvirt's daemons, started if systemd does not run",

@@ -17,7 +17,7 @@ PYTHON = """#!/bin/sh
 # Stands in for `python3 -m venv .venv`: pip only records its arguments.
 case "$1 $2" in
   "-m venv") mkdir -p "$3/bin" && cp fakes/pip "$3/bin/" ;;
-  "-c import ensurepip") ;;
+  "-c import ensurepip"*) ;;
   *) echo "unexpected: python3 $*" >&2; exit 99 ;;
 esac
 """
@@ -38,6 +38,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("script/setup", "script/audit", "pyproject.toml", "selab/__init__.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "selab/host/packages", tmp_path / "selab/host/packages")
     for name in ("requirements.lock", "requirements-dev.lock"):
         (tmp_path / name).write_text(f"# {name}\n")
     (tmp_path / "fakes").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -10,9 +11,11 @@ from selab.container.runtime import runtimes
 from selab.doctor import examine as doctor
 from selab.doctor.examine import State, guest_findings
 from selab.guest import script
+from selab.host import distribution
 from selab.machine import MachineControl
 from selab.progress import Progress
 from tests.unit.fakes import FakeGuest
+from tests.unit.host.os_release import OS_RELEASE
 
 
 def guest(pid: int = 400) -> FakeGuest:
@@ -77,3 +80,67 @@ def test_a_network_that_is_not_closed_is_a_note(reach: str, state: State, remedy
 def test_the_network_of_an_existing_host_is_no_finding() -> None:
     findings = list(doctor._vm(cast(MachineControl, Running("")), Progress()))
     assert "network" not in [finding.subject for finding in findings]
+
+
+# --- this machine ---------------------------------------------------------------------------------
+
+
+def only(program: str, directory: Path) -> str:
+    """A PATH whose only program is `program`, which prints nothing."""
+    (directory / program).write_text("#!/bin/sh\n")
+    (directory / program).chmod(0o755)
+    return str(directory)
+
+
+def test_missing_programs_are_named_with_this_systems_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", only("vagrant", tmp_path))
+    (tmp_path / "os-release").write_text(OS_RELEASE["fedora43"][0])
+    monkeypatch.setattr(distribution, "OS_RELEASE", tmp_path / "os-release")
+    monkeypatch.setattr(doctor.kvm, "QEMU_OF_EL", tmp_path / "qemu-kvm")
+    findings = {finding.subject: finding for finding in doctor._virtualisation("libvirt", Progress())}
+    tools = findings["VM tools"]
+    assert (tools.state, tools.detail) == (State.BAD, "missing: qemu-system-x86_64 qemu-img virsh")
+    assert "dnf -y install libvirt-client qemu-img qemu-system-x86`" in tools.remedy
+    assert "dnf -y install libvirt-client`" in findings["libvirt"].remedy
+    assert "dnf -y install checkpolicy m4 policycoreutils secilc`" in doctor._policy_tools().remedy
+
+
+def test_qemu_of_el_is_no_missing_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", only("vagrant", tmp_path))
+    monkeypatch.setattr(doctor.kvm, "QEMU_OF_EL", Path(only("qemu-kvm", tmp_path)) / "qemu-kvm")
+    tools = next(each for each in doctor._virtualisation("libvirt", Progress()) if each.subject == "VM tools")
+    assert tools.detail == "missing: qemu-img virsh"
+
+
+@pytest.mark.parametrize(
+    ("mode", "uid", "label", "states"),
+    [
+        ("1", 0, "system_u:object_r:virt_image_t:s0", [State.OK]),
+        ("1", 0, "system_u:object_r:var_t:s0", [State.NOTE]),
+        ("0", 0, "system_u:object_r:var_t:s0", []),
+        ("1", 1000, "system_u:object_r:var_t:s0", []),
+        (None, 0, "system_u:object_r:var_t:s0", []),
+    ],
+)
+def test_labels_of_the_cache_matter_to_root_if_selinux_is_enforcing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str | None,
+    uid: int,
+    label: str,
+    states: list[State],
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("SELAB_CACHE", str(cache))
+    monkeypatch.setattr(doctor, "SELINUX_MODE", tmp_path / "enforce")
+    monkeypatch.setattr(doctor.os, "geteuid", lambda: uid)
+    (tmp_path / "matchpathcon").write_text(f'#!/bin/sh\n[ "$*" = "-n {cache}/box" ] && echo {label}\n')
+    (tmp_path / "matchpathcon").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    if mode is not None:
+        (tmp_path / "enforce").write_text(mode)
+    findings = list(doctor._labels())
+    assert [finding.state for finding in findings] == states
+    assert all(("semanage" in each.remedy) is (each.state is State.NOTE) for each in findings)
