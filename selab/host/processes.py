@@ -110,7 +110,7 @@ def run_group(
 
 @contextlib.contextmanager
 def interrupt_deferred() -> Iterator[None]:
-    """Let Ctrl-C during the block take effect after it, so that no process starts whose end nobody sees to.
+    """Let Ctrl-C during the block take effect after it, so that selab ends every program that it starts.
 
     Only the main thread receives Ctrl-C. A handler that Python did not set, or that ignores it, stays.
     """
