@@ -7,7 +7,7 @@ bin := .venv/bin
 marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not dnf and not growth and not hostile and not toolchain)")
 # Without compiled files, each process of the tests, and each selab that they start, compiles all modules first.
 unexport PYTHONDONTWRITEBYTECODE
-pytest := $(bin)/pytest --hypothesis-profile=ci $(marks)
+pytest := $(bin)/pytest --hypothesis-profile=$(if $(FAST),quick,ci) $(marks)
 # A random order, which is the same each time: SEED=2 is another one, and SEED=default a new one each time.
 order := -p randomly --randomly-seed=$(or $(SEED),1)
 # One process more than processors, because some tests wait for a program. PROCESSES=0 runs all tests in one process.

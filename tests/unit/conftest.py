@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from selab.host.files import write_json
 from selab.host.local import LocalHost
@@ -22,6 +23,12 @@ from selab.policy.integrity import digests
 from selab.policy.survey import StoreFacts
 from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project
+
+settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)
+"""Fewer random examples, for `make unit FAST=1`.
+
+Both profiles try the same ones each time, and have no deadline: a loaded machine is not a slow parser.
+"""
 
 
 @pytest.fixture(scope="session")
