@@ -54,9 +54,7 @@ _PLAIN_MODULE = re.compile(r"^[^\S\n]*module\s+(\S+)\s+([^\s;]+)\s*;", re.MULTIL
 _CARRIAGE_RETURN = re.compile(r"^[^#\n\r]*\r$", re.MULTILINE)
 _CANDIDATE = re.compile(r"candidate\.cil:(\d{1,9})")
 _REQUIRED = re.compile(r"\((?P<kind>\w+)attributeset cil_gen_require (?P<name>[^\s()]+)\)")
-_NETLINK = re.compile(
-    r"^[^#\n]*\b(?:allow|auditallow|dontaudit|neverallow)xperm\s[^;#]*\snlmsg\b", re.MULTILINE
-)
+_EXTENDED = {"allowxperm", "auditallowxperm", "dontauditxperm", "neverallowxperm"}
 _NETLINK_CIL = re.compile(r"^[^\S\n]*\(\w+x \S+ \S+ \(nlmsg ", re.MULTILINE)
 _FILECON = re.compile(r'\(filecon "(?P<path>[^"]*)"')
 _PLACE = re.compile(r" statement at \S+| at \S+:\d+$")
@@ -283,8 +281,7 @@ def refuse_netlink_messages(module: PolicyModule, cil: str = "") -> None:
     place = str(module.te) if _NETLINK_CIL.search(cil) else ""
     for ending in ("if", "te"):
         text = module.texts.get(ending, b"").decode("utf-8", "backslashreplace")
-        if match := _NETLINK.search(text):
-            line = text.count("\n", 0, match.end()) + 1
+        if line := _netlink_line(text):
             place = f"{module.te.with_suffix(f'.{ending}')}:{line}"
     if place:
         raise InputError(
@@ -292,6 +289,16 @@ def refuse_netlink_messages(module: PolicyModule, cil: str = "") -> None:
             f"{place}: selab does not evaluate extended rules about netlink messages (nlmsg).",
             "Allow `nlmsg` as a whole, with an `allow` rule, or test this policy without selab.",
         )
+
+
+def _netlink_line(text: str) -> int | None:
+    """Return the line of the first `nlmsg` in an extended rule."""
+    is_extended = False
+    for token in tokens(text) if "nlmsg" in text else ():
+        if token.text == "nlmsg" and is_extended:
+            return token.line
+        is_extended = token.text != ";" and (is_extended or token.text in _EXTENDED)
+    return None
 
 
 def refuse_macro_words(module: PolicyModule, base: BasePolicy) -> None:

@@ -346,7 +346,16 @@ TOOLS = (
     "\n",
 )
 _MODULE = PolicyModule("a", Path("/p"), {"te": b"policy_module(a, 1.0)\ntype a_t;\n", "fc": b"/a <<none>>\n"})
-_BASE = BasePolicy(StoreFacts("test", 33, True, False, ""), Path("/nowhere"), frozenset())
+
+
+class _EmptyBase(BasePolicy):
+    """A base policy that has no files."""
+
+    def declared(self, *keywords: str) -> frozenset[str]:
+        return frozenset()
+
+
+_BASE = _EmptyBase(StoreFacts("test", 33, True, False, ""), Path("/nowhere"), frozenset())
 
 
 def read_contexts(text: str) -> object:
