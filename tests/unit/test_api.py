@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import types
 from collections.abc import Callable
@@ -100,7 +101,9 @@ def test_a_mode_that_there_is_none_of_is_refused(runner: Selab) -> None:
 def test_an_error_comes_without_how_selab_came_to_it(runner: Selab) -> None:
     with pytest.raises(SelabError) as error:
         runner.run("nowhere")
-    assert len(error.traceback) == 2  # this test, and `run`, which pytest does not show
+    # Of selab there is only `run`, which pytest does not show; mutmut calls it through its trampoline.
+    names = {entry.path.name for entry in error.traceback}
+    assert names - {"trampoline.py"} == {Path(__file__).name, "api.py"}
 
 
 def test_a_failure_names_the_denials_and_where_to_read_on(result: Callable[..., Result]) -> None:
@@ -123,9 +126,31 @@ def test_the_command_finds_the_project_from_elsewhere(
     assert result().command("explain") == f"selab -C {project.root} explain 20261123-220000-abcd"
 
 
-def test_a_pass_is_no_fail(result: Callable[..., Result]) -> None:
-    with pytest.raises(AssertionError, match="FAIL was expected"):
-        result(verdict="PASS", reasons=["fine"], denials=[]).assert_fail()
+def test_from_inside_the_project_the_command_needs_no_option(
+    result: Callable[..., Result], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.policies)
+    assert result().command("explain") == "selab explain 20261123-220000-abcd"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "passes", "fails"),
+    [("PASS", True, False), ("FAIL", False, True), ("ERROR", False, False)],
+)
+def test_an_error_is_neither_a_pass_nor_a_fail(
+    result: Callable[..., Result], verdict: str, passes: bool, fails: bool
+) -> None:
+    run = result(verdict=verdict)
+    for holds, check, word in ((passes, run.assert_pass, "PASS"), (fails, run.assert_fail, "FAIL")):
+        with (
+            contextlib.nullcontext() if holds else pytest.raises(AssertionError, match=f"{word} was expected")
+        ):
+            check()
+
+
+def test_a_run_can_be_under_another_policy(runner: Selab) -> None:
+    with pytest.raises(InputError, match="'app'"):
+        runner.run("web", policy="app")
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,12 @@ def test_a_history_on_a_full_disk_is_not_to_be_moved_away(
         history.find("last")
 
 
+def test_a_run_that_is_stored_twice_is_no_fault_of_the_file(history: History) -> None:
+    history.add(finished(1))
+    with pytest.raises(sqlite3.IntegrityError):
+        history.add(finished(1))
+
+
 def test_a_history_of_a_newer_selab_is_left_alone(history: History) -> None:
     with sqlite3.connect(history.path) as database:
         database.execute("PRAGMA user_version = 99")
@@ -228,6 +234,7 @@ def test_records_that_are_damaged_or_too_large_are_refused(
 
 def test_records_with_too_many_lines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selab.history.MAX_LINES", 3)
+    assert len(StoredRun(1, document(), {}, zlib.compress(b"\n" * 3)).records) == 3
     with pytest.raises(SelabError, match="cannot be read") as caught:
         _ = StoredRun(1, document(), {}, zlib.compress(b"\n" * 4)).records
     assert "more than 3 lines" in caught.value.detail

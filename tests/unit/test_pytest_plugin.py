@@ -7,8 +7,13 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+
+from selab.project import Project
+from selab.pytest_plugin import _directory, selab_machine
 
 PLUGIN = "selab.pytest_plugin"
 MACHINE = """
@@ -98,6 +103,46 @@ def test_without_a_project_it_says_how_to_name_one(tests: pytest.Pytester) -> No
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["There is no selab.yaml in *", "Or set selab_project in *"])
     result.stdout.no_fnmatch_line("During handling *")
+
+
+@pytest.mark.parametrize(
+    ("option", "setting", "inipath", "directory"),
+    [
+        ("lab", "setting", "/ini/pytest.ini", "/started/lab"),
+        ("/lab", "setting", "/ini/pytest.ini", "/lab"),
+        (None, "lab", "/ini/pytest.ini", "/ini/lab"),
+        (None, "lab", None, "/root/lab"),
+        (None, "", "/ini/pytest.ini", "/root"),
+    ],
+)
+def test_the_option_is_relative_to_where_pytest_was_started_and_the_setting_to_its_file(
+    option: str | None, setting: str, inipath: str | None, directory: str
+) -> None:
+    config: Any = SimpleNamespace(
+        getoption={"selab_project": option}.__getitem__,
+        getini={"selab_project": setting}.__getitem__,
+        inipath=Path(inipath) if inipath else None,
+        rootpath=Path("/root"),
+        invocation_params=SimpleNamespace(dir=Path("/started")),
+    )
+    assert _directory(config) == Path(directory)
+
+
+@pytest.mark.parametrize(
+    ("option", "status", "removed"),
+    [(True, "running", 1), (True, "poweroff", 1), (True, "not_created", 0), (False, "running", 0)],
+)
+def test_a_vm_is_removed_after_the_tests_only_on_request_and_if_it_exists(
+    project: Project, monkeypatch: pytest.MonkeyPatch, option: bool, status: str, removed: int
+) -> None:
+    destroyed: list[object] = []
+    machine = SimpleNamespace(status=lambda: status, destroy=destroyed.append)
+    # A pytest within a pytest has imported the module anew, which a patch by name would miss.
+    monkeypatch.setitem(sys.modules, "selab.vm.select", SimpleNamespace(machine_of=lambda of: machine))
+    config = SimpleNamespace(getoption={"selab_destroy": option}.__getitem__)
+    fixture = selab_machine.__wrapped__(config, project)
+    assert next(fixture) is machine and destroyed == []
+    assert list(fixture) == [] and len(destroyed) == removed
 
 
 @pytest.mark.parametrize(
