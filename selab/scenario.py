@@ -305,7 +305,7 @@ class Scenario(UserModel):
 
 
 def scenario_names(project: Project) -> list[str]:
-    return sorted(path.stem for path in _scenario_files(project))
+    return sorted({path.stem for path in _scenario_files(project)})
 
 
 def _scenario_files(project: Project) -> Iterator[Path]:
@@ -316,12 +316,19 @@ def _scenario_files(project: Project) -> Iterator[Path]:
 
 def load_scenario(project: Project, name: str) -> Scenario:
     """Load the scenario `name` of the project. Raises InputError, with similar names, if it is unknown."""
-    path = next((path for path in _scenario_files(project) if path.stem == name), None)
-    if path is None:
+    paths = sorted(path for path in _scenario_files(project) if path.stem == name)
+    if not paths:
         hint = (
             f"{nearest(name, scenario_names(project))} To create it, run `selab new scenario {name}`.".strip()
         )
         raise InputError(f"There is no scenario '{name}'.", f"Looked in {project.scenarios}.", hint)
+    if len(paths) > 1:
+        raise InputError(
+            f"The scenario '{name}' has more than one file.",
+            ", ".join(map(str, paths)),
+            "Remove or rename all but one.",
+        )
+    path = paths[0]
     if not NAME.fullmatch(path.stem):
         raise InputError(
             f"'{path.stem}' cannot be a scenario's name.", str(path), "Use letters, digits, '_', '.' and '-'."

@@ -8,7 +8,7 @@ import pytest
 
 from selab.errors import InputError
 from selab.project import Project
-from selab.scenario import Scenario, load_scenario
+from selab.scenario import ExecStep, ExitStep, HttpStep, LogStep, Scenario, load_scenario, scenario_names
 
 
 def write(project: Project, text: str, name: str = "web") -> None:
@@ -173,3 +173,105 @@ def test_a_scenario_can_be_written_down_and_read_again(project: Project) -> None
     )
     scenario = load_scenario(project, "web")
     assert Scenario.model_validate(scenario.as_written()).as_written() == scenario.as_written()
+
+
+@pytest.mark.parametrize("ending", ["yaml", "yml"])
+def test_both_endings_of_yaml_are_read(project: Project, ending: str) -> None:
+    (project.scenarios / f"web.{ending}").write_text("image: httpd\n")
+    (project.scenarios / "other.yaaml").write_text("")
+    assert (load_scenario(project, "web").name, scenario_names(project)) == ("web", ["web"])
+
+
+def test_two_files_of_one_scenario_are_refused(project: Project) -> None:
+    """Which of them the directory lists first is not what the user can know."""
+    for ending in ("yaml", "yml"):
+        (project.scenarios / f"web.{ending}").write_text("image: httpd\n")
+    with pytest.raises(InputError, match="more than one file") as caught:
+        load_scenario(project, "web")
+    assert "web.yaml" in caught.value.detail and "web.yml" in caught.value.detail
+    assert scenario_names(project) == ["web"]
+
+
+@pytest.mark.parametrize("name", ["a b", "-x", "x" * 65, "ä"])
+def test_a_file_whose_name_is_no_name_is_refused(project: Project, name: str) -> None:
+    write(project, "image: httpd\n", name)
+    with pytest.raises(InputError, match="cannot be a scenario's name") as caught:
+        load_scenario(project, name)
+    assert caught.value.detail == str(project.scenarios / f"{name}.yaml") and caught.value.hint
+
+
+def test_an_unknown_scenario_can_be_created_with_the_command_of_the_hint(project: Project) -> None:
+    with pytest.raises(InputError, match="'web'") as caught:
+        load_scenario(project, "web")
+    assert str(project.scenarios) in caught.value.detail
+    assert caught.value.hint == "To create it, run `selab new scenario web`."
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_volume_that_is_not_a_directory_is_refused(project: Project, exists: bool) -> None:
+    if exists:
+        (project.root / "data").write_text("")
+    error = refused(project, "image: httpd\nvolumes:\n  - {source: data, target: /data}\n")
+    assert "'data' is not a directory" in error.what
+    assert str(project.root / "data") in error.detail and "`source`" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("volume", "word"),
+    [
+        ("{target: /data, source: data, guest_path: /srv}", "either"),
+        ("{target: /data, guest_path: /srv, label: contexts}", "in the guest"),
+        ("{target: data}", "pattern"),
+        ('{target: "/a:b"}', "pattern"),
+        ("{target: /data, guest_path: srv}", "pattern"),
+        ("{target: /data, source: -x}", "does not begin"),
+    ],
+)
+def test_a_volume_that_contradicts_itself_is_refused(project: Project, volume: str, word: str) -> None:
+    assert word in refused(project, f"image: httpd\nvolumes:\n  - {volume}\n").what
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{name: nothing}",
+        "{exec: {argv: []}}",
+        "{exec: {argv: [a], exit: 256}}",
+        "{exit: {code: -1}}",
+        "{http: {port: 0}}",
+        "{http: {port: 80, path: x}}",
+        "{http: {port: 80, status: 99}}",
+        "{http: {port: 80, timeout: 0}}",
+        "{http: {port: 80, timeout: 3601}}",
+    ],
+)
+def test_a_step_that_cannot_be_done_is_refused(project: Project, step: str) -> None:
+    assert refused(project, f"image: httpd\nsteps:\n  - {step}\n").detail.endswith("web.yaml:3")
+
+
+@pytest.mark.parametrize(
+    ("step", "title", "kind"),
+    [
+        ("{http: {port: 80, path: /x}}", "get http :80/x", HttpStep),
+        ("{http: {port: 80, wait: true}}", "wait for http :80/", HttpStep),
+        ("{exec: {argv: [cat, /etc/shadow]}}", "exec cat /etc/shadow", ExecStep),
+        ("{guest: {argv: [cat, /etc/shadow]}}", "guest cat /etc/shadow", ExecStep),
+        ("{log: {pattern: ready}}", "log /ready/", LogStep),
+        ("{exit: {code: 3}}", "exit 3", ExitStep),
+        ("{name: the page, exit: {}}", "the page", ExitStep),
+        (f"{{exec: {{argv: [{'a' * 99}]}}}}", f"exec {'a' * 55}", ExecStep),
+    ],
+)
+def test_a_step_has_the_title_and_the_action_of_its_kind(
+    project: Project, step: str, title: str, kind: type[object]
+) -> None:
+    write(project, f"image: httpd\nsteps: [{step}]\n")
+    (only,) = load_scenario(project, "web").steps
+    assert (only.title, type(only.action)) == (title, kind)
+
+
+@pytest.mark.parametrize(
+    "entry", ["{reason: no}", "{}", "{reason: why not, as: maybe}", "{reason: why, clas: x}"]
+)
+def test_an_entry_needs_a_reason_and_says_whether_the_denial_must_occur(project: Project, entry: str) -> None:
+    refused(project, f"image: httpd\nexpect: {{denials: [{entry}]}}\n")
