@@ -110,8 +110,24 @@ def test_a_failure_names_the_denials_and_where_to_read_on(result: Callable[..., 
     with pytest.raises(AssertionError) as error:
         result().assert_pass()
     message = str(error.value)
-    assert "web_t http_port_t:tcp_socket { name_bind }  apache2 src=80" in message
+    assert "denials:\n  1  web_t http_port_t:tcp_socket { name_bind }  apache2 src=80\n" in message
     assert "explain 20261123-220000-abcd" in message and "step 'page' failed: no answer" in message
+
+
+def test_a_failure_without_denials_shows_the_run(result: Callable[..., Result]) -> None:
+    with pytest.raises(AssertionError) as error:
+        result(denials=[]).assert_pass()
+    *_, denials, command = str(error.value).splitlines()
+    assert denials == "no denials" and "show 20261123-220000-abcd`" in command
+
+
+def test_an_inconclusive_run_has_its_reasons_and_the_command_that_shows_it(
+    result: Callable[..., Result], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    error = Inconclusive(result(verdict="ERROR", reasons=["records lost", "late"]))
+    assert "ERROR (run 20261123-220000-abcd)" in error.what
+    assert (error.detail, "`selab show 20261123-220000-abcd`" in error.hint) == ("records lost; late", True)
 
 
 def test_a_failure_says_nothing_that_a_terminal_would_act_on(result: Callable[..., Result]) -> None:
@@ -179,7 +195,21 @@ def test_what_was_not_denied_is_not_found(pattern: dict[str, str], result: Calla
 
 
 def test_self_is_the_source(result: Callable[..., Result]) -> None:
-    result(denials=[{**DENIAL, "target": "web_t"}]).assert_denied(target="self")
+    outcome = result(denials=[{**DENIAL, "target": "web_t"}])
+    for target in ("self", "web_t"):
+        outcome.assert_denied(target=target)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "* *:* *"),
+        ({"source": "a_t", "target": "b_t", "tclass": "file", "permission": "read"}, "a_t b_t:file read"),
+        ({"classification": "expected"}, "* *:* * (expected)"),
+    ],
+)
+def test_a_pattern_shows_what_it_leaves_open(fields: dict[str, str], text: str) -> None:
+    assert str(Pattern(**fields)) == text
 
 
 def test_a_denial_that_dontaudit_hides_is_one(result: Callable[..., Result]) -> None:

@@ -20,7 +20,7 @@ from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
-from selab.history import History, Record, StoredRun, change_in_words, compare, resume
+from selab.history import ROOM, History, Record, StoredRun, change_in_words, compare, resume
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.module import PolicyModule
 from selab.project import Project
@@ -217,6 +217,34 @@ def test_a_run_expects_the_base_policy_of_the_projects_last_run(
 def test_resuming_keeps_the_hooks(project: Project) -> None:
     hooks = RunOptions(before_steps=print, after_steps=print)
     assert resume(project, "web", hooks) == hooks
+
+
+@pytest.mark.parametrize(
+    ("name", "free", "word"),
+    [
+        ("SQLITE_FULL", 0, "Make room"),
+        ("SQLITE_IOERR_WRITE", ROOM - 1, "Make room"),
+        ("SQLITE_IOERR_WRITE", ROOM, ""),
+        ("SQLITE_BUSY", 0, ""),
+        ("SQLITE_CORRUPT_INDEX", 0, "Move the file away"),
+        ("SQLITE_NOTADB", ROOM, "Move the file away"),
+        (None, ROOM, "Move the file away"),
+    ],
+)
+def test_only_a_damaged_history_is_to_be_moved_away(
+    history: History, monkeypatch: pytest.MonkeyPatch, name: str | None, free: int, word: str
+) -> None:
+    def usage(path: Path) -> SimpleNamespace:
+        assert path == history.path.parent
+        return SimpleNamespace(free=free)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    error = sqlite3.DatabaseError("it failed")
+    if name:
+        error.sqlite_errorname = name
+    detail, hint = history._why(error)
+    assert str(history.path) in detail and "it failed" in detail
+    assert hint.startswith(word) and bool(hint) is bool(word)
 
 
 @pytest.mark.parametrize(
