@@ -57,7 +57,7 @@ def test_a_policy_without_a_type_says_so() -> None:
 
 def test_as_json_nothing_is_left_out() -> None:
     data = document(AUDIT)
-    assert data.keys() == {"schema", "policy", "types", "additions", "removed", "reach"}
+    assert data.keys() == {"schema", "policy", "types", "additions", "removed", "limited", "reach"}
     assert (data["schema"], data["policy"], data["types"]) == (1, "web", ["web_t", "web_file_t"])
     assert data["additions"] == [
         {
