@@ -308,5 +308,11 @@ def resume(project: Project, scenario: str, options: RunOptions = DEFAULT_OPTION
 
 def base_of_last_run(project: Project) -> BasePolicy | None:
     """Return the base policy that the project's last run had, if it is still in the cache."""
+    fingerprint = fingerprint_of_last_run(project)
+    return known_base(fingerprint, cache_dir(), project.store) if fingerprint else None
+
+
+def fingerprint_of_last_run(project: Project) -> str:
+    """Return the fingerprint of the base policy that the project's last run had, or an empty string."""
     runs = History.of(project).latest(1)
-    return known_base(runs[0].document.base, cache_dir(), project.store) if runs else None
+    return runs[0].document.base if runs else ""

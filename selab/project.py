@@ -71,8 +71,8 @@ class HostConfig(UserModel):
         return address
 
 
-class VmConfig(UserModel):
-    """The `vm:` part of selab.yaml.
+class GuestSettings(UserModel):
+    """Settings of a guest.
 
     box: box of the VM; `host` uses the machine that `host` describes, and no VM.
     host: existing machine.
@@ -90,10 +90,20 @@ class VmConfig(UserModel):
     memory: Annotated[int, Field(ge=1024, le=262144)] = 2048
 
     @model_validator(mode="after")
-    def _host_belongs_to_its_box(self) -> VmConfig:
+    def _host_belongs_to_its_box(self) -> GuestSettings:
         if (self.box == "host") is (self.host is None):
             raise ValueError("`box: host` requires `host: {address: ...}`, and no other box allows it")
         return self
+
+
+class VmConfig(GuestSettings):
+    """The `vm:` part of selab.yaml.
+
+    base: base policy for the commands that use no VM (check, audit, replay, explain, suggest): its name or
+        the beginning of its fingerprint, as `selab base list` prints them. By default that of the last run.
+    """
+
+    base: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
 
 
 class PolicyConfig(UserModel):

@@ -26,11 +26,13 @@ HERE = (
     "report",
     "box list",
     "box name",
+    "base list",
 )
 """Commands that need no VM and no base policy. tests/unit/cli/test_shown.py runs them unchanged."""
 ON_A_VM = ("run", "check", "replay", "explain", "suggest", "audit", "vm status", "vm ssh")
 """Commands that need a VM. tests/vm/test_shown.py runs those whose names the example project has."""
 ELSEWHERE = {
+    "base": "tests/unit/cli/test_base.py",
     "box build": "tests/vm/conftest.py",  # every VM test uses the box that it builds
     "box remove": "tests/unit/vm/box/test_build.py",
     "doctor": "tests/unit/doctor/test_examine.py",

@@ -11,7 +11,7 @@ from pathlib import Path
 from selab.advice.advise import Advice, Situation, Volume, advise
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.knowledge import PolicyKnowledge
-from selab.analysis.offline import candidate_of
+from selab.analysis.offline import candidate_of, on_its_guest
 from selab.auditlog.denials import IOCTL
 from selab.container.label import runtime_file_type
 from selab.errors import InputError, SelabError
@@ -71,7 +71,7 @@ class AdviceCache:
         ):
             if self._thread:
                 self._thread.join()
-            return explain(project, stored, Progress())
+            return explain(on_its_guest(project), stored, Progress())
         return []
 
 

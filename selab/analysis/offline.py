@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selab.errors import InputError, SelabError
-from selab.history import History, base_of_last_run
+from selab.history import History, base_of_last_run, fingerprint_of_last_run
 from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, newest_base
 from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.compile import CompiledModule
-from selab.policy.macros import build_options
+from selab.policy.known_bases import chosen_base, imported_base, origin
 from selab.policy.module import load_module
 from selab.policy.toolchain import host_toolchain
 from selab.progress import Progress
@@ -56,7 +56,7 @@ def replay_offline(
 class Candidate:
     """A candidate as it is on disk.
 
-    base: the base policy of the project's last run.
+    base: the base policy that answers for the project.
     modules: the candidate and the modules that it requires, as CIL.
     linked: the file with the kernel policy that links them.
     """
@@ -87,28 +87,39 @@ def last_base(project: Project, progress: Progress) -> BasePolicy:
     raise SelabError(
         "No base policy is known yet.",
         "selab reads it from the guest during a run.",
-        f"Run a scenario first: `selab run {scenario}`.",
+        f"Run a scenario first: `selab run {scenario}`. Without a VM: `selab base import FILE`.",
     )
 
 
 def find_base(project: Project, progress: Progress) -> BasePolicy | None:
-    """Return the base policy of the project's last run, or else of any project's last run, and note that."""
-    base = base_of_last_run(project)
-    if base is None and (base := newest_base(cache_dir())):
-        progress.note(
-            "This project's own base policy is unknown, so that of another project's last run is used: "
-            f"{_origin(base)}."
-        )
-    return base
+    """Return the base policy that answers for the project, or None if no base policy is known.
+
+    It is the one that `vm.base` names, or else that of the project's last run, or else the newest one in the
+    cache. `progress` notes which it is, unless selab read it from this project's own guest. Raises InputError
+    if `vm.base` names none or several.
+    """
+    cache = cache_dir()
+    if selector := project.config.vm.base:
+        base = chosen_base(selector, cache, "vm.base in selab.yaml")
+        progress.note(f"vm.base in selab.yaml names the base policy: {origin(base)}{_imported(base)}.")
+        return base
+    if own := base_of_last_run(project):
+        return own
+    if imported := imported_base(fingerprint_of_last_run(project), cache):
+        progress.note(f"The base policy of the last run is used: {origin(imported)}{_imported(imported)}.")
+        return imported
+    if newest := newest_base(cache):
+        whose = "an imported one" if newest.imported else "that of another project's last run"
+        progress.note(f"This project's own base policy is unknown, so {whose} is used: {origin(newest)}.")
+        return newest
+    return None
 
 
-def _origin(base: BasePolicy) -> str:
-    """Return the distribution, version and name of a base policy, as far as they are known."""
-    prefix = "distro_"
-    built_for = (
-        definition.removeprefix(prefix)
-        for definition in build_options(base.headers).definitions
-        if definition.startswith(prefix)
-    )
-    system = base.facts.system or f"{next(built_for, 'an unknown distribution')}, of unknown version"
-    return f"{system}, policy '{base.facts.selinux_type}' ({base.facts.fingerprint[:12]})"
+def _imported(base: BasePolicy) -> str:
+    return ", imported from a file" if base.imported else ""
+
+
+def on_its_guest(project: Project) -> Project:
+    """Return the project without `vm.base`, for questions about a run that its own guest has just done."""
+    vm = project.config.vm.model_copy(update={"base": ""})
+    return replace(project, config=project.config.model_copy(update={"vm": vm}))

@@ -1,5 +1,5 @@
 """`selab completion`, and the names that the shell completes: scenarios, policies, images and runs of the
-current project."""
+current project, and base policies."""
 
 from __future__ import annotations
 
@@ -42,6 +42,18 @@ def images(context: click.Context, parameter: click.Parameter, incomplete: str) 
     return _beginning(
         incomplete, context, lambda project: sorted(path.name for path in project.images.glob("*/"))
     )
+
+
+def bases(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names and fingerprints of the base policies in the cache, which belong to no project."""
+    from selab.errors import SelabError
+    from selab.host.cache import cache_dir
+    from selab.policy.known_bases import completions
+
+    try:
+        return [word for word in completions(cache_dir()) if word.startswith(incomplete)]
+    except (SelabError, OSError):
+        return []
 
 
 def _beginning(

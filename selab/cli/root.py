@@ -42,6 +42,7 @@ COMMANDS = {
         "The virtual machine: list, up, status, suspend, halt, reset, destroy, ssh, console.",
     ),
     "box": ("selab.cli.box", "The boxes that selab builds itself."),
+    "base": ("selab.cli.base", "Base policies: list and show them, export one, import one without a VM."),
     "schema": ("selab.cli.schema", "Print the JSON Schema of what you write, for editors."),
     "trust": (
         "selab.cli.trust",
@@ -60,7 +61,7 @@ SECTIONS = {
     "The loop": ("run", "watch", "check", "replay", "history", "show", "diff"),
     "Advice": ("explain", "suggest", "learn", "minimise"),
     "Review": ("matrix", "audit", "denials", "report"),
-    "The machine": ("vm", "box", "install", "uninstall"),
+    "The machine": ("vm", "box", "base", "install", "uninstall"),
 }
 """The commands by purpose, in the order of the help."""
 

@@ -8,12 +8,12 @@ from pydantic import Field, model_validator
 
 from selab.host.yamlfile import UserModel
 from selab.policy.guest.load import Mode
-from selab.project import NAME, BoxName, PolicyName, VmConfig
+from selab.project import NAME, BoxName, GuestSettings, PolicyName, VmConfig
 
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
 
-class GuestSpec(VmConfig):
+class GuestSpec(GuestSettings):
     """A guest with its own settings. Other settings are taken from selab.yaml.
 
     name: name of the guest.
@@ -84,7 +84,11 @@ class Matrix(UserModel):
     expect: tuple[Expected, ...] = ()
 
     def settings(self, own: VmConfig) -> dict[str, VmConfig]:
-        """Return the VM settings of each guest by its name, in a project with `own`."""
+        """Return the VM settings of each guest by its name, in a project with `own`.
+
+        A guest has a base policy, so `base` does not apply. A change of it must not remove a VM.
+        """
+        own = own.model_copy(update={"base": ""})
         specs = [guest if isinstance(guest, GuestSpec) else _box(guest, own) for guest in self.guests]
         return {guest.name: guest.over(own) for guest in specs} or {own.box: own}
 

@@ -54,6 +54,10 @@ FILE_CONTEXTS = "files/file_contexts"
 """What selab uses of contexts/ for its order only, because the modules declare its lines."""
 TEMPLATES = "homedir_template"
 """The file of contexts/files that has the lines for home directories, which genhomedircon expands."""
+BASES = "bases"
+"""The cache holds here the base policies that selab read from guests."""
+IMPORTED = "imported"
+"""The cache holds here what `selab base import` stored, apart from what selab read from guests."""
 LOCAL = "zz-local"
 """The cache stores the store's local modifications under this name, beside its modules."""
 RESOLVE_TIMEOUT = 600.0
@@ -72,6 +76,7 @@ class BasePolicy:
     left_out: files with local modifications that a linked policy does not contain (users.local).
     denies: whether it contains `deny` rules, which older CIL compilers cannot read.
     limits_ioctl: whether it contains extended rules, which limit the commands of ioctl.
+    imported: digest of the content if it was imported from a file, or empty if selab read it from a guest.
     """
 
     facts: StoreFacts
@@ -80,6 +85,16 @@ class BasePolicy:
     left_out: tuple[str, ...] = ()
     denies: bool = False
     limits_ioctl: bool = True
+    imported: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return what identifies the base policy in the keys of caches.
+
+        selab cannot compute the fingerprint of an imported base policy from its content. With its digest in
+        the key, no result of it serves a guest that has the same fingerprint.
+        """
+        return self.facts.fingerprint + self.imported
 
     @property
     def demands(self) -> Demands:
@@ -100,7 +115,9 @@ class BasePolicy:
             raise SelabError(
                 "The cached base policy was changed.",
                 f"Its digest differs: {self.directory / STORE}",
-                "Run the command again: selab reads the base policy from the guest.",
+                "Import its file again."
+                if self.imported
+                else "Run the command again: selab reads the base policy from the guest.",
             )
         return sorted((self.directory / STORE).iterdir())
 
@@ -185,12 +202,22 @@ def base_without(names: tuple[str, ...], cache: Path, own: Path) -> BasePolicy |
 
 
 def newest_base(cache: Path) -> BasePolicy | None:
-    """Return the cached base policy that any project's guest used last."""
-    there = sorted(
-        (cache / "bases").glob(f"*-v{FORMAT}/{FACTS}"), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    known = (_cached(facts, cache) for path in there for facts in stored_facts(path)[:1])
-    return next((base for base in known if base), None)
+    """Return the cached base policy that any project's guest used last, or that was imported after that."""
+    there = [path for kind in (BASES, IMPORTED) for path in (cache / kind).glob(f"*-v{FORMAT}/{FACTS}")]
+    there.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return next((base for path in there if (base := base_in(path.parent))), None)
+
+
+def base_in(directory: Path) -> BasePolicy | None:
+    """Return the base policy in a directory of the cache, with the facts of the last guest that had it.
+
+    The result is None if it is incomplete, if it was changed or if the directory is another one's.
+    """
+    facts = next(iter(stored_facts(directory / FACTS)), None)
+    if facts is None or directory.name != directory_name(facts.fingerprint):
+        return None
+    metadata = _metadata(directory)
+    return _base(directory, facts, metadata) if metadata else None
 
 
 def keep_base(
@@ -207,8 +234,8 @@ def keep_base(
     `archive` is a tar of a file system's policy store, headers and contexts. `newer` are the tools to use if
     the host's are too old for the store's statements.
     """
-    (cache / "bases").mkdir(parents=True, exist_ok=True)
-    half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / "bases"))
+    (cache / BASES).mkdir(parents=True, exist_ok=True)
+    half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / BASES))
     try:
         store = _unpack(archive, selinux_type, half)
         directory = _directory(_fingerprint_of_copy(store, half, without), cache)
@@ -285,8 +312,13 @@ def _write_file_contexts(directory: Path, flat: str, store: Mapping[str, bytes])
     (files / "file_contexts.local").write_bytes(store.get("file_contexts.local", b""))
 
 
+def directory_name(fingerprint: str) -> str:
+    """Return the name of the directory of the cache that holds the base policy with this fingerprint."""
+    return f"{fingerprint[:16]}-v{FORMAT}"
+
+
 def _directory(fingerprint: str, cache: Path) -> Path:
-    return cache / "bases" / f"{fingerprint[:16]}-v{FORMAT}"
+    return cache / BASES / directory_name(fingerprint)
 
 
 def _cached(facts: StoreFacts | None, cache: Path) -> BasePolicy | None:
@@ -304,6 +336,7 @@ def _base(directory: Path, facts: StoreFacts, metadata: Mapping[str, Any]) -> Ba
         tuple(metadata["left_out"]),
         bool(metadata.get("denies")),
         bool(metadata.get("limits_ioctl", True)),
+        str(metadata.get("imported", "")),
     )
 
 

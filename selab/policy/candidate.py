@@ -110,7 +110,7 @@ def compiled(
     key = hashlib.sha256()
     for part in (
         str(CACHE_FORMAT),
-        base.facts.fingerprint,
+        base.key,
         str(tools.on_host),
         *(each.digest for each in (module, *beside)),
     ):

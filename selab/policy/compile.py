@@ -221,7 +221,7 @@ def policy_digest(
     """Return the digest of the kernel policy that `link` would produce, without linking."""
     parts = (
         str(FORMAT),
-        base.facts.fingerprint,
+        base.key,
         *_options(base, dontaudit),
         _candidate_cil(candidates, permissive),
     )

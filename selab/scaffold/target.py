@@ -9,6 +9,7 @@ from selab.container.label import runtime_file_type
 from selab.errors import SelabError
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import InterfaceTable, interface_table
+from selab.policy.known_bases import origin
 from selab.policy.query.ports import Ports, binding_interface, port_type, ports_of
 from selab.progress import Progress
 from selab.project import Project
@@ -92,7 +93,7 @@ def target_of(project: Project, progress: Progress) -> Target:
     arguments = len(template.parameters)
     return Target(
         arguments,
-        f"{TEMPLATE} gets {_counted(arguments)}, as in the base policy of the last guest.",
+        f"{TEMPLATE} gets {_counted(arguments)}, as in the base policy {origin(base)}.",
         known,
     )
 

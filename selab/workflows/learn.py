@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selab.advice.advise import Advice
-from selab.analysis.offline import replay_offline
+from selab.analysis.offline import on_its_guest, replay_offline
 from selab.analysis.suggest import suggestion
 from selab.history import History
 from selab.machine import Machine
@@ -66,7 +66,8 @@ def learn(
     candidate cannot be linked with what was added.
     """
     module = candidate(project, scenario, policy, "learn for")
-    drafting, before, history = drafts(project, scenario), source(module.te), History.of(project)
+    drafting, before = on_its_guest(drafts(project, scenario)), source(module.te)
+    history = History.of(project)
     te = drafting.policies / module.te.name
     runs: list[RunDocument] = []
     left: tuple[Advice, ...] = ()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from selab.analysis.offline import candidate_of
+from selab.analysis.offline import candidate_of, on_its_guest
 from selab.errors import InputError, SelabError
 from selab.machine import Machine
 from selab.policy.guest.load import Mode
@@ -95,7 +95,8 @@ def minimise(
     """
     module = candidate(project, scenario, policy, "make smaller")
     before = source(module.te)
-    bench = Bench(drafts(project, scenario), machine, scenario, module.name, progress, runs)
+    drafting = on_its_guest(drafts(project, scenario))
+    bench = Bench(drafting, machine, scenario, module.name, progress, runs)
     search = Search(bench, before)
     try:
         passes = bench.passes(before)

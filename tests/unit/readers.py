@@ -26,6 +26,7 @@ from selab.host import yamlfile
 from selab.images.rootfs import _deb822, _one_line
 from selab.images.source import read_dockerfile
 from selab.matrix.model import Matrix
+from selab.policy import portable
 from selab.policy.base import BasePolicy
 from selab.policy.fc_source import WrittenEntries, expanded_lines, macro_words, rewritten
 from selab.policy.filecon import filecons, read_specs
@@ -56,6 +57,7 @@ from selab.vm.host_keys import _plain_lines
 from selab.vm.ssh_config import _with_includes
 from selab.vm.vagrant import _Commands
 from tests.unit.fakes import FakeGuest
+from tests.unit.policy.store import archive
 
 SCOPE = Scope("web_t", "s0:c1,c2", frozenset({"web_t"}))
 EXPECT = Expect.model_validate(
@@ -262,6 +264,14 @@ ANSWER = (
     "-1 ",
     "403",
 )
+MANIFESTS = (
+    *JSON,
+    '{"files": {"flat.cil": "',
+    '"dangling": ["a_t", ',
+    '"system": "',
+    "a" * 64,
+    "\0",
+)
 TOKEN = "0123456789ab"
 PARTS = (f"{TOKEN} 0\n", f"{TOKEN} 7\n", f"{TOKEN} ", TOKEN, "a", "\n", " 0\n")
 SELINT = ("/a.te: 1: (W): x (W-001)\n", "/a.te:", ": 1", ": (S): ", " (S-001)", "a", " ", "\n", "(")
@@ -358,6 +368,11 @@ class _EmptyBase(BasePolicy):
 _BASE = _EmptyBase(StoreFacts("test", 33, True, False, ""), Path("/nowhere"), frozenset())
 
 
+def read_manifest(text: str) -> object:
+    """Read an exported base policy whose manifest is the text."""
+    return portable.read(portable.sealed(archive({portable.MANIFEST: text.encode()})), "file")
+
+
 def read_contexts(text: str) -> object:
     """Read a .fc as m4 leaves it and as the user wrote it."""
     module = PolicyModule("a", Path("/p"), {"fc": text.encode()})
@@ -426,6 +441,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "http answer": (step({"http": {"port": 80}}, code=1), ANSWER),
     "exit code": (step({"exit": {}}), ANSWER),
     "history row": (history_row, AUDIT),
+    "manifest of a base policy": (read_manifest, MANIFESTS),
     "survey": (lambda text: _facts((), completed(text)), ANSWER),
     "changes of the guest": (lambda text: _changes(completed(text)), ANSWER),
     "answers to several queries": (lambda text: _parts(completed(text), TOKEN.encode(), 5), PARTS),

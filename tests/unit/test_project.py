@@ -108,6 +108,13 @@ def test_an_address_with_anything_else_is_refused(address: str) -> None:
         HostConfig(address=address)
 
 
+@pytest.mark.parametrize("base", ["../x", "a b", "-x", "a/b", "a" * 65, 12, "a\n"])
+def test_the_name_of_a_base_policy_is_a_word(base: object) -> None:
+    assert VmConfig(base="centos9").base == "centos9"
+    with pytest.raises(ValidationError):
+        VmConfig.model_validate({"base": base})
+
+
 @pytest.mark.parametrize("vm", [{"box": "host"}, {"box": "auto", "host": {"address": "a"}}])
 def test_an_existing_host_and_its_box_belong_together(vm: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="box: host"):

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "files that the user wrote or names": [
         "analysis/audit.py",
         "analysis/offline.py",
+        "cli/base.py",
         "cli/denials.py",
         "cli/doctor.py",
         "cli/report_options.py",
@@ -67,6 +68,7 @@ ELSEWHERE = {
         "policy/integrity.py",
         "policy/interfaces.py",
         "policy/lint/names.py",
+        "policy/portable.py",
         "policy/query/index.py",
         "policy/query/ports.py",
         "policy/source_lines.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,11 +15,12 @@ from selab.advice.advise import Advice, Situation, Volume
 from selab.advice.denied_access import DeniedAccess
 from selab.analysis import explain as explaining
 from selab.analysis.explain import AdviceCache, causes_of, explain, numbered
+from selab.analysis.offline import Candidate
 from selab.errors import InputError, SelabError
 from selab.history import StoredRun
 from selab.policy.query.decide import Access, Cause, Decision
 from selab.progress import Progress
-from selab.project import Project
+from selab.project import Project, ProjectConfig, VmConfig
 from tests.unit.advice.conftest import need
 from tests.unit.documents import CLASSIFIED, DENIAL, document
 
@@ -174,6 +176,23 @@ def test_a_summary_has_advice_on_shown_and_hidden_denials(
     project: Project, requests: Calls, fields: dict[str, Any], count: int
 ) -> None:
     assert len(AdviceCache().advice(project, stored(**fields))) == count
+
+
+def test_a_summary_asks_the_base_policy_of_the_runs_own_guest(
+    project: Project, requests: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bases: list[str] = []
+    candidate = explaining.candidate_of
+
+    def candidate_of(project: Project, policy: str, progress: Progress, doing: str) -> Candidate:
+        bases.append(project.config.vm.base)
+        return candidate(project, policy, progress, doing)
+
+    monkeypatch.setattr(explaining, "candidate_of", candidate_of)
+    chosen = replace(project, config=ProjectConfig(vm=VmConfig(base="centos9")))
+    AdviceCache().advice(chosen, stored())
+    explain(chosen, stored(), Progress())
+    assert bases == ["", "centos9"]
 
 
 def test_a_summary_has_no_advice_if_this_machine_cannot_give_any(

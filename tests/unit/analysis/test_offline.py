@@ -10,16 +10,27 @@ from types import SimpleNamespace
 import pytest
 
 from selab.analysis import offline
-from selab.analysis.offline import Candidate, candidate_of, find_base, last_base, records_of, replay_offline
+from selab.analysis.offline import (
+    Candidate,
+    candidate_of,
+    find_base,
+    last_base,
+    on_its_guest,
+    records_of,
+    replay_offline,
+)
 from selab.auditlog.classification import Classification, Ruling
 from selab.auditlog.denials import DenialKey
 from selab.errors import InputError, SelabError
 from selab.history import History
-from selab.policy.base import BasePolicy
+from selab.host.files import read_json, write_json
+from selab.policy.base import BASES, FACTS, IMPORTED, METADATA, BasePolicy, base_in, directory_name
 from selab.policy.query.decide import Access
+from selab.policy.survey import StoreFacts, keep_facts
 from selab.progress import Progress
-from selab.project import Project
+from selab.project import Project, ProjectConfig, VmConfig
 from selab.run.replay import Recorded
+from tests.unit.conftest import seal
 from tests.unit.documents import document
 from tests.unit.fakes import Notes
 from tests.unit.headers import CENTOS, DEBIAN, write_headers
@@ -175,6 +186,82 @@ def test_the_base_policy_of_another_project_is_named_with_its_distribution(
     monkeypatch.setattr(offline, "newest_base", lambda _: other)
     find_base(project, notes)
     assert words in notes.notes[0]
+
+
+Cached = Callable[..., BasePolicy]
+
+
+@pytest.fixture
+def cached(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cached:
+    """Put a base policy into the cache: cached("imported", "b" * 64)."""
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
+
+    def put(kind: str, fingerprint: str, system: str = "CentOS Stream 9") -> BasePolicy:
+        directory = tmp_path / "cache" / kind / directory_name(fingerprint)
+        (directory / "cil").mkdir(parents=True)
+        (directory / "flat.cil").write_text("(type a_t)\n")
+        seal(directory)
+        metadata = {**read_json(directory / METADATA), "imported": "digest" if kind == IMPORTED else ""}
+        write_json(directory / METADATA, metadata)
+        keep_facts(StoreFacts("test", 33, True, False, fingerprint, system=system), directory / FACTS)
+        base = base_in(directory)
+        assert base is not None
+        return base
+
+    return put
+
+
+def with_base(project: Project, name: str) -> Project:
+    return replace(project, config=ProjectConfig(vm=VmConfig(base=name)))
+
+
+@pytest.mark.parametrize("kind", [BASES, IMPORTED])
+def test_the_base_policy_that_the_project_names_answers_instead_of_the_last_runs(
+    project: Project, cached: Cached, monkeypatch: pytest.MonkeyPatch, base: BasePolicy, kind: str
+) -> None:
+    chosen, notes = cached(kind, "c" * 64), Notes()
+    cached(BASES, "d" * 64, "Debian 13")
+    monkeypatch.setattr(offline, "base_of_last_run", lambda _: base)
+    assert last_base(with_base(project, "centos9"), notes) == chosen
+    assert ["CentOS Stream 9" in text for text in notes.notes] == [True]
+    assert ["imported" in text for text in notes.notes] == [kind == IMPORTED]
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_name_without_exactly_one_base_policy_is_an_error_about_the_project(
+    project: Project, cached: Cached, count: int
+) -> None:
+    for number in range(count):
+        cached(IMPORTED, str(number) * 64)
+    with pytest.raises(InputError, match="vm.base in selab.yaml") as caught:
+        find_base(with_base(project, "centos9"), Progress())
+    assert caught.value.detail and caught.value.hint
+
+
+def test_the_guest_of_a_run_answers_although_the_project_names_a_base_policy(
+    project: Project, cached: Cached, monkeypatch: pytest.MonkeyPatch, base: BasePolicy
+) -> None:
+    cached(IMPORTED, "c" * 64)
+    monkeypatch.setattr(offline, "base_of_last_run", lambda _: base)
+    assert find_base(on_its_guest(with_base(project, "centos9")), Progress()) is base
+
+
+def test_an_imported_base_policy_answers_for_a_run_that_another_machine_made_with_it(
+    project: Project, cached: Cached
+) -> None:
+    fingerprint, notes = "b" * 64, Notes()
+    imported = cached(IMPORTED, fingerprint)
+    cached(BASES, "d" * 64, "Debian 13")
+    ended = record()
+    History.of(project).keep(replace(ended, document=ended.document.model_copy(update={"base": fingerprint})))
+    assert find_base(project, notes) == imported
+    assert ["imported" in text for text in notes.notes] == [True]
+
+
+def test_an_imported_base_policy_is_used_with_a_note(project: Project, cached: Cached) -> None:
+    imported, notes = cached(IMPORTED, "c" * 64), Notes()
+    assert find_base(project, notes) == imported
+    assert ["an imported one" in text and "CentOS Stream 9" in text for text in notes.notes] == [True]
 
 
 def test_a_run_whose_base_policy_is_gone_leaves_that_of_another_project(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.shell_completion import ShellComplete
 
 from selab.cli.root import COMMANDS, cli
+from selab.policy.base import BASES, FACTS, directory_name
+from selab.policy.survey import StoreFacts, keep_facts
 from selab.project import Project
 
 
@@ -44,6 +48,25 @@ def test_runs(command: str, words: Project) -> None:
 def test_images(words: Project) -> None:
     (words.images / "httpd").mkdir()
     assert offered("new", "policy", "--for") == ["httpd"]
+
+
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_base_policies(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They belong to no project."""
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    fingerprint = "c" * 64
+    facts = StoreFacts("test", 33, True, False, fingerprint, system="CentOS Stream 9")
+    (tmp_path / BASES / directory_name(fingerprint)).mkdir(parents=True)
+    keep_facts(facts, tmp_path / BASES / directory_name(fingerprint) / FACTS)
+    assert offered("base", command, incomplete="c") == ["centos9", fingerprint[:12]]
+    assert offered("base", command, incomplete="d") == []
+
+
+def test_without_a_cache_no_base_policy_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "file" / "cache"))
+    assert offered("base", "show") == []
 
 
 def test_commands() -> None:

@@ -79,6 +79,13 @@ def test_the_projects_own_box_by_its_name_keeps_its_source() -> None:
     assert settings == {"centos9": own, "debian13": VmConfig(box="debian13")}
 
 
+@pytest.mark.parametrize("guests", [[], ["centos9"], ["debian13"]])
+def test_the_base_policy_of_commands_without_a_vm_is_no_setting_of_a_guest(guests: list[str]) -> None:
+    own = VmConfig(box="centos9", base="debian13")
+    settings = Matrix.model_validate({"scenarios": ["web"], "guests": guests}).settings(own)
+    assert [vm.base for vm in settings.values()] == [""]
+
+
 @pytest.mark.parametrize("guests", [["debian13", "debian13"], ["debian13", {"name": "debian13"}]])
 def test_two_guests_of_one_name_are_refused(guests: list[Any]) -> None:
     with pytest.raises(ValidationError, match="two guests have the same name"):

@@ -149,7 +149,9 @@ def test_a_module_is_compiled_once_with_the_same_sources_and_the_same_base(
     assert [result.source for result in results] == [web, web]
 
 
-@pytest.mark.parametrize("change", ["module", "module beside", "fewer modules", "base", "machine", "format"])
+@pytest.mark.parametrize(
+    "change", ["module", "module beside", "fewer modules", "base", "import", "machine", "format"]
+)
 def test_a_module_is_compiled_again_after_a_change_of(
     base: BasePolicy,
     tools: Toolchain,
@@ -169,6 +171,8 @@ def test_a_module_is_compiled_again_after_a_change_of(
             beside = []
         case "base":
             base = replace(base, facts=replace(base.facts, fingerprint="e" * 64))
+        case "import":
+            base = replace(base, imported="e" * 64)
         case "machine":
             tools = Toolchain(FakeGuest(), tools.workdir)
         case "format":

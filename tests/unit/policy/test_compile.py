@@ -159,8 +159,9 @@ def test_the_digest_tells_policies_apart(base: BasePolicy) -> None:
         policy_digest(base, [web], permissive="web_t"),
         policy_digest(base, [web], dontaudit=False),
         policy_digest(base, []),
+        policy_digest(replace(base, imported="d" * 64), [web]),
     }
-    assert len(digests) == 5
+    assert len(digests) == 6
 
 
 @pytest.mark.toolchain

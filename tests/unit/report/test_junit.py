@@ -68,37 +68,6 @@ def test_the_denials_of_an_error_have_all_of_its_reasons() -> None:
     assert (error.text or "").split("\n") == ["records", "lost", "", "step 'page' failed"]
 
 
-def test_every_case_has_its_class_and_its_time() -> None:
-    (suite,) = ET.fromstring(junit(document()))
-    assert {name: suite.get(name) for name in ("name", "timestamp", "time", "skipped")} == {
-        "name": "selab.web",
-        "timestamp": "2026-11-23T22:00:00",
-        "time": "2.100",
-        "skipped": "0",
-    }
-    assert [(case.get("classname"), case.get("time")) for case in suite] == [
-        ("selab.web.web.enforcing", "1.500"),
-        ("selab.web.web.enforcing", "0.100"),
-        ("selab.web.web.enforcing", "0.500"),
-    ]
-
-
-def test_a_failure_has_its_type_its_reason_and_its_details() -> None:
-    suite = ET.fromstring(junit(document(log="first\nlast")))
-    step, denials = suite.iter("failure")
-    assert (step.attrib, step.text) == ({"type": "step", "message": "no answer"}, "first\nlast")
-    assert denials.attrib == {"type": "denials", "message": "1 unexpected denial"}
-    first, second = (denials.text or "").split("\n")
-    assert first == "1 unexpected denial" and "http_port_t:tcp_socket" in second
-
-
-def test_the_denials_of_an_error_have_all_of_its_reasons() -> None:
-    text = junit(document(verdict="ERROR", reasons=["records\nlost", "", "step 'page' failed"]))
-    (error,) = ET.fromstring(text).iter("error")
-    assert (error.get("type"), error.get("message")) == ("error", "records\\nlost")
-    assert (error.text or "").split("\n") == ["records", "lost", "", "step 'page' failed"]
-
-
 def test_there_is_a_case_for_each_step_and_one_for_the_denials() -> None:
     assert cases(junit(document())) == {"page": ["failure"], "log": [], "denials": ["failure"]}
 

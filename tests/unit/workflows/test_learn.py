@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from selab.errors import InputError, SelabError
 from selab.policy.guest.load import Mode
 from selab.policy.query.decide import Cause
 from selab.progress import Progress
-from selab.project import Project
+from selab.project import Project, ProjectConfig, VmConfig
 from selab.run import experiment
 from selab.run.document import RunDocument
 from selab.run.request import Request, RunOptions
@@ -191,3 +192,21 @@ def test_a_round_is_timed_by_itself(drafted: Project, monkeypatch: pytest.Monkey
 def test_rounds_end_at_a_pass_with_tolerated_denials(learned: Learned) -> None:
     result = learned((SETTLED, BEFORE), (SETTLED, BEFORE))
     assert modes(result) == [Mode.PERMISSIVE, Mode.ENFORCING] and result.passed
+
+
+class Began(Exception):
+    """The first run begins; its argument is what `vm.base` is then."""
+
+
+def test_the_guests_own_base_policy_answers_between_runs(
+    drafted: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`vm.base` is for commands without a VM."""
+
+    def run(project: Project, *words: object) -> RunDocument:
+        raise Began(project.config.vm.base)
+
+    monkeypatch.setattr(learning, "run_and_keep", run)
+    chosen = replace(drafted, config=ProjectConfig(vm=VmConfig(base="centos9")))
+    with pytest.raises(Began, match="^$"):
+        learn(chosen, None, "web", None, Progress())  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from selab.errors import InputError, SelabError
 from selab.policy.guest.load import Mode
 from selab.policy.query.decide import Access, Cause, Decision
 from selab.progress import Progress
-from selab.project import Project
+from selab.project import Project, ProjectConfig, VmConfig
 from selab.run.document import RunDocument
 from selab.run.replay import Replay
 from selab.run.request import Request
@@ -387,3 +388,23 @@ def test_a_rule_is_left_with_the_commands_that_are_asked_for() -> None:
 def test_each_command_of_a_denied_ioctl_is_asked_about() -> None:
     row = document(denials=[entry("one") | IOCTL]).denials[0]
     assert [access.command for access in minimise._accesses(row)] == [1, 2]
+
+
+class Began(Exception):
+    """The first run begins; its argument is what `vm.base` is then."""
+
+
+def test_the_guests_own_base_policy_answers_between_runs(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`vm.base` is for commands without a VM."""
+
+    def run(project: Project, *words: object) -> RunDocument:
+        raise Began(project.config.vm.base)
+
+    (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
+    (project.scenarios / "web.yaml").write_text("image: registry.test/x:1\npolicy: web\n")
+    monkeypatch.setattr(minimise, "run_and_keep", run)
+    chosen = replace(project, config=ProjectConfig(vm=VmConfig(base="centos9")))
+    with pytest.raises(Began, match="^$"):
+        minimise.minimise(chosen, None, "web", None, Progress())  # type: ignore[arg-type]
