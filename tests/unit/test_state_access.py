@@ -29,6 +29,7 @@ ELSEWHERE = {
     "selab's own files, which it is installed with": [
         "auditlog/names.py",
         "guest.py",
+        "host/distribution.py:host_packages",
         "host/tables.py",
         "policy/guest/relabel.py",
         "policy/query/risk.py",
@@ -92,7 +93,9 @@ ELSEWHERE = {
     "Vagrant's private key, in a .vagrant that consent.py checked for links": ["vm/state.py:keep_key"],
     "the system, or the guest": [
         "container/label.py",
+        "doctor/examine.py:_labels",
         "host/descendants.py",
+        "host/distribution.py:family",
         "policy/guest/restore_labels.py",
         "policy/guest/save_labels.py",
         "vm/guest_agent/guard.py",
