@@ -109,12 +109,18 @@ def _virtualisation(configured: str, progress: Progress) -> Iterator[Finding]:
 
 def _libvirt_and_kvm(progress: Progress) -> Iterator[Finding]:
     with progress.step("Checking whether KVM works"):
-        probe = kvm.probe()
-    if probe.works:
-        yield Finding("KVM", State.OK, probe.reason)
+        result, flags = kvm.best_known(), kvm.processor_flags()
+    extensions = " ".join(sorted(flags & kvm.EXTENSIONS)) or "neither vmx nor svm"
+    nested = ", and this machine is a virtual machine" if "hypervisor" in flags else ""
+    detail = f"{result.reason}; the processor reports {extensions}{nested}" if flags else result.reason
+    if result.works:
+        yield Finding("KVM", State.OK, detail)
     else:
         remedy = "The VM's processor is emulated: about ten times slower."
-        yield Finding("KVM", State.NOTE, probe.reason, remedy)
+        if flags and not flags & kvm.EXTENSIONS:
+            where = "the host of this virtual machine" if nested else "this machine's firmware"
+            remedy += f" Enable virtualisation in {where}, if you can."
+        yield Finding("KVM", State.NOTE, detail, remedy)
     with progress.step("Asking libvirt"):
         finding = _libvirt()
     yield finding

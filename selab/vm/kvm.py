@@ -17,6 +17,9 @@ from selab.host.files import write_json
 from selab.host.processes import run_group
 
 DEVICE = Path("/dev/kvm")
+CPUINFO = Path("/proc/cpuinfo")
+EXTENSIONS = frozenset({"vmx", "svm"})
+"""The flags of processors by Intel and by AMD that can run VMs under KVM."""
 QEMU = "qemu-system-x86_64"
 QEMU_OF_EL = Path("/usr/libexec/qemu-kvm")
 """QEMU on CentOS and RHEL, which is not in PATH."""
@@ -62,6 +65,29 @@ def probe(kernel: Path | None = None) -> Kvm:
         known = {**_read(memory), key: asdict(result)}
         write_json(memory, known)
     return Kvm(bool(known[key]["works"]), str(known[key]["reason"]))
+
+
+def best_known() -> Kvm:
+    """Return the result of a probe with a VM's kernel on this boot of the host, if there was one.
+
+    Otherwise probe with a boot sector. KVM may run a boot sector and still hang a kernel.
+    """
+    qemu = find_qemu()
+    if qemu and os.access(DEVICE, os.R_OK | os.W_OK):
+        entry = _read(cache_dir() / "kvm.json").get(_key(qemu, Path()))
+        if entry:
+            return Kvm(bool(entry["works"]), str(entry["reason"]))
+    return probe()
+
+
+def processor_flags() -> frozenset[str]:
+    """Return the flags of the first processor; none if the system does not report them."""
+    try:
+        text = CPUINFO.read_text()
+    except OSError:
+        return frozenset()
+    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return frozenset(line.partition(":")[2].split())
 
 
 def find_qemu() -> str | None:

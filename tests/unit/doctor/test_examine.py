@@ -14,6 +14,7 @@ from selab.guest import script
 from selab.host import distribution
 from selab.machine import MachineControl
 from selab.progress import Progress
+from selab.vm import kvm
 from tests.unit.fakes import FakeGuest
 from tests.unit.host.os_release import OS_RELEASE
 
@@ -144,3 +145,39 @@ def test_labels_of_the_cache_matter_to_root_if_selinux_is_enforcing(
     findings = list(doctor._labels())
     assert [finding.state for finding in findings] == states
     assert all(("semanage" in each.remedy) is (each.state is State.NOTE) for each in findings)
+
+
+NESTED = "the host of this virtual machine"
+
+
+@pytest.mark.parametrize(
+    ("works", "flags", "state", "words", "absent"),
+    [
+        (True, {"vmx"}, State.OK, ["booted", "vmx"], ["firmware", "virtual machine"]),
+        (
+            False,
+            {"svm", "hypervisor"},
+            State.NOTE,
+            ["booted", "svm", "virtual machine"],
+            ["firmware", NESTED],
+        ),
+        (False, {"fpu"}, State.NOTE, ["neither vmx nor svm", "firmware"], ["virtual machine"]),
+        (False, {"fpu", "hypervisor"}, State.NOTE, ["neither vmx nor svm", NESTED], ["firmware"]),
+        (False, set(), State.NOTE, ["booted"], ["reports", "firmware"]),
+    ],
+)
+def test_kvm_is_reported_with_what_the_processor_can_do(
+    monkeypatch: pytest.MonkeyPatch,
+    works: bool,
+    flags: set[str],
+    state: State,
+    words: list[str],
+    absent: list[str],
+) -> None:
+    monkeypatch.setattr(doctor.kvm, "best_known", lambda: kvm.Kvm(works, "a kernel booted or not"))
+    monkeypatch.setattr(doctor.kvm, "processor_flags", lambda: frozenset(flags))
+    finding = next(doctor._libvirt_and_kvm(Progress()))
+    text = f"{finding.detail} {finding.remedy}"
+    assert (finding.subject, finding.state) == ("KVM", state)
+    assert [word for word in words if word not in text] == []
+    assert [word for word in absent if word in text] == []

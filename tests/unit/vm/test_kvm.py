@@ -9,7 +9,7 @@ import pytest
 
 from selab.host.cache import cache_dir
 from selab.vm import kvm
-from selab.vm.kvm import QEMU, SECTOR, SECTOR_EXIT, probe
+from selab.vm.kvm import QEMU, SECTOR, SECTOR_EXIT, Kvm, best_known, probe
 
 
 class FakeQemu:
@@ -35,6 +35,7 @@ def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeQemu:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(kvm, "DEVICE", tmp_path / "kvm")
+    monkeypatch.setattr(kvm, "QEMU_OF_EL", tmp_path / "qemu-kvm")
     return FakeQemu(tmp_path / "bin")
 
 
@@ -115,3 +116,41 @@ def test_without_qemu_that_is_the_reason(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_boot_sector_is_one() -> None:
     assert len(SECTOR) == 512 and SECTOR.endswith(b"\x55\xaa")
+
+
+def test_the_probe_with_a_kernel_outweighs_the_boot_sector(qemu: FakeQemu, tmp_path: Path) -> None:
+    """KVM may run a boot sector and hang a kernel: doctor must not say that such a KVM works."""
+    qemu.runs(f'case "$*" in *-kernel*) exit 1 ;; esac; exit {SECTOR_EXIT}')
+    assert best_known().works
+    result = probe(tmp_path / "vmlinuz")
+    assert (result.works, best_known()) == (False, result)
+
+
+def test_an_old_result_does_not_hide_that_the_device_is_gone(qemu: FakeQemu, tmp_path: Path) -> None:
+    assert probe(tmp_path / "vmlinuz") == Kvm(True, best_known().reason)
+    (tmp_path / "kvm").unlink()
+    assert not best_known().works
+
+
+def test_qemu_of_el_is_used_if_no_other_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kvm.find_qemu() == str(tmp_path / "bin" / QEMU)
+    monkeypatch.setenv("PATH", "")
+    (tmp_path / "qemu-kvm").touch()
+    assert kvm.find_qemu() == str(tmp_path / "qemu-kvm")
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("processor: 0\nflags\t\t: fpu vmx\n\nprocessor: 1\nflags\t\t: svm\n", {"fpu", "vmx"}),
+        ("processor: 0\n", set()),
+        (None, set()),
+    ],
+)
+def test_the_flags_are_those_of_the_first_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, flags: set[str]
+) -> None:
+    monkeypatch.setattr(kvm, "CPUINFO", tmp_path / "cpuinfo")
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    assert kvm.processor_flags() == flags
