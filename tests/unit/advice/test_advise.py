@@ -80,6 +80,18 @@ def test_a_file_that_is_labelled_otherwise_than_its_path_says_is_to_be_relabelle
     assert best is not None and best.text == "restorecon -v /srv/www/index.html"
 
 
+@pytest.mark.parametrize(
+    ("path", "permission"),
+    [("/srv/www/index.html", "write"), ("/srv/other", "read")],
+    ids=["more than the other type allows", "a type that allows nothing"],
+)
+def test_a_label_that_would_not_allow_the_access_is_not_restored(
+    path: str, permission: str, expert: PolicyKnowledge
+) -> None:
+    advice = only(need("web_t", "home_t", "file", permission, path=path), expert)
+    assert Kind.RELABEL not in [remedy.kind for remedy in advice.remedies]
+
+
 def test_a_path_in_a_container_is_not_one_of_the_machine(expert: PolicyKnowledge) -> None:
     advice = only(need("app_t", "home_t", "file", "read", path="/srv/www/index.html"), expert)
     assert Kind.RELABEL not in [remedy.kind for remedy in advice.remedies]

@@ -10,7 +10,8 @@ from selab.errors import SelabError
 from selab.policy.base import BasePolicy
 from selab.policy.compile import link
 from selab.policy.language.declarations import read_flat
-from selab.policy.query.decide import Access, Cause, Decider
+from selab.policy.query import decide as decide_module
+from selab.policy.query.decide import BOUNDS, CONSTRAINT, RBAC, TE, Access, Cause, Decider
 from selab.policy.query.index import PolicyIndex
 from selab.policy.toolchain import Toolchain
 from tests.unit.conftest import module
@@ -39,6 +40,7 @@ def decider(base: BasePolicy, tools: Toolchain, tmp_path: Path) -> Decider:
         ("u:r:etc_t:s0", "file", "read", Cause.RULE),
         ("u:r:shared_t:s0:c0,c1", "file", "read", Cause.NONE),
         ("u:r:shared_t:s0:c2,c3", "file", "read", Cause.MCS),
+        ("u:r:shared_t:s0:c2,c3", "file", "write", Cause.RULE),
         ("u:r:base_t:s0", "process", "transition", Cause.CONSTRAINT),
         ("u:r:nobody_t:s0", "file", "read", Cause.UNKNOWN),
         ("u:r:etc_t:s0", "socket", "read", Cause.UNKNOWN),
@@ -49,6 +51,20 @@ def test_an_access_is_decided(
     decider: Decider, target: str, tclass: str, permission: str, cause: Cause
 ) -> None:
     assert decider.decide([Access(WEB, target, tclass, permission)])[0].cause is cause
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        (TE | CONSTRAINT | RBAC | BOUNDS, Cause.RULE),
+        (CONSTRAINT | RBAC, Cause.CONSTRAINT),
+        (RBAC | BOUNDS, Cause.ROLE),
+        (BOUNDS, Cause.BOUNDS),
+        (0, Cause.RULE),
+    ],
+)
+def test_the_first_obstacle_is_the_cause(reason: int, cause: Cause) -> None:
+    assert decide_module._cause(reason) is cause
 
 
 @pytest.mark.toolchain
