@@ -6,7 +6,7 @@ from pathlib import Path
 
 from selab.host.files import write_json
 from selab.policy.base import METADATA, BasePolicy
-from selab.policy.filecon import base_filecons
+from selab.policy.filecon import filecons
 from selab.policy.integrity import digests
 from selab.policy.language.cil import statements, text_of
 from selab.policy.survey import StoreFacts
@@ -35,7 +35,7 @@ def write_base(directory: Path, *, denies: bool = True) -> BasePolicy:
     files = directory / "contexts/files"
     files.mkdir(parents=True)
     (files / SUBS).write_text((SOURCES / SUBS).read_text())
-    specs = sorted(base_filecons(flat), key=lambda spec: spec.rank)
+    specs = sorted(filecons(flat), key=lambda spec: spec.rank)
     (files / "file_contexts").write_text("".join(f"{spec}\n" for spec in specs))
     (directory / "cil").mkdir()
     for path in (directory / "cil/base.cil", directory / "flat.cil"):

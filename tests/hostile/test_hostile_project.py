@@ -26,6 +26,10 @@ from tests.shown import commands
 
 ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("audit",): ["evil", "--against", "HEAD"],
+    ("base", "export"): ["nothing"],
+    ("base", "import"): ["policies/linked.te"],
+    ("base", "list"): [],
+    ("base", "show"): ["nothing"],
     ("box", "build"): ["nothing"],
     ("box", "list"): [],
     ("box", "name"): [],
@@ -68,7 +72,9 @@ ARGUMENTS: dict[tuple[str, ...], list[str]] = {
 """Every command, with arguments that reach the project's files."""
 SCENARIOS = ("apache", "bomb", "linked", "python", "terminal", "missing")
 USES_STATE = [
-    names for names in ARGUMENTS if names[0] not in ("completion", "denials", "init", "new", "schema", "box")
+    names
+    for names in ARGUMENTS
+    if names[0] not in ("base", "completion", "denials", "init", "new", "schema", "box")
 ]
 HARMLESS_CALL = re.compile(
     r"virsh (-q )?-c qemu:///system (uri|(reset|domstate|console --force) selab-project-[0-9a-f]{8}_default)"
