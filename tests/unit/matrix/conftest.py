@@ -12,9 +12,12 @@ from selab.matrix.cluster import local
 from selab.project import Project, find_project
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """A client of two workers, which take seconds to start."""
+    """A client of two workers, which take a second to start.
+
+    Its threads run until the module's tests end: not beside tests that measure memory or replace the clock.
+    """
     with local(2) as client:
         yield client
 

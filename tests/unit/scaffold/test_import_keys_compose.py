@@ -38,6 +38,7 @@ LONG_VALUES: dict[str, Any] = {
     "type": "npipe",
     "read_only": True,
     "selinux": "Z",
+    "source": "policies",
     "bind": {"selinux": "z"},
     "volume": {"subpath": "x"},
 }
