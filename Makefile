@@ -16,6 +16,11 @@ processes := -n $(or $(PROCESSES),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1
 memory := $(shell [ -w /dev/shm ] && [ "$$(df --output=avail /dev/shm | tail -n 1)" -gt 1048576 ] && \
   ! grep -q '^[^ ]* /dev/shm .*noexec' /proc/mounts && echo /dev/shm)
 
+# A test that hangs ends its process after five minutes: pytest shows the stacks and names the test, instead of waiting for ever.
+# On the VM only the stacks are shown, because the VM has to be removed.
+hang := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
+hang_vm := -o faulthandler_timeout=1200
+
 # COVERAGE=1 measures which branches the unit tests take, which makes them slower; CI sets it.
 data := $(CURDIR)/.pytest_cache/coverage
 coverage := $(if $(COVERAGE),--cov=selab --cov-branch --cov-report=)
@@ -49,11 +54,11 @@ docs: ## Write docs/reference/ and the tables of guest-state.md again; check lin
 
 unit: export PYTEST_DEBUG_TEMPROOT := $(memory)
 unit: ## The unit tests, in a random order and in several processes; COVERAGE=1 shows the branches that they take.
-	$(if $(COVERAGE),COVERAGE_FILE=$(data) )$(pytest) $(order) $(processes) $(coverage) tests/unit $(if $(FAST),,tests/hostile tests/dnf)
+	$(if $(COVERAGE),COVERAGE_FILE=$(data) )$(pytest) $(order) $(processes) $(hang) $(coverage) tests/unit $(if $(FAST),,tests/hostile tests/dnf)
 	$(if $(COVERAGE),$(bin)/python script/branch_coverage.py $(data))
 
 vm: ## The tests on a real VM, without the slow ones.
-	$(pytest) -p no:randomly tests/vm
+	$(pytest) -p no:randomly $(hang_vm) tests/vm
 
 check: lint types shell imports language unit ## Everything that needs no VM.
 

@@ -155,7 +155,9 @@ def _add_many(path: Path, first: int) -> None:
 
 def test_two_processes_write_at_once(history: History) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_add_many, args=(history.path, first)) for first in (0, 100)]
+    workers = [
+        context.Process(target=_add_many, args=(history.path, first), daemon=True) for first in (0, 100)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import tracemalloc
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from unittest.mock import patch
 
 import pytest
@@ -86,7 +87,7 @@ def peak(lines: int) -> int:
 @pytest.mark.growth
 def test_memory_does_not_grow_with_the_log() -> None:
     """It is measured in a process of its own, because threads of other tests allocate memory as well."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         large, small = pool.map(peak, [4000, 1000])
     assert large < 1.2 * small
 

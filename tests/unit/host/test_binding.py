@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import socket
 import stat
 import tempfile
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,20 +131,22 @@ def shared() -> Iterator[Path]:
 
 
 def make_as_other_user(path: Path) -> None:
-    """Make the state directory `path` in a process of another user, who has a key of their own."""
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgid(OTHER)
-            os.setuid(OTHER)
-            os.environ["XDG_STATE_HOME"] = str(path.parent / "home")
-            state_directory(path)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+    """Make the state directory `path` in a process of another user, who has a key of their own.
+
+    A forked process could wait for ever for a lock that a thread of this one holds.
+    """
+    child = multiprocessing.get_context("spawn").Process(target=_become_other_user, args=(path,), daemon=True)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
     assert path.stat().st_uid == OTHER
+
+
+def _become_other_user(path: Path) -> None:
+    os.setgid(OTHER)
+    os.setuid(OTHER)
+    os.environ["XDG_STATE_HOME"] = str(path.parent / "home")
+    state_directory(path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import socket
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_two_vms_get_two_ports() -> None:
 
 
 def test_vms_that_are_made_at_once_get_a_port_each() -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
         assert len(set(pool.map(free_port, "abcdef"))) == 6
 
 
