@@ -162,7 +162,7 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
         count = sum(len(row.denial.keys) for row in hidden)
         reasons = (*reasons, f"{count} denials are hidden by dontaudit rules")
     return Run(
-        id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         plan=plan,
         label=context.label,
         loaded=attempt.loaded,

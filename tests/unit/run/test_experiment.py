@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -129,6 +130,11 @@ def ran(project: Project, monkeypatch: pytest.MonkeyPatch) -> Started:
 
 def test_a_run_that_saw_nothing_wrong_passes(ran: Started) -> None:
     assert ran(ScriptedGuest()).verdict is Verdict.PASS
+
+
+def test_runs_of_the_same_second_have_different_ids(ran: Started) -> None:
+    """With four random digits, one pair in 65,536 had the same id, and the history did not take the second."""
+    assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{8}", ran(ScriptedGuest()).id)
 
 
 @pytest.mark.parametrize("script", ["start", "remove"])
