@@ -40,9 +40,12 @@ def executed(
     function: Callable[[Task], Answer],
     count: int = 4,
     watched: Watched | None = None,
+    stalled: float = 120.0,
     **limits: float,
 ) -> list[Ended]:
-    return Execution(client, tasks(home, count), watched or Watched(), Limits(**limits)).run(function)
+    """Execute `function` on workers, without the usual three hours to wait for a run that does not end."""
+    execution = Execution(client, tasks(home, count), watched or Watched(), Limits(stalled=stalled, **limits))
+    return execution.run(function)
 
 
 def why(ended: Ended) -> str:

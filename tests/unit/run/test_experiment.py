@@ -133,7 +133,7 @@ def test_a_run_that_saw_nothing_wrong_passes(ran: Started) -> None:
 
 
 def test_runs_of_the_same_second_have_different_ids(ran: Started) -> None:
-    """With four random digits, one pair in 65,536 had the same id, and the history did not take the second."""
+    """With four random digits, one pair in 65,536 had the same id, and the second was lost."""
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{8}", ran(ScriptedGuest()).id)
 
 
