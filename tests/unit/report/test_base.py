@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from selab.policy.base import BasePolicy
+from selab.policy.portable import VERSION, digest_of
 from selab.report.base import bases_table, document, list_document, show_base
 
 
@@ -32,14 +33,40 @@ def test_an_unknown_distribution_is_reported_as_such(base: BasePolicy) -> None:
     assert (rows["distribution"].strip(), rows["from"].strip()) == ("unknown", "a guest")
 
 
-@pytest.mark.parametrize(("imported", "digest"), [("", False), ("d" * 64, True)])
-def test_a_document_says_whether_the_base_policy_was_imported(
-    base: BasePolicy, imported: str, digest: bool
+@pytest.mark.parametrize("imported", ["", "d" * 64])
+def test_a_document_has_what_the_list_has_and_what_identifies_the_content(
+    base: BasePolicy, imported: str
 ) -> None:
-    details = document(replace(base, imported=imported))
-    assert (details["imported"], details["digest"] == imported) == (digest, digest)
+    other = replace(base, facts=replace(base.facts, system="CentOS Stream 9"), denies=True, imported=imported)
+    row = {
+        "name": "centos9",
+        "fingerprint": "f" * 64,
+        "distribution": "CentOS Stream 9",
+        "policy": "test",
+        "policy_version": 33,
+        "modules": 1,
+        "imported": bool(imported),
+        "directory": str(base.directory),
+    }
+    details = {
+        "mls": True,
+        "deny_rules": True,
+        "format": VERSION,
+        "digest": digest_of(other),
+        "module_names": ["base"],
+    }
+    assert list_document([other]) == {"schema": 1, "bases": [row]}
+    assert document(other) == {"schema": 1, **row, **details}
 
 
-def test_a_list_has_a_row_for_each_base_policy(base: BasePolicy) -> None:
-    document = list_document([base, base])
-    assert document["schema"] == 1 and len(document["bases"]) == 2  # type: ignore[arg-type]
+@pytest.mark.parametrize(("value", "word"), [(False, "without"), (True, "with")])
+def test_a_base_policy_is_shown_with_each_of_its_properties(base: BasePolicy, value: bool, word: str) -> None:
+    out = io.StringIO()
+    other = replace(base, facts=replace(base.facts, mls=value), denies=value)
+    show_base(other, Console(file=out, width=300))
+    pairs = (line.split("  ", 1) for line in out.getvalue().splitlines())
+    rows = {key.strip(): text.strip() for key, text in pairs}
+    assert rows["policy"] == f"test, {word} levels"
+    assert rows["deny rules"] == ("yes" if value else "no")
+    assert (rows["policy version"], rows["format"], rows["1 modules"]) == ("33", VERSION, "base")
+    assert (rows["digest"], rows["directory"]) == (digest_of(other), str(base.directory))
