@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from selab.analysis.offline import find_base
 from selab.auditlog.windows import audit_status
 from selab.container.runtime import Runtime, runtimes
 from selab.errors import SelabError
@@ -20,6 +21,8 @@ from selab.host.distribution import how_to_install
 from selab.host.local import LocalHost
 from selab.machine import MachineControl
 from selab.policy.guest.load import policy_state
+from selab.policy.query.index import PolicyIndex
+from selab.policy.query.risk import family_of, names_without_a_type
 from selab.policy.survey import survey
 from selab.policy.toolchain import TOOLS, missing_on_host
 from selab.progress import Progress
@@ -78,7 +81,18 @@ def examine(project: Project, progress: Progress | None = None) -> Iterator[Find
     if machine.managed:
         yield from _virtualisation(project.config.vm.provider, progress)
         yield from _resources(project)
+    if base := find_base(project, progress):
+        yield risk_table(PolicyIndex.of(base))
     yield from _vm(machine, progress)
+
+
+def risk_table(index: PolicyIndex) -> Finding:
+    """Report the names of the table of risks that match no type of a base policy, which are never rated."""
+    family = family_of(index)
+    if names := names_without_a_type(index):
+        remedy = "selab rates no access to them. Check risk.toml if the policy has other names for them."
+        return Finding("risk table", State.NOTE, f"{family}: no type for {', '.join(names)}", remedy)
+    return Finding("risk table", State.OK, f"{family}: the base policy has every type and attribute of it")
 
 
 def _policy_tools() -> Finding:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from selab.policy.query.index import PolicyIndex
 
 TABLE = Path(__file__).with_name("risk.toml")
 EVERY = "*"
+BOTH = "both"
+FAMILIES = (BOTH, "refpolicy", "fedora")
+"""The keys of a row's names: what both families of policies have, and what one of them has."""
 
 
 class Level(IntEnum):
@@ -45,7 +48,8 @@ class RiskRule:
     level, reason: the risk of a matching access.
     classes: object classes.
     permissions: their names, or `*` for any.
-    targets, attributes: target types, and attributes of target types; if both are empty, any type.
+    names: target types and attributes of target types, by the family of policies that has them; if there are
+        none, the rule is about any type.
     own: true if source and target must be the same type, false if they must differ.
     """
 
@@ -53,18 +57,14 @@ class RiskRule:
     reason: str
     classes: frozenset[str]
     permissions: frozenset[str]
-    targets: frozenset[str] = frozenset()
-    attributes: frozenset[str] = frozenset()
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
     own: bool | None = None
 
     def matches(self, index: PolicyIndex, source: str, target: str) -> bool:
         if self.own is not None and self.own is not (source == target):
             return False
-        anywhere = not self.targets and not self.attributes
-        return (
-            anywhere
-            or target in self.targets
-            or any(target in index.members(name) for name in self.attributes)
+        return not self.names or any(
+            target == name or target in index.members(name) for names in self.names.values() for name in names
         )
 
 
@@ -106,9 +106,31 @@ def _table() -> tuple[RiskRule, ...]:
             row["reason"],
             frozenset(row["classes"]),
             frozenset(row["permissions"]),
-            frozenset(row.get("targets", ())),
-            frozenset(row.get("attributes", ())),
+            {family: _names(row[family]) for family in FAMILIES if family in row},
             row.get("own"),
         )
         for row in rows
     )
+
+
+def _names(written: Mapping[str, list[str]]) -> frozenset[str]:
+    return frozenset(written.get("types", ())) | frozenset(written.get("attributes", ()))
+
+
+def family_of(index: PolicyIndex) -> str:
+    """Return the family that a policy belongs to: the one of which it has most names of the table."""
+    return max(FAMILIES[1:], key=lambda family: len(names_of(family) - _unmatched(index, family)))
+
+
+def names_of(family: str) -> frozenset[str]:
+    """Return the names of the table that only this family of policies has."""
+    return frozenset[str]().union(*(rule.names.get(family, ()) for rule in _table()))
+
+
+def names_without_a_type(index: PolicyIndex) -> list[str]:
+    """Return the names of the table that match no type, although the policy's family should have them."""
+    return sorted(_unmatched(index, BOTH) | _unmatched(index, family_of(index)))
+
+
+def _unmatched(index: PolicyIndex, family: str) -> frozenset[str]:
+    return frozenset(name for name in names_of(family) if not index.members(name))

@@ -13,8 +13,13 @@ from selab.doctor.examine import State, guest_findings
 from selab.guest import script
 from selab.host import distribution
 from selab.machine import MachineControl
+from selab.policy.language.declarations import read_flat
+from selab.policy.query.index import PolicyIndex
 from selab.progress import Progress
+from selab.project import Project
 from selab.vm import kvm
+from selab.vm.select import UNREACHABLE
+from tests import centos_like
 from tests.unit.fakes import FakeGuest
 from tests.unit.host.os_release import OS_RELEASE
 
@@ -181,3 +186,31 @@ def test_kvm_is_reported_with_what_the_processor_can_do(
     assert (finding.subject, finding.state) == ("KVM", state)
     assert [word for word in words if word not in text] == []
     assert [word for word in absent if word in text] == []
+
+
+def test_a_base_policy_with_every_name_of_the_risk_table_is_fine() -> None:
+    assert doctor.risk_table(PolicyIndex(read_flat(centos_like.flat_base()))).state is State.OK
+
+
+def test_a_name_of_the_risk_table_that_matches_nothing_is_reported() -> None:
+    flat = centos_like.flat_base().replace("systemd_unit_file_type", "another_type")
+    finding = doctor.risk_table(PolicyIndex(read_flat(flat)))
+    assert (finding.state, "systemd_unit_file_type" in finding.detail) == (State.NOTE, True)
+
+
+def test_the_doctor_examines_the_base_policy_at_hand(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = centos_like.write_base(tmp_path / "centos")
+    monkeypatch.setattr(doctor, "find_base", lambda *_: base)
+    monkeypatch.setattr(doctor, "machine_of", lambda _: NoMachine())
+    assert "risk table" in {finding.subject for finding in doctor.examine(project)}
+
+
+class NoMachine:
+    """A machine of `box: host` that does not answer."""
+
+    managed = False
+
+    def status(self) -> str:
+        return UNREACHABLE

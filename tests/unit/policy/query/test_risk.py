@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from selab.policy.language.declarations import read_candidates, read_flat
+from selab.policy.query import risk
 from selab.policy.query.index import PolicyIndex
-from selab.policy.query.risk import Level, risk_of
+from selab.policy.query.risk import Level, family_of, names_of, names_without_a_type, risk_of
+from tests import centos_like
+
+DEBIAN_NAMES = Path(__file__).with_name("debian_names.txt")
 
 BASE = """
 (typeattribute security_file_type)
@@ -74,3 +80,83 @@ def test_a_rule_about_an_attribute_is_as_dangerous_as_its_worst_member() -> None
 
 def test_a_rule_about_every_type_is_as_dangerous_as_the_worst() -> None:
     assert risk_of(PolicyIndex(read_flat(BASE)), "app_t", "*", "file", ["read"]).level is Level.HIGH
+
+
+@pytest.fixture(scope="module")
+def centos() -> PolicyIndex:
+    return PolicyIndex(read_flat(centos_like.flat_base()))
+
+
+@pytest.fixture(scope="module")
+def debian() -> PolicyIndex:
+    """The names of Debian's policy, each as a type."""
+    lines = DEBIAN_NAMES.read_text().splitlines()
+    names = [name for line in lines if not line.startswith("#") for name in line.split()]
+    return PolicyIndex(read_flat("".join(f"(type {name})\n" for name in names)))
+
+
+@pytest.mark.parametrize("policy", ["centos", "debian"])
+def test_each_name_of_the_table_matches_a_type_in(policy: str, request: pytest.FixtureRequest) -> None:
+    assert names_without_a_type(request.getfixturevalue(policy)) == []
+
+
+@pytest.mark.parametrize(("policy", "family"), [("centos", "fedora"), ("debian", "refpolicy")])
+def test_a_policy_belongs_to_the_family_whose_names_it_has(
+    policy: str, family: str, request: pytest.FixtureRequest
+) -> None:
+    assert family_of(request.getfixturevalue(policy)) == family
+
+
+def test_each_row_about_types_names_some_for_each_family() -> None:
+    rows = [rule.names for rule in risk._table() if rule.names]
+    assert [names for names in rows if "both" not in names and {"refpolicy", "fedora"} - names.keys()] == []
+
+
+def test_a_name_that_only_another_family_has_is_not_missing(centos: PolicyIndex) -> None:
+    assert "systemdunit" in names_of("refpolicy")
+    assert centos.members("systemdunit") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("target", "tclass", "permission", "level"),
+    [
+        ("systemd_unit_file_t", "file", "write", Level.HIGH),
+        ("container_unit_file_t", "file", "create", Level.HIGH),
+        ("container_ro_file_t", "file", "write", Level.HIGH),
+        ("container_share_t", "dir", "add_name", Level.HIGH),
+        ("container_ro_file_t", "file", "execute", Level.LOW),
+        ("container_file_t", "file", "write", Level.LOW),
+        ("init_t", "service", "start", Level.HIGH),
+        ("container_unit_file_t", "service", "start", Level.HIGH),
+        ("container_unit_file_t", "service", "status", Level.LOW),
+        ("container_runtime_t", "process", "transition", Level.HIGH),
+        ("kubelet_t", "process", "transition", Level.HIGH),
+        ("container_engine_t", "process", "transition", Level.HIGH),
+        ("init_t", "process", "transition", Level.HIGH),
+        ("unconfined_service_t", "process", "transition", Level.HIGH),
+        ("container_t", "process", "transition", Level.MEDIUM),
+        ("container_runtime_t", "unix_stream_socket", "connectto", Level.HIGH),
+        ("container_var_run_t", "sock_file", "write", Level.HIGH),
+        ("init_t", "dbus", "send_msg", Level.HIGH),
+        ("httpd_t", "dbus", "send_msg", Level.MEDIUM),
+        ("container_var_lib_t", "file", "write", Level.HIGH),
+        ("kubelet_var_lib_t", "file", "read", Level.MEDIUM),
+        ("usermodehelper_t", "file", "write", Level.HIGH),
+        ("udev_rules_t", "file", "create", Level.HIGH),
+        ("ssh_home_t", "file", "read", Level.HIGH),
+        ("passwd_file_t", "file", "write", Level.HIGH),
+        ("httpd_t", "file", "write", Level.HIGH),
+        ("httpd_t", "file", "read", Level.MEDIUM),
+        ("httpd_t", "process", "sigkill", Level.MEDIUM),
+        ("httpd_t", "process2", "nnp_transition", Level.MEDIUM),
+        ("httpd_sys_content_t", "file", "write", Level.MEDIUM),
+        ("cert_t", "file", "read", Level.MEDIUM),
+        ("vfio_device_t", "chr_file", "open", Level.HIGH),
+        ("dri_device_t", "chr_file", "open", Level.LOW),
+        ("http_port_t", "tcp_socket", "name_connect", Level.LOW),
+    ],
+)
+def test_the_risk_on_centos_of(
+    centos: PolicyIndex, target: str, tclass: str, permission: str, level: Level
+) -> None:
+    assert risk_of(centos, "rsync_t", target, tclass, [permission]).level is level
