@@ -212,6 +212,11 @@ MODE_NOT_SET = ExitCode(
 )
 NO_GUARD = ExitCode(8, "The guard does not run, and cannot be started.", ("policy/guest/switch-mode",))
 LABELS_NOT_SAVED = ExitCode(4, "The labels from before could not be saved.", ("policy/guest/label-files",))
+NO_EQUIVALENCES = ExitCode(
+    5,
+    "The equivalences of the guest's file contexts could not be copied.",
+    ("policy/guest/label-files", "policy/guest/label-tree"),
+)
 NO_FILE_CONTEXTS = ExitCode(
     9,
     "The guest does not have the candidates' file contexts: put them there and ask again.",
@@ -262,6 +267,7 @@ EXIT_CODES = (
     MODE_NOT_SET,
     NO_GUARD,
     LABELS_NOT_SAVED,
+    NO_EQUIVALENCES,
     NO_FILE_CONTEXTS,
     RUNTIME_HANGS,
     NO_RUNTIME,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.contexts import specs_with
+from selab.policy.fc_source import equivalences, looked_up
 from selab.policy.filecon import FileSpec
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table
 from selab.policy.language.statements import Grant
@@ -23,16 +24,23 @@ class PolicyKnowledge:
     index: rules of the base policy with the candidates.
     table: interfaces of the headers.
     specs: file contexts of the base policy.
+    equivalent: equivalences of its file contexts: paths, and the paths that are looked up in their place.
     """
 
     index: PolicyIndex
     table: InterfaceTable
     specs: tuple[FileSpec, ...]
+    equivalent: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule]) -> PolicyKnowledge:
         """Build the knowledge. Raises SelabError if the interfaces are unknown and cannot be expanded."""
-        return cls(PolicyIndex.of(base, candidates), interface_table(base), tuple(specs_with(base)))
+        return cls(
+            PolicyIndex.of(base, candidates),
+            interface_table(base),
+            tuple(specs_with(base)),
+            tuple(equivalences(base)),
+        )
 
     @functools.cached_property
     def granting(self) -> dict[str, list[tuple[Interface, Grant]]]:
@@ -66,6 +74,6 @@ class PolicyKnowledge:
 
         Raises UnreadablePattern if selab cannot evaluate a pattern in the time that all advice may take.
         """
-        limit = self._match_time
+        limit, path = self._match_time, looked_up(path, self.equivalent)
         matching = next((spec for spec in reversed(self.specs) if spec.matches(path, limit)), None)
         return matching.context.split(":")[2] if matching and matching.context.count(":") >= 2 else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
-from selab.policy.fc_source import equivalences, rewritten
+from selab.policy.fc_source import equivalences, looked_up, other_names, rewritten
 from selab.policy.filecon import FileSpec, filecons
 from selab.policy.pattern import MatchTime, compiled_pattern
 
@@ -19,10 +19,12 @@ class FileContexts:
 
     own: lines of the candidates.
     text: lines of the base policy and the candidates, as `setfiles` reads them.
+    equivalent: the guest's equivalences: paths, and the paths that are looked up in their place.
     """
 
     own: tuple[FileSpec, ...]
     text: str
+    equivalent: tuple[tuple[str, str], ...] = ()
 
     @property
     def data(self) -> bytes:
@@ -35,8 +37,15 @@ class FileContexts:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Return the paths under which a candidate may label files, none inside another."""
-        places = sorted({spec.place for spec in self.own if spec.is_deep})
+        """Return the paths under which a candidate may label files, none inside another.
+
+        A file with another name for such a path gets its label too: if /run is equivalent to /var/run,
+        a line for /var/run/x labels /run/x.
+        """
+        lines = {spec.place for spec in self.own if spec.is_deep}
+        places = sorted(
+            lines | {name for line in lines for name in other_names(line, self.equivalent)},
+        )
         return tuple(path for path in places if not any(path.startswith(f"{other}/") for other in places))
 
     @property
@@ -50,7 +59,8 @@ class FileContexts:
         Raises UnreadablePattern if selab cannot evaluate a pattern in the time that all of them may take.
         """
         limit = MatchTime()
-        return any(spec.matches(path, limit) for spec in self.own for path in (directory, f"{directory}/x"))
+        place = looked_up(directory, self.equivalent)
+        return any(spec.matches(path, limit) for spec in self.own for path in (place, f"{place}/x"))
 
 
 def file_contexts(base: BasePolicy, candidates: Sequence[CompiledModule]) -> FileContexts:
@@ -65,7 +75,8 @@ def file_contexts(base: BasePolicy, candidates: Sequence[CompiledModule]) -> Fil
         compiled_pattern(spec.pattern)
     if not own:
         return FileContexts((), "")
-    return FileContexts(own, "".join(f"{spec}\n" for spec in specs_with(base, own)))
+    text = "".join(f"{spec}\n" for spec in specs_with(base, own))
+    return FileContexts(own, text, tuple(equivalences(base)))
 
 
 def never_matching(base: BasePolicy, contexts: FileContexts) -> list[tuple[str, str]]:

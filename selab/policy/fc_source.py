@@ -255,6 +255,24 @@ def equivalences(base: BasePolicy) -> list[tuple[str, str]]:
     return [(pair[0], pair[1]) for pair in words if len(pair) == 2 and not pair[0].startswith("#")]
 
 
+def looked_up(path: str, equivalent: Iterable[tuple[str, str]]) -> str:
+    """Return the path that libselinux looks up for `path`: of two equivalences, the longer one applies."""
+    below = [pair for pair in equivalent if path == pair[0] or path.startswith(f"{pair[0].rstrip('/')}/")]
+    source, target = max(below, key=lambda pair: len(pair[0]), default=("", ""))
+    return target.rstrip("/") + path.removeprefix(source.rstrip("/")) or "/"
+
+
+def other_names(path: str, equivalent: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the paths that libselinux looks up as `path`."""
+    pairs = list(equivalent)
+    names = [
+        source.rstrip("/") + path.removeprefix(target.rstrip("/"))
+        for source, target in pairs
+        if path == target or path.startswith(f"{target.rstrip('/')}/")
+    ]
+    return [name for name in dict.fromkeys(names) if looked_up(name, pairs) == path]
+
+
 def rewritten(pattern: str, equivalent: Iterable[tuple[str, str]]) -> str:
     """Return the pattern to write in place of `pattern`, or an empty string if `pattern` can match.
 

@@ -82,3 +82,11 @@ def test_the_last_file_context_that_matches_applies(expert: PolicyKnowledge, pat
 def test_a_path_that_has_no_label_on_purpose_has_no_type(expert: PolicyKnowledge) -> None:
     specs = (*expert.specs, FileSpec("/srv/raw", "", "<<none>>"))
     assert replace(expert, specs=specs).file_type("/srv/raw") == ""
+
+
+def test_a_path_below_an_equivalence_has_the_type_of_the_path_that_is_looked_up(
+    expert: PolicyKnowledge,
+) -> None:
+    specs = (FileSpec("/run/.*", "", "u:r:wrong_t:s0"), FileSpec("/var/run/.*", "", "u:r:right_t:s0"))
+    knowledge = replace(expert, specs=specs, equivalent=(("/run", "/var/run"),))
+    assert knowledge.file_type("/run/web") == "right_t"

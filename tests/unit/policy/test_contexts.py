@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.contexts import FileContexts, file_contexts, never_matching
 from selab.policy.filecon import FileSpec
+from tests import centos_like
 
 USUAL = """
 /.*\t\tsystem_u:object_r:default_t:s0
@@ -96,3 +101,50 @@ def test_a_pattern_under_an_equivalence_never_matches(base: BasePolicy) -> None:
     subs = base.directory / "contexts" / "files" / "file_contexts.subs_dist"
     subs.write_text("/bin /usr/bin\n/sbin /usr/sbin\n")
     assert never_matching(base, contexts) == [("/bin/web", "/usr/bin/web")]
+
+
+@pytest.fixture
+def centos(tmp_path: Path) -> BasePolicy:
+    return centos_like.write_base(tmp_path / "centos")
+
+
+def test_files_with_another_name_for_a_candidates_path_are_labelled(centos: BasePolicy) -> None:
+    text = filecon("/var/run/web(/.*)?") + filecon("/usr/lib/web(/.*)?") + filecon("/usr/bin/web")
+    contexts = file_contexts(centos, [CompiledModule("web", text, frozenset())])
+    assert {"/run/web", "/usr/lib64/web", "/bin/web"} <= set(contexts.places)
+
+
+def test_a_directory_is_covered_by_the_line_for_the_path_that_is_looked_up(centos: BasePolicy) -> None:
+    text = filecon("/var/run/web(/.*)?") + filecon("/run/wrong(/.*)?")
+    contexts = file_contexts(centos, [CompiledModule("web", text, frozenset())])
+    assert (contexts.cover("/run/web"), contexts.cover("/run/wrong")) == (True, False)
+
+
+@pytest.mark.skipif(not shutil.which("matchpathcon"), reason="libselinux's tools are not installed")
+@pytest.mark.parametrize(
+    ("path", "labelled"),
+    [
+        ("/run/right", True),
+        ("/var/run/right", True),
+        ("/run/wrong", False),
+        ("/usr/lib64/right", True),
+        ("/usr/lib64/wrong", False),
+        ("/bin/right", True),
+        ("/bin/wrong", False),
+    ],
+)
+def test_libselinux_labels_what_selab_says_it_does(
+    centos: BasePolicy, tmp_path: Path, path: str, labelled: bool
+) -> None:
+    right, wrong = ("/var/run", "/usr/lib", "/usr/bin"), ("/run", "/usr/lib64", "/bin")
+    text = "".join(filecon(f"{each}/right") for each in right) + "".join(
+        filecon(f"{each}/wrong") for each in wrong
+    )
+    contexts = file_contexts(centos, [CompiledModule("web", text, frozenset())])
+    file = tmp_path / "contexts"
+    file.write_bytes(contexts.data)
+    shutil.copy(centos.directory / "contexts/files" / centos_like.SUBS, f"{file}.subs_dist")
+    done = subprocess.run(
+        ["matchpathcon", "-n", "-f", file, path], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert ("web_t" in done.stdout, contexts.cover(path)) == (labelled, labelled)

@@ -8,7 +8,15 @@ import pytest
 
 from selab.errors import InputError
 from selab.policy.base import BasePolicy
-from selab.policy.fc_source import WrittenEntries, conflicts, entries, expanded_lines, rewritten
+from selab.policy.fc_source import (
+    WrittenEntries,
+    conflicts,
+    entries,
+    expanded_lines,
+    looked_up,
+    other_names,
+    rewritten,
+)
 from selab.policy.filecon import FileSpec
 from selab.policy.module import PolicyModule
 from tests.unit.headers import write_headers
@@ -87,3 +95,32 @@ def test_a_line_that_a_macro_wrote_is_unknown() -> None:
 
 def test_a_path_whose_equivalence_leads_to_itself_can_match() -> None:
     assert rewritten("/usr/lib/x", [("/usr/lib", "/usr/lib")]) == ""
+
+
+EQUIVALENT = (
+    ("/run", "/var/run"),
+    ("/run/lock", "/var/lock"),
+    ("/bin", "/usr/bin"),
+    ("/usr/lib64", "/usr/lib"),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "other"),
+    [
+        ("/run", "/var/run"),
+        ("/run/web", "/var/run/web"),
+        ("/run/lock/web", "/var/lock/web"),
+        ("/usr/lib64/web", "/usr/lib/web"),
+        ("/bin/web", "/usr/bin/web"),
+        ("/runs/web", "/runs/web"),
+        ("/srv/bin/web", "/srv/bin/web"),
+    ],
+)
+def test_a_path_below_an_equivalence_is_looked_up_as_another(path: str, other: str) -> None:
+    assert looked_up(path, EQUIVALENT) == other
+
+
+def test_the_names_of_a_path_are_those_that_are_looked_up_as_it() -> None:
+    assert other_names("/var/run/web", EQUIVALENT) == ["/run/web"]
+    assert other_names("/var/run/lock", EQUIVALENT) == []

@@ -130,3 +130,26 @@ def test_labels_that_cannot_be_put_back_are_an_error(guest: PolicyGuest) -> None
 @pytest.mark.parametrize("name", ["save_labels", "restore_labels"])
 def test_the_guest_gets_the_program_of_this_package(name: str) -> None:
     assert relabel._program(name) == (Path(relabel.__file__).parent / f"{name}.py").read_text()
+
+
+SUBS = "/etc/selinux/targeted/contexts/files/file_contexts"
+
+
+@pytest.mark.parametrize(
+    "label",
+    [lambda guest: label_files(guest, PLACED), lambda guest: label_tree(guest, PLACED, "/srv/web", "/x")],
+)
+def test_paths_are_looked_up_by_the_guests_equivalences(guest: PolicyGuest, label: Any) -> None:
+    guest.put(b"SELINUX=enforcing\nSELINUXTYPE=targeted\n", "/etc/selinux/config")
+    for name in ("subs_dist", "subs"):
+        guest.put(name.encode(), f"{SUBS}.{name}")
+    label(guest)
+    assert (guest.get(f"{FILE}.subs_dist"), guest.get(f"{FILE}.subs")) == (b"subs_dist", b"subs")
+
+
+def test_an_equivalence_that_the_guest_no_longer_has_does_not_apply(guest: PolicyGuest) -> None:
+    guest.put(b"SELINUXTYPE=targeted\n", "/etc/selinux/config")
+    guest.put(b"there", FILE)
+    guest.put(b"/a /b", f"{FILE}.subs")
+    label_files(guest, PLACED)
+    assert not guest.path(f"{FILE}.subs").exists()
