@@ -24,7 +24,7 @@ from selab.policy.language.statements import Grant, Permissions, Statements, par
 from selab.policy.language.words import NotAStatement
 from selab.policy.macros import header_macros
 
-FORMAT = 1
+FORMAT = 2
 """Raise it if the same headers give another file beside the base (test_cache_formats.py)."""
 
 _MARK = "selabarg"

@@ -32,6 +32,8 @@ def write_base(directory: Path, *, denies: bool = True) -> BasePolicy:
         path.parent.mkdir(exist_ok=True)
         path.write_text((SOURCES / name).read_text())
     (directory / "devel/include/services/container.if").unlink()
+    of_files = directory / "devel/include/kernel/files.if"
+    of_files.write_text(of_files.read_text().partition("interface(`files_broken'")[0])
     files = directory / "contexts/files"
     files.mkdir(parents=True)
     (files / SUBS).write_text((SOURCES / SUBS).read_text())

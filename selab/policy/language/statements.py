@@ -114,7 +114,9 @@ class _Reader(WordReader):
         """Read statements up to `end`, or to the end of the text."""
         while (word := self.peek()) != end:
             self.take()
-            self._statement(word, condition)
+            # checkmodule accepts an empty statement, but not in a conditional block (policy_parse.y).
+            if word != ";" or condition:
+                self._statement(word, condition)
         if end:
             self.take()
 

@@ -57,4 +57,4 @@ def test_the_interfaces_of_a_base_policy(base: BasePolicy) -> None:
     write_headers(base.headers, DEBIAN)
     interfaces_module.interface_table(base)
     (path,) = base.directory.glob("*interfaces*.json")
-    assert (interfaces_module.FORMAT, digest_of([path], base.directory)) == (1, "e610db7743b119de")
+    assert (interfaces_module.FORMAT, digest_of([path], base.directory)) == (2, "c0fb2472cdb30463")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from selab.errors import InputError, SelabError
 from selab.policy.base import BasePolicy
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table, module_interfaces
 from selab.policy.language.statements import Grant
+from tests import centos_like
 from tests.unit.headers import write_headers
 from tests.unit.policy.recorded_macros import record_macros
 
@@ -99,7 +101,7 @@ def test_the_table_is_kept_beside_the_base(
 
 
 @pytest.mark.parametrize(
-    "damaged", ["", "{", '{"format": 0}', '{"format": 1, "words": [], "grants": [[]], "interfaces": []}']
+    "damaged", ["", "{", '{"format": 0}', '{"format": 2, "words": [], "grants": [[]], "interfaces": []}']
 )
 def test_a_damaged_table_is_made_again(table: InterfaceTable, base: BasePolicy, damaged: str) -> None:
     (base.directory / "interfaces.json").write_text(damaged)
@@ -130,3 +132,10 @@ def test_an_own_interface_wins(table: InterfaceTable, base: BasePolicy) -> None:
 def test_a_quote_that_is_left_open_is_wrong_input(table: InterfaceTable, base: BasePolicy) -> None:
     with pytest.raises(InputError, match="end of file"):
         module_interfaces(base, {"web.if": "interface(`web_read',`\n\tallow $1 self:file read;\n"})
+
+
+@pytest.mark.toolchain
+def test_no_interface_of_a_policy_with_centos_names_is_broken(tmp_path: Path) -> None:
+    table = interface_table(centos_like.write_base(tmp_path / "centos"))
+    assert {"container_domain_template", "init_spec_domtrans_to"} <= {each.name for each in table}
+    assert [(each.name, each.broken) for each in table if each.broken] == []

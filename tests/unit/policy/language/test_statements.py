@@ -160,3 +160,21 @@ def test_what_is_no_statement_is_refused(text: str) -> None:
 def test_sets_without_end_are_refused() -> None:
     with pytest.raises(NotAStatement, match="nested"):
         parse("allow " + "{" * 5000, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "allow a b:file read;;",
+        ";allow a b:file read;",
+        "optional { ; require { type b; } allow a b:file read;; }",
+    ],
+)
+def test_an_empty_statement_grants_nothing(text: str) -> None:
+    assert parse(text, CLASSES).grants == (Grant("allow", "a", "b", "file", frozenset({"read"})),)
+
+
+@pytest.mark.parametrize("text", ["if (x) { allow a b:file read;; }", "require { type a_t;; }"])
+def test_an_empty_statement_is_refused_where_checkmodule_refuses_it(text: str) -> None:
+    with pytest.raises(NotAStatement):
+        parse(text, CLASSES)
