@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from selab.advice.attributes import attributes_for
 from selab.advice.booleans import booleans_for
 from selab.advice.commands import missing_permissions, rules, unlisted
 from selab.advice.denied_access import DeniedAccess
@@ -172,13 +173,18 @@ def _advice(
 def _order(remedy: Remedy) -> tuple[int, int, int]:
     """Return the sort key of a remedy, which mostly follows its kind.
 
-    A generous interface comes after the rule itself. A high risk comes after leaving the access denied,
-    unless the policy has the remedy for this very domain.
+    A generous interface, or one of another domain, comes after the rule itself. The attribute by which others
+    enter a domain comes before a rule, and any other attribute comes last. A high risk comes after leaving
+    the access denied, unless the policy has the remedy for this very domain.
     """
     kinds = list(Kind)
     place = kinds.index(remedy.kind)
-    if remedy.kind is Kind.INTERFACE and remedy.excess > GENEROUS:
+    if remedy.kind is Kind.INTERFACE and (remedy.excess > GENEROUS or remedy.foreign):
         place = kinds.index(Kind.RULE)
+    if remedy.kind is Kind.ATTRIBUTE and not remedy.meant:
+        place = kinds.index(Kind.LEAVE)
+    if remedy.kind is Kind.ATTRIBUTE and remedy.meant:
+        return kinds.index(Kind.INTERFACE), 0, 0
     if remedy.kind is Kind.LEAVE:
         place = -1 if remedy.risk.level is Level.HIGH else place
     if remedy.meant and remedy.risk.level is Level.HIGH:
@@ -266,6 +272,11 @@ def _remedies(
             remedy
             for remedy in interfaces_for(need, policy, requested, expected)
             if remedy.risk.level <= risk.level
+        )
+        yield from (
+            remedy
+            for remedy in attributes_for(need, policy, requested, expected)
+            if remedy.risk.level <= risk.level or remedy.meant
         )
     if cause in (Cause.RULE, Cause.BOOLEAN, Cause.COMMAND):
         yield _rule(need, policy, risk)

@@ -22,8 +22,8 @@ Chosen = Sequence[tuple[Advice, Remedy]]
 def block(chosen: Chosen, required: Collection[str] = ()) -> str:
     """Format the chosen remedies as policy text.
 
-    The order is: required names, rules about the domain itself, other rules, interfaces of the kernel layer,
-    other interfaces. `required` are the requirement lines that the block has already.
+    The order is: required names, attributes of the domain and rules about it, other rules, interfaces of
+    the kernel layer, other interfaces. `required` are the requirement lines that the block has already.
     """
     first = {remedy.text: (advice, remedy) for advice, remedy in reversed(chosen)}
     entries = sorted((_place(remedy), _line(advice, remedy)) for advice, remedy in first.values())
@@ -80,6 +80,8 @@ def inserted_into(text: str, chosen: Chosen) -> str:
 
 
 def _place(remedy: Remedy) -> int:
+    if remedy.kind is Kind.ATTRIBUTE:
+        return 0
     if remedy.kind is Kind.RULE:
         return 0 if " self:" in remedy.text else 1
     return 2 if remedy.layer == "kernel" else 3

@@ -176,7 +176,18 @@ def _remedy(
         excess,
         layer=layer,
         covers=covers,
+        foreign=_is_foreign(interface, binding, policy),
     )
+
+
+def _is_foreign(interface: Interface, binding: Mapping[str, str], policy: PolicyKnowledge) -> bool:
+    """Return whether a call that names both types of a denial brings types that neither of them is.
+
+    `rsync_entry_spec_domtrans(A, B)` lets A start B, but by rsync's program.
+    """
+    types = set(binding.values())
+    named = {policy.index.resolve(grant.target) for grant in _called(interface, binding)}
+    return len(types) > 1 and bool(named & policy.index.types - types)
 
 
 def _granted(grants: Iterable[Grant], key: tuple[str, str, str], policy: PolicyKnowledge) -> frozenset[str]:

@@ -12,6 +12,7 @@ from selab.policy.contexts import specs_with
 from selab.policy.fc_source import equivalences, looked_up
 from selab.policy.filecon import FileSpec
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table
+from selab.policy.language.cil import Rule
 from selab.policy.language.statements import Grant
 from selab.policy.pattern import MatchTime
 from selab.policy.query.index import PolicyIndex
@@ -51,6 +52,27 @@ class PolicyKnowledge:
                 for grant in interface.grants:
                     if grant.kind == "allow" and not grant.condition:
                         by_class.setdefault(grant.tclass, []).append((interface, grant))
+        return by_class
+
+    @functools.cached_property
+    def rules_about(self) -> dict[str, list[Rule]]:
+        """Return the unconditional allow rules whose source or target is written as an attribute, by it."""
+        by_attribute: dict[str, list[Rule]] = {}
+        for part in (self.index.base, *self.index.candidates):
+            for rule in part.rules:
+                if rule.kind == "allow" and not rule.condition:
+                    ends = {self.index.resolve(rule.source), self.index.resolve(rule.target)}
+                    for name in ends & self.index.attributes:
+                        by_attribute.setdefault(name, []).append(rule)
+        return by_attribute
+
+    @functools.cached_property
+    def rules_about_class(self) -> dict[str, list[tuple[str, Rule]]]:
+        """Return the rules of `rules_about`, each with its attribute, by class."""
+        by_class: dict[str, list[tuple[str, Rule]]] = {}
+        for attribute, rules in self.rules_about.items():
+            for rule in rules:
+                by_class.setdefault(rule.tclass, []).append((attribute, rule))
         return by_class
 
     @functools.cached_property

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     RELABEL = "relabel"
     BOOLEAN = "boolean"
     INTERFACE = "interface"
+    ATTRIBUTE = "attribute"
     RULE = "rule"
     LEAVE = "leave"
 
@@ -29,7 +30,8 @@ class Remedy:
     excess: number of granted permissions beyond the requested ones.
     requires: pairs of kind and name that a rule must require from other modules.
     layer: layer of an interface in the reference policy.
-    meant: whether the policy has the remedy for this very domain.
+    meant: whether the policy has the remedy for this very domain or purpose.
+    foreign: whether an interface is about another domain's types, and grants the request for any two types.
     covers: other denials that an interface fixes too, by source, target and class.
     permissions: permissions that a rule allows; an `allow` rule may not be necessary for an ioctl.
     commands: set of the ioctl commands that an allowxperm rule lists.
@@ -43,6 +45,7 @@ class Remedy:
     requires: tuple[tuple[str, str], ...] = ()
     layer: str = ""
     meant: bool = False
+    foreign: bool = False
     covers: frozenset[tuple[str, str, str]] = frozenset()
     permissions: frozenset[str] = frozenset()
     commands: int = 0
@@ -50,7 +53,7 @@ class Remedy:
     @property
     def is_policy(self) -> bool:
         """Return whether the remedy is a line of a .te that grants something."""
-        return self.kind in (Kind.INTERFACE, Kind.RULE)
+        return self.kind in (Kind.INTERFACE, Kind.ATTRIBUTE, Kind.RULE)
 
     @property
     def is_risky(self) -> bool:

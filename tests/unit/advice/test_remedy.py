@@ -35,4 +35,8 @@ def test_everything_about_it_is_in_the_words() -> None:
 
 
 def test_only_calls_and_rules_are_written_into_a_policy() -> None:
-    assert {kind for kind in Kind if Remedy(kind, "x").is_policy} == {Kind.INTERFACE, Kind.RULE}
+    assert {kind for kind in Kind if Remedy(kind, "x").is_policy} == {
+        Kind.INTERFACE,
+        Kind.ATTRIBUTE,
+        Kind.RULE,
+    }

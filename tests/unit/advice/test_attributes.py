@@ -1,0 +1,103 @@
+"""Which attributes permit what was denied, what else they bring, and when they come first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from selab.advice.advise import advise, applicable
+from selab.advice.attributes import attributes_for
+from selab.advice.block import block
+from selab.advice.denied_access import DeniedAccess
+from selab.advice.knowledge import PolicyKnowledge
+from selab.advice.remedy import Kind
+from selab.policy.interfaces import InterfaceTable
+from selab.policy.language.declarations import read_candidates, read_flat
+from selab.policy.language.statements import Grant
+from selab.policy.query.decide import Cause
+from selab.policy.query.index import PolicyIndex
+from tests import centos_like
+from tests.unit.advice.conftest import granting, need
+
+# As virt_sandbox_domain_template leaves it: a container engine may not start it.
+CANDIDATE = """
+(type web_t)
+(typeattributeset domain (web_t))
+(typeattributeset svirt_sandbox_domain (web_t))
+"""
+EXECUTED = frozenset({"getattr", "open", "read", "execute", "map"})
+RSYNC = granting(
+    "rsync_entry_spec_domtrans",
+    Grant("allow", "$1", "$2", "process", frozenset({"transition"})),
+    Grant("allow", "$1", "rsync_exec_t", "file", EXECUTED),
+    Grant("allow", "$2", "rsync_exec_t", "file", frozenset({"entrypoint"})),
+)
+START = need("container_runtime_t", "web_t", "process", "transition")
+BIND = need("web_t", "http_port_t", "tcp_socket", "name_bind")
+
+
+@pytest.fixture(scope="module")
+def index() -> PolicyIndex:
+    base = read_flat(centos_like.flat_base())
+    return PolicyIndex(base, read_candidates([CANDIDATE], base))
+
+
+@pytest.fixture
+def centos(index: PolicyIndex) -> PolicyKnowledge:
+    return PolicyKnowledge(index, InterfaceTable([replace(RSYNC, required=2)]), ())
+
+
+def offered(knowledge: PolicyKnowledge, denied: DeniedAccess) -> list[str]:
+    return [remedy.text for remedy in attributes_for(denied, knowledge, {denied.key: denied.permissions}, {})]
+
+
+def test_the_attribute_by_which_engines_start_containers_is_found(centos: PolicyKnowledge) -> None:
+    assert offered(centos, START) == ["typeattribute web_t container_domain;"]
+
+
+def test_no_attribute_is_offered_for_types_that_are_not_the_candidates(centos: PolicyKnowledge) -> None:
+    assert offered(centos, need("container_runtime_t", "httpd_t", "process", "dyntransition")) == []
+
+
+def test_what_the_candidate_itself_does_is_left_to_interfaces_and_rules(centos: PolicyKnowledge) -> None:
+    assert offered(centos, BIND) == []
+
+
+def test_all_permissions_must_be_covered(centos: PolicyKnowledge) -> None:
+    assert offered(centos, need("container_runtime_t", "web_t", "process", "transition", "ptrace")) == []
+
+
+def test_an_attribute_that_grants_an_expected_denial_is_left_out(centos: PolicyKnowledge) -> None:
+    expected = {("web_t", "container_ro_file_t", "file"): frozenset({"read"})}
+    assert attributes_for(START, centos, {}, expected) == []
+
+
+def test_what_else_an_attribute_brings_is_shown(centos: PolicyKnowledge) -> None:
+    (remedy,) = attributes_for(START, centos, {START.key: START.permissions}, {})
+    assert remedy.excess > 0
+    shown, others = remedy.why.split("web_t ")[1:], "more rules"
+    assert (len(shown), others in remedy.why) == (3, True)
+    assert remedy.requires == (("attribute", "container_domain"),)
+
+
+def test_a_domain_that_cannot_be_entered_gets_the_attribute_and_no_interface_of_another_domain(
+    centos: PolicyKnowledge,
+) -> None:
+    (advice,) = advise([START], centos, {1: Cause.RULE})
+    kinds = [remedy.kind for remedy in advice.remedies]
+    assert (advice.best and advice.best.text) == "typeattribute web_t container_domain;"
+    assert kinds.index(Kind.RULE) < kinds.index(Kind.INTERFACE)
+
+
+def test_for_any_other_access_the_rule_comes_before_an_attribute(centos: PolicyKnowledge) -> None:
+    (advice,) = advise([need("container_runtime_t", "web_t", "dir", "search")], centos, {1: Cause.RULE})
+    kinds = [remedy.kind for remedy in advice.remedies]
+    assert kinds.index(Kind.RULE) < kinds.index(Kind.ATTRIBUTE)
+
+
+def test_an_attribute_is_written_into_the_policy_with_its_requirement(centos: PolicyKnowledge) -> None:
+    advised = advise([START], centos, {1: Cause.RULE})
+    lines = block(applicable(advised)).splitlines()
+    assert "\tattribute container_domain;" in lines
+    assert "typeattribute web_t container_domain;" in lines
