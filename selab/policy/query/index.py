@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from selab.policy.base import BasePolicy
-from selab.policy.compile import CompiledModule
-from selab.policy.language.cil import Node, Rule, members, names_in, statements
+from selab.policy.language.cil import OPERATORS, Node, Rule, members, names_in, statements
 from selab.policy.language.commands import ALLOWX, LIMITING, commands_in, names_extended_rule
 from selab.policy.language.declarations import Declarations, read_candidates, read_flat
+
+if TYPE_CHECKING:
+    from selab.policy.compile import CompiledModule
 
 ALLOW = frozenset({"allow"})
 SELF = "self"
@@ -202,7 +205,7 @@ class _Sets:
     def _add(self, attribute: str, expression: Node) -> None:
         """Store an expression. Most are plain lists of names, which are looked up instead of evaluated."""
         attribute = self._aliases.get(attribute, attribute)
-        if all(isinstance(part, str) for part in expression) and expression[:1] != ["all"]:
+        if all(isinstance(part, str) for part in expression) and not OPERATORS & set(expression[:1]):
             names = names_in(expression)
             self._listed.setdefault(attribute, set()).update(self._aliases.get(name, name) for name in names)
         else:

@@ -103,3 +103,20 @@ nodes: st.SearchStrategy[Node] = st.recursive(words, lambda inner: st.lists(inne
 @given(st.lists(st.lists(nodes, max_size=4), max_size=4))
 def test_what_is_written_is_read_back(nodes: list[Node]) -> None:
     assert statements(" ".join(map(text_of, nodes))) == nodes
+
+
+@pytest.mark.parametrize(
+    ("expression", "members"),
+    [
+        ("a_t b_t", {"a_t", "b_t"}),
+        ("and both b_t", {"b_t"}),
+        ("or a_t c_t", {"a_t", "c_t"}),
+        ("xor both b_t", {"a_t"}),
+        ("not a_t", {"b_t", "c_t"}),
+        ("all", {"a_t", "b_t", "c_t"}),
+    ],
+)
+def test_an_expression_of_names_is_evaluated(expression: str, members: set[str]) -> None:
+    declared = "(type a_t) (type b_t) (type c_t) (typeattribute both) (typeattributeset both (a_t b_t))"
+    text = f"{declared} (typeattribute x) (typeattributeset x ({expression}))\n"
+    assert PolicyIndex(read_flat(text)).members("x") == members
