@@ -18,6 +18,7 @@ from selab.errors import AnswerTooLong, SelabError
 from selab.guest import IN_THE_LOG, Guest, script_argv
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
+from selab.policy.deny import is_plain
 from selab.policy.filecon import FileSpec, filecons, read_specs
 from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.integrity import digests, is_unchanged
@@ -98,7 +99,8 @@ class BasePolicy:
 
     @property
     def demands(self) -> Demands:
-        return Demands(self.denies, self.facts.policyvers)
+        """Return what the compiler must know; deny rules only if selab cannot resolve them itself."""
+        return Demands(self.denies and not is_plain(self.flat.read_text()), self.facts.policyvers)
 
     @property
     def flat(self) -> Path:

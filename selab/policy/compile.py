@@ -12,8 +12,10 @@ from pathlib import Path
 from selab.errors import SelabError
 from selab.guest import Completed, Query, script, script_argv
 from selab.policy.base import FORMAT, BasePolicy
+from selab.policy.deny import has_deny, without_deny
 from selab.policy.macros import header_macros
 from selab.policy.module import PolicyModule
+from selab.policy.query.index import PolicyIndex
 from selab.policy.tool_messages import (
     LinkedSource,
     compile_error,
@@ -24,7 +26,7 @@ from selab.policy.tool_messages import (
     refuse_macro_words,
     refuse_netlink_messages,
 )
-from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain
+from selab.policy.toolchain import GUEST_WORKDIR, M4, PP, Toolchain, knows_deny
 
 HEADERS = "/usr/share/selinux/devel"
 """The directory of the policy headers in a guest."""
@@ -205,10 +207,10 @@ def link(
     refuse_conflicts(base, sources)
     why = _needs_store(base, candidates)
     mine, options = _candidate_cil(candidates, permissive), _options(base, dontaudit)
-    done = _secilc(base, mine, options, tools, whole=bool(why))
+    done = _secilc(base, mine, options, tools, candidates, whole=bool(why))
     if not done.ok and not why:
         why = "linking with the flat base failed"
-        done = _secilc(base, mine, options, tools, whole=True)
+        done = _secilc(base, mine, options, tools, candidates, whole=True)
     if not done.ok:
         raise link_error(base, sources, done, expand=tools.on_host)
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
@@ -248,10 +250,26 @@ def _needs_store(base: BasePolicy, candidates: Sequence[CompiledModule]) -> str:
     return ""
 
 
-def _secilc(base: BasePolicy, mine: str, options: list[str], tools: Toolchain, whole: bool) -> Completed:
+def _secilc(
+    base: BasePolicy,
+    mine: str,
+    options: list[str],
+    tools: Toolchain,
+    candidates: Sequence[CompiledModule],
+    whole: bool,
+) -> Completed:
     candidate = f"{tools.workdir}/candidate.cil"
-    tools.where.put(mine.encode(), candidate)
     sources = _base_sources(base, tools, whole)
+    if tools.on_host and (base.denies or has_deny(mine)) and not knows_deny():
+        texts = without_deny(
+            [*(Path(path).read_text() for path in sources), mine],
+            lambda name: PolicyIndex.of(base, candidates).members(name),
+        )
+        mine = texts.pop()
+        sources = [f"{tools.workdir}/without-deny-{number}.cil" for number in range(len(texts))]
+        for path, text in zip(sources, texts, strict=True):
+            tools.where.put(text.encode(), path)
+    tools.where.put(mine.encode(), candidate)
     output = ["-o", _output(tools), "-f", "/dev/null"]
     return tools.where.run(["secilc", *options, *output, *sources, candidate], timeout=LINK_TIMEOUT)
 

@@ -80,7 +80,7 @@ def missing_on_host(demands: Demands = Demands()) -> list[str]:
     """Return the programs that this machine lacks to compile and link policy with these `demands`."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if not missing:
-        missing += ["secilc 3.6"] if demands.denies and not _knows_deny() else []
+        missing += ["secilc 3.6"] if demands.denies and not knows_deny() else []
         missing += (
             [f"secilc for policy version {demands.policyvers}"]
             if demands.policyvers > _newest_policyvers()
@@ -98,7 +98,7 @@ def _newest_policyvers() -> int:
 
 
 @functools.cache
-def _knows_deny() -> bool:
+def knows_deny() -> bool:
     """Return whether this machine's CIL compiler reads `deny` statements."""
     with tempfile.NamedTemporaryFile("w", suffix=".cil") as file:
         file.write("(deny a_t b_t (file (read)))\n")
@@ -110,9 +110,12 @@ def host_toolchain(workdir: Path, doing: str, demands: Demands = Demands()) -> T
     """Return the host's toolchain with `workdir`. Raises SelabError if the host lacks a tool."""
     if lacking := missing_on_host(demands):
         what = f"{doing} needs the policy tools on this machine."
-        raise SelabError(
-            what, f"Missing: {' '.join(lacking)}.", "Run `script/setup` to install the missing tools."
-        )
+        hint = "Run `script/setup` to install the missing tools."
+        if newer := [name for name in lacking if name not in (*TOOLS, "pp")]:
+            hint = (
+                f"`script/setup` installs what this system's packages have. {newer[0]} needs a newer system."
+            )
+        raise SelabError(what, f"Missing: {' '.join(lacking)}.", hint)
     return Toolchain(LocalHost(), str(workdir))
 
 

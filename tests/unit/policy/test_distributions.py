@@ -173,7 +173,7 @@ def test_a_base_policy_remembers_what_it_demands(tmp_path: Path, tools: Toolchai
 @pytest.mark.parametrize("demands", [Demands(denies=True), Demands(policyvers=34)])
 def test_tools_that_are_too_old_count_as_missing(monkeypatch: pytest.MonkeyPatch, demands: Demands) -> None:
     monkeypatch.setattr(toolchain.shutil, "which", lambda tool: f"/usr/bin/{tool}")
-    monkeypatch.setattr(toolchain, "_knows_deny", lambda: False)
+    monkeypatch.setattr(toolchain, "knows_deny", lambda: False)
     monkeypatch.setattr(toolchain, "_newest_policyvers", lambda: 33)
     assert len(missing_on_host(demands)) == len(missing_on_host()) + 1
 
@@ -194,7 +194,7 @@ def test_a_compiler_reads_deny_rules_unless_it_refuses_one(
     program.write_text(f'#!/bin/sh\nfor file; do :; done\n! grep -q "({refused} " "$file"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert toolchain._knows_deny.__wrapped__() is (refused != "deny")
+    assert toolchain.knows_deny.__wrapped__() is (refused != "deny")
 
 
 @pytest.mark.toolchain

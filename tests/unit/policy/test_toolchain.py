@@ -35,7 +35,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(directory))
     monkeypatch.setattr(toolchain, "PP", (str(tmp_path / "absent"), str(directory / "pp")))
     monkeypatch.setattr(toolchain, "_newest_policyvers", toolchain._newest_policyvers.__wrapped__)
-    monkeypatch.setattr(toolchain, "_knows_deny", lambda: False)
+    monkeypatch.setattr(toolchain, "knows_deny", lambda: False)
     return directory
 
 
@@ -78,3 +78,22 @@ def test_without_a_guest_a_missing_tool_is_an_error_that_names_it(tools: Path, t
     with pytest.raises(SelabError, match="Linting needs the policy tools") as caught:
         host_toolchain(tmp_path, "Linting")
     assert caught.value.detail == "Missing: m4."
+
+
+@pytest.mark.parametrize(
+    ("missing", "demands", "newer"),
+    [
+        ("", Demands(denies=True), True),
+        ("", Demands(policyvers=34), True),
+        ("m4", Demands(), False),
+        ("pp", Demands(), False),
+    ],
+)
+def test_setup_is_not_promised_to_install_a_newer_compiler(
+    tools: Path, tmp_path: Path, missing: str, demands: Demands, newer: bool
+) -> None:
+    if missing:
+        (tools / missing).unlink()
+    with pytest.raises(SelabError) as caught:
+        host_toolchain(tmp_path, "Linting", demands)
+    assert ("newer system" in caught.value.hint) is newer
