@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from selab.errors import SelabError
 from selab.policy.base import BasePolicy
 from selab.policy.compile import compile_module, link
+from selab.policy.language.commands import in_te
 from selab.policy.module import PolicyModule
+from selab.policy.query import extended as extended_module
 from selab.policy.query.decide import Access, Decider, libsepol
 from selab.policy.query.extended import extended_rules
 from selab.policy.query.index import PolicyIndex
@@ -84,25 +89,83 @@ def test_each_command_is_decided_as_the_rules_say(
     assert [decision.allowed for decision in Decider(path).decide(accesses)] == expected
 
 
-@pytest.mark.toolchain
+@pytest.fixture
+def written_as(policy: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], PolicyIndex | None]:
+    """Read the extended rules of a policy that libsepol writes as the given CIL."""
+
+    def read(cil: str) -> PolicyIndex | None:
+        monkeypatch.setattr(extended_module, "_as_cil", lambda library, data: cil)
+        return extended_rules(libsepol(), policy)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("target", "commands"), [("etc_t", "{ 0x8927 0x8933 }"), ("base_t", "{  }"), ("kernel_t", None)]
+)
+def test_the_rules_are_those_of_the_policy(policy: Path, target: str, commands: str | None) -> None:
+    index = extended_rules(libsepol(), policy)
+    assert index is not None
+    listed = index.commands("web_t", target, "file")
+    assert (listed if listed is None else in_te(listed)) == commands
+
+
 def test_a_policy_without_extended_rules_has_no_index(
-    base: BasePolicy, tools: Toolchain, tmp_path: Path
+    written_as: Callable[[str], PolicyIndex | None],
 ) -> None:
-    path = tmp_path / "policy"
-    path.write_bytes(policy_of([], base, tools))
-    assert extended_rules(libsepol(), path) is None
+    assert written_as("(type web_t)\n(allow web_t web_t (file (ioctl)))\n") is None
 
 
-@pytest.mark.toolchain
-@pytest.mark.parametrize("kind", ["dontauditx", "auditallowx"])
-def test_a_rule_that_only_audits_limits_the_commands(
-    base: BasePolicy, tools: Toolchain, tmp_path: Path, kind: str
+@pytest.mark.parametrize("kind", ["allowx", "dontauditx", "auditallowx"])
+def test_attributes_and_aliases_of_the_rules_are_known(
+    written_as: Callable[[str], PolicyIndex | None], kind: str
 ) -> None:
-    """The kernel looks for extended rules of any kind before it asks for the commands that are allowed."""
-    path = tmp_path / "policy"
-    path.write_bytes(policy_of([(kind, "web_t", "etc_t", [(1, 2)])], base, tools))
-    decision = Decider(path).decide([Access("u:r:web_t:s0", "u:r:etc_t:s0", "file", "ioctl", 1)])[0]
-    assert (decision.allowed, decision.detail) == (False, "0x1 is not in any allowxperm rule")
+    index = written_as(
+        f"""
+(type web_t)
+(type etc_t)
+(typealias old_t)
+(typealiasactual old_t etc_t)
+(typeattribute domain)
+(typeattributeset domain (web_t))
+(allow domain etc_t (file (ioctl)))
+({kind} domain old_t (ioctl file (0x1)))
+"""[1:]
+    )
+    assert index is not None
+    assert index.commands("web_t", "etc_t", "file") == (0b10 if kind == "allowx" else 0)
+
+
+def test_the_condition_of_a_rule_is_known(written_as: Callable[[str], PolicyIndex | None]) -> None:
+    index = written_as(
+        """
+(type web_t)
+(boolean shiny false)
+(booleanif shiny
+    (true
+        (allowx web_t self (ioctl file (0x1)))
+    )
+)
+"""[1:]
+    )
+    assert index is not None
+    assert [rule.condition for rule in index.extended("web_t", "web_t", "file")] == ["shiny"]
+
+
+def test_a_file_that_is_no_policy_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "nothing").write_bytes(b"not a policy")
+    with pytest.raises(SelabError, match="extended rules"):
+        extended_rules(libsepol(), tmp_path / "nothing")
+
+
+def test_a_policy_that_libsepol_fails_to_write_is_an_error(policy: Path) -> None:
+    class Failing:
+        def __getattr__(self, name: str) -> Any:
+            failing = name == "sepol_kernel_policydb_to_cil"
+            return (lambda *arguments: -1) if failing else getattr(libsepol(), name)
+
+    with pytest.raises(SelabError, match="extended rules"):
+        extended_rules(Failing(), policy)  # type: ignore[arg-type]
 
 
 EVERY_FORM_IN_CIL = """

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.errors import SelabError
-from selab.policy.language.cil import Node, statements, text_of
+from selab.policy.language.cil import Node, Rule, statements, text_of
 from selab.policy.language.declarations import read_candidates, read_flat
 from selab.policy.query.index import PolicyIndex
 
@@ -19,6 +19,9 @@ BASE = """
 (typeattribute all)
 (typeattribute some)
 (typeattribute none)
+(typeattribute outer)
+(typeattribute not_old)
+(typeattribute loop)
 (type a_t)
 (type b_t)
 (type c_t)
@@ -29,9 +32,13 @@ BASE = """
 (typeattributeset all (a_t b_t c_t))
 (typeattributeset some (and (all) (not (b_t))))
 (typeattributeset none (xor (all) (all)))
+(typeattributeset outer (some old_t))
+(typeattributeset not_old (not (old_t)))
+(typeattributeset loop (loop c_t))
 (allow some b_t (file (read)))
 (allow all self (file (write)))
 (allow c_t b_t (tcp_socket (all)))
+(allowx a_t b_t (ioctl file (0x1)))
 (portcon tcp 80 (system_u object_r b_t ((s0) (s0))))
 (booleanif (and (shiny) (not (dull)))
     (true
@@ -46,14 +53,44 @@ def index(*candidates: str) -> PolicyIndex:
 
 @pytest.mark.parametrize(
     ("name", "members"),
-    [("some", {"a_t", "c_t"}), ("none", set()), ("a_t", {"a_t"}), ("old_t", {"a_t"}), ("x", set())],
+    [
+        ("some", {"a_t", "c_t"}),
+        ("none", set()),
+        ("outer", {"a_t", "c_t"}),
+        ("not_old", {"b_t", "c_t"}),
+        ("a_t", {"a_t"}),
+        ("old_t", {"a_t"}),
+        ("*", {"a_t", "b_t", "c_t"}),
+        ("x", set()),
+    ],
 )
 def test_who_is_in_an_attribute(name: str, members: set[str]) -> None:
     assert index().members(name) == members
 
 
 def test_the_attributes_of_a_type() -> None:
-    assert index().attributes_of("b_t") == {"all"}
+    assert index().attributes_of("b_t") == {"all", "not_old"}
+    assert index().attributes_of("old_t") == {"all", "some", "outer"}
+
+
+def test_an_attribute_that_is_defined_by_itself_has_its_other_members() -> None:
+    """The linker refuses it, but until then nothing may run for ever."""
+    assert index().members("loop") == {"c_t"}
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "stands"),
+    [
+        ("*", "a_t", True),
+        ("some", "a_t", True),
+        ("some", "old_t", True),
+        ("old_t", "a_t", True),
+        ("some", "b_t", False),
+        ("b_t", "a_t", False),
+    ],
+)
+def test_a_name_in_a_rule_stands_for_a_type(written: str, name: str, stands: bool) -> None:
+    assert index().stands_for(written, name) is stands
 
 
 @pytest.mark.parametrize(
@@ -64,6 +101,7 @@ def test_the_attributes_of_a_type() -> None:
         ("b_t", "b_t", "file", {"write"}),
         ("b_t", "a_t", "file", set()),
         ("c_t", "b_t", "tcp_socket", {"bind", "listen"}),
+        ("a_t", "b_t", "tcp_socket", set()),
     ],
 )
 def test_what_rules_grant(source: str, target: str, tclass: str, granted: set[str]) -> None:
@@ -72,6 +110,29 @@ def test_what_rules_grant(source: str, target: str, tclass: str, granted: set[st
 
 def test_what_hangs_on_a_boolean_is_told_apart() -> None:
     assert index().conditional("a_t", "b_t", "file") == {"open": ("shiny and not dull",)}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "applies"), [("a_t", "b_t", True), ("b_t", "b_t", False), ("a_t", "c_t", False)]
+)
+def test_a_rule_applies_only_if_both_types_match(source: str, target: str, applies: bool) -> None:
+    rule = Rule("allow", "some", "b_t", "file", frozenset({"read"}))
+    assert index().covers(rule, source, target) is applies
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "tclass", "commands"),
+    [
+        ("old_t", "b_t", "file", 0b10),
+        ("c_t", "b_t", "file", None),
+        ("a_t", "c_t", "file", None),
+        ("a_t", "b_t", "tcp_socket", None),
+    ],
+)
+def test_an_extended_rule_limits_its_types_and_class_only(
+    source: str, target: str, tclass: str, commands: int | None
+) -> None:
+    assert index().commands(source, target, tclass) == commands
 
 
 def test_a_candidate_joins_the_bases_attributes() -> None:

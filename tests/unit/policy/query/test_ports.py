@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from selab.policy.base import BasePolicy
@@ -54,6 +56,20 @@ def interface(
 
 def test_the_interface_is_the_one_for_that_type_alone() -> None:
     table = InterfaceTable([interface("all", "http_port_t", "ssh_port_t"), interface("web", "http_port_t")])
+    assert binding_interface(table, "tcp", "http_port_t") == "web"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        Grant("allow", "$1", "ssh_port_t", "tcp_socket", frozenset({"name_connect"})),
+        Grant("dontaudit", "$1", "ssh_port_t", "tcp_socket", frozenset({"name_bind"})),
+    ],
+    ids=["a rule to connect", "a rule that permits nothing"],
+)
+def test_what_lets_nobody_listen_on_another_port_makes_no_difference(more: Grant) -> None:
+    web = interface("web", "http_port_t")
+    table = InterfaceTable([replace(web, grants=(*web.grants, more))])
     assert binding_interface(table, "tcp", "http_port_t") == "web"
 
 

@@ -13,12 +13,17 @@ BASE = """
 (class file (read write execute ioctl))
 (class capability (sys_admin setuid))
 (class tcp_socket (name_bind))
-(class process (transition))
+(class process (transition execmem ptrace))
+(class chr_file (ioctl))
 (typeattribute domain)
 (type etc_t)
 (type tmp_t)
 (type http_port_t)
 (portcon tcp 80 (system_u object_r http_port_t ((s0) (s0))))
+(portcon tcp 443 (system_u object_r http_port_t ((s0) (s0))))
+(type init_t)
+(boolean shiny false)
+(typeattributeset domain (init_t))
 (allow domain tmp_t (file (write)))
 """
 CANDIDATE = """
@@ -26,6 +31,9 @@ CANDIDATE = """
 (typeattributeset domain (app_t))
 (typeattribute app_typeattr_1)
 (typeattributeset app_typeattr_1 (etc_t tmp_t))
+(typeattribute app_typeattr_2)
+(typeattributeset app_typeattr_2 (app_t))
+(type app_file_t)
 (allow app_t app_typeattr_1 (file (read)))
 (allow app_t etc_t (file (execute)))
 (allow app_t self (capability (sys_admin)))
@@ -61,17 +69,46 @@ def test_against_another_version_only_what_is_new_counts() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rule", "target", "level"),
+    [
+        ("allow app_t self (process (execmem))", "self", Level.HIGH),
+        ("allow app_t app_t (process (execmem))", "self", Level.HIGH),
+        ("allow app_t init_t (process (execmem))", "init_t", Level.LOW),
+        ("allow app_t self (process (ptrace))", "self", Level.LOW),
+        ("allow app_t init_t (process (ptrace))", "init_t", Level.HIGH),
+    ],
+)
+def test_an_access_is_rated_by_whether_it_is_to_itself(rule: str, target: str, level: Level) -> None:
+    (addition,) = additions(index(f"(type app_t) ({rule})"))
+    assert (addition.access.target, addition.risk.level) == (target, level)
+
+
+def test_a_conditional_access_names_its_condition() -> None:
+    rule = "(booleanif (shiny) (true (allow app_t etc_t (file (read)))))"
+    assert [str(access) for access in granted(index(f"(type app_t) {rule}"))] == [
+        "app_t etc_t:file read if shiny"
+    ]
+
+
 def test_a_permissive_domain_is_dangerous() -> None:
-    assert additions(index("(type app_t) (typepermissive app_t)"))[0].risk.level is Level.HIGH
+    (addition,) = additions(index("(type app_t) (typepermissive app_t)"))
+    assert addition.access == Access("app_t", "self", "process", ("permissive",))
+    assert addition.risk.level is Level.HIGH and "permissive" in addition.risk.reason
 
 
 def test_ports_are_told_with_their_numbers() -> None:
-    assert reaches(index())[0].own["listens on"] == ("http_port_t (tcp 80)",)
+    assert reaches(index())[0].own["listens on"] == ("http_port_t (tcp 80, tcp 443)",)
 
 
 def test_what_an_attribute_gives_is_counted_apart() -> None:
-    (reach,) = reaches(index())
-    assert (reach.inherited["writes to"], "writes to" in reach.own) == (1, False)
+    (reach,) = reaches(index(f"{CANDIDATE}(allow app_t etc_t (file (write)))"))
+    assert (reach.inherited["writes to"], reach.own["writes to"]) == (1, ("etc_t",))
+
+
+def test_only_the_candidates_domains_are_listed_with_their_attributes() -> None:
+    """Generated attributes are the compiler's, and files and foreign domains are none of its domains."""
+    assert [(reach.domain, reach.attributes) for reach in reaches(index())] == [("app_t", ("domain",))]
 
 
 def test_a_rule_between_the_types_of_one_attribute_is_not_about_self() -> None:
@@ -91,6 +128,11 @@ def test_an_ioctl_is_shown_with_the_commands_that_limit_it() -> None:
     assert ioctls(f"{IOCTL} (allowx app_t app_typeattr_1 (ioctl file (0x2 (range 0x5 0x7))))") == [
         "app_t etc_t:file ioctl { 0x2 0x5-0x7 }"
     ]
+
+
+def test_an_ioctl_on_itself_is_limited_by_rules_about_itself() -> None:
+    rules = "(allow app_t self (file (ioctl))) (allowx app_t self (ioctl file (0x2)))"
+    assert ioctls(rules) == ["app_t self:file ioctl 0x2"]
 
 
 def test_without_an_extended_rule_an_ioctl_is_a_permission_like_others() -> None:
@@ -123,6 +165,11 @@ LIMITED_IN_BASE = f"{IN_BASE} (allowx domain tmp_t (ioctl file (0x1)))"
         (LIMITED_IN_BASE, "allowx app_t tmp_t (ioctl file (0x1))", []),
         (LIMITED_IN_BASE, "allowx app_t tmp_t (ioctl file (0x2))", ["app_t tmp_t:file ioctl { 0x1-0x2 }"]),
         (LIMITED_IN_BASE, "auditallowx app_t tmp_t (ioctl file (0x2))", []),
+        (
+            "(allowx domain tmp_t (ioctl chr_file (0x1)))",
+            "allow domain tmp_t (chr_file (ioctl))) (allowx app_t tmp_t (ioctl chr_file (0x2))",
+            ["app_t tmp_t:chr_file ioctl { 0x1-0x2 }", "domain tmp_t:chr_file ioctl 0x1"],
+        ),
     ],
 )
 def test_an_allowxperm_rule_adds_a_command_only_to_an_ioctl_that_the_base_limits(
@@ -143,6 +190,23 @@ def test_an_allowxperm_rule_adds_a_command_only_to_an_ioctl_that_the_base_limits
         (IN_BASE, "allowx app_t tmp_t (ioctl file ((range 0x0 0xffff)))", {}),
         (IN_BASE, "dontauditx app_t etc_t (ioctl file (0x2))", {}),
         (LIMITED_IN_BASE, "dontauditx app_t tmp_t (ioctl file (0x2))", {}),
+        ("", "dontauditx app_t tmp_t (ioctl file (0x2))", {}),
+        ("", "allow app_t etc_t (file (ioctl))) (allowx app_t etc_t (ioctl file (0x2))", {}),
+        (
+            "(allow domain self (file (ioctl)))",
+            "dontauditx app_t self (ioctl file (0x2))",
+            {"app_t self:file ioctl": ""},
+        ),
+        (
+            IN_BASE,
+            "dontauditx app_t tmp_t (ioctl file (0x2))) (dontauditx app_t etc_t (ioctl file (0x2))",
+            {"app_t tmp_t:file ioctl": ""},
+        ),
+        (
+            IN_BASE,
+            "booleanif (shiny) (true (dontauditx app_t tmp_t (ioctl file (0x2))))",
+            {"app_t tmp_t:file ioctl if shiny": ""},
+        ),
     ],
 )
 def test_an_extended_rule_limits_an_ioctl_that_the_base_allows(

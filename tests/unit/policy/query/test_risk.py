@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from selab.policy.language.declarations import read_candidates, read_flat
 from selab.policy.query import risk
 from selab.policy.query.index import PolicyIndex
-from selab.policy.query.risk import Level, family_of, names_of, names_without_a_type, risk_of
+from selab.policy.query.risk import Level, RiskRule, family_of, names_of, names_without_a_type, risk_of
 from tests import centos_like
 
 DEBIAN_NAMES = Path(__file__).with_name("debian_names.txt")
@@ -53,6 +54,8 @@ BASE = """
         ("app_t", "capability", "net_admin", Level.MEDIUM),
         ("conf_t", "file", "read", Level.LOW),
         ("own_t", "file", "write", Level.LOW),
+        ("own_t", "process", "ptrace", Level.HIGH),
+        ("own_t", "process", "transition", Level.MEDIUM),
         ("container_file_t", "file", "write", Level.LOW),
         ("app_t", "capability", "setuid", Level.LOW),
         ("http_port_t", "tcp_socket", "name_bind", Level.LOW),
@@ -62,6 +65,74 @@ def test_the_risk_of(target: str, tclass: str, permission: str, level: Level) ->
     base = read_flat(BASE)
     index = PolicyIndex(base, read_candidates(["(type app_t) (type own_t)"], base))
     assert risk_of(index, "app_t", target, tclass, [permission]).level is level
+
+
+TABLE = """
+[[rule]]
+level = "medium"
+classes = ["file", "dir"]
+permissions = ["read", "open"]
+refpolicy = { types = ["secret_t"] }
+fedora = { attributes = ["configfile"] }
+own = false
+reason = "a reason"
+
+[[rule]]
+level = "high"
+classes = ["bpf"]
+permissions = ["*"]
+reason = "another reason"
+"""
+
+
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RiskRule, ...]]:
+    """The rows of TABLE, which take the place of selab's own."""
+    (tmp_path / "risk.toml").write_text(TABLE)
+    monkeypatch.setattr(risk, "TABLE", tmp_path / "risk.toml")
+    for cache in (risk._table, risk._rules):
+        cache.cache_clear()
+    yield risk._table()
+    for cache in (risk._table, risk._rules):
+        cache.cache_clear()
+
+
+def test_a_row_has_what_the_table_says(rows: tuple[RiskRule, ...]) -> None:
+    first = RiskRule(
+        Level.MEDIUM,
+        "a reason",
+        frozenset({"file", "dir"}),
+        frozenset({"read", "open"}),
+        {"refpolicy": frozenset({"secret_t"}), "fedora": frozenset({"configfile"})},
+        own=False,
+    )
+    second = RiskRule(Level.HIGH, "another reason", frozenset({"bpf"}), frozenset({"*"}))
+    assert rows == (first, second)
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize(
+    ("source", "target", "tclass", "permission", "level"),
+    [
+        ("boss_t", "secret_t", "file", "open", Level.MEDIUM),
+        ("boss_t", "conf_t", "dir", "read", Level.MEDIUM),
+        ("boss_t", "boss_t", "bpf", "anything", Level.HIGH),
+        ("secret_t", "secret_t", "file", "open", Level.LOW),
+        ("boss_t", "boss_t", "file", "open", Level.LOW),
+        ("boss_t", "secret_t", "file", "write", Level.LOW),
+        ("boss_t", "secret_t", "sock_file", "open", Level.LOW),
+    ],
+)
+def test_a_row_matches_if_all_of_it_does(
+    source: str, target: str, tclass: str, permission: str, level: Level
+) -> None:
+    index = PolicyIndex(read_flat(BASE))
+    assert risk_of(index, source, target, tclass, [permission]).level is level
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_a_level_is_named_in_small_letters(level: Level) -> None:
+    assert str(level) in {"low", "medium", "high"}
 
 
 def test_the_worst_permission_counts_and_says_why() -> None:
