@@ -59,6 +59,49 @@ def test_a_name_out_of_a_record_stays_in_its_comment(path: str) -> None:
     assert comment.startswith("# ") and not {"`", "'"} & set(comment) and rule == "files(app_t)"
 
 
+@pytest.mark.parametrize(
+    ("path", "detail", "comment"),
+    [
+        ("/etc/a`b'c\x1b", "", "# app_t etc_t:file read (cat /etc/a?b?c?)"),
+        ("/etc/a", "src=80", "# app_t etc_t:file read (cat /etc/a)"),
+        ("", "src=80", "# app_t etc_t:file read (cat src=80)"),
+        ("", "", "# app_t etc_t:file read (cat)"),
+    ],
+)
+def test_the_comment_names_the_example_without_what_m4_would_evaluate(
+    path: str, detail: str, comment: str
+) -> None:
+    denied = need("app_t", "etc_t", "file", "read", comm="cat", path=path, detail=detail)
+    assert block([chosen("files(app_t)", Kind.INTERFACE, denied)]) == f"{comment}\nfiles(app_t)"
+
+
+def test_without_an_example_the_comment_names_the_access_alone() -> None:
+    assert block([chosen("files(app_t)", Kind.INTERFACE)]).startswith("# app_t etc_t:file read\n")
+
+
+def test_a_line_that_two_denials_ask_for_is_written_once_with_the_first() -> None:
+    first, second = (need("app_t", "etc_t", "file", "read", path=path) for path in ("/a", "/b"))
+    both = [chosen("files(app_t)", Kind.INTERFACE, denied) for denied in (first, second)]
+    assert block(both) == "# app_t etc_t:file read (/a)\nfiles(app_t)"
+
+
+def test_the_names_that_all_lines_require_are_sorted_and_those_that_are_there_left_out() -> None:
+    lines = [chosen(f"allow {name};", requires=(("type", name), ("role", "r"))) for name in "cab"]
+    heading = block(lines, ["\ttype b;"]).partition("\n# ")[0]
+    assert heading == "gen_require(`\n\trole r;\n\ttype a;\n\ttype c;\n')"
+
+
+@pytest.mark.parametrize(("text", "gap"), [("", ""), ("x", "\n\n"), ("x\n", "\n"), ("x\n\n", "")])
+def test_the_block_is_a_paragraph_at_the_end_of_the_file(text: str, gap: str) -> None:
+    assert inserted_into(text, [RULE]) == f"{text}{gap}{BEGIN}\n{block([RULE])}\n{END}\n"
+
+
+def test_of_two_lines_that_belong_together_both_are_written_if_one_is_missing() -> None:
+    before = inserted_into(TE, [RULE])
+    both = chosen("allow app_t etc_t:file read;\nallowxperm app_t etc_t:file ioctl 0x1;")
+    assert "allowxperm app_t etc_t:file ioctl 0x1;\n" in inserted_into(before, [both])
+
+
 def test_the_rest_of_the_file_stays_byte_for_byte() -> None:
     first = inserted_into(TE, [RULE])
     text = first.replace(TE, "# mine\n" + TE) + "# below\n"
@@ -112,3 +155,21 @@ def test_a_domain_out_of_a_block_of_cil_gets_rules_in_cil() -> None:
 def test_cil_says_self_for_its_own() -> None:
     own = need("web.process", "web.process", "capability", "setuid")
     assert "(allow web.process self (capability (setuid)))" in cil([chosen("x", Kind.RULE, own)])
+
+
+def test_cil_has_the_permissions_that_a_rule_with_commands_adds() -> None:
+    denied = need("web.process", "etc_t", "file", "read", "ioctl", commands=2)
+    with_commands = chosen("x", Kind.RULE, denied, permissions=frozenset({"ioctl"}), commands=2)
+    assert cil([with_commands]).splitlines()[1:] == [
+        "(allow web.process etc_t (file (ioctl)))",
+        "(allowx web.process etc_t (ioctl file (0x1)))",
+    ]
+
+
+def test_cil_has_the_rules_of_each_denial() -> None:
+    denied = [need("web.process", name, "file", "read") for name in ("etc_t", "usr_t")]
+    lines = cil([chosen("x", Kind.RULE, each) for each in denied]).splitlines()
+    assert [line for line in lines if line.startswith("(")] == [
+        "(allow web.process etc_t (file (read)))",
+        "(allow web.process usr_t (file (read)))",
+    ]

@@ -45,6 +45,33 @@ def test_as_a_rule_its_own_type_is_self(target: str, text: str) -> None:
     assert str(need("web_t", target, "fd", "use")) == text
 
 
+@pytest.mark.parametrize(
+    ("commands", "numbers"), [(0, (None,)), (0b10, (1,)), (0b1100_0001, (0, 6, 7)), (1 << 999, (999,))]
+)
+def test_the_commands_of_an_ioctl_are_listed_or_unknown(
+    commands: int, numbers: tuple[int | None, ...]
+) -> None:
+    assert need("web_t", "etc_t", "file", "ioctl", commands=commands).numbers == numbers
+
+
+@pytest.mark.parametrize(
+    ("tclass", "what"),
+    [("lnk_file", "a symbolic link of etc_t"), ("unix_stream_socket", "a unix stream socket of etc_t")],
+)
+def test_the_kind_of_the_object_is_named(tclass: str, what: str) -> None:
+    assert need("web_t", "etc_t", tclass, "read").in_words == f"web_t asked to read {what}"
+
+
+def test_a_path_is_named_rather_than_a_detail() -> None:
+    words = need("web_t", "etc_t", "file", "read", path="/etc/a", detail="x=1").in_words
+    assert "/etc/a" in words and "x=1" not in words
+
+
+def test_several_capabilities_are_named() -> None:
+    text = need("web_t", "web_t", "cap_userns", "setuid", "setgid", comm="su").in_words
+    assert text == "su (web_t) asked for the capability setgid and setuid"
+
+
 def test_contexts_are_evidence_and_not_identity() -> None:
     access = need("web_t", "etc_t", "file", "read")
     assert access == need("web_t", "etc_t", "file", "read", contexts=(("a", "b"),))

@@ -34,6 +34,10 @@ def test_everything_about_it_is_in_the_words() -> None:
     assert remedy.in_words == "x(y) (it reads), with 2 more permissions than requested; risk high: it is root"
 
 
+def test_what_is_unknown_about_it_is_not_in_the_words() -> None:
+    assert Remedy(Kind.RULE, "allow;").in_words == "allow;"
+
+
 def test_only_calls_and_rules_are_written_into_a_policy() -> None:
     assert {kind for kind in Kind if Remedy(kind, "x").is_policy} == {
         Kind.INTERFACE,
