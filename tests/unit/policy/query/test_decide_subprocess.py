@@ -139,5 +139,7 @@ def test_the_real_process_runs_no_file_of_the_directory_and_this_one_reads_no_po
     """libsepol would never give its memory back."""
     (tmp_path / "json.py").write_text("raise SystemExit(7)\n")
     monkeypatch.chdir(tmp_path)
+    # In this directory, mutmut would not find its settings.
+    monkeypatch.delenv("MUTANT_UNDER_TEST", raising=False)
     monkeypatch.delattr(decide_subprocess, "Decider")
     assert ask(policy, [access("open")])[0].allowed
