@@ -83,8 +83,10 @@ def test_the_run_itself_is_to_be_had_with_any_verdict(runner: Selab) -> None:
     assert runner.execute("web", mode="permissive").verdict == "ERROR"
 
 
-def test_a_container_can_be_kept(runner: Selab) -> None:
+def test_a_container_is_kept_only_on_request(runner: Selab) -> None:
     assert runner.run("web", keep=True).run.plan.request.keep
+    assert not runner.run("web").run.plan.request.keep
+    assert not runner.execute("web").plan.request.keep
 
 
 def test_the_tests_of_selab_can_do_something_after_the_steps(runner: Selab) -> None:
@@ -263,8 +265,9 @@ def test_an_expected_denial_was_denied(result: Callable[..., Result]) -> None:
 
 
 def test_a_classification_that_there_is_none_of_is_refused(result: Callable[..., Result]) -> None:
-    with pytest.raises(InputError, match="no classification 'surprising'"):
-        result().assert_denied(classification="surprising")
+    for check in (result().assert_denied, result().assert_not_denied):
+        with pytest.raises(InputError, match="selab has no classification 'surprising'"):
+            check(classification="surprising")
 
 
 def test_a_failure_says_which_denials_are_tolerated(result: Callable[..., Result]) -> None:

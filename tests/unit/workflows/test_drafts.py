@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from selab.errors import InputError
+from selab.progress import Progress, Silent
 from selab.project import Project
-from selab.workflows.drafts import candidate, drafts, write
+from selab.run import experiment
+from selab.run.request import Request
+from selab.workflows import drafts as drafting
+from selab.workflows.drafts import candidate, drafts, run_and_keep, write
 
 TE = "policy_module(web, 1.0)\n"
 
@@ -40,6 +46,33 @@ def test_a_scenario_without_a_candidate_is_an_error(drafted: Project) -> None:
         candidate(drafted, "web", "none", "learn for")
 
 
+def test_a_run_of_a_draft_resumes_from_the_last_one_and_is_stored(
+    drafted: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, progress, calls, added = drafts(drafted, "web"), Progress(Silent()), [], []
+    request, machine, options = Request("web", "web"), object(), object()
+
+    def run(*words: object) -> str:
+        calls.append(words)
+        return "the run"
+
+    def resume(project: Project, scenario: str) -> object:
+        assert (project, scenario) == (copy, "web")
+        return options
+
+    def history_of(project: Project) -> SimpleNamespace:
+        assert project is copy
+        return SimpleNamespace(add=lambda run: added.append(run) or "its document")
+
+    monkeypatch.setattr(experiment, "run", run)
+    monkeypatch.setattr(drafting, "resume", resume)
+    monkeypatch.setattr(drafting, "History", SimpleNamespace(of=history_of))
+    assert run_and_keep(copy, machine, request, progress) == "its document"  # type: ignore[arg-type]
+    ((*words, of_run, resumed),) = calls
+    assert (words, resumed, added) == ([copy, machine, request], options, ["the run"])
+    assert of_run is not progress and of_run.listener is progress.listener
+
+
 def test_writing_keeps_the_earlier_policy(drafted: Project) -> None:
     backup = write(drafted, "web", TE, "new")
     assert backup is not None and backup.read_text() == TE
@@ -47,6 +80,7 @@ def test_writing_keeps_the_earlier_policy(drafted: Project) -> None:
 
 
 def test_a_policy_that_was_changed_meanwhile_is_not_written(drafted: Project) -> None:
-    with pytest.raises(InputError, match="changed"):
+    with pytest.raises(InputError, match="changed") as caught:
         write(drafted, "web", "another text", "new")
+    assert str(drafted.state / "drafts") in str(caught.value)
     assert (drafted.policies / "web.te").read_text() == TE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,6 +202,22 @@ def test_a_run_that_has_ended_waits_for_a_save_and_is_not_interrupted_by_it(
     watch.began, watch.ended = lambda: events.append("began"), events.append
     watch._run_once()
     assert events == ["began", "a run", False]
+
+
+def test_files_are_watched_while_runs_are_made_and_until_the_watch_ends(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching_files = threading.Event()
+    monkeypatch.setattr(watch, "_watch_files", watching_files.set)
+
+    def run_once() -> None:
+        assert watching_files.wait(10) and not watch._stop.is_set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch, "_run_once", run_once)
+    with pytest.raises(KeyboardInterrupt):
+        watch.forever()
+    assert watch._stop.is_set()
 
 
 class Enough(Exception):
