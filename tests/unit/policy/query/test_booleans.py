@@ -37,7 +37,7 @@ def test_the_values_are_those_of_the_policy(policy: Path) -> None:
         (access("web", "shared", "ioctl", 1), Cause.BOOLEAN, "loud off"),
         (access("web", "shared", "ioctl", 2), Cause.RULE, ""),
         (access("web", "etc", "open"), Cause.NONE, ""),
-        (access("web", "nobody", "read"), Cause.UNKNOWN, "the policy does not know u:r:nobody_t:s0"),
+        (access("web", "absent", "read"), Cause.UNKNOWN, "the policy does not know u:r:absent_t:s0"),
     ],
     ids=[
         "on",

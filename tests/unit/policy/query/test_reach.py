@@ -107,7 +107,7 @@ def test_what_an_attribute_gives_is_counted_apart() -> None:
 
 
 def test_only_the_candidates_domains_are_listed_with_their_attributes() -> None:
-    """Generated attributes are the compiler's, and files and foreign domains are none of its domains."""
+    """Generated attributes are of the compiler; files and foreign domains do not belong to the candidates."""
     assert [(reach.domain, reach.attributes) for reach in reaches(index())] == [("app_t", ("domain",))]
 
 

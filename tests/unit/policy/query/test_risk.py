@@ -87,7 +87,7 @@ reason = "another reason"
 
 @pytest.fixture
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RiskRule, ...]]:
-    """The rows of TABLE, which take the place of selab's own."""
+    """The rows of TABLE instead of those that selab has."""
     (tmp_path / "risk.toml").write_text(TABLE)
     monkeypatch.setattr(risk, "TABLE", tmp_path / "risk.toml")
     for cache in (risk._table, risk._rules):
