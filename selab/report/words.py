@@ -16,7 +16,8 @@ from selab.run.verdict import Verdict
 def denial_line(denial: DenialEntry) -> str:
     """A denial in one line, in the form of the rule that would allow it."""
     permissions = " ".join(denial.permissions)
-    rule = f"{denial.source} {target_and_class(denial)} {{ {permissions} }} {denial.count} times"
+    count = "once" if denial.count == 1 else f"{denial.count} times"
+    rule = f"{denial.source} {target_and_class(denial)} {{ {permissions} }} {count}"
     example = example_of(denial)
     return plain(f"{rule}, for example {example}" if example else rule)
 

@@ -35,7 +35,7 @@ def test_a_denial_is_a_rule_with_its_count_and_an_example() -> None:
 
 
 def test_without_an_example_none_is_given() -> None:
-    assert denial_line(denial(comm="", detail="")).endswith("{ name_bind } 1 times")
+    assert denial_line(denial(comm="", detail="")).endswith("{ name_bind } once")
 
 
 def test_what_the_scenario_says_about_a_denial_follows_it() -> None:
