@@ -42,6 +42,7 @@ class PolicyIndex:
         self._aliases = {alias: actual for part in parts for alias, actual in part.aliases.items()}
         self._sets = _Sets(self.attributes, self._aliases, parts)
         self._granted: dict[str, dict[str, dict[str, set[str]]]] = {}
+        self._named: dict[frozenset[str], frozenset[str]] = {}
 
     @classmethod
     def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule] = ()) -> PolicyIndex:
@@ -68,6 +69,12 @@ class PolicyIndex:
             return self.types
         attribute = self.resolve(attribute)
         return frozenset({attribute}) & self.types or self._members.get(attribute, frozenset())
+
+    def named(self, names: frozenset[str]) -> frozenset[str]:
+        """Return the names and all types in those of them that are attributes."""
+        if names not in self._named:
+            self._named[names] = names.union(*map(self.members, names))
+        return self._named[names]
 
     def stands_for(self, written: str, name: str) -> bool:
         """Return whether `written` (a type, an alias, an attribute, `*`) includes the type `name`."""

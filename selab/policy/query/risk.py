@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -60,12 +60,15 @@ class RiskRule:
     names: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
     own: bool | None = None
 
-    def matches(self, index: PolicyIndex, source: str, target: str) -> bool:
-        if self.own is not None and self.own is not (source == target):
-            return False
-        return not self.names or any(
-            target == name or target in index.members(name) for names in self.names.values() for name in names
-        )
+    def matching(self, index: PolicyIndex, source: str, targets: frozenset[str]) -> frozenset[str]:
+        """Return those of the types `targets` that the row is about."""
+        if self.own is not None:
+            targets = targets & {source} if self.own else targets - {source}
+        return targets & index.named(self._all_names) if self.names else targets
+
+    @functools.cached_property
+    def _all_names(self) -> frozenset[str]:
+        return frozenset[str]().union(*self.names.values())
 
 
 LOW = Risk(Level.LOW)
@@ -77,16 +80,25 @@ def risk_of(index: PolicyIndex, source: str, target: str, tclass: str, permissio
     `target` is a type, or an attribute or `*`, which are as dangerous as their worst member. Access to files
     of a candidate's own types is a low risk.
     """
-    members = index.members(target) or {target}
-    rules = [_rules(tclass, permission) for permission in permissions]
-    risks = (_risk(index, source, member, tclass, each) for each in rules if each for member in members)
+    members = index.members(target) or frozenset({target})
+    if tclass != "process":
+        members -= index.own_types - {source}
+    risks = (
+        risk
+        for permission in permissions
+        for risk in _risks(index, source, members, _rules(tclass, permission))
+    )
     return max(risks, key=lambda risk: risk.level, default=LOW)
 
 
-def _risk(index: PolicyIndex, source: str, target: str, tclass: str, rules: Iterable[RiskRule]) -> Risk:
-    if source != target and tclass != "process" and target in index.own_types:
-        return LOW
-    return next((Risk(rule.level, rule.reason) for rule in rules if rule.matches(index, source, target)), LOW)
+def _risks(
+    index: PolicyIndex, source: str, targets: frozenset[str], rules: Iterable[RiskRule]
+) -> Iterator[Risk]:
+    """Yield the risk of each row that is the first one about some of the types `targets`."""
+    for rule in rules:
+        if matching := rule.matching(index, source, targets):
+            yield Risk(rule.level, rule.reason)
+            targets -= matching
 
 
 @functools.cache
