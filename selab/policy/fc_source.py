@@ -248,16 +248,32 @@ class WrittenEntries:
 
 
 def equivalences(base: BasePolicy) -> list[tuple[str, str]]:
-    """Return the guest's equivalences (file_contexts.subs_dist): paths, and the paths used in their place."""
-    path = base.directory / "contexts" / "files" / "file_contexts.subs_dist"
+    """Return the guest's equivalences: paths, and the paths that are looked up in their place.
+
+    libselinux applies those of `semanage fcontext -e` (file_contexts.subs) first, and then those of the
+    distribution (file_contexts.subs_dist) to the result (label_file.c, selabel_sub_key).
+    """
+    local, distributed = _pairs(base, "subs"), _pairs(base, "subs_dist")
+    hidden = [path for path, _ in local]
+    return [(path, looked_up(target, distributed)) for path, target in local] + [
+        pair for pair in distributed if not any(_is_below(pair[0], path) for path in hidden)
+    ]
+
+
+def _pairs(base: BasePolicy, suffix: str) -> list[tuple[str, str]]:
+    path = base.directory / "contexts" / "files" / f"file_contexts.{suffix}"
     lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
     words = [line.split() for line in lines]
     return [(pair[0], pair[1]) for pair in words if len(pair) == 2 and not pair[0].startswith("#")]
 
 
+def _is_below(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
+
+
 def looked_up(path: str, equivalent: Iterable[tuple[str, str]]) -> str:
     """Return the path that libselinux looks up for `path`: of two equivalences, the longer one applies."""
-    below = [pair for pair in equivalent if path == pair[0] or path.startswith(f"{pair[0].rstrip('/')}/")]
+    below = [pair for pair in equivalent if _is_below(path, pair[0])]
     source, target = max(below, key=lambda pair: len(pair[0]), default=("", ""))
     return target.rstrip("/") + path.removeprefix(source.rstrip("/")) or "/"
 
@@ -268,7 +284,7 @@ def other_names(path: str, equivalent: Iterable[tuple[str, str]]) -> list[str]:
     names = [
         source.rstrip("/") + path.removeprefix(target.rstrip("/"))
         for source, target in pairs
-        if path == target or path.startswith(f"{target.rstrip('/')}/")
+        if _is_below(path, target)
     ]
     return [name for name in dict.fromkeys(names) if looked_up(name, pairs) == path]
 

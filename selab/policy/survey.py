@@ -22,7 +22,7 @@ HEADERS = "devel"
 """The digest of all development headers has this path in the survey of a store."""
 CONTEXTS = "contexts"
 """The digest of the files of CONTEXT_FILES has this path in it."""
-CONTEXT_FILES = ("files/file_contexts.subs_dist", "lxc_contexts")
+CONTEXT_FILES = ("files/file_contexts.subs", "files/file_contexts.subs_dist", "lxc_contexts")
 """What selab uses of a policy's contexts/, and no module declares."""
 
 

@@ -75,7 +75,7 @@ def _equivalent(module: ModuleUnderLint, own: list[Entry]) -> Iterator[Finding]:
                 continue
             message = (
                 f"'{spec.pattern}' never matches: the guest looks up this path as another one "
-                "(file_contexts.subs_dist)."
+                "(`semanage fcontext -l` lists the equivalences)."
             )
             yield module.finding(
                 entry.line, Severity.ERROR, "fc-equivalence", message, f"Write {path} instead.", ending="fc"

@@ -14,7 +14,8 @@ sign() {
     echo "$policyvers $mls"
     stat -c '%n %i %s %.Y %.Z' -- /etc/selinux/config /etc/selinux/semanage.conf \
       disable_dontaudit modules/*/*/cil modules/disabled/* *.local \
-      "$contexts/files/file_contexts.subs_dist" "$contexts/lxc_contexts" 2>/dev/null
+      "$contexts/files/file_contexts.subs" "$contexts/files/file_contexts.subs_dist" "$contexts/lxc_contexts" \
+      2>/dev/null
     find /usr/share/selinux/devel -type f -printf '%p %i %s %T@ %C@\n' 2>/dev/null
   } | sha256sum)
   signature=$1

@@ -43,7 +43,8 @@ if [ "$known" != "$signature" ]; then
     find modules -type f \( -name cil -o -path 'modules/disabled/*' \) -print0 | xargs -0 sha256sum
     for local in *.local; do [ -s "$local" ] && sha256sum "$local"; done
     together /usr/share/selinux devel
-    together "/etc/selinux/$type" contexts/files/file_contexts.subs_dist contexts/lxc_contexts
+    together "/etc/selinux/$type" contexts/files/file_contexts.subs contexts/files/file_contexts.subs_dist \
+      contexts/lxc_contexts
   } >"$survey.half"
   mv "$survey.half" "$survey"
 fi

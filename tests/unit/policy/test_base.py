@@ -156,6 +156,7 @@ def test_an_archive_that_cannot_be_unpacked_is_an_error(
     [
         "usr/share/selinux/devel/include/web.if",
         "etc/selinux/test/contexts/lxc_contexts",
+        "etc/selinux/test/contexts/files/file_contexts.subs",
         "etc/selinux/test/contexts/files/file_contexts.subs_dist",
     ],
 )

@@ -120,10 +120,13 @@ def test_a_directory_is_covered_by_the_line_for_the_path_that_is_looked_up(cento
     assert (contexts.cover("/run/web"), contexts.cover("/run/wrong")) == (True, False)
 
 
-@pytest.mark.skipif(not shutil.which("matchpathcon"), reason="libselinux's tools are not installed")
 @pytest.mark.parametrize(
     ("path", "labelled"),
     [
+        ("/data/right", True),
+        ("/data/wrong", False),
+        ("/run/lock/right", True),
+        ("/run/lock/wrong", False),
         ("/run/right", True),
         ("/var/run/right", True),
         ("/run/wrong", False),
@@ -136,14 +139,18 @@ def test_a_directory_is_covered_by_the_line_for_the_path_that_is_looked_up(cento
 def test_libselinux_labels_what_selab_says_it_does(
     centos: BasePolicy, tmp_path: Path, path: str, labelled: bool
 ) -> None:
-    right, wrong = ("/var/run", "/usr/lib", "/usr/bin"), ("/run", "/usr/lib64", "/bin")
+    """Equivalences of `semanage fcontext -e` apply first, and those of the distribution to the result."""
+    right, wrong = ("/var/run", "/usr/lib", "/usr/bin"), ("/run", "/usr/lib64", "/bin", "/data", "/var/lock")
+    files = centos.directory / "contexts/files"
+    (files / "file_contexts.subs").write_text("/data /bin\n/run/lock /usr/lib64\n")
     text = "".join(filecon(f"{each}/right") for each in right) + "".join(
         filecon(f"{each}/wrong") for each in wrong
     )
     contexts = file_contexts(centos, [CompiledModule("web", text, frozenset())])
     file = tmp_path / "contexts"
     file.write_bytes(contexts.data)
-    shutil.copy(centos.directory / "contexts/files" / centos_like.SUBS, f"{file}.subs_dist")
+    for suffix in ("subs", "subs_dist"):
+        shutil.copy(files / f"file_contexts.{suffix}", f"{file}.{suffix}")
     done = subprocess.run(
         ["matchpathcon", "-n", "-f", file, path], capture_output=True, text=True, timeout=20, check=False
     )

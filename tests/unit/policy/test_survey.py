@@ -98,6 +98,7 @@ def test_invalid_facts_are_none(tmp_path: Path, content: str) -> None:
 FILES = {
     "etc/selinux/config": b"SELINUXTYPE=test\n",
     "etc/selinux/semanage.conf": b"expand-check=0\n",
+    "etc/selinux/test/contexts/files/file_contexts.subs": b"/data /srv\n",
     "etc/selinux/test/contexts/files/file_contexts.subs_dist": b"/bin /usr/bin\n",
     "etc/selinux/test/contexts/lxc_contexts": b"x",
     "sys/fs/selinux/policyvers": b"33",
