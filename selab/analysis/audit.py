@@ -9,7 +9,8 @@ from selab.analysis.offline import candidate_of
 from selab.errors import InputError
 from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
-from selab.policy.candidate import compiled_all
+from selab.policy.candidate import compiled, compiled_all
+from selab.policy.container_template import template_parts
 from selab.policy.module import PolicyModule, load_module, without_mark
 from selab.policy.query.index import PolicyIndex
 from selab.policy.query.reach import Access, Addition, Reach, additions, granted, limited, reaches, together
@@ -31,7 +32,7 @@ class PolicyAudit:
 
     policy: the policy's name.
     types: the types that it declares.
-    additions: what it grants, or only what another version does not grant.
+    additions: what it grants, or only what another version does not grant; by its author or by a template.
     reaches: what its domains can reach.
     removed: what only the other version grants.
     limited: ioctls of the base policy that its extended rules take away, with the commands that remain.
@@ -45,9 +46,19 @@ class PolicyAudit:
     limited: tuple[Access, ...] = ()
 
     @property
+    def of_author(self) -> tuple[Addition, ...]:
+        """The additions that the policy's author wrote, without what a container template grants."""
+        return tuple(addition for addition in self.additions if not addition.by_template)
+
+    @property
+    def of_template(self) -> tuple[Addition, ...]:
+        """The additions that a container template grants to every domain that it declares."""
+        return tuple(addition for addition in self.additions if addition.by_template)
+
+    @property
     def worst(self) -> Level:
-        """The highest risk of the additions."""
-        return max((addition.risk.level for addition in self.additions), default=Level.LOW)
+        """The highest risk of what the author added."""
+        return max((addition.risk.level for addition in self.of_author), default=Level.LOW)
 
 
 def audit(project: Project, policy: str, progress: Progress, against: str = "") -> PolicyAudit:
@@ -67,11 +78,25 @@ def audit(project: Project, policy: str, progress: Progress, against: str = "") 
         return PolicyAudit(
             policy,
             tuple(sorted(index.own_types)),
-            tuple(additions(index, before)),
+            tuple(additions(index, before, _of_template(project, module, candidate.base))),
             tuple(reaches(index)),
             tuple(removed),
             tuple(sorted(limited(index) - limited(older))),
         )
+
+
+def _of_template(project: Project, module: PolicyModule, base: BasePolicy) -> frozenset[Access]:
+    """Return what the container templates grant by themselves to the domains that the module declares.
+
+    It is nothing if their calls do not compile alone: all of it then counts as the author's.
+    """
+    tools = Toolchain(LocalHost(), str(project.own_directory("policy", "template")))
+    cache = project.own_directory("compiled")
+    try:
+        parts = [compiled(part, base, tools, cache) for part in template_parts(module)]
+    except InputError:
+        return frozenset()
+    return granted(PolicyIndex.of(base, parts)) if parts else frozenset()
 
 
 def _index_of(project: Project, module: PolicyModule, base: BasePolicy) -> PolicyIndex:

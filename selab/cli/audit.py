@@ -19,7 +19,7 @@ from selab.cli.session import Context, pass_context
 @click.option(
     "--fail-on",
     type=click.Choice(["low", "medium", "high"]),
-    help="Exit with status 1 if something that the policy adds has this risk or a higher one.",
+    help="Exit with status 1 if something that the author added has this risk or a higher one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as one JSON document.")
 @pass_context
@@ -42,5 +42,5 @@ def audit(context: Context, policy: str, against: str, fail_on: str | None, as_j
         click.echo(to_json(document(result)))
     else:
         show_audit(result, context.out, against)
-    reached = fail_on is not None and result.additions and result.worst >= Level[fail_on.upper()]
+    reached = fail_on is not None and result.of_author and result.worst >= Level[fail_on.upper()]
     return EXIT_FAIL if reached else EXIT_PASS

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
 
 from selab.analysis.audit import PolicyAudit
-from selab.policy.query.reach import Access
+from selab.policy.query.reach import Access, Addition
 from selab.report.advice import COLOURS
 from selab.report.markup import safe
 
 
 def show_audit(audit: PolicyAudit, out: Console, against: str = "") -> None:
-    """Print the new types, the added accesses (the most dangerous first), and what each domain can reach."""
+    """Print the new types, the added accesses (the most dangerous first), and what each domain can reach.
+
+    What a container template grants comes after what the author added, with a title.
+    """
     out.print(f"[bold]{safe(audit.policy)}[/bold] declares {safe(', '.join(audit.types) or 'no type')}")
-    for addition in audit.additions:
-        risk = addition.risk
-        sign = "+" if against else ""
-        line = f"  [{COLOURS[risk.level]}]{str(risk.level):6}[/] {sign} {safe(str(addition.access))}"
-        out.print(line, soft_wrap=True)
-        if risk.reason:
-            out.print(f"           [dim]{safe(risk.reason)}[/dim]", soft_wrap=True)
+    _show_additions(audit.of_author, out, against)
+    if audit.of_template:
+        out.print(
+            "[bold]By the container template[/bold], as for every domain that it declares:", soft_wrap=True
+        )
+        _show_additions(audit.of_template, out, against)
     for access in audit.removed:
         out.print(f"  [dim]gone  [/dim] - {safe(str(access))}", soft_wrap=True)
     for access in audit.limited:
@@ -35,10 +39,25 @@ def show_audit(audit: PolicyAudit, out: Console, against: str = "") -> None:
             out.print(line, soft_wrap=True)
 
 
+def _show_additions(additions: Iterable[Addition], out: Console, against: str) -> None:
+    for addition in additions:
+        risk = addition.risk
+        sign = "+" if against else ""
+        line = f"  [{COLOURS[risk.level]}]{str(risk.level):6}[/] {sign} {safe(str(addition.access))}"
+        out.print(line, soft_wrap=True)
+        if risk.reason:
+            out.print(f"           [dim]{safe(risk.reason)}[/dim]", soft_wrap=True)
+
+
 def document(audit: PolicyAudit) -> dict[str, object]:
     """The audit as JSON."""
     rows = [
-        {**_access(addition.access), "risk": str(addition.risk.level), "reason": addition.risk.reason}
+        {
+            **_access(addition.access),
+            "risk": str(addition.risk.level),
+            "reason": addition.risk.reason,
+            "by_template": addition.by_template,
+        }
         for addition in audit.additions
     ]
     return {

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from selab.errors import InputError
+from selab.policy.container_template import FILES, PREFIX, TEMPLATE
 from selab.progress import Progress
 from selab.project import NEW_POLICY, Project, new_policy_name
 from selab.run.request import NO_POLICY
 from selab.scaffold.image_config import Connect, ImageConfig, image_config, quoted
 from selab.scaffold.new_file import create, require_free
-from selab.scaffold.target import FILES, TEMPLATE, Target, target_of
+from selab.scaffold.target import Target, target_of
 
 BARE = "A starting point: what any container may do."
 WIDTH = 100
@@ -111,11 +112,10 @@ def _domain(name: str, target: Target) -> str:
         _comment("The template uses the type of a container's files.")
         + f"gen_require(`\n\ttype {FILES};\n')\n"
     )
-    whose = FILES.removesuffix("_file_t")
     text = _comment(
         f"The container's domain, {name}_t. The second argument names the files that it uses: {FILES}."
     )
-    return f"{require}\n{text}{TEMPLATE}({name}, {whose})\n"
+    return f"{require}\n{text}{TEMPLATE}({name}, {PREFIX})\n"
 
 
 def _ports(name: str, config: ImageConfig, target: Target) -> Iterator[str]:

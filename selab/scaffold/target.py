@@ -8,6 +8,7 @@ from selab.analysis.offline import find_base
 from selab.container.label import runtime_file_type
 from selab.errors import SelabError
 from selab.policy.base import BasePolicy
+from selab.policy.container_template import FILES, TEMPLATE
 from selab.policy.interfaces import InterfaceTable, interface_table
 from selab.policy.known_bases import origin
 from selab.policy.query.ports import Ports, binding_interface, port_type, ports_of
@@ -16,10 +17,6 @@ from selab.project import Project
 from selab.vm.box import find_box
 from selab.vm.boxes import fallback, preferred, profiles
 from selab.vm.state import State
-
-TEMPLATE = "container_domain_template"
-FILES = "container_file_t"
-"""Both policies give this type to containers' files."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ def write_base(directory: Path, *, denies: bool = True) -> BasePolicy:
         path.parent.mkdir(exist_ok=True)
         path.write_text((SOURCES / name).read_text())
     (directory / "devel/include/services/container.if").unlink()
+    macros = directory / "devel/include/support/macros.spt"
+    required = macros.read_text().replace("role r;", "role system_r;")
+    macros.write_text(required.replace("read write }", "read write execute map entrypoint }"))
     of_files = directory / "devel/include/kernel/files.if"
     of_files.write_text(of_files.read_text().partition("interface(`files_broken'")[0])
     files = directory / "contexts/files"

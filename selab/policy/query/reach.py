@@ -59,10 +59,12 @@ class Addition:
 
     access: the access.
     risk: what it may lead to.
+    by_template: whether the call of a container template grants it, not a rule of the author.
     """
 
     access: Access
     risk: Risk
+    by_template: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,14 @@ def _commands(source: str, target: str, tclass: str, permission: str, index: Pol
     return "" if listed is None else in_te(listed) if listed else None
 
 
-def additions(index: PolicyIndex, beside: frozenset[Access] = frozenset()) -> list[Addition]:
-    """Return what the candidates' own rules grant and `beside` lacks, the most dangerous first."""
+def additions(
+    index: PolicyIndex, beside: frozenset[Access] = frozenset(), template: frozenset[Access] = frozenset()
+) -> list[Addition]:
+    """Return what the candidates' own rules grant and `beside` lacks, the most dangerous first.
+
+    `template` is what the container template grants by itself.
+    """
+    new = granted(index) - beside
     judged = [
         Addition(
             access,
@@ -190,8 +198,10 @@ def additions(index: PolicyIndex, beside: frozenset[Access] = frozenset()) -> li
                 access.tclass,
                 access.permissions,
             ),
+            by_template,
         )
-        for access in together(granted(index) - beside)
+        for accesses, by_template in ((new - template, False), (new & template, True))
+        for access in together(accesses)
     ]
     permissive = {
         Access(name, SELF, "process", ("permissive",))

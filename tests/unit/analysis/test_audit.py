@@ -14,7 +14,9 @@ from selab.analysis.audit import PolicyAudit, _version, audit
 from selab.analysis.offline import Candidate
 from selab.errors import InputError
 from selab.guest import Completed
+from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
+from selab.policy.candidate import compiled_all
 from selab.policy.compile import CompiledModule
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.query.reach import Access, Addition
@@ -22,6 +24,7 @@ from selab.policy.query.risk import Level, Risk
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from selab.project import Project
+from tests import centos_like
 from tests.unit.conftest import module as compiled_module
 
 
@@ -146,3 +149,50 @@ def test_the_worst_addition_decides_how_dangerous_a_policy_is(levels: list[Level
     access = Access("web_t", "etc_t", "file", ("read",))
     additions = tuple(Addition(access, Risk(level)) for level in levels)
     assert PolicyAudit("web", (), additions, ()).worst is worst
+
+
+def test_what_a_template_grants_does_not_make_a_policy_dangerous() -> None:
+    access = Access("web_t", "etc_t", "file", ("read",))
+    additions = (Addition(access, Risk(Level.HIGH), by_template=True), Addition(access, Risk(Level.MEDIUM)))
+    assert PolicyAudit("web", (), additions, ()).worst is Level.MEDIUM
+
+
+CALL = "container_domain_template(web, container)"
+REQUIRED = "gen_require(`type container_file_t, etc_t, container_ro_file_t;')"
+OWN_TEMPLATE = "template(`container_domain_template',`type $1_t; allow $1_t $2_file_t:file { read write };')"
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize(
+    ("sources", "author", "template"),
+    [
+        ({"te": CALL}, set(), {"read", "entrypoint"}),
+        ({"te": f"{CALL}\nallow web_t etc_t:file write;"}, {"write"}, {"read", "entrypoint"}),
+        ({"te": f"{CALL}\nallow web_t container_file_t:file write;"}, {"write"}, {"read", "entrypoint"}),
+        ({"te": "container_domain_template(web, container_ro)"}, {"read", "entrypoint"}, set()),
+        ({"te": "type web_t;\nallow web_t container_file_t:file read;"}, {"read"}, set()),
+        ({"te": CALL, "if": OWN_TEMPLATE}, {"write"}, {"read"}),
+    ],
+    ids=["template", "and a rule", "and a rule for its files", "other files", "no template", "redefined"],
+)
+def test_only_what_the_bases_template_grants_for_containers_files_is_the_templates(
+    project: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sources: dict[str, str],
+    author: set[str],
+    template: set[str],
+) -> None:
+    sources["te"] = f"policy_module(web, 1.0)\n{REQUIRED}\n{sources['te']}\n"
+    for ending, text in sources.items():
+        (project.policies / f"web.{ending}").write_text(text)
+    centos = centos_like.write_base(tmp_path / "centos", denies=False)
+    tools = Toolchain(LocalHost(), str(tmp_path / "work"))
+    modules = compiled_all(load_module(project, "web"), centos, tools, project.own_directory("compiled"))
+    monkeypatch.setattr(auditing, "candidate_of", lambda *_: Candidate(centos, modules, Path("/linked")))
+    result = audit(project, "web", Progress())
+    of_author, of_template = (
+        {name for addition in part for name in addition.access.permissions} & {"read", "write", "entrypoint"}
+        for part in (result.of_author, result.of_template)
+    )
+    assert (of_author, of_template) == (author, template)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,13 @@ def test_without_a_limit_no_risk_fails(selab: Selab) -> None:
 
 def test_a_policy_that_adds_nothing_has_no_risk(selab: Selab, additions: list[Addition]) -> None:
     additions.clear()
+    assert selab("audit", "web", "--fail-on", "low") == 0
+
+
+def test_what_a_template_grants_has_no_effect_on_the_exit_code(
+    selab: Selab, additions: list[Addition]
+) -> None:
+    additions[:] = [replace(additions[0], by_template=True)]
     assert selab("audit", "web", "--fail-on", "low") == 0
 
 

@@ -68,6 +68,7 @@ def test_as_json_nothing_is_left_out() -> None:
             "condition": "web_reads",
             "risk": "high",
             "reason": "it reads passwords",
+            "by_template": False,
         },
         {
             "source": "web_t",
@@ -77,6 +78,7 @@ def test_as_json_nothing_is_left_out() -> None:
             "condition": "",
             "risk": "low",
             "reason": "",
+            "by_template": False,
         },
     ]
     assert data["removed"] == [
@@ -91,6 +93,15 @@ def test_as_json_nothing_is_left_out() -> None:
     assert data["reach"] == {
         "web_t": {"own": {"writes to": ("a_t", "b_t")}, "inherited": {"writes to": 3, "becomes": 0}}
     }
+
+
+def test_what_a_template_grants_comes_after_what_the_author_added() -> None:
+    by_template = replace(DANGEROUS, by_template=True)
+    audit = replace(AUDIT, additions=(by_template, HARMLESS), removed=(), reaches=())
+    assert [line.split()[0] for line in shown(audit)[1:]] == ["low", "By", "high", "it"]
+    rows = document(audit)["additions"]
+    assert isinstance(rows, list)
+    assert [row["by_template"] for row in rows] == [True, False]
 
 
 def test_the_json_has_the_commands_of_an_ioctl_only_if_rules_list_them() -> None:

@@ -9,12 +9,13 @@ import pytest
 from selab.errors import SelabError
 from selab.host.sealed import write_sealed
 from selab.policy.base import BasePolicy
+from selab.policy.container_template import TEMPLATE
 from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.language.statements import Grant
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig
 from selab.scaffold import target
-from selab.scaffold.target import TEMPLATE, Known, Target, target_of
+from selab.scaffold.target import Known, Target, target_of
 
 BIND = Grant("allow", "$1", "http_port_t", "tcp_socket", frozenset({"name_bind"}))
 LISTEN = Interface("bind_http", "interface", "kernel/net.if", 1, "", ("domain",), 1, grants=(BIND,))

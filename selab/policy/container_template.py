@@ -1,0 +1,40 @@
+"""Know the templates that declare a container's domain, and what a module owes to their calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from selab.policy.language.te import Call, items, tokens
+from selab.policy.module import PolicyModule
+
+TEMPLATE = "container_domain_template"
+FILES = "container_file_t"
+"""Both policies give this type to containers' files."""
+PREFIX = FILES.removesuffix("_file_t")
+"""The template's second argument, which Debian's template ignores."""
+TEMPLATES = (TEMPLATE, "virt_sandbox_domain_template")
+_PREFIX_OF_DOMAIN = re.compile(r"[A-Za-z]\w*", re.ASCII)
+
+
+def template_parts(module: PolicyModule) -> Iterator[PolicyModule]:
+    """Yield, for the module and each module that it requires, a module that only calls the templates.
+
+    A module without such a call has none. The parts have no interfaces, so a call means what the headers of
+    the base policy define. A call whose second argument names other files than containers' is left out,
+    because its author chose what it grants.
+    """
+    for each in module.all:
+        calls = list(_calls(each))
+        if calls:
+            lines = (f"policy_module({each.name}, 1.0)", f"gen_require(`type {FILES};')", *calls, "")
+            yield replace(each, texts={"te": "\n".join(lines).encode()}, requires=())
+
+
+def _calls(module: PolicyModule) -> Iterator[str]:
+    for item in items(tokens(module.texts["te"].decode("utf-8", "backslashreplace"))):
+        if isinstance(item, Call) and item.name in TEMPLATES:
+            arguments = [" ".join(token.text for token in argument) for argument in item.arguments]
+            if arguments[1:] in ([], [PREFIX]) and _PREFIX_OF_DOMAIN.fullmatch("".join(arguments[:1])):
+                yield f"{item.name}({', '.join(arguments)})"
