@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from selab.analysis.existing_host import base_of_host
 from selab.errors import InputError, SelabError
 from selab.history import History, base_of_last_run, fingerprint_of_last_run
 from selab.host.cache import cache_dir
@@ -94,9 +95,9 @@ def last_base(project: Project, progress: Progress) -> BasePolicy:
 def find_base(project: Project, progress: Progress) -> BasePolicy | None:
     """Return the base policy that answers for the project, or None if no base policy is known.
 
-    It is the one that `vm.base` names, or else that of the project's last run, or else the newest one in the
-    cache. `progress` notes which it is, unless selab read it from this project's own guest. Raises InputError
-    if `vm.base` names none or several.
+    It is the one that `vm.base` names, or else that of the project's last run, or else that of the existing
+    host that selab.yaml names, or else the newest one in the cache. `progress` notes which it is, unless
+    selab read it from this project's own guest. Raises InputError if `vm.base` names none or several.
     """
     cache = cache_dir()
     if selector := project.config.vm.base:
@@ -108,6 +109,8 @@ def find_base(project: Project, progress: Progress) -> BasePolicy | None:
     if imported := imported_base(fingerprint_of_last_run(project), cache):
         progress.note(f"The base policy of the last run is used: {origin(imported)}{_imported(imported)}.")
         return imported
+    if of_host := base_of_host(project, progress):
+        return of_host
     if newest := newest_base(cache):
         whose = "an imported one" if newest.imported else "that of another project's last run"
         progress.note(f"This project's own base policy is unknown, so {whose} is used: {origin(newest)}.")
