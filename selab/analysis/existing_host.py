@@ -17,7 +17,7 @@ from selab.vm.select import machine_of
 def base_of_host(project: Project, progress: Progress) -> BasePolicy | None:
     """Return the base policy of the machine that selab.yaml names.
 
-    It is None if the project has a VM of selab's own, or, with a note, if the machine does not answer. The
+    It is None if the project has no existing host, or, with a note, if the machine does not answer. The
     machine's host key must be known already: a question makes no first contact.
     """
     host = project.config.vm.host

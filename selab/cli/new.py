@@ -37,7 +37,7 @@ def policy(context: Context, name: str, image: str | None) -> None:
     """Write policies/NAME.te: a domain for a container that fits the guest's policy, with what the IMAGE
     declares that it needs.
 
-    The base policy of the last run determines how many arguments the template takes and which interface
+    The base policy of the last run, or of the machine if it is an existing host, determines which interface
     covers a port. No VM is started.
 
     \b

@@ -61,7 +61,7 @@ def new_policy(
             f"Use for example my_{name}.",
         )
     file = create(project, path, policy_text(name, image or "", config, target))
-    return NewPolicy(file, (target.why, *(f"{image}: {line}." for line in config.left)))
+    return NewPolicy(file, (target.remark, *(f"{image}: {line}." for line in config.left)))
 
 
 def policy_text(name: str, image: str, config: ImageConfig, target: Target) -> str:
@@ -69,7 +69,7 @@ def policy_text(name: str, image: str, config: ImageConfig, target: Target) -> s
     parts = [
         f"policy_module({name}, 1.0)\n",
         _about(image, config),
-        _domain(name, target),
+        _domain(name),
         *_ports(name, config, target),
     ]
     return "\n".join([*parts, *_volumes(name, config, target)])
@@ -105,11 +105,12 @@ def _about(image: str, config: ImageConfig) -> str:
     return text
 
 
-def _domain(name: str, target: Target) -> str:
-    if target.arguments == 1:
-        return _comment(f"The container's domain, {name}_t.") + f"{TEMPLATE}({name})\n"
+def _domain(name: str) -> str:
+    """Write the call with both arguments. If the template takes one, as on Debian, m4 ignores the second."""
     require = (
-        _comment("The template uses the type of a container's files.")
+        _comment(
+            "The template uses the type of a container's files, and not every distribution's requires it."
+        )
         + f"gen_require(`\n\ttype {FILES};\n')\n"
     )
     text = _comment(

@@ -1,4 +1,4 @@
-"""Find out what a new policy is written for: the known base policy, or the project's future one."""
+"""Find out what a new policy is written for: the known base policy, if there is one."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from selab.policy.known_bases import origin
 from selab.policy.query.ports import Ports, binding_interface, port_type, ports_of
 from selab.progress import Progress
 from selab.project import Project
-from selab.vm.box import find_box
-from selab.vm.boxes import fallback, preferred, profiles
-from selab.vm.state import State
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,11 @@ class Known:
 class Target:
     """What a new policy is written for.
 
-    arguments: number of arguments that the template takes.
-    why: how that is known.
+    remark: which base policy it is, for the user.
     known: base policy, or None if it is unknown.
     """
 
-    arguments: int
-    why: str
+    remark: str
     known: Known | None = None
 
     @property
@@ -67,45 +62,20 @@ class Target:
 
 
 def target_of(project: Project, progress: Progress) -> Target:
-    """Return what is known or assumed about the guest's policy.
+    """Return what is known about the guest's policy.
 
     Raises SelabError if the base policy has no template for containers.
     """
     base = find_base(project, progress)
     if base is None:
-        profile, why = _expected(project)
-        arguments = profiles()[profile].template_arguments
         return Target(
-            arguments,
-            f"The base policy is unknown: {TEMPLATE} gets {_counted(arguments)}, as on {profile}: {why}.",
+            "The base policy is unknown, so the policy names no interface for a port. A run makes it known."
         )
     with progress.step("Reading the interfaces of the base policy"):
         known = Known(base, interface_table(base), ports_of(base))
-    template = known.table.get(TEMPLATE)
-    if template is None:
+    if known.table.get(TEMPLATE) is None:
         raise SelabError(
             f"The base policy has no {TEMPLATE}.",
             hint="Check that the guest has container-selinux: run `selab doctor`.",
         )
-    arguments = len(template.parameters)
-    return Target(
-        arguments,
-        f"{TEMPLATE} gets {_counted(arguments)}, as in the base policy {origin(base)}.",
-        known,
-    )
-
-
-def _counted(arguments: int) -> str:
-    return f"{arguments} argument{'s' * (arguments > 1)}"
-
-
-def _expected(project: Project) -> tuple[str, str]:
-    """Return the profile of the project's present or future VM, and how it is known, without network."""
-    parameters = State(project).vagrant_parameters()
-    if parameters and parameters.profile in profiles():
-        return parameters.profile, "the project's VM has that profile"
-    if (box := project.config.vm.box) in profiles():
-        return box, "selab.yaml names it"
-    if find_box(fallback(), project.images):
-        return fallback(), "its box is built already"
-    return preferred(), "it is the default if selab.yaml names no box"
+    return Target(f"The policy is written for the base policy {origin(base)}.", known)

@@ -44,7 +44,6 @@ class Profile:
     family: str
     cpu: tuple[str, ...]
     agent: bool
-    template_arguments: int
     auto: str = ""
     sums: str = ""
     urls: dict[str, str] = field(default_factory=dict)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from selab.errors import SelabError
-from selab.host.sealed import write_sealed
 from selab.policy.base import BasePolicy
 from selab.policy.container_template import TEMPLATE
 from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.language.statements import Grant
 from selab.progress import Progress
-from selab.project import Project, ProjectConfig
+from selab.project import Project
 from selab.scaffold import target
 from selab.scaffold.target import Known, Target, target_of
 
@@ -32,7 +29,7 @@ def known(base: BasePolicy) -> Target:
     )  # as in a flat base: a line each
     (base.directory / "cil" / "net.cil").touch()
     ports = {"http_port_t": ["tcp 80"], "unreserved_port_t": ["tcp 1024-65535"]}
-    return Target(1, "", Known(base, InterfaceTable([LISTEN]), ports))
+    return Target("", Known(base, InterfaceTable([LISTEN]), ports))
 
 
 def test_a_known_base_policy_names_ports_and_interfaces(known: Target) -> None:
@@ -42,7 +39,7 @@ def test_a_known_base_policy_names_ports_and_interfaces(known: Target) -> None:
 
 
 def test_an_unknown_base_policy_names_nothing() -> None:
-    unknown = Target(1, "")
+    unknown = Target("")
     assert (unknown.port_type("tcp", 80), unknown.binding_interface("tcp", "http_port_t")) == ("", "")
     assert not unknown.has("base")
     assert unknown.file_type == "container_file_t"
@@ -60,20 +57,14 @@ def test_the_type_of_files_is_that_of_the_container_runtimes(known: Target, base
     assert known.file_type == "svirt_file_t"
 
 
-@pytest.mark.parametrize(
-    ("parameters", "words"), [(("prefix",), "1 argument,"), (("prefix", "files"), "2 arguments,")]
-)
-def test_the_template_of_the_base_policy_decides_the_number_of_arguments(
-    project: Project,
-    base: BasePolicy,
-    monkeypatch: pytest.MonkeyPatch,
-    parameters: tuple[str, ...],
-    words: str,
+@pytest.mark.parametrize("parameters", [("prefix",), ("prefix", "files")])
+def test_a_known_base_policy_is_named(
+    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch, parameters: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(target, "find_base", lambda *_: base)
     monkeypatch.setattr(target, "interface_table", lambda _: InterfaceTable([template(*parameters)]))
     result = target_of(project, Progress())
-    assert result.arguments == len(parameters) and words in result.why
+    assert "ffffffffffff" in result.remark
     assert result.known is not None and result.known.base is base
 
 
@@ -86,26 +77,9 @@ def test_a_base_policy_without_the_template_is_an_error(
         target_of(project, Progress())
 
 
-@pytest.mark.parametrize(
-    ("recorded", "box", "built", "why"),
-    [
-        ("debian13", "centos9", False, "debian13: the project's VM has that profile"),
-        ("", "centos9", True, "centos9: selab.yaml names it"),
-        ("no-such-profile", "centos9", False, "centos9: selab.yaml names it"),
-        ("", "auto", True, "debian13: its box is built already"),
-    ],
-)
-def test_without_a_base_policy_the_nearest_evidence_decides(
-    project: Project,
-    monkeypatch: pytest.MonkeyPatch,
-    recorded: str,
-    box: str,
-    built: bool,
-    why: str,
+def test_without_a_base_policy_the_remark_says_what_is_missing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(target, "find_base", lambda *_: None)
-    monkeypatch.setattr(target, "find_box", lambda *_: built or None)
-    if recorded:
-        write_sealed(project.state / "vm.json", {"profile": recorded})
-    config = ProjectConfig.model_validate({"vm": {"box": box}})
-    assert why in target_of(replace(project, config=config), Progress()).why
+    result = target_of(project, Progress())
+    assert result.known is None and "interface for a port" in result.remark
