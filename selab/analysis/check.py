@@ -10,6 +10,7 @@ from selab.errors import InputError
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all, linked
 from selab.policy.interfaces import InterfaceTable, interface_table, module_interfaces
+from selab.policy.known_bases import modules_of
 from selab.policy.lint import Finding, Severity, lint, module_under_lint
 from selab.policy.lint.finding import of_error
 from selab.policy.lint.names import Vocabulary, vocabulary
@@ -87,19 +88,36 @@ def _policy(
         return
     linted = lint(module_under_lint(module, base, of_base, table, own))
     linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
-    build_errors = list(_build(project, module, base, tools))
+    repeated = {each.name for each in module.all} & set(modules_of(base))
+    build_errors = list(_build(project, module, base, tools, links=not repeated))
+    if name in repeated or name in base.facts.replaced:
+        yield _replacement(module, not_linked=bool(repeated))
     yield from (finding for finding in build_errors if (finding.file, finding.line) not in linted_lines)
     yield from linted
     if installed() and not build_errors:
         yield from selint(module, base)
 
 
-def _build(project: Project, module: PolicyModule, base: BasePolicy, tools: Toolchain) -> Iterator[Finding]:
-    """Compile and link the module. Yields the error that stops that, if there is one."""
+def _replacement(module: PolicyModule, *, not_linked: bool) -> Finding:
+    """Say that the module has the name of a module of the base policy."""
+    message = (
+        f"The base policy has a module '{module.name}' too. A run and `selab install` replace it by this one."
+    )
+    remedy = f"If you do not want that, rename this module, for example to my_{module.name}."
+    if not_linked:
+        remedy += " It was not linked with the base policy, which contains the other one; a run does that."
+    return Finding(module.te, 0, Severity.WARNING, "replaces-module", message, remedy)
+
+
+def _build(
+    project: Project, module: PolicyModule, base: BasePolicy, tools: Toolchain, *, links: bool
+) -> Iterator[Finding]:
+    """Compile the module and, if it `links`, link it. Yields the error that stops that, if there is one."""
     stage = "compile"
     try:
         candidates = compiled_all(module, base, tools, project.own_directory("compiled"))
         stage = "link"
-        linked(base, candidates, tools)
+        if links:
+            linked(base, candidates, tools)
     except InputError as error:
         yield of_error(error, stage, module.te)

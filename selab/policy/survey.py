@@ -13,6 +13,7 @@ from pathlib import Path
 from selab.errors import SelabError
 from selab.guest import Completed, Malformed, Query, number, one_of, script
 from selab.host.files import read_json, write_json
+from selab.policy.guest.module_store import PRIORITY
 from selab.policy.integrity import digests
 
 MODULE_FILE = re.compile(r"modules/(disabled|\d+)/([^/]+)(?:/cil)?")
@@ -41,6 +42,7 @@ class StoreFacts:
     signature: digest of the state of the store's files and configuration; while it stays, so does everything
         else.
     system: distribution and version of the guest, such as `Debian GNU/Linux 13 (trixie)`, or empty.
+    replaced: names out of `without` that modules of the distribution have too, which are in force.
     """
 
     selinux_type: str
@@ -52,6 +54,7 @@ class StoreFacts:
     without: tuple[str, ...] = ()
     signature: str = ""
     system: str = ""
+    replaced: tuple[str, ...] = ()
 
 
 MAX_FACTS = 16
@@ -92,7 +95,8 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
         selinux_type = reported.get("type", "")
         if not _TYPE_NAME.fullmatch(selinux_type):
             raise Malformed("the policy's name contains characters that make expands")
-        fingerprint = fingerprint_of(_digests_by_path(store), without)
+        digests_by_path = _digests_by_path(store)
+        fingerprint = fingerprint_of(digests_by_path, without)
     except Malformed as error:
         raise SelabError(
             "The guest did not report which policy store it has.",
@@ -109,6 +113,7 @@ def _facts(without: tuple[str, ...], done: Completed) -> StoreFacts:
         without,
         reported.get("signature", ""),
         reported.get("system", "").strip()[:100],
+        replaced(digests_by_path, without),
     )
 
 
@@ -175,6 +180,16 @@ def modules_in_force(paths: Iterable[str], without: Collection[str]) -> dict[str
     return {name: match for name, match in best.items() if name not in disabled}
 
 
+def replaced(paths: Collection[str], names: Collection[str]) -> tuple[str, ...]:
+    """Return which of `names` modules have that neither selab nor an administrator installed.
+
+    A module at PRIORITY is taken to be the candidate itself, which was installed before.
+    """
+    installed = f"modules/{PRIORITY}/"
+    others = modules_in_force((path for path in paths if not path.startswith(installed)), ())
+    return tuple(sorted(others.keys() & set(names)))
+
+
 def keep_facts(facts: StoreFacts, path: Path) -> None:
     """Store what a guest reported about its policy store, beside what it reported without other modules.
 
@@ -190,7 +205,13 @@ def stored_facts(path: Path) -> tuple[StoreFacts, ...]:
     """Read the facts that `keep_facts` stored, the latest first; empty if the file is missing or invalid."""
     try:
         return tuple(
-            StoreFacts(**{**entry, "without": tuple(entry["without"])})
+            StoreFacts(
+                **{
+                    **entry,
+                    "without": tuple(entry["without"]),
+                    "replaced": tuple(entry.get("replaced", ())),
+                }
+            )
             for entry in read_json(path).get("facts", [])
         )
     except (KeyError, TypeError):

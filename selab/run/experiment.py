@@ -256,6 +256,10 @@ def _notes(context: RunContext, attempt: Attempt, expected: BasePolicy | None) -
         notes.append("The guest's policy store has changed since the last run.")
     notes += drift.in_words(attempt.drift, context.runtime.settings)
     notes += [*attempt.loaded.notes, *attempt.outcome.notes]
+    notes += [
+        f"The guest's own module '{name}' is not in force: the candidate replaces it."
+        for name in facts.replaced
+    ]
     notes += [f"The linked policy contains nothing of the guest's {name}." for name in context.base.left_out]
     notes += [
         f"No file in the guest was labelled by '{pattern}', which is too wide for a run."

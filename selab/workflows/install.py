@@ -48,6 +48,10 @@ def install(project: Project, machine: Machine, policy: str, scenario: str, prog
             packages = {
                 each.name: package(each, module, base, Toolchain(guest, GUEST_WORKDIR)) for each in module.all
             }
+        for name in base.facts.replaced:
+            progress.note(
+                f"'{name}' replaces the guest's own module of that name, until `selab uninstall {name}`."
+            )
         with progress.step("Installing: the guest rebuilds its whole policy", "install"):
             module_store.install(guest, packages)
             module_store.relabel(guest, places)

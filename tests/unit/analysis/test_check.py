@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable
@@ -162,6 +163,33 @@ def test_a_refusal_is_a_finding_unless_the_lint_has_an_error_about_its_line(
     result = check(project, ["web"], Progress())
     assert [finding.id for finding in result.findings] == [each.format(id) for each in ids]
     assert result.failed
+
+
+@pytest.mark.parametrize(
+    ("replaced", "other", "ids", "links"),
+    [
+        ((), "app", [], True),
+        (("web",), "app", ["replaces-module"], True),
+        ((), "web", ["replaces-module"], False),
+    ],
+    ids=["a name of its own", "left out of the base policy", "in the base policy"],
+)
+def test_a_policy_with_the_name_of_a_module_of_the_base_policy_has_a_warning(
+    project: Project,
+    base: BasePolicy,
+    stages: Stages,
+    monkeypatch: pytest.MonkeyPatch,
+    replaced: tuple[str, ...],
+    other: str,
+    ids: list[str],
+    links: bool,
+) -> None:
+    (base.directory / "cil" / f"{other}.cil").touch()
+    of_run = dataclasses.replace(base, facts=dataclasses.replace(base.facts, replaced=replaced))
+    monkeypatch.setattr(checking, "last_base", lambda *_: of_run)
+    result = check(project, ["web"], Progress())
+    assert [finding.id for finding in result.findings] == ids
+    assert ("linked" in stages.calls, result.failed) == (links, False)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,29 @@ def test_a_module_that_is_installed_and_left_out_is_as_if_it_was_not_installed()
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "replaced"),
+    [
+        ("modules/100/mine/cil", ("mine",)),
+        ("modules/200/mine/cil", ("mine",)),
+        ("modules/400/mine/cil", ()),
+        ("modules/100/other/cil", ()),
+    ],
+)
+def test_a_module_of_the_distribution_with_a_candidates_name_is_replaced(
+    tmp_path: Path, path: str, replaced: tuple[str, ...]
+) -> None:
+    surveyed = facts(STORE | {path: "x"}, ("mine",))
+    assert surveyed.replaced == replaced
+    keep_facts(surveyed, tmp_path / "store.json")
+    assert stored_facts(tmp_path / "store.json") == (surveyed,)
+
+
+def test_a_disabled_module_of_the_distribution_is_not_replaced() -> None:
+    store = STORE | {"modules/100/mine/cil": "x", "modules/disabled/mine": "x"}
+    assert facts(store, ("mine",)).replaced == ()
+
+
 @pytest.mark.parametrize("output", ["", "type test\nstore\nseen\n", HEAD + "store\nseen\n"])
 def test_an_answer_without_a_store_is_an_error(output: str) -> None:
     guest = FakeGuest()

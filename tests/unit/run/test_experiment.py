@@ -323,7 +323,7 @@ def test_the_notes_say_what_the_reasons_do_not(
 ) -> None:
     expected = replace(base, facts=replace(base.facts, without=without, fingerprint=fingerprint))
     context: Any = SimpleNamespace(
-        base=replace(base, left_out=("local boolean",)),
+        base=replace(base, left_out=("local boolean",), facts=replace(base.facts, replaced=("apache",))),
         runtime=SimpleNamespace(settings="/etc/docker/daemon.json"),
         contexts=SimpleNamespace(too_wide=["/(.*)?"]),
     )
@@ -334,6 +334,14 @@ def test_the_notes_say_what_the_reasons_do_not(
         outcome=Outcome(from_denials=True),
     )
     notes = _notes(context, attempt, expected)
-    words = ["daemon.json", "macro", "records of its denials", "local boolean", "/(.*)?", "/var/run/web"]
+    words = [
+        "daemon.json",
+        "macro",
+        "records of its denials",
+        "'apache'",
+        "local boolean",
+        "/(.*)?",
+        "/var/run/web",
+    ]
     assert [word in note for word, note in zip(words, notes[changed:], strict=True)] == [True] * len(words)
     assert not changed or "store has changed" in notes[0]

@@ -22,7 +22,7 @@ from selab.project import Project, find_project
 from selab.run.request import Plan
 from selab.workflows import install as installing
 from selab.workflows.install import install, scenario_for, uninstall
-from tests.unit.fakes import FakeGuest
+from tests.unit.fakes import FakeGuest, Notes
 
 
 def scenarios(project: Project, **policies: str) -> None:
@@ -71,7 +71,10 @@ class Stages:
 
     def __init__(self, project: Project) -> None:
         self.project, self.workdir = project, project.state / "policy"
-        self.guest, self.base = FakeGuest(), SimpleNamespace(demands="demands")
+        self.guest, self.base = (
+            FakeGuest(),
+            SimpleNamespace(demands="demands", facts=SimpleNamespace(replaced=("web",))),
+        )
         self.calls: list[tuple[Any, ...]] = []
         self.is_locked = False
 
@@ -144,7 +147,9 @@ def stages(project: Project, monkeypatch: pytest.MonkeyPatch) -> Stages:
 def test_a_policy_is_installed_with_what_it_requires_and_then_proven_from_the_store(
     stages: Stages,
 ) -> None:
-    assert install(stages.project, Ready(stages.guest), "web", "page", Progress()) == "the run"
+    notes = Notes()
+    assert install(stages.project, Ready(stages.guest), "web", "page", notes) == "the run"
+    assert ["'web' replaces" in note for note in notes.notes] == [True]
     packages = {name: f"package of {name}".encode() for name in ("common", "web")}
     assert stages.calls == [
         ("lock", "selab install web"),
