@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
+from typing import NamedTuple
 
 from selab.auditlog.context import Context
 from selab.auditlog.denials import AvcDenial, Denial, SelinuxError, group
@@ -43,6 +44,17 @@ class Scope:
     types: frozenset[str]
 
 
+class RefusedEntry(NamedTuple):
+    """A process that the policy kept from entering a domain when it executed a program.
+
+    into: the context that it would have had.
+    before: the context that it kept; empty if no record has it.
+    """
+
+    into: str
+    before: str
+
+
 @dataclass(frozen=True)
 class Attribution:
     """The denials of a window by owner.
@@ -57,6 +69,8 @@ class Attribution:
     ran_as: contexts at the run's own level that, according to the kernel, a process had when it was denied
         something; empty if a record is unreadable or claimed.
     lost: why records are missing, as notices in the window say.
+    refused_entries: the processes that the policy kept from entering a context at the run's own level; empty
+        if a record is unreadable or claimed.
     """
 
     scenario: tuple[Denial, ...]
@@ -68,6 +82,7 @@ class Attribution:
     ran_as: frozenset[str] = frozenset()
     decisions: tuple[AvcDenial, ...] = ()
     lost: tuple[str, ...] = ()
+    refused_entries: frozenset[RefusedEntry] = frozenset()
 
     @property
     def doubts(self) -> list[str]:
@@ -93,6 +108,7 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     errors: list[SelinuxError] = []
     unread: list[str] = []
     ran_as: set[str] = set()
+    refused: set[RefusedEntry] = set()
     losses = Losses()
     lines = tuple(lines)
     claimed = [
@@ -109,6 +125,7 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
         for avc in event.denials():
             by_owner[owner_of(avc, scope)].append(avc)
         ran_as |= _processes(event, scope)
+        refused |= _refused_entries(event, scope)
         errors += _concerning(event, scope)
         unread += [record.text for record in event.unparsed()]
         for loss in event.losses():
@@ -116,7 +133,7 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     scenario, runtime, machine = (
         group(by_owner[owner]) for owner in (Owner.SCENARIO, Owner.RUNTIME, Owner.MACHINE)
     )
-    known = frozenset() if unread or claimed else frozenset(ran_as)
+    doubtful = bool(unread or claimed)
     return Attribution(
         scenario,
         runtime,
@@ -124,9 +141,10 @@ def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
         tuple(errors),
         tuple(unread),
         tuple(claimed),
-        known,
+        frozenset() if doubtful else frozenset(ran_as),
         tuple(by_owner[Owner.SCENARIO]),
         losses.reasons(),
+        frozenset() if doubtful else frozenset(refused),
     )
 
 
@@ -161,6 +179,24 @@ def _processes(event: Event, scope: Scope) -> set[str]:
     return sources.intersection(
         record.fields.get("subj", "") for record in event.records if record.type == "SYSCALL"
     )
+
+
+def _refused_entries(event: Event, scope: Scope) -> set[RefusedEntry]:
+    """Return the contexts at the run's level that the kernel kept a process from entering by an exec.
+
+    The kernel asks for `transition` from the old to the new context, and for `entrypoint` from the new one to
+    the program (security/selinux/hooks.c, selinux_bprm_creds_for_exec). The exec fails if either is denied.
+    """
+    subjects = [record.fields.get("subj", "") for record in event.records if record.type == "SYSCALL"]
+    refused: set[RefusedEntry] = set()
+    for avc in event.denials():
+        if avc.userspace or avc.granted or avc.permissive is not False:
+            continue
+        if avc.tclass == "process" and "transition" in avc.permissions and avc.target.level == scope.level:
+            refused.add(RefusedEntry(str(avc.target), str(avc.source)))
+        elif avc.tclass == "file" and "entrypoint" in avc.permissions and avc.source.level == scope.level:
+            refused.add(RefusedEntry(str(avc.source), subjects[0] if subjects else ""))
+    return refused
 
 
 def _is_sent_by_own(record: Record, scope: Scope) -> bool:

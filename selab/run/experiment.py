@@ -239,8 +239,11 @@ def _without(decisions: Iterable[AvcDenial], seen: Collection[DenialKey]) -> Ite
 def _attribute(context: RunContext, loaded: LoadedPolicy, outcome: Outcome, window: Window) -> Attribution:
     """Attribute the window's denials, and conclude the outcome, of which they may be the only trace."""
     attribution = attribute(window.lines, Scope(context.label.type, context.label.level, loaded.types))
-    ran_as = frozenset[str]() if window.problems else attribution.ran_as
-    outcome.conclude(context.label, context.runtime, ran_as)
+    if window.problems:
+        outcome.conclude(context.label, context.runtime, frozenset())
+    else:
+        proofs = attribution.ran_as, attribution.refused_entries
+        outcome.conclude(context.label, context.runtime, *proofs)
     return attribution
 
 

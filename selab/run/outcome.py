@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from selab.auditlog.attribution import RefusedEntry
 from selab.container.label import ContainerLabel
 from selab.container.runtime import Runtime
 from selab.container.steps import StepResult
@@ -49,10 +50,17 @@ class Outcome:
         )
         return (note,) if self.from_denials else ()
 
-    def conclude(self, label: ContainerLabel, runtime: Runtime, ran_as: frozenset[str]) -> None:
+    def conclude(
+        self,
+        label: ContainerLabel,
+        runtime: Runtime,
+        ran_as: frozenset[str],
+        refused_entries: frozenset[RefusedEntry] = frozenset(),
+    ) -> None:
         """Turn what was observed into failures and doubts. The audit window must be closed by then.
 
-        `label` was requested from `runtime`. `ran_as` are the contexts of processes that the denials prove.
+        `label` was requested from `runtime`. `ran_as` are the contexts of processes that the denials prove,
+        and `refused_entries` those that the denials prove a process did not enter.
         """
         if self.refused:
             self.failures.append(f"the container did not start: {self.refused}")
@@ -65,9 +73,25 @@ class Outcome:
         self.from_denials = not self.labels and label.at_random and label.context in ran_as
         if self.from_denials:
             self.labels = ran_as
-        self.doubts += label_doubts(label, self.labels)
+        before = _before_refusal(label, refused_entries)
+        if before is not None and self.labels <= before:
+            self.failures.append(
+                f"the container did not enter its domain: the policy refused the start of its process as "
+                f"{label.type}"
+            )
+        else:
+            self.doubts += label_doubts(label, self.labels)
         silent = [step.name for step in self.steps if runtime.is_silent(step.detail)]
         self.doubts += [f"{runtime.title} stopped answering at the step '{name}'" for name in silent]
+
+
+def _before_refusal(label: ContainerLabel, refused_entries: frozenset[RefusedEntry]) -> frozenset[str] | None:
+    """Return the contexts that the container's process had when it was kept from entering its own.
+
+    Returns None if no denial shows that. A level that was not drawn for the run may be another container's.
+    """
+    entries = [entry for entry in refused_entries if label.at_random and entry.into == label.context]
+    return frozenset(entry.before for entry in entries) if entries else None
 
 
 def label_doubts(label: ContainerLabel, seen: frozenset[str]) -> list[str]:

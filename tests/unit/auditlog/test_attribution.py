@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selab.auditlog.attribution import Owner, Scope, attribute
+from selab.auditlog.attribution import Owner, RefusedEntry, Scope, attribute
 
 SCOPE = Scope("web_t", "s0:c1,c2", frozenset({"web_t", "web_data_t"}))
 
@@ -166,6 +166,33 @@ def test_a_process_ran_where_the_kernel_says_so_of_the_denial_and_of_its_call(
     lines: list[bytes], contexts: set[str]
 ) -> None:
     assert attribute(lines, SCOPE).ran_as == contexts
+
+
+START = ENTRY.replace("entrypoint", "transition").replace(PROCESS, RUNC).replace(FILE, PROCESS)
+START = START.replace("tclass=file", "tclass=process")
+
+
+@pytest.mark.parametrize(
+    ("lines", "entries"),
+    [
+        (event(START, RUNC), {RefusedEntry(PROCESS, RUNC)}),
+        (event(START, RUNC)[:1], {RefusedEntry(PROCESS, RUNC)}),
+        (event(ENTRY, RUNC), {RefusedEntry(PROCESS, RUNC)}),
+        (event(ENTRY, RUNC)[:1], {RefusedEntry(PROCESS, "")}),
+        (event(START.replace("permissive=0", "permissive=1"), RUNC), set()),
+        (event(START.replace("denied", "granted"), RUNC), set()),
+        (event(START.replace("c1,c2", "c7,c8"), RUNC), set()),
+        (event(ENTRY.replace("c1,c2", "c7,c8"), RUNC), set()),
+        (event(START.replace("transition", "sigkill"), RUNC), set()),
+        (event(READ, PROCESS), set()),
+        (event(f"pid=9 uid=0 subj={DBUS} msg='{START}'", DBUS, kind="USER_AVC"), set()),
+        ([*event(START, RUNC), sent("USER_AVC", PROCESS, CLAIM)], set()),
+    ],
+)
+def test_an_entry_is_refused_if_the_kernel_blocked_the_exec_into_the_runs_own_level(
+    lines: list[bytes], entries: set[RefusedEntry]
+) -> None:
+    assert attribute(lines, SCOPE).refused_entries == entries
 
 
 @pytest.mark.parametrize(

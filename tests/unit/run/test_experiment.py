@@ -39,6 +39,10 @@ DENIED = (
     f"type=SYSCALL {HEAD} arch=c000003e syscall=59 success=no exit=-13 pid=9 "
     f'comm="web" subj={LABEL} key=(null)\n'
 )
+REFUSED = (
+    f'type=AVC {HEAD} avc:  denied  {{ transition }} for  pid=9 comm="runc:[2:INIT]" path="/bin/httpd" '
+    f"scontext=system_u:system_r:container_runtime_t:s0 tcontext={LABEL} tclass=process permissive=0\n"
+)
 SCENARIO = {"image": "registry.test/x:1", "label": {"type": "web_t"}}
 TOLERATED = {"target": "docker_t", "reason": "it inherits the file"}
 UNREAD = "the container ended before the label of its processes could be read from the kernel"
@@ -94,6 +98,17 @@ def test_with_a_record_of_the_containers_own_the_label_is_unknown(ended: Callabl
 
 def test_a_level_of_the_scenarios_is_no_proof(ended: Callable[..., Run]) -> None:
     assert ended(DENIED, level="s0:c1,c2").reasons[0] == UNREAD
+
+
+def test_a_refused_transition_to_its_domain_is_a_fail(ended: Callable[..., Run]) -> None:
+    run = ended(REFUSED)
+    assert (run.verdict, run.reasons[1:]) == (Verdict.FAIL, ("1 unexpected denial",))
+    assert "did not enter its domain" in run.reasons[0]
+    assert [row.denial.permissions for row in run.denials.rows] == [("transition",)]
+
+
+def test_a_refused_transition_is_no_proof_if_records_were_lost(ended: Callable[..., Run]) -> None:
+    assert ended(REFUSED, lost=1).verdict is Verdict.ERROR
 
 
 def test_the_document_says_where_its_label_was_seen(ended: Callable[..., Run]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from selab.auditlog.attribution import RefusedEntry
 from selab.container.label import ContainerLabel
 from selab.container.runtime import runtimes
 from selab.container.steps import StepResult
@@ -14,9 +15,16 @@ DRAWN = ContainerLabel("web_t", "s0:c1,c2", at_random=True)
 OTHER = "system_u:system_r:helper_t:s0:c1,c2"
 
 
-def concluded(label: ContainerLabel, *ran_as: str, **seen: object) -> Outcome:
+RUNTIME = "system_u:system_r:container_runtime_t:s0"
+REFUSED = RefusedEntry(LABEL.context, RUNTIME)
+
+
+def concluded(
+    label: ContainerLabel, *ran_as: str, entry: RefusedEntry | None = None, **seen: object
+) -> Outcome:
     outcome = Outcome(**seen)  # type: ignore[arg-type]
-    outcome.conclude(label, runtimes()["docker"], frozenset(ran_as))
+    entries = frozenset({entry} if entry else ())
+    outcome.conclude(label, runtimes()["docker"], frozenset(ran_as), entries)
     return outcome
 
 
@@ -105,3 +113,31 @@ def test_a_step_that_was_not_observed_is_a_doubt_and_no_failure() -> None:
     outcome = concluded(LABEL, labels=frozenset({LABEL.context}), steps=steps)
     assert outcome.failures == []
     assert outcome.doubts == ["selab could not observe the step 'read': its output is too long"]
+
+
+@pytest.mark.parametrize("seen", [frozenset(), {RUNTIME}], ids=["nothing", "the runtime's own process"])
+def test_a_domain_that_the_container_may_not_enter_is_a_failure_and_no_doubt(seen: frozenset[str]) -> None:
+    outcome = concluded(DRAWN, entry=REFUSED, labels=frozenset(seen))
+    assert (len(outcome.failures), outcome.doubts) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("label", "refused", "labels"),
+    [
+        (LABEL, REFUSED, frozenset()),
+        (DRAWN, REFUSED._replace(into=OTHER), frozenset()),
+        (DRAWN, REFUSED, frozenset({OTHER})),
+        (DRAWN, REFUSED, frozenset({RUNTIME, OTHER})),
+    ],
+    ids=[
+        "a level of the scenario's",
+        "another domain",
+        "another label",
+        "another label beside the runtime's",
+    ],
+)
+def test_a_refused_transition_explains_only_a_label_of_this_run_that_was_not_seen(
+    label: ContainerLabel, refused: RefusedEntry, labels: frozenset[str]
+) -> None:
+    outcome = concluded(label, entry=refused, labels=labels)
+    assert (outcome.failures, outcome.doubts) == ([], label_doubts(label, labels))
