@@ -84,9 +84,11 @@ class StoredRun:
 
     @property
     def recorded(self) -> Recorded:
-        """The raw lines, the domain that the run's container had, and what the scenario says about them."""
-        rulings = {key: ruling for key, ruling in self.document.rulings.items() if not ruling.is_unexpected}
-        return Recorded(self.records, self.document.label.type, rulings)
+        """The raw lines, the container's label, whose the denials are, and the scenario's rulings."""
+        run = self.document
+        rulings = {key: ruling for key, ruling in run.rulings.items() if not ruling.is_unexpected}
+        others = frozenset(key for denial in (*run.runtime, *run.machine) for key in denial.keys)
+        return Recorded(self.records, run.label.type, rulings, run.label.level, others)
 
 
 @dataclass(frozen=True)

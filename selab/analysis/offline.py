@@ -10,14 +10,15 @@ from selab.errors import InputError, SelabError
 from selab.history import History, base_of_last_run, fingerprint_of_last_run
 from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, newest_base
-from selab.policy.candidate import compiled_all, linked, linked_file
+from selab.policy.candidate import compiled_all, declared_types, linked, linked_file
 from selab.policy.compile import CompiledModule
 from selab.policy.known_bases import chosen_base, imported_base, origin
 from selab.policy.module import load_module
+from selab.policy.query.decide import Cause, Decision
 from selab.policy.toolchain import host_toolchain
 from selab.progress import Progress
 from selab.project import Project
-from selab.run.replay import Recorded, Replay, replay
+from selab.run.replay import Recorded, Replay, accesses, key_of, replay
 from selab.run.request import NO_POLICY
 from selab.scenario import scenario_names
 
@@ -44,13 +45,28 @@ def replay_offline(
 ) -> Replay:
     """Link the candidate `policy`, and ask it about the recorded accesses of its domain NAME_t.
 
+    Denials of the rest of the machine are left out, and `progress` notes how many a log file has.
     `names`: also find the names of the booleans that would allow an access, which takes seconds.
     """
     candidate = candidate_of(project, policy, progress, "Replay")
+    own_types = declared_types(candidate.modules)
     with progress.step("Asking what it would decide" + (", and for the booleans" if names else "")):
         domain = f"{policy}_t"
-        accesses, rulings = records.accesses_of(domain), records.rulings_for(domain)
-        return replay(candidate.linked, accesses, rulings, booleans=True, names=names)
+        requested, rulings = records.accesses_of(domain, own_types), records.rulings_for(domain)
+        if not records.level:
+            _note_others(records, own_types, progress)
+        return replay(candidate.linked, requested, rulings, booleans=True, names=names)
+
+
+def _note_others(records: Recorded, own_types: frozenset[str], progress: Progress) -> None:
+    every, own = (
+        frozenset(Decision(access, Cause.UNKNOWN) for access in listed)
+        for listed in (accesses(records.lines), records.accesses_of(records.domain, own_types))
+    )
+    count = len({key_of(decision) for decision in every - own})
+    if count:
+        kind = "denial" if count == 1 else "denials"
+        progress.note(f"{count} {kind} of other processes in the log are not counted.")
 
 
 @dataclass(frozen=True)

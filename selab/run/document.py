@@ -45,6 +45,11 @@ class LabelEntry(_Part):
         """The type that was requested."""
         return self.requested.split(":")[2]
 
+    @property
+    def level(self) -> str:
+        """The level that was requested."""
+        return self.requested.split(":", 3)[3]
+
 
 class StepEntry(_Part):
     """A step of the scenario.

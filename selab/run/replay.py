@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from selab.auditlog.attribution import Owner, Scope, owner_of
 from selab.auditlog.classification import UNEXPECTED, Classification, Ruling
 from selab.auditlog.context import Context
-from selab.auditlog.denials import DenialKey, with_bare_keys
+from selab.auditlog.denials import AvcDenial, DenialKey, with_bare_keys
 from selab.auditlog.events import read_events
 from selab.policy.language.commands import as_hex
 from selab.policy.query.decide import Access, Decision
@@ -23,15 +24,33 @@ class Recorded:
     lines: the raw lines of the run's audit window.
     domain: the domain that the run's container had.
     rulings: what the scenario says about the run's own denials; a denial without a ruling is unexpected.
+    level: the level that the run's container had; empty if the lines are a log file's.
+    others: the run's denials of the container runtime and of the rest of the machine, which no candidate is
+        asked about.
     """
 
     lines: Sequence[bytes]
     domain: str
     rulings: Mapping[DenialKey, Ruling] = field(default_factory=dict)
+    level: str = ""
+    others: frozenset[DenialKey] = frozenset()
 
-    def accesses_of(self, domain: str) -> list[Access]:
-        """Return the recorded accesses, with `domain` in the place of the run's own."""
-        return accesses(self.lines, (self.domain, domain) if domain != self.domain else ("", ""))
+    def accesses_of(self, domain: str, own_types: frozenset[str] = frozenset()) -> list[Access]:
+        """Return the scenario's own recorded accesses, with `domain` in the place of the run's own.
+
+        Of a log file, which does not say whose the denials are, those from or to the domain or one of the
+        candidate's `own_types` count.
+        """
+        others = frozenset(key.without_command for key in self.others)
+        types = own_types | {self.domain}
+        by_label = Scope(self.domain, self.level, frozenset())
+
+        def is_own(avc: AvcDenial) -> bool:
+            if not self.level:
+                return avc.source.type in types or avc.target.type in types
+            return others.isdisjoint(avc.keys) or owner_of(avc, by_label) is Owner.SCENARIO
+
+        return accesses(self.lines, (self.domain, domain) if domain != self.domain else ("", ""), is_own)
 
     def rulings_for(self, domain: str) -> dict[DenialKey, Ruling]:
         """Return the rulings on the recorded denials, with `domain` in the place of the run's own."""
@@ -120,15 +139,20 @@ def key_of(decision: Decision) -> DenialKey:
     return DenialKey(source, target, access.tclass, access.permission, command)
 
 
-def accesses(lines: Iterable[bytes], renamed: tuple[str, str] = ("", "")) -> list[Access]:
+def accesses(
+    lines: Iterable[bytes],
+    renamed: tuple[str, str] = ("", ""),
+    is_own: Callable[[AvcDenial], bool] = lambda avc: True,
+) -> list[Access]:
     """Return the distinct accesses that `lines` record as denied, in order.
 
-    `renamed` is a type, and the type that replaces it in the accesses.
+    `renamed` is a type, and the type that replaces it in the accesses. Denials that are not `is_own` are left
+    out.
     """
     distinct: dict[Access, None] = {}
     for event in read_events(lines):
         for avc in event.denials():
-            if not avc.granted and not avc.userspace:
+            if not avc.granted and not avc.userspace and is_own(avc):
                 source, target = (_renamed(context, renamed) for context in (avc.source, avc.target))
                 distinct |= dict.fromkeys(
                     Access(source, target, avc.tclass, permission, avc.command_of(permission))

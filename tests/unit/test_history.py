@@ -200,7 +200,17 @@ def test_what_changed_is_counted() -> None:
 def test_a_run_resumes_from_what_the_last_run_of_its_scenario_recorded(project: Project) -> None:
     for number, scenario in ((1, "web"), (2, "other")):
         History.of(project).add(finished(number, scenario))
-    assert resume(project, "web").earlier_records == Recorded((LINE,), "web_t")
+    assert resume(project, "web").earlier_records == Recorded((LINE,), "web_t", level="s0:c1,c2")
+
+
+def test_the_records_of_a_run_say_which_denials_are_the_machines(project: Project) -> None:
+    machine = LINE.replace(b"web_t", b"cron_t").replace(b":c1,c2", b"")
+    attribution = attribute((LINE, machine), Scope("web_t", "s0:c1,c2", frozenset()))
+    run = dataclasses.replace(finished(1), attribution=attribution, window=Window((LINE, machine), (), True))
+    History.of(project).add(run)
+    recorded = History.of(project).find("last").recorded
+    assert {key.source for key in recorded.others} == {"cron_t"}
+    assert [access.source for access in recorded.accesses_of("web_t")] == ["u:r:web_t:s0:c1,c2"]
 
 
 def test_the_first_run_of_a_scenario_has_no_earlier_records(project: Project) -> None:

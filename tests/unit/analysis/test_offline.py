@@ -30,7 +30,7 @@ from selab.policy.survey import StoreFacts, keep_facts
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig, VmConfig
 from selab.run.replay import Recorded
-from tests.unit.conftest import seal
+from tests.unit.conftest import module, seal
 from tests.unit.documents import document
 from tests.unit.fakes import Notes
 from tests.unit.headers import CENTOS, DEBIAN, write_headers
@@ -95,6 +95,23 @@ def test_the_candidate_is_asked_about_its_own_domain_instead_of_the_runs(
     its_own = {DenialKey("app_t", "etc_t", "file", "read"): tolerated}
     access = Access("u:r:app_t:s0:c1,c2", "u:r:etc_t:s0", "file", "read")
     assert calls == [((Path("/linked/x"), [access], its_own), {"booleans": True, "names": names})]
+
+
+def test_what_a_log_has_of_other_processes_is_left_out_and_counted(
+    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_data, of_machine = LINE.replace(b"etc_t", b"web_data_t"), LINE.replace(b"web_t", b"cron_t")
+    candidate = Candidate(
+        base, [replace(module("web", ""), types=frozenset({"web_t", "web_data_t"}))], Path("/linked/x")
+    )
+    accesses: list[Access] = []
+    monkeypatch.setattr(offline, "candidate_of", lambda *_: candidate)
+    monkeypatch.setattr(offline, "replay", lambda _, requested, *__, **___: accesses.extend(requested))
+    notes = Notes()
+    of_data = of_data.replace(b"web_t", b"cron_t")
+    replay_offline(project, Recorded([LINE, of_data, of_machine], "web_t"), "web", notes)
+    assert [access.target for access in accesses] == ["u:r:etc_t:s0", "u:r:web_data_t:s0"]
+    assert [note for note in notes.notes if "1 denial" in note]
 
 
 @pytest.mark.parametrize(("policy", "compiled"), [("none", []), ("web", ["compiled web"])])

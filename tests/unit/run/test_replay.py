@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from selab.auditlog.classification import Classification, Ruling
+from selab.auditlog.denials import DenialKey
 from selab.policy.base import BasePolicy
 from selab.policy.compile import link
 from selab.policy.query.decide import Access, Cause, Decision
@@ -36,6 +37,34 @@ def test_the_same_access_is_asked_once() -> None:
 def test_another_domain_takes_the_place_of_the_runs_own_on_both_sides(domain: str) -> None:
     recorded = Recorded([avc("draft_t", "read", "draft_t"), avc("etc_t", "read", "draft_t")], "draft_t")
     assert recorded.accesses_of(domain) == [access(domain, "read", domain), access("etc_t", "read", domain)]
+
+
+OWN, SAME_TYPES = avc("etc_t", "read"), avc("etc_t", "read").replace(b"c0,c1", b"c7,c8")
+MACHINE = avc("etc_t", "write", "cron_t").replace(b":c0,c1", b"")
+OTHERS = frozenset(
+    DenialKey(source, "etc_t", "file", permission)
+    for source, permission in (("web_t", "read"), ("cron_t", "write"))
+)
+
+
+def test_of_a_run_only_the_scenarios_own_denials_are_asked_about() -> None:
+    """The second one is of another container with the same type: only its level shows that."""
+    recorded = Recorded([OWN, SAME_TYPES, MACHINE], "web_t", level="s0:c0,c1", others=OTHERS)
+    assert recorded.accesses_of("web_t") == [access("etc_t", "read")]
+
+
+def test_a_command_of_the_machines_ioctl_is_the_machines() -> None:
+    key = DenialKey("web_t", "etc_t", "file", "ioctl", "0x8910")
+    recorded = Recorded([ioctl("0x8910")], "web_t", level="s0:c7,c8", others=frozenset({key}))
+    assert recorded.accesses_of("web_t") == []
+
+
+def test_of_a_log_only_denials_of_the_candidates_types_are_asked_about() -> None:
+    recorded = Recorded([OWN, MACHINE, avc("web_data_t", "read", "cron_t")], "web_t")
+    assert recorded.accesses_of("web_t", frozenset({"web_data_t"})) == [
+        access("etc_t", "read"),
+        access("web_data_t", "read", "cron_t"),
+    ]
 
 
 def test_granted_accesses_and_those_that_a_program_decides_are_not_asked_about() -> None:
