@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from selab.analysis.entry import unenterable
 from selab.analysis.offline import last_base
 from selab.errors import InputError
 from selab.policy.base import BasePolicy
-from selab.policy.candidate import compiled_all, linked
+from selab.policy.candidate import compiled_all, linked, linked_file
+from selab.policy.compile import CompiledModule
 from selab.policy.interfaces import InterfaceTable, interface_table, module_interfaces
 from selab.policy.known_bases import modules_of
 from selab.policy.lint import Finding, Severity, lint, module_under_lint
@@ -86,15 +89,22 @@ def _policy(
     except InputError as error:
         yield of_error(error, "source", file)
         return
-    linted = lint(module_under_lint(module, base, of_base, table, own))
+    subject = module_under_lint(module, base, of_base, table, own)
+    linted = lint(subject)
     linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
     repeated = {each.name for each in module.all} & set(modules_of(base))
-    build_errors = list(_build(project, module, base, tools, links=not repeated))
+    built = _build(project, module, base, tools, links=not repeated)
     if name in repeated or name in base.facts.replaced:
         yield _replacement(module, not_linked=bool(repeated))
-    yield from (finding for finding in build_errors if (finding.file, finding.line) not in linted_lines)
+    if isinstance(built, Finding):
+        yield from [] if (built.file, built.line) in linted_lines else [built]
+        yield from linted
+        return
     yield from linted
-    if installed() and not build_errors:
+    candidates, policy = built
+    if policy:
+        yield from unenterable(project, subject, base, candidates, policy)
+    if installed():
         yield from selint(module, base)
 
 
@@ -111,13 +121,16 @@ def _replacement(module: PolicyModule, *, not_linked: bool) -> Finding:
 
 def _build(
     project: Project, module: PolicyModule, base: BasePolicy, tools: Toolchain, *, links: bool
-) -> Iterator[Finding]:
-    """Compile the module and, if it `links`, link it. Yields the error that stops that, if there is one."""
+) -> tuple[list[CompiledModule], Path | None] | Finding:
+    """Compile the module and, if it `links`, link it.
+
+    Returns the modules and the linked policy's file, or the error that stops that.
+    """
     stage = "compile"
     try:
         candidates = compiled_all(module, base, tools, project.own_directory("compiled"))
         stage = "link"
-        if links:
-            linked(base, candidates, tools)
+        file = linked_file(tools, linked(base, candidates, tools).digest) if links else None
+        return candidates, file
     except InputError as error:
-        yield of_error(error, stage, module.te)
+        return of_error(error, stage, module.te)

@@ -15,6 +15,11 @@ from tests.unit.headers import CENTOS, write_headers
 SOURCES = Path(__file__).parent
 SUBS = "file_contexts.subs_dist"
 DENY = "(deny "
+LXC_CONTEXTS = """\
+process = "system_u:system_r:container_t:s0"
+file = "system_u:object_r:container_file_t:s0"
+ro_file="system_u:object_r:container_ro_file_t:s0"
+"""
 
 
 def flat_base(*, denies: bool = True) -> str:
@@ -42,6 +47,7 @@ def write_base(directory: Path, *, denies: bool = True) -> BasePolicy:
     (files / SUBS).write_text((SOURCES / SUBS).read_text())
     specs = sorted(filecons(flat), key=lambda spec: spec.rank)
     (files / "file_contexts").write_text("".join(f"{spec}\n" for spec in specs))
+    (directory / "contexts/lxc_contexts").write_text(LXC_CONTEXTS)
     (directory / "cil").mkdir()
     for path in (directory / "cil/base.cil", directory / "flat.cil"):
         path.write_text(flat)

@@ -7,6 +7,7 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from selab.progress import Progress
 from selab.project import Project
 from tests.unit.headers import write_headers
 
+LINKED = SimpleNamespace(digest="digest")
 GOOD = "policy_module(web, 1.0)\ncontainer_domain_template(web)\n"
 
 
@@ -34,7 +36,8 @@ def prepared(project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(checking, "last_base", lambda *_: base)
     monkeypatch.setattr(toolchain, "missing_on_host", lambda *_: [])
     monkeypatch.setattr(checking, "compiled_all", lambda *_: [])
-    monkeypatch.setattr(checking, "linked", lambda *_: None)
+    monkeypatch.setattr(checking, "linked", lambda *_: LINKED)
+    monkeypatch.setattr(checking, "unenterable", lambda *_: iter(()))
     monkeypatch.setattr(checking, "installed", lambda: False)
     return project
 
@@ -59,7 +62,7 @@ def test_a_good_policy_has_no_finding(prepared: Project) -> None:
 class Stages:
     """The stages of a check, without a compiler. Each notes what it was called with.
 
-    linted, extra: what the lint and SELint find.
+    linted, extra, barred: what the lint, SELint and the search for domains that cannot be entered find.
     refusals: the stages that refuse the policy, with the detail of their error.
     """
 
@@ -67,6 +70,7 @@ class Stages:
         self.calls: dict[str, list[tuple[Any, ...]]] = {}
         self.linted: list[Finding] = []
         self.extra: list[Finding] = []
+        self.barred: list[Finding] = []
         self.refusals: dict[str, str] = {}
         self.selint = False
         self.project = project
@@ -79,7 +83,9 @@ class Stages:
             "module_under_lint": lambda: "module under lint",
             "lint": lambda: self.linted,
             "compiled_all": lambda: ["candidate"],
-            "linked": lambda: None,
+            "linked": lambda: LINKED,
+            "linked_file": lambda: Path("/linked/digest"),
+            "unenterable": lambda: iter(self.barred),
             "installed": lambda: self.selint,
             "selint": lambda: iter(self.extra),
         }
@@ -121,6 +127,8 @@ def test_a_policy_is_compiled_linked_and_linted_with_the_base_policy(
         "lint": [("module under lint",)],
         "compiled_all": [(module, base, "tools", state / "compiled")],
         "linked": [(base, ["candidate"], "tools")],
+        "linked_file": [("tools", "digest")],
+        "unenterable": [(project, "module under lint", base, ["candidate"], Path("/linked/digest"))],
         "installed": [(), ()],
         "selint": [(module, base)],
     }
@@ -215,6 +223,14 @@ def test_selint_reads_a_policy_that_was_built(
     result = check(project, ["web"], Progress())
     assert [finding.id for finding in result.findings] == ids
     assert ["SELint" in remark for remark in result.remarks] == [True] * (not installed)
+
+
+@pytest.mark.parametrize(("refusals", "ids"), [({}, ["lint"]), ({"linked": "neverallow"}, ["link"])])
+def test_a_policy_that_was_built_is_asked_whether_its_domains_can_be_entered(
+    project: Project, stages: Stages, refusals: dict[str, str], ids: list[str]
+) -> None:
+    stages.refusals, stages.barred = refusals, [stages.finding(2, Severity.WARNING)]
+    assert [finding.id for finding in check(project, ["web"], Progress()).findings] == ids
 
 
 def test_sources_that_cannot_be_read_are_one_finding_about_their_file(
