@@ -214,6 +214,14 @@ class History:
         where, values = ("WHERE scenario = ?", [scenario]) if scenario else ("", [])
         return self._rows(f"{where} ORDER BY number DESC LIMIT ?", [*values, limit])
 
+    def documents(self) -> list[RunDocument]:
+        """Return all runs as plain data, the newest first, without their records and sources."""
+        if not self.path.exists():
+            return []
+        with self._open() as database:
+            rows = database.execute("SELECT document, scenario_text FROM run ORDER BY number DESC").fetchall()
+        return [stored_document(text, json.loads(scenario)) for text, scenario in rows]
+
     def _rows(self, rest: str, values: Sequence[object]) -> list[StoredRun]:
         if not self.path.exists():
             return []

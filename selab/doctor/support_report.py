@@ -27,8 +27,6 @@ from selab.vm.select import machine_of
 
 MISSING = "missing"
 TITLES = frozenset(runtime.title for runtime in runtimes().values())
-RUNS = 20
-"""Runs of the history that are examined: enough for a permissive, an enforcing and a fast one."""
 PROGRAMS = {
     "Vagrant": ("vagrant", "--version"),
     "Vagrant's plugins": ("vagrant", "plugin", "list"),
@@ -67,7 +65,7 @@ class Checklist:
     `facts`: each fact by its name.
     `findings`: what the doctor reports.
     `steps`: the state of each provisioning step: `applied` by selab, `present` before that, or MISSING.
-    `runs`: the project's runs, the newest first.
+    `runs`: all runs of the project's history, the newest first.
     """
 
     profile: str
@@ -101,15 +99,17 @@ class Checklist:
                 "An enforcing run passes.",
                 lambda run: run.mode is Mode.ENFORCING and run.verdict is Verdict.PASS,
             ),
-            Check(
-                "No run ended as ERROR.",
-                all(run.verdict is not Verdict.ERROR for run in self.runs) if self.runs else None,
-            ),
+            self._without_error(),
         )
 
     def _found(self, subject: str, what: str) -> Check:
         finding = next((finding for finding in self.findings if finding.subject == subject), None)
         return Check(what, finding.state is State.OK, finding.detail) if finding else Check(what, None)
+
+    def _without_error(self) -> Check:
+        count = sum(run.verdict is Verdict.ERROR for run in self.runs)
+        detail = f"{count} of {len(self.runs)} runs ended as ERROR" if count else ""
+        return Check("No run ended as ERROR.", not count if self.runs else None, detail)
 
     def _ran(self, what: str, is_such: Callable[[RunDocument], bool]) -> Check:
         seconds = [sum(run.timings.values()) for run in self.runs if is_such(run)]
@@ -131,7 +131,7 @@ def checklist(project: Project) -> Checklist:
             steps = _steps(guest, machine.applied())
     except SelabError as error:
         facts["not seen"] = f"the guest: {error.what}"
-    runs = tuple(run.document for run in History.of(project).latest(RUNS))
+    runs = tuple(History.of(project).documents())
     if runs and (base := known_base(runs[0].base, cache_dir())):
         store = f"{base.facts.selinux_type}, version {base.facts.policyvers}, {len(base.store)} modules"
         facts["base policy"] = f"{store}, deny rules: {base.denies}"

@@ -22,6 +22,8 @@ SHORTEST = 3
 """Characters of a name that is replaced: a shorter name would also match parts of other text."""
 _HOMES = re.compile(r"(?:/home|/Users|/var/home|[A-Z]:\\Users)[/\\][^/\\\s:,;'\"`)]+")
 _ADDRESS = re.compile(r"\b(?!127\.|10\.0\.[23]\.)(?:\d{1,3}\.){3}\d{1,3}\b")
+SHOWN = 20
+"""Runs to list. The checklist is made from all of them."""
 MARKS = {True: "x", False: " ", None: " "}
 
 
@@ -83,9 +85,10 @@ def _lines(checklist: Checklist) -> Iterator[str]:
         ("subject", "state", "detail"),
         ((finding.subject, finding.state, finding.detail) for finding in checklist.findings),
     )
-    yield from _table(
-        "Runs", ("mode", "verdict", "denials", "steps", "seconds by stage"), map(_run, checklist.runs)
-    )
+    count = len(checklist.runs)
+    title = f"Runs (the last {SHOWN} of {count})" if count > SHOWN else "Runs"
+    head = ("mode", "verdict", "denials", "steps", "seconds by stage")
+    yield from _table(title, head, map(_run, checklist.runs[:SHOWN]))
     yield from ("## For programs", "", "```json", _json(checklist), "```")
 
 
@@ -114,7 +117,7 @@ def _run(run: RunDocument) -> tuple[str, ...]:
 def _json(checklist: Checklist) -> str:
     runs = [
         dict(zip(("mode", "verdict", "denials", "steps"), _run(run), strict=False)) | {"timings": run.timings}
-        for run in checklist.runs
+        for run in checklist.runs[:SHOWN]
     ]
     checks = [{"what": check.what, "ok": check.ok, "detail": check.detail} for check in checklist.checks]
     findings = [
@@ -128,5 +131,6 @@ def _json(checklist: Checklist) -> str:
         "provisioning": checklist.steps,
         "findings": findings,
         "runs": runs,
+        "run_count": len(checklist.runs),
     }
     return to_json(report)

@@ -20,7 +20,7 @@ from selab.doctor.examine import Finding, State
 from selab.doctor.support_report import Checklist
 from selab.guest import script
 from selab.project import Project
-from selab.report.support_report import _without, markdown, private
+from selab.report.support_report import SHOWN, _without, markdown, private
 from selab.vm import provision
 from tests.unit.documents import document
 from tests.unit.fakes import FakeGuest
@@ -89,6 +89,7 @@ def test_a_program_reads_the_same(project: Project) -> None:
         "Linux 5.14 x86_64",
         "applied",
     )
+    assert summary["run_count"] == 2
     assert summary["runs"][0] == {
         "mode": "enforcing",
         "verdict": "PASS",
@@ -96,6 +97,13 @@ def test_a_program_reads_the_same(project: Project) -> None:
         "steps": "1 of 2",
         "timings": {"vm": 0.5, "steps": 2.0},
     }
+
+
+def test_the_table_shows_the_last_runs_and_says_how_many_there_are(project: Project) -> None:
+    text = markdown(checklist_of(runs=(document(),) * (SHOWN + 1)), project)
+    assert text.count("| enforcing | FAIL |") == SHOWN
+    assert f"## Runs (the last {SHOWN} of {SHOWN + 1})" in text
+    assert "## Runs\n" in markdown(checklist_of(runs=(document(),) * SHOWN), project)
 
 
 @pytest.fixture
