@@ -35,7 +35,9 @@ def show_audit(audit: PolicyAudit, out: Console, against: str = "") -> None:
         out.print(title, soft_wrap=True)
         for kind, count in reach.inherited.items():
             own = ", ".join(reach.own.get(kind, ())) or "nothing of its own"
-            line = f"  {kind}: {safe(own)} [dim](and {count} types by its attributes)[/dim]"
+            off = reach.switched_off[kind]
+            more = f", {off} more under booleans that are off" if off else ""
+            line = f"  {kind}: {safe(own)} [dim](and {count} types by its attributes{more})[/dim]"
             out.print(line, soft_wrap=True)
 
 
@@ -68,7 +70,11 @@ def document(audit: PolicyAudit) -> dict[str, object]:
         "removed": [_access(access) for access in audit.removed],
         "limited": [{**_access(access), "commands": access.commands} for access in audit.limited],
         "reach": {
-            reach.domain: {"own": dict(reach.own), "inherited": dict(reach.inherited)}
+            reach.domain: {
+                "own": dict(reach.own),
+                "inherited": dict(reach.inherited),
+                "switched_off": dict(reach.switched_off),
+            }
             for reach in audit.reaches
         },
     }
@@ -81,5 +87,6 @@ def _access(access: Access) -> dict[str, object]:
         "class": access.tclass,
         "permissions": list(access.permissions),
         "condition": access.condition,
+        **({"off": True} if access.off else {}),
         **({"commands": access.commands} if access.commands else {}),
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from selab.errors import SelabError
@@ -14,6 +15,14 @@ Node = str | list["Node"]
 OPERATORS = frozenset({"and", "or", "xor", "not", "all", "eq", "neq"})
 """These words begin an expression (secilc's CIL reference, "Expressions"); other lists are unions."""
 
+_WORD = re.compile(r"[()]|[^\s()]+")
+_INFIX: dict[str, Callable[[bool, bool], bool]] = {
+    "and": operator.and_,
+    "or": operator.or_,
+    "xor": operator.xor,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
 _TOKEN = re.compile(r'"[^"]*"|;[^\n]*|[()]|[^\s();"]+')
 
 
@@ -100,6 +109,29 @@ def summary(expression: Node) -> str:
         return f"not {_within(parts[0])}"
     sign = {"eq": "==", "neq": "!="}.get(str(head), str(head))
     return f" {sign} ".join(map(_within, parts))
+
+
+def holds(condition: str, values: Mapping[str, bool]) -> bool:
+    """Evaluate the text of `summary` by the values of the booleans; one without a value is off."""
+    words = _WORD.findall(condition)[::-1]
+
+    def operand() -> bool:
+        word = words.pop()
+        if word == "not":
+            return not operand()
+        if word != "(":
+            return values.get(word, False)
+        value = infix()
+        words.pop()
+        return value
+
+    def infix() -> bool:
+        value = operand()
+        while words and words[-1] != ")":
+            value = _INFIX[words.pop()](value, operand())
+        return value
+
+    return infix()
 
 
 def _within(expression: Node) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selab.policy.base import BasePolicy
-from selab.policy.language.cil import OPERATORS, Node, Rule, members, names_in, statements
+from selab.policy.language.cil import OPERATORS, Node, Rule, holds, members, names_in, statements
 from selab.policy.language.commands import ALLOWX, LIMITING, commands_in, names_extended_rule
 from selab.policy.language.declarations import Declarations, read_candidates, read_flat
 
@@ -25,6 +25,7 @@ class PolicyIndex:
 
     base, candidates: the parts that the index is made of.
     types, attributes: names from all parts.
+    booleans: booleans with their default values.
     by_message: classes for which selab does not know which netlink messages are allowed.
 
     The index knows what rules grant, but not what constraints, roles and type bounds restrict: a linked
@@ -38,6 +39,7 @@ class PolicyIndex:
         parts = (base, *candidates)
         self.types: frozenset[str] = frozenset().union(*(part.types for part in parts))
         self.attributes: frozenset[str] = frozenset().union(*(part.attributes for part in parts))
+        self.booleans = {name: value for part in parts for name, value in part.booleans.items()}
         self.by_message: frozenset[str] = frozenset().union(*(part.by_message for part in parts))
         self._aliases = {alias: actual for part in parts for alias, actual in part.aliases.items()}
         self._sets = _Sets(self.attributes, self._aliases, parts)
@@ -115,6 +117,10 @@ class PolicyIndex:
                 for permission in rule.permissions:
                     conditions_of.setdefault(permission, {})[rule.condition] = None
         return {permission: tuple(conditions) for permission, conditions in conditions_of.items()}
+
+    def is_on(self, condition: str) -> bool:
+        """Return whether a rule with this condition is in force while the booleans have their defaults."""
+        return not condition or holds(condition, self.booleans)
 
     def covers(self, rule: Rule, source: str, target: str) -> bool:
         """Return whether the rule applies to the two types."""

@@ -38,6 +38,7 @@ class Access:
     permissions: their names, sorted.
     condition: boolean expression that the rule depends on, or empty.
     commands: the ioctl commands that allowxperm rules limit it to (`{ 0x8927 0x8933 }`), or empty.
+    off: whether the rule has no effect while the booleans of the condition have their defaults.
     """
 
     source: str
@@ -46,11 +47,16 @@ class Access:
     permissions: tuple[str, ...]
     condition: str = ""
     commands: str = ""
+    off: bool = False
 
     def __str__(self) -> str:
-        condition = f" if {self.condition}" if self.condition else ""
+        condition = _if(self.condition, self.off)
         commands = f" {self.commands}" if self.commands else ""
         return f"{self.source} {self.target}:{self.tclass} {braced(self.permissions)}{commands}{condition}"
+
+
+def _if(condition: str, off: bool) -> str:
+    return f" if {condition}{' (off)' if off else ''}" if condition else ""
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,17 @@ class Reach:
 
     domain: the type of the domain.
     attributes: attributes of the type, without generated ones.
-    own: target types that the candidates' rules reach.
+    own: target types that the candidates' rules reach. Types that they reach only under booleans that are off
+        come last, and say so.
     inherited: number of types that it reaches by rules about its attributes.
+    switched_off: number of further types that it would reach so under booleans that are off.
     """
 
     domain: str
     attributes: tuple[str, ...]
     own: Mapping[str, tuple[str, ...]]
     inherited: Mapping[str, int]
+    switched_off: Mapping[str, int]
 
 
 def granted(index: PolicyIndex) -> frozenset[Access]:
@@ -91,7 +100,15 @@ def granted(index: PolicyIndex) -> frozenset[Access]:
     """
     changes = _IoctlChanges(index)
     return frozenset(
-        Access(source, target, rule.tclass, (permission,), rule.condition, commands)
+        Access(
+            source,
+            target,
+            rule.tclass,
+            (permission,),
+            rule.condition,
+            commands,
+            not index.is_on(rule.condition),
+        )
         for part in index.candidates
         for rule in part.rules
         if rule.kind in ("allow", ALLOWX)
@@ -117,6 +134,7 @@ def limited(index: PolicyIndex) -> frozenset[Access]:
             (IOCTL,),
             rule.condition,
             _commands(source, target, rule.tclass, IOCTL, index) or "",
+            not index.is_on(rule.condition),
         )
         for part in index.candidates
         for rule in part.rules
@@ -247,18 +265,36 @@ def _reach(domain: str, index: PolicyIndex, own_rules: set[int]) -> Reach:
     every = index.rules_of(domain)
     own: dict[str, tuple[str, ...]] = {}
     inherited: dict[str, int] = {}
+    switched_off: dict[str, int] = {}
     for kind, (classes, permissions) in _KINDS.items():
         rules = [
             rule for rule in every if rule.tclass in classes and not permissions.isdisjoint(rule.permissions)
         ]
-        mine = {name for rule in rules if id(rule) in own_rules for name in _named(rule.target, index)}
-        theirs = frozenset[str]().union(
-            *(index.members(rule.target) for rule in rules if id(rule) not in own_rules)
-        )
-        own |= {kind: tuple(_with_ports(name, index) for name in sorted(mine))} if mine else {}
-        inherited[kind] = len(theirs)
+        mine = _own_targets([rule for rule in rules if id(rule) in own_rules], index)
+        own |= {kind: mine} if mine else {}
+        theirs, off = _targets([rule for rule in rules if id(rule) not in own_rules], index)
+        inherited[kind], switched_off[kind] = len(theirs), len(off)
     attributes = tuple(sorted(name for name in index.attributes_of(domain) if GENERATED not in name))
-    return Reach(domain, attributes, own, inherited)
+    return Reach(domain, attributes, own, inherited, switched_off)
+
+
+def _own_targets(rules: Iterable[Rule], index: PolicyIndex) -> tuple[str, ...]:
+    """Return the targets of the candidates' rules, each once; those of rules that are off come last."""
+    condition_of: dict[str, str] = {}
+    for rule in sorted(rules, key=lambda rule: not index.is_on(rule.condition)):
+        condition = "" if index.is_on(rule.condition) else rule.condition
+        for name in _named(rule.target, index):
+            condition_of.setdefault(name, condition)
+    targets = sorted(condition_of.items(), key=lambda pair: (bool(pair[1]), pair[0]))
+    return tuple(f"{_with_ports(name, index)}{_if(condition, True)}" for name, condition in targets)
+
+
+def _targets(rules: Iterable[Rule], index: PolicyIndex) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the types that rules reach, and those that they would reach under booleans that are off."""
+    on, off = set[str](), set[str]()
+    for rule in rules:
+        (on if index.is_on(rule.condition) else off).update(index.members(rule.target))
+    return frozenset(on), frozenset(off - on)
 
 
 def _with_ports(name: str, index: PolicyIndex) -> str:

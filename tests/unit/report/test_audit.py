@@ -17,7 +17,13 @@ DANGEROUS = Addition(
 )
 HARMLESS = Addition(Access("web_t", "self", "process", ("signal",)), LOW)
 GONE = Access("web_t", "etc_t", "file", ("open", "read"))
-REACH = Reach("web_t", ("domain", "svirt"), {"writes to": ("a_t", "b_t")}, {"writes to": 3, "becomes": 0})
+REACH = Reach(
+    "web_t",
+    ("domain", "svirt"),
+    {"writes to": ("a_t", "b_t")},
+    {"writes to": 3, "becomes": 0},
+    {"writes to": 0, "becomes": 2},
+)
 AUDIT = PolicyAudit("web", ("web_t", "web_file_t"), (DANGEROUS, HARMLESS), (REACH,), (GONE,))
 
 
@@ -47,7 +53,7 @@ def test_a_reach_says_what_is_its_own_and_what_its_attributes_give() -> None:
     assert shown()[-3:] == [
         "web_t by its own rules, and by the attributes domain, svirt:",
         "  writes to: a_t, b_t (and 3 types by its attributes)",
-        "  becomes: nothing of its own (and 0 types by its attributes)",
+        "  becomes: nothing of its own (and 0 types by its attributes, 2 more under booleans that are off)",
     ]
 
 
@@ -91,7 +97,11 @@ def test_as_json_nothing_is_left_out() -> None:
         }
     ]
     assert data["reach"] == {
-        "web_t": {"own": {"writes to": ("a_t", "b_t")}, "inherited": {"writes to": 3, "becomes": 0}}
+        "web_t": {
+            "own": {"writes to": ("a_t", "b_t")},
+            "inherited": {"writes to": 3, "becomes": 0},
+            "switched_off": {"writes to": 0, "becomes": 2},
+        }
     }
 
 
@@ -109,6 +119,13 @@ def test_the_json_has_the_commands_of_an_ioctl_only_if_rules_list_them() -> None
     rows = document(replace(AUDIT, additions=(limited, HARMLESS)))["additions"]
     assert isinstance(rows, list)
     assert [row.get("commands") for row in rows] == ["{ 0x1 0x2 }", None]
+
+
+def test_the_json_says_which_accesses_booleans_switch_off() -> None:
+    off = replace(DANGEROUS, access=replace(DANGEROUS.access, off=True))
+    rows = document(replace(AUDIT, additions=(off, HARMLESS)))["additions"]
+    assert isinstance(rows, list)
+    assert [row.get("off") for row in rows] == [True, None]
 
 
 LIMITED = replace(

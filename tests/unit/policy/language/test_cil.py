@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selab.errors import SelabError
-from selab.policy.language.cil import Node, members, names_in, statements, summary, text_of
+from selab.policy.language.cil import Node, holds, members, names_in, statements, summary, text_of
 
 EVERYTHING = frozenset({"a", "b", "c"})
 
@@ -82,3 +82,29 @@ def test_the_names_of_an_expression_do_not_include_its_operators() -> None:
 )
 def test_a_boolean_expression_is_readable_and_keeps_its_meaning(expression: str, text: str) -> None:
     assert summary(parsed(expression)) == text
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("(on)", True),
+        ("(off)", False),
+        ("(unknown)", False),
+        ("(not (off))", True),
+        ("(not (not (off)))", False),
+        ("(and (on) (off))", False),
+        ("(and (on) (not (off)))", True),
+        ("(or (off) (on))", True),
+        ("(or (off) (and (on) (off)))", False),
+        ("(not (or (off) (on)))", False),
+        ("(xor (on) (on))", False),
+        ("(xor (on) (off))", True),
+        ("(eq (off) (not (on)))", True),
+        ("(eq (not (on)) (on))", False),
+        ("(neq (on) (off))", True),
+        ("(neq (on) (on))", False),
+    ],
+)
+def test_a_condition_holds_by_the_values_of_its_booleans(expression: str, value: bool) -> None:
+    text = summary(statements(expression)[0])
+    assert holds(text, {"on": True, "off": False}) is value

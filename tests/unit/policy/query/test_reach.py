@@ -84,11 +84,21 @@ def test_an_access_is_rated_by_whether_it_is_to_itself(rule: str, target: str, l
     assert (addition.access.target, addition.risk.level) == (target, level)
 
 
-def test_a_conditional_access_names_its_condition() -> None:
-    rule = "(booleanif (shiny) (true (allow app_t etc_t (file (read)))))"
-    assert [str(access) for access in granted(index(f"(type app_t) {rule}"))] == [
-        "app_t etc_t:file read if shiny"
-    ]
+@pytest.mark.parametrize(
+    ("condition", "branch", "shown"),
+    [
+        ("(shiny)", "true", " if shiny (off)"),
+        ("(shiny)", "false", " if not shiny"),
+        ("(own)", "true", " if own"),
+        ("(and (own) (shiny))", "true", " if own and shiny (off)"),
+    ],
+)
+def test_a_conditional_access_names_its_condition_and_whether_booleans_switch_it_off(
+    condition: str, branch: str, shown: str
+) -> None:
+    rule = f"(booleanif {condition} ({branch} (allow app_t etc_t (file (read)))))"
+    accesses = granted(index(f"(boolean own true) (type app_t) {rule}"))
+    assert [str(access) for access in accesses] == [f"app_t etc_t:file read{shown}"]
 
 
 def test_a_permissive_domain_is_dangerous() -> None:
@@ -104,6 +114,23 @@ def test_ports_are_told_with_their_numbers() -> None:
 def test_what_an_attribute_gives_is_counted_apart() -> None:
     (reach,) = reaches(index(f"{CANDIDATE}(allow app_t etc_t (file (write)))"))
     assert (reach.inherited["writes to"], reach.own["writes to"]) == (1, ("etc_t",))
+
+
+OFF = "(booleanif (shiny) (true {}) (false {}))"
+
+
+def test_what_attributes_give_under_booleans_that_are_off_is_counted_apart() -> None:
+    """init_t can be reached either way, and etc_t only if the boolean is on."""
+    rules = (f"(allow domain {name} (file (write)))" for name in ("file_like", "init_t"))
+    declared = "(typeattribute file_like) (typeattributeset file_like (etc_t init_t))"
+    (reach,) = reaches(index(CANDIDATE, declared + OFF.format(*rules)))
+    assert (reach.inherited["writes to"], reach.switched_off["writes to"]) == (2, 1)
+
+
+def test_what_its_own_rules_reach_under_booleans_that_are_off_says_so() -> None:
+    rules = (f"(allow app_t {name} (file (write)))" for name in ("etc_t", "init_t"))
+    (reach,) = reaches(index(CANDIDATE + OFF.format(*rules) + "(allow app_t tmp_t (file (write)))"))
+    assert reach.own["writes to"] == ("init_t", "tmp_t", "etc_t if shiny (off)")
 
 
 def test_only_the_candidates_domains_are_listed_with_their_attributes() -> None:
@@ -205,7 +232,7 @@ def test_an_allowxperm_rule_adds_a_command_only_to_an_ioctl_that_the_base_limits
         (
             IN_BASE,
             "booleanif (shiny) (true (dontauditx app_t tmp_t (ioctl file (0x2))))",
-            {"app_t tmp_t:file ioctl if shiny": ""},
+            {"app_t tmp_t:file ioctl if shiny (off)": ""},
         ),
     ],
 )
