@@ -16,12 +16,14 @@ from selab.advice.remedy import Kind, Remedy
 from selab.auditlog.classification import Classification
 from selab.policy.language.commands import in_te
 from selab.policy.language.declarations import NLMSG
+from selab.policy.language.statements import braced
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk, risk_of
 
 GENEROUS = 8
 """An interface with more excess permissions than this is not preferred to the rule itself."""
 PORT = "port_type"
+DENIED = "a deny rule of the policy, which no allow rule overrides"
 UNLABELED = "unlabeled_t"
 """The kernel uses this type for a file whose label is missing or unknown (initial SID `unlabeled`)."""
 _PORT_NUMBER = re.compile(r"\b(?:src|dest)=(\d+)")
@@ -166,8 +168,15 @@ def _advice(
     if need.hidden and need.tclass == "process" and need.permissions <= _HIDDEN_ON_PURPOSE:
         leave = Remedy(Kind.LEAVE, "Leave it denied", "every transition requests it, and none needs it")
         return Advice(need, "a deliberate dontaudit rule", cause, (leave,))
-    remedies = sorted(_remedies(need, policy, cause, situation, requested, expected), key=_order)
-    return Advice(need, _stopped(need, cause, policy, remedies), cause, tuple(remedies))
+    denied = need.permissions & policy.index.denied(need.source, need.target, need.tclass)
+    left = replace(need, permissions=need.permissions - denied) if denied else need
+    if not left.permissions:
+        return Advice(need, DENIED, cause, (Remedy(Kind.LEAVE, "Leave it denied", DENIED),))
+    remedies = sorted(_remedies(left, policy, cause, situation, requested, expected), key=_order)
+    stopped = _stopped(left, cause, policy, remedies)
+    if denied:
+        stopped = f"{stopped}; for {braced(denied)}, {DENIED}"
+    return Advice(need, stopped, cause, tuple(remedies))
 
 
 def _order(remedy: Remedy) -> tuple[int, int, int]:

@@ -54,8 +54,28 @@ def _covering(need: DeniedAccess, policy: PolicyKnowledge) -> Iterator[str]:
         if by in source and on in target:
             granted[attribute] = granted.get(attribute, frozenset()) | rule.permissions
     for attribute, permissions in sorted(granted.items()):
-        if need.permissions <= permissions and GENERATED not in attribute:
+        left = permissions - _denied(need, attribute, policy)
+        if need.permissions <= left and GENERATED not in attribute:
             yield attribute
+
+
+def _denied(need: DeniedAccess, attribute: str, policy: PolicyKnowledge) -> frozenset[str]:
+    """Return what deny rules take away if the target of `need` becomes a member of `attribute`."""
+    joined = frozenset({attribute})
+    target = _names(need.target, policy) | joined
+    source = _names(need.source, policy) | (joined if need.source == need.target else frozenset())
+    return frozenset[str]().union(
+        *(
+            rule.permissions
+            for rule in policy.index.deny_rules.get(need.tclass, ())
+            if policy.index.resolve(rule.source) in source
+            and (
+                need.source == need.target
+                if rule.target == SELF
+                else policy.index.resolve(rule.target) in target
+            )
+        )
+    )
 
 
 def _names(name: str, policy: PolicyKnowledge) -> frozenset[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from selab.policy.language.cil import Node, Rule, members, names_in, statements, summary, text_of
 from selab.policy.language.commands import LIMITING
 
-RULES = frozenset({"allow", "dontaudit", "auditallow", "neverallow"})
+RULES = frozenset({"allow", "dontaudit", "auditallow", "neverallow", "deny"})
 EXTENDED = frozenset({"allowx", "dontauditx", "auditallowx", "neverallowx"})
 """Rules about single ioctl commands only restrict what the plain rule's `ioctl` permits."""
 NLMSG = "nlmsg"

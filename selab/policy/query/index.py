@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from selab.policy.compile import CompiledModule
 
 ALLOW = frozenset({"allow"})
+DENY = "deny"
 SELF = "self"
 EVERYTHING = "*"
 
@@ -96,7 +97,7 @@ class PolicyIndex:
         return [rule for rule in self._by_source.get(self.resolve(name), ()) if rule.kind in kinds]
 
     def permissions(self, source: str, target: str, tclass: str) -> frozenset[str]:
-        """Return what unconditional allow rules grant between two types."""
+        """Return what unconditional allow rules grant between two types, and no deny rule takes away."""
         source, target = self.resolve(source), self.resolve(target)
         if source not in self._granted:
             granted: dict[str, dict[str, set[str]]] = {}
@@ -107,14 +108,31 @@ class PolicyIndex:
                     written.setdefault(self.resolve(rule.target), set()).update(rule.permissions)
         written = self._granted[source].get(tclass, {})
         names = {*self._standing_for(target), *([SELF] if source == target else [])}
-        return frozenset[str]().union(*(written[name] for name in written.keys() & names))
+        granted_to_names = frozenset[str]().union(*(written[name] for name in written.keys() & names))
+        return granted_to_names - self.denied(source, target, tclass)
+
+    def denied(self, source: str, target: str, tclass: str) -> frozenset[str]:
+        """Return what deny rules take away between two types, whatever the allow rules are."""
+        rules = self.deny_rules.get(tclass, ())
+        return frozenset[str]().union(
+            *(rule.permissions for rule in rules if self.covers(rule, source, target))
+        )
+
+    @functools.cached_property
+    def deny_rules(self) -> dict[str, list[Rule]]:
+        """Return the deny rules by class."""
+        return self._grouped((rule.tclass, rule) for rule in self._rules() if rule.kind == DENY)
 
     def conditional(self, source: str, target: str, tclass: str) -> Mapping[str, tuple[str, ...]]:
-        """Return the conditions under which allow rules grant each permission between two types."""
+        """Return the conditions under which allow rules grant each permission between two types.
+
+        What a deny rule takes away is granted under no condition.
+        """
+        denied = self.denied(source, target, tclass)
         conditions_of: dict[str, dict[str, None]] = {}
         for rule in self.rules_of(source):
             if rule.condition and rule.tclass == tclass and self.covers(rule, source, target):
-                for permission in rule.permissions:
+                for permission in rule.permissions - denied:
                     conditions_of.setdefault(permission, {})[rule.condition] = None
         return {permission: tuple(conditions) for permission, conditions in conditions_of.items()}
 

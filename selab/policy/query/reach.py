@@ -114,9 +114,23 @@ def granted(index: PolicyIndex) -> frozenset[Access]:
         if rule.kind in ("allow", ALLOWX)
         for source, target in _pairs(rule, index)
         if rule.kind == "allow" or changes.adds(source, target, rule.tclass)
-        for permission in (rule.permissions if rule.kind == "allow" else (IOCTL,))
+        for permission in _left(rule, source, target, index)
         if (commands := _commands(source, target, rule.tclass, permission, index)) is not None
     )
+
+
+def _left(rule: Rule, source: str, target: str, index: PolicyIndex) -> frozenset[str]:
+    """Return the permissions of a rule that deny rules leave to at least one pair of types."""
+    permissions = rule.permissions if rule.kind == "allow" else frozenset({IOCTL})
+    denying = (each.permissions for each in index.deny_rules.get(rule.tclass, ()))
+    lost = permissions & frozenset[str]().union(*denying)
+    if not lost:
+        return permissions
+    taken = lost
+    for subject in index.members(source):
+        for other in (subject,) if target == SELF else index.members(target):
+            taken = taken & index.denied(subject, other, rule.tclass)
+    return permissions - taken
 
 
 def limited(index: PolicyIndex) -> frozenset[Access]:
@@ -270,31 +284,63 @@ def _reach(domain: str, index: PolicyIndex, own_rules: set[int]) -> Reach:
         rules = [
             rule for rule in every if rule.tclass in classes and not permissions.isdisjoint(rule.permissions)
         ]
-        mine = _own_targets([rule for rule in rules if id(rule) in own_rules], index)
+        reachable = _Reachable(domain, permissions, index)
+        mine = reachable.own([rule for rule in rules if id(rule) in own_rules])
         own |= {kind: mine} if mine else {}
-        theirs, off = _targets([rule for rule in rules if id(rule) not in own_rules], index)
+        theirs, off = reachable.inherited([rule for rule in rules if id(rule) not in own_rules])
         inherited[kind], switched_off[kind] = len(theirs), len(off)
     attributes = tuple(sorted(name for name in index.attributes_of(domain) if GENERATED not in name))
     return Reach(domain, attributes, own, inherited, switched_off)
 
 
-def _own_targets(rules: Iterable[Rule], index: PolicyIndex) -> tuple[str, ...]:
-    """Return the targets of the candidates' rules, each once; those of rules that are off come last."""
-    condition_of: dict[str, str] = {}
-    for rule in sorted(rules, key=lambda rule: not index.is_on(rule.condition)):
-        condition = "" if index.is_on(rule.condition) else rule.condition
-        for name in _named(rule.target, index):
-            condition_of.setdefault(name, condition)
-    targets = sorted(condition_of.items(), key=lambda pair: (bool(pair[1]), pair[0]))
-    return tuple(f"{_with_ports(name, index)}{_if(condition, True)}" for name, condition in targets)
+@dataclass(frozen=True)
+class _Reachable:
+    """What rules let a domain reach in one way, if no deny rule takes it away.
 
+    domain: the type of the domain.
+    permissions: the permissions of which each reaches a type in this way.
+    index: the policy.
+    """
 
-def _targets(rules: Iterable[Rule], index: PolicyIndex) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the types that rules reach, and those that they would reach under booleans that are off."""
-    on, off = set[str](), set[str]()
-    for rule in rules:
-        (on if index.is_on(rule.condition) else off).update(index.members(rule.target))
-    return frozenset(on), frozenset(off - on)
+    domain: str
+    permissions: frozenset[str]
+    index: PolicyIndex
+
+    def own(self, rules: Iterable[Rule]) -> tuple[str, ...]:
+        """Return the targets of the candidates' rules, each once; those of rules that are off come last."""
+        condition_of: dict[str, str] = {}
+        for rule in sorted(rules, key=lambda rule: not self.index.is_on(rule.condition)):
+            condition = "" if self.index.is_on(rule.condition) else rule.condition
+            for name in _named(rule.target, self.index):
+                if self._reaches_any(rule, name):
+                    condition_of.setdefault(name, condition)
+        targets = sorted(condition_of.items(), key=lambda pair: (bool(pair[1]), pair[0]))
+        return tuple(f"{_with_ports(name, self.index)}{_if(condition, True)}" for name, condition in targets)
+
+    def inherited(self, rules: Iterable[Rule]) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the types that rules reach, and those that they would reach under booleans that are off."""
+        on, off = set[str](), set[str]()
+        for rule in rules:
+            (on if self.index.is_on(rule.condition) else off).update(self._types(rule, rule.target))
+        return frozenset(on), frozenset(off - on)
+
+    def _reaches_any(self, rule: Rule, target: str) -> bool:
+        """Return whether deny rules leave something of `target`: a type, an attribute or `self`."""
+        if rule.tclass not in self.index.deny_rules:
+            return True
+        return self._is_left(rule, self.domain) if target == SELF else bool(self._types(rule, target))
+
+    def _is_left(self, rule: Rule, target: str) -> bool:
+        """Return whether deny rules leave a permission of the rule for the type `target`."""
+        denied = self.index.denied(self.domain, target, rule.tclass)
+        return bool((rule.permissions & self.permissions) - denied)
+
+    def _types(self, rule: Rule, target: str) -> frozenset[str]:
+        """Return the types in `target`, a type or an attribute, that the rule lets the domain reach."""
+        types = self.index.members(target)
+        if rule.tclass not in self.index.deny_rules:
+            return types
+        return frozenset(name for name in types if self._is_left(rule, name))
 
 
 def _with_ports(name: str, index: PolicyIndex) -> str:

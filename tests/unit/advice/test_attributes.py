@@ -101,3 +101,29 @@ def test_an_attribute_is_written_into_the_policy_with_its_requirement(centos: Po
     lines = block(applicable(advised)).splitlines()
     assert "\tattribute container_domain;" in lines
     assert "typeattribute web_t container_domain;" in lines
+
+
+def test_an_attribute_whose_members_a_deny_rule_keeps_from_it_is_not_offered() -> None:
+    denied = "(deny container_runtime_t container_domain (process (transition)))\n"
+    base = read_flat(centos_like.flat_base() + denied)
+    index = PolicyIndex(base, read_candidates([CANDIDATE], base))
+    assert offered(PolicyKnowledge(index, InterfaceTable([]), ()), START) == []
+
+
+def test_for_what_a_deny_rule_takes_away_no_rule_is_advised() -> None:
+    base = read_flat(centos_like.flat_base())
+    candidate = f"{CANDIDATE}(typeattributeset container_domain (web_t))"
+    index = PolicyIndex(base, read_candidates([candidate], base))
+    knowledge = PolicyKnowledge(index, InterfaceTable([]), ())
+    every, some = (
+        need("web_t", "web_t", "alg_socket", "create"),
+        need("web_t", "web_t", "alg_socket", "create", "read"),
+    )
+    (advice,) = advise([every], knowledge, {every.number: Cause.RULE})
+    assert [remedy.kind for remedy in advice.remedies] == [Kind.LEAVE] and "deny" in advice.stopped
+    assert applicable([advice], risky=True) == []
+    (advice,) = advise([some], knowledge, {some.number: Cause.RULE})
+    assert [remedy.text for _, remedy in applicable([advice], risky=True)] == [
+        "allow web_t self:alg_socket read;"
+    ]
+    assert "deny" in advice.stopped

@@ -181,3 +181,31 @@ def test_an_expression_of_names_is_evaluated(expression: str, members: set[str])
     declared = "(type a_t) (type b_t) (type c_t) (typeattribute both) (typeattributeset both (a_t b_t))"
     text = f"{declared} (typeattribute x) (typeattributeset x ({expression}))\n"
     assert PolicyIndex(read_flat(text)).members("x") == members
+
+
+DENIED = "(deny {} {} (file ({})))"
+
+
+@pytest.mark.parametrize(
+    ("deny", "source", "target", "left"),
+    [
+        (("some", "b_t", "read"), "a_t", "b_t", set()),
+        (("a_t", "all", "all"), "a_t", "b_t", set()),
+        (("old_t", "b_t", "read"), "a_t", "b_t", set()),
+        (("a_t", "b_t", "open"), "a_t", "b_t", {"read"}),
+        (("b_t", "b_t", "read"), "a_t", "b_t", {"read"}),
+        (("a_t", "self", "read write"), "a_t", "b_t", {"read"}),
+        (("all", "self", "write"), "a_t", "a_t", set()),
+        (("all", "all", "write"), "a_t", "a_t", set()),
+    ],
+)
+def test_what_a_deny_rule_takes_away_is_not_granted(
+    deny: tuple[str, ...], source: str, target: str, left: set[str]
+) -> None:
+    """The rule is a candidate's, which takes away what the base policy grants, too."""
+    assert index(DENIED.format(*deny)).permissions(source, target, "file") == left
+
+
+def test_what_a_deny_rule_takes_away_is_granted_under_no_boolean() -> None:
+    assert index().conditional("a_t", "b_t", "file").keys() == {"open"}
+    assert index(DENIED.format("some", "b_t", "open")).conditional("a_t", "b_t", "file") == {}

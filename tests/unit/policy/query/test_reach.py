@@ -101,6 +101,34 @@ def test_a_conditional_access_names_its_condition_and_whether_booleans_switch_it
     assert [str(access) for access in accesses] == [f"app_t etc_t:file read{shown}"]
 
 
+@pytest.mark.parametrize(
+    ("deny", "accesses"),
+    [
+        ("", {"app_t etc_t:file { read write }", "domain etc_t:file execute"}),
+        ("(deny domain etc_t (file (write)))", {"app_t etc_t:file read", "domain etc_t:file execute"}),
+        (
+            "(deny app_t etc_t (file (execute)))",
+            {"app_t etc_t:file { read write }", "domain etc_t:file execute"},
+        ),
+        ("(deny domain etc_t (file (all)))", set()),
+    ],
+)
+def test_an_access_that_deny_rules_take_away_from_every_type_is_not_granted(
+    deny: str, accesses: set[str]
+) -> None:
+    rules = "(allow app_t etc_t (file (read write))) (allow domain etc_t (file (execute)))"
+    candidate = f"(type app_t) (typeattributeset domain (app_t)) {rules}"
+    listed = additions(index(candidate, deny))
+    assert {str(addition.access) for addition in listed} == accesses
+
+
+def test_a_domain_does_not_reach_what_deny_rules_take_away() -> None:
+    rules = "(allow app_t etc_t (file (write))) (allow app_t init_t (file (write)))"
+    denied = "(deny domain tmp_t (file (write append))) (deny app_t etc_t (file (write)))"
+    (reach,) = reaches(index(f"(type app_t) (typeattributeset domain (app_t)) {rules}", denied))
+    assert (reach.own["writes to"], reach.inherited["writes to"]) == (("init_t",), 0)
+
+
 def test_a_permissive_domain_is_dangerous() -> None:
     (addition,) = additions(index("(type app_t) (typepermissive app_t)"))
     assert addition.access == Access("app_t", "self", "process", ("permissive",))
