@@ -17,12 +17,12 @@ release() {
 packages() {
   set -- "$@" selinux-policy selinux-policy-targeted selinux-policy-default container-selinux libsepol \
     policycoreutils secilc audit auditd
-  if command -v rpm >/dev/null && rpm -q rpm >/dev/null 2>&1; then rpm -q "$@" | grep -v 'not installed'
+  if command -v rpm >/dev/null && rpm -q rpm >/dev/null; then rpm -q "$@" | grep -v 'not installed'
   else dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' "$@" | sed -n 's/^ii *//p'; fi
 }
 configured() { sed -n '/^SELINUX/p' /etc/selinux/config; sed -n '/^[a-z].*=/p' /etc/selinux/semanage.conf; }
 cpu() { sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1; }
-modules() { ls /var/lib/selinux/*/active/modules/400 2>/dev/null; }
+modules() { ls /var/lib/selinux/*/active/modules/400; }
 fact 'guest' release
 fact 'kernel' uname -srm
 fact 'processor' cpu
@@ -30,4 +30,3 @@ fact 'packages' packages "$@"
 fact 'SELinux configuration' configured
 fact 'local policy modules' modules
 fact 'Python in the guest' python3 --version
-true

@@ -112,5 +112,5 @@ def test_a_guest_without_a_configuration_of_selinux_has_no_such_fact(guest: Fact
 
 
 def test_a_fact_is_one_line_whatever_its_text_has(guest: FactsGuest) -> None:
-    guest.program("uname", r"printf 'Linux\t6.12\nx86_64\n\n'")
+    guest.program("uname", r"printf 'Linux\t 6.12\n\nx86_64\n'")
     assert guest.facts()["kernel"] == "Linux 6.12 x86_64"
