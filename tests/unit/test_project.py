@@ -19,6 +19,7 @@ from selab.project import (
     find_project,
     inside,
     nearest,
+    new_policy_name,
 )
 
 
@@ -142,3 +143,19 @@ def test_the_name_of_a_policy_cannot_be_read_as_anything_else(name: str) -> None
         ProjectConfig.model_validate({"policies": {name: {}}})
     with pytest.raises(ValidationError):
         ProjectConfig.model_validate({"policies": {"web": {"requires": [name]}}})
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("web", "web"),
+        ("web-app.v2", "web_app_v2"),
+        ("w\u00e9b", "w_b"),
+        ("9web", "my_9web"),
+        ("none", "my_none"),
+        ("a" * 64, "a" * 64),
+        ("a" * 65, "a" * 40),
+    ],
+)
+def test_a_name_is_changed_only_as_far_as_a_new_policy_needs_it(name: str, suggestion: str) -> None:
+    assert new_policy_name(name) == suggestion

@@ -20,9 +20,9 @@ ERROR = (
 )
 
 
-def shown(*lines: bytes) -> str:
+def shown(*lines: bytes, width: int = 200) -> str:
     stream = io.StringIO()
-    out = Console(file=stream, width=200, emoji=False, highlight=False)
+    out = Console(file=stream, width=width, emoji=False, highlight=False)
     show_summary(summarise(lines), out)
     return stream.getvalue()
 
@@ -107,3 +107,9 @@ def test_a_log_without_a_record_but_with_a_loss_is_not_said_to_be_empty() -> Non
 
 def test_a_label_that_the_policy_does_not_know_is_shown() -> None:
     assert "unknown to the policy: u:r:gone_t" in shown(avc(1).rstrip() + b' trawcon="u:r:gone_t"\n')
+
+
+def test_no_character_of_a_rule_or_an_example_is_left_out_on_a_narrow_terminal() -> None:
+    record = avc(1, target=f"u:r:{'Z' * 40}_t:s0", path=b"/etc/" + b"Y" * 60)
+    text = shown(record, width=60)
+    assert (text.count("Z"), text.count("Y")) == (40, 60)
