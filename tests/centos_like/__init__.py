@@ -32,7 +32,8 @@ def write_base(directory: Path, *, denies: bool = True) -> BasePolicy:
     """Write the policy into `directory` as selab's cache has it: the flat base, headers, file contexts."""
     flat = flat_base(denies=denies)
     write_headers(directory / "devel", CENTOS)
-    for name in ("container.if", "virt.if"):
+    (directory / "devel/include/support/modules.spt").write_text((SOURCES / "modules.spt").read_text())
+    for name in ("container.if", "virt.if", "modules.if"):
         path = directory / "devel/include/contrib" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text((SOURCES / name).read_text())
