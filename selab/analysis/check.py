@@ -94,8 +94,9 @@ def _policy(
     linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
     repeated = {each.name for each in module.all} & set(modules_of(base))
     built = _build(project, module, base, tools, links=not repeated)
-    if name in repeated or name in base.facts.replaced:
-        yield _replacement(module, not_linked=bool(repeated))
+    for each in module.all:
+        if each.name in repeated | set(base.facts.replaced):
+            yield _replacement(each, not_linked=each.name in repeated)
     if isinstance(built, Finding):
         yield from [] if (built.file, built.line) in linted_lines else [built]
         yield from linted

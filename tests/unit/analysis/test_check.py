@@ -21,7 +21,7 @@ from selab.policy.base import BasePolicy
 from selab.policy.lint import Finding, Severity
 from selab.policy.module import load_module
 from selab.progress import Progress
-from selab.project import Project
+from selab.project import Project, find_project
 from tests.unit.headers import write_headers
 
 LINKED = SimpleNamespace(digest="digest")
@@ -179,8 +179,9 @@ def test_a_refusal_is_a_finding_unless_the_lint_has_an_error_about_its_line(
         ((), "app", [], True),
         (("web",), "app", ["replaces-module"], True),
         ((), "web", ["replaces-module"], False),
+        ((), "common", ["replaces-module"], False),
     ],
-    ids=["a name of its own", "left out of the base policy", "in the base policy"],
+    ids=["a name of its own", "left out of the base policy", "in the base policy", "of what it requires"],
 )
 def test_a_policy_with_the_name_of_a_module_of_the_base_policy_has_a_warning(
     project: Project,
@@ -192,10 +193,12 @@ def test_a_policy_with_the_name_of_a_module_of_the_base_policy_has_a_warning(
     ids: list[str],
     links: bool,
 ) -> None:
+    (project.policies / "common.te").write_text(GOOD.replace("web", "common"))
+    (project.root / "selab.yaml").write_text("policies: {web: {requires: [common]}}\n")
     (base.directory / "cil" / f"{other}.cil").touch()
     of_run = dataclasses.replace(base, facts=dataclasses.replace(base.facts, replaced=replaced))
     monkeypatch.setattr(checking, "last_base", lambda *_: of_run)
-    result = check(project, ["web"], Progress())
+    result = check(find_project(project.root), ["web"], Progress())
     assert [finding.id for finding in result.findings] == ids
     assert ("linked" in stages.calls, result.failed) == (links, False)
 
