@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from selab.policy.language.te import Call, items, tokens
+from selab.policy.language.te import Call, Token, items, tokens
 from selab.policy.module import PolicyModule
 
 TEMPLATE = "container_domain_template"
@@ -30,6 +30,16 @@ def template_parts(module: PolicyModule) -> Iterator[PolicyModule]:
         if calls:
             lines = (f"policy_module({each.name}, 1.0)", f"gen_require(`type {FILES};')", *calls, "")
             yield replace(each, texts={"te": "\n".join(lines).encode()}, requires=())
+
+
+def call_with_requirement(module: str, first: Sequence[Sequence[Token]]) -> str:
+    """Return the call of the template that works on every distribution, with the type that it uses.
+
+    `first` has the call's first argument, if it has one. Otherwise the domain gets the name of the `module`.
+    """
+    name = next((" ".join(token.text for token in argument) for argument in first), "")
+    name = name if _PREFIX_OF_DOMAIN.fullmatch(name) else module
+    return f"`{TEMPLATE}({name}, {PREFIX})`, and before it `gen_require(`type {FILES};')`"
 
 
 def _calls(module: PolicyModule) -> Iterator[str]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from selab.errors import InputError, SelabError
 from selab.guest import Completed
 from selab.policy.base import BasePolicy
+from selab.policy.call_hints import interface_hint, own_interfaces, template_hint, too_few_arguments
+from selab.policy.container_template import TEMPLATE
 from selab.policy.fc_source import FORM, Entry, WrittenEntries, conflicts, entries, macro_words
 from selab.policy.filecon import FileSpec, filecons
-from selab.policy.language.headers import headings
 from selab.policy.language.te import Call, items, tokens, walk
-from selab.policy.macros import interfaces
 from selab.policy.module import PolicyModule
 from selab.policy.refusal import refused
 from selab.policy.source_lines import statement_line
@@ -125,7 +125,7 @@ def _error_with_line(module: PolicyModule, match: re.Match[str], what: str, base
             f"'{calls[0].name}' requires nothing itself. Add gen_require(`type TYPE;') with the types that "
             "it uses before the call, in the same block."
         )
-    return InputError(what, detail, hint or _interface_hint(text, calls, base))
+    return InputError(what, detail, hint or interface_hint(module, text, calls, base))
 
 
 def _calls(module: PolicyModule, ending: str, line: int) -> list[Call]:
@@ -185,6 +185,9 @@ def _undeclared_hint(
     word, keywords = _KINDS[kind]
     known = base.declared(*keywords)
     call = next((call for call in calls if name not in _arguments(call)), None)
+    of_files = kind == "type" and name.endswith("_file_t")
+    if call and of_files and call.name == TEMPLATE and call.name not in own_interfaces(module):
+        return template_hint(module, call, base)
     if name in known:
         requirement = f"gen_require(`{word} {name};')"
         if call:
@@ -199,7 +202,7 @@ def _undeclared_hint(
         return ""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     meant = f" Did you mean the arguments that give {close[0]}?" if close else ""
-    return _too_few_arguments(call, base) or (
+    return too_few_arguments(module, call, base) or (
         f"'{call.name}' uses the {kind} '{name}', which neither the module nor the base policy declares."
         f"{meant}"
     )
@@ -207,52 +210,6 @@ def _undeclared_hint(
 
 def _arguments(call: Call) -> set[str]:
     return {token.text for argument in call.arguments for token in argument}
-
-
-def _interface_hint(text: str, calls: Sequence[Call], base: BasePolicy) -> str:
-    """Suggest interfaces for an unknown macro, which shows as a syntax error."""
-    called = re.match(r"([a-z_][\w]*)\s*\(", text)
-    if called is None:
-        return ""
-    if called.group(1) in (known := interfaces(base)):
-        return _arguments_hint(text, calls[0], base) if calls else ""
-    close = difflib.get_close_matches(called.group(1), known, n=3, cutoff=0.6)
-    meant = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f"The installed policy has no interface '{called.group(1)}'.{meant}"
-
-
-def _arguments_hint(text: str, call: Call, base: BasePolicy) -> str:
-    """Explain a call whose arguments show as an error in the expansion.
-
-    m4 removes the blanks before an argument, and keeps a line break after it.
-    """
-    if hint := _too_few_arguments(call, base):
-        return hint
-    if call.arguments and ")" not in text:
-        return (
-            f"The call of '{call.name}' spans several lines. End each argument on the line of its comma or "
-            "parenthesis: m4 keeps a line break after an argument."
-        )
-    return ""
-
-
-def _too_few_arguments(call: Call, base: BasePolicy) -> str:
-    """Say how many arguments a call needs, or nothing if it has them; distributions differ in this."""
-    heading = next(
-        (
-            heading
-            for path in sorted(base.headers.rglob("*.if"))
-            for heading in headings(path.read_text(errors="replace"), path.name)
-            if heading.name == call.name
-        ),
-        None,
-    )
-    if heading is None or len(call.arguments) >= heading.required:
-        return ""
-    return (
-        f"The installed policy's '{call.name}' takes {heading.required} arguments "
-        f"({', '.join(heading.parameters)}). See docs/howto/centos.md."
-    )
 
 
 def refuse_carriage_returns(module: PolicyModule) -> None:

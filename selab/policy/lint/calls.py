@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from selab.policy.call_hints import unrequired_hint
+from selab.policy.container_template import TEMPLATE, call_with_requirement
 from selab.policy.interfaces import Interface
 from selab.policy.language.te import Call
 from selab.policy.lint.finding import Finding, Severity
@@ -31,14 +33,21 @@ def _unknown(module: ModuleUnderLint, call: Call) -> Finding:
     """Report an unknown macro: as a warning inside a build condition, otherwise as an error."""
     severity = Severity.WARNING if _BUILD_CONDITIONS & set(call.inside) else Severity.ERROR
     near = module.table.get(closest(call.name, module.table.names))
-    remedy = f"Did you mean {signature(near)}?" if near else ""
+    remedy = f"Did you mean {_proposal(module, call, near)}?" if near else ""
     return module.finding(
         call.line,
         severity,
         "unknown-interface",
         f"There is no interface '{call.name}' in the policy headers.",
-        remedy,
+        unrequired_hint(module.module, call.name) or remedy,
     )
+
+
+def _proposal(module: ModuleUnderLint, call: Call, interface: Interface) -> str:
+    """Return how to call an interface: the container template in the form that works everywhere."""
+    if interface.name == TEMPLATE and interface.file != f"{module.module.name}.if":
+        return call_with_requirement(module.module.name, call.arguments[:1])
+    return signature(interface)
 
 
 def _call(module: ModuleUnderLint, call: Call, interface: Interface) -> Iterator[Finding]:
@@ -49,7 +58,9 @@ def _call(module: ModuleUnderLint, call: Call, interface: Interface) -> Iterator
         message = f"'{call.name}' takes {some} argument{'' if some == '1' else 's'}, but gets {given}."
         # m4 silently drops surplus arguments and substitutes nothing for missing ones.
         severity = Severity.ERROR if given < interface.required else Severity.WARNING
-        yield module.finding(call.line, severity, "arguments", message, f"Call it as {signature(interface)}.")
+        yield module.finding(
+            call.line, severity, "arguments", message, f"Call it as {_proposal(module, call, interface)}."
+        )
     if interface.deprecated:
         advice = substituted(interface.deprecated, call.arguments)[0]
         remedy = f"{advice[:1].upper()}{advice[1:]}."

@@ -102,3 +102,18 @@ def test_the_signature_marks_the_arguments_that_a_call_may_leave_out(required: i
 def test_the_message_states_the_smallest_and_the_largest_number_of_arguments(linted: Lint) -> None:
     (finding,) = linted(DOMAIN + "files_etc_filetrans(web_t)\n")
     assert finding.message == "'files_etc_filetrans' takes 2 to 3 arguments, but gets 1."
+
+
+@pytest.mark.parametrize(
+    ("call", "id", "name"),
+    [
+        ("container_domain_templat(app)", "unknown-interface", "app"),
+        ("container_domain_template()", "arguments", "web"),
+    ],
+)
+def test_the_container_template_is_proposed_in_the_form_that_works_everywhere(
+    linted: Lint, call: str, id: str, name: str
+) -> None:
+    (remedy,) = [finding.remedy for finding in linted(f"{HEAD}{call}\n") if finding.id == id]
+    assert f"container_domain_template({name}, container)" in remedy
+    assert "gen_require(`type container_file_t;')" in remedy
