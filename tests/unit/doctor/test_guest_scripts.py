@@ -20,7 +20,7 @@ NAMES = (
 
 
 class FactsGuest(SandboxGuest):
-    """A sandbox that has the files and programs of a Debian guest, and no program that it does not name."""
+    """A sandbox that has the files and programs of a Debian guest, and lacks all other programs."""
 
     PLACES = (*SandboxGuest.PLACES, "/etc", "/proc", "/var/lib/selinux")
 

@@ -1,4 +1,4 @@
-"""Where the cache is, and what several processes share in it."""
+"""The place of the cache, and what several processes share in it."""
 
 from __future__ import annotations
 
