@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from selab.policy.base import BasePolicy
-from selab.policy.container_template import TEMPLATE, call_with_requirement
+from selab.policy.container_template import FILES, OF_FILES, TEMPLATE, call_with_requirement
 from selab.policy.language.headers import Heading, headings
 from selab.policy.language.te import Call
 from selab.policy.macros import interfaces
@@ -62,10 +62,15 @@ def own_interfaces(module: PolicyModule) -> dict[str, tuple[Heading, Path]]:
     return by_name
 
 
-def template_hint(module: PolicyModule, call: Call, base: BasePolicy) -> str:
-    """Say how to call the container template, which was called with other arguments or a missing type."""
-    few = too_few_arguments(module, call, base)
-    return few or f"Write {call_with_requirement(module.name, call.arguments[:1])}."
+def template_hint(module: PolicyModule, call: Call, type_: str, known: Collection[str]) -> str:
+    """Say how to call the container template, which uses the undeclared `type_`; "" for other calls.
+
+    If the arguments name other files of the base policy, whose types are `known`, only the type is missing.
+    """
+    is_wrong = type_ == FILES or (type_.endswith(OF_FILES) and type_ not in known)
+    if not is_wrong or call.name != TEMPLATE or call.name in own_interfaces(module):
+        return ""
+    return f"Write {call_with_requirement(module.name, call.arguments[:1])}."
 
 
 def _arguments_hint(module: PolicyModule, text: str, call: Call, base: BasePolicy) -> str:

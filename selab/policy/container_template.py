@@ -12,7 +12,9 @@ from selab.policy.module import PolicyModule
 TEMPLATE = "container_domain_template"
 FILES = "container_file_t"
 """Both policies give this type to containers' files."""
-PREFIX = FILES.removesuffix("_file_t")
+OF_FILES = "_file_t"
+"""What the template appends to its second argument."""
+PREFIX = FILES.removesuffix(OF_FILES)
 """The template's second argument, which Debian's template ignores."""
 TEMPLATES = (TEMPLATE, "virt_sandbox_domain_template")
 _PREFIX_OF_DOMAIN = re.compile(r"[A-Za-z]\w*", re.ASCII)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from selab.errors import InputError, SelabError
 from selab.guest import Completed
 from selab.policy.base import BasePolicy
-from selab.policy.call_hints import interface_hint, own_interfaces, template_hint, too_few_arguments
-from selab.policy.container_template import TEMPLATE
+from selab.policy.call_hints import interface_hint, template_hint, too_few_arguments
 from selab.policy.fc_source import FORM, Entry, WrittenEntries, conflicts, entries, macro_words
 from selab.policy.filecon import FileSpec, filecons
 from selab.policy.language.te import Call, items, tokens, walk
@@ -185,15 +184,13 @@ def _undeclared_hint(
     word, keywords = _KINDS[kind]
     known = base.declared(*keywords)
     call = next((call for call in calls if name not in _arguments(call)), None)
-    of_files = kind == "type" and name.endswith("_file_t")
-    if call and of_files and call.name == TEMPLATE and call.name not in own_interfaces(module):
-        return template_hint(module, call, base)
+    template = template_hint(module, call, name, known) if call and kind == "type" else ""
     if name in known:
         requirement = f"gen_require(`{word} {name};')"
         if call:
             return (
                 f"'{call.name}' uses the {kind} '{name}' without requiring it. "
-                f"Add {requirement} before the call."
+                f"{template or f'Add {requirement} before the call.'}"
             )
         return (
             f"The base policy declares the {kind} '{name}'. Add {requirement}, or call an interface for it."
@@ -204,7 +201,7 @@ def _undeclared_hint(
     meant = f" Did you mean the arguments that give {close[0]}?" if close else ""
     return too_few_arguments(module, call, base) or (
         f"'{call.name}' uses the {kind} '{name}', which neither the module nor the base policy declares."
-        f"{meant}"
+        f"{f' {template}' if template else meant}"
     )
 
 

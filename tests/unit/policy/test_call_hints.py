@@ -53,6 +53,12 @@ def test_a_wrong_call_of_the_template_gets_the_one_that_works_everywhere(
     assert PROPOSED.format(name) in error.hint and REQUIRED in error.hint
 
 
+def test_other_files_of_the_base_policy_need_only_their_own_type(tmp_path: Path, centos: BasePolicy) -> None:
+    output = "web.te:2:ERROR 'unknown type container_ro_file_t' at token ';' on line 9:\n"
+    module = web(tmp_path, "container_domain_template(app, container_ro)")
+    assert "gen_require(`type container_ro_file_t;')" in compile_error(module, failed(output), centos).hint
+
+
 def test_another_name_that_the_template_uses_is_not_about_its_arguments(
     tmp_path: Path, centos: BasePolicy
 ) -> None:
