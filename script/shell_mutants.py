@@ -155,9 +155,17 @@ def tests_of_scripts(paths: list[str], selection: str, copy: Path) -> dict[str, 
 
 
 def traced(text: str, path: str, ran: Path) -> str:
-    """Return a script that first writes `path` to the file `ran`."""
+    """Return a script that first writes `path` to the file `ran`.
+
+    A line that includes a file stays as it is, because selab would not recognise it otherwise.
+    """
+    trace = f"{{ echo {path} >>{ran}; }} 2>/dev/null"
     return re.sub(
-        r"^(?=[^#\s])", f"{{ echo {path} >>{ran}; }} 2>/dev/null; ", text, count=1, flags=re.MULTILINE
+        r"^(?=[^#\s])(\. \./)?",
+        lambda first: f"{trace}\n{first[1]}" if first[1] else f"{trace}; ",
+        text,
+        count=1,
+        flags=re.MULTILINE,
     )
 
 

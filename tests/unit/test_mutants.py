@@ -194,6 +194,11 @@ def test_the_trace_follows_the_head_of_a_script() -> None:
     assert text == "#!/bin/sh\n# Does it.\n\n{ echo a.sh >>/ran; } 2>/dev/null; echo it\n"
 
 
+def test_the_trace_leaves_a_file_included_by_the_first_line() -> None:
+    text = shell.traced("#!/bin/sh\n. ./lib-mode.sh\necho it\n", "a.sh", Path("/ran"))
+    assert text == "#!/bin/sh\n{ echo a.sh >>/ran; } 2>/dev/null\n. ./lib-mode.sh\necho it\n"
+
+
 # --- what is mutated
 
 
