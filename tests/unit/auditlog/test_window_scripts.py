@@ -228,6 +228,16 @@ def test_the_copy_of_the_window_does_not_stay_in_the_guest(guest: AuditedGuest) 
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("close-window", ("1", "0")), ("close-journal-window", ("s=1",))]
+)
+def test_a_mark_that_was_not_set_has_its_own_exit_code(
+    guest: AuditedGuest, name: str, words: tuple[str, ...]
+) -> None:
+    guest.auditctl(on_mark="exit 1")
+    assert guest.run_script(name, "mark", *words, "1", "9")[0] == 4
+
+
 @pytest.mark.parametrize("cursor", ["", "s=1"], ids=["log", "journal"])
 def test_a_window_whose_end_cannot_be_marked_is_not_read(guest: AuditedGuest, cursor: str) -> None:
     window = replace(opened(guest), cursor=cursor)
