@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ ROOM = 1 << 20
 """Bytes that SQLite needs to read or write at all: its shared memory is a file as well."""
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another process that writes. A write takes milliseconds."""
+PAUSE = 0.02
+"""Seconds between two attempts."""
 MAX_RECORDS = MAX_BYTES + 1024 * 1024
 """Bytes of a run's unpacked records: those of the largest audit window, and line ends."""
 VERSION = 1
@@ -274,13 +277,29 @@ class History:
             raise SelabError("The history was written by a newer selab.", detail, "Update selab.")
         if version == VERSION:
             return
-        database.execute("PRAGMA journal_mode = WAL")
+        _use_write_ahead_log(database)
         with database:
             database.execute("BEGIN IMMEDIATE")
             if database.execute("PRAGMA user_version").fetchone()[0] < VERSION:
                 for statement in _SCHEMA.strip().split(";\n"):
                     database.execute(statement)
                 database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _use_write_ahead_log(database: sqlite3.Connection) -> None:
+    """Let readers and a writer use the database at once.
+
+    If several processes create the same history, SQLite gives up at once for some, without its timeout.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE)
 
 
 def compare(before: RunDocument, after: RunDocument) -> DenialDiff:

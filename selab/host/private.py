@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -50,27 +51,25 @@ def remove(path: Path) -> None:
 
 def private_file(path: Path) -> None:
     """Create the empty file `path` for this user only, or make an existing one private."""
-    if _is_private(path):
-        return
+    with contextlib.suppress(FileNotFoundError):
+        if _is_private(path.lstat()):
+            return
     os.close(_open(path, os.O_WRONLY | os.O_APPEND, create=True))
 
 
 def make_private(path: Path) -> None:
-    """Make the file `path` private if it exists."""
-    if os.path.lexists(path) and not _is_private(path):
-        os.close(_open(path, os.O_RDONLY, create=False))
+    """Make the file `path` private if it exists. Another process may remove it meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        if not _is_private(path.lstat()):
+            os.close(_open(path, os.O_RDONLY, create=False))
 
 
-def _is_private(path: Path) -> bool:
-    """Return whether `path` is a private file of this user, without opening it.
+def _is_private(status: os.stat_result) -> bool:
+    """Return whether the status is that of a private file of this user. The file is not opened.
 
     To close any descriptor of a file ends all POSIX locks that the process has on it, and SQLite has such
     locks (fcntl(2), sqlite.org/howtocorrupt.html).
     """
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return False
     return (
         stat.S_ISREG(status.st_mode)
         and status.st_uid == os.geteuid()

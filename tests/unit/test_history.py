@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -163,6 +164,21 @@ def test_two_processes_write_at_once(history: History) -> None:
     for worker in workers:
         worker.join(60)
     assert len(history.latest(1000)) == 40
+
+
+def test_a_history_that_another_process_creates_is_waited_for(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite gives up at once if two processes want to change the mode of the journal."""
+    monkeypatch.setattr("selab.history.BUSY_TIMEOUT", 0.01)
+    with contextlib.closing(sqlite3.connect(history.path)) as other:
+        other.execute("CREATE TABLE other (number)")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM other").fetchall()
+        clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda seconds: other.commit())
+        monkeypatch.setattr("selab.history.time", clock)
+        history.add(finished(1))
+    assert history.find("last").document.run == "run-0001"
 
 
 def test_a_write_that_was_cut_off_leaves_what_was_there(history: History) -> None:

@@ -14,6 +14,7 @@ import pytest
 from selab.cli.logfile import logging_to
 from selab.errors import SelabError
 from selab.history import History
+from selab.host import private
 from selab.host.files import write_json
 from selab.host.private import append_private, make_private, private_file, write_private
 from selab.project import Project
@@ -189,3 +190,12 @@ def test_a_log_takes_what_is_no_text(tmp_path: Path) -> None:
     with append_private(tmp_path / "log") as log:
         log.write("\udcff é\n")
     assert (tmp_path / "log").read_bytes() == "\\udcff é\n".encode()
+
+
+def test_a_file_that_another_process_removes_meanwhile_needs_no_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As SQLite removes its log when the last connection closes."""
+    (tmp_path / "log").touch()
+    monkeypatch.setattr(private, "_is_private", lambda status: (tmp_path / "log").unlink())
+    make_private(tmp_path / "log")
