@@ -1,4 +1,4 @@
-"""The place of the cache, and what several processes share in it."""
+"""The directory of the cache, and what several processes share in it."""
 
 from __future__ import annotations
 
