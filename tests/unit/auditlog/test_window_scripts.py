@@ -45,7 +45,8 @@ class AuditedGuest(SandboxGuest):
         """Let auditctl report `status`, to which `enabled 1` is added, and run `on_mark` for a mark."""
         self.path("/status").write_text(f"enabled 1\n{status}")
         on_mark = on_mark.replace("{log}", str(self.log))
-        self.program("auditctl", f'if [ "$1" = -m ]; then {on_mark}; else cat {self.path("/status")}; fi')
+        print_status = f'[ "$*" = -s ] && cat {self.path("/status")}'
+        self.program("auditctl", f'if [ "$1" = -m ]; then {on_mark}; else {print_status}; fi')
 
     def write(self, *serials: int, to: Path | None = None) -> None:
         """Add a denial for each of `serials` to the log."""
