@@ -3,8 +3,9 @@
 .DEFAULT_GOAL := help
 bin := .venv/bin
 # The same random examples each time: whether a commit passes depends on the commit alone. SLOW=1 adds the tests that take minutes;
-# FAST=1 leaves out those that need a browser, Dask, dnf or the policy compilers or measure growth, and most hostile values.
-marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not dnf and not growth and not hostile and not toolchain)")
+# FAST=1 leaves out those that need a browser, Dask, dnf or the policy compilers, measure growth or start programs that take long,
+# and most hostile values.
+marks := $(if $(SLOW),,-m "not slow$(if $(FAST), and not browser and not dask and not dnf and not growth and not hostile and not program and not toolchain)")
 # Without compiled files, each process of the tests, and each selab that they start, compiles all modules first.
 unexport PYTHONDONTWRITEBYTECODE
 pytest := $(bin)/pytest --hypothesis-profile=$(if $(FAST),quick,ci) $(marks)

@@ -29,7 +29,10 @@ SLOWDOWN, PAUSE = 5, 5.0
 LARGEST = 256 << 20
 """Bytes of a file that a mutant may write: a loop may have lost its end."""
 OPTIONS = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--hypothesis-profile=ci"]
-OPTIONS += ["-m", "not slow and not browser and not dask and not dnf and not growth and not hostile"]
+OPTIONS += [
+    "-m",
+    "not slow and not browser and not dask and not dnf and not growth and not hostile and not program",
+]
 PRELOADED = ("pytest", "fabric", "pydantic", "jinja2", "rich.console", "yaml", "regex")
 """What most tests need, imported once. Modules of selab are not: some read scripts when they are imported."""
 SWAPPED = {

@@ -14,6 +14,8 @@ from selab.policy.integrity import digests
 from selab.policy.survey import StoreFacts, keep_facts
 from tests.unit.conftest import BASE
 
+pytestmark = pytest.mark.program
+
 ROOT = Path(__file__).parents[2]
 LIMIT = 120
 GROWN = """

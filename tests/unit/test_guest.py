@@ -35,6 +35,7 @@ def results(guest: Guest, *queries: Query[Completed]) -> list[Completed]:
     return [answers[name] for name in named if name in answers]
 
 
+@pytest.mark.program
 @given(st.lists(st.lists(WORD, max_size=4), min_size=1, max_size=5))
 @settings(max_examples=25, deadline=None)
 def test_each_script_gets_its_own_arguments_unread_by_a_shell(words: list[list[str]]) -> None:

@@ -154,6 +154,7 @@ def _add_many(path: Path, first: int) -> None:
         History(path).add(finished(number))
 
 
+@pytest.mark.program
 def test_two_processes_write_at_once(history: History) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [

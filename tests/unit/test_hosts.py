@@ -280,10 +280,12 @@ def failed(names: list[str]) -> list[str]:
     return [line for line in done.stdout.splitlines() if line]
 
 
+@pytest.mark.program
 def test_every_other_module_is_imported_where_they_are_missing() -> None:
     assert failed(modules()) == []
 
 
+@pytest.mark.program
 def test_that_guard_sees_one_that_is_not() -> None:
     assert [line.partition(":")[0] for line in failed(["selab.vm.console", "selab.vm.ssh"])] == [
         "selab.vm.console"

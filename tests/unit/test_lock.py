@@ -81,6 +81,7 @@ def test_group_build_contains_the_build_requirements() -> None:
     assert set(PROJECT["build-system"]["requires"]) <= set(BUILD)
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("name", LOCKS)
 def test_lock_was_written_for_these_requirements(name: str) -> None:
     script = [str(ROOT / "script" / "lock"), "--digest"]

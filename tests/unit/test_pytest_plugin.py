@@ -159,6 +159,7 @@ def test_it_is_declared_under_the_name_that_p_takes(pytestconfig: pytest.Config)
     assert {point.value for point in entry_points(group="pytest11", name=PLUGIN)} <= {PLUGIN}
 
 
+@pytest.mark.program
 def test_loading_it_imports_nothing_of_selab() -> None:
     names = "sorted(name for name in sys.modules if name.startswith('selab'))"
     script = f"import sys, pytest, {PLUGIN}; print({names})"
@@ -166,6 +167,7 @@ def test_loading_it_imports_nothing_of_selab() -> None:
     assert done.stdout.strip() == f"['selab', '{PLUGIN}']"
 
 
+@pytest.mark.program
 def test_selab_needs_no_pytest() -> None:
     script = "import sys; sys.modules['pytest'] = None; import selab.api, selab.cli.root, selab.cli.run"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0

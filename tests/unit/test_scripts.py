@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.program
+
 ROOT = Path(__file__).parents[2]
 PIP = '#!/bin/sh\necho "$@" >>pip.log\n'
 PYTHON = """#!/bin/sh

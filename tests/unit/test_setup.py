@@ -11,6 +11,8 @@ import pytest
 from selab.host import distribution
 from tests.unit.host.os_release import OS_RELEASE
 
+pytestmark = pytest.mark.program
+
 ROOT = Path(__file__).parents[2]
 INSTALLERS = {
     "debian": "apt-get install -y",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.program
+
 ROOT = Path(__file__).parents[2]
 RECORD = (
     'type=AVC msg=audit(1700000000.123:1): avc:  denied  { read } for  pid=1 comm="httpd" name="x" dev="vda" '

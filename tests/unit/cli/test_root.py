@@ -50,6 +50,7 @@ def test_the_help_lists_every_command_with_what_it_does() -> None:
     ] == []
 
 
+@pytest.mark.program
 def test_the_help_imports_no_command() -> None:
     code = (
         "import sys\nfrom selab.cli.root import COMMANDS, cli\n"

@@ -149,6 +149,7 @@ def _become_other_user(path: Path) -> None:
     state_directory(path)
 
 
+@pytest.mark.program
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("adopt", ["0", "1"])
 def test_what_another_user_made_is_set_aside(

@@ -39,6 +39,7 @@ def test_the_memory_for_a_flood_does_not_grow_beyond_the_limit() -> None:
     assert peak < 20_000_000  # of 400 MB; threads of other tests allocate a few as well
 
 
+@pytest.mark.program
 def test_a_flood_without_a_limit_of_the_caller_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selab.host.processes.MAX_ANSWER", 1000)
     with pytest.raises(AnswerTooLong) as caught:
@@ -65,11 +66,13 @@ def test_a_program_that_does_not_read_its_input_is_no_error() -> None:
     assert run_group(["true"], timeout=60, input=bytes(1 << 20)).returncode == 0
 
 
+@pytest.mark.program
 def test_a_program_that_prints_without_an_end_ends_at_its_time_limit() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run_group(["yes"], timeout=0.2, limit=10)
 
 
+@pytest.mark.program
 def test_a_program_that_closes_its_outputs_and_stays_ends_at_its_time_limit() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run_group(["sh", "-c", "exec >&- 2>&-; sleep 60"], timeout=0.2)

@@ -54,6 +54,7 @@ def test_the_children_of_a_process_that_ended_are_none() -> None:
     assert descendants.children(process.pid) == []
 
 
+@pytest.mark.program
 def test_memory_counts_the_children() -> None:
     script = "import subprocess, sys; subprocess.run([sys.executable, '-c', %r])"
     child = "b = bytearray(64 << 20); print(flush=True); input()"

@@ -45,6 +45,7 @@ def assert_ended(file: Path) -> None:
     assert not remains
 
 
+@pytest.mark.program
 def test_after_the_time_limit_no_grandchild_remains(tmp_path: Path) -> None:
     file = tmp_path / "pid"
     with pytest.raises(Unreachable, match="did not end within 1 seconds"):
@@ -125,6 +126,7 @@ def test_a_program_that_closes_its_input_is_no_error() -> None:
     assert LocalHost().run(["true"], input=b"x" * (1 << 20)).ok
 
 
+@pytest.mark.program
 def test_a_probe_of_this_machine_leaves_no_grandchild(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +138,7 @@ def test_a_probe_of_this_machine_leaves_no_grandchild(
     assert_ended(file)
 
 
+@pytest.mark.program
 def test_the_decider_of_accesses_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, program = tmp_path / "pid", tmp_path / "python"
     program.write_text(f"#!/bin/sh\nsleep 60 & echo $! > {file}; wait\n")
@@ -150,6 +153,7 @@ def test_the_decider_of_accesses_leaves_no_process(tmp_path: Path, monkeypatch: 
 ESCAPE = 'setsid sh -c \'echo $$ > "$0"; sleep 60\' "$0" >/dev/null 2>&1 & while [ ! -s "$0" ]; do :; done; '
 
 
+@pytest.mark.program
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has child subreapers")
 @pytest.mark.parametrize("ending", ["exit 0", "sleep 60"])
 def test_a_process_that_left_the_group_ends_with_its_tool(tmp_path: Path, ending: str) -> None:

@@ -210,6 +210,7 @@ def test_a_build_that_ends_its_process_group_does_not_end_selab(builder: Builder
         builder.build()
 
 
+@pytest.mark.program
 def test_a_build_can_be_ended(builder: Builder) -> None:
     builder.does("trap '' TERM INT\nsleep 30\n")
     stop = Event()
@@ -221,6 +222,7 @@ def test_a_build_can_be_ended(builder: Builder) -> None:
     assert [*builder.out.iterdir(), *builder.place.iterdir()] == []
 
 
+@pytest.mark.program
 def test_a_build_that_takes_too_long_is_ended(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     builder.does("sleep 30\n")
     monkeypatch.setattr(rootfs, "BUILD_TIMEOUT", 0.3)

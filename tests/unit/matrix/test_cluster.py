@@ -83,6 +83,7 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
             pass
 
 
+@pytest.mark.program
 def test_only_this_command_imports_dask() -> None:
     code = (
         "import sys, selab.cli.matrix, selab.cli.vm, selab.report.html, selab.cli.schema, "

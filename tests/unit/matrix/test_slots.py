@@ -54,6 +54,7 @@ def test_the_one_of_a_guest_whose_name_begins_alike_is_not_taken(tmp_path: Path)
         assert slot.name == "auto-1"
 
 
+@pytest.mark.program
 def test_it_is_free_again_when_its_process_is_killed(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     started = context.Event()

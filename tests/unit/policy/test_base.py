@@ -197,6 +197,7 @@ def without_local_modifications(guest: PolicyGuest) -> None:
         path.unlink()
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("change", [lambda guest: None, without_contexts, without_local_modifications])
 def test_the_guests_survey_and_its_archive_have_one_fingerprint(
     tmp_path: Path, flattener: Toolchain, guest: PolicyGuest, change: Callable[[PolicyGuest], None]

@@ -149,6 +149,7 @@ def guest(tmp_path: Path) -> PolicyGuest:
     return guest
 
 
+@pytest.mark.program
 def test_the_signature_changes_with_each_file_even_if_its_size_and_time_stay(guest: PolicyGuest) -> None:
     unnoticed, before = [], survey().of(guest).signature
     for name in (*FILES, *MORE):

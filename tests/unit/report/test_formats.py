@@ -80,6 +80,7 @@ def test_a_matrix_without_any_run_is_reported(entry: Format) -> None:
         assert "The VM did not come." in entry.render(Report((), (ALL[-1],)))
 
 
+@pytest.mark.program
 def test_only_the_page_takes_a_template_engine() -> None:
     names = sorted(set(FORMATS) - {"html"})
     code = (

@@ -148,6 +148,7 @@ def parameters_of(lab: FakeVm, site: dict[str, str], profile: str) -> dict[str, 
     return dict(json.loads(lab.machine.files.parameters.read_text()))
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("profile", sorted(LEVELS))
 def test_vagrant_is_told_of_the_box_and_the_cpu(lab: FakeVm, site: dict[str, str], profile: str) -> None:
     parameters = parameters_of(lab, site, profile)
@@ -179,6 +180,7 @@ def vagrantfile(tmp_path: Path, provider: str, parameters: dict[str, Any]) -> li
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("profile", sorted(LEVELS))
 def test_the_vagrantfile_makes_an_emulated_vm_without_an_agent(
     tmp_path: Path, lab: FakeVm, site: dict[str, str], profile: str
@@ -200,12 +202,14 @@ def test_the_vagrantfile_makes_an_emulated_vm_without_an_agent(
     assert int(outside["slot"], 16) > int(ssh.rpartition("=")[2], 16)
 
 
+@pytest.mark.program
 def test_a_box_with_an_agent_uses_it_but_not_for_the_address(tmp_path: Path) -> None:
     """The agent's address would be that of the outer interface, whose link is down."""
     settings = vagrantfile(tmp_path, "libvirt", {"agent": True})
     assert ["provider.qemu_use_agent=", True] in settings and ["address", "127.0.0.1"] in settings
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("agent", [False, True])
 def test_the_network_of_ssh_is_restricted_and_the_link_of_the_outer_interface_is_down(
     tmp_path: Path, agent: bool
@@ -220,6 +224,7 @@ def test_the_network_of_ssh_is_restricted_and_the_link_of_the_outer_interface_is
     assert ["interface", "<interface type='user'><link state='down'/></interface>"] in settings
 
 
+@pytest.mark.program
 @pytest.mark.parametrize(("parameters", "closes"), [({}, True), ({"close_loopback": False}, False)])
 def test_virtualbox_closes_the_way_to_the_loopback_if_it_can(
     tmp_path: Path, parameters: dict[str, Any], closes: bool
@@ -229,6 +234,7 @@ def test_virtualbox_closes_the_way_to_the_loopback_if_it_can(
     assert (["--natlocalhostreachable1", "off"] in changes) is closes
 
 
+@pytest.mark.program
 def test_virtualbox_forwards_ssh_to_the_loopback(tmp_path: Path) -> None:
     settings = vagrantfile(
         tmp_path,

@@ -45,11 +45,13 @@ def test_they_are_listed(lab: FakeVm, capfd: pytest.CaptureFixture[str]) -> None
     assert capfd.readouterr().out == "auto-1 shutoff\nauto-2 shutoff\nauto-3 shutoff\n"
 
 
+@pytest.mark.program
 def test_all_that_are_there_are_stopped_at_once(lab: FakeVm) -> None:
     assert vm(lab, "halt", "--matrix") == 0
     assert lab.calls() == ["halt", "halt"]
 
 
+@pytest.mark.program
 def test_all_that_are_there_are_removed_at_once(lab: FakeVm) -> None:
     assert vm(lab, "destroy", "--matrix", "--yes") == 0
     assert lab.calls().count("destroy") == 2

@@ -12,6 +12,8 @@ from selab.vm import connection, virtual_machine
 
 from .conftest import FakeVm
 
+pytestmark = pytest.mark.program
+
 
 def silent(*_: Any, **__: Any) -> None:
     raise Unreachable("no answer")

@@ -58,12 +58,14 @@ def test_escape_sequences_are_left_out_of_the_output(play: Play) -> None:
     assert play(SHELL).run("printf '\\033[1mbold\\033[0m'") == (0, "bold")
 
 
+@pytest.mark.program
 def test_a_command_that_does_not_end_is_an_error_that_names_it(play: Play) -> None:
     with pytest.raises(Unreachable, match="stopped answering") as caught:
         play(SHELL).run("sleep 20", timeout=0.3)
     assert "sleep 20" in caught.value.detail
 
 
+@pytest.mark.program
 def test_the_password_is_given_at_the_prompt(play: Play) -> None:
     child = play(login_prompt("secret"))
     child.login("secret")
@@ -75,12 +77,14 @@ def test_a_refused_password_is_an_error_at_once(play: Play) -> None:
         play(login_prompt("secret")).login("wrong")
 
 
+@pytest.mark.program
 def test_a_shell_that_is_open_already_needs_no_password(play: Play) -> None:
     child = play(SHELL)
     child.login("unused")
     assert child.run("echo in") == (0, "in\n")
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("body", ["exit 0\n", "sleep 20\n"])
 def test_a_console_without_a_shell_is_an_error(
     play: Play, monkeypatch: pytest.MonkeyPatch, body: str
@@ -117,6 +121,7 @@ def test_the_recorder_shows_the_last_lines() -> None:
     assert recorder.tail(2) == ["498", "499"]
 
 
+@pytest.mark.program
 def test_the_console_is_recorded_once_the_domain_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

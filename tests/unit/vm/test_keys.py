@@ -12,6 +12,8 @@ from selab.vm import keys
 
 from .conftest import FakeVm
 
+pytestmark = pytest.mark.program
+
 
 def test_a_new_key_is_one_that_can_log_in(tmp_path: Path) -> None:
     private, public = keys.new_key()

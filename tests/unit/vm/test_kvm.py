@@ -62,6 +62,7 @@ def test_the_probe_never_falls_back_to_emulation(qemu: FakeQemu, tmp_path: Path)
     assert [call.split()[:2] for call in qemu.calls] == [["-accel", "kvm"]] * 2
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("kernel", [None, Path("vmlinuz")])
 def test_a_guest_that_hangs_shows_that_kvm_does_not_work(
     qemu: FakeQemu, monkeypatch: pytest.MonkeyPatch, kernel: Path | None

@@ -68,6 +68,7 @@ def test_virsh_answers_in_english(virsh: FakeVirsh, monkeypatch: pytest.MonkeyPa
     assert (virsh.directory / "locale").read_text() == "C\n"
 
 
+@pytest.mark.program
 def test_a_daemon_that_does_not_answer_and_a_missing_virsh_are_exit_codes(
     virsh: FakeVirsh, monkeypatch: pytest.MonkeyPatch
 ) -> None:

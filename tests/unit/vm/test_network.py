@@ -18,6 +18,8 @@ from tests.unit.fakes import Notes
 
 from .conftest import FakeVm, ProvisionedGuest
 
+pytestmark = pytest.mark.program
+
 RESTRICTED = "<qemu:arg value='user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22'/>"
 UNRESTRICTED = RESTRICTED.replace("restrict=on,", "")
 

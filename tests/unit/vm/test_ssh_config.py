@@ -191,6 +191,7 @@ def test_a_match_applies_if_its_criteria_are_met(
     assert route(f"Match {criteria}\n  Port 1\n").target.port == port
 
 
+@pytest.mark.program
 def test_the_command_of_a_match_has_a_time_limit(
     route: Callable[..., Route], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +213,7 @@ def test_what_the_command_of_a_match_starts_in_the_background_remains(
     assert remains
 
 
+@pytest.mark.program
 def test_after_the_time_limit_nothing_of_the_command_of_a_match_remains(
     route: Callable[..., Route], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,8 @@ from selab.vm.ssh import SshGuest
 from selab.vm.ssh_login import Address
 from tests.unit.vm.sshd import Sshd, running
 
+pytestmark = pytest.mark.program
+
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBVlO4bIQmB8tbBVhBKhQKnZtKMkqRHbGtAjbCPrfGKv"
 
 

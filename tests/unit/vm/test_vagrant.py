@@ -24,6 +24,8 @@ from selab.progress import Progress, Silent
 from selab.vm import terminal, vagrant
 from selab.vm.vagrant import NotReady, SshConfig, Vagrant
 
+pytestmark = pytest.mark.program
+
 # Each fake program begins with this: `note` writes down an event of its own.
 PREAMBLE = """#!{python} -IS
 import json, os, pathlib, signal, subprocess, sys, time

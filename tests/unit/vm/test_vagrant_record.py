@@ -18,6 +18,8 @@ from selab.vm.ssh_port import free_port
 
 from .conftest import FakeVm
 
+pytestmark = pytest.mark.program
+
 
 def parameters(lab: FakeVm) -> VagrantParameters:
     stored = lab.machine.files.vagrant_parameters()

@@ -14,6 +14,8 @@ from selab.vm import vagrant, virtual_machine
 
 from .conftest import FakeVm, ProvisionedGuest
 
+pytestmark = pytest.mark.program
+
 
 def silent(*_: Any, **__: Any) -> None:
     raise Unreachable("no answer")

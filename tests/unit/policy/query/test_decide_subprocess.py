@@ -133,6 +133,7 @@ def test_an_answer_that_lacks_a_decision_is_refused(ended: Callable[[Ended | Exc
         ask(Path("/policy"), [access("open"), access("read")])
 
 
+@pytest.mark.program
 def test_the_real_process_runs_no_file_of_the_directory_and_this_one_reads_no_policy(
     policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
