@@ -37,7 +37,7 @@ def results(guest: Guest, *queries: Query[Completed]) -> list[Completed]:
 
 @pytest.mark.program
 @given(st.lists(st.lists(WORD, max_size=4), min_size=1, max_size=5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=min(25, settings().max_examples), deadline=None)
 def test_each_script_gets_its_own_arguments_unread_by_a_shell(words: list[list[str]]) -> None:
     queries = [query_of("""for word; do printf '%s\\0' "$word"; done""", *arguments) for arguments in words]
     printed = [done.stdout.decode().split("\0")[:-1] for done in results(LocalHost(), *queries)]

@@ -198,7 +198,9 @@ def test_a_field_with_a_plain_value_leads_to_a_run(lab: Project, name: str) -> N
 @given(value=HOSTILE)
 @example(value="$(touch made)")
 @example(value="--privileged")
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=min(40, settings().max_examples), deadline=None, suppress_health_check=list(HealthCheck)
+)
 def test_a_field_is_refused_or_is_one_word_and_never_a_scripts_text(
     lab: Project, plain_words: Callable[[str, str], list[str]], name: str, value: str
 ) -> None:
@@ -237,7 +239,7 @@ def _is_script(word: str) -> bool:
 
 
 @given(st.lists(HOSTILE, max_size=6))
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 def test_a_shell_gives_back_the_words_of_the_quoted_line(words: list[str]) -> None:
     argv = ["printf", r"%s\0", *words]
     try:
@@ -264,7 +266,9 @@ CONFIG = {
 
 @pytest.mark.parametrize("name", CONFIG)
 @given(value=HOSTILE)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=min(60, settings().max_examples), deadline=None, suppress_health_check=list(HealthCheck)
+)
 def test_a_field_of_the_project_is_refused_or_is_no_option_and_one_line(
     tmp_path: Path, name: str, value: str
 ) -> None:

@@ -139,7 +139,8 @@ POSIX_ATTRIBUTES = {
 }
 
 _WORD = re.compile(
-    r"\b(Path|open|"
+    "|".join(map(re.escape, LINUX_PLACES))
+    + r"|\b("
     + "|".join(
         sorted(POSIX_MODULES | {name.partition(".")[2] for name in LINUX_ATTRIBUTES | POSIX_ATTRIBUTES})
     )

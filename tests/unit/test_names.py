@@ -25,7 +25,8 @@ RETIRED_MODULES = frozenset({
     "counsel", "review", "inspection", "rehearsal", "initial", "skeleton", "borrowed", "trespass", "ask",
     "changes", "obedient", "laboratory",
 })  # fmt: skip
-RETIRED = re.compile(rf"\b({'|'.join(PRIVATE_VOCABULARY | VAGUE)})\b")
+RETIRED = re.compile(rf"\b({'|'.join(PRIVATE_VOCABULARY | VAGUE)})\b(?![.'\"]| (?!(in|if|as)\b)[a-z])")
+"""What may declare a name: in prose, a period, a quote or a word other than in, if and as follows it."""
 
 
 def files() -> list[Path]:

@@ -110,13 +110,13 @@ JOINS = {
 }
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(**JOINS)
 def test_two_whole_records_on_a_line(first: bytes, second: bytes, separator: bytes, forms: tuple) -> None:  # type: ignore[type-arg]
     check(first, second, forms[0](first) + separator + forms[1](second), first)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 @given(cut=st.floats(0, 1), **JOINS)
 def test_half_a_record_and_a_whole_one(
     first: bytes,
@@ -130,7 +130,6 @@ def test_half_a_record_and_a_whole_one(
     check(first, second, part + separator + forms[1](second), part)
 
 
-@settings(max_examples=100)
 @given(form=st.sampled_from(FORMS[1:]), **{name: JOINS[name] for name in ("first", "second", "separator")})
 def test_two_records_in_one_json_string(first: bytes, second: bytes, separator: bytes, form: object) -> None:
     check(first, second, form(first + separator + second), first)  # type: ignore[operator]

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from selab.auditlog.denials import group
 from selab.auditlog.events import read_events
@@ -33,7 +33,6 @@ def carefully(lines: list[bytes]) -> Summary:
     )
 
 
-@settings(max_examples=100)
 @given(logs())
 def test_the_summary_is_what_careful_reading_gives(lines: list[bytes]) -> None:
     assert summarise(lines) == carefully(lines)

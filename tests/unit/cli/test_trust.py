@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from selab.__main__ import run as selab
@@ -20,13 +22,14 @@ def own(project: Project) -> Project:
 
 
 @pytest.fixture(autouse=True)
-def no_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out Vagrant and virsh, so that a command that is allowed goes no further."""
+def no_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out Vagrant, virsh and base policies, so that a command that is allowed goes no further."""
 
     def missing() -> None:
         raise SelabError("There is no libvirt here.")
 
     monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(libvirt, "ensure", missing)
     monkeypatch.setattr(kvm, "probe", lambda kernel=None: kvm.Kvm(False, "the test says so"))
 

@@ -18,7 +18,11 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=min(50, settings().max_examples),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.dictionaries(st.text(max_size=3), JSON, max_size=3))
 def test_what_was_written_is_read(data: dict[str, object], tmp_path: Path) -> None:
     """No key has as many characters as SEAL, which cannot be a key of the data."""

@@ -55,7 +55,7 @@ WORDS = st.text(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=min(60, settings().max_examples), deadline=None)
 @given(st.lists(WORDS, max_size=6))
 def test_each_word_arrives_as_it_was(words: list[str]) -> None:
     line = command_line(["printf", "%s\\0", *words, "end"], 5, sudo=False)
