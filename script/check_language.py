@@ -6,9 +6,7 @@ docs/development/phrases.txt lists the phrases, and docs/development/language.md
 
 from __future__ import annotations
 
-import ast
 import io
-import itertools
 import re
 import sys
 import tokenize
@@ -27,6 +25,10 @@ _GAP = r"[\s#\"'>]+"
 """Matches between two words: blanks, a comment sign on a new line, or the quotes of a split string."""
 _OUTPUT = re.compile(r"^    \$ .*\n(?:(?:    .*)?\n)*", re.MULTILINE)
 """Matches a block of a page that shows a command with its output."""
+_QUOTES = re.compile(r"^\w*(?:\"{3}|'{3}|[\"'])")
+_STRINGS = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
+_LAYOUT_OF_STATEMENTS = {tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+_LAYOUT = _LAYOUT_OF_STATEMENTS | {tokenize.NL}
 
 
 @dataclass(frozen=True)
@@ -80,51 +82,44 @@ def read_phrases(text: str) -> list[Phrase]:
 
 def findings(path: Path, text: str, phrases: list[Phrase]) -> Iterator[Finding]:
     """Yield the places of `text`, the content of `path`, that use one of the phrases."""
-    prose = prose_of(path, text)
+    prose, docstrings = python_prose(text) if path.suffix == ".py" else (page_prose(path, text), [])
     for phrase in phrases:
-        if not phrase.in_docstring:
+        if phrase.in_docstring:
+            for line, docstring in docstrings:
+                if beginning := phrase.pattern.match(docstring):
+                    yield Finding(path, line, beginning[0], phrase.instead)
+        else:
             for match in phrase.pattern.finditer(prose):
                 line = prose.count("\n", 0, match.start()) + 1
                 yield Finding(path, line, " ".join(match[0].split()), phrase.instead)
-    for line, docstring in docstrings(text) if path.suffix == ".py" else ():
-        for phrase in phrases:
-            beginning = phrase.pattern.match(docstring) if phrase.in_docstring else None
-            if beginning:
-                yield Finding(path, line, beginning[0], phrase.instead)
 
 
-def prose_of(path: Path, text: str) -> str:
-    """Return `text` without the code of a Python file, and without the output of commands in a page."""
-    if path.suffix == ".py":
-        return _python_prose(text)
-    if path.suffix == ".md":
-        return _OUTPUT.sub(lambda block: _blank(block[0]), text)
-    return text
+def page_prose(path: Path, text: str) -> str:
+    """Return `text` without the output of commands, if it is a page."""
+    return _OUTPUT.sub(lambda block: "\n" * block[0].count("\n"), text) if path.suffix == ".md" else text
 
 
-def _python_prose(text: str) -> str:
-    """Return the comments and strings of Python source, each in its place."""
-    starts = [0, *itertools.accumulate(len(line) for line in text.splitlines(keepends=True))]
-    prose = list(text)
-    strings = {tokenize.STRING, tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
+def python_prose(text: str) -> tuple[str, list[tuple[int, str]]]:
+    """Return the comments and strings of Python source, each on its line, with a NUL for code between them,
+    so that no phrase matches across code; and the line and text of each docstring.
+
+    A string below a constant, which describes it, is a docstring too.
+    """
+    parts: list[str] = []
+    docstrings = []
+    line = 1
+    before = tokenize.NEWLINE
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type not in strings:
-            begin, end = (starts[row - 1] + column for row, column in (token.start, token.end))
-            prose[begin:end] = _blank("".join(prose[begin:end]))
-    return "".join(prose)
-
-
-def _blank(text: str) -> str:
-    """Replace each character but white space by NUL, so that lines stay the same and no phrase matches."""
-    return re.sub(r"\S", "\0", text)
-
-
-def docstrings(text: str) -> Iterator[tuple[int, str]]:
-    """Yield line and text of each docstring of Python source, and of each string below a constant."""
-    for node in ast.walk(ast.parse(text)):
-        match node:
-            case ast.Expr(value=ast.Constant(value=str(words))):
-                yield node.lineno, words
+        if token.type in _STRINGS:
+            parts += "\n" * (token.start[0] - line), token.string
+            line = token.end[0]
+        elif token.type not in _LAYOUT and parts and parts[-1] != "\0":
+            parts.append("\0")
+        if token.type == tokenize.STRING and before in _LAYOUT_OF_STATEMENTS:
+            docstrings.append((token.start[0], _QUOTES.sub("", token.string)))
+        if token.type not in (tokenize.NL, tokenize.COMMENT):
+            before = token.type
+    return "".join(parts), docstrings
 
 
 def checked_files(paths: list[str], excluded: list[str]) -> list[Path]:
