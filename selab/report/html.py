@@ -6,10 +6,11 @@ The page is self-contained and readable without JavaScript, and shows the conten
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import importlib.resources
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selab import __version__
 from selab.advice.advise import Advice
@@ -28,6 +29,9 @@ from selab.report.words import (
 )
 from selab.run.document import ClassifiedDenialEntry, DenialEntry, RunDocument
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 ROW, GAP, WIDTH = 26, 10, 900
 """Pixels of the picture: a row's height, the space between two rows, and the whole width."""
 BAR, CHART = 44, 120
@@ -36,18 +40,10 @@ BAR, CHART = 44, 120
 
 def render(report: Report) -> str:
     """The page."""
-    from jinja2 import Environment
-
     style, script = _text("page.css"), _text("page.js")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "plain": lambda text: plain(str(text)),
-        "plain_lines": lambda text: plain_lines(str(text)),
-    }
-    template = environment.from_string(_text("page.html.j2"))
     sources = f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     documents = [run.document for run in report.runs]
-    return template.render(
+    return _template().render(
         runs=[_shown(run) for run in report.runs],
         heading=_heading(report),
         matrix=_matrix(report.matrix, [document.run for document in documents]),
@@ -58,6 +54,18 @@ def render(report: Report) -> str:
         version=__version__,
         chart=_chart(documents),
     )
+
+
+@functools.cache
+def _template() -> Template:
+    from jinja2 import Environment
+
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "plain": lambda text: plain(str(text)),
+        "plain_lines": lambda text: plain_lines(str(text)),
+    }
+    return environment.from_string(_text("page.html.j2"))
 
 
 def _heading(report: Report) -> dict[str, str]:
