@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import logging
@@ -9,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +31,6 @@ settings.register_profile("quick", settings.get_profile("ci"), max_examples=20)
 
 Both profiles try the same ones each time, and have no deadline: a loaded machine is not a slow parser.
 """
-
-
-@pytest.fixture(scope="session")
-def directories_of_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return paths of directories, of which each is returned once, and which do not exist yet."""
-    parent = tmp_path_factory.mktemp("users")
-    return (parent / str(number) for number in itertools.count())
-
-
-@pytest.fixture(autouse=True)
-def users_own_directories(directories_of_users: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test directories of its own for the key of the state, and for what the user allowed."""
-    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(name, str(next(directories_of_users)))
 
 
 def pytest_collection_finish() -> None:
@@ -88,41 +76,74 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         )
 
 
-@pytest.fixture(autouse=True)
-def unmarked_tests_run_no_compiler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail a test that runs a policy compiler without the mark `toolchain` (see `script/test --unit`)."""
-    if request.node.get_closest_marker("toolchain"):
-        return
-    start = subprocess.Popen.__init__
-
-    def checked(process: subprocess.Popen[Any], args: Any, *rest: Any, **options: Any) -> None:
-        argv = [args] if isinstance(args, (str, bytes, Path)) else list(args)
-        program = Path(os.fsdecode(argv[0])).name
-        if (
-            "--help" not in argv
-        ):  # by which selab learns what the compiler can do, whether or not a test compiles anything
-            assert program not in COMPILERS, f"this test runs {program}: mark it with pytest.mark.toolchain"
-        start(process, args, *rest, **options)
-
-    monkeypatch.setattr(subprocess.Popen, "__init__", checked)
+# What is done for each test is in hooks, because a fixture takes several times as long as a hook.
 
 
-@pytest.fixture(autouse=True)
-def nothing_stays_of_a_test() -> Iterator[None]:
-    """Remove the log handlers that a test added, and fail a test that writes into the checkout's .selab."""
-    handlers = {name: list(logging.getLogger(name).handlers) for name in LOGGERS}
-    before = _state_of_checkout()
-    yield
-    for name in LOGGERS:
-        for handler in [each for each in logging.getLogger(name).handlers if each not in handlers[name]]:
-            logging.getLogger(name).removeHandler(handler)
-            handler.close()
-    assert _state_of_checkout() == before
+@dataclass(frozen=True)
+class Before:
+    """What there was before a test: the handlers of each logger, and the files in the checkout's .selab."""
+
+    handlers: dict[str, list[logging.Handler]]
+    state: dict[str, tuple[int, int]]
+
+
+_BEFORE = pytest.StashKey[Before]()
+_start_program = subprocess.Popen.__init__
+_users = itertools.count()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give the test new directories for the key of the state and what the user allowed, and no compiler.
+
+    Only a test with the mark `toolchain` may run a policy compiler (see `script/test --unit`).
+    """
+    directory = _directory_of_users(item.config)
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        os.environ[name] = f"{directory}/{next(_users)}"
+    if not item.get_closest_marker("toolchain"):
+        subprocess.Popen.__init__ = _start_no_compiler
+    item.stash[_BEFORE] = Before(
+        {name: list(logging.getLogger(name).handlers) for name in LOGGERS}, _state_of_checkout()
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Remove the log handlers that the test added, and fail if it wrote into the checkout's .selab."""
+    try:
+        return (yield)
+    finally:
+        subprocess.Popen.__init__ = _start_program
+        before = item.stash[_BEFORE]
+        for name in LOGGERS:
+            for handler in set(logging.getLogger(name).handlers) - set(before.handlers[name]):
+                logging.getLogger(name).removeHandler(handler)
+                handler.close()
+        assert _state_of_checkout() == before.state
+
+
+@functools.cache
+def _directory_of_users(config: pytest.Config) -> Path:
+    return config._tmp_path_factory.mktemp("users")
+
+
+def _start_no_compiler(process: subprocess.Popen[Any], args: Any, *rest: Any, **options: Any) -> None:
+    argv = [args] if isinstance(args, (str, bytes, Path)) else list(args)
+    program = Path(os.fsdecode(argv[0])).name
+    # By `--help` selab learns what the compiler can do, whether or not a test compiles anything.
+    if "--help" not in argv:
+        assert program not in COMPILERS, f"this test runs {program}: mark it with pytest.mark.toolchain"
+    _start_program(process, args, *rest, **options)
 
 
 def _state_of_checkout() -> dict[str, tuple[int, int]]:
     """The size and the time of change of each file in the checkout's .selab."""
-    stats = {path.name: path.stat() for path in (CHECKOUT / ".selab").glob("*")}
+    try:
+        entries = list(os.scandir(CHECKOUT / ".selab"))
+    except FileNotFoundError:
+        return {}
+    stats = {entry.name: entry.stat() for entry in entries}
     return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
