@@ -11,8 +11,9 @@ unexport PYTHONDONTWRITEBYTECODE
 pytest := $(bin)/pytest --hypothesis-profile=$(if $(FAST),quick,ci) $(marks)
 # A random order, which is the same each time: SEED=2 is another one, and SEED=default a new one each time.
 order := -p randomly --randomly-seed=$(or $(SEED),1)
-# One process more than processors, because some tests wait for a program. PROCESSES=0 runs all tests in one process.
-processes := -n $(or $(PROCESSES),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
+# One process more than processors, because some tests wait for a program; FAST=1 leaves out most of these, and each process takes
+# seconds to collect the tests. PROCESSES=0 runs all tests in one process.
+processes := -n $(or $(PROCESSES),$(shell expr $$(getconf _NPROCESSORS_ONLN) + $(if $(FAST),0,1))) --dist worksteal
 # The unit tests write thousands of small files: in memory if there is room, and programs may be run there.
 memory := $(shell [ -w /dev/shm ] && [ "$$(df --output=avail /dev/shm | tail -n 1)" -gt 1048576 ] && \
   ! grep -q '^[^ ]* /dev/shm .*noexec' /proc/mounts && echo /dev/shm)
