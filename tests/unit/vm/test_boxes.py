@@ -20,6 +20,7 @@ from selab.progress import Progress
 from selab.project import Project, ProjectConfig, VmConfig
 from selab.vm import boxes, provision
 from selab.vm.boxes import profiles
+from tests.unit.shells import refused
 
 from .conftest import FakeVm
 
@@ -279,13 +280,9 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("shell", [["sh", "-n"], ["bash", "--posix", "-n"]], ids=["sh", "bash"])
-@pytest.mark.parametrize("name", sorted(SCRIPTS))
-def test_a_step_is_a_script_that_both_distributions_shells_can_read(name: str, shell: list[str]) -> None:
-    done = subprocess.run(
-        [*shell, "/dev/stdin"], input=SCRIPTS[name], text=True, capture_output=True, timeout=20
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.parametrize("shell", ["sh -n", "bash --posix -n"])
+def test_the_shells_of_both_distributions_can_parse_each_step(shell: str) -> None:
+    assert refused(shell, SCRIPTS) == ""
 
 
 def applied(tmp_path: Path, step: str, release: str, fails: str = "") -> tuple[int, list[str]]:
