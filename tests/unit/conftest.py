@@ -55,7 +55,7 @@ def pytest_report_to_serializable() -> Iterator[None]:
     Hostile input contains surrogates, and pytest puts what a test logs and prints into its report.
     """
     report = yield
-    return _encodable(report)
+    return _encodable(report) if report and (report["longrepr"] or report["sections"]) else report
 
 
 def _encodable(part: Any) -> Any:
