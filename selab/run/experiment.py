@@ -160,7 +160,7 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
     verdict, reasons = _judge(plan, attempt)
     if hidden:
         count = sum(len(row.denial.keys) for row in hidden)
-        reasons = (*reasons, f"{count} denials are hidden by dontaudit rules")
+        reasons = (*reasons, f"denials hidden by dontaudit rules: {count}")
     return Run(
         id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         plan=plan,

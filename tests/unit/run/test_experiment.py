@@ -238,7 +238,7 @@ def test_a_failure_that_no_unexpected_denial_explains_runs_once_more_without_don
         ("process", ("transition",))
     ]
     assert any("failed without an unexpected denial" in note for note in result.notes)
-    assert "1 denials" in result.reasons[-1] and "dontaudit" in result.timings
+    assert "dontaudit rules: 1" in result.reasons[-1] and "dontaudit" in result.timings
 
 
 def test_the_second_run_has_a_policy_without_dontaudit_rules_and_the_first_policy_follows(
