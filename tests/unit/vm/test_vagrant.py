@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +16,14 @@ import pytest
 import vagrant as python_vagrant
 
 from selab.errors import SelabError
-from selab.progress import Progress, Silent
+from selab.progress import Progress
 from selab.vm import terminal, vagrant
 from selab.vm.vagrant import NotReady, SshConfig, Vagrant
 
+from .fake_vagrant import Fake, fake_vagrant, is_gone
+
 pytestmark = pytest.mark.program
 
-# Each fake program begins with this: `note` writes down an event of its own.
-PREAMBLE = """#!{python} -IS
-import json, os, pathlib, signal, subprocess, sys, time
-here = pathlib.Path({here!r})
-def note(event):
-    with (here / "events").open("a") as events:
-        events.write(event + "\\n")
-def stage(text):
-    print("==> default: " + text, flush=True)
-"""
 SSH_CONFIG = """Host default
   HostName 127.0.0.1
   User vagrant
@@ -47,60 +35,9 @@ SSH_CONFIG = """Host default
 """
 
 
-@dataclass
-class Notes(Silent):
-    """A listener that keeps the notes, and calls `on_note` with each."""
-
-    texts: list[str] = field(default_factory=list)
-    on_note: Callable[[str], None] = lambda text: None
-
-    def noted(self, text: str, depth: int) -> None:
-        self.texts.append(text)
-        self.on_note(text)
-
-
-@dataclass
-class Fake:
-    """A `vagrant` on PATH whose program a test gives, and the Vagrant under test."""
-
-    here: Path
-    vagrant: Vagrant
-    notes: Notes = field(default_factory=Notes)
-
-    def program(self, text: str) -> None:
-        path = self.here / "bin" / "vagrant"
-        path.write_text(PREAMBLE.format(python=sys.executable, here=str(self.here)) + text)
-        path.chmod(0o755)
-
-    def answers(self, output: str, code: int = 0, *, to: str = "stdout") -> None:
-        self.program(f"print({output!r}, file=sys.{to}); sys.exit({code})")
-
-    @property
-    def progress(self) -> Progress:
-        return Progress(self.notes)
-
-    @property
-    def events(self) -> list[str]:
-        path = self.here / "events"
-        return path.read_text().splitlines() if path.exists() else []
-
-    @property
-    def log(self) -> str:
-        return self.vagrant.log.read_text()
-
-
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "project").mkdir()
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setenv("SELAB_TEST_OF_ENVIRONMENT", "kept")
-    project = tmp_path / "project"
-    (project / "Vagrantfile").touch()
-    return Fake(
-        tmp_path,
-        Vagrant(project, tmp_path / "vm.json", tmp_path / "vagrant.log", require_consent=lambda: None),
-    )
+    return fake_vagrant(tmp_path, monkeypatch)
 
 
 # --- what is executed ---------------------------------------------------------------------------------------
@@ -369,128 +306,6 @@ def test_each_action_has_a_limit_of_its_own(
     fake.program("time.sleep(60)")
     with pytest.raises(SelabError, match=f"`vagrant {name}` did not end"):
         ACTIONS[name][0](fake.vagrant, fake.progress)
-
-
-# --- Ctrl-C -------------------------------------------------------------------------------------------------
-
-CLEANS_UP = """
-def clean(*_):
-    note("cleaning")
-    time.sleep(0.3)
-    note("cleaned")
-    sys.exit(1)
-signal.signal(signal.SIGINT, clean)
-note(str(os.getpid()))
-stage("Booting")
-time.sleep(60)
-"""
-AS_A_CHILD = """
-if "as a child" not in sys.argv:
-    sys.exit(subprocess.run([sys.executable, __file__, "as a child"]).returncode)
-"""
-IGNORING_SIGINT = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
-ENDING_AT_SIGINT = (
-    "signal.signal(signal.SIGINT, signal.SIG_DFL); signal.signal(signal.SIGHUP, signal.SIG_IGN)"
-)
-CLEANS_UP_FOR_LONG = """
-def clean(*_):
-    signal.signal(signal.SIGINT, end)
-    note("cleaning")
-    os.kill(os.getppid(), signal.SIGINT)
-    time.sleep(60)
-    note("cleaned")
-def end(*_):
-    note("ended at once")
-    os._exit(1)
-signal.signal(signal.SIGINT, clean)
-note(str(os.getpid()))
-stage("Booting")
-time.sleep(60)
-"""
-DOES_NOT_END = """
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-note(str(os.getpid()))
-stage("Booting")
-time.sleep(60)
-"""
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt, even if pytest was started in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def ctrl_c(text: str) -> None:
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def is_gone(pid: str) -> bool:
-    """Whether the process, which was killed, has ended, also if nothing has waited for it yet (proc(5))."""
-    deadline = time.monotonic() + 10
-    with contextlib.suppress(OSError):
-        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
-            if time.monotonic() > deadline:
-                return False
-            os.sched_yield()
-    return True
-
-
-@pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize(
-    "launcher",
-    ["", IGNORING_SIGINT + AS_A_CHILD, ENDING_AT_SIGINT + AS_A_CHILD],
-    ids=["none", "that waits", "that ends first"],
-)
-def test_ctrl_c_lets_vagrant_clean_up(fake: Fake, launcher: str) -> None:
-    """HashiCorp's packages start Vagrant by a launcher, Debian's start it directly."""
-    fake.notes.on_note = ctrl_c
-    fake.program(launcher + CLEANS_UP)
-    with pytest.raises(KeyboardInterrupt):
-        fake.vagrant.up(fake.progress)
-    pid, *events = fake.events
-    assert events == ["cleaning", "cleaned"]
-    assert is_gone(pid)
-
-
-@pytest.mark.usefixtures("interruptible")
-def test_a_second_ctrl_c_ends_vagrant_at_once(fake: Fake) -> None:
-    fake.notes.on_note = ctrl_c
-    fake.program(CLEANS_UP_FOR_LONG)
-    start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        fake.vagrant.up(fake.progress)
-    pid, *events = fake.events
-    assert events == ["cleaning", "ended at once"]
-    assert is_gone(pid)
-    assert time.monotonic() - start < terminal.INTERRUPT_LIMIT
-
-
-@pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("launcher", ["", IGNORING_SIGINT + AS_A_CHILD], ids=["none", "that waits"])
-def test_a_vagrant_that_ignores_signals_is_killed(
-    fake: Fake, monkeypatch: pytest.MonkeyPatch, launcher: str
-) -> None:
-    monkeypatch.setattr(terminal, "INTERRUPT_LIMIT", 0.1)
-    fake.notes.on_note = ctrl_c
-    fake.program(launcher + DOES_NOT_END)
-    with pytest.raises(KeyboardInterrupt):
-        fake.vagrant.up(fake.progress)
-    assert is_gone(fake.events[0])
-
-
-@pytest.mark.usefixtures("interruptible")
-def test_an_interrupted_vagrant_may_print_more_than_the_terminal_holds(fake: Fake) -> None:
-    fake.notes.on_note = ctrl_c
-    # `print` fails in a signal handler if the signal came while the program printed (reentrant call).
-    fake.program(CLEANS_UP.replace("time.sleep(0.3)", "for _ in range(250): os.write(1, b'x' * 4000)"))
-    with pytest.raises(KeyboardInterrupt):
-        fake.vagrant.up(fake.progress)
-    assert fake.events[1:] == ["cleaning", "cleaned"]
 
 
 # --- errors -------------------------------------------------------------------------------------------------

@@ -1,0 +1,94 @@
+"""A `vagrant` on PATH whose program a test gives, and a Vagrant that starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from selab.progress import Progress, Silent
+from selab.vm.vagrant import Vagrant
+
+# Each fake program begins with this: `note` writes down an event of its own.
+PREAMBLE = """#!{python} -IS
+import json, os, pathlib, signal, subprocess, sys, time
+here = pathlib.Path({here!r})
+def note(event):
+    with (here / "events").open("a") as events:
+        events.write(event + "\\n")
+def stage(text):
+    print("==> default: " + text, flush=True)
+"""
+
+
+@dataclass
+class Notes(Silent):
+    """A listener that keeps the notes, and calls `on_note` with each."""
+
+    texts: list[str] = field(default_factory=list)
+    on_note: Callable[[str], None] = lambda text: None
+
+    def noted(self, text: str, depth: int) -> None:
+        self.texts.append(text)
+        self.on_note(text)
+
+
+@dataclass
+class Fake:
+    """A `vagrant` on PATH whose program a test gives, and the Vagrant under test."""
+
+    here: Path
+    vagrant: Vagrant
+    notes: Notes = field(default_factory=Notes)
+
+    def program(self, text: str) -> None:
+        path = self.here / "bin" / "vagrant"
+        path.write_text(PREAMBLE.format(python=sys.executable, here=str(self.here)) + text)
+        path.chmod(0o755)
+
+    def answers(self, output: str, code: int = 0, *, to: str = "stdout") -> None:
+        self.program(f"print({output!r}, file=sys.{to}); sys.exit({code})")
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.notes)
+
+    @property
+    def events(self) -> list[str]:
+        path = self.here / "events"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def log(self) -> str:
+        return self.vagrant.log.read_text()
+
+
+def fake_vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Put a `vagrant` without a program on PATH, and make an empty project with a Vagrantfile."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "project").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("SELAB_TEST_OF_ENVIRONMENT", "kept")
+    project = tmp_path / "project"
+    (project / "Vagrantfile").touch()
+    return Fake(
+        tmp_path,
+        Vagrant(project, tmp_path / "vm.json", tmp_path / "vagrant.log", require_consent=lambda: None),
+    )
+
+
+def is_gone(pid: str) -> bool:
+    """Whether the process, which was killed, has ended, also if nothing has waited for it yet (proc(5))."""
+    deadline = time.monotonic() + 10
+    with contextlib.suppress(OSError):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+            if time.monotonic() > deadline:
+                return False
+            os.sched_yield()
+    return True
