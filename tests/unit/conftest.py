@@ -7,6 +7,7 @@ import gc
 import itertools
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -169,6 +170,14 @@ def _checkout() -> set[tuple[str, tuple[int, int]]]:
             stat = path.lstat()
             files.add((str(path.relative_to(CHECKOUT)), (stat.st_size, stat.st_mtime_ns)))
     return files
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, even if pytest was started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

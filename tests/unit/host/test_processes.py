@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +21,9 @@ from selab.host.processes import Limits, run_group
 from selab.policy.query import decide_subprocess
 from selab.policy.query.decide import Access
 from selab.vm import libvirt
+from tests.unit.processes import assert_ended, is_running
 
 CHILD = 'sleep 60 & echo $! > "$0"; '
-
-
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def assert_ended(file: Path) -> None:
-    pid = int(file.read_text())
-    deadline = time.monotonic() + 5
-    while is_running(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    remains = is_running(pid)
-    if remains:
-        os.kill(pid, signal.SIGKILL)
-    assert not remains
 
 
 @pytest.mark.program
@@ -59,15 +40,7 @@ def test_a_grandchild_in_the_background_ends_with_its_command(tmp_path: Path) ->
     assert_ended(file)
 
 
-@pytest.fixture
-def interrupts() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt, also if the tests run in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_after_an_interrupt_no_grandchild_remains(tmp_path: Path, interrupts: None) -> None:
+def test_after_an_interrupt_no_grandchild_remains(tmp_path: Path, interruptible: None) -> None:
     file = tmp_path / "pid"
 
     def interrupt() -> None:
@@ -82,7 +55,7 @@ def test_after_an_interrupt_no_grandchild_remains(tmp_path: Path, interrupts: No
 
 
 def test_after_an_interrupt_while_a_program_starts_it_does_not_remain(
-    interrupts: None, monkeypatch: pytest.MonkeyPatch
+    interruptible: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = []
 
@@ -99,7 +72,7 @@ def test_after_an_interrupt_while_a_program_starts_it_does_not_remain(
     assert process.returncode == -signal.SIGKILL
 
 
-def test_without_an_interrupt_its_handler_stays(interrupts: None) -> None:
+def test_without_an_interrupt_its_handler_stays(interruptible: None) -> None:
     run_group(["true"], timeout=20)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,14 +79,3 @@ def fake_vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
         tmp_path,
         Vagrant(project, tmp_path / "vm.json", tmp_path / "vagrant.log", require_consent=lambda: None),
     )
-
-
-def is_gone(pid: str) -> bool:
-    """Whether the process, which was killed, has ended, also if nothing has waited for it yet (proc(5))."""
-    deadline = time.monotonic() + 10
-    with contextlib.suppress(OSError):
-        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
-            if time.monotonic() > deadline:
-                return False
-            os.sched_yield()
-    return True

@@ -15,7 +15,7 @@ from selab.project import HostConfig, Project
 from selab.vm import ssh_config
 from selab.vm.existing import ExistingHost
 from selab.vm.ssh_config import Route, UserConfig
-from tests.unit.host.test_processes import assert_ended, is_running
+from tests.unit.processes import assert_ended, is_running
 
 
 @pytest.fixture(autouse=True)

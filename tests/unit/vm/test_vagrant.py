@@ -19,8 +19,9 @@ from selab.errors import SelabError
 from selab.progress import Progress
 from selab.vm import terminal, vagrant
 from selab.vm.vagrant import NotReady, SshConfig, Vagrant
+from tests.unit.processes import is_gone
 
-from .fake_vagrant import Fake, fake_vagrant, is_gone
+from .fake_vagrant import Fake, fake_vagrant
 
 pytestmark = pytest.mark.program
 
@@ -285,7 +286,7 @@ def test_an_action_has_a_time_limit(
         fake.vagrant.halt(fake.progress)
     shown = caught.value.detail.removeprefix("after 1 s; its last line: ")
     assert shown and last.startswith(shown)  # a program that goes on talking may end within a line
-    assert is_gone(fake.events[0])
+    assert is_gone(int(fake.events[0]))
 
 
 @pytest.mark.parametrize(

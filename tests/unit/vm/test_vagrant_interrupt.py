@@ -5,28 +5,33 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from selab.vm import terminal
+from tests.unit.processes import is_gone
 
-from .fake_vagrant import Fake, fake_vagrant, is_gone
+from .fake_vagrant import Fake, fake_vagrant
 
 pytestmark = pytest.mark.program
 
-CLEANS_UP = """
+BOOTS = """
+note(str(os.getpid()))
+stage("Booting")
+time.sleep(60)
+"""
+CLEANS_UP = (
+    """
 def clean(*_):
     note("cleaning")
     time.sleep(0.3)
     note("cleaned")
     sys.exit(1)
 signal.signal(signal.SIGINT, clean)
-note(str(os.getpid()))
-stage("Booting")
-time.sleep(60)
 """
+    + BOOTS
+)
 AS_A_CHILD = """
 if "as a child" not in sys.argv:
     sys.exit(subprocess.run([sys.executable, __file__, "as a child"]).returncode)
@@ -35,7 +40,8 @@ IGNORING_SIGINT = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
 ENDING_AT_SIGINT = (
     "signal.signal(signal.SIGINT, signal.SIG_DFL); signal.signal(signal.SIGHUP, signal.SIG_IGN)"
 )
-CLEANS_UP_FOR_LONG = """
+CLEANS_UP_FOR_LONG = (
+    """
 def clean(*_):
     signal.signal(signal.SIGINT, end)
     note("cleaning")
@@ -46,31 +52,22 @@ def end(*_):
     note("ended at once")
     os._exit(1)
 signal.signal(signal.SIGINT, clean)
-note(str(os.getpid()))
-stage("Booting")
-time.sleep(60)
 """
-DOES_NOT_END = """
+    + BOOTS
+)
+DOES_NOT_END = (
+    """
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-note(str(os.getpid()))
-stage("Booting")
-time.sleep(60)
 """
+    + BOOTS
+)
 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     return fake_vagrant(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt, even if pytest was started in the background, which ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def ctrl_c(text: str) -> None:
@@ -91,7 +88,7 @@ def test_ctrl_c_lets_vagrant_clean_up(fake: Fake, launcher: str) -> None:
         fake.vagrant.up(fake.progress)
     pid, *events = fake.events
     assert events == ["cleaning", "cleaned"]
-    assert is_gone(pid)
+    assert is_gone(int(pid))
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -103,7 +100,7 @@ def test_a_second_ctrl_c_ends_vagrant_at_once(fake: Fake) -> None:
         fake.vagrant.up(fake.progress)
     pid, *events = fake.events
     assert events == ["cleaning", "ended at once"]
-    assert is_gone(pid)
+    assert is_gone(int(pid))
     assert time.monotonic() - start < terminal.INTERRUPT_LIMIT
 
 
@@ -117,7 +114,7 @@ def test_a_vagrant_that_ignores_signals_is_killed(
     fake.program(launcher + DOES_NOT_END)
     with pytest.raises(KeyboardInterrupt):
         fake.vagrant.up(fake.progress)
-    assert is_gone(fake.events[0])
+    assert is_gone(int(fake.events[0]))
 
 
 @pytest.mark.usefixtures("interruptible")
