@@ -16,22 +16,17 @@ from .fake_vagrant import Fake, fake_vagrant
 
 pytestmark = pytest.mark.program
 
-BOOTS = """
-note(str(os.getpid()))
-stage("Booting")
-time.sleep(60)
-"""
-CLEANS_UP = (
-    """
+CLEANS_UP = """
 def clean(*_):
     note("cleaning")
     time.sleep(0.3)
     note("cleaned")
     sys.exit(1)
 signal.signal(signal.SIGINT, clean)
+note(str(os.getpid()))
+stage("Booting")
+time.sleep(60)
 """
-    + BOOTS
-)
 AS_A_CHILD = """
 if "as a child" not in sys.argv:
     sys.exit(subprocess.run([sys.executable, __file__, "as a child"]).returncode)
@@ -40,8 +35,7 @@ IGNORING_SIGINT = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
 ENDING_AT_SIGINT = (
     "signal.signal(signal.SIGINT, signal.SIG_DFL); signal.signal(signal.SIGHUP, signal.SIG_IGN)"
 )
-CLEANS_UP_FOR_LONG = (
-    """
+CLEANS_UP_FOR_LONG = """
 def clean(*_):
     signal.signal(signal.SIGINT, end)
     note("cleaning")
@@ -52,17 +46,18 @@ def end(*_):
     note("ended at once")
     os._exit(1)
 signal.signal(signal.SIGINT, clean)
+note(str(os.getpid()))
+stage("Booting")
+time.sleep(60)
 """
-    + BOOTS
-)
-DOES_NOT_END = (
-    """
+DOES_NOT_END = """
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
+note(str(os.getpid()))
+stage("Booting")
+time.sleep(60)
 """
-    + BOOTS
-)
 
 
 @pytest.fixture
