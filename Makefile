@@ -65,7 +65,7 @@ vm: ## The tests on a real VM, without the slow ones.
 check: lint types shell imports language unit ## Everything that needs no VM.
 
 mutants: ## Check which faults the unit tests notice in a change (SINCE=COMMIT), in MODULES=selab/run, or everywhere (ALL=1).
-	script/mutants $(if $(ALL),--all) $(if $(SINCE),--since $(SINCE)) $(if $(PROCESSES),--processes $(PROCESSES)) $(MODULES)
+	script/mutants $(if $(ALL),--all) $(if $(SINCE),--since $(SINCE)) $(if $(PROCESSES),--processes $(PROCESSES)) $(if $(ONE_IN),--one-in $(ONE_IN)) $(MODULES)
 
 lock: ## Pin the packages of pyproject.toml again, with their hashes (needs uv); UPGRADE=1 takes the newest versions.
 	script/lock $(if $(UPGRADE),--upgrade)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 HEADING = """\
 | package | mutants | killed | survived | without tests | equivalent | score |
 |---|---|---|---|---|---|---|"""
@@ -116,3 +119,9 @@ def changed_lines(old: list[str], new: list[str]) -> tuple[str, str]:
     parts = old[first : len(old) - last], new[first : len(new) - last]
     before, after = ("\n".join(line.strip() for line in part) for part in parts)
     return before, after
+
+
+def sample(items: list[T], one_in: int) -> list[T]:
+    """Return a random sample of the items in their order: one in so many, the same ones each time."""
+    count = -(-len(items) // one_in)
+    return [items[index] for index in sorted(random.Random(1).sample(range(len(items)), count))]

@@ -76,10 +76,11 @@ def tests_of(path: str) -> str:
     return f"tests/unit/test_{name}" if name.endswith(".py") else f"tests/unit/{name}"
 
 
-def scores(paths: list[str], lines: dict[str, set[int]], processes: int) -> Iterable[Score]:
+def scores(paths: list[str], lines: dict[str, set[int]], processes: int, one_in: int = 1) -> Iterable[Score]:
     """Run the mutants of the files at `paths`, and yield the score of each package.
 
     lines: the changed lines of each file, if only functions and lines of a change are mutated.
+    one_in: run a random sample, one mutant in so many.
     """
     equivalents = read_equivalents(EQUIVALENTS)
     groups: dict[str, list[str]] = defaultdict(list)
@@ -88,7 +89,7 @@ def scores(paths: list[str], lines: dict[str, set[int]], processes: int) -> Iter
     for name, members in groups.items():
         tests, copy = tests_of(members[0]), COPIES / name.replace(": ", "-")
         if members[0].endswith(".sh"):
-            results = shell_mutants.results_of(members, lines, tests, copy)
+            results = shell_mutants.results_of(members, lines, tests, copy, one_in)
         else:
             functions = [
                 mutmut_pattern(path, function)
@@ -98,8 +99,11 @@ def scores(paths: list[str], lines: dict[str, set[int]], processes: int) -> Iter
             ]
             if lines and not functions:
                 continue
-            results = python_mutants.results_of(members, functions, tests, processes, copy)
-        yield score(name, list(results), equivalents)
+            results = python_mutants.results_of(members, functions, tests, processes, copy, one_in)
+        result = score(name, list(results), equivalents)
+        if one_in > 1:
+            result.stale = []  # an entry's mutant may not be in the sample
+        yield result
 
 
 def misplaced(equivalents: Iterable[Equivalent]) -> list[Equivalent]:
@@ -142,10 +146,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--all", action="store_true", help="mutate everything")
     parser.add_argument("--since", metavar="COMMIT", help="mutate what differs from this commit")
     parser.add_argument("--processes", type=int, default=2, help="how many of mutmut's mutants run at a time")
+    parser.add_argument("--one-in", type=int, default=1, help="run a random sample, one mutant in so many")
     parser.add_argument("paths", nargs="*", help="directories and files, as in selab/run")
     options = parser.parse_args(arguments)
     if options.all or (options.paths and not options.since):
-        report(scores(mutated_files(options.paths or ["selab"]), {}, options.processes))
+        report(scores(mutated_files(options.paths or ["selab"]), {}, options.processes, options.one_in))
         return 0
     since = options.since or base_commit()
     lines = lines_of_diff(git("diff", "-U0", "--no-renames", since, "--", "selab"))

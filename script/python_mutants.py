@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mutant_results import KILLED, SURVIVED, UNTESTED, Result, changed_lines
+from mutant_results import KILLED, SURVIVED, UNTESTED, Result, changed_lines, sample
 
 ROOT = Path(__file__).parents[1]
 DECORATORS = {
@@ -86,11 +86,12 @@ def mutmut_pattern(path: str, function: str) -> str:
 
 
 def results_of(
-    paths: list[str], patterns: list[str], tests: str, processes: int, copy: Path
+    paths: list[str], patterns: list[str], tests: str, processes: int, copy: Path, one_in: int = 1
 ) -> Iterator[Result]:
     """Run mutmut on the modules at `paths` with `tests`, in `copy`, and yield what became of each mutant.
 
     patterns: the mutants to run; all by default.
+    one_in: run a random sample, one mutant in so many.
     Raises SystemExit with the end of mutmut's output if it cannot run, for example because a test fails.
     """
     copy_checkout(copy)
@@ -102,8 +103,12 @@ def results_of(
     pyproject.write_text(pyproject.read_text().partition("[tool.mutmut]")[0] + "[tool.mutmut]\n" + table)
     program = str(Path(sys.executable).with_name("mutmut"))
     with (copy / "mutmut.log").open("w+") as log:
-        command = [program, "run", "--max-children", str(processes), *patterns]
-        done = subprocess.run(command, cwd=copy, stdout=log, stderr=log, check=False)
+        command = [program, "run", "--max-children", str(processes)]
+        if one_in > 1:
+            # mutmut lists all mutants in its files before it reports that none has this name.
+            subprocess.run([*command, "none"], cwd=copy, stdout=log, stderr=log, check=False)
+            patterns = sample([key for path in paths for key in _statuses(copy / "mutants", path)], one_in)
+        done = subprocess.run([*command, *patterns], cwd=copy, stdout=log, stderr=log, check=False)
         log.seek(0)
         if done.returncode:
             raise SystemExit(f"mutmut failed on {', '.join(paths)}:\n{log.read()[-2000:]}")
@@ -113,11 +118,12 @@ def results_of(
 
 def read_results(mutants: Path, path: str) -> Iterator[Result]:
     """Yield the mutants of a module that mutmut ran, with the changed lines from its file of all mutants."""
-    if not (mutants / f"{path}.meta").is_file():
+    statuses = _statuses(mutants, path)
+    if not statuses:
         return
     spans = json.loads((mutants / f"{path}.spans").read_text())["spans"]
     lines = (mutants / path).read_text().splitlines()
-    for key, code in json.loads((mutants / f"{path}.meta").read_text())["exit_code_by_key"].items():
+    for key, code in statuses.items():
         if code is None:
             continue
         mutant = key.rpartition(".")[2]
@@ -128,3 +134,12 @@ def read_results(mutants: Path, path: str) -> Iterator[Result]:
         ]
         where = function.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
         yield Result(f"{path}::{where}", *changed_lines(*bodies), STATUSES.get(code, KILLED))
+
+
+def _statuses(mutants: Path, path: str) -> dict[str, int | None]:
+    """Return mutmut's exit code for each mutant of a module, or None for one that it did not run."""
+    file = mutants / f"{path}.meta"
+    if not file.is_file():  # a module without functions
+        return {}
+    statuses: dict[str, int | None] = json.loads(file.read_text())["exit_code_by_key"]
+    return statuses

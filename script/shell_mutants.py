@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutant_results import KILLED, SURVIVED, UNTESTED, Result, changed_lines
+from mutant_results import KILLED, SURVIVED, UNTESTED, Result, changed_lines, sample
 from python_mutants import copy_checkout
 
 SLOWDOWN, PAUSE = 5, 5.0
@@ -93,10 +93,13 @@ def _parses(text: str) -> bool:
     return subprocess.run(["sh", "-n"], input=text.encode(), capture_output=True, check=False).returncode == 0
 
 
-def results_of(paths: list[str], lines: dict[str, set[int]], tests: str, copy: Path) -> Iterator[Result]:
+def results_of(
+    paths: list[str], lines: dict[str, set[int]], tests: str, copy: Path, one_in: int = 1
+) -> Iterator[Result]:
     """Run `tests` on the mutants of the scripts at `paths`, in `copy`, and yield what became of each mutant.
 
     lines: the lines whose mutants are run, if not those of the whole script.
+    one_in: run a random sample, one mutant in so many.
     Raises SystemExit if the tests of a script fail without a mutant.
     """
     tests_of = tests_of_scripts(paths, tests, copy)
@@ -109,7 +112,7 @@ def results_of(paths: list[str], lines: dict[str, set[int]], tests: str, copy: P
         if tested and run_pytest(copy, [*OPTIONS, *tested], 600):
             raise SystemExit(f"The tests of {path} fail without a mutant: see {copy.with_suffix('.log')}")
         limit = SLOWDOWN * (time.monotonic() - begin) + PAUSE
-        for mutant in mutants(original):
+        for mutant in sample(list(mutants(original)), one_in):
             if path in lines and mutant.number not in lines[path]:
                 continue
             (copy / path).write_text(mutant.text)

@@ -112,6 +112,18 @@ def test_the_changed_lines_are_those_between_equal_ones() -> None:
     assert results.changed_lines(["a", "a"], ["a"]) == ("a", "")
 
 
+@pytest.mark.parametrize(("one_in", "count"), [(1, 7), (3, 3), (100, 1)])
+def test_a_sample_is_one_in_so_many_in_their_order(one_in: int, count: int) -> None:
+    items = list("abcdefg")
+    chosen = results.sample(items, one_in)
+    assert (len(chosen), chosen) == (count, sorted(chosen))
+    assert chosen == results.sample(items, one_in)
+
+
+def test_nothing_is_a_sample_of_nothing() -> None:
+    assert results.sample([], 3) == []
+
+
 def test_the_equivalent_mutants_are_named_with_a_reason_in_existing_functions() -> None:
     entries = results.read_equivalents(mutants.EQUIVALENTS)
     assert all(entry.reason for entry in entries)
