@@ -109,10 +109,10 @@ def _version(project: Project, module: PolicyModule, against: str) -> PolicyModu
     path = Path(against)
     if path.is_file():
         return replace(module, texts=module.texts | {"te": without_mark(path.read_bytes())})
-    name = f"{against}:./{module.te.relative_to(project.root)}"
+    name = f"{against}:./{module.path.relative_to(project.root)}"
     done = LocalHost().run([*GIT, "-C", str(project.root), "cat-file", "blob", "--end-of-options", name])
     if not done.ok:
         reason = (done.error_text.strip().splitlines() or [""])[-1]
-        what = f"There is no version '{against}' of {module.te.name}."
+        what = f"There is no version '{against}' of {module.path.name}."
         raise InputError(what, reason, "Name a file or a Git revision.")
     return replace(module, texts=module.texts | {"te": without_mark(done.stdout)})

@@ -117,7 +117,7 @@ def _replacement(module: PolicyModule, *, not_linked: bool) -> Finding:
     remedy = f"If you do not want that, rename this module, for example to my_{module.name}."
     if not_linked:
         remedy += " It was not linked with the base policy, which contains the other one; a run does that."
-    return Finding(module.te, 0, Severity.WARNING, "replaces-module", message, remedy)
+    return Finding(module.path, 0, Severity.WARNING, "replaces-module", message, remedy)
 
 
 def _build(
@@ -134,4 +134,4 @@ def _build(
         file = linked_file(tools, linked(base, candidates, tools).digest) if links else None
         return candidates, file
     except InputError as error:
-        return of_error(error, stage, module.te)
+        return of_error(error, stage, module.path)

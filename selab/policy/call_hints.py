@@ -50,7 +50,7 @@ def unrequired_hint(module: PolicyModule, name: str) -> str:
 
 def own_interfaces(module: PolicyModule) -> dict[str, tuple[Heading, Path]]:
     """Return the interfaces of the .if files beside the module, by name; its own and required ones first."""
-    texts = {each.te.with_suffix(".if"): each.texts.get("if", b"") for each in reversed(module.all)}
+    texts = {each.path.with_suffix(".if"): each.texts.get("if", b"") for each in reversed(module.all)}
     for path in sorted(module.directory.glob("*.if")):
         if path not in texts and path.is_file() and not path.is_symlink():
             with path.open("rb") as file:

@@ -124,7 +124,7 @@ def entries(module: PolicyModule, base: BasePolicy) -> list[Entry]:
         fault = re.search(r"\.fc:(\d+): *(.+)", done.error_text)
         raise InputError(
             "m4 cannot read the file contexts.",
-            f"{module.te.with_suffix('.fc')}:{fault[1] if fault else 1}: "
+            f"{module.path.with_suffix('.fc')}:{fault[1] if fault else 1}: "
             + (fault[2] if fault else done.error_text.strip()[:200]),
             "Look for an unclosed quote ` or '.",
         )

@@ -40,7 +40,8 @@ class PolicyModule:
         return (*self.requires, self)
 
     @property
-    def te(self) -> Path:
+    def path(self) -> Path:
+        """Return the file that makes the module: its .te."""
         return self.directory / f"{self.name}.te"
 
     @property

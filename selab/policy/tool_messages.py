@@ -139,7 +139,7 @@ def _orphan_error(module: PolicyModule, orphan: re.Match[str], what: str) -> Inp
     kind, parent, child = orphan.group("kind", "parent", "child")
     words = tokens(module.texts.get("te", b"").decode("utf-8", "backslashreplace"))
     line = next((word.line for word in words if word.text == child), 0)
-    problem = f"{module.te}:{line}: {orphan_problem(kind, parent, child)}"
+    problem = f"{module.path}:{line}: {orphan_problem(kind, parent, child)}"
     return InputError(what, problem, orphan_remedy(parent, child)) if line else None
 
 
@@ -163,7 +163,7 @@ def _context_error(module: PolicyModule, context: re.Match[str], what: str) -> I
     """Return the error at the line of the .fc; None if the .fc does not contain the path."""
     line = WrittenEntries(module).line(FileSpec(context["path"], "", ""))
     written = " ".join(module.line("fc", line).split())
-    problem = f"{module.te.with_suffix('.fc')}:{line}: invalid {context['part']}: {written}"
+    problem = f"{module.path.with_suffix('.fc')}:{line}: invalid {context['part']}: {written}"
     return InputError(what, problem, FORM) if line else None
 
 
@@ -218,7 +218,7 @@ def refuse_carriage_returns(module: PolicyModule) -> None:
     for ending in ("te", "if", "fc"):
         text = module.texts.get(ending, b"").decode("utf-8", "backslashreplace")
         if match := _CARRIAGE_RETURN.search(text):
-            file = module.te.with_suffix(f".{ending}")
+            file = module.path.with_suffix(f".{ending}")
             line = text.count("\n", 0, match.start()) + 1
             raise InputError(
                 f"The policy '{module.name}' does not compile.",
@@ -232,11 +232,11 @@ def refuse_netlink_messages(module: PolicyModule, cil: str = "") -> None:
 
     Only libsepol 3.8 and Linux 6.13 know these rules. selab cannot tell what they deny.
     """
-    place = str(module.te) if _NETLINK_CIL.search(cil) else ""
+    place = str(module.path) if _NETLINK_CIL.search(cil) else ""
     for ending in ("if", "te"):
         text = module.texts.get(ending, b"").decode("utf-8", "backslashreplace")
         if line := _netlink_line(text):
-            place = f"{module.te.with_suffix(f'.{ending}')}:{line}"
+            place = f"{module.path.with_suffix(f'.{ending}')}:{line}"
     if place:
         raise InputError(
             f"The policy '{module.name}' has rules that selab cannot judge.",
@@ -261,7 +261,7 @@ def refuse_macro_words(module: PolicyModule, base: BasePolicy) -> None:
     if word := next(macro_words(text, base), None):
         raise InputError(
             f"The policy '{module.name}' does not compile.",
-            f"{module.te.with_suffix('.fc')}:{word.line}: {word.problem}",
+            f"{module.path.with_suffix('.fc')}:{word.line}: {word.problem}",
             word.remedy,
         )
 
@@ -278,7 +278,7 @@ def refuse_invalid_contexts(module: PolicyModule, expanded: str, base: BasePolic
         if entry.spec is None:
             raise InputError(
                 f"The policy '{module.name}' does not compile.",
-                f"{module.te.with_suffix('.fc')}:{entry.line}: This line is not a valid file context: "
+                f"{module.path.with_suffix('.fc')}:{entry.line}: This line is not a valid file context: "
                 + " ".join(entry.text.split()),
                 FORM,
             )
@@ -289,7 +289,7 @@ def refuse_conflicts(base: BasePolicy, modules: Iterable[LinkedSource]) -> None:
     others: list[tuple[str, FileSpec]] = []
     for module in modules:
         if source := module.source:
-            fc = source.te.with_suffix(".fc")
+            fc = source.path.with_suffix(".fc")
             written = WrittenEntries(source)
             own = [(written.line(spec), spec) for spec in filecons(module.cil)]
             for conflict in conflicts(own, others, base) if own else ():
@@ -352,7 +352,7 @@ def _place(module: LinkedSource, statement: str, base: BasePolicy, expand: bool)
         return module.name
     if path := _FILECON.search(statement):
         spec = next(iter(filecons(statement)), FileSpec(path["path"], "", ""))
-        file, line = source.te.with_suffix(".fc"), WrittenEntries(source).line(spec)
+        file, line = source.path.with_suffix(".fc"), WrittenEntries(source).line(spec)
     else:
-        file, line = source.te, statement_line(source, statement, base, expand=expand)
+        file, line = source.path, statement_line(source, statement, base, expand=expand)
     return f"{file}:{line}" if line else str(file)

@@ -66,9 +66,9 @@ def learn(
     candidate cannot be linked with what was added.
     """
     module = candidate(project, scenario, policy, "learn for")
-    drafting, before = on_its_guest(drafts(project, scenario)), source(module.te)
+    drafting, before = on_its_guest(drafts(project, scenario)), source(module.path)
     history = History.of(project)
-    te = drafting.policies / module.te.name
+    te = drafting.policies / module.path.name
     runs: list[RunDocument] = []
     left: tuple[Advice, ...] = ()
     mode = Mode.PERMISSIVE

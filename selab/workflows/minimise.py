@@ -94,7 +94,7 @@ def minimise(
     does not pass with it in enforcing mode. Raises SelabError if its first run is an ERROR.
     """
     module = candidate(project, scenario, policy, "make smaller")
-    before = source(module.te)
+    before = source(module.path)
     drafting = on_its_guest(drafts(project, scenario))
     bench = Bench(drafting, machine, scenario, module.name, progress, runs)
     search = Search(bench, before)

@@ -36,7 +36,7 @@ def labels(module: ModuleUnderLint) -> Iterator[Finding]:
     try:
         own = entries(module.module, module.policy)
     except InputError as error:
-        yield of_error(error, "fc-syntax", module.module.te.with_suffix(".fc"))
+        yield of_error(error, "fc-syntax", module.module.path.with_suffix(".fc"))
         return
     for entry in own:
         yield from _entry(module, entry)
@@ -49,7 +49,7 @@ def labels(module: ModuleUnderLint) -> Iterator[Finding]:
 
 def _conflicts(module: ModuleUnderLint, own: list[Entry]) -> list[Conflict]:
     others = [
-        (f"{each.te.with_suffix('.fc')}:{entry.line}", spec)
+        (f"{each.path.with_suffix('.fc')}:{entry.line}", spec)
         for each in module.module.requires
         for entry in _readable(each, module.policy)
         if (spec := entry.spec)

@@ -41,7 +41,7 @@ def selint(module: PolicyModule, base: BasePolicy) -> list[Finding]:
 
     Raises CommandFailed if SELint fails without a finding.
     """
-    files = {str(module.te.with_suffix(f".{ending}")): ending for ending in module.texts}
+    files = {str(module.path.with_suffix(f".{ending}")): ending for ending in module.texts}
     options = [f"--context={base.headers / 'include'}", "--color=off", "--full-path", "--level=S"]
     options += [f"--disable={id}" for id in _LEFT_OUT]
     done = LocalHost().run(["selint", *options, *files], timeout=SELINT_TIMEOUT)
@@ -55,7 +55,7 @@ def _findings(text: str, module: PolicyModule, files: Mapping[str, str]) -> Iter
     for line in text.splitlines():
         file = next((file for file in files if line.lstrip().startswith(f"{file}:")), "")
         if file and (match := _AFTER_FILE.fullmatch(line.strip(), len(file))):
-            place = module.te.with_suffix(f".{files[file]}")
+            place = module.path.with_suffix(f".{files[file]}")
             yield Finding(
                 place,
                 int(match["line"]),

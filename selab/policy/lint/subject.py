@@ -85,7 +85,7 @@ class ModuleUnderLint:
     def finding(
         self, line: int, severity: Severity, id: str, message: str, remedy: str = "", *, ending: str = "te"
     ) -> Finding:
-        return Finding(self.module.te.with_suffix(f".{ending}"), line, severity, id, message, remedy)
+        return Finding(self.module.path.with_suffix(f".{ending}"), line, severity, id, message, remedy)
 
 
 def module_under_lint(

@@ -44,7 +44,7 @@ def test_a_revision_is_another_version(project: Project, module: PolicyModule) -
     git = ["git", "-C", str(project.root), "-c", "user.name=x", "-c", "user.email=x@example.org"]
     for words in (["init", "-q"], ["add", "policies"], ["commit", "-qm", "x"]):
         subprocess.run([*git, *words], check=True)
-    module.te.write_text("policy_module(web, 1.1)\n")
+    module.path.write_text("policy_module(web, 1.1)\n")
     assert _version(project, load_module(project, "web"), "HEAD").texts["te"] == b"policy_module(web, 1.0)\n"
 
 
