@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from selab.advice.advise import Advice
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
-from selab.auditlog.denials import shown_target
 from selab.errors import InputError
-from selab.policy.language.commands import in_cil
 
 BEGIN = "# selab suggest: begin (what stands here is kept, and added to)"
 END = "# selab suggest: end"
@@ -32,38 +30,13 @@ def block(chosen: Chosen, required: Collection[str] = ()) -> str:
     )
 
 
-def cil(chosen: Chosen) -> str:
-    """Format rules in CIL, without interfaces, for a domain of a CIL block (`web.process`, as in udica)."""
-    remedies = {advice.need: remedy for advice, remedy in chosen}
-    return "\n".join(
-        line
-        for need, remedy in remedies.items()
-        for line in (f"; {_reason(need)}", *_cil_rules(need, remedy))
-    )
-
-
-def _cil_rules(need: DeniedAccess, remedy: Remedy) -> Iterator[str]:
-    access = f"{need.source} {shown_target(need.source, need.target)}"
-    permissions = remedy.permissions if remedy.commands else need.permissions
-    if permissions:
-        yield f"(allow {access} ({need.tclass} ({' '.join(sorted(permissions))})))"
-    if remedy.commands:
-        yield f"(allowx {access} (ioctl {need.tclass} {in_cil(remedy.commands)}))"
-
-
 def inserted_into(text: str, chosen: Chosen) -> str:
     """Insert the block of `chosen` into the .te `text`, in place of an earlier block or at the end.
 
     All other text stays the same byte for byte. Lines of an earlier block stay: they are why nothing was
     denied. Raises InputError if the markers are broken.
     """
-    marks = _MARK.findall(text)
-    if marks not in ([], ["begin", "end"]):
-        raise InputError(
-            "The markers of `selab suggest` in the policy are broken.",
-            "The text must have one begin marker, followed by one end marker.",
-            "Remove the markers and run the command again.",
-        )
+    require_whole(_MARK.findall(text))
     before = _BLOCK.search(text)
     existing = before[0].split("\n")[1:-2] if before else []
     fresh = block(
@@ -79,6 +52,16 @@ def inserted_into(text: str, chosen: Chosen) -> str:
     return text + gap + written
 
 
+def require_whole(marks: Sequence[str]) -> None:
+    """Raise InputError unless a file's markers are none, or one `begin` and one `end`."""
+    if marks not in ([], ["begin", "end"]):
+        raise InputError(
+            "The markers of `selab suggest` in the policy are broken.",
+            "The text must have one begin marker, followed by one end marker.",
+            "Remove the markers and run the command again.",
+        )
+
+
 def _place(remedy: Remedy) -> int:
     if remedy.kind is Kind.ATTRIBUTE:
         return 0
@@ -88,10 +71,11 @@ def _place(remedy: Remedy) -> int:
 
 
 def _line(advice: Advice, remedy: Remedy) -> str:
-    return f"# {_reason(advice.need)}\n{remedy.text}"
+    return f"# {reason(advice.need)}\n{remedy.text}"
 
 
-def _reason(need: DeniedAccess) -> str:
+def reason(need: DeniedAccess) -> str:
+    """Format a denied access as a comment: who asked for what, on one line."""
     example = " ".join(part for part in (need.comm, need.path or need.detail) if part)
     return _harmless(" ".join(f"{need} {f'({example})' if example else ''}".split()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from selab.policy.lint.finding import of_error
 from selab.policy.lint.names import Vocabulary, vocabulary
 from selab.policy.lint.selint import installed, selint
 from selab.policy.lint.subject import text_of
-from selab.policy.module import PolicyModule, load_module, policy_names, require_policy
+from selab.policy.module import PolicyModule, load_module, main_file, policy_names, require_policy
+from selab.policy.source_lines import declaring_line
 from selab.policy.toolchain import Toolchain, host_toolchain
 from selab.progress import Progress
 from selab.project import Project
@@ -80,8 +82,9 @@ def _policy(
     of_base: Vocabulary,
 ) -> Iterator[Finding]:
     """Find what is wrong with a policy. A lint error replaces the compiler's error about the same line."""
-    file = project.policies / f"{name}.te"
+    file = project.policies
     try:
+        file = main_file(project, name)
         module = load_module(project, name)
         own = module_interfaces(
             base, {f"{each.name}.if": text_of(each, "if") for each in module.all if "if" in each.texts}
@@ -90,7 +93,7 @@ def _policy(
         yield of_error(error, "source", file)
         return
     subject = module_under_lint(module, base, of_base, table, own)
-    linted = lint(subject)
+    linted = lint(subject) if module.language == "te" else []
     linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
     repeated = {each.name for each in module.all} & set(modules_of(base))
     built = _build(project, module, base, tools, links=not repeated)
@@ -103,9 +106,10 @@ def _policy(
         return
     yield from linted
     candidates, policy = built
+    line_of = subject.line_of if module.language == "te" else functools.partial(declaring_line, module)
     if policy:
-        yield from unenterable(project, subject, base, candidates, policy)
-    if installed():
+        yield from unenterable(project, module, base, candidates, policy, line_of)
+    if installed() and module.language == "te":
         yield from selint(module, base)
 
 

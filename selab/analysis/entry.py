@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from selab.advice.advise import advise
+from selab.advice.advise import Advice, advise
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.knowledge import PolicyKnowledge
 from selab.auditlog.context import Context
@@ -16,7 +16,8 @@ from selab.errors import InputError
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import declared_types
 from selab.policy.compile import CompiledModule
-from selab.policy.lint import Finding, ModuleUnderLint, Severity
+from selab.policy.lint import Finding, Severity
+from selab.policy.module import PolicyModule
 from selab.policy.query.decide import Decision, can_decide
 from selab.policy.query.entry import Entry
 from selab.project import Project
@@ -28,60 +29,55 @@ ENTRY = "container-entry"
 
 def unenterable(
     project: Project,
-    subject: ModuleUnderLint,
+    module: PolicyModule,
     base: BasePolicy,
     candidates: Sequence[CompiledModule],
     policy: Path,
+    line_of: Callable[[str], int],
 ) -> Iterator[Finding]:
     """Find the domains of containers that the container runtime cannot start a process in.
 
-    `policy` is the file with the linked policy. A domain is a container's if a scenario says so. Without a
-    scenario for the candidate NAME it is NAME_t, for any container runtime.
+    `policy` is the file with the linked policy, and `line_of` returns the line that declares a type. A domain
+    is a container's if a scenario says so. Without a scenario for the candidate it is the candidate's own,
+    for any container runtime.
     """
     own = declared_types(candidates)
     programs = [runtime_file_type(base.directory / "contexts"), *sorted(own)]
     if not programs[0] or not can_decide():
         return
-    for domain, starting in _domains(project, subject.module.name).items():
+    for domain, starting in _domains(project, module).items():
         if domain not in own:
             continue
         starters = list(dict.fromkeys(each for runtime in starting for each in runtime.domains))
         entry = Entry(domain, starters, programs, base.facts.mls)
         for obstacle in entry.obstacles(policy):
             titles = " and ".join(dict.fromkeys(runtime.title for runtime in starting))
-            yield _finding(subject, domain, titles, obstacle, PolicyKnowledge.of(base, candidates))
+            advice = _advice(obstacle, PolicyKnowledge.of(base, candidates))
+            message = (
+                f"{titles} cannot start a container as {domain}: "
+                f"{advice.need} is denied ({obstacle.cause.value})."
+            )
+            remedy = advice.best.in_words if advice.best else advice.stopped
+            yield Finding(module.path, line_of(domain), Severity.WARNING, ENTRY, message, remedy)
 
 
-def _domains(project: Project, policy: str) -> dict[str, list[Runtime]]:
+def _domains(project: Project, module: PolicyModule) -> dict[str, list[Runtime]]:
     """Return the domains of the containers of scenarios with this policy, each with its runtimes."""
     domains: dict[str, list[Runtime]] = {}
     for name in scenario_names(project):
         with contextlib.suppress(InputError):
             scenario = load_scenario(project, name)
-            if scenario.policy == policy:
-                domain = scenario.label.type or f"{policy}_t"
+            if scenario.policy == module.name:
+                domain = scenario.label.type or module.domain
                 domains.setdefault(domain, []).append(runtimes()[scenario.runtime])
-    return domains or {f"{policy}_t": list(runtimes().values())}
+    return domains or {module.domain: list(runtimes().values())}
 
 
-def _finding(
-    subject: ModuleUnderLint, domain: str, titles: str, obstacle: Decision, knowledge: PolicyKnowledge
-) -> Finding:
+def _advice(obstacle: Decision, knowledge: PolicyKnowledge) -> Advice:
     access = obstacle.access
     source, target = (
         knowledge.index.resolve(Context.parse(context).type) for context in (access.source, access.target)
     )
     need = DeniedAccess(1, source, target, access.tclass, frozenset({access.permission}))
     (advice,) = advise([need], knowledge, {1: obstacle.cause})
-    lines = (
-        each.line
-        for each in (*subject.names.declared, *subject.names.made)
-        if (each.kind, each.name) == ("type", domain)
-    )
-    return subject.finding(
-        next(lines, 0),
-        Severity.WARNING,
-        ENTRY,
-        f"{titles} cannot start a container as {domain}: {need} is denied ({obstacle.cause.value}).",
-        advice.best.in_words if advice.best else advice.stopped,
-    )
+    return advice

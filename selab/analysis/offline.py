@@ -26,13 +26,13 @@ from selab.scenario import scenario_names
 def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorded, str]:
     """Return the records of a run or of a log file, and the candidate to ask about them.
 
-    A log file is taken to be about the domain NAME_t of the candidate `policy`.
+    A log file is taken to be about the domain of the candidate `policy`.
     """
     path = Path(name)
     if path.is_file():
         if policy is None:
             raise InputError("A log does not name a candidate.", str(path), "Name one with --policy.")
-        return Recorded(path.read_bytes().splitlines(), f"{policy}_t"), policy
+        return Recorded(path.read_bytes().splitlines(), load_module(project, policy).domain), policy
     stored = History.of(project).find(name)
     chosen = policy or stored.document.policy
     if chosen == NO_POLICY:
@@ -43,7 +43,7 @@ def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorde
 def replay_offline(
     project: Project, records: Recorded, policy: str, progress: Progress, *, names: bool = False
 ) -> Replay:
-    """Link the candidate `policy`, and ask it about the recorded accesses of its domain NAME_t.
+    """Link the candidate `policy`, and ask it about the recorded accesses of its domain.
 
     Denials of the rest of the machine are left out, and `progress` notes how many a log file has.
     `names`: also find the names of the booleans that would allow an access, which takes seconds.
@@ -51,7 +51,7 @@ def replay_offline(
     candidate = candidate_of(project, policy, progress, "Replay")
     own_types = declared_types(candidate.modules)
     with progress.step("Asking what it would decide" + (", and for the booleans" if names else "")):
-        domain = f"{policy}_t"
+        domain = load_module(project, policy).domain
         requested, rulings = records.accesses_of(domain, own_types), records.rulings_for(domain)
         if not records.level:
             _note_others(records, own_types, progress)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from selab.advice import cil_block
 from selab.advice.advise import Advice, applicable
-from selab.advice.block import block, cil, inserted_into
+from selab.advice.block import block, inserted_into
 from selab.analysis.explain import explain
 from selab.errors import InputError
 from selab.history import StoredRun
+from selab.policy.module import load_module
 from selab.policy.source_file import source
 from selab.progress import Progress
 from selab.project import Project
@@ -18,9 +20,9 @@ from selab.run.request import NO_POLICY
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Rules for a candidate. For a domain in a block of CIL there is only the `text`.
+    """Rules for a candidate. Without a candidate, for a domain in a block of CIL, there is only the `text`.
 
-    te: the candidate's .te file, or None.
+    file: the candidate's .te or .cil file, or None.
     text: the rules alone.
     before: the text of the file.
     after: the text of the file with the rules.
@@ -28,7 +30,7 @@ class Suggestion:
     settled: advice about the denials that the scenario tolerates or expects, which get no rule.
     """
 
-    te: Path | None
+    file: Path | None
     text: str
     before: str
     after: str
@@ -40,7 +42,7 @@ def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky
     """Return the rules that the run's denials require.
 
     A denial that an entry of the scenario tolerates or expects gets no rule.
-    `risky`: also include dangerous rules. Raises InputError if the run had no candidate, or if its .te file
+    `risky`: also include dangerous rules. Raises InputError if the run had no candidate, or if its file
     cannot be extended.
     """
     policy, domain = stored.document.policy, stored.document.label.type
@@ -53,8 +55,12 @@ def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky
     chosen = applicable(advice, risky=risky)
     covered = {each.need.key for each, _ in chosen}.union(*(remedy.covers for _, remedy in chosen))
     left = tuple(each for each in advice if each.need.key not in covered and not each.allowed_now)
-    if "." in domain:
-        return Suggestion(None, cil(chosen), "", "", left, settled)
-    te = project.policies / f"{policy}.te"
-    before = source(te)
-    return Suggestion(te, block(chosen), before, inserted_into(before, chosen), left, settled)
+    if policy == NO_POLICY:
+        return Suggestion(None, cil_block.cil(chosen), "", "", left, settled)
+    module = load_module(project, policy)
+    before = source(module.path)
+    if module.language == "cil":
+        text, after = cil_block.cil(chosen), cil_block.inserted_into(before, chosen, policy)
+    else:
+        text, after = block(chosen), inserted_into(before, chosen)
+    return Suggestion(module.path, text, before, after, left, settled)

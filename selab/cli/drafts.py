@@ -24,9 +24,10 @@ def show_runs(word: str, runs: Iterable[RunDocument], context: Context) -> None:
 
 def offer(context: Context, policy: str, before: str, after: str, *, apply: bool) -> None:
     """Write the new text of a policy's .te if `apply` is set, or if the user confirms it on a terminal."""
+    from selab.policy.module import main_file
     from selab.workflows.drafts import write
 
-    name = f"{policy}.te"
+    name = main_file(context.project, policy).name
     if after == before:
         return
     if apply or (sys.stdin.isatty() and click.confirm(f"Write {name}?", err=True)):

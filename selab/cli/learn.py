@@ -47,6 +47,7 @@ def learn(
     """
     from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS
     from selab.history import History
+    from selab.policy.module import main_file
     from selab.report.advice import show_advice
     from selab.report.difference import show_difference
     from selab.run.verdict import Verdict
@@ -61,7 +62,7 @@ def learn(
     history = History.of(project)
     reports.write(context, [history.find(run.run) for run in result.runs])
     show_runs("round", result.runs, context)
-    name = f"{result.policy}.te"
+    name = main_file(project, result.policy).name
     show_difference(result.before, result.after, (name, name), context.out)
     if result.left:
         context.out.print("[yellow]Left to you[/yellow]: may the container have this?")

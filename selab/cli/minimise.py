@@ -37,13 +37,14 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     Example:  selab minimise apache
     """
     from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS
+    from selab.policy.module import main_file
     from selab.report.difference import show_difference
     from selab.workflows.minimise import minimise
 
     project, out = context.project, context.out
     result = minimise(project, context.machine, scenario, policy, context.progress, runs=runs)
     show_runs("run", result.runs, context)
-    name = f"{result.policy}.te"
+    name = main_file(project, result.policy).name
     show_difference(result.before, result.after, (name, name), out)
     for text, reason in result.needed:
         out.print(

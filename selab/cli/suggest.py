@@ -47,7 +47,7 @@ def suggest(
 
     run = History.of(context.project).find(name)
     proposal = suggestion(context.project, run, context.progress, risky=allow_risky)
-    if proposal.te is None and (apply_ or as_diff):
+    if proposal.file is None and (apply_ or as_diff):
         raise InputError(
             "The domain is defined in a block of CIL.",
             "selab writes into .te files only.",
@@ -70,14 +70,14 @@ def _json(proposal: Suggestion) -> str:
 
     left = [{"denial": str(advice.need), "advice": advice.in_a_line} for advice in proposal.left]
     settled = [{"denial": str(advice.need), **advice.need.ruling.to_json()} for advice in proposal.settled]
-    policy = proposal.te.name if proposal.te else ""
+    policy = proposal.file.name if proposal.file else ""
     return to_json({"schema": 1, "policy": policy, "rules": proposal.text, "left": left, "settled": settled})
 
 
 def _diff(proposal: Suggestion) -> str:
     import difflib
 
-    file = proposal.te.name if proposal.te else ""
+    file = proposal.file.name if proposal.file else ""
     before, after = (text.splitlines(keepends=True) for text in (proposal.before, proposal.after))
     return "".join(difflib.unified_diff(before, after, file, file))
 
@@ -96,11 +96,11 @@ def _apply(context: Context, proposal: Suggestion) -> None:
     """Write the rules into the policy's .te, and tell the user the name of the old file."""
     from selab.policy.source_file import rewrite
 
-    if proposal.te is None:
+    if proposal.file is None:
         return
-    backup = rewrite(proposal.te, proposal.before, proposal.after)
+    backup = rewrite(proposal.file, proposal.before, proposal.after)
     context.progress.note(
-        f"{proposal.te.name} was written; the old file is {backup.name}."
+        f"{proposal.file.name} was written; the old file is {backup.name}."
         if backup
-        else f"{proposal.te.name} already contains all of it."
+        else f"{proposal.file.name} already contains all of it."
     )

@@ -28,7 +28,7 @@ MOST_SENT = 16 << 20
 MOST_UNPACKED = 256 << 20
 MODE = 0o777
 """The part of a file's mode that is kept."""
-ENDINGS = (".te", ".fc", ".if", ".yaml", ".yml")
+ENDINGS = (".te", ".fc", ".if", ".cil", ".yaml", ".yml")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from selab.host.private import private_directory, read_private, remove, write_pr
 from selab.host.sealed import read_sealed, write_sealed
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule, KernelPolicy, compile_module, link, policy_digest
+from selab.policy.compile_cil import compile_cil
 from selab.policy.guest.load import ANY, flush_cache, load
-from selab.policy.module import PolicyModule
+from selab.policy.module import LANGUAGES, PolicyModule
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 
@@ -104,21 +105,34 @@ class LoadedPolicy:
 
 
 def compiled(
-    module: PolicyModule, base: BasePolicy, tools: Toolchain, cache: Path, beside: Sequence[PolicyModule] = ()
+    module: PolicyModule,
+    base: BasePolicy,
+    tools: Toolchain,
+    cache: Path,
+    beside: Sequence[PolicyModule] = (),
+    above: Sequence[CompiledModule] = (),
 ) -> CompiledModule:
-    """Compile `module`, or read it from `cache` if the same sources were compiled with the same base."""
+    """Compile `module`, or read it from `cache` if the same sources were compiled with the same base.
+
+    beside: modules in the same language whose names it may use.
+    above: modules in other languages that are compiled already.
+    """
     key = hashlib.sha256()
     for part in (
         str(CACHE_FORMAT),
         base.key,
         str(tools.on_host),
         *(each.digest for each in (module, *beside)),
+        *(each.cil for each in above),
     ):
         key.update(part.encode())
     path = cache / f"{module.name}-{key.hexdigest()[:20]}.json"
     module_cil = _cached(path)
     if module_cil is None:
-        module_cil = compile_module(module, base, tools, beside)
+        if module.language == "cil":
+            module_cil = compile_cil(module, base, tools, beside, above)
+        else:
+            module_cil = compile_module(module, base, tools, beside)
         _store(module_cil, path)
     return replace(module_cil, source=module)
 
@@ -127,10 +141,19 @@ def compiled_all(
     module: PolicyModule, base: BasePolicy, tools: Toolchain, cache: Path
 ) -> list[CompiledModule]:
     """Compile `module` and the modules that it requires; each may call the interfaces of the others."""
-    return [
-        compiled(each, base, tools, cache, [other for other in module.all if other is not each])
-        for each in module.all
-    ]
+    by_language = {
+        language: [each for each in module.all if each.language == language] for language in LANGUAGES
+    }
+    results: dict[str, CompiledModule] = {}
+    for modules in by_language.values():
+        results |= {
+            each.name: compiled(
+                each, base, tools, cache, [other for other in modules if other is not each], above
+            )
+            for above in [list(results.values())]
+            for each in modules
+        }
+    return [results[each.name] for each in module.all]
 
 
 def _cached(path: Path) -> CompiledModule | None:

@@ -37,6 +37,8 @@ These take under one natively, and five in an emulated guest; a loop in a macro 
 """
 LINK_TIMEOUT = 600.0
 """Seconds for secilc: 2 natively, 40 in an emulated guest, 120 there for a whole store."""
+QUALIFIED = "-Q"
+"""secilc's option that allows names with dots, which compiled CIL has in place of blocks."""
 RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
 """CIL statements that need what the flat base does not contain."""
 
@@ -93,7 +95,12 @@ def compile_module(
             "Remove bytes that are not UTF-8 from its source. Otherwise run `selab doctor`.",
         ) from error
     refuse_netlink_messages(module, cil)
-    return CompiledModule(module.name, cil, frozenset(_TYPE.findall(cil)), module)
+    return CompiledModule(module.name, cil, types_in(cil), module)
+
+
+def types_in(cil: str) -> frozenset[str]:
+    """Return the types and aliases that plain CIL declares."""
+    return frozenset(_TYPE.findall(cil))
 
 
 def package(module: PolicyModule, whole: PolicyModule, base: BasePolicy, tools: Toolchain) -> bytes:
@@ -271,6 +278,8 @@ def _secilc(
             tools.where.put(text.encode(), path)
     tools.where.put(mine.encode(), candidate)
     output = ["-o", _output(tools), "-f", "/dev/null"]
+    if any("." in name for each in candidates for name in each.types):
+        options = [*options, QUALIFIED]
     return tools.where.run(["secilc", *options, *output, *sources, candidate], timeout=LINK_TIMEOUT)
 
 

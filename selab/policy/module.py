@@ -1,4 +1,4 @@
-"""Load a candidate as the user wrote it: NAME.te, with NAME.fc and NAME.if if they exist."""
+"""Load a candidate as the user wrote it: NAME.te with NAME.fc and NAME.if if they exist, or NAME.cil."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError
+from selab.policy.language.cil_source import Statement, SyntaxFault, parse
 from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project, inside, nearest, new_policy_name
 
 MAX_SOURCE = 4 * 1024 * 1024
 """Bytes of a file of a policy module. The largest of the reference policy has 100 KB."""
+LANGUAGES = {"te": ("te", "fc", "if"), "cil": ("cil",)}
+"""The endings of a module's main file, each with those of all files that belong to it."""
+PROCESS = "process"
+"""The type of a container's processes in a block of CIL, as udica and its templates name it."""
 DECLARED_NAME = re.compile(
     r"^[^\S\n]*(?:policy_module\s*\(\s*([\w.-]+)|module\s+([\w.-]+)\s+[\d.]+\s*;)", re.MULTILINE
 )
@@ -24,7 +29,8 @@ class PolicyModule:
 
     name: name of the module.
     directory: directory of its files.
-    texts: bytes of each file by its ending (`te`, `fc`, `if`), read once so that a run uses one version.
+    texts: bytes of each file by its ending (`te`, `fc`, `if`, or `cil`), read once so that a run uses one
+        version.
     requires: modules that selab.yaml says it requires, directly or indirectly, each after those that it
         requires.
     """
@@ -41,8 +47,28 @@ class PolicyModule:
 
     @property
     def path(self) -> Path:
-        """Return the file that makes the module: its .te."""
-        return self.directory / f"{self.name}.te"
+        """Return the file that makes the module: its .te or its .cil."""
+        return self.directory / f"{self.name}.{self.language}"
+
+    @property
+    def language(self) -> str:
+        """Return the ending of the main file: `te` or `cil`."""
+        return "cil" if "cil" in self.texts else "te"
+
+    @property
+    def domain(self) -> str:
+        """Return the domain of a container with this policy, unless the scenario names another type.
+
+        It is NAME_t, or NAME.process if a block NAME declares or inherits that type.
+        """
+        if self.language == "cil":
+            try:
+                blocks = parse(self.texts["cil"].decode("utf-8", "backslashreplace"))
+            except SyntaxFault:
+                blocks = ()
+            if any(_has_process(block) for block in blocks if block.words == ("block", self.name)):
+                return f"{self.name}.{PROCESS}"
+        return f"{self.name}_t"
 
     @property
     def digest(self) -> str:
@@ -58,8 +84,12 @@ class PolicyModule:
         return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
 
+def _has_process(block: Statement) -> bool:
+    return any(each.keyword == "blockinherit" or each.words == ("type", PROCESS) for each in block.lists)
+
+
 def policy_names(project: Project) -> list[str]:
-    return sorted(path.stem for path in project.policies.glob("*.te"))
+    return sorted({path.stem for ending in LANGUAGES for path in project.policies.glob(f"*.{ending}")})
 
 
 def require_policy(project: Project, name: str) -> None:
@@ -77,23 +107,41 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
     name differs from the file's.
     """
     require_policy(project, name)
-    te = project.policies / f"{name}.te"
+    path = main_file(project, name)
     if not IDENTIFIER.fullmatch(name):
         raise InputError(
             f"'{name}' cannot be a policy's name.",
-            str(te),
+            str(path),
             "Use letters, digits, '_', '.' and '-'; begin with a letter.",
         )
-    texts = _texts(project, name)
-    _require_declared_name(name, te, texts["te"].decode("utf-8", "backslashreplace"))
+    texts = _texts(project, path)
+    if "te" in texts:
+        _require_declared_name(name, path, texts["te"].decode("utf-8", "backslashreplace"))
     return PolicyModule(name, project.policies, texts, _required(project, name, above))
 
 
-def _texts(project: Project, name: str) -> dict[str, bytes]:
+def main_file(project: Project, name: str) -> Path:
+    """Return the main file of the policy `name`, or NAME.te if it has none.
+
+    Raises InputError if it has two.
+    """
+    files = [path for ending in LANGUAGES if (path := project.policies / f"{name}.{ending}").exists()]
+    if len(files) > 1:
+        raise InputError(
+            f"There are two policies '{name}'.",
+            " and ".join(map(str, files)),
+            "Rename one of the two files.",
+        )
+    return files[0] if files else project.policies / f"{name}.te"
+
+
+def _texts(project: Project, main: Path) -> dict[str, bytes]:
     """Return the module's files by their endings. Raises InputError if one is not UTF-8 text."""
-    te = project.policies / f"{name}.te"
+    name = main.stem
     files = {
-        ending: path for ending in ("te", "fc", "if") if (path := te.with_name(f"{name}.{ending}")).exists()
+        ending: path
+        for ending in LANGUAGES[main.suffix[1:]]
+        if (path := main.with_suffix(f".{ending}")).exists()
     }
     try:
         texts = {
@@ -112,7 +160,9 @@ def _texts(project: Project, name: str) -> dict[str, bytes]:
                 "Save the file as UTF-8.",
             )
     if b"\0" in b"".join(texts.values()):
-        raise InputError(f"The policy '{name}' is not text.", str(te), "Remove the NUL bytes from its files.")
+        raise InputError(
+            f"The policy '{name}' is not text.", str(main), "Remove the NUL bytes from its files."
+        )
     return texts
 
 

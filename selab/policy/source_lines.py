@@ -1,4 +1,4 @@
-"""Find the line of a module's .te that a CIL statement comes from."""
+"""Find the line of a module's source that a statement of compiled CIL comes from."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from pathlib import Path
 
 from selab.policy.base import BasePolicy
 from selab.policy.fc_source import expanded_lines
+from selab.policy.language import cil_source
 from selab.policy.language.te import Block, Call, Item, Statement, items, tokens, walk
 from selab.policy.macros import header_macros
 from selab.policy.module import PolicyModule
 
 _WORD = re.compile(r"[A-Za-z_][\w.]*")
+_CIL_WORD = re.compile(r'"[^"]*"|[^\s()"]+')
 _CIL_WORDS = frozenset({"cil_gen_require", "object_r", "optional", "booleanif", "true", "false"})
 
 
 def statement_line(module: PolicyModule, statement: str, base: BasePolicy, *, expand: bool) -> int:
-    """Return the line of the .te with the most words of a line of CIL, or 0 if no line has any.
+    """Return the line of the source with the most words of a line of CIL, or 0 if no line has any.
 
-    With `expand`, the words of a call are those that m4 makes of it.
+    With `expand`, the words of a call in a .te are those that m4 makes of it.
     """
+    if module.language == "cil":
+        return cil_line(module, statement)
     keyword, *words = _WORD.findall(statement) or [""]
     names = {word for word in words if word not in _CIL_WORDS}
     text = module.texts.get("te", b"").decode("utf-8", "backslashreplace")
@@ -36,6 +40,36 @@ def statement_line(module: PolicyModule, statement: str, base: BasePolicy, *, ex
         if isinstance(item, Block) and item.line == best:
             return _within(item, names) or best
     return best
+
+
+def cil_line(module: PolicyModule, statement: str) -> int:
+    """Return the line of the module's CIL with a statement like this one, or 0 if there is none.
+
+    It has the same keyword and most of the words; in the source, a name may lack the blocks that it is in.
+    """
+    keyword, *words = (word.rpartition(".")[2] for word in _CIL_WORD.findall(statement))
+    text = module.texts["cil"].decode("utf-8", "backslashreplace")
+    alike = [
+        (len(set(words) & _cil_words(each)), -each.line)
+        for each in cil_source.walk(cil_source.parse(text))
+        if each.keyword == keyword
+    ]
+    count, line = max(alike, default=(0, 0))
+    return -line if count else 0
+
+
+def declaring_line(module: PolicyModule, type_name: str) -> int:
+    """Return the line of the module's CIL that declares a type, or begins its block; 0 if none does."""
+    block, _, name = type_name.rpartition(".")
+    top = cil_source.parse(module.texts["cil"].decode("utf-8", "backslashreplace"))
+    blocks = [each for each in top if each.words == ("block", block)]
+    types = [each for each in cil_source.walk(blocks or top) if each.words == ("type", name)]
+    return next((each.line for each in (*types, *blocks)), 0)
+
+
+def _cil_words(statement: cil_source.Statement) -> set[str]:
+    inner = (word for each in cil_source.walk((statement,)) for word in each.words)
+    return {word.rpartition(".")[2] for word in inner}
 
 
 def _within(block: Block, names: set[str]) -> int:

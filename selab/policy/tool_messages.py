@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from selab.errors import InputError, SelabError
 from selab.guest import Completed
@@ -16,7 +17,7 @@ from selab.policy.filecon import FileSpec, filecons
 from selab.policy.language.te import Call, items, tokens, walk
 from selab.policy.module import PolicyModule
 from selab.policy.refusal import refused
-from selab.policy.source_lines import statement_line
+from selab.policy.source_lines import cil_line, statement_line
 
 COMPILE_REFUSALS = (1, 255)
 """Exit codes with which m4, checkmodule and semodule_package (1) and pp (255) refuse their input."""
@@ -289,9 +290,8 @@ def refuse_conflicts(base: BasePolicy, modules: Iterable[LinkedSource]) -> None:
     others: list[tuple[str, FileSpec]] = []
     for module in modules:
         if source := module.source:
-            fc = source.path.with_suffix(".fc")
-            written = WrittenEntries(source)
-            own = [(written.line(spec), spec) for spec in filecons(module.cil)]
+            fc, line_of = _file_contexts(source)
+            own = [(line_of(spec), spec) for spec in filecons(module.cil)]
             for conflict in conflicts(own, others, base) if own else ():
                 raise InputError(
                     "Two file contexts conflict.",
@@ -299,6 +299,13 @@ def refuse_conflicts(base: BasePolicy, modules: Iterable[LinkedSource]) -> None:
                     conflict.remedy,
                 )
             others += [(f"{fc}:{line}", spec) for line, spec in own]
+
+
+def _file_contexts(source: PolicyModule) -> tuple[Path, Callable[[FileSpec], int]]:
+    """Return the file with a module's file contexts, and what finds the line of one, or 0."""
+    if source.language == "cil":
+        return source.path, lambda spec: cil_line(source, f'(filecon "{spec.pattern}"')
+    return source.path.with_suffix(".fc"), WrittenEntries(source).line
 
 
 def link_error(
@@ -352,7 +359,8 @@ def _place(module: LinkedSource, statement: str, base: BasePolicy, expand: bool)
         return module.name
     if path := _FILECON.search(statement):
         spec = next(iter(filecons(statement)), FileSpec(path["path"], "", ""))
-        file, line = source.path.with_suffix(".fc"), WrittenEntries(source).line(spec)
+        file, line_of = _file_contexts(source)
+        line = line_of(spec)
     else:
         file, line = source.path, statement_line(source, statement, base, expand=expand)
     return f"{file}:{line}" if line else str(file)

@@ -167,6 +167,6 @@ def _compile(plan: Plan, base: BasePolicy, tools: Toolchain, project: Project) -
 
 
 def _label_type(plan: Plan, base: BasePolicy) -> str:
-    """Return the scenario's type, or the candidate's NAME_t, or the base policy's type for containers."""
-    own = f"{plan.module.name}_t" if plan.module else runtime_default_type(base.directory / "contexts")
+    """Return the scenario's type, or the candidate's domain, or the base policy's type for containers."""
+    own = plan.module.domain if plan.module else runtime_default_type(base.directory / "contexts")
     return plan.scenario.label.type or own

@@ -51,7 +51,7 @@ def new_policy(
             f"'{name}' is reserved: it means that a run has no policy.", hint="Choose another name."
         )
     path = project.policies / f"{name}.te"
-    require_free(*(path.with_suffix(ending) for ending in (".te", ".fc", ".if")))
+    require_free(*(path.with_suffix(ending) for ending in (".te", ".fc", ".if", ".cil")))
     config = image_config(project, image, connect, progress) if image else ImageConfig()
     target = target_of(project, progress)
     if target.has(name):

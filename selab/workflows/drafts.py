@@ -11,7 +11,7 @@ from selab.errors import InputError
 from selab.history import History, resume
 from selab.host.private import private_directory, remove, write_private
 from selab.machine import Machine
-from selab.policy.module import PolicyModule
+from selab.policy.module import PolicyModule, main_file
 from selab.policy.source_file import rewrite
 from selab.progress import Progress
 from selab.project import Project, inside, new_policy_name
@@ -28,7 +28,9 @@ def drafts(project: Project, scenario: str) -> Project:
     copies = _drafts(project) / scenario
     remove(copies)
     private_directory(copies)
-    for path in (path for ending in ("te", "fc", "if") for path in project.policies.glob(f"*.{ending}")):
+    for path in (
+        path for ending in ("te", "fc", "if", "cil") for path in project.policies.glob(f"*.{ending}")
+    ):
         write_private(copies / path.name, _read(project, path))
     return replace(project, drafts=copies)
 
@@ -72,9 +74,9 @@ def run_and_keep(project: Project, machine: Machine, request: Request, progress:
 
 
 def write(project: Project, policy: str, before: str, after: str) -> Path | None:
-    """Replace the user's .te file by the finished draft, and keep a copy of the old file beside it.
+    """Replace the user's file by the finished draft, and keep a copy of the old file beside it.
 
     Raises InputError as `rewrite` does.
     """
-    te = project.policies / f"{policy}.te"
-    return rewrite(te, before, after, f"The draft is below {_drafts(project)}.")
+    file = main_file(project, policy)
+    return rewrite(file, before, after, f"The draft is below {_drafts(project)}.")

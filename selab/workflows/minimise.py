@@ -15,7 +15,9 @@ from selab.analysis.offline import candidate_of, on_its_guest
 from selab.errors import InputError, SelabError
 from selab.machine import Machine
 from selab.policy.guest.load import Mode
-from selab.policy.language.units import Unit, narrowed, units, without
+from selab.policy.language import cil_units, units
+from selab.policy.language.units import Unit
+from selab.policy.module import main_file
 from selab.policy.query.decide import Access
 from selab.policy.source_file import source, write_source
 from selab.progress import Progress
@@ -97,7 +99,7 @@ def minimise(
     before = source(module.path)
     drafting = on_its_guest(drafts(project, scenario))
     bench = Bench(drafting, machine, scenario, module.name, progress, runs)
-    search = Search(bench, before)
+    search = Search(bench, before, language=module.language)
     try:
         passes = bench.passes(before)
     except RunInconclusive as error:
@@ -175,7 +177,7 @@ class Bench:
         return replay(candidate.linked, list(requested))
 
     def _write(self, te: str) -> None:
-        write_source(self.project.policies / f"{self.policy}.te", te)
+        write_source(main_file(self.project, self.policy), te)
 
 
 @dataclass
@@ -190,6 +192,7 @@ class Search:
     hidden: the requested accesses that dontaudit rules hide. It is unknown whether the workload needs them.
     reasons: what each part is needed for.
     lacking: for parts that do not suffice, which accesses they do not grant.
+    language: the language of the policy, `te` or `cil`.
     """
 
     bench: Bench
@@ -200,10 +203,12 @@ class Search:
     hidden: dict[Access, None] = field(default_factory=dict)
     reasons: dict[Unit, str] = field(default_factory=dict)
     lacking: dict[tuple[Unit, ...], str] = field(default_factory=dict)
+    language: str = "te"
 
     def __post_init__(self) -> None:
         self.proven = self.before
-        self.parts = units(self.before)
+        self.splits = cil_units if self.language == "cil" else units
+        self.parts = self.splits.units(self.before)
 
     def go(self) -> None:
         """Remove what the workload does not need. Raises SearchEnded. `proven` is valid at any time."""
@@ -224,7 +229,8 @@ class Search:
         return tuple(part for part in self.parts if part not in excluded)
 
     def _text(self, gone: Sequence[Unit]) -> str:
-        return without(self.before, gone)
+        text: str = self.splits.without(self.before, gone)
+        return text
 
     def _proves(self, gone: tuple[Unit, ...]) -> bool:
         """Whether a run passes without the parts `gone`. A text that is proven already is not run again."""
@@ -313,7 +319,7 @@ class Search:
             needed.setdefault(access.tclass, set()).add(access.permission)
             if access.command is not None:
                 commands[access.tclass] = commands.get(access.tclass, 0) | 1 << access.command
-        text = narrowed(self.proven, needed, commands)
+        text = self.splits.narrowed(self.proven, needed, commands)
         if text == self.proven:
             return
         with self.bench.progress.step("Asking whether fewer permissions suffice"):

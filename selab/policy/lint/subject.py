@@ -82,6 +82,12 @@ class ModuleUnderLint:
         """Return whether the base policy, or a module that this one requires, declares `name`."""
         return name in self.base[kind] or any(each.has(kind, name) for each in self.beside)
 
+    def line_of(self, type_name: str) -> int:
+        """Return the line of the .te that declares a type or calls the template that does; 0 for none."""
+        declarations = (*self.names.declared, *self.names.made)
+        lines = (each.line for each in declarations if (each.kind, each.name) == ("type", type_name))
+        return next(lines, 0)
+
     def finding(
         self, line: int, severity: Severity, id: str, message: str, remedy: str = "", *, ending: str = "te"
     ) -> Finding:

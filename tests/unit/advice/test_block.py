@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.advice.advise import Advice
-from selab.advice.block import BEGIN, END, block, cil, inserted_into
+from selab.advice.block import BEGIN, END, block, inserted_into
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.remedy import Kind, Remedy
 from selab.errors import InputError
@@ -142,34 +142,3 @@ def test_without_anything_to_add_the_file_is_as_it_was() -> None:
 def test_broken_markers_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="markers"):
         inserted_into(text, [RULE])
-
-
-def test_a_domain_out_of_a_block_of_cil_gets_rules_in_cil() -> None:
-    denied = need("web.process", "etc_t", "file", "read", "open", comm="cat", path="/etc/hosts")
-    assert cil([chosen("read_etc(web.process)", Kind.INTERFACE, denied)]) == (
-        "; web.process etc_t:file { open read } (cat /etc/hosts)\n"
-        "(allow web.process etc_t (file (open read)))"
-    )
-
-
-def test_cil_says_self_for_its_own() -> None:
-    own = need("web.process", "web.process", "capability", "setuid")
-    assert "(allow web.process self (capability (setuid)))" in cil([chosen("x", Kind.RULE, own)])
-
-
-def test_cil_has_the_permissions_that_a_rule_with_commands_adds() -> None:
-    denied = need("web.process", "etc_t", "file", "read", "ioctl", commands=2)
-    with_commands = chosen("x", Kind.RULE, denied, permissions=frozenset({"ioctl"}), commands=2)
-    assert cil([with_commands]).splitlines()[1:] == [
-        "(allow web.process etc_t (file (ioctl)))",
-        "(allowx web.process etc_t (ioctl file (0x1)))",
-    ]
-
-
-def test_cil_has_the_rules_of_each_denial() -> None:
-    denied = [need("web.process", name, "file", "read") for name in ("etc_t", "usr_t")]
-    lines = cil([chosen("x", Kind.RULE, each) for each in denied]).splitlines()
-    assert [line for line in lines if line.startswith("(")] == [
-        "(allow web.process etc_t (file (read)))",
-        "(allow web.process usr_t (file (read)))",
-    ]

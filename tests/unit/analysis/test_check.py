@@ -25,6 +25,7 @@ from selab.project import Project, find_project
 from tests.unit.headers import write_headers
 
 LINKED = SimpleNamespace(digest="digest")
+UNDER_LINT = SimpleNamespace(line_of="the lines of its types")
 GOOD = "policy_module(web, 1.0)\ncontainer_domain_template(web)\n"
 
 
@@ -80,7 +81,7 @@ class Stages:
             "interface_table": lambda: "table",
             "vocabulary": lambda: "words",
             "module_interfaces": lambda: "own interfaces",
-            "module_under_lint": lambda: "module under lint",
+            "module_under_lint": lambda: UNDER_LINT,
             "lint": lambda: self.linted,
             "compiled_all": lambda: ["candidate"],
             "linked": lambda: LINKED,
@@ -124,15 +125,26 @@ def test_a_policy_is_compiled_linked_and_linted_with_the_base_policy(
         "vocabulary": [(base,)],
         "module_interfaces": [(base, {"web.if": "interface(`web_read',`')\n"})],
         "module_under_lint": [(module, base, "words", "table", "own interfaces")],
-        "lint": [("module under lint",)],
+        "lint": [(UNDER_LINT,)],
         "compiled_all": [(module, base, "tools", state / "compiled")],
         "linked": [(base, ["candidate"], "tools")],
         "linked_file": [("tools", "digest")],
-        "unenterable": [(project, "module under lint", base, ["candidate"], Path("/linked/digest"))],
+        "unenterable": [(project, module, base, ["candidate"], Path("/linked/digest"), UNDER_LINT.line_of)],
         "installed": [(), ()],
         "selint": [(module, base)],
     }
     assert (result.policies, result.remarks, result.failed) == ({"web": ()}, (), False)
+
+
+def test_a_policy_in_cil_is_built_and_asked_but_not_linted(project: Project, stages: Stages) -> None:
+    for ending in ("te", "if"):
+        (project.policies / f"web.{ending}").unlink()
+    (project.policies / "web.cil").write_text("(block web\n    (type process))\n")
+    stages.selint = True
+    check(project, ["web"], Progress())
+    assert {"lint", "selint"} & {*stages.calls} == set()
+    *_, line_of = stages.calls["unenterable"][0]
+    assert line_of("web.process") == 2
 
 
 @pytest.mark.parametrize(

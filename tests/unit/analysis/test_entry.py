@@ -41,7 +41,7 @@ def candidates(cil: str) -> list[CompiledModule]:
 def findings(project: Project, base: BasePolicy, cil: str, policy: Path) -> list[Finding]:
     module = PolicyModule("web", project.policies, {"te": TE})
     subject = module_under_lint(module, base, vocabulary(base), InterfaceTable([]), [])
-    return list(unenterable(project, subject, base, candidates(cil), policy))
+    return list(unenterable(project, module, base, candidates(cil), policy, subject.line_of))
 
 
 @pytest.mark.toolchain

@@ -38,6 +38,12 @@ from tests.unit.matrix.fakes import record
 from tests.unit.test_history import LINE, finished
 
 
+@pytest.fixture(autouse=True)
+def policies(project: Project) -> None:
+    for name in ("web", "app"):
+        (project.policies / f"{name}.te").write_text(f"policy_module({name}, 1.0)\n")
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "audit.log"

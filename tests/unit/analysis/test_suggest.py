@@ -56,6 +56,14 @@ def suggested(project: Project, monkeypatch: pytest.MonkeyPatch) -> Any:
     return suggested
 
 
+def test_rules_for_a_policy_in_cil_are_in_cil(project: Project, suggested: Any) -> None:
+    (project.policies / "web.te").unlink()
+    path = project.policies / "web.cil"
+    path.write_text("(block web (type process))\n")
+    proposal = suggested(HARMLESS)
+    assert (proposal.file, "(allow web_t etc_t (file (read)))" in proposal.after) == (path, True)
+
+
 @pytest.mark.parametrize("options", [{}, {"risky": False}], ids=["by default", "explicitly"])
 def test_dangerous_rules_are_left_for_a_person(suggested: Any, options: dict[str, bool]) -> None:
     result = suggested(**options)
@@ -71,7 +79,7 @@ def test_dangerous_rules_are_suggested_on_request(suggested: Any) -> None:
 
 def test_the_policy_is_extended_and_not_written(suggested: Any, project: Project) -> None:
     result = suggested()
-    assert (result.te, result.before) == (project.policies / "web.te", TE)
+    assert (result.file, result.before) == (project.policies / "web.te", TE)
     assert result.after.startswith(TE)
     assert (project.policies / "web.te").read_text() == TE
 
@@ -85,7 +93,7 @@ def test_a_run_without_a_candidate_has_nothing_to_extend(suggested: Any) -> None
 def test_a_domain_of_a_cil_block_gets_the_text_alone(suggested: Any) -> None:
     context = "system_u:system_r:web.process:s0"
     result = suggested(policy="none", label={"requested": context, "actual": context})
-    assert (result.te, result.before, result.after) == (None, "", "")
+    assert (result.file, result.before, result.after) == (None, "", "")
     assert "etc_t" in result.text
     assert (result.left, result.settled) == ((DANGEROUS,), ())
 

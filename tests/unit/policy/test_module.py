@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selab.errors import InputError
-from selab.policy.module import load_module
+from selab.policy.module import load_module, policy_names
 from selab.project import NEW_POLICY, Project, find_project
 
 
@@ -47,6 +47,57 @@ def test_a_path_is_no_policy_name(project: Project) -> None:
     (project.root / "x.te").write_text("policy_module(x, 1.0)\n")
     with pytest.raises(InputError, match="There is no policy"):
         load_module(project, "../x")
+
+
+def test_a_policy_may_be_written_in_cil(project: Project) -> None:
+    (project.policies / "web.cil").write_text("(type web_t)")
+    module = load_module(project, "web")
+    assert (module.language, module.path, module.texts) == (
+        "cil",
+        project.policies / "web.cil",
+        {"cil": b"(type web_t)"},
+    )
+
+
+def test_policies_in_both_languages_are_listed(project: Project) -> None:
+    for file in ("web.cil", "app.te", "app.fc"):
+        (project.policies / file).write_text("")
+    assert policy_names(project) == ["app", "web"]
+
+
+def test_two_policies_of_one_name_are_refused(project: Project) -> None:
+    for ending in ("cil", "te"):
+        (project.policies / f"web.{ending}").write_text("")
+    with pytest.raises(InputError, match="There are two policies 'web'"):
+        load_module(project, "web")
+
+
+def test_files_of_the_other_language_do_not_belong_to_a_module(project: Project) -> None:
+    for ending in ("cil", "fc", "if"):
+        (project.policies / f"web.{ending}").write_text("")
+    assert [*load_module(project, "web").texts] == ["cil"]
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("(block web (type process))", "web.process"),
+        ("(block web (blockinherit container))", "web.process"),
+        ("(block web (type data))", "web_t"),
+        ("(block other (type process))", "web_t"),
+        ("(type web_t)", "web_t"),
+        ("(type process)", "web_t"),
+        ("(block web (type process)", "web_t"),
+    ],
+)
+def test_the_domain_is_the_process_of_the_policys_block(project: Project, text: str, domain: str) -> None:
+    (project.policies / "web.cil").write_text(text)
+    assert load_module(project, "web").domain == domain
+
+
+def test_the_domain_of_a_te_has_the_modules_name(project: Project) -> None:
+    (project.policies / "web.te").write_text("policy_module(web, 1.0)\n# (block web (type process))")
+    assert load_module(project, "web").domain == "web_t"
 
 
 def requiring(project: Project, text: str) -> Project:

@@ -96,6 +96,13 @@ def left(bench: FakeBench) -> tuple[str, ...]:
     return tuple(name for name in NAMES if f"{name}_t" in search.proven)
 
 
+def test_a_policy_in_cil_is_made_smaller_too() -> None:
+    cil = "".join(f"(allow a_t {name}_t (file (read write)))\n" for name in NAMES)
+    search = Search(FakeBench({"two"}), cil, language="cil")  # type: ignore[arg-type]
+    search.go()
+    assert search.proven == "(allow a_t two_t (file (read)))\n"
+
+
 def test_what_the_workload_tries_is_left() -> None:
     assert left(FakeBench({"two"})) == ("two",)
 

@@ -1,0 +1,92 @@
+"""Write rules in CIL, into the block of the candidate, between markers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from selab.advice.block import Chosen, reason, require_whole
+from selab.advice.denied_access import DeniedAccess
+from selab.advice.remedy import Remedy
+from selab.auditlog.denials import shown_target
+from selab.policy.language.cil_source import Statement, parse
+from selab.policy.language.commands import in_cil
+
+BEGIN = "; selab suggest: begin (what stands here is kept, and added to)"
+END = "; selab suggest: end"
+_BLOCK = re.compile(
+    r"^[^\S\n]*; selab suggest: begin.*?^[^\S\n]*; selab suggest: end[^\n]*\n", re.MULTILINE | re.DOTALL
+)
+_MARK = re.compile(r"^[^\S\n]*; selab suggest: (begin|end)", re.MULTILINE)
+INDENTATION = "    "
+
+
+def cil(chosen: Chosen, block: str = "") -> str:
+    """Format rules in CIL, without interfaces.
+
+    `block` is the block that the rules will stand in: the names of its types are written without it.
+    """
+    remedies = {advice.need: remedy for advice, remedy in chosen}
+    return "\n".join(
+        line
+        for need, remedy in remedies.items()
+        for line in (f"; {reason(need)}", *_rules(need, remedy, block))
+    )
+
+
+def _rules(need: DeniedAccess, remedy: Remedy, block: str) -> Iterator[str]:
+    target = shown_target(need.source, need.target)
+    access = " ".join(name.removeprefix(f"{block}.") for name in (need.source, target))
+    permissions = remedy.permissions if remedy.commands else need.permissions
+    if permissions:
+        yield f"(allow {access} ({need.tclass} ({' '.join(sorted(permissions))})))"
+    if remedy.commands:
+        yield f"(allowx {access} (ioctl {need.tclass} {in_cil(remedy.commands)}))"
+
+
+def inserted_into(text: str, chosen: Chosen, name: str) -> str:
+    """Insert the rules of `chosen` into the CIL `text` of the policy `name`.
+
+    They go to the end of the block `name`, or of the file if it has no such block, or follow the rules of an
+    earlier call. All other text stays the same byte for byte. Raises InputError if the markers are broken,
+    and SyntaxFault if the text is not CIL.
+    """
+    require_whole(_MARK.findall(text))
+    blocks = [each for each in parse(text) if each.words == ("block", name)]
+    before = _BLOCK.search(text)
+    existing = before[0].splitlines()[1:-1] if before else []
+    known = {line.strip() for line in existing}
+    block = blocks[-1] if blocks else None
+    rules = cil(chosen, name if block else "").splitlines()
+    # A rule that stands there already is left out with its comment.
+    pairs = [(comment, rule) for comment, rule in _commented(rules) if rule not in known]
+    if not pairs:
+        return text
+    indentation = INDENTATION if block else ""
+    fresh = [f"{indentation}{line}" for pair in pairs for line in pair if line]
+    if before:
+        begin, end = before[0].splitlines()[0], before[0].splitlines()[-1]
+        written = "\n".join([begin, *existing, *fresh, end, ""])
+        return text[: before.start()] + written + text[before.end() :]
+    marked = [f"{indentation}{BEGIN}", *fresh, f"{indentation}{END}", ""]
+    place = _end_of(text, block) if block else len(text)
+    gap = "" if not place or text[:place].endswith("\n") else "\n"
+    return text[:place] + gap + "\n".join(marked) + text[place:]
+
+
+def _commented(rules: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield each rule with the comment before it; a second rule for one access has no comment."""
+    comment = ""
+    for line in rules:
+        if line.startswith(";"):
+            comment = line
+        else:
+            yield comment, line
+            comment = ""
+
+
+def _end_of(text: str, block: Statement) -> int:
+    """Return the position where the line of the block's closing parenthesis begins, or of the parenthesis."""
+    closing = block.end - 1
+    line = text.rfind("\n", 0, closing) + 1
+    return closing if text[line:closing].strip() else line

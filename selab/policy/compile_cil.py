@@ -1,0 +1,227 @@
+"""Compile candidates that are written in CIL: resolve their blocks, macros and calls with the base policy.
+
+The result is plain CIL with qualified names such as `my_web.process`. It links with the flat base, like a
+compiled .te, so a candidate with blocks of its own needs no slower way.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from textwrap import shorten
+
+from selab.errors import InputError, SelabError
+from selab.guest import Completed
+from selab.policy.base import BasePolicy
+from selab.policy.compile import COMPILE_TIMEOUT, CompiledModule, types_in
+from selab.policy.language.cil_source import Statement, SyntaxFault, parse, walk
+from selab.policy.language.cil_tree import plain_statements, section
+from selab.policy.module import PolicyModule
+from selab.policy.refusal import refused
+from selab.policy.toolchain import Toolchain
+
+REFUSALS = (239, 253, 254, 255)
+"""Exit codes with which secil2tree refuses its input: libsepol's errors, but for lack of memory."""
+DECLARING = (
+    "boolean", "category", "categoryalias", "categoryaliasactual", "categoryorder", "categoryset", "class",
+    "classcommon", "classmap", "classmapping", "classorder", "classpermission", "classpermissionset",
+    "common", "context", "handleunknown", "ipaddr", "level", "levelrange", "mls", "policycap", "role",
+    "roleattribute", "roletype", "sensitivity", "sensitivityalias", "sensitivityaliasactual",
+    "sensitivitycategory", "sensitivityorder", "sid", "sidcontext", "sidorder", "type", "typealias",
+    "typealiasactual", "typeattribute", "user", "userattribute", "userlevel", "userrange", "userrole",
+)  # fmt: skip
+"""Statements of the base policy that a name can refer to, with those that libsepol requires beside them."""
+NAMING = (
+    "block", "boolean", "category", "class", "classmap", "common", "macro", "role", "roleattribute",
+    "sensitivity", "sid", "tunable", "type", "typealias", "typeattribute", "user",
+)  # fmt: skip
+"""Statements of which the second word is a new name."""
+KEYWORDS = (
+    *DECLARING, *NAMING,
+    "allow", "allowx", "auditallow", "auditallowx", "blockabstract", "blockinherit", "booleanif",
+    "call", "constrain", "defaultrange", "deny", "dontaudit", "dontauditx", "filecon", "fsuse",
+    "genfscon", "in", "mlsconstrain", "neverallow", "neverallowx", "optional", "permissionx", "portcon",
+    "rangetransition", "roleallow", "roleattributeset", "roletransition", "tunableif",
+    "typeattributeset", "typebounds", "typechange", "typemember", "typepermissive", "typetransition",
+)  # fmt: skip
+"""Statements of CIL that a misspelt one may mean."""
+CUTOFF = 0.7
+"""How alike a name must be to be suggested (difflib)."""
+SHOWN = 100
+"""Characters of a statement that a message shows."""
+BASE = "base-declarations.cil"
+"""The file with what the base policy declares."""
+
+_DECLARING = re.compile(rf"^\((?:{'|'.join(DECLARING)}) [^\n]*$", re.MULTILINE)
+_NAMING = re.compile(rf"^\((?:{'|'.join(NAMING)}) ([^\s()]+)", re.MULTILINE)
+_PERMISSIONS = re.compile(r"^\((?:class|common) \S+ \(([^()]*)\)", re.MULTILINE)
+_AT = re.compile(r" at (?:\S*/)?([\w.-]+)\.cil:(\d{1,9})")
+_UNKNOWN_KEYWORD = re.compile(r"Unknown keyword (\S{1,256})")
+_DECLARED_TWICE = re.compile(r"Re-declaration of (\w+) (\S{1,256})")
+_WORD = re.compile(r"[A-Za-z_][\w.-]*")
+
+
+def compile_cil(
+    module: PolicyModule,
+    base: BasePolicy,
+    tools: Toolchain,
+    beside: Sequence[PolicyModule] = (),
+    compiled: Sequence[CompiledModule] = (),
+) -> CompiledModule:
+    """Resolve `module`, which may use what the CIL modules `beside` and the `compiled` modules declare.
+
+    Raises InputError with the file, the line and the name that is wrong.
+    """
+    texts = {f"{each.name}.cil": _text(each) for each in (*beside, module)}
+    trees = {each.name: _parsed(each, texts[f"{each.name}.cil"]) for each in (*beside, module)}
+    workdir = f"{tools.workdir}/resolve"
+    files = {
+        f"{workdir}/{BASE}": declarations(base.flat.read_text()),
+        **{f"{workdir}/compiled-{each.name}.cil": each.cil for each in compiled},
+        **{f"{workdir}/{name}": text for name, text in texts.items()},
+    }
+    for path, text in files.items():
+        tools.where.put(text.encode(), path)
+    done = tools.where.run(["secil2tree", "-A", "resolve", *files], timeout=COMPILE_TIMEOUT)
+    if not done.ok:
+        # secil2tree's last line for any error, which is no failure to write to a disk.
+        done = replace(done, stderr=done.stderr.replace(b"Failed to write AST", b""))
+        known = _names(files[f"{workdir}/{BASE}"], trees.values(), compiled)
+        raise _resolve_error(module, (*beside, module), trees, done, known)
+    statements = plain_statements(section(done.text, f"{workdir}/{module.name}.cil"))
+    cil = "".join(f"{statement}\n" for statement in statements)
+    return CompiledModule(module.name, cil, types_in(cil), module)
+
+
+def declarations(flat: str) -> str:
+    """Return what a candidate's names may refer to in the text of a flat base."""
+    return "".join(f"{line}\n" for line in _DECLARING.findall(flat))
+
+
+def _text(module: PolicyModule) -> str:
+    try:
+        return module.texts["cil"].decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = module.texts["cil"][: error.start].count(b"\n") + 1
+        raise InputError(
+            f"The policy '{module.name}' is not UTF-8 text.",
+            f"{module.path}:{line}: a byte is not valid.",
+            "Save the file as UTF-8.",
+        ) from error
+
+
+def _parsed(module: PolicyModule, text: str) -> tuple[Statement, ...]:
+    try:
+        return parse(text)
+    except SyntaxFault as fault:
+        raise InputError(
+            f"The policy '{module.name}' does not compile.",
+            f"{module.path}:{fault.line}: {fault.problem}",
+            "Check the parentheses from this line on.",
+        ) from fault
+
+
+def _names(base: str, trees: Iterable[Sequence[Statement]], compiled: Sequence[CompiledModule]) -> set[str]:
+    """Return the words that statements may name: declared names, permissions and CIL's own words."""
+    names = set(_NAMING.findall(base))
+    for each in compiled:
+        names |= set(_NAMING.findall(each.cil))
+    for permissions in _PERMISSIONS.findall(base):
+        names |= set(permissions.split())
+    for tree in trees:
+        names |= {statement.name for statement in walk(tree) if statement.keyword in NAMING}
+    return names
+
+
+def _resolve_error(
+    module: PolicyModule,
+    modules: Sequence[PolicyModule],
+    trees: dict[str, tuple[Statement, ...]],
+    done: Completed,
+    known: set[str],
+) -> SelabError:
+    """Return InputError if secil2tree refused a module's text, and SelabError if it failed."""
+    lines = [line.strip() for line in done.error_text.splitlines() if line.strip()]
+    if not refused(done, REFUSALS):
+        return SelabError(
+            f"The policy '{module.name}' could not be compiled.",
+            f"secil2tree exited with status {done.returncode}: {lines[0][:200] if lines else 'no reason'}",
+            f"Run `selab doctor`. {done.logged()}",
+        )
+    faulty, statement = _place(modules, trees, lines)
+    position = f"{faulty.path}:{statement.line}" if statement else str(faulty.path)
+    problem, hint = _problem(lines, statement, trees, known)
+    shown = f": {_shown(faulty, statement)}" if statement else ""
+    return InputError(
+        f"The policy '{faulty.name}' does not compile.",
+        f"{position}: {problem}{shown}",
+        hint or done.logged(),
+    )
+
+
+def _place(
+    modules: Sequence[PolicyModule], trees: dict[str, tuple[Statement, ...]], lines: Sequence[str]
+) -> tuple[PolicyModule, Statement | None]:
+    """Return the module and the statement that the messages are about; libsepol names no column."""
+    named = {each.name: each for each in modules}
+    for line in lines:
+        if (place := _AT.search(line)) and place[1] in named:
+            at_line = [each for each in walk(trees[place[1]]) if each.line == int(place[2]) and each.name]
+            at_line.sort(key=lambda each: f" {each.keyword} " not in line)
+            return named[place[1]], next(iter(at_line), None)
+        if keyword := _UNKNOWN_KEYWORD.search(line):
+            for name, tree in trees.items():
+                for statement in walk(tree):
+                    if statement.keyword == keyword[1]:
+                        return named[name], statement
+    return modules[-1], None
+
+
+def _problem(
+    lines: Sequence[str],
+    statement: Statement | None,
+    trees: dict[str, tuple[Statement, ...]],
+    known: set[str],
+) -> tuple[str, str]:
+    """Return what the messages say, in plain words, and a hint or an empty string."""
+    first = lines[0] if lines else "secil2tree printed no reason"
+    if keyword := _UNKNOWN_KEYWORD.search(first):
+        return f"CIL has no statement '{keyword[1]}'", _nearest(keyword[1], KEYWORDS)
+    if repeated := _DECLARED_TWICE.search(first):
+        what = f"the {repeated[1]} '{repeated[2]}' is declared already"
+        place = "" if _declares(trees, repeated[2]) > 1 else ", by the base policy"
+        return f"{what}{place}", "Rename one of the two, or remove it."
+    if statement and (unknown := _unknown(statement, known)):
+        return f"'{unknown}' is not declared", _nearest(unknown, known)
+    return _AT.sub("", first), ""
+
+
+def _declares(trees: dict[str, tuple[Statement, ...]], name: str) -> int:
+    """Return how many statements of the candidates declare the name, with or without its blocks."""
+    short = name.rpartition(".")[2]
+    every = (each for tree in trees.values() for each in walk(tree))
+    return sum(each.keyword in NAMING and each.name == short for each in every)
+
+
+def _unknown(statement: Statement, known: set[str]) -> str:
+    """Return the first word of a statement that nothing declares."""
+    words = (
+        word
+        for each in walk((statement,))
+        for word in (each.words[1:] if each is statement else each.words)
+        if _WORD.fullmatch(word)
+    )
+    return next((word for word in words if word.rpartition(".")[2] not in known), "")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, sorted(known), 1, CUTOFF)
+    return f"Did you mean '{near[0]}'?" if near else ""
+
+
+def _shown(module: PolicyModule, statement: Statement) -> str:
+    """Return the beginning of a statement as its author wrote it, on one line."""
+    text = module.texts["cil"].decode("utf-8")[statement.begin : statement.end]
+    return shorten(" ".join(text.split()), SHOWN, placeholder=" ...")

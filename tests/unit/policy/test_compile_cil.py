@@ -1,0 +1,201 @@
+"""Candidates in CIL: resolved with the base policy, linked with it, and refused at the author's line."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from selab.errors import InputError, SelabError
+from selab.guest import Completed
+from selab.host.local import LocalHost
+from selab.policy import compile_cil as compiling
+from selab.policy.base import BasePolicy
+from selab.policy.candidate import compiled_all
+from selab.policy.compile import link
+from selab.policy.compile_cil import compile_cil, declarations
+from selab.policy.module import PolicyModule
+from selab.policy.toolchain import Toolchain
+from tests import centos_like
+from tests.unit.fakes import FakeGuest
+
+WEB = """\
+(block box
+    (blockabstract box)
+    (type process)
+    (type data)
+    (roletype system_r process)
+    (typeattributeset container_domain (process))
+    (allow process data (file (read write)))
+    (optional absent (allow process missing_t (file (read))))
+    (optional present (allow process etc_t (file (read)))))
+(macro reads ((type d) (type t)) (allow d t (dir (search read))))
+(block web
+    (blockinherit box)
+    (call reads (process container_file_t))
+    (allow process self (fifo_file (read write)))
+    (filecon "/srv/web(/.*)?" any (system_u object_r data ((s0) (s0)))))
+(in web (allow process http_port_t (tcp_socket (name_bind))))
+"""
+Compile = Callable[..., str]
+
+
+@pytest.fixture
+def centos(tmp_path: Path) -> BasePolicy:
+    return centos_like.write_base(tmp_path / "centos", denies=False)
+
+
+def source(text: str, name: str = "web") -> PolicyModule:
+    return PolicyModule(name, Path("policies"), {"cil": text.encode()})
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Toolchain:
+    return Toolchain(LocalHost(), str(tmp_path / "work"))
+
+
+@pytest.mark.toolchain
+def test_blocks_macros_and_optionals_become_plain_statements(centos: BasePolicy, here: Toolchain) -> None:
+    assert compile_cil(source(WEB), centos, here).cil.splitlines() == [
+        "(type web.process)",
+        "(type web.data)",
+        "(roletype system_r web.process)",
+        "(typeattributeset container_domain (web.process))",
+        "(allow web.process web.data (file (read write)))",
+        "(allow web.process etc_t (file (read)))",
+        "(allow web.process container_file_t (dir (search read)))",
+        "(allow web.process self (fifo_file (read write)))",
+        '(filecon "/srv/web(/.*)?" any (system_u object_r web.data ((s0) (s0))))',
+        "(allow web.process http_port_t (tcp_socket (name_bind)))",
+    ]
+
+
+@pytest.mark.toolchain
+def test_the_types_are_those_of_the_policy_and_not_of_abstract_blocks(
+    centos: BasePolicy, here: Toolchain
+) -> None:
+    assert compile_cil(source(WEB), centos, here).types == {"web.process", "web.data"}
+
+
+@pytest.mark.toolchain
+def test_it_links_with_the_flat_base_to_the_policy_that_secilc_makes_of_the_source(
+    centos: BasePolicy, here: Toolchain, tmp_path: Path
+) -> None:
+    policy = link(centos, [compile_cil(source(WEB), centos, here)], here)
+    (tmp_path / "web.cil").write_text(WEB)
+    argv = [
+        "secilc",
+        "-m",
+        "-M",
+        "1",
+        "-c",
+        "33",
+        "-N",
+        "-o",
+        "policy",
+        "-f",
+        "/dev/null",
+        centos.flat,
+        "web.cil",
+    ]
+    subprocess.run(argv, cwd=tmp_path, check=True)
+    assert (policy.slow_because, policy.binary) == ("", (tmp_path / "policy").read_bytes())
+
+
+@pytest.mark.toolchain
+def test_a_module_may_use_what_another_cil_module_declares(centos: BasePolicy, here: Toolchain) -> None:
+    common = source(
+        "(block common (type log) (macro logs ((type d)) (allow d log (file (append)))))", "common"
+    )
+    web = source("(block web (type process) (call common.logs (process)))")
+    assert "(allow web.process common.log (file (append)))" in compile_cil(web, centos, here, [common]).cil
+
+
+@pytest.mark.toolchain
+def test_cil_may_use_what_a_te_module_declares(centos: BasePolicy, here: Toolchain, tmp_path: Path) -> None:
+    te = PolicyModule("lib", Path("policies"), {"te": b"policy_module(lib, 1.0)\ntype lib_log_t;\n"})
+    text = b"(block web (type process) (allow process lib_log_t (file (append))))"
+    web = PolicyModule("web", Path("policies"), {"cil": text}, (te,))
+    (tmp_path / "cache").mkdir()
+    first, second = compiled_all(web, centos, here, tmp_path / "cache")
+    assert (first.name, second.cil) == (
+        "lib",
+        "(type web.process)\n(allow web.process lib_log_t (file (append)))\n",
+    )
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize(
+    ("text", "detail", "hint"),
+    [
+        ("(block web\n(type p)\n(allow p etcc_t (file (read))))", "3: 'etcc_t' is not declared", "'etc_t'"),
+        ("(block web (type p)\n(allow p p (fil (read))))", "2: 'fil' is not declared: (allow p p", "'file'"),
+        ("(block web (type p)\n(allow p p (file (reed))))", "2: 'reed' is not declared", "'read'"),
+        ("(block web (type p)\n(blockinherit box))", "2: 'box' is not declared: (blockinherit box)", ""),
+        ("(macro m_a ((type d)))\n(type p)\n(call m_aa (p))", "3: 'm_aa' is not declared", "'m_a'"),
+        ("(block web (type p)\n\n(allov p p (file (read))))", "3: CIL has no statement 'allov'", "'allow'"),
+        ("(block web (type p)\n(type p))", "2: the type 'p' is declared already", "Rename"),
+        ("\n(type etc_t)", "2: the type 'etc_t' is declared already, by the base policy", "Rename"),
+        ("(block web (type p)\n(allow p))", "2: Invalid syntax: (allow p)", ""),
+        ("(block web\n(type p)", "1: the statement that begins here is not closed", "parentheses"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_its_line(
+    centos: BasePolicy, here: Toolchain, text: str, detail: str, hint: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        compile_cil(source(text), centos, here)
+    assert f"policies/web.cil:{detail}" in caught.value.detail
+    assert hint in caught.value.hint
+
+
+@pytest.mark.toolchain
+def test_a_fault_in_a_required_module_is_reported_in_its_file(centos: BasePolicy, here: Toolchain) -> None:
+    with pytest.raises(InputError) as caught:
+        compile_cil(source("(type web_t)"), centos, here, [source("\n(type etc_t)", "common")])
+    assert caught.value.what == "The policy 'common' does not compile."
+    assert caught.value.detail.startswith("policies/common.cil:2: ")
+
+
+def test_a_source_that_is_no_text_is_refused_with_its_line(centos: BasePolicy, here: Toolchain) -> None:
+    with pytest.raises(InputError, match="UTF-8") as caught:
+        compile_cil(PolicyModule("web", Path("policies"), {"cil": b"(type a)\n; \xff"}), centos, here)
+    assert caught.value.detail.startswith("policies/web.cil:2: ")
+
+
+class Failing(FakeGuest):
+    """A machine whose secil2tree fails with an exit code and a message."""
+
+    def __init__(self, code: int, message: bytes) -> None:
+        super().__init__()
+        self.done = Completed(("secil2tree",), code, b"", message)
+
+    def run(self, *_: object, **__: object) -> Completed:
+        return self.done
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (254, b"Could not open file\nFailed to write AST"),
+        (137, b"Killed"),
+        (254, b"Failed to write AST\n"),
+        (1, b"x"),
+    ],
+)
+def test_a_tool_that_failed_is_not_the_users_input(centos: BasePolicy, code: int, message: bytes) -> None:
+    with pytest.raises(SelabError, match="could not be compiled") as caught:
+        compile_cil(source("(type web_t)"), centos, Toolchain(Failing(code, message), "/work"))
+    assert not isinstance(caught.value, InputError)
+
+
+def test_the_declarations_of_a_base_policy_are_without_its_rules() -> None:
+    rules = "(allow a_t a_t (file (read)))\n(typeattributeset x (a_t))\n"
+    names = "(type a_t)\n(typeattribute x)\n(class c (p))\n"
+    assert declarations(rules + names) == names
+
+
+def test_every_statement_that_names_something_is_among_the_declarations() -> None:
+    assert set(compiling.NAMING) - {"block", "macro", "tunable"} <= set(compiling.DECLARING)
