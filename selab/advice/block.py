@@ -53,7 +53,7 @@ def inserted_into(text: str, chosen: Chosen) -> str:
 
 
 def require_whole(marks: Sequence[str]) -> None:
-    """Raise InputError unless a file's markers are none, or one `begin` and one `end`."""
+    """Raise InputError unless a file has no markers, or a `begin` and then an `end`."""
     if marks not in ([], ["begin", "end"]):
         raise InputError(
             "The markers of `selab suggest` in the policy are broken.",

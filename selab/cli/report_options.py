@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,11 +229,10 @@ def _reported(
         with context.progress.step("Asking for advice"):
             advice = {**known, **{run.document.run: cache.advice(context.project, run) for run in unknown}}
     return [
-        ReportedRun(
-            run.document,
-            run.sources.get("te", ""),
-            tuple(line.decode("utf-8", "backslashreplace") for line in run.records),
-            tuple(advice.get(run.document.run, ())),
+        replace(
+            ReportedRun.of(run.document, run.sources),
+            records=tuple(line.decode("utf-8", "backslashreplace") for line in run.records),
+            advice=tuple(advice.get(run.document.run, ())),
         )
         for run in runs
     ]

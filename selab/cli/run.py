@@ -93,5 +93,5 @@ def _annotate(stored: StoredRun) -> None:
     from selab.report.model import Report, ReportedRun
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        reported = ReportedRun(stored.document, stored.sources.get("te", ""))
+        reported = ReportedRun.of(stored.document, stored.sources)
         click.echo(FORMATS["github"].render(Report((reported,))), nl=False, err=True)

@@ -23,9 +23,9 @@ def render(report: Report) -> str:
 
 def _commands(reported: ReportedRun) -> Iterator[str]:
     run = reported.document
-    file = f"policies/{run.policy}.te"
+    file = reported.file
     for denial in run.denials:
-        line = line_of(denial.source, reported.te)
+        line = line_of(denial.source, reported.source)
         if denial.classification is Classification.UNEXPECTED:
             yield _command("error", file, line, "SELinux denial", denial_line(denial))
         elif denial.classification is Classification.TOLERATED:

@@ -121,7 +121,7 @@ def _shown(run: ReportedRun) -> dict[str, Any]:
         "document": document,
         "rows": [_row(number, denial, hidden, advice.get(number)) for number, denial, hidden in denials],
         "picture": _picture([*document.denials, *document.hidden]),
-        "lines": _lines(run.te, document),
+        "lines": _lines(run.source, document),
         "records": run.records,
     }
 
@@ -140,7 +140,7 @@ def _row(number: int, denial: ClassifiedDenialEntry, hidden: bool, advice: Advic
     }
 
 
-def _lines(te: str, document: RunDocument) -> list[tuple[int, str, bool]]:
+def _lines(source: str, document: RunDocument) -> list[tuple[int, str, bool]]:
     """The policy's lines, each with its number and whether it matters.
 
     A line matters if it names the target of an unexpected denial, or is between selab's markers.
@@ -148,8 +148,8 @@ def _lines(te: str, document: RunDocument) -> list[tuple[int, str, bool]]:
     denials = [row for row in (*document.denials, *document.hidden) if row.ruling.is_unexpected]
     targets = {denial.target for denial in denials} - {document.label.type}
     inside, lines = False, []
-    for number, line in enumerate(te.splitlines(), 1):
-        begins, ends = (line.startswith(f"# selab suggest: {word}") for word in ("begin", "end"))
+    for number, line in enumerate(source.splitlines(), 1):
+        begins, ends = (line.lstrip(" ;#").startswith(f"selab suggest: {word}") for word in ("begin", "end"))
         inside = (inside or begins) and not ends
         lines.append((number, line, inside or any(target in line for target in targets)))
     return lines

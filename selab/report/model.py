@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,28 @@ class ReportedRun:
     """A run, and what a format may show of it.
 
     `document`: the run itself.
-    `te`: the candidate's source, or "" if the run had no candidate.
+    `source`: the candidate's source, or "" if the run had no candidate.
     `records`: the raw audit records of the run's window, one line each.
     `advice`: advice for the run's denials; filled in only for formats that show advice.
+    `language`: the language of the source, which is its file's ending.
     """
 
     document: RunDocument
-    te: str = ""
+    source: str = ""
     records: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
+    language: str = "te"
+
+    @classmethod
+    def of(cls, document: RunDocument, sources: Mapping[str, str]) -> ReportedRun:
+        """Return the run with the source that is the candidate's main file."""
+        language = "cil" if "cil" in sources else "te"
+        return cls(document, sources.get(language, ""), language=language)
+
+    @property
+    def file(self) -> str:
+        """Return the path of the source in its project."""
+        return f"policies/{self.document.policy}.{self.language}"
 
 
 @dataclass(frozen=True)

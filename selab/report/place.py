@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 
-def line_of(type_name: str, te: str) -> int:
-    """The line of the `.te`, counted from 1, that declares the domain `type_name` or calls its template.
+def line_of(type_name: str, source: str) -> int:
+    """The line of the source, counted from 1, that declares the domain `type_name`.
+
+    A line that calls its template, or begins its block in CIL, counts too.
 
     Otherwise the first line that names it, or 1.
     """
@@ -14,9 +16,10 @@ def line_of(type_name: str, te: str) -> int:
     patterns = (
         rf"^[^\S\n]*type\s+{re.escape(type_name)}\b",
         rf"^[^\S\n]*\w+_template\(\s*{prefix}\b",
+        rf"^\(block {re.escape(type_name.partition('.')[0])}\b",
         rf"\b{re.escape(type_name)}\b",
     )
     for pattern in patterns:
-        if match := re.search(pattern, te, re.MULTILINE):
-            return te.count("\n", 0, match.end()) + 1
+        if match := re.search(pattern, source, re.MULTILINE):
+            return source.count("\n", 0, match.end()) + 1
     return 1

@@ -1,4 +1,4 @@
-"""SARIF 2.1.0: a run for each run, with a result for each denial, located in the candidate's `.te`."""
+"""SARIF 2.1.0: a run for each run, with a result for each denial, located in the candidate's source."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def _identifier(run: RunDocument) -> dict[str, Any]:
 
 
 def _run(reported: ReportedRun, identifier: dict[str, Any]) -> dict[str, Any]:
-    """The candidate's source `te` is the file to which the locations refer."""
-    run, te = reported.document, reported.te
-    uri = quote(plain(f"policies/{run.policy}.te"))
-    results = [_denial("denial", "error", denial, uri, te) for denial in run.denials]
-    results += [_denial("hidden-denial", "warning", denial, uri, te) for denial in run.hidden]
+    """The candidate's source is the file to which the locations refer."""
+    run, source = reported.document, reported.source
+    uri = quote(plain(reported.file))
+    results = [_denial("denial", "error", denial, uri, source) for denial in run.denials]
+    results += [_denial("hidden-denial", "warning", denial, uri, source) for denial in run.hidden]
     results += [_result("missing-denial", "error", missing_line(missing), uri) for missing in run.missing]
     results += [_result("selinux-error", "error", plain(error.meaning), uri) for error in run.selinux_errors]
     tool = {
@@ -62,12 +62,12 @@ def _run(reported: ReportedRun, identifier: dict[str, Any]) -> dict[str, Any]:
     return {"tool": {"driver": tool}, **identifier, "invocations": [invocation], "results": results}
 
 
-def _denial(rule: str, level: str, denial: ClassifiedDenialEntry, uri: str, te: str) -> dict[str, Any]:
+def _denial(rule: str, level: str, denial: ClassifiedDenialEntry, uri: str, source: str) -> dict[str, Any]:
     """A result. If the scenario tolerates or expects the denial, the result is a note, and suppressed."""
-    own = denial.source if denial.source.removesuffix("_t") in te else denial.target
+    own = denial.source if denial.source.removesuffix("_t") in source else denial.target
     ruling = denial.ruling
     result = _result(
-        rule, level if ruling.is_unexpected else "note", denial_line(denial), uri, line_of(own, te)
+        rule, level if ruling.is_unexpected else "note", denial_line(denial), uri, line_of(own, source)
     )
     if not ruling.is_unexpected:
         # The entry is in the scenario and not in the analysed source: the suppression is external.

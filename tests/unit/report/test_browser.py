@@ -56,7 +56,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             scenario=HOSTILE,
             log=LONG,
         ),
-        te=f"policy_module(web, 1.0)\n# {HOSTILE} {LONG}\nallow web_t http_port_t:tcp_socket name_bind;\n",
+        source=f"policy_module(web, 1)\n# {HOSTILE} {LONG}\nallow web_t http_port_t:tcp_socket name_bind;\n",
         records=(HOSTILE, LONG * 5),
         advice=(Advice(need, HOSTILE, Cause.RULE, remedies),),
     )

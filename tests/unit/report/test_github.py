@@ -6,17 +6,25 @@ import pytest
 
 from selab.report.github import render
 from selab.report.model import Report, ReportedRun
-from tests.unit.documents import MISSING, SETTLED, document
+from tests.unit.documents import DENIAL, MISSING, SETTLED, document
 
 TE = "policy_module(web, 1.0)\n\ntype web_t;\n"
 
 
 def commands(**fields: object) -> list[str]:
-    return render(Report((ReportedRun(document(**fields), te=TE),))).splitlines()
+    return render(Report((ReportedRun(document(**fields), source=TE),))).splitlines()
 
 
 def messages(**fields: object) -> list[str]:
     return [command.partition("::")[2].partition("::")[2] for command in commands(**fields)]
+
+
+def test_a_denial_of_a_policy_in_cil_is_shown_at_its_block() -> None:
+    cil = "; mine\n(block web\n    (type process))\n"
+    run = document(denials=[{**DENIAL, "source": "web.process"}])
+    assert render(Report((ReportedRun.of(run, {"cil": cil}),))).startswith(
+        "::error file=policies/web.cil,line=2,"
+    )
 
 
 def test_a_denial_points_to_its_domain_in_the_policy() -> None:

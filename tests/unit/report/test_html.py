@@ -54,7 +54,7 @@ def test_what_others_have_said_is_text() -> None:
             [
                 ReportedRun(
                     document(denials=[hostile], reasons=[HOSTILE], scenario=HOSTILE),
-                    te=HOSTILE,
+                    source=HOSTILE,
                     records=(HOSTILE,),
                 )
             ]
@@ -89,7 +89,7 @@ def test_the_line_that_names_what_was_denied_is_marked() -> None:
     made = page(
         [
             ReportedRun(
-                document(), te="policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n"
+                document(), source="policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n"
             )
         ]
     )
