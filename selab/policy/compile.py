@@ -38,7 +38,7 @@ These take under one natively, and five in an emulated guest; a loop in a macro 
 LINK_TIMEOUT = 600.0
 """Seconds for secilc: 2 natively, 40 in an emulated guest, 120 there for a whole store."""
 QUALIFIED = "-Q"
-"""secilc's option that allows names with dots, which compiled CIL has in place of blocks."""
+"""secilc's option that allows names with dots, as the flat base has them in place of blocks."""
 RESOLVED_BY_BASE = ("block", "blockinherit", "call", "in", "macro")
 """CIL statements that need what the flat base does not contain."""
 
@@ -104,10 +104,13 @@ def types_in(cil: str) -> frozenset[str]:
 
 
 def package(module: PolicyModule, whole: PolicyModule, base: BasePolicy, tools: Toolchain) -> bytes:
-    """Build `module`, one of the modules of `whole`, as a policy package (.pp) for `semodule -i`.
+    """Return `module`, one of the modules of `whole`, as `semodule -i` accepts it.
 
-    Raises InputError as `compile_module` does.
+    A .te is built as a policy package (.pp), and CIL is as its author wrote it. Raises InputError as
+    `compile_module` does.
     """
+    if module.language == "cil":
+        return module.texts["cil"]
     beside = [each for each in whole.all if each is not module]
     if tools.on_host:
         return _build_here(module, base, tools, beside)[1]
@@ -213,11 +216,14 @@ def link(
     sources = [LinkedSource(each.name, each.cil, each.source) for each in candidates]
     refuse_conflicts(base, sources)
     why = _needs_store(base, candidates)
-    mine, options = _candidate_cil(candidates, permissive), _options(base, dontaudit)
-    done = _secilc(base, mine, options, tools, candidates, whole=bool(why))
+    options = _options(base, dontaudit)
+    mine, original = (
+        _candidate_cil(candidates, permissive, as_written=as_written) for as_written in (False, True)
+    )
+    done = _secilc(base, original if why else mine, options, tools, candidates, whole=bool(why))
     if not done.ok and not why:
         why = "linking with the flat base failed"
-        done = _secilc(base, mine, options, tools, candidates, whole=True)
+        done = _secilc(base, original, options, tools, candidates, whole=True)
     if not done.ok:
         raise link_error(base, sources, done, expand=tools.on_host)
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
@@ -237,9 +243,20 @@ def policy_digest(
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _candidate_cil(candidates: Sequence[CompiledModule], permissive: str) -> str:
+def _candidate_cil(candidates: Sequence[CompiledModule], permissive: str, *, as_written: bool = False) -> str:
+    """Return the candidates' CIL.
+
+    `as_written`: with blocks, which the whole store may have too, and which names with dots cannot stand for.
+    """
     extra = f"(typepermissive {permissive})\n" if permissive else ""
-    return "".join(candidate.cil for candidate in candidates) + extra
+    return "".join(_written(each) if as_written else each.cil for each in candidates) + extra
+
+
+def _written(candidate: CompiledModule) -> str:
+    source = candidate.source
+    if source is None or source.language != "cil":
+        return candidate.cil
+    return source.texts["cil"].decode("utf-8") + "\n"
 
 
 def _options(base: BasePolicy, dontaudit: bool) -> list[str]:
@@ -278,8 +295,7 @@ def _secilc(
             tools.where.put(text.encode(), path)
     tools.where.put(mine.encode(), candidate)
     output = ["-o", _output(tools), "-f", "/dev/null"]
-    if any("." in name for each in candidates for name in each.types):
-        options = [*options, QUALIFIED]
+    options = options if whole else [*options, QUALIFIED]
     return tools.where.run(["secilc", *options, *output, *sources, candidate], timeout=LINK_TIMEOUT)
 
 

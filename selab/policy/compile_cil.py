@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from textwrap import shorten
 
 from selab.errors import InputError, SelabError
@@ -55,6 +55,7 @@ BASE = "base-declarations.cil"
 """The file with what the base policy declares."""
 
 _DECLARING = re.compile(rf"^\((?:{'|'.join(DECLARING)}) [^\n]*$", re.MULTILINE)
+_QUALIFIED = re.compile(rf"\(({'|'.join(NAMING)}) ([^\s()]+)\.([^\s().]+)(.*)$")
 _NAMING = re.compile(rf"^\((?:{'|'.join(NAMING)}) ([^\s()]+)", re.MULTILINE)
 _PERMISSIONS = re.compile(r"^\((?:class|common) \S+ \(([^()]*)\)", re.MULTILINE)
 _AT = re.compile(r" at (?:\S*/)?([\w.-]+)\.cil:(\d{1,9})")
@@ -96,8 +97,37 @@ def compile_cil(
 
 
 def declarations(flat: str) -> str:
-    """Return what a candidate's names may refer to in the text of a flat base."""
-    return "".join(f"{line}\n" for line in _DECLARING.findall(flat))
+    """Return what a candidate's names may refer to in the text of a flat base.
+
+    A qualified name, which only a block can declare, is declared in one.
+    """
+    lines, blocks = [], _Block()
+    for line in _DECLARING.findall(flat):
+        if declared := _QUALIFIED.match(line):
+            keyword, path, name, rest = declared.groups()
+            blocks.at(path.split(".")).lines.append(f"({keyword} {name}{rest}")
+        else:
+            lines.append(line)
+    return "".join(f"{line}\n" for line in (*lines, *blocks.statements()))
+
+
+@dataclass
+class _Block:
+    """Declarations in a block, and the blocks in it by their names."""
+
+    lines: list[str] = field(default_factory=list)
+    blocks: dict[str, _Block] = field(default_factory=dict)
+
+    def at(self, path: Sequence[str]) -> _Block:
+        block = self
+        for name in path:
+            block = block.blocks.setdefault(name, _Block())
+        return block
+
+    def statements(self) -> Iterator[str]:
+        yield from self.lines
+        for name, block in self.blocks.items():
+            yield f"(block {name} {' '.join(block.statements())})"
 
 
 def _text(module: PolicyModule) -> str:

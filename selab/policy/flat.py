@@ -1,13 +1,16 @@
 """Build the flat base: a module store's CIL as one file without optionals, which links quickly.
 
 `secil2tree` resolves the store and removes optionals whose requirements fail. The wrappers of the others and
-the `cil_gen_require` statements then have no effect and are removed, and repeated statements are merged.
+the `cil_gen_require` statements then have no effect and are removed, and repeated statements are merged. Of
+blocks, which modules that are written in CIL have, the content stays, with qualified names.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+
+from selab.policy.language.cil_tree import plain_statements
 
 REQUIRE = re.compile(r"\((?:type|role)attributeset cil_gen_require \(?([^()]+)\)?\)")
 RULE = re.compile(r"\((allow|dontaudit|auditallow) (\S+) (\S+) \((\S+) \(([^()]+)\)\)\)")
@@ -17,6 +20,7 @@ OPERATORS = frozenset({"and", "or", "xor", "not", "all", "range"})
 REPEATABLE = frozenset(
     {"(roletype", "(roleallow", "(typetransition", "(rangetransition", "(filecon", "(role"}
 )
+_BLOCK = re.compile(r"^\((?:block|macro|in|call) ", re.MULTILINE)
 DECLARATION = re.compile(
     r"^[^\S\n]*\((?:type|typealias|typeattribute|role|roleattribute|boolean) (\S+?)\)", re.MULTILINE
 )
@@ -38,6 +42,8 @@ def without_repeated_roles(modules: Iterable[tuple[str, str]]) -> Iterator[tuple
 
 def flatten(resolved: str) -> str:
     """Convert the output of `secil2tree --ast-phase=resolve` to a flat base."""
+    if _BLOCK.search(resolved):
+        resolved = "\n".join(plain_statements(resolved.splitlines()))
     rules: dict[tuple[str, ...], dict[str, None]] = {}
     members: dict[tuple[str, str], dict[str, None]] = {}
     rest: list[str] = []

@@ -46,7 +46,10 @@ def install(project: Project, machine: Machine, policy: str, scenario: str, prog
         with progress.step("Compiling with the guest's own tools", "package"):
             base, places = _base_and_places(guest, project, module, progress)
             packages = {
-                each.name: package(each, module, base, Toolchain(guest, GUEST_WORKDIR)) for each in module.all
+                f"{each.name}.{'cil' if each.language == 'cil' else 'pp'}": package(
+                    each, module, base, Toolchain(guest, GUEST_WORKDIR)
+                )
+                for each in module.all
             }
         for name in base.facts.replaced:
             progress.note(

@@ -29,15 +29,14 @@ def is_installed(guest: Guest, name: str) -> bool:
 
 
 def install(guest: Guest, packages: Mapping[str, bytes]) -> None:
-    """Install `packages`, by name, in one transaction.
+    """Install `packages`, policy packages and CIL by file name, in one transaction.
 
     Raises InputError with semodule's message if semodule refuses the resulting policy.
     """
     for name, data in packages.items():
-        guest.put(data, f"{PACKAGES}/{name}.pp")
-    files = [f"{name}.pp" for name in packages]
+        guest.put(data, f"{PACKAGES}/{name}")
     done = guest.run(
-        script_argv("policy/guest/install", PACKAGES, str(PRIORITY), *files), timeout=REBUILD_TIMEOUT
+        script_argv("policy/guest/install", PACKAGES, str(PRIORITY), *packages), timeout=REBUILD_TIMEOUT
     )
     if not done.ok:
         hint = "Nothing was changed. If another transaction holds the store, wait for it."

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from selab.errors import InputError, SelabError
 from selab.guest import Completed
+from selab.host.files import write_json
 from selab.host.local import LocalHost
 from selab.policy import compile_cil as compiling
-from selab.policy.base import BasePolicy
+from selab.policy.base import METADATA, BasePolicy
 from selab.policy.candidate import compiled_all
 from selab.policy.compile import link
 from selab.policy.compile_cil import compile_cil, declarations
+from selab.policy.integrity import digests
 from selab.policy.module import PolicyModule
 from selab.policy.toolchain import Toolchain
 from tests import centos_like
@@ -195,6 +198,37 @@ def test_the_declarations_of_a_base_policy_are_without_its_rules() -> None:
     rules = "(allow a_t a_t (file (read)))\n(typeattributeset x (a_t))\n"
     names = "(type a_t)\n(typeattribute x)\n(class c (p))\n"
     assert declarations(rules + names) == names
+
+
+def test_qualified_names_of_a_base_policy_are_declared_in_their_blocks() -> None:
+    flat = "(type web.data)\n(roletype r web.data)\n(type web.in.a)\n(type web.b)\n"
+    assert declarations(flat) == (
+        "(roletype r web.data)\n(block web (type data) (type b) (block in (type a)))\n"
+    )
+
+
+@pytest.mark.toolchain
+def test_a_candidate_may_name_what_a_block_in_the_base_policy_declares(
+    centos: BasePolicy, here: Toolchain
+) -> None:
+    with centos.flat.open("a") as flat:
+        flat.write("(type other.data)\n(roletype object_r other.data)\n")
+    web = compile_cil(source("(block web (type p) (allow p other.data (file (read))))"), centos, here)
+    assert "(allow web.p other.data (file (read)))" in web.cil
+    assert link(centos, [web], here).slow_because == ""
+
+
+@pytest.mark.toolchain
+def test_with_the_whole_store_a_candidate_is_linked_as_it_was_written(
+    centos: BasePolicy, here: Toolchain
+) -> None:
+    """Names with dots cannot stand beside blocks, which a module of the store may have."""
+    with (centos.directory / "cil" / "blocks.cil").open("w") as module:
+        module.write("(block other (type data))\n")
+    write_json(centos.directory / METADATA, {"digests": digests(centos.directory)})
+    web = compile_cil(source(WEB), centos, here)
+    policy = link(replace(centos, dangling=frozenset({"web.data"})), [web], here)
+    assert policy.slow_because == "'web.data' enables optional blocks of the base policy"
 
 
 def test_every_statement_that_names_something_is_among_the_declarations() -> None:

@@ -76,3 +76,14 @@ def test_what_optionals_require_and_no_module_declares_is_dangling() -> None:
         "(type bar_t)\n(roleattributeset cil_gen_require (bar_t))\n",
     ]
     assert dangling_names(modules) == {"foo_t"}
+
+
+def test_the_content_of_blocks_stays_with_qualified_names() -> None:
+    resolved = (
+        "(block web\n    (type web.process)\n    (allow web.process etc_t (file (read)))\n)\n(type etc_t)\n"
+    )
+    assert flatten(resolved).splitlines() == [
+        "(type web.process)",
+        "(type etc_t)",
+        "(allow web.process etc_t (file (read)))",
+    ]

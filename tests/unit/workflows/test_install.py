@@ -150,7 +150,7 @@ def test_a_policy_is_installed_with_what_it_requires_and_then_proven_from_the_st
     notes = Notes()
     assert install(stages.project, Ready(stages.guest), "web", "page", notes) == "the run"
     assert ["'web' replaces" in note for note in notes.notes] == [True]
-    packages = {name: f"package of {name}".encode() for name in ("common", "web")}
+    packages = {f"{name}.pp": f"package of {name}".encode() for name in ("common", "web")}
     assert stages.calls == [
         ("lock", "selab install web"),
         ("install", packages),
@@ -189,5 +189,5 @@ def test_the_message_of_semodule_is_shown() -> None:
 def test_packages_are_installed_in_one_transaction() -> None:
     guest = FakeGuest()
     guest.answer("semodule")
-    module_store.install(guest, {"common": b"1", "web": b"2"})
-    assert guest.commands[0][-2:] == ("common.pp", "web.pp")
+    module_store.install(guest, {"common.pp": b"1", "web.cil": b"2"})
+    assert guest.commands[0][-2:] == ("common.pp", "web.cil")

@@ -74,8 +74,8 @@ def test_a_store_that_does_not_exist_is_an_error(guest: PolicyGuest, config: str
 
 def test_packages_are_installed_in_one_transaction_and_then_removed(guest: PolicyGuest) -> None:
     guest.program("semodule", f'shift 3; cat "$@" >{guest.root}/content')
-    install(guest, {"common": b"first ", "web": b"second"})
-    assert guest.called == ["semodule -X 400 -i common.pp web.pp"]
+    install(guest, {"common.pp": b"first ", "web.cil": b"second"})
+    assert guest.called == ["semodule -X 400 -i common.pp web.cil"]
     assert (guest.root / "content").read_text() == "first second"
     assert not guest.path(PACKAGES).exists()
 
