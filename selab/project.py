@@ -170,6 +170,11 @@ class Project:
         return self.drafts or self.root / "policies"
 
     @property
+    def templates(self) -> Path:
+        """Return the directory with the files whose blocks a policy in CIL may inherit."""
+        return self.root / "policies" / "templates"
+
+    @property
     def scenarios(self) -> Path:
         return self.root / "scenarios"
 

@@ -9,7 +9,7 @@ from selab.analysis.offline import candidate_of
 from selab.errors import InputError
 from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
-from selab.policy.candidate import compiled, compiled_all
+from selab.policy.candidate import compiled_all
 from selab.policy.container_template import template_parts
 from selab.policy.module import PolicyModule, load_module, without_mark
 from selab.policy.query.index import PolicyIndex
@@ -64,7 +64,7 @@ class PolicyAudit:
 def audit(project: Project, policy: str, progress: Progress, against: str = "") -> PolicyAudit:
     """Compile and link the policy, and read what it adds.
 
-    `against` is a file, or a Git revision that has the policy's .te file. Raises InputError if one of the two
+    `against` is a file, or a Git revision that has the policy's file. Raises InputError if one of the two
     versions cannot be found, compiled or linked.
     """
     module = load_module(project, policy)
@@ -93,7 +93,7 @@ def _of_template(project: Project, module: PolicyModule, base: BasePolicy) -> fr
     tools = Toolchain(LocalHost(), str(project.own_directory("policy", "template")))
     cache = project.own_directory("compiled")
     try:
-        parts = [compiled(part, base, tools, cache) for part in template_parts(module)]
+        parts = [each for part in template_parts(module) for each in compiled_all(part, base, tools, cache)]
     except InputError:
         return frozenset()
     return granted(PolicyIndex.of(base, parts)) if parts else frozenset()
@@ -105,14 +105,14 @@ def _index_of(project: Project, module: PolicyModule, base: BasePolicy) -> Polic
 
 
 def _version(project: Project, module: PolicyModule, against: str) -> PolicyModule:
-    """Return the module with the .te of a file or of a revision. Its other sources are those on disk."""
+    """Return the module with its main file from a file or a revision. Its other sources are those on disk."""
     path = Path(against)
     if path.is_file():
-        return replace(module, texts=module.texts | {"te": without_mark(path.read_bytes())})
+        return replace(module, texts=module.texts | {module.language: without_mark(path.read_bytes())})
     name = f"{against}:./{module.path.relative_to(project.root)}"
     done = LocalHost().run([*GIT, "-C", str(project.root), "cat-file", "blob", "--end-of-options", name])
     if not done.ok:
         reason = (done.error_text.strip().splitlines() or [""])[-1]
         what = f"There is no version '{against}' of {module.path.name}."
         raise InputError(what, reason, "Name a file or a Git revision.")
-    return replace(module, texts=module.texts | {"te": without_mark(done.stdout)})
+    return replace(module, texts=module.texts | {module.language: without_mark(done.stdout)})

@@ -14,7 +14,7 @@ from selab.cli.session import Context, pass_context
     "--against",
     default="",
     metavar="REV|FILE",
-    help="Another version of its .te: a file, or a revision of git.",
+    help="Another version of its file: a file, or a revision of git.",
 )
 @click.option(
     "--fail-on",

@@ -20,7 +20,7 @@ from selab.cli.session import Context, pass_context
     "--apply",
     "apply_",
     is_flag=True,
-    help="Write the policy's .te without asking; the old file is kept as .te.bak.",
+    help="Write the policy's file without asking; the old one is kept as NAME.bak.",
 )
 @click.option("--allow-risky", is_flag=True, help="Also add rules that lead out of the container or to root.")
 @report_options
@@ -38,9 +38,9 @@ def learn(
 
     This repeats until the scenario passes or a decision is left to you.
 
-    Works on a copy: the .te itself is written only at the end. A report is about the runs of all rounds. The
-    exit code is 0 if the last run passed in enforcing mode without an unexpected denial, and 3 if it was an
-    ERROR.
+    Works on a copy: the policy itself is written only at the end. A report is about the runs of all rounds.
+    The exit code is 0 if the last run passed in enforcing mode without an unexpected denial, and 3 if it was
+    an ERROR.
 
     \b
     Example:  selab learn apache --apply

@@ -22,7 +22,7 @@ from selab.report.markup import safe
     "--apply",
     "apply_",
     is_flag=True,
-    help="Write the policy's .te without asking; the old file is kept as .te.bak.",
+    help="Write the policy's file without asking; the old one is kept as NAME.bak.",
 )
 @pass_context
 def minimise(context: Context, scenario: str, policy: str | None, runs: int, apply_: bool) -> int:
@@ -30,7 +30,7 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     needs each part.
 
     selab removes rules, interface calls and blocks that neither a run nor libsepol needs. It works on a copy
-    and writes the .te file only at the end. The exit code is 0 if every part was tried, 1 if the runs
+    and writes the policy only at the end. The exit code is 0 if every part was tried, 1 if the runs
     were used up before, and 3 if a run was an ERROR.
 
     \b

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--apply",
     "apply_",
     is_flag=True,
-    help="Write the rules into the policy's .te, between markers. The old file is kept as .te.bak.",
+    help="Write the rules into the policy's file, between markers. The old file is kept as NAME.bak.",
 )
 @click.option("--diff", "as_diff", is_flag=True, help="Print what --apply would change.")
 @click.option("--allow-risky", is_flag=True, help="Include rules that lead out of the container or to root.")
@@ -50,7 +50,7 @@ def suggest(
     if proposal.file is None and (apply_ or as_diff):
         raise InputError(
             "The domain is defined in a block of CIL.",
-            "selab writes into .te files only.",
+            "The run had no candidate whose file the rules could go to.",
             "Print the rules with `selab suggest`.",
         )
     if as_json:
@@ -93,7 +93,7 @@ def _list_denials_without_rule(context: Context, proposal: Suggestion) -> None:
 
 
 def _apply(context: Context, proposal: Suggestion) -> None:
-    """Write the rules into the policy's .te, and tell the user the name of the old file."""
+    """Write the rules into the policy's file, and tell the user the name of the old file."""
     from selab.policy.source_file import rewrite
 
     if proposal.file is None:

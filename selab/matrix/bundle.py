@@ -78,13 +78,18 @@ def _files(project: Project, plans: Iterable[Plan]) -> Iterator[tuple[str, Path]
     """
     if (vagrantfile := project.vagrant_dir / "Vagrantfile").is_file():
         yield "Vagrantfile", vagrantfile
-    for path in (*project.policies.glob("*.*"), *project.scenarios.glob("*.y*ml")):
+    for path in (
+        *project.policies.glob("*.*"),
+        *project.templates.glob("*.cil"),
+        *project.scenarios.glob("*.y*ml"),
+    ):
         if (
             path.suffix in ENDINGS
             and path.is_file()
             and path.resolve().is_relative_to(project.root.resolve())
         ):
-            yield f"{path.parent.name}/{path.name}", path
+            directory = "policies/templates" if path.parent == project.templates else path.parent.name
+            yield f"{directory}/{path.name}", path
     for image in project.images.glob("*/"):
         if image.resolve().is_relative_to(project.root.resolve()):
             yield from _tree(image, f"images/{image.name}")

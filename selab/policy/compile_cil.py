@@ -47,6 +47,7 @@ KEYWORDS = (
     "typeattributeset", "typebounds", "typechange", "typemember", "typepermissive", "typetransition",
 )  # fmt: skip
 """Statements of CIL that a misspelt one may mean."""
+LOOKED_IN = "selab looks for blocks and macros in the policy, in what it requires, and in policies/templates."
 CUTOFF = 0.7
 """How alike a name must be to be suggested (difflib)."""
 SHOWN = 100
@@ -224,6 +225,8 @@ def _problem(
         place = "" if _declares(trees, repeated[2]) > 1 else ", by the base policy"
         return f"{what}{place}", "Rename one of the two, or remove it."
     if statement and (unknown := _unknown(statement, known)):
+        if statement.keyword in ("blockinherit", "call", "in") and not _nearest(unknown, known):
+            return f"'{unknown}' is not declared", LOOKED_IN
         return f"'{unknown}' is not declared", _nearest(unknown, known)
     return _AT.sub("", first), ""
 

@@ -25,9 +25,14 @@ def template_parts(module: PolicyModule) -> Iterator[PolicyModule]:
 
     A module without such a call has none. The parts have no interfaces, so a call means what the headers of
     the base policy define. A call whose second argument names other files than containers' is left out,
-    because its author chose what it grants.
+    because its author chose what it grants. A template of CIL is a block that a block of the module inherits.
     """
     for each in module.all:
+        if each.language == "cil":
+            inherited = list(_inherited_blocks(each))
+            if inherited:
+                yield replace(each, texts={"cil": "\n".join(inherited).encode()})
+            continue
         calls = list(_calls(each))
         if calls:
             lines = (f"policy_module({each.name}, 1.0)", f"gen_require(`type {FILES};')", *calls, "")
@@ -42,6 +47,16 @@ def call_with_requirement(module: str, first: Sequence[Sequence[Token]]) -> str:
     name = next((" ".join(token.text for token in argument) for argument in first), "")
     name = name if _PREFIX_OF_DOMAIN.fullmatch(name) else module
     return f"`{TEMPLATE}({name}, {PREFIX})`, and before it `gen_require(`type {FILES};')`"
+
+
+def _inherited_blocks(module: PolicyModule) -> Iterator[str]:
+    """Yield the module's blocks, with nothing but what they inherit from other files."""
+    top = module.statements
+    own = {each.name for each in top if each.keyword == "block"}
+    for block in top:
+        names = [each.name for each in block.lists if each.keyword == "blockinherit" and each.name not in own]
+        if block.keyword == "block" and names:
+            yield f"(block {block.name} {' '.join(f'(blockinherit {name})' for name in names)})"
 
 
 def _calls(module: PolicyModule) -> Iterator[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError
-from selab.policy.language.cil_source import Statement, SyntaxFault, parse
+from selab.policy.language.cil_source import Statement, SyntaxFault, parse, walk
 from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project, inside, nearest, new_policy_name
 
 MAX_SOURCE = 4 * 1024 * 1024
@@ -56,19 +57,18 @@ class PolicyModule:
         return "cil" if "cil" in self.texts else "te"
 
     @property
+    def statements(self) -> tuple[Statement, ...]:
+        """Return the statements of a module in CIL; none if it is not CIL, which its compilation reports."""
+        return _statements(self.texts)
+
+    @property
     def domain(self) -> str:
         """Return the domain of a container with this policy, unless the scenario names another type.
 
         It is NAME_t, or NAME.process if a block NAME declares or inherits that type.
         """
-        if self.language == "cil":
-            try:
-                blocks = parse(self.texts["cil"].decode("utf-8", "backslashreplace"))
-            except SyntaxFault:
-                blocks = ()
-            if any(_has_process(block) for block in blocks if block.words == ("block", self.name)):
-                return f"{self.name}.{PROCESS}"
-        return f"{self.name}_t"
+        blocks = (each for each in self.statements if each.words == ("block", self.name))
+        return f"{self.name}.{PROCESS}" if any(map(_has_process, blocks)) else f"{self.name}_t"
 
     @property
     def digest(self) -> str:
@@ -114,10 +114,51 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
             str(path),
             "Use letters, digits, '_', '.' and '-'; begin with a letter.",
         )
-    texts = _texts(project, path)
+    texts = _texts(path, project.drafts or project.root)
     if "te" in texts:
         _require_declared_name(name, path, texts["te"].decode("utf-8", "backslashreplace"))
-    return PolicyModule(name, project.policies, texts, _required(project, name, above))
+    required = _required(project, name, above)
+    return PolicyModule(name, project.policies, texts, (*required, *_templates(project, texts, required)))
+
+
+def _templates(
+    project: Project, texts: dict[str, bytes], required: Sequence[PolicyModule]
+) -> Iterator[PolicyModule]:
+    """Yield the templates in policies/templates that declare the blocks which the module's CIL inherits.
+
+    udica writes a policy that inherits the blocks of its templates.
+    """
+    known = _blocks(texts).union(*(_blocks(each.texts) for each in required))
+    by_block: dict[str, PolicyModule] = {}
+    for path in sorted(project.templates.glob("*.cil")):
+        module = PolicyModule(path.stem, path.parent, _texts(path, project.root))
+        by_block |= dict.fromkeys(_blocks(module.texts) - known, module)
+    inheriting, chosen = [texts], {each.name for each in required}
+    while inheriting:
+        for name in sorted(_inherited(inheriting.pop())):
+            template = by_block.get(name)
+            if template and template.name not in chosen:
+                chosen.add(template.name)
+                inheriting.append(template.texts)
+                yield template
+
+
+def _blocks(texts: dict[str, bytes]) -> frozenset[str]:
+    return frozenset(each.name for each in _statements(texts) if each.keyword == "block")
+
+
+def _inherited(texts: dict[str, bytes]) -> set[str]:
+    """Return the outermost blocks that the CIL inherits from, calls macros of or extends."""
+    named = ("blockinherit", "call", "in")
+    return {each.name.partition(".")[0] for each in walk(_statements(texts)) if each.keyword in named}
+
+
+def _statements(texts: dict[str, bytes]) -> tuple[Statement, ...]:
+    """Return the statements of a module's CIL; none if it is not CIL, which its compilation reports."""
+    try:
+        return parse(texts.get("cil", b"").decode("utf-8", "backslashreplace"))
+    except SyntaxFault:
+        return ()
 
 
 def main_file(project: Project, name: str) -> Path:
@@ -135,8 +176,11 @@ def main_file(project: Project, name: str) -> Path:
     return files[0] if files else project.policies / f"{name}.te"
 
 
-def _texts(project: Project, main: Path) -> dict[str, bytes]:
-    """Return the module's files by their endings. Raises InputError if one is not UTF-8 text."""
+def _texts(main: Path, within: Path) -> dict[str, bytes]:
+    """Return the module's files by their endings.
+
+    Raises InputError if one is not UTF-8 text, or leads out of the directory `within`.
+    """
     name = main.stem
     files = {
         ending: path
@@ -145,8 +189,7 @@ def _texts(project: Project, main: Path) -> dict[str, bytes]:
     }
     try:
         texts = {
-            ending: _read(inside(project.drafts or project.root, path, f"The policy '{name}'"))
-            for ending, path in files.items()
+            ending: _read(inside(within, path, f"The policy '{name}'")) for ending, path in files.items()
         }
     except OSError as error:
         raise InputError(

@@ -114,7 +114,7 @@ class Watch:
 
     def _concerns(self, path: Path) -> bool:
         """Whether a saved file concerns the scenario: a policy source, the scenario's file, or its image."""
-        if path.parent == self.project.policies:
+        if path.parent in (self.project.policies, self.project.templates):
             return path.suffix in ENDINGS
         if path.parent == self.project.scenarios:
             return path.stem == self.request.scenario and path.suffix in ENDINGS

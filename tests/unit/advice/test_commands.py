@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from selab.advice.advise import Situation, Volume, advise, applicable
-from selab.advice.block import block, cil, inserted_into
+from selab.advice.block import block, inserted_into
+from selab.advice.cil_block import cil
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Kind

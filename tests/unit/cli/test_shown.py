@@ -41,12 +41,17 @@ def test_it_is_a_command_and_its_files_are_the_examples_or_the_pages_own(line: S
 def named(line: Shown) -> list[Path]:
     """The files of the scenarios and policies that a command names."""
     given = parsed(line.words).params
+    page = line.page.read_text()
+
+    def is_in_cil(name: str) -> bool:
+        return f"`policies/{name}.cil`" in page
+
     policies = [
         name for name in (given.get("policy"), *given.get("policies", ())) if name not in (None, "none")
     ]
     scenarios = [given["scenario"]] if given.get("scenario") else []
     return [
-        *(ROOT / "policies" / f"{name}.te" for name in policies),
+        *(ROOT / "policies" / f"{name}.{'cil' if is_in_cil(name) else 'te'}" for name in policies),
         *(ROOT / "scenarios" / f"{name}.yaml" for name in scenarios),
     ]
 

@@ -54,6 +54,8 @@ def named(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tuple[t
 
 
 def test_the_files_arrive_with_their_modes(lab: Project, there: Path) -> None:
+    lab.templates.mkdir()
+    (lab.templates / "base.cil").write_text("(block box)")
     place(packed(lab), lab.config, there)
     assert files(there) == files(lab.root)
 

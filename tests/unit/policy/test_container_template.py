@@ -42,3 +42,16 @@ def test_a_required_module_has_a_part_of_its_own_without_interfaces() -> None:
         ("db", {"te"}, ()),
         ("web", {"te"}, ()),
     ]
+
+
+def test_the_part_of_a_policy_in_cil_has_only_the_blocks_of_other_files_that_it_inherits() -> None:
+    text = b"""(block own)
+(block web (blockinherit box) (blockinherit own) (allow process etc_t (file (read))) (blockinherit net))
+(block plain (type a))
+"""
+    template = PolicyModule("box", Path(), {"cil": b"(block box)"})
+    (part,) = template_parts(PolicyModule("web", Path(), {"cil": text}, (template,)))
+    assert (part.texts, part.requires) == (
+        {"cil": b"(block web (blockinherit box) (blockinherit net))"},
+        (template,),
+    )

@@ -80,9 +80,9 @@ def test_the_guest_says_which_distribution_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        (StoreFacts("targeted", 33, True, False, "f"), "secilc -m -M 1 -c 33 -N -o"),
-        (StoreFacts("default", 33, True, True, "f"), "secilc -m -M 1 -c 33 -o"),
-        (StoreFacts("targeted", 34, False, False, "f", dontaudit=False), "secilc -m -M 0 -c 34 -N -D -o"),
+        (StoreFacts("targeted", 33, True, False, "f"), "secilc -m -M 1 -c 33 -N -Q -o"),
+        (StoreFacts("default", 33, True, True, "f"), "secilc -m -M 1 -c 33 -Q -o"),
+        (StoreFacts("targeted", 34, False, False, "f", dontaudit=False), "secilc -m -M 0 -c 34 -N -D -Q -o"),
     ],
 )
 def test_a_policy_is_linked_as_the_guests_own_is(base: BasePolicy, facts: StoreFacts, words: str) -> None:

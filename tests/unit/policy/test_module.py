@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from selab.errors import InputError
@@ -98,6 +100,46 @@ def test_the_domain_is_the_process_of_the_policys_block(project: Project, text: 
 def test_the_domain_of_a_te_has_the_modules_name(project: Project) -> None:
     (project.policies / "web.te").write_text("policy_module(web, 1.0)\n# (block web (type process))")
     assert load_module(project, "web").domain == "web_t"
+
+
+def templates(project: Project, **files: str) -> None:
+    project.templates.mkdir()
+    for name, text in files.items():
+        (project.templates / f"{name}.cil").write_text(text)
+
+
+def required_by(project: Project, text: str) -> list[str]:
+    (project.policies / "web.cil").write_text(text)
+    return [each.name for each in load_module(project, "web").requires]
+
+
+def test_templates_are_required_for_the_blocks_that_a_policy_inherits(project: Project) -> None:
+    templates(project, base="(block box (blockabstract box))", net="(block net)", other="(block other)")
+    assert required_by(project, "(block web (blockinherit box) (blockinherit net))") == ["base", "net"]
+
+
+def test_a_template_may_inherit_from_another(project: Project) -> None:
+    templates(project, a="(block outer (blockinherit inner))", b="(block inner)", c="(block other)")
+    assert required_by(project, "(block web (blockinherit outer))") == ["a", "b"]
+
+
+def test_a_macro_of_a_templates_block_requires_the_template(project: Project) -> None:
+    templates(project, lib="(block lib (macro reads ((type d))))")
+    assert required_by(project, "(block web (type process) (call lib.reads (process)))") == ["lib"]
+
+
+def test_a_block_of_the_policy_itself_needs_no_template(project: Project) -> None:
+    templates(project, base="(block box (blockabstract box))")
+    assert required_by(project, "(block box) (block web (blockinherit box))") == []
+
+
+def test_a_template_that_leads_out_of_the_project_is_refused(project: Project, tmp_path: Path) -> None:
+    project.templates.mkdir()
+    outside = tmp_path.parent / f"{tmp_path.name}-outside.cil"
+    outside.write_text("(block box)")
+    (project.templates / "base.cil").symlink_to(outside)
+    with pytest.raises(InputError):
+        required_by(project, "(block web (blockinherit box))")
 
 
 def requiring(project: Project, text: str) -> Project:
