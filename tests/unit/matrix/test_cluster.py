@@ -39,6 +39,7 @@ def serving(resources: dict[str, float]) -> Iterator[str]:
 
 
 @pytest.mark.dask
+@pytest.mark.usefixtures("forked")
 def test_no_other_user_can_talk_to_the_workers() -> None:
     with local(1) as client:
         addresses = [client.scheduler.address, *vm_workers(client)]

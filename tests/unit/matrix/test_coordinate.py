@@ -52,7 +52,8 @@ def fast(started: None, lab: Project, monkeypatch: pytest.MonkeyPatch) -> Projec
 
 @pytest.mark.dask
 def test_every_run_is_in_the_history(lab: Project) -> None:
-    outcome = run_matrix(lab, MATRIX, Options(workers=2), Watched(), no_log, as_planned)
+    # The worker is started as users' workers are: by a new interpreter.
+    outcome = run_matrix(lab, MATRIX, Options(workers=1), Watched(), no_log, as_planned)
     stored = {run.document.run for run in History.of(lab).latest(10)}
     assert (
         stored == {ended.result.document.run for ended in outcome.ended if isinstance(ended.result, Record)}

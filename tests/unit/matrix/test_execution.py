@@ -20,7 +20,7 @@ from selab.run.verdict import Verdict
 from . import fakes
 from .fakes import Watched, tasks
 
-pytestmark = pytest.mark.dask
+pytestmark = [pytest.mark.dask, pytest.mark.usefixtures("forked")]
 
 
 class Ending(Watched):
