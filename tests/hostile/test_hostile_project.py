@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from selab.errors import EXIT_ERROR, EXIT_USAGE
+from tests.hostile.forked import Forker
 from tests.hostile.project import (
     CALLED,
     Sandbox,
@@ -82,6 +82,9 @@ HARMLESS_CALL = re.compile(
 """Calls of virsh that run nothing of the project: they name no domain, or only the project's own."""
 LIMIT = 60.0
 """Seconds for one command, which has nothing to wait for."""
+WATCHED = 3.0
+"""Seconds until Ctrl-C ends `selab watch`."""
+Done = subprocess.CompletedProcess[str]
 
 
 def test_every_command_is_tried() -> None:
@@ -101,33 +104,37 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def selab(sandbox: Sandbox, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="session")
+def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    home = tmp_path_factory.mktemp("forker")
+    forker = Forker(home)
+    yield forker
+    forker.close()
+    assert list(home.iterdir()) == []
+
+
+def start(words: list[str], directory: Path, environment: dict[str, str], limit: float) -> Done:
     """Run the installed program in the project as a user without a terminal would."""
     program = Path(sys.executable).with_name("selab")
-    process = subprocess.Popen(
+    return subprocess.run(
         [program, *words],
-        cwd=sandbox.project,
-        env=sandbox.environment | environment,
+        cwd=directory,
+        env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         errors="backslashreplace",
+        timeout=limit,
     )
-    try:
-        out, err = process.communicate(timeout=5.0 if words[:1] == ("watch",) else LIMIT)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=LIMIT)
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
 
 
-def assert_harmless(sandbox: Sandbox, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command, and prove that it changed nothing outside and ran nothing."""
+def assert_harmless(run: Callable[..., Done], sandbox: Sandbox, *words: str, **environment: str) -> Done:
+    """Run a command with `run`, and prove that it changed nothing outside and ran nothing."""
     beacon = sandbox.root / "beacon"
     beacon.mkdir(exist_ok=True)
     with watching([sandbox.home, sandbox.outside, sandbox.markers], sandbox.own, beacon) as watch:
-        done = selab(sandbox, *words, **environment)
+        limit = WATCHED if words[:1] == ("watch",) else LIMIT
+        done = run(list(words), sandbox.project, sandbox.environment | environment, limit)
     answer = f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     called = sandbox.root / CALLED
     calls = called.read_text().splitlines() if called.exists() else []
@@ -139,37 +146,49 @@ def assert_harmless(sandbox: Sandbox, *words: str, **environment: str) -> subpro
 
 
 @pytest.mark.parametrize("names", ARGUMENTS, ids=" ".join)
-def test_a_command_on_a_project_whose_state_links_outside(sandbox: Sandbox, names: tuple[str, ...]) -> None:
+def test_a_command_on_a_project_whose_state_links_outside(
+    sandbox: Sandbox, forker: Forker, names: tuple[str, ...]
+) -> None:
     link_state(sandbox)
-    assert_harmless(sandbox, *names, *ARGUMENTS[names])
+    assert_harmless(forker.run, sandbox, *names, *ARGUMENTS[names])
+
+
+@pytest.mark.parametrize("names", [("check",), ("matrix",), ("run",)], ids=" ".join)
+def test_the_installed_program_in_a_directory_with_modules(sandbox: Sandbox, names: tuple[str, ...]) -> None:
+    """The interpreter and the imports start as for a user: these are the same for each command."""
+    link_state(sandbox)
+    assert_harmless(start, sandbox, *names, *ARGUMENTS[names])
 
 
 @pytest.mark.parametrize("names", USES_STATE, ids=" ".join)
-def test_a_command_on_a_project_whose_state_is_a_link(sandbox: Sandbox, names: tuple[str, ...]) -> None:
+def test_a_command_on_a_project_whose_state_is_a_link(
+    sandbox: Sandbox, forker: Forker, names: tuple[str, ...]
+) -> None:
     link_whole_state(sandbox)
-    assert_harmless(sandbox, *names, *ARGUMENTS[names])
+    assert_harmless(forker.run, sandbox, *names, *ARGUMENTS[names])
 
 
 @pytest.mark.parametrize("names", USES_STATE, ids=" ".join)
 def test_a_command_on_a_project_with_a_forged_state(
-    sandbox: Sandbox, names: tuple[str, ...], listener: socket.socket
+    sandbox: Sandbox, forker: Forker, names: tuple[str, ...], listener: socket.socket
 ) -> None:
     forge_state(sandbox, listener.getsockname()[1])
-    assert_harmless(sandbox, *names, *ARGUMENTS[names])
+    assert_harmless(forker.run, sandbox, *names, *ARGUMENTS[names])
     with pytest.raises(BlockingIOError):
         listener.accept()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_run_of_a_hostile_scenario(sandbox: Sandbox, name: str) -> None:
-    assert assert_harmless(sandbox, "run", name).returncode in (EXIT_USAGE, EXIT_ERROR)
+def test_a_run_of_a_hostile_scenario(sandbox: Sandbox, forker: Forker, name: str) -> None:
+    assert assert_harmless(forker.run, sandbox, "run", name).returncode in (EXIT_USAGE, EXIT_ERROR)
 
 
 @pytest.mark.parametrize("words", ["selab run ", "selab check ", "selab vm --slot ", "selab show "])
-def test_completion(sandbox: Sandbox, words: str) -> None:
+def test_completion(sandbox: Sandbox, forker: Forker, words: str) -> None:
     link_state(sandbox)
     count = str(len(words.split()))
-    assert_harmless(sandbox, _SELAB_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=count)
+    environment = {"_SELAB_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": count}
+    assert_harmless(forker.run, sandbox, **environment)
 
 
 @pytest.mark.parametrize("write", [lambda box: box.outside / "thesis.txt", lambda box: box.markers / "ran"])
