@@ -216,7 +216,11 @@ def seal(directory: Path) -> None:
 @pytest.fixture
 def base(tmp_path: Path) -> BasePolicy:
     """Types kernel_t, etc_t, shared_t, base_t; every domain may read shared_t; MCS binds file reads."""
-    directory = tmp_path / "base"
+    return write_base(tmp_path / "base")
+
+
+def write_base(directory: Path) -> BasePolicy:
+    """Write the base policy of BASE into a new directory."""
     (directory / "cil").mkdir(parents=True)
     (directory / "devel").mkdir()
     (directory / "cil" / "base.cil").write_text(BASE)
