@@ -29,15 +29,18 @@ def attributes_for(
     A policy mostly grants by an attribute what others may do with a domain, such as starting it. What the
     candidate itself lacks, interfaces and rules grant more narrowly.
 
-    Those with the least risk, and then with the fewest other permissions, come first. An attribute that
-    grants an access of `expected`, whose denial the scenario expects, is left out.
+    Those of the domain that container runtimes use by default come first, then those with the least risk, and
+    then those with the fewest other permissions. An attribute that grants an access of `expected`, whose
+    denial the scenario expects, is left out.
     """
+    containers = policy.index.attributes_of(policy.container_type)
     remedies = [
-        _remedy(need.target, attribute, need, policy, requested)
+        (attribute not in containers, _remedy(need.target, attribute, need, policy, requested))
         for attribute in _covering(need, policy)
         if not _grants_any(need.target, attribute, policy, expected)
     ]
-    return sorted(remedies, key=lambda remedy: (remedy.risk.level, remedy.excess))[:SHOWN]
+    remedies.sort(key=lambda each: (each[0], each[1].risk.level, each[1].excess))
+    return [remedy for _, remedy in remedies[:SHOWN]]
 
 
 def _covering(need: DeniedAccess, policy: PolicyKnowledge) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
-from selab.policy.contexts import specs_with
+from selab.policy.contexts import runtime_type, specs_with
 from selab.policy.fc_source import equivalences, looked_up
 from selab.policy.filecon import FileSpec
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table
@@ -16,6 +16,7 @@ from selab.policy.language.cil import Rule
 from selab.policy.language.statements import Grant
 from selab.policy.pattern import MatchTime
 from selab.policy.query.index import PolicyIndex
+from selab.policy.survey import CONTEXTS
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class PolicyKnowledge:
     table: interfaces of the headers.
     specs: file contexts of the base policy.
     equivalent: equivalences of its file contexts: paths, and the paths that are looked up in their place.
+    container_type: domain that container runtimes use if they are given none, or empty.
     """
 
     index: PolicyIndex
     table: InterfaceTable
     specs: tuple[FileSpec, ...]
     equivalent: tuple[tuple[str, str], ...] = ()
+    container_type: str = ""
 
     @classmethod
     def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule]) -> PolicyKnowledge:
@@ -41,6 +44,7 @@ class PolicyKnowledge:
             interface_table(base),
             tuple(specs_with(base)),
             tuple(equivalences(base)),
+            runtime_type(base.directory / CONTEXTS, "process"),
         )
 
     @functools.cached_property

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import SelabError
+from selab.policy.contexts import runtime_type
 
 CATEGORIES = 1024
 """The number of MCS categories in every distribution's policy (c0 to c1023)."""
@@ -43,7 +43,7 @@ def runtime_default_type(contexts: Path) -> str:
 
     It is the entry `process` of the file lxc_contexts (selinux_lxc_contexts_path(3)).
     """
-    process_type = _runtime_type(contexts, "process")
+    process_type = runtime_type(contexts, "process")
     if not process_type:
         raise SelabError(
             "The guest's policy has no domain for containers.",
@@ -55,13 +55,4 @@ def runtime_default_type(contexts: Path) -> str:
 
 def runtime_file_type(contexts: Path) -> str:
     """Return the type of a container's files and of volumes with `:z`, or "" if the policy names none."""
-    return _runtime_type(contexts, "file")
-
-
-def _runtime_type(contexts: Path, what: str) -> str:
-    try:
-        text = (contexts / "lxc_contexts").read_text(errors="replace")
-    except OSError:
-        return ""
-    line = re.search(rf'^[^\S\n]*{what}\s*=\s*"[^:"]+:[^:"]+:([^:"]+)', text, re.MULTILINE)
-    return line[1] if line else ""
+    return runtime_type(contexts, "file")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
@@ -101,3 +103,17 @@ def specs_with(base: BasePolicy, own: Iterable[FileSpec] = ()) -> list[FileSpec]
     local = {(spec.pattern, spec.kind): spec for spec in base.file_contexts("file_contexts.local")}
     ordered = sorted((spec for key, spec in together.items() if key not in local), key=lambda spec: spec.rank)
     return [*ordered, *local.values()]
+
+
+def runtime_type(contexts: Path, what: str) -> str:
+    """Return a type of container runtimes, or "" if the policy names none (selinux_lxc_contexts_path(3)).
+
+    `contexts` is the policy's directory of that name, and `what` is `process`, `file` or another entry of its
+    file lxc_contexts.
+    """
+    try:
+        text = (contexts / "lxc_contexts").read_text(errors="replace")
+    except OSError:
+        return ""
+    line = re.search(rf'^[^\S\n]*{what}\s*=\s*"[^:"]+:[^:"]+:([^:"]+)', text, re.MULTILINE)
+    return line[1] if line else ""

@@ -15,7 +15,6 @@ from selab.auditlog.journal import raw_from_journal
 from selab.auditlog.records import parse_line
 from selab.auditlog.summary import summarise
 from selab.auditlog.windows import AuditStatus, OpenWindow, close_window
-from selab.container.label import _runtime_type
 from selab.container.lifecycle import Container
 from selab.container.log_search import LogSearch
 from selab.container.runtime import runtimes
@@ -28,6 +27,7 @@ from selab.images.source import read_dockerfile
 from selab.matrix.model import Matrix
 from selab.policy import portable
 from selab.policy.base import BasePolicy
+from selab.policy.contexts import runtime_type
 from selab.policy.fc_source import WrittenEntries, expanded_lines, macro_words, rewritten
 from selab.policy.filecon import filecons, read_specs
 from selab.policy.flat import dangling_names, flatten
@@ -429,7 +429,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "optional blocks": (lambda text: dangling_names([text]), CIL),
     "file_contexts": (lambda text: list(read_specs(text.splitlines())), FC),
     "pattern of file contexts": (compiled_pattern, FC),
-    "lxc_contexts": (from_file(lambda path: _runtime_type(path.parent, "file"), "lxc_contexts"), SETTINGS),
+    "lxc_contexts": (from_file(lambda path: runtime_type(path.parent, "file"), "lxc_contexts"), SETTINGS),
     "build.conf": (from_file(lambda path: build_options(path.parents[1]), "include/build.conf"), SETTINGS),
     "machine-readable output": (vagrant("_parse_machine_readable_output"), VAGRANT),
     "vagrant ssh-config": (vagrant("_parse_config"), SSH),

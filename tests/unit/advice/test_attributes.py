@@ -26,6 +26,14 @@ CANDIDATE = """
 (typeattributeset domain (web_t))
 (typeattributeset svirt_sandbox_domain (web_t))
 """
+# A container engine may start virtual machines too, and their domains may do less than those of containers.
+VIRTUAL_MACHINES = """
+(typeattribute virt_domain)
+(type svirt_t)
+(typeattributeset domain (svirt_t))
+(typeattributeset virt_domain (svirt_t))
+(allow container_runtime_domain virt_domain (process (transition)))
+"""
 EXECUTED = frozenset({"getattr", "open", "read", "execute", "map"})
 RSYNC = granting(
     "rsync_entry_spec_domtrans",
@@ -54,6 +62,19 @@ def offered(knowledge: PolicyKnowledge, denied: DeniedAccess) -> list[str]:
 
 def test_the_attribute_by_which_engines_start_containers_is_found(centos: PolicyKnowledge) -> None:
     assert offered(centos, START) == ["typeattribute web_t container_domain;"]
+
+
+@pytest.mark.parametrize(
+    ("container_type", "order"),
+    [("container_t", ["container_domain", "virt_domain"]), ("", ["virt_domain", "container_domain"])],
+)
+def test_the_attribute_of_the_default_container_domain_comes_first_although_another_brings_less(
+    container_type: str, order: list[str]
+) -> None:
+    base = read_flat(centos_like.flat_base() + VIRTUAL_MACHINES)
+    index = PolicyIndex(base, read_candidates([CANDIDATE], base))
+    knowledge = PolicyKnowledge(index, InterfaceTable([]), (), container_type=container_type)
+    assert offered(knowledge, START) == [f"typeattribute web_t {name};" for name in order]
 
 
 def test_no_attribute_is_offered_for_types_that_are_not_the_candidates(centos: PolicyKnowledge) -> None:
