@@ -214,6 +214,16 @@ def test_a_name_that_only_another_family_has_is_not_missing(centos: PolicyIndex)
         ("kubelet_var_lib_t", "file", "read", Level.MEDIUM),
         ("usermodehelper_t", "file", "write", Level.HIGH),
         ("udev_rules_t", "file", "create", Level.HIGH),
+        ("binfmt_misc_fs_t", "file", "write", Level.HIGH),
+        ("bootloader_etc_t", "file", "write", Level.HIGH),
+        ("kdump_etc_t", "file", "append", Level.HIGH),
+        ("system_conf_t", "file", "create", Level.HIGH),
+        ("rpm_var_lib_t", "file", "write", Level.HIGH),
+        ("rpm_var_lib_t", "file", "read", Level.LOW),
+        ("selinux_config_t", "file", "read", Level.LOW),
+        ("file_context_t", "dir", "open", Level.LOW),
+        ("kmsg_device_t", "chr_file", "read", Level.MEDIUM),
+        ("kernel_t", "system", "syslog_read", Level.MEDIUM),
         ("ssh_home_t", "file", "read", Level.HIGH),
         ("passwd_file_t", "file", "write", Level.HIGH),
         ("httpd_t", "file", "write", Level.HIGH),
@@ -231,3 +241,12 @@ def test_the_risk_on_centos_of(
     centos: PolicyIndex, target: str, tclass: str, permission: str, level: Level
 ) -> None:
     assert risk_of(centos, "rsync_t", target, tclass, [permission]).level is level
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"), [("selinux_config_t", "SELinux policy"), ("shadow_t", "password hashes")]
+)
+def test_a_security_file_has_the_reason_of_its_own_kind(
+    centos: PolicyIndex, target: str, reason: str
+) -> None:
+    assert reason in risk_of(centos, "rsync_t", target, "file", ["write"]).reason
