@@ -7,6 +7,7 @@ This file is also the program of that process.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -60,21 +61,30 @@ class Forker:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             socket.send_fds(self._socket, [request], [out.fileno(), err.fileno()])
             pid = self._answer(GRACE)["pid"]
-            try:
-                answer = self._answer(limit)
-            except TimeoutError:
-                os.kill(pid, signal.SIGINT)
-                answer = self._answer(GRACE)
-            # A command that becomes another program, such as ssh, does not report what it imported.
-            while "code" not in answer:
-                answer |= self._answer(GRACE)
+            answer = self._end(pid, limit)
             texts = []
             for file in (out, err):
                 file.seek(0)
                 texts.append(file.read().decode(errors="backslashreplace"))
-        found = answer.get("found", [])
-        assert found == [], found
+        imported = answer.get("imported", [])
+        assert imported == [], imported
         return subprocess.CompletedProcess(words, answer["code"], *texts)
+
+    def _end(self, pid: int, limit: float) -> dict[str, Any]:
+        """Wait for the command; send Ctrl-C after `limit` seconds, and raise AssertionError if it goes on."""
+        for seconds, number in ((limit, signal.SIGINT), (GRACE, signal.SIGKILL)):
+            with contextlib.suppress(TimeoutError):
+                return self._exit(seconds)
+            os.kill(pid, number)
+        self._exit(GRACE)
+        raise AssertionError("Ctrl-C does not end the command")
+
+    def _exit(self, limit: float) -> dict[str, Any]:
+        answer: dict[str, Any] = {}
+        # A command that becomes another program, such as ssh, does not report what it imported.
+        while "code" not in answer:
+            answer |= self._answer(limit)
+        return answer
 
     def _answer(self, limit: float) -> dict[str, Any]:
         self._socket.settimeout(limit)
@@ -93,14 +103,17 @@ def import_selab() -> None:
     import distributed  # noqa: F401  # which takes as long as selab itself
 
     import selab
+    from selab.vm import rescue
 
     for module in pkgutil.walk_packages(selab.__path__, "selab."):
         if module.name not in ("selab.pytest_plugin", *PROGRAMS):
             importlib.import_module(module.name)
+    # No guest of these tests ever answers.
+    rescue.PATIENCE = 1.0
 
 
 def serve(server: socket.socket) -> None:
-    """Fork for each request, and report the process, what it found and its exit code."""
+    """Fork for each request, and report the process, what it imported and its exit code."""
     while True:
         message, (*files,), _, _ = socket.recv_fds(server, SIZE, 2)
         if not message:
@@ -141,7 +154,7 @@ def run(
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
-        server.send(json.dumps({"found": imported_from(Path(directory))}).encode())
+        server.send(json.dumps({"imported": imported_from(Path(directory))}).encode())
         os._exit(int(exit.code or 0))
 
 
@@ -149,7 +162,7 @@ def imported_from(directory: Path) -> list[str]:
     """Return the modules that come from `directory`, and the entries of the path that lead there."""
     files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
     return [
-        *(file for file in files if Path(file).is_relative_to(directory)),
+        *(file for file in files if file.startswith(f"{directory}/")),
         *(entry for entry in sys.path if (Path.cwd() / entry).is_relative_to(directory)),
     ]
 
