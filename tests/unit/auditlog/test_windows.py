@@ -142,7 +142,8 @@ def test_a_window_that_cannot_be_closed_is_a_problem() -> None:
     assert "auditctl: cannot send" in problem
 
 
-def journal_window(extra: str = "") -> Window:
+def journal_window(extra: str = "", unread: str = "") -> Window:
+    """A window of the journal; `extra` is the message of one more entry, and `unread` the text after it."""
     guest = FakeGuest()
     status = STATUS.format(lost=0).replace("pid 400", "pid 0")
     guest.answer("begin", out=status + "log 77 1000\ncursor s=abc;i=1\nratelimit 5\n")
@@ -154,7 +155,7 @@ def journal_window(extra: str = "") -> Window:
     ]
     lines = [f"audit: type={kind} audit(1700000000.123:{serial}): {text}" for kind, serial, text in records]
     entries = "\n".join(json.dumps({"MESSAGE": line, "_TRANSPORT": "kernel"}) for line in [*lines, extra])
-    guest.answer(window.mark("end"), out=f"{status}mode 0\nwindow\n{entries}\n")
+    guest.answer(window.mark("end"), out=f"{status}mode 0\nwindow\n{entries}\n{unread}")
     return close_window(window).of(guest)
 
 
@@ -184,6 +185,13 @@ def test_a_window_of_the_log_has_nothing_to_put_back() -> None:
 
 def test_records_that_the_kernel_did_not_print_are_a_problem() -> None:
     assert journal_window("kauditd_printk_skb: 5 callbacks suppressed").problems != ()
+
+
+@pytest.mark.parametrize(("entries", "count"), [('{"MESSAGE": "aud', 1), ("x\ny", 2)], ids=["cut", "noise"])
+def test_an_entry_of_the_journal_that_cannot_be_read_is_a_problem(entries: str, count: int) -> None:
+    assert journal_window(unread=f"{entries}\n").problems == (
+        f"{count} entries of the guest's journal are unreadable",
+    )
 
 
 def test_without_a_reader_of_records_there_is_no_window() -> None:

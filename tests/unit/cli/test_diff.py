@@ -35,6 +35,25 @@ def test_the_change_of_the_policy_is_shown(
     assert "-policy_module(web, 1.0)" in lines and "+policy_module(web, 1.1)" in lines
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "sign"),
+    [({"fc": "/srv"}, {}, "-"), ({}, {"fc": "/srv"}, "+")],
+    ids=["removed", "added"],
+)
+def test_a_source_that_only_one_of_the_runs_has_is_shown(
+    selab: Selab,
+    project: Project,
+    capsys: Capture,
+    before: dict[str, str],
+    after: dict[str, str],
+    sign: str,
+) -> None:
+    for name, sources in (("a", before), ("b", after)):
+        History.of(project).keep(Record(document(run=name), sources, {}, b""))
+    assert selab("diff", "a", "b") == 0
+    assert f"{sign}/srv" in capsys.readouterr().out.splitlines()
+
+
 def test_a_first_run_has_nothing_to_be_compared_with(selab: Selab, project: Project, capsys: Capture) -> None:
     History.of(project).add(finished(1))
     assert selab("diff") == 2

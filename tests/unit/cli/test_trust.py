@@ -72,6 +72,12 @@ def test_the_option_allows_the_vagrantfile(own: Project) -> None:
     assert consent.foreign(own) == []
 
 
+def test_the_option_does_not_allow_a_host(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    (project.root / "selab.yaml").write_text("vm: {box: host, host: {address: lab.test}}\n")
+    assert selab(["-C", str(project.root), "--trust-vagrantfile", "vm", "up"]) == 3
+    assert (trusted.digests(), "lab.test" in capfd.readouterr().err) == ({}, True)
+
+
 @pytest.mark.parametrize("words", [("vm", "status"), ("vm", "list"), ("doctor",)])
 def test_these_commands_never_ask(
     own: Project, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
