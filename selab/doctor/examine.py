@@ -206,7 +206,7 @@ def _vm(machine: MachineControl, progress: Progress) -> Iterator[Finding]:
         with progress.step("Asking for the VM's state"):
             state = machine.status()
     except SelabError as error:
-        yield Finding("VM", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
+        yield _failed("VM", error)
         return
     if state == UNREACHABLE:
         yield Finding("VM", State.BAD, "the machine of `box: host` does not answer", "`ssh` to it says why.")
@@ -225,7 +225,7 @@ def _vm(machine: MachineControl, progress: Progress) -> Iterator[Finding]:
             findings = list(guest_findings(guest))
         yield from findings
     except SelabError as error:
-        yield Finding("guest", State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
+        yield _failed("guest", error)
 
 
 def guest_findings(guest: Guest) -> Iterator[Finding]:
@@ -235,17 +235,29 @@ def guest_findings(guest: Guest) -> Iterator[Finding]:
         "base policy",
         lambda: "{0.selinux_type}, {0.fingerprint:.16}, version {0.policyvers}".format(survey().of(guest)),
     )
-    yield _answer(
-        "audit",
-        lambda: (
-            f"auditd is process {(status := audit_status(guest)).pid}, {status.lost} records lost since boot"
-        ),
-    )
+    yield _audit(guest)
     installed = [runtime for runtime in runtimes().values() if runtime.is_in(guest)]
     yield from (_runtime(guest, runtime) for runtime in installed)
     if not installed:
         detail = f"none of {', '.join(runtimes())} is installed"
         yield Finding("containers", State.BAD, detail, "Install one of them in the guest.")
+
+
+def _audit(guest: Guest) -> Finding:
+    """Check who receives the audit records. Without an audit daemon, a run reads them from the journal."""
+    try:
+        status = audit_status(guest)
+    except SelabError as error:
+        return _failed("audit", error)
+    lost = f"{status.lost} records lost since boot"
+    if not status.enabled:
+        remedy = "Switch it on: `selab vm ssh -- auditctl -e 1`. Until then, each run ends as ERROR."
+        return Finding("audit", State.BAD, f"auditing is switched off, {lost}", remedy)
+    if not status.pid:
+        remedy = "To start it: `selab vm ssh -- systemctl start auditd`."
+        detail = f"auditd does not run, so a run reads the records from the journal; {lost}"
+        return Finding("audit", State.NOTE, detail, remedy)
+    return Finding("audit", State.OK, f"auditd is process {status.pid}, {lost}")
 
 
 def _runtime(guest: Guest, runtime: Runtime) -> Finding:
@@ -264,4 +276,8 @@ def _answer(subject: str, ask: Callable[[], str]) -> Finding:
     try:
         return Finding(subject, State.OK, ask())
     except SelabError as error:
-        return Finding(subject, State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
+        return _failed(subject, error)
+
+
+def _failed(subject: str, error: SelabError) -> Finding:
+    return Finding(subject, State.BAD, f"{error.what} {error.detail}".strip(), error.hint)
