@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tarfile
 import time
 from dataclasses import dataclass
@@ -195,6 +196,23 @@ def test_a_tar_is_made_whole(builder: Builder) -> None:
     assert "--mode=unshare" in arguments
     files = (builder.seen / "files").read_text().splitlines()
     assert files[0].startswith("-r--r----- root/root") and files[0].endswith(" etc/s")
+
+
+def test_the_last_hook_removes_apts_options_which_may_contain_a_password(builder: Builder) -> None:
+    builder.does(MAKE)
+    builder.build()
+    hook = [
+        line.partition("=")[2]
+        for line in (builder.seen / "arguments").read_text().splitlines()
+        if line.startswith("--customize-hook=")
+    ][-1]
+    root = builder.place / "root"
+    options = root / "etc" / "apt" / "apt.conf.d"
+    options.mkdir(parents=True)
+    for path in (root / "selab-setup", options / "99mmdebstrap", options / "01packages"):
+        path.touch()
+    subprocess.run(["sh", "-c", hook, "sh", str(root)], check=True)
+    assert [path.name for path in root.rglob("*") if path.is_file()] == ["01packages"]
 
 
 def test_a_failed_build_leaves_nothing_and_says_why(builder: Builder) -> None:
