@@ -120,6 +120,20 @@ def test_a_copy_that_was_cut_off_is_made_anew(
     assert files(there) == files(lab.root)
 
 
+def test_files_whose_replacement_was_cut_off_are_put_in_place_again(
+    lab: Project, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft, before = lab.root / "policies" / "draft.te", packed(lab)
+    text = draft.read_text()
+    place(before, lab.config, there)
+    draft.write_text("a later draft")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(bundle, "_restore", interrupt)
+        place(packed(lab), lab.config, there)
+    place(before, lab.config, there)
+    assert (there / "policies" / "draft.te").read_text() == text
+
+
 def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 

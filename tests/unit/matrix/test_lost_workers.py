@@ -276,3 +276,10 @@ def test_each_vm_is_removed_once_on_its_own_machine() -> None:
         (destroy_there, ("lab", slot), {"workers": [host], "resources": {VM: 1}, "pure": False})
         for slot, host in (("auto-1", "127.0.0.1"), ("auto-2", "192.0.2.7"))
     ]
+
+
+def test_the_vm_of_a_run_that_failed_is_removed_as_well() -> None:
+    client = SimpleNamespace(
+        submit=lambda *words, **_: SimpleNamespace(result=lambda *, timeout: f"removed {words[2]}")
+    )
+    assert destroyed(client, [ended()], "lab") == {"auto-1 at 127.0.0.1": "removed auto-1"}

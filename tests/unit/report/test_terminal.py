@@ -110,6 +110,13 @@ def test_denials_are_counted_as_explain_knows_them() -> None:
     assert [line.split()[0] for line in lines if "http_port_t:tcp_socket" in line] == ["1", "2"]
 
 
+def test_hidden_denials_are_counted_after_all_others() -> None:
+    lines = shown(**CLASSIFIED, hidden=[TOLERATED]).splitlines()
+    numbers = [line.split()[0] for line in lines if "apache2" in line]
+    assert numbers == ["1", "2", "3", "4"]
+    assert "  4  tolerated by * -> proc_t:file { read }: it only counts processors" in lines
+
+
 def test_each_denial_has_its_best_remedy_in_a_line() -> None:
     assert "  1  corenet_bind(web_t)\n" in shown([advice(1, Remedy(Kind.INTERFACE, "corenet_bind(web_t)"))])
 

@@ -16,7 +16,7 @@ from selab.auditlog.events import read_events
 from selab.auditlog.windows import Window
 from selab.container.label import ContainerLabel
 from selab.container.runtime import runtimes
-from selab.errors import Unreachable
+from selab.errors import SelabError, Unreachable
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.guest.load import Mode
@@ -247,6 +247,19 @@ def test_the_second_run_has_a_policy_without_dontaudit_rules_and_the_first_polic
     guest = ScriptedGuest()
     guest.answer("start", code=125, err="exec: permission denied\n")
     ran(guest)
+    first, without, last = (words[0] for name, words in guest.calls if name == "flush-cache")
+    assert first != without and last == first
+
+
+def test_the_first_policy_follows_the_one_without_dontaudit_rules_also_after_an_error(ran: Started) -> None:
+    def fail(name: str) -> None:
+        if name == "start" and "start" in guest.scripts[:-1]:
+            guest.answer("start", code=1, err="no such thing\n")
+
+    guest = ScriptedGuest(before=fail)
+    guest.answer("start", code=125, err="exec: permission denied\n")
+    with pytest.raises(SelabError, match="Docker failed in an unknown way"):
+        ran(guest)
     first, without, last = (words[0] for name, words in guest.calls if name == "flush-cache")
     assert first != without and last == first
 

@@ -97,6 +97,19 @@ def test_the_user_is_empty_for_root(user: str, expected: str) -> None:
     assert of_inspect(json.dumps([{"Config": {"User": user}}])).user == expected
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [(["USER www-data", "USER redis"], "redis"), (["USER redis", "USER root"], ""), (["USER"], "")],
+)
+def test_of_several_users_the_last_one_counts(lines: list[str], expected: str) -> None:
+    assert of_instructions(lines).user == expected
+
+
+def test_the_ports_and_volumes_of_several_lines_are_taken_together() -> None:
+    config = of_instructions(["EXPOSE 80", "VOLUME /a", "EXPOSE 443", "VOLUME /b"])
+    assert (config.ports, config.volumes) == ((("tcp", 80), ("tcp", 443)), ("/a", "/b"))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '[{"Config": 1}]', "[" * 5000])
 def test_an_answer_that_is_none_is_an_error(text: str) -> None:
     with pytest.raises(SelabError, match="docker image inspect"):
