@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selab.errors import AnswerTooLong, SelabError
-from selab.guest import RUN_TIMEOUT, Completed, Guest, Query, query_all
+from selab.guest import MAX_END, RUN_TIMEOUT, Completed, Guest, Query, query_all
 from selab.host.local import LocalHost
 
 WORD = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
@@ -52,6 +52,32 @@ def test_outputs_and_errors_are_told_apart() -> None:
 def test_none_runs_after_one_that_has_failed() -> None:
     printed = results(LocalHost(), query_of("echo one"), query_of("exit 7"), query_of("echo three"))
     assert [(done.stdout, done.returncode) for done in printed] == [(b"one\n", 0), (b"", 7)]
+
+
+class Limited(LocalHost):
+    """This machine, which records the limits of each command."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[float, int | None]] = []
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        input: bytes = b"",
+        timeout: float = RUN_TIMEOUT,
+        limit: int | None = None,
+    ) -> Completed:
+        self.seen.append((timeout, limit))
+        return super().run(argv, input=input, timeout=timeout, limit=limit)
+
+
+def test_queries_have_together_the_time_and_the_bytes_that_each_may_take() -> None:
+    host = Limited()
+    queries = [Query("true", lambda done: done, timeout=seconds, limit=10) for seconds in (1.0, 20.0, 300.0)]
+    assert len(results(host, *queries)) == 3
+    assert host.seen == [(321.0, 3 * (10 + MAX_END))]
 
 
 def test_the_input_goes_to_the_one_that_has_it() -> None:

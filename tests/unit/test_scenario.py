@@ -123,6 +123,15 @@ def test_a_volume_outside_of_the_project_is_refused(project: Project) -> None:
     assert "outside" in refused(project, "image: httpd\nvolumes:\n  - {source: ../.., target: /data}\n").what
 
 
+@pytest.mark.parametrize(
+    "first", ["{target: /a}", "{guest_path: /srv, target: /a}", "{source: here, target: /a}"]
+)
+def test_each_volume_of_several_must_be_in_the_project(project: Project, first: str) -> None:
+    (project.root / "here").mkdir()
+    text = f"image: httpd\nvolumes:\n  - {first}\n  - {{source: ../.., target: /data}}\n"
+    assert "outside" in refused(project, text).what
+
+
 @pytest.mark.parametrize("source", ["data", "data/ssh", "/etc", "a/../../..", "loop"])
 def test_nothing_leads_a_volume_out_of_the_project(project: Project, source: str) -> None:
     (project.root / "data").symlink_to("/etc")

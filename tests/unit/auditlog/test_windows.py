@@ -127,6 +127,24 @@ def test_auditing_that_was_off_at_the_beginning_or_at_the_end_is_a_problem(
     assert len(closing(guest, window, whole(window), enabled=after)) == count
 
 
+@pytest.mark.parametrize(("room", "count"), [(0, 1), (1, 0)], ids=["full", "not full"])
+def test_a_window_that_fills_its_limit_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, room: int, count: int
+) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    monkeypatch.setattr("selab.auditlog.windows.MAX_BYTES", len(whole(window)) + room)
+    assert len(closing(guest, window, whole(window))) == count
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_a_window_has_the_mode_at_its_end(mode: int) -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    guest.answer(window.mark("end"), out=f"{STATUS.format(lost=0)}mode {mode}\nwindow\n{whole(window)}")
+    assert close_window(window).of(guest).enforcing is (mode == 1)
+
+
 @pytest.mark.parametrize("stderr", ["rotated-away", "truncated"])
 def test_a_log_that_was_cut_is_a_problem(stderr: str) -> None:
     guest = FakeGuest()
@@ -168,6 +186,13 @@ def test_without_an_audit_daemon_the_journal_is_read() -> None:
         (f"type=AVC msg=audit(1700000000.123:11): {AVC}".encode(),),
         (),
     )
+
+
+@pytest.mark.parametrize(("line", "limit"), [("ratelimit 0\n", 0), ("ratelimit 7\n", 7), ("", 5)])
+def test_a_window_of_the_journal_remembers_the_rate_limit_from_before(line: str, limit: int) -> None:
+    guest = FakeGuest()
+    guest.answer("begin", out=f"{STATUS.format(lost=0).replace('pid 400', 'pid 0')}cursor s=abc;i=1\n{line}")
+    assert open_window().of(guest).ratelimit == limit
 
 
 def test_the_rate_limit_is_put_back() -> None:

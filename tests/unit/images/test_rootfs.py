@@ -215,6 +215,34 @@ def test_the_last_hook_removes_apts_options_which_may_contain_a_password(builder
     assert [path.name for path in root.rglob("*") if path.is_file()] == ["01packages"]
 
 
+def test_qemu_and_docker_can_read_a_tar_whatever_the_umask_is(builder: Builder) -> None:
+    builder.does(MAKE)
+    before = os.umask(0o077)
+    try:
+        builder.build()
+    finally:
+        os.umask(before)
+    assert (builder.out / "x.tar").stat().st_mode & 0o777 == 0o644
+
+
+def test_an_overlay_that_fails_leaves_nothing(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    builder.does(
+        'while read -r word; do case $word in */.half-*) tar -cf "$word" -C / etc/hostname;; esac; '
+        'done <"$SEEN/arguments"\n'
+    )
+    overlay, put = Entry("/var/run/x", b"x"), rootfs._put
+
+    def fill_the_disk(tar: tarfile.TarFile, entry: Entry) -> None:
+        if entry is overlay:
+            raise OSError("No space left on device")
+        put(tar, entry)
+
+    monkeypatch.setattr(rootfs, "_put", fill_the_disk)
+    with pytest.raises(OSError, match="No space left"):
+        build_tar(Rootfs("trixie", "essential", ("a",), overlay=(overlay,)), builder.out / "x.tar")
+    assert [*builder.out.iterdir(), *builder.place.iterdir()] == []
+
+
 def test_a_failed_build_leaves_nothing_and_says_why(builder: Builder) -> None:
     builder.does(MAKE + 'echo "E: no such package" >&2; echo "I: more" >&2; exit 1')
     with pytest.raises(CommandFailed, match="no such package"):

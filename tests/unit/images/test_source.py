@@ -10,7 +10,7 @@ import pytest
 from selab.errors import InputError
 from selab.images import source as source_module
 from selab.images.rootfs import Entry, Rootfs
-from selab.images.source import build_image_tar, read_dockerfile, read_image
+from selab.images.source import build_image_tar, image_tar, read_dockerfile, read_image
 from selab.progress import Progress
 
 DEB822 = """\
@@ -128,3 +128,22 @@ def test_an_image_that_another_selab_made_meanwhile_is_taken(
     (tmp_path / "x.tar").write_bytes(made)
     build_image_tar(read_image(image), tmp_path / "x.tar", Progress())
     assert (tmp_path / "x.tar").read_bytes() == made
+
+
+@pytest.mark.parametrize(
+    ("cached", "is_built"),
+    [(None, True), (b"half", True), (bytes(2 * tarfile.BLOCKSIZE), False)],
+    ids=["no tar", "half a tar", "a whole tar"],
+)
+def test_a_tar_is_built_unless_a_whole_one_is_in_the_cache(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bytes | None, is_built: bool
+) -> None:
+    whole = b"built" + bytes(2 * tarfile.BLOCKSIZE)
+    monkeypatch.setattr(source_module, "build_tar", lambda what, out, stop: out.write_bytes(whole))
+    source = read_image(image)
+    tar = tmp_path / "images" / source.tar_name
+    tar.parent.mkdir()
+    if cached is not None:
+        tar.write_bytes(cached)
+    assert image_tar(source, tmp_path, Progress()) == tar
+    assert (tar.read_bytes() == whole) is is_built
