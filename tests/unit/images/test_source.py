@@ -132,7 +132,7 @@ def test_an_image_that_another_selab_made_meanwhile_is_taken(
 
 @pytest.mark.parametrize(
     ("cached", "is_built"),
-    [(None, True), (b"half", True), (bytes(2 * tarfile.BLOCKSIZE), False)],
+    [(None, True), (b"half" * 1000, True), (bytes(2 * tarfile.BLOCKSIZE), False)],
     ids=["no tar", "half a tar", "a whole tar"],
 )
 def test_a_tar_is_built_unless_a_whole_one_is_in_the_cache(
