@@ -26,7 +26,7 @@ from selab.run import experiment
 from selab.run.document import document_of
 from selab.run.experiment import Run, _attribute, _by_command, _notes, _without, run
 from selab.run.outcome import Outcome
-from selab.run.request import Request
+from selab.run.request import DEFAULT_OPTIONS, Request, RunOptions
 from selab.run.verdict import Verdict, classify
 from selab.scenario import Expect
 from tests.unit.conftest import module
@@ -135,10 +135,15 @@ def ran(project: Project, monkeypatch: pytest.MonkeyPatch) -> Started:
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
     monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
 
-    def ran(guest: ScriptedGuest, mode: Mode = Mode.ENFORCING, denials: object = "none") -> Run:
+    def ran(
+        guest: ScriptedGuest,
+        mode: Mode = Mode.ENFORCING,
+        denials: object = "none",
+        options: RunOptions = DEFAULT_OPTIONS,
+    ) -> Run:
         expect = {"denials": denials}
         (project.scenarios / "web.yaml").write_text(json.dumps({**SCENARIO, "expect": expect}))
-        return run(project, ReadyMachine(guest), Request("web", mode=mode), Progress())
+        return run(project, ReadyMachine(guest), Request("web", mode=mode), Progress(), options)
 
     return ran
 
@@ -270,6 +275,13 @@ def test_a_failure_with_an_unexpected_denial_does_not_run_again(ran: Started) ->
     guest.answer("start", code=125, err="exec: permission denied\n")
     ran(guest)
     assert guest.scripts.count("start") == 1
+
+
+def test_an_installed_policy_is_not_replaced_by_one_without_dontaudit_rules(ran: Started) -> None:
+    guest = ScriptedGuest()
+    guest.answer("start", code=125, err="exec: permission denied\n")
+    result = ran(guest, options=RunOptions(installed=True))
+    assert (guest.scripts.count("start"), result.verdict) == (1, Verdict.FAIL)
 
 
 IOCTL = [
