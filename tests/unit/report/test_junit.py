@@ -11,7 +11,7 @@ import xmlschema
 
 from selab.report.junit import render
 from selab.run.document import RunDocument
-from tests.unit.documents import CLASSIFIED, SETTLED, document, report
+from tests.unit.documents import CLASSIFIED, DENIAL, SETTLED, TOLERATED, document, report
 
 
 @functools.cache
@@ -59,6 +59,12 @@ def test_a_failure_has_its_type_its_reason_and_its_details() -> None:
     assert denials.attrib == {"type": "denials", "message": "1 unexpected denial"}
     first, second = (denials.text or "").split("\n")
     assert first == "1 unexpected denial" and "http_port_t:tcp_socket" in second
+
+
+def test_a_failure_lists_the_hidden_denials_that_are_unexpected() -> None:
+    hidden = [{**DENIAL, "target": "hidden_t"}, TOLERATED]
+    *_, failure = ET.fromstring(junit(document(denials=[], hidden=hidden))).iter("failure")
+    assert "hidden_t:tcp_socket" in (failure.text or "") and "proc_t" not in (failure.text or "")
 
 
 def test_the_denials_of_an_error_have_all_of_its_reasons() -> None:
