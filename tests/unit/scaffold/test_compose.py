@@ -83,7 +83,10 @@ def test_a_port_that_cannot_be_is_named(port: str, project: Project) -> None:
         ("tmpfs: ['/data:size=64m']", {"target": "/data"}),
     ],
 )
-def test_volumes(text: str, volume: dict[str, Any], project: Project) -> None:
+def test_volumes(
+    text: str, volume: dict[str, Any], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(project.root / "home"))  # a file ~/x of the user would be no directory
     (project.root / "html").mkdir()
     assert service(project, text).data["volumes"] == [volume]
 
