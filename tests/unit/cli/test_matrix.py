@@ -99,17 +99,17 @@ def test_a_report_that_has_no_matrix_is_refused_before_any_run(
 def test_the_user_is_asked_about_every_guest_before_any_run(
     selab: Selab, project: Project, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, int]] = []
+    questions: list[tuple[str, int]] = []
 
     def ask_about(context: object, project: Project) -> None:
         source = project.config.vm.source
-        asked.append((source.url if source else "", len(calls)))
+        questions.append((source.url if source else "", len(calls)))
 
     monkeypatch.setattr("selab.cli.trust.ask_about", ask_about)
     guests = [{"name": name, "source": {"url": f"https://{name}.test/x.box"}} for name in ("a", "b")]
     (project.root / "matrix.yaml").write_text(json.dumps({"scenarios": ["web"], "guests": guests}))
     assert selab("matrix") == 0
-    assert asked == [("https://a.test/x.box", 0), ("https://b.test/x.box", 0)]
+    assert questions == [("https://a.test/x.box", 0), ("https://b.test/x.box", 0)]
 
 
 def test_without_a_vm_nothing_is_said_to_stay(selab: Selab, capsys: Capture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import cast
 
@@ -111,6 +112,26 @@ def test_missing_programs_are_named_with_this_systems_packages(
     assert "dnf -y install libvirt-client qemu-img qemu-system-x86`" in tools.remedy
     assert "dnf -y install libvirt-client`" in findings["libvirt"].remedy
     assert "dnf -y install checkpolicy m4 policycoreutils secilc`" in doctor._policy_tools().remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "state"), [(0, State.OK), (1, State.NOTE), (124, State.NOTE), (127, State.BAD)]
+)
+def test_libvirt_without_virsh_is_bad_and_without_an_answer_a_note(
+    monkeypatch: pytest.MonkeyPatch, code: int, state: State
+) -> None:
+    done = subprocess.CompletedProcess(["virsh"], code, "qemu:///system\n", "")
+    monkeypatch.setattr(doctor.libvirt, "virsh", lambda *words: done)
+    assert doctor._libvirt().state is state
+
+
+@pytest.mark.parametrize(("machine", "states"), [("x86_64", []), ("aarch64", [State.BAD])])
+def test_a_processor_that_cannot_run_the_boxes_is_bad(
+    monkeypatch: pytest.MonkeyPatch, machine: str, states: list[State]
+) -> None:
+    monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
+    findings = list(doctor._virtualisation("virtualbox", Progress()))
+    assert [each.state for each in findings if each.subject == "processor"] == states
 
 
 def test_qemu_of_el_is_no_missing_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

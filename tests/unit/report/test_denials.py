@@ -103,8 +103,8 @@ def test_an_incomplete_log_is_named_with_its_reasons() -> None:
 
 @pytest.mark.parametrize(("omitted", "words"), [(1, "1 further record"), (7, "7 further records"), (0, "")])
 def test_denials_without_a_row_are_counted(omitted: int, words: str) -> None:
-    told = [line for line in summary_lines(summary(omitted=omitted)) if "too many unique denials" in line]
-    assert [words in line for line in told] == ([True] if words else [])
+    lines = [line for line in summary_lines(summary(omitted=omitted)) if "too many unique denials" in line]
+    assert [words in line for line in lines] == ([True] if words else [])
 
 
 def test_a_log_without_a_record_but_with_a_loss_is_not_said_to_be_empty() -> None:
