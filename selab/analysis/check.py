@@ -95,7 +95,7 @@ def _policy(
     subject = module_under_lint(module, base, of_base, table, own)
     linted = lint(subject) if module.language == "te" else []
     linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
-    repeated = {each.name for each in module.all} & set(modules_of(base))
+    repeated = {*module.replaced} & set(modules_of(base))
     built = _build(project, module, base, tools, links=not repeated)
     for each in module.all:
         if each.name in repeated | set(base.facts.replaced):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from textwrap import shorten
 
@@ -16,6 +16,7 @@ from selab.errors import InputError, SelabError
 from selab.guest import Completed
 from selab.policy.base import BasePolicy
 from selab.policy.compile import COMPILE_TIMEOUT, CompiledModule, types_in
+from selab.policy.known_bases import modules_of
 from selab.policy.language.cil_source import Statement, SyntaxFault, parse, walk
 from selab.policy.language.cil_tree import plain_statements, section
 from selab.policy.module import PolicyModule
@@ -76,11 +77,13 @@ def compile_cil(
 
     Raises InputError with the file, the line and the name that is wrong.
     """
+    installed = {*modules_of(base)}
+    own = [each for each in (*beside, module) if each.name in installed and not each.is_template]
     texts = {f"{each.name}.cil": _text(each) for each in (*beside, module)}
     trees = {each.name: _parsed(each, texts[f"{each.name}.cil"]) for each in (*beside, module)}
     workdir = f"{tools.workdir}/resolve"
     files = {
-        f"{workdir}/{BASE}": declarations(base.flat.read_text()),
+        f"{workdir}/{BASE}": declarations(base.flat.read_text(), _declared(own)),
         **{f"{workdir}/compiled-{each.name}.cil": each.cil for each in compiled},
         **{f"{workdir}/{name}": text for name, text in texts.items()},
     }
@@ -97,13 +100,22 @@ def compile_cil(
     return CompiledModule(module.name, cil, types_in(cil), module)
 
 
-def declarations(flat: str) -> str:
+def _declared(modules: Iterable[PolicyModule]) -> frozenset[str]:
+    """Return the names that the modules declare outside of blocks, with those of the blocks."""
+    return frozenset(each.name for module in modules for each in module.statements if each.keyword in NAMING)
+
+
+def declarations(flat: str, without: Collection[str] = ()) -> str:
     """Return what a candidate's names may refer to in the text of a flat base.
 
-    A qualified name, which only a block can declare, is declared in one.
+    A qualified name, which only a block can declare, is declared in one. Left out is what names one of
+    `without`: what an installed candidate declares is in the base policy already.
     """
     lines, blocks = [], _Block()
+    names = re.compile(rf"[\s(](?:{'|'.join(map(re.escape, without))})[.\s)]") if without else None
     for line in _DECLARING.findall(flat):
+        if names and names.search(line):
+            continue
         if declared := _QUALIFIED.match(line):
             keyword, path, name, rest = declared.groups()
             blocks.at(path.split(".")).lines.append(f"({keyword} {name}{rest}")

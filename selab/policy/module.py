@@ -33,13 +33,23 @@ class PolicyModule:
     texts: bytes of each file by its ending (`te`, `fc`, `if`, or `cil`), read once so that a run uses one
         version.
     requires: modules that selab.yaml says it requires, directly or indirectly, each after those that it
-        requires.
+        requires, and the templates whose blocks its CIL inherits.
+    is_template: whether it is one of these templates.
     """
 
     name: str
     directory: Path
     texts: dict[str, bytes]
     requires: tuple[PolicyModule, ...] = ()
+    is_template: bool = False
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """Return the names of the modules that the base policy must not contain beside this one.
+
+        Other modules of the base policy may inherit from a template, whose abstract blocks add nothing to it.
+        """
+        return tuple(sorted(each.name for each in self.all if not each.is_template))
 
     @property
     def all(self) -> tuple[PolicyModule, ...]:
@@ -131,7 +141,7 @@ def _templates(
     known = _blocks(texts).union(*(_blocks(each.texts) for each in required))
     by_block: dict[str, PolicyModule] = {}
     for path in sorted(project.templates.glob("*.cil")):
-        module = PolicyModule(path.stem, path.parent, _texts(path, project.root))
+        module = PolicyModule(path.stem, path.parent, _texts(path, project.root), is_template=True)
         by_block |= dict.fromkeys(_blocks(module.texts) - known, module)
     inheriting, chosen = [texts], {each.name for each in required}
     while inheriting:

@@ -158,8 +158,7 @@ def _expected(project: Project, plan: Plan, base: BasePolicy | None) -> BasePoli
 
 def _left_out(plan: Plan) -> tuple[str, ...]:
     """Return the names of the modules that the base policy must not contain."""
-    left_out = plan.module.all if plan.module and not plan.options.installed else ()
-    return tuple(sorted(module.name for module in left_out))
+    return plan.module.replaced if plan.module and not plan.options.installed else ()
 
 
 def _compile(plan: Plan, base: BasePolicy, tools: Toolchain, project: Project) -> list[CompiledModule]:

@@ -83,7 +83,7 @@ def _base_and_places(
 ) -> tuple[BasePolicy, tuple[str, ...]]:
     """Return the base policy without the module, and the guest's paths that its file contexts may label."""
     workdir = project.own_directory("policy")
-    facts = survey([each.name for each in module.all]).of(guest)
+    facts = survey(module.replaced).of(guest)
     base = ensure_base(guest, facts, choose_toolchain(guest, workdir), cache_dir(), progress)
     tools = choose_toolchain(guest, workdir, base.demands)
     modules = compiled_all(module, base, tools, project.own_directory("compiled"))

@@ -219,6 +219,18 @@ def test_a_candidate_may_name_what_a_block_in_the_base_policy_declares(
 
 
 @pytest.mark.toolchain
+@pytest.mark.parametrize("module", ["(block web (type process) (roletype system_r process))", "(type web_t)"])
+def test_a_candidate_that_is_installed_is_compiled_with_the_base_policy_that_contains_it(
+    centos: BasePolicy, here: Toolchain, module: str
+) -> None:
+    plain = compile_cil(source(module), centos, here).cil
+    with centos.flat.open("a") as flat:
+        flat.write(plain)
+    (centos.directory / "cil" / "web.cil").write_text(module)
+    assert compile_cil(source(module), centos, here).cil == plain
+
+
+@pytest.mark.toolchain
 def test_with_the_whole_store_a_candidate_is_linked_as_it_was_written(
     centos: BasePolicy, here: Toolchain
 ) -> None:

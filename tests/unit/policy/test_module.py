@@ -118,6 +118,12 @@ def test_templates_are_required_for_the_blocks_that_a_policy_inherits(project: P
     assert required_by(project, "(block web (blockinherit box) (blockinherit net))") == ["base", "net"]
 
 
+def test_a_template_replaces_no_module_of_the_base_policy(project: Project) -> None:
+    templates(project, base="(block box (blockabstract box))")
+    required_by(project, "(block web (blockinherit box))")
+    assert load_module(project, "web").replaced == ("web",)
+
+
 def test_a_template_may_inherit_from_another(project: Project) -> None:
     templates(project, a="(block outer (blockinherit inner))", b="(block inner)", c="(block other)")
     assert required_by(project, "(block web (blockinherit outer))") == ["a", "b"]
