@@ -66,7 +66,7 @@ def _note_others(records: Recorded, own_types: frozenset[str], progress: Progres
     count = len({key_of(decision) for decision in every - own})
     if count:
         kind = "denial" if count == 1 else "denials"
-        progress.note(f"{count} {kind} of other processes in the log are not counted.")
+        progress.note(f"Not counted: {count} {kind} of other processes in the log.")
 
 
 @dataclass(frozen=True)
