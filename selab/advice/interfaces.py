@@ -28,10 +28,12 @@ def interfaces_for(
 ) -> list[Remedy]:
     """Return calls that grant all of `need`, those with the least excess over `requested` first.
 
-    A call that grants an access of `expected`, whose denial the scenario expects, is left out.
+    Calls that are about another domain come last. A call that grants an access of `expected`, whose denial
+    the scenario expects, is left out.
     """
     candidates = [
         (
+            _is_foreign(interface, dict(binding), policy),
             _excess(interface, dict(binding), policy, requested),
             _breadth(interface, dict(binding), policy),
             interface.name,
@@ -41,12 +43,12 @@ def interfaces_for(
         for (interface, binding), granted in _covering(need, policy)
         if need.permissions <= granted and not _grants_any(interface, dict(binding), policy, expected or {})
     ]
-    best = sorted(candidates, key=lambda candidate: candidate[:3])[:SHOWN]
+    best = sorted(candidates, key=lambda candidate: candidate[:4])[:SHOWN]
     remedies = [
         _remedy(interface, dict(binding), excess, policy, requested)
-        for excess, *_, interface, binding in best
+        for _, excess, *_, interface, binding in best
     ]
-    return sorted(remedies, key=lambda remedy: (remedy.risk.level, remedy.excess))
+    return sorted(remedies, key=lambda remedy: (remedy.foreign, remedy.risk.level, remedy.excess))
 
 
 def _covering(
@@ -181,13 +183,17 @@ def _remedy(
 
 
 def _is_foreign(interface: Interface, binding: Mapping[str, str], policy: PolicyKnowledge) -> bool:
-    """Return whether a call that names both types of a denial brings types that neither of them is.
+    """Return whether a call that names both types of a denial is about something else than these types.
 
-    `rsync_entry_spec_domtrans(A, B)` lets A start B, but by rsync's program.
+    `rsync_entry_spec_domtrans(A, B)` lets A start B, but by rsync's program. `domain_entry_file(A, B)` makes
+    B a program, which gives an attribute to a type of another module.
     """
     types = set(binding.values())
-    named = {policy.index.resolve(grant.target) for grant in _called(interface, binding)}
-    return len(types) > 1 and bool(named & policy.index.types - types)
+    grants = list(_called(interface, binding))
+    named = {policy.index.resolve(grant.target) for grant in grants}
+    joining = {binding.get(member, member) for member, _ in interface.attributes}
+    of_others = joining & types - policy.index.own_types - {grant.source for grant in grants}
+    return len(types) > 1 and bool(named & policy.index.types - types or of_others)
 
 
 def _granted(grants: Iterable[Grant], key: tuple[str, str, str], policy: PolicyKnowledge) -> frozenset[str]:
