@@ -14,9 +14,6 @@ from selab.policy.language.commands import in_cil
 
 BEGIN = "; selab suggest: begin (what stands here is kept, and added to)"
 END = "; selab suggest: end"
-_BLOCK = re.compile(
-    r"^[^\S\n]*; selab suggest: begin.*?^[^\S\n]*; selab suggest: end[^\n]*\n", re.MULTILINE | re.DOTALL
-)
 _MARK = re.compile(r"^[^\S\n]*; selab suggest: (begin|end)", re.MULTILINE)
 INDENTATION = "    "
 
@@ -51,10 +48,10 @@ def inserted_into(text: str, chosen: Chosen, name: str) -> str:
     earlier call. All other text stays the same byte for byte. Raises InputError if the markers are broken,
     and SyntaxFault if the text is not CIL.
     """
-    require_whole(_MARK.findall(text))
+    marks = [*_MARK.finditer(text)]
+    require_whole([mark[1] for mark in marks])
     blocks = [each for each in parse(text) if each.words == ("block", name)]
-    before = _BLOCK.search(text)
-    existing = before[0].splitlines()[1:-1] if before else []
+    existing = text[marks[0].end() : marks[1].start()].splitlines() if marks else []
     known = {line.strip() for line in existing}
     block = blocks[-1] if blocks else None
     rules = cil(chosen, name if block else "").splitlines()
@@ -64,10 +61,9 @@ def inserted_into(text: str, chosen: Chosen, name: str) -> str:
         return text
     indentation = INDENTATION if block else ""
     fresh = [f"{indentation}{line}" for pair in pairs for line in pair if line]
-    if before:
-        begin, end = before[0].splitlines()[0], before[0].splitlines()[-1]
-        written = "\n".join([begin, *existing, *fresh, end, ""])
-        return text[: before.start()] + written + text[before.end() :]
+    if marks:
+        end = marks[1].start()
+        return text[:end] + "".join(f"{line}\n" for line in fresh) + text[end:]
     marked = [f"{indentation}{BEGIN}", *fresh, f"{indentation}{END}", ""]
     place = _end_of(text, block) if block else len(text)
     gap = "" if not place or text[:place].endswith("\n") else "\n"

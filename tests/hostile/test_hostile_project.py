@@ -80,7 +80,7 @@ HARMLESS_CALL = re.compile(
     r"virsh (-q )?-c qemu:///system (uri|(reset|domstate|console --force) selab-project-[0-9a-f]{8}_default)"
 )
 """Calls of virsh that run nothing of the project: they name no domain, or only the project's own."""
-LIMIT = 60.0
+LIMIT = 240.0
 """Seconds for one command, which has nothing to wait for."""
 WATCHED = 3.0
 """Seconds until Ctrl-C ends `selab watch`."""

@@ -32,7 +32,10 @@ from selab.policy.fc_source import WrittenEntries, expanded_lines, macro_words, 
 from selab.policy.filecon import filecons, read_specs
 from selab.policy.flat import dangling_names, flatten
 from selab.policy.guest.drift import _changes
+from selab.policy.language import cil_units
 from selab.policy.language.cil import statements as cil_statements
+from selab.policy.language.cil_source import parse, walk
+from selab.policy.language.cil_tree import plain_statements
 from selab.policy.language.declarations import Declarations, read_candidates, read_flat
 from selab.policy.language.headers import headings
 from selab.policy.language.statements import parse as parse_statements
@@ -410,6 +413,9 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "statements": (lambda text: parse_statements(text, {}), TE),
     "headers": (lambda text: list(headings(text, "a.if")), TE),
     "cil": (cil_statements, CIL),
+    "cil of an author": (lambda text: [*walk(parse(text))], CIL),
+    "parts of cil": (cil_units.units, CIL),
+    "tree of secil2tree": (lambda text: [*plain_statements(text.splitlines())], CIL),
     "flat base": (read_flat, CIL),
     "candidate": (lambda text: read_candidates([text], Declarations()), CIL),
     "file contexts": (lambda text: list(filecons(text)), CIL),
@@ -446,7 +452,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "changes of the guest": (lambda text: _changes(completed(text)), ANSWER),
     "answers to several queries": (lambda text: _parts(completed(text), TOKEN.encode(), 5), PARTS),
     "SELint": (
-        lambda text: list(_findings(text, SimpleNamespace(te=Path("/a.te")), {"/a.te": "te"})),  # type: ignore[arg-type]
+        lambda text: list(_findings(text, SimpleNamespace(path=Path("/a.te")), {"/a.te": "te"})),  # type: ignore[arg-type]
         SELINT,
     ),
     "sources.list": (lambda text: list(_one_line(text)), DOCKER),

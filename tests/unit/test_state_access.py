@@ -66,6 +66,8 @@ ELSEWHERE = {
         "host/cache.py",
         "host/trusted.py",
         "policy/base.py",
+        "policy/compile_cil.py",
+        "policy/contexts.py:runtime_type",
         "policy/fc_source.py",
         "policy/integrity.py",
         "policy/interfaces.py",
@@ -93,7 +95,6 @@ ELSEWHERE = {
     ],
     "Vagrant's private key, in a .vagrant that consent.py checked for links": ["vm/state.py:keep_key"],
     "the system, or the guest": [
-        "container/label.py",
         "doctor/examine.py:_labels",
         "host/descendants.py",
         "host/distribution.py:family",

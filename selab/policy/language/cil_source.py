@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from selab.errors import SelabError
 
+MAX_DEPTH = 200
+"""How deep lists may be nested. No policy in use comes near it, and what walks the tree is recursive."""
 _TOKEN = re.compile(r'"[^"]*"|;[^\n]*|[()]|[^\s();"]+')
 
 
@@ -64,6 +66,8 @@ def parse(text: str) -> tuple[Statement, ...]:
         before = match.start()
         token = match[0]
         if token == "(":
+            if len(open_lists) == MAX_DEPTH:
+                raise SyntaxFault(line, f"more than {MAX_DEPTH} parentheses are open.")
             open_lists.append((before, line, [], []))
         elif token == ")":
             if not open_lists:
