@@ -70,16 +70,19 @@ def learned(project: Project, machine: VirtualMachine, draft: Run, web: str) -> 
     return learn(project, machine, "apache", web, Progress())
 
 
+@pytest.mark.slow
 def test_a_policy_is_learned_that_passes_in_enforcing_mode(learned: LearnResult) -> None:
     assert (learned.passed, learned.left) == (True, ())
 
 
+@pytest.mark.slow
 def test_the_rules_are_in_the_block_and_the_rest_of_the_file_stays(learned: LearnResult) -> None:
     (block,) = parse(learned.after)
     assert {each.keyword for each in block.lists} == {"blockinherit", "optional", "allow"}
     assert learned.after.startswith(DRAFT.removesuffix(")\n"))
 
 
+@pytest.mark.slow
 def test_what_the_workload_does_not_need_is_removed(
     project: Project, machine: VirtualMachine, learned: LearnResult, web: str
 ) -> None:

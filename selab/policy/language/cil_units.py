@@ -12,7 +12,7 @@ from selab.policy.language.units import Unit
 
 _PARTS = frozenset(
     {
-        "allow", "auditallow", "blockinherit", "booleanif", "call", "dontaudit", "optional",
+        "allow", "auditallow", "booleanif", "call", "dontaudit", "optional",
         "rangetransition", "roletransition", "tunableif", "typeattributeset", "typechange",
         "typemember", "typepermissive", "typetransition",
     }
@@ -27,7 +27,10 @@ _REST = re.compile(r"[ \t]*(;[^\n]*)?(\n|$)")
 
 
 def units(text: str) -> tuple[Unit, ...]:
-    """Return the rules, calls, inherited blocks and optionals that can be removed, in their order."""
+    """Return the rules, calls, optionals and conditionals that can be removed, in their order.
+
+    Declarations and inherited blocks are not units: without them there may be no domain to test.
+    """
     return tuple(_whole_lines(text, each) for each in _removable(parse(text)))
 
 

@@ -28,7 +28,6 @@ TEXT = """\
 
 def test_rules_calls_and_optionals_are_parts_and_declarations_are_not() -> None:
     assert [" ".join(each.text.split()) for each in units(TEXT)] == [
-        "(blockinherit box)",
         "(allow process etc_t (file (read open)))",
         "(call reads (process))",
         "(call writes (process))",
