@@ -11,6 +11,9 @@ OBJECT = '{"'
 """What a JSON object that some program logged begins with."""
 MARKS = ("avc:", "audit(", "audit[", "SELINUX_ERR")
 """A text with none of these is no audit record."""
+MAX_FAULTS = 256
+"""Beginnings of objects in a line that are tried in vain. To give the position of a fault, the json module
+reads the line up to it, so a line of many faults would take quadratic time."""
 _MESSAGES = frozenset({"MESSAGE", "message", "log"})
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -18,18 +21,20 @@ _DECODER = json.JSONDecoder(strict=False)
 def texts(line: str) -> list[tuple[str, bool]] | None:
     """Return the texts of the records in a line of JSON objects, and whether each could be read.
 
-    None means that the line has no object, or that it has records outside of one before the first.
+    None means that the line has no object, or that it has records outside of one before the first. What
+    follows MAX_FAULTS beginnings without an object could not be read.
     """
     begin = line.find(OBJECT)
     if begin < 0 or _is_marked(line[:begin]):
         return None
     parts: list[tuple[str, bool]] = []
-    place = 0
-    while begin >= 0:
+    place = faults = 0
+    while begin >= 0 and faults < MAX_FAULTS:
         try:
             document, end = _DECODER.raw_decode(line, begin)
         except json.JSONDecodeError as error:
             begin = line.find(OBJECT, max(begin + 1, error.pos - 2))
+            faults += 1
             continue
         except RecursionError:
             break

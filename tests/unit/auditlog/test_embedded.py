@@ -7,7 +7,7 @@ from time import process_time
 
 import pytest
 
-from selab.auditlog.embedded import texts
+from selab.auditlog.embedded import MAX_FAULTS, texts
 from selab.auditlog.records import parse_line
 
 RECORD = 'type=AVC msg=audit(1.100:1): avc:  denied  { read } for  pid=1 comm="x"'
@@ -66,6 +66,13 @@ def test_an_object_without_a_record_has_no_text() -> None:
 
 
 @pytest.mark.growth
+@pytest.mark.parametrize(("faults", "is_read"), [(MAX_FAULTS - 1, True), (MAX_FAULTS, False)])
+def test_a_record_after_too_many_beginnings_without_an_object_is_unread(faults: int, is_read: bool) -> None:
+    document = json.dumps({"message": RECORD})
+    read = texts('{"a":x' * faults + document)
+    assert read == ([(RECORD, True)] if is_read else [('{"a":x' * faults + document, False)])
+
+
 @pytest.mark.parametrize("hostile", ['{"' * 40000, '{"a":' * 40000, '{"a":"' * 40000, '{"a":1}' * 40000])
 def test_a_hostile_line_is_read_in_linear_time(hostile: str) -> None:
     started = process_time()
