@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -236,3 +238,9 @@ def test_a_diff_says_which_lines_changed() -> None:
 @pytest.mark.parametrize("path", ["selab/guest.py", "selab/run/outcome.py", "selab/vm/scripts/put.sh"])
 def test_the_tests_of_a_package_exist(path: str) -> None:
     assert (ROOT / mutants.tests_of(path)).exists()
+
+
+def test_what_a_mutant_leaves_behind_is_ended_with_its_session() -> None:
+    with subprocess.Popen(["timeout", "60", "sleep", "61"], start_new_session=True) as process:
+        shell._end_session(process.pid)
+        assert (process.wait(timeout=10), shell.processes_of(process.pid)) == (-signal.SIGKILL, [])
