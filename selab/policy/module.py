@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,8 +266,16 @@ def without_mark(text: bytes) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(MAX_SOURCE + 1)
+    """Return a source's bytes. Raises InputError for a pipe, which would wait for its writer, or the like."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            hint = "Replace it by a regular file in the project, or remove it."
+            raise InputError(f"The policy file {path.name} is not a regular file.", str(path), hint)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(MAX_SOURCE + 1)
+    finally:
+        os.close(handle)
     if len(data) > MAX_SOURCE:
         raise InputError(
             f"{path.name} is too large for a policy module.",

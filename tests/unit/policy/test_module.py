@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ def test_a_module_is_read_with_its_contexts_and_interfaces(project: Project) -> 
     (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
     (project.policies / "web.fc").write_text("/srv -- gen_context(x)\n")
     assert sorted(load_module(project, "web").texts) == ["fc", "te"]
+
+
+@pytest.mark.parametrize("name", ["web.te", "web.cil"])
+def test_a_pipe_is_refused_and_not_waited_for(project: Project, name: str) -> None:
+    os.mkfifo(project.policies / name)
+    with pytest.raises(InputError, match=f"{name} is not a regular file"):
+        load_module(project, "web")
 
 
 def test_an_unknown_policy_is_answered_with_the_nearest_name(project: Project) -> None:
