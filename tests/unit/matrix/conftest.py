@@ -36,6 +36,7 @@ def fork_server() -> None:
 def forking() -> Iterator[None]:
     """Let Dask fork workers from `fork_server`; by default it starts a new interpreter for each."""
     import dask  # which takes long, and most runs of the tests leave it out
+    import distributed  # noqa: F401  # it adds its defaults, which the end of the block would remove again
 
     with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
         yield

@@ -115,6 +115,7 @@ def test_without_workers_the_runs_are_errors(tmp_path: Path) -> None:
 def test_without_a_scheduler_the_runs_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "ASK_LIMIT", 0.3)
     import dask
+    import distributed  # noqa: F401  # it adds its defaults, which the end of the block would remove again
 
     with dask.config.set({"distributed.comm.timeouts.connect": "1s"}), local(1) as client:
         ended = executed(client, tmp_path, fakes.worked, 2, Ending(client.cluster), no_worker=0.3)

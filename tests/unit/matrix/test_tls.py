@@ -60,6 +60,7 @@ def configuration(directory: Path) -> dict[str, object]:
 @contextlib.contextmanager
 def configured(settings: dict[str, object]) -> Iterator[None]:
     import dask  # which takes long, and most runs of the tests leave it out
+    import distributed  # noqa: F401  # it adds its defaults, which the end of the block would remove again
 
     with dask.config.set(settings):
         yield
