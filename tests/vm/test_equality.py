@@ -83,7 +83,8 @@ def both(tmp_path_factory: pytest.TempPathFactory, session_guest: SshGuest) -> I
     }
     modules = [compiled[name] for name in everything]
     module_store.install(
-        session_guest, {name: package(each, whole, base, tools) for name, (each, whole) in everything.items()}
+        session_guest,
+        {f"{name}.pp": package(each, whole, base, tools) for name, (each, whole) in everything.items()},
     )
     try:
         stored, fast, optimised = work / "stored", work / "fast", work / "optimised"
