@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selab.policy.language.cil_source import Statement, SyntaxFault, parse, walk
+from selab.policy.language.cil_source import MAX_DEPTH, Statement, SyntaxFault, parse, walk
 
 TEXT = """; a comment with a (
 (block web
@@ -53,6 +53,14 @@ def test_a_fault_has_the_line_where_it_begins(text: str, line: int, problem: str
     with pytest.raises(SyntaxFault, match=problem) as fault:
         parse(text)
     assert fault.value.line == line
+
+
+def test_too_many_open_parentheses_are_refused_with_their_line() -> None:
+    nested = "(" * MAX_DEPTH + ")" * MAX_DEPTH
+    assert len([*walk(parse(nested))]) == MAX_DEPTH
+    with pytest.raises(SyntaxFault, match="parentheses are open") as fault:
+        parse(f"\n({nested})")
+    assert fault.value.line == 2
 
 
 @given(st.text(alphabet='()ab \n;".'))
