@@ -217,13 +217,10 @@ def link(
     refuse_conflicts(base, sources)
     why = _needs_store(base, candidates)
     options = _options(base, dontaudit)
-    mine, original = (
-        _candidate_cil(candidates, permissive, as_written=as_written) for as_written in (False, True)
-    )
-    done = _secilc(base, original if why else mine, options, tools, candidates, whole=bool(why))
+    done = _secilc(base, permissive, options, tools, candidates, whole=bool(why))
     if not done.ok and not why:
         why = "linking with the flat base failed"
-        done = _secilc(base, original, options, tools, candidates, whole=True)
+        done = _secilc(base, permissive, options, tools, candidates, whole=True)
     if not done.ok:
         raise link_error(base, sources, done, expand=tools.on_host)
     digest = policy_digest(base, candidates, permissive=permissive, dontaudit=dontaudit)
@@ -276,13 +273,14 @@ def _needs_store(base: BasePolicy, candidates: Sequence[CompiledModule]) -> str:
 
 def _secilc(
     base: BasePolicy,
-    mine: str,
+    permissive: str,
     options: list[str],
     tools: Toolchain,
     candidates: Sequence[CompiledModule],
     whole: bool,
 ) -> Completed:
     candidate = f"{tools.workdir}/candidate.cil"
+    mine = _candidate_cil(candidates, permissive, as_written=whole)
     sources = _base_sources(base, tools, whole)
     if tools.on_host and (base.denies or has_deny(mine)) and not knows_deny():
         texts = without_deny(

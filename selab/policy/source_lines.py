@@ -43,15 +43,14 @@ def statement_line(module: PolicyModule, statement: str, base: BasePolicy, *, ex
 
 
 def cil_line(module: PolicyModule, statement: str) -> int:
-    """Return the line of the module's CIL with a statement like this one, or 0 if there is none.
+    """Return the line of the module's CIL with a statement like this one, or 0 if no statement is like it.
 
     It has the same keyword and most of the words; in the source, a name may lack the blocks that it is in.
     """
     keyword, *words = (word.rpartition(".")[2] for word in _CIL_WORD.findall(statement))
-    text = module.texts["cil"].decode("utf-8", "backslashreplace")
     alike = [
         (len(set(words) & _cil_words(each)), -each.line)
-        for each in cil_source.walk(cil_source.parse(text))
+        for each in cil_source.walk(module.statements)
         if each.keyword == keyword
     ]
     count, line = max(alike, default=(0, 0))
@@ -61,7 +60,7 @@ def cil_line(module: PolicyModule, statement: str) -> int:
 def declaring_line(module: PolicyModule, type_name: str) -> int:
     """Return the line of the module's CIL that declares a type, or begins its block; 0 if none does."""
     block, _, name = type_name.rpartition(".")
-    top = cil_source.parse(module.texts["cil"].decode("utf-8", "backslashreplace"))
+    top = module.statements
     blocks = [each for each in top if each.words == ("block", block)]
     types = [each for each in cil_source.walk(blocks or top) if each.words == ("type", name)]
     return next((each.line for each in (*types, *blocks)), 0)
