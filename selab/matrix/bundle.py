@@ -17,6 +17,7 @@ import yaml
 
 from selab.errors import InputError, SelabError
 from selab.host.private import private_directory, read_private, remove, write_private
+from selab.policy.module import ENDINGS
 from selab.project import CONFIG, Project, ProjectConfig
 from selab.run.request import Plan
 
@@ -28,7 +29,7 @@ MOST_SENT = 16 << 20
 MOST_UNPACKED = 256 << 20
 MODE = 0o777
 """The part of a file's mode that is kept."""
-ENDINGS = (".te", ".fc", ".if", ".cil", ".yaml", ".yml")
+SENT = (*ENDINGS, ".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,7 @@ def _files(project: Project, plans: Iterable[Plan]) -> Iterator[tuple[str, Path]
         *project.templates.glob("*.cil"),
         *project.scenarios.glob("*.y*ml"),
     ):
-        if (
-            path.suffix in ENDINGS
-            and path.is_file()
-            and path.resolve().is_relative_to(project.root.resolve())
-        ):
+        if path.suffix in SENT and path.is_file() and path.resolve().is_relative_to(project.root.resolve()):
             directory = "policies/templates" if path.parent == project.templates else path.parent.name
             yield f"{directory}/{path.name}", path
     for image in project.images.glob("*/"):

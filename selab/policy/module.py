@@ -19,6 +19,8 @@ MAX_SOURCE = 4 * 1024 * 1024
 """Bytes of a file of a policy module. The largest of the reference policy has 100 KB."""
 LANGUAGES = {"te": ("te", "fc", "if"), "cil": ("cil",)}
 """The endings of a module's main file, each with those of all files that belong to it."""
+ENDINGS = tuple(f".{ending}" for endings in LANGUAGES.values() for ending in endings)
+"""The endings of all files of modules, as in `.te`."""
 PROCESS = "process"
 """The type of a container's processes in a block of CIL, as udica and its templates name it."""
 DECLARED_NAME = re.compile(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from selab.errors import InputError
 from selab.policy.container_template import FILES, PREFIX, TEMPLATE
+from selab.policy.module import ENDINGS
 from selab.progress import Progress
 from selab.project import NEW_POLICY, Project, new_policy_name
 from selab.run.request import NO_POLICY
@@ -51,7 +52,7 @@ def new_policy(
             f"'{name}' is reserved: it means that a run has no policy.", hint="Choose another name."
         )
     path = project.policies / f"{name}.te"
-    require_free(*(path.with_suffix(ending) for ending in (".te", ".fc", ".if", ".cil")))
+    require_free(*(path.with_suffix(ending) for ending in ENDINGS))
     config = image_config(project, image, connect, progress) if image else ImageConfig()
     target = target_of(project, progress)
     if target.has(name):

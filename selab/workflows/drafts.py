@@ -11,7 +11,7 @@ from selab.errors import InputError
 from selab.history import History, resume
 from selab.host.private import private_directory, remove, write_private
 from selab.machine import Machine
-from selab.policy.module import PolicyModule, main_file
+from selab.policy.module import ENDINGS, PolicyModule, main_file
 from selab.policy.source_file import rewrite
 from selab.progress import Progress
 from selab.project import Project, inside, new_policy_name
@@ -28,9 +28,7 @@ def drafts(project: Project, scenario: str) -> Project:
     copies = _drafts(project) / scenario
     remove(copies)
     private_directory(copies)
-    for path in (
-        path for ending in ("te", "fc", "if", "cil") for path in project.policies.glob(f"*.{ending}")
-    ):
+    for path in (path for ending in ENDINGS for path in project.policies.glob(f"*{ending}")):
         write_private(copies / path.name, _read(project, path))
     return replace(project, drafts=copies)
 

@@ -13,6 +13,7 @@ from selab.errors import SelabError, Unreachable
 from selab.guest import Guest
 from selab.history import resume
 from selab.machine import Machine
+from selab.policy.module import ENDINGS
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
@@ -22,7 +23,7 @@ from selab.run.request import Plan, Request, RunOptions, make_plan
 from selab.scenario import load_scenario
 from selab.vm.lock import vm_lock
 
-ENDINGS = {".te", ".fc", ".if", ".cil", ".yaml", ".yml"}
+WATCHED = {*ENDINGS, ".yaml", ".yml"}
 DEBOUNCE = 50
 """Milliseconds in which several writes count as one save: an editor writes a file and then renames it."""
 
@@ -115,9 +116,9 @@ class Watch:
     def _concerns(self, path: Path) -> bool:
         """Whether a saved file concerns the scenario: a policy source, the scenario's file, or its image."""
         if path.parent in (self.project.policies, self.project.templates):
-            return path.suffix in ENDINGS
+            return path.suffix in WATCHED
         if path.parent == self.project.scenarios:
-            return path.stem == self.request.scenario and path.suffix in ENDINGS
+            return path.stem == self.request.scenario and path.suffix in WATCHED
         try:
             image = load_scenario(self.project, self.request.scenario).image
         except SelabError:
