@@ -59,8 +59,8 @@ unit: ## The unit tests, in a random order and in several processes; COVERAGE=1 
 	$(if $(COVERAGE),COVERAGE_FILE=$(data) )$(pytest) $(order) $(processes) $(hang) $(coverage) tests/unit $(if $(FAST),,tests/hostile tests/dnf)
 	$(if $(COVERAGE),$(bin)/python script/branch_coverage.py $(data))
 
-vm: ## The tests on a real VM, without the slow ones.
-	$(pytest) -p no:randomly $(hang_vm) tests/vm
+vm: ## The tests on a real VM, without the slow ones; shows which took longest.
+	$(pytest) -p no:randomly $(hang_vm) --durations=25 tests/vm
 
 check: lint types shell imports language unit ## Everything that needs no VM.
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -40,12 +41,16 @@ def in_guest(machine: VirtualMachine) -> Callable[[str], None]:
 @pytest.fixture
 def after_all(project: Project, run: Callable[..., Run], in_guest: Callable[[str], None]) -> Iterator[None]:
     """Check that no file of the user is lost, that the history is readable, and that the next run passes."""
-    before = {path: path.read_bytes() for path in project.policies.iterdir()}
+    before = _content(project.policies)
     yield
-    assert {path: path.read_bytes() for path in project.policies.iterdir()} == before
+    assert _content(project.policies) == before
     History.of(project).latest(5)
     assert run("apache", policy=FULL).verdict is Verdict.PASS
     in_guest(TIDY)
+
+
+def _content(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
