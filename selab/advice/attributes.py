@@ -130,8 +130,8 @@ def _remedy(
         on = SELF if source == target else target
         others.append((not own, -risk.level, f"{source} {on}:{rule.tclass} {braced(rule.permissions)}"))
     shown = [text for _, _, text in sorted(others)[:EXAMPLES]]
-    if len(others) > EXAMPLES:
-        shown.append(f"{len(others) - EXAMPLES} more rules")
+    if more := len(others[EXAMPLES:]):
+        shown.append(f"{more} more rule{'s' if more > 1 else ''}")
     worst = max(risks, key=lambda each: each.level, default=LOW)
     return Remedy(
         Kind.ATTRIBUTE,

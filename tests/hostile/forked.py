@@ -60,8 +60,9 @@ class Forker:
         assert len(request) <= SIZE
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             socket.send_fds(self._socket, [request], [out.fileno(), err.fileno()])
-            pid = self._answer(GRACE)["pid"]
-            answer = self._end(pid, limit)
+            # A command that ends at once may report what it imported before its process is reported.
+            begun = self._answers_until("pid", GRACE)
+            answer = begun | self._end(begun["pid"], limit)
             texts = []
             for file in (out, err):
                 file.seek(0)
@@ -74,17 +75,17 @@ class Forker:
         """Wait for the command; send Ctrl-C after `limit` seconds, and raise AssertionError if it goes on."""
         for seconds, number in ((limit, signal.SIGINT), (GRACE, signal.SIGKILL)):
             with contextlib.suppress(TimeoutError):
-                return self._exit(seconds)
+                # A command that becomes another program, such as ssh, does not report what it imported.
+                return self._answers_until("code", seconds)
             os.kill(pid, number)
-        self._exit(GRACE)
+        self._answers_until("code", GRACE)
         raise AssertionError("Ctrl-C does not end the command")
 
-    def _exit(self, limit: float) -> dict[str, Any]:
-        answer: dict[str, Any] = {}
-        # A command that becomes another program, such as ssh, does not report what it imported.
-        while "code" not in answer:
-            answer |= self._answer(limit)
-        return answer
+    def _answers_until(self, key: str, limit: float) -> dict[str, Any]:
+        answers: dict[str, Any] = {}
+        while key not in answers:
+            answers |= self._answer(limit)
+        return answers
 
     def _answer(self, limit: float) -> dict[str, Any]:
         self._socket.settimeout(limit)

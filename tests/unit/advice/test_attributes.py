@@ -17,6 +17,7 @@ from selab.policy.language.declarations import read_candidates, read_flat
 from selab.policy.language.statements import Grant
 from selab.policy.query.decide import Cause
 from selab.policy.query.index import PolicyIndex
+from selab.policy.query.risk import LOW, Level
 from tests import centos_like
 from tests.unit.advice.conftest import granting, need
 
@@ -142,3 +143,124 @@ def test_for_what_a_deny_rule_takes_away_no_rule_is_advised() -> None:
         "allow web_t self:alg_socket read;"
     ]
     assert "deny" in advice.stopped
+
+
+# An engine that may start the members of `started`, which the candidate is not.
+SMALL = """
+(class process (transition signal ptrace))
+(class file (read write))
+(class dir (read))
+(type engine_t)
+(type other_t)
+(type data_t)
+(typeattribute started)
+(allow engine_t started (process (transition)))
+"""
+STARTED = need("engine_t", "web_t", "process", "transition")
+
+
+def small(*statements: str, candidate: str = "(type web_t)") -> PolicyKnowledge:
+    base = read_flat(SMALL + "\n".join(statements))
+    return PolicyKnowledge(
+        PolicyIndex(base, read_candidates([candidate], base)), InterfaceTable([]), (), container_type=""
+    )
+
+
+def test_two_rules_about_an_attribute_grant_it_together() -> None:
+    denied = need("engine_t", "web_t", "process", "transition", "signal")
+    policy = small("(allow engine_t started (process (signal)))")
+    assert offered(policy, denied) == ["typeattribute web_t started;"]
+
+
+def test_what_an_attribute_lets_another_source_do_does_not_help() -> None:
+    assert offered(small(), need("other_t", "web_t", "process", "transition")) == []
+
+
+def test_an_attribute_that_the_candidate_has_is_not_offered() -> None:
+    policy = small(candidate="(type web_t)\n(typeattributeset started (web_t))")
+    assert offered(policy, STARTED) == []
+
+
+@pytest.mark.parametrize(
+    ("deny", "names"),
+    [
+        ("(deny engine_t started (process (transition)))", []),
+        ("(deny engine_t web_t (process (transition)))", []),
+        ("(deny engine_t self (process (transition)))", ["started"]),
+        ("(deny started started (process (transition)))", ["started"]),
+    ],
+)
+def test_a_deny_rule_counts_as_it_is_about_a_new_member(deny: str, names: list[str]) -> None:
+    assert offered(small(deny), STARTED) == [f"typeattribute web_t {name};" for name in names]
+
+
+@pytest.mark.parametrize("target", ["self", "selfish"])
+def test_a_deny_rule_about_the_members_themselves_counts_for_a_new_member(target: str) -> None:
+    denied = need("web_t", "web_t", "process", "ptrace")
+    allow = "(typeattribute selfish)\n(allow selfish self (process (ptrace)))"
+    assert offered(small(allow), denied) == ["typeattribute web_t selfish;"]
+    assert offered(small(allow, f"(deny selfish {target} (process (ptrace)))"), denied) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "permission"),
+    [
+        (("web_t", "data_t", "dir"), "read"),
+        (("web_t", "data_t", "file"), "write"),
+        (("other_t", "data_t", "file"), "read"),
+        (("web_t", "other_t", "file"), "read"),
+    ],
+    ids=["another class", "another permission", "another source", "another target"],
+)
+def test_an_attribute_that_grants_something_else_than_an_expected_denial_is_offered(
+    key: tuple[str, str, str], permission: str
+) -> None:
+    policy = small("(allow started data_t (file (read)))")
+    assert attributes_for(STARTED, policy, {}, {key: frozenset({permission})})
+
+
+def test_an_attribute_that_brings_nothing_else_says_so() -> None:
+    (remedy,) = attributes_for(STARTED, small(), {}, {})
+    assert (remedy.why, remedy.excess, remedy.risk) == ("it brings nothing else", 0, LOW)
+
+
+def test_what_an_attribute_brings_is_shown_with_the_members_own_rules_first() -> None:
+    brought = [
+        "(allow other_t started (process (signal)))",
+        "(allow started data_t (file (read write)))",
+        "(allow started self (process (signal)))",
+    ]
+    (remedy,) = attributes_for(
+        STARTED, small(*brought), {("web_t", "data_t", "file"): frozenset({"read"})}, {}
+    )
+    assert remedy.why == (
+        "it brings web_t data_t:file { read write }; web_t self:process signal; other_t web_t:process signal"
+    )
+    assert remedy.excess == 3
+
+
+@pytest.mark.parametrize(("types", "end"), [(3, "file read"), (4, "; 1 more rule"), (5, "; 2 more rules")])
+def test_rules_that_are_not_shown_are_counted(types: int, end: str) -> None:
+    brought = [f"(type t{number})(allow started t{number} (file (read)))" for number in range(types)]
+    (remedy,) = attributes_for(STARTED, small(*brought), {}, {})
+    assert remedy.why.endswith(end)
+
+
+def test_the_risk_of_an_attribute_is_that_of_its_most_dangerous_rule_for_the_member() -> None:
+    capability = "(class capability (sys_admin))"
+    (own,) = attributes_for(
+        STARTED, small(capability, "(allow started self (capability (sys_admin)))"), {}, {}
+    )
+    others = small(capability, "(allow engine_t self (capability (sys_admin)))")
+    (foreign,) = attributes_for(STARTED, others, {}, {})
+    assert (own.risk.level, foreign.risk.level) == (Level.HIGH, Level.LOW)
+
+
+@pytest.mark.parametrize(
+    ("permission", "rule", "meant"),
+    [("transition", "", True), ("ptrace", "(allow engine_t started (process (ptrace)))", False)],
+)
+def test_an_attribute_is_meant_for_starting_a_domain(permission: str, rule: str, meant: bool) -> None:
+    denied = need("engine_t", "web_t", "process", permission)
+    (remedy,) = attributes_for(denied, small(rule), {}, {})
+    assert remedy.meant is meant

@@ -41,6 +41,31 @@ def test_own_rules_come_first_then_others_then_the_kernel_layer_then_the_rest() 
     ]
 
 
+def test_within_a_kind_lines_are_sorted_by_their_comment_and_kinds_are_not_mixed() -> None:
+    remedies = [
+        chosen("a_call(app_t)", Kind.INTERFACE),
+        chosen("z_call(app_t)", Kind.INTERFACE, layer="kernel"),
+        chosen("allow app_t etc_t:file read;"),
+        chosen("allow app_t self:process fork;"),
+        chosen("typeattribute app_t zone;", Kind.ATTRIBUTE),
+    ]
+    lines = [line for line in block(remedies).splitlines() if line[0] not in "#g\t'"]
+    assert lines == [
+        "allow app_t self:process fork;",
+        "typeattribute app_t zone;",
+        "allow app_t etc_t:file read;",
+        "z_call(app_t)",
+        "a_call(app_t)",
+    ]
+
+
+def test_the_first_line_of_an_earlier_block_is_known() -> None:
+    """A call needs no requirement, so its comment is the first line."""
+    call = chosen("files(app_t)", Kind.INTERFACE)
+    text = f"{BEGIN}\nfiles(app_t)\n{END}\n"
+    assert inserted_into(text, [call]) == text
+
+
 def test_names_of_others_are_required() -> None:
     assert block([RULE]).startswith("gen_require(`\n\ttype etc_t;\n')\n")
 

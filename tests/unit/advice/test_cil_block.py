@@ -79,6 +79,43 @@ def test_without_a_block_of_its_name_the_rules_are_added_to_the_file() -> None:
     assert (text.startswith(f"(type web_t)\n{BEGIN}\n"), "\n(allow web_t etc_t" in text) == (True, True)
 
 
+def test_without_a_block_of_its_name_names_are_written_whole() -> None:
+    assert "(allow web.process etc_t " in inserted_into("(type web_t)\n", [READ], "web")
+
+
+@pytest.mark.parametrize(("text", "gap"), [("", ""), ("(type web_t)", "\n"), ("(type web_t)\n", "")])
+def test_the_rules_begin_on_a_line_of_their_own(text: str, gap: str) -> None:
+    assert inserted_into(text, [READ], "web").startswith(f"{text}{gap}{BEGIN}\n")
+
+
+def test_the_rules_stand_above_the_line_of_the_blocks_parenthesis() -> None:
+    text = "(block web\n  (type process)\n  )\n"
+    assert inserted_into(text, [READ], "web").endswith(f"    {END}\n  )\n")
+
+
+def test_only_the_first_of_two_rules_for_an_access_has_a_comment() -> None:
+    denied = need("web.process", "etc_t", "file", "ioctl", commands=2)
+    text = inserted_into(
+        "", [chosen("x", Kind.RULE, denied, permissions=frozenset({"ioctl"}), commands=2)], "web"
+    )
+    assert text.splitlines()[1:-1] == [
+        "; web.process etc_t:file ioctl",
+        "(allow web.process etc_t (file (ioctl)))",
+        "(allowx web.process etc_t (ioctl file (0x1)))",
+    ]
+
+
+def test_a_rule_that_stands_there_already_is_left_out_with_its_comment() -> None:
+    once = inserted_into("", [READ], "web")
+    write = chosen("x", Kind.RULE, need("web.process", "etc_t", "file", "write"))
+    assert inserted_into(once, [READ, write], "web").splitlines()[1:-1] == [
+        "; web.process etc_t:file read",
+        "(allow web.process etc_t (file (read)))",
+        "; web.process etc_t:file write",
+        "(allow web.process etc_t (file (write)))",
+    ]
+
+
 def test_further_rules_follow_those_of_an_earlier_call() -> None:
     write = chosen("x", Kind.RULE, need("web.process", "etc_t", "file", "write"))
     text = inserted_into(inserted_into(BLOCK, [READ], "web"), [write], "web")

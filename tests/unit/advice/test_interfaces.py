@@ -10,9 +10,11 @@ from selab.advice.interfaces import SHOWN, interfaces_for
 from selab.advice.knowledge import PolicyKnowledge
 from selab.advice.remedy import Remedy
 from selab.policy.interfaces import Interface, InterfaceTable
+from selab.policy.language.declarations import read_candidates, read_flat
 from selab.policy.language.statements import Grant
+from selab.policy.query.index import PolicyIndex
 from selab.policy.query.risk import Level
-from tests.unit.advice.conftest import granting, need
+from tests.unit.advice.conftest import BASE, CANDIDATE, granting, need
 
 READ_ETC = need("app_t", "etc_t", "file", "read", "open")
 DIR_KEY = ("app_t", "etc_t", "dir")
@@ -153,3 +155,148 @@ def test_an_attribute_that_allows_what_stays_denied_is_not_given(expert: PolicyK
     """Every `domain` may write to volume_t."""
     wide = granting("become", allow("$1", "etc_t", "read", "open"), attributes=(("$1", "domain"),))
     assert offered(expert, wide) and not offered(expert, wide, expected=VOLUME)
+
+
+def test_an_attribute_that_allows_something_else_is_given(expert: PolicyKnowledge) -> None:
+    """Every `domain` may write to volume_t, but not to content_t or in a directory."""
+    wide = granting("become", allow("$1", "etc_t", "read", "open"), attributes=(("$1", "domain"),))
+    other_target = {("app_t", "content_t", "file"): frozenset({"write"})}
+    other_class = {("app_t", "volume_t", "dir"): frozenset({"write"})}
+    assert offered(expert, wide, expected=other_target | other_class)
+
+
+def test_an_interface_that_allows_less_than_what_stays_denied_is_offered(expert: PolicyKnowledge) -> None:
+    other_permission = {READ_ETC.key: frozenset({"write"})}
+    exact = granting("read", allow("$1", "etc_t", "read", "open"))
+    assert offered(expert, exact, expected=other_permission)
+
+
+def test_what_two_rules_grant_together_is_covered(expert: PolicyKnowledge) -> None:
+    parts = granting("parts", allow("$1", "etc_t", "read"), allow("$1", "etc_t", "open"))
+    (remedy,) = offered(expert, parts)
+    assert remedy.covers == {READ_ETC.key}
+
+
+def test_what_is_allowed_already_is_no_excess(expert: PolicyKnowledge) -> None:
+    """Every `domain` may write to volume_t."""
+    more = granting("more", allow("$1", "etc_t", "read", "open"), allow("$1", "volume_t", "write"))
+    (remedy,) = offered(expert, more)
+    assert remedy.excess == 0
+
+
+def test_the_excess_of_an_attribute_counts_each_type_of_its_rules(expert: PolicyKnowledge) -> None:
+    """A member of `reader` may read and open each of the six types of file_type."""
+    base = read_flat(f"{BASE}(typeattribute reader)\n(allow reader file_type (file (read open)))\n")
+    policy = replace(expert, index=PolicyIndex(base, read_candidates([CANDIDATE], base)))
+    joins = granting("joins", allow("$1", "etc_t", "read", "open"), attributes=(("$1", "reader"),))
+    (remedy,) = offered(policy, joins)
+    assert remedy.excess == 1 + 2 * 6
+
+
+def test_a_rule_about_the_callers_own_type_binds_its_parameter(expert: PolicyKnowledge) -> None:
+    access = need("app_t", "app_t", "file", "read")
+    policy = replace(expert, table=InterfaceTable([granting("own", allow("$1", "self", "read"))]))
+    assert [remedy.text for remedy in interfaces_for(access, policy, {})] == ["own(app_t)"]
+
+
+@pytest.mark.parametrize(("file", "layer"), [("kernel/files.if", "kernel"), ("web.if", "")])
+def test_its_layer_is_the_directory_of_its_file(expert: PolicyKnowledge, file: str, layer: str) -> None:
+    interface = replace(granting("read", allow("$1", "etc_t", "read", "open")), file=file)
+    assert [remedy.layer for remedy in offered(expert, interface)] == [layer]
+
+
+def test_of_equal_interfaces_the_first_by_name_are_offered_in_any_order_of_the_table(
+    expert: PolicyKnowledge,
+) -> None:
+    names = ["d", "b", "c", "a"]
+    remedies = offered(expert, *(granting(name, allow("$1", "etc_t", "read", "open")) for name in names))
+    assert [remedy.text for remedy in remedies] == ["a(app_t)", "b(app_t)", "c(app_t)"]
+
+
+@pytest.mark.parametrize(
+    ("grants", "excess"),
+    [
+        ([Grant("dontaudit", "$1", "etc_t", "file", frozenset({"write"}))], 0),
+        ([allow("$1", "self", "sys_admin", tclass="capability")], 1),
+        ([allow("web_t", "content_t", "read")], 0),
+        ([allow("web_t", "content_t", "write"), allow("web_t", "home_t", "write")], 2),
+        # Of file_type, etc_t is requested, shadow_t is excepted, and volume_t is allowed already.
+        ([replace(allow("$1", "file_type", "read", "open"), target_except=frozenset({"shadow_t"}))], 6),
+    ],
+    ids=["no allow rule", "its own type", "allowed to another", "new to another", "all types but one"],
+)
+def test_its_excess_is_what_its_allow_rules_add(
+    expert: PolicyKnowledge, grants: list[Grant], excess: int
+) -> None:
+    (remedy,) = offered(expert, granting("more", allow("$1", "etc_t", "read", "open"), *grants))
+    assert remedy.excess == excess
+
+
+def test_an_attribute_of_a_named_type_is_no_excess_if_the_type_has_it(expert: PolicyKnowledge) -> None:
+    named = granting("named", allow("$1", "etc_t", "read", "open"), attributes=(("web_t", "domain"),))
+    (remedy,) = offered(expert, named)
+    assert remedy.excess == 0
+
+
+def test_two_attributes_are_excess_together(expert: PolicyKnowledge) -> None:
+    attributes = (("$1", "security_file_type"), ("$1", "port_type"))
+    both = granting("both", allow("$1", "etc_t", "read", "open"), attributes=attributes)
+    (remedy,) = offered(expert, both)
+    assert remedy.excess == 2
+
+
+def test_an_attribute_of_a_named_type_that_allows_what_stays_denied_is_not_given(
+    expert: PolicyKnowledge,
+) -> None:
+    rule = allow("$1", "etc_t", "read", "open")
+    named = granting("named", rule, attributes=(("app_t", "domain"),))
+    assert offered(expert, named) and not offered(expert, named, expected=VOLUME)
+
+
+def test_an_attribute_that_allows_it_on_the_own_type_is_not_given(expert: PolicyKnowledge) -> None:
+    base = read_flat(f"{BASE}(typeattribute selfish)\n(allow selfish self (file (read)))\n")
+    policy = replace(expert, index=PolicyIndex(base, read_candidates([CANDIDATE], base)))
+    joins = granting("joins", allow("$1", "etc_t", "read", "open"), attributes=(("$1", "selfish"),))
+    assert offered(policy, joins, expected={READ_ETC.key: frozenset({"read"})} | SHADOW) == []
+    assert not offered(policy, joins, expected={("app_t", "app_t", "file"): frozenset({"read"})})
+    assert offered(policy, joins, expected={("app_t", "app_t", "file"): frozenset({"write"})})
+
+
+ENTRY = replace(
+    granting("entry", allow("$1", "$2", "read", "open"), allow("$1", "$2", "getattr")), required=2
+)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "foreign"),
+    [
+        ((), False),
+        ((("$2", "security_file_type"),), True),
+        ((("$1", "security_file_type"),), False),
+        ((("home_t", "security_file_type"),), False),
+        ((("etc_t", "security_file_type"),), True),
+    ],
+    ids=["no attribute", "the target's", "the source's", "of a third type", "of the target by its name"],
+)
+def test_a_call_that_gives_an_attribute_to_a_type_of_another_module_is_foreign(
+    expert: PolicyKnowledge, attributes: tuple[tuple[str, str], ...], foreign: bool
+) -> None:
+    (remedy,) = offered(expert, replace(ENTRY, attributes=attributes))
+    assert remedy.foreign is foreign
+
+
+def test_an_interface_that_does_not_help_hides_none_after_it(expert: PolicyKnowledge) -> None:
+    useless = granting("a_useless", allow("$1", "etc_t", "write"))
+    remedies = offered(expert, useless, granting("read", allow("$1", "etc_t", "read", "open")))
+    assert [remedy.text for remedy in remedies] == ["read(app_t)"]
+
+
+def test_what_it_excepts_is_not_covered(expert: PolicyKnowledge) -> None:
+    rule = replace(allow("$1", "file_type", "read", "open"), target_except=frozenset({"shadow_t"}))
+    (remedy,) = offered(expert, granting("read_all", rule), others=SHADOW)
+    assert remedy.covers == {READ_ETC.key}
+
+
+def test_its_summary_is_shown(expert: PolicyKnowledge) -> None:
+    (remedy,) = offered(expert, granting("read", allow("$1", "etc_t", "read", "open")))
+    assert remedy.why == "It is read."
