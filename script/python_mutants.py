@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mutant_results import KILLED, SURVIVED, UNTESTED, Result, changed_lines, sample
+from sessions import end_session
 
 ROOT = Path(__file__).parents[1]
 DECORATORS = {
@@ -108,9 +109,16 @@ def results_of(
             # mutmut lists all mutants in its files before it reports that none has this name.
             subprocess.run([*command, "none"], cwd=copy, stdout=log, stderr=log, check=False)
             patterns = sample([key for path in paths for key in _statuses(copy / "mutants", path)], one_in)
-        done = subprocess.run([*command, *patterns], cwd=copy, stdout=log, stderr=log, check=False)
+        process = subprocess.Popen(
+            [*command, *patterns], cwd=copy, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            failed = process.wait()
+        finally:
+            # A mutant may leave a program that never ends.
+            end_session(process.pid)
         log.seek(0)
-        if done.returncode:
+        if failed:
             raise SystemExit(f"mutmut failed on {', '.join(paths)}:\n{log.read()[-2000:]}")
     for path in paths:
         yield from read_results(copy / "mutants", path)

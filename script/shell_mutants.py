@@ -6,12 +6,10 @@ of pytest reads after each test. Each mutant then replaces the script in the cop
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import re
 import resource
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +21,7 @@ from pathlib import Path
 
 from mutant_results import KILLED, SURVIVED, UNTESTED, Result, changed_lines, sample
 from python_mutants import copy_checkout
+from sessions import end_session
 
 SLOWDOWN, PAUSE = 5, 5.0
 """A mutant counts as killed if its tests take so many times as long as without it, and some seconds more."""
@@ -190,31 +189,11 @@ def run_pytest(copy: Path, arguments: list[str], limit: float, *plugins: object)
     while not ended and time.monotonic() < end:
         time.sleep(0.01)
         ended, status = os.waitpid(process, os.WNOHANG)
-    _end_session(process)
+    end_session(process)
     if not ended:
         os.waitpid(process, 0)
         return -1
     return os.waitstatus_to_exitcode(status)
-
-
-def _end_session(session: int) -> None:
-    """End every process of a session: `timeout` starts a program in a process group of its own."""
-    while members := processes_of(session):
-        for process in members:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-
-
-def processes_of(session: int) -> list[int]:
-    """Return the processes of a session that have not ended."""
-    members = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            # proc_pid_stat(5): behind the name, in parentheses, follow the state and, third, the session.
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                members.append(int(stat.parent.name))
-    return members
 
 
 def _be_pytest(copy: Path, arguments: list[str], plugins: list[object]) -> None:

@@ -13,9 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(ROOT / "script"))
-    results, python, shell, mutants = (
+    results, python, shell, mutants, sessions = (
         importlib.import_module(name)
-        for name in ("mutant_results", "python_mutants", "shell_mutants", "mutants")
+        for name in ("mutant_results", "python_mutants", "shell_mutants", "mutants", "sessions")
     )
 Result, Equivalent = results.Result, results.Equivalent
 DECORATED = """\
@@ -242,5 +242,5 @@ def test_the_tests_of_a_package_exist(path: str) -> None:
 
 def test_what_a_mutant_leaves_behind_is_ended_with_its_session() -> None:
     with subprocess.Popen(["timeout", "60", "sleep", "61"], start_new_session=True) as process:
-        shell._end_session(process.pid)
-        assert (process.wait(timeout=10), shell.processes_of(process.pid)) == (-signal.SIGKILL, [])
+        sessions.end_session(process.pid)
+        assert (process.wait(timeout=10), sessions.processes_of(process.pid)) == (-signal.SIGKILL, [])
