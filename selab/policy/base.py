@@ -39,7 +39,7 @@ from selab.policy.survey import (
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
-FORMAT = 8
+FORMAT = 9
 """Part of every cache key here. Raise it if the same store gives other files (test_cache_formats.py)."""
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""

@@ -17,6 +17,7 @@ from selab.guest import Completed
 from selab.policy.base import BasePolicy
 from selab.policy.compile import COMPILE_TIMEOUT, CompiledModule, types_in
 from selab.policy.known_bases import modules_of
+from selab.policy.language.cil_inherit import with_single_declarations
 from selab.policy.language.cil_source import Statement, SyntaxFault, parse, walk
 from selab.policy.language.cil_tree import plain_statements, section
 from selab.policy.module import PolicyModule
@@ -79,13 +80,13 @@ def compile_cil(
     """
     installed = {*modules_of(base)}
     own = [each for each in (*beside, module) if each.name in installed and not each.is_template]
-    texts = {f"{each.name}.cil": _text(each) for each in (*beside, module)}
-    trees = {each.name: _parsed(each, texts[f"{each.name}.cil"]) for each in (*beside, module)}
+    texts = {each.name: _text(each) for each in (*beside, module)}
+    trees = {each.name: _parsed(each, texts[each.name]) for each in (*beside, module)}
     workdir = f"{tools.workdir}/resolve"
     files = {
         f"{workdir}/{BASE}": declarations(base.flat.read_text(), _declared(own)),
         **{f"{workdir}/compiled-{each.name}.cil": each.cil for each in compiled},
-        **{f"{workdir}/{name}": text for name, text in texts.items()},
+        **{f"{workdir}/{name}.cil": text for name, text in with_single_declarations(texts, trees).items()},
     }
     for path, text in files.items():
         tools.where.put(text.encode(), path)
@@ -95,7 +96,8 @@ def compile_cil(
         done = replace(done, stderr=done.stderr.replace(b"Failed to write AST", b""))
         known = _names(files[f"{workdir}/{BASE}"], trees.values(), compiled)
         raise _resolve_error(module, (*beside, module), trees, done, known)
-    statements = plain_statements(section(done.text, f"{workdir}/{module.name}.cil"))
+    lines = done.text.splitlines()
+    statements = plain_statements(section(lines, f"{workdir}/{module.name}.cil"), lines)
     cil = "".join(f"{statement}\n" for statement in statements)
     return CompiledModule(module.name, cil, types_in(cil), module)
 

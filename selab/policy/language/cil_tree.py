@@ -1,21 +1,25 @@
 """Turn the tree that secil2tree prints into plain CIL: one statement per line, without blocks and macros.
 
 `secil2tree --ast-phase=resolve` has copied what a block inherits and what a macro call stands for to its
-place, and has qualified each name with its blocks (libsepol/cil/src/cil_write_ast.c). A statement that
+place, and has qualified most names with their blocks (libsepol/cil/src/cil_write_ast.c). A statement that
 contains others stands on a line of its own, and what it contains is indented below it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+from selab.policy.language.cil_scope import DECLARING, Names, Scope, by_last_name, words_of
 
 _MARK = re.compile(r";;\* lm([sxe])(?: \d+ (.*))?$")
 _OPENED = frozenset({"block", "blockinherit", "call", "in", "optional"})
 """Statements of which only the content counts after everything is resolved."""
 _DROPPED = frozenset({"blockabstract", "macro"})
 _CONDITIONAL = frozenset({"booleanif", "true", "false"})
+NAMING = DECLARING | {"block", "macro"}
+_PARAMETER = re.compile(r"\(\w+ ([^\s()]+)\)")
 _KEYWORD = re.compile(r"\((\w+)")
 
 
@@ -35,12 +39,17 @@ class Branch:
         match = _KEYWORD.match(self.text)
         return match[1] if match else ""
 
+    @property
+    def name(self) -> str:
+        """Return the second word, or an empty string."""
+        return "".join(words_of(self.text)[1:2])
 
-def section(output: str, file: str) -> list[str]:
-    """Return the lines of the tree that come from `file`, a path as secil2tree was given it."""
+
+def section(tree: Iterable[str], file: str) -> list[str]:
+    """Return those of the tree's lines that come from `file`, a path as secil2tree was given it."""
     lines: list[str] = []
     open_files: list[str] = []
-    for line in output.splitlines():
+    for line in tree:
         if mark := _MARK.match(line.strip()):
             if mark[1] == "e":
                 del open_files[-1:]
@@ -51,11 +60,18 @@ def section(output: str, file: str) -> list[str]:
     return lines
 
 
-def plain_statements(lines: Iterable[str]) -> Iterator[str]:
+def plain_statements(lines: Sequence[str], whole: Sequence[str] | None = None) -> Iterator[str]:
     """Yield the statements of the tree's `lines` without blocks, macros and optionals.
 
-    The content of an abstract block is left out: only what inherits it is part of a policy.
+    The content of an abstract block is left out: only what inherits it is part of a policy. `whole` are the
+    lines of the whole tree, if `lines` are a section of it and refer to the rest.
     """
+    names = _names(_branches(lines if whole is None else whole))
+    for branch in _branches(lines):
+        yield from _plain(branch, Scope(names))
+
+
+def _branches(lines: Iterable[str]) -> list[Branch]:
     root = Branch("")
     open_branches = [(-1, root)]
     for line in lines:
@@ -68,17 +84,49 @@ def plain_statements(lines: Iterable[str]) -> Iterator[str]:
         branch = Branch(text)
         open_branches[-1][1].content.append(branch)
         open_branches.append((indentation, branch))
-    for branch in root.content:
-        yield from _plain(branch)
+    return root.content
 
 
-def _plain(branch: Branch) -> Iterator[str]:
-    if branch.keyword in _DROPPED or any(inner.keyword == "blockabstract" for inner in branch.content):
+def _names(branches: Iterable[Branch]) -> Names:
+    declared: set[str] = set()
+    blocks: set[str] = set()
+    macros: dict[str, list[str]] = {}
+    waiting = [("", branch) for branch in branches]
+    while waiting:
+        prefix, branch = waiting.pop()
+        keyword = branch.keyword
+        if keyword in NAMING:
+            name = branch.name
+            if keyword in DECLARING:
+                declared.add(name)
+            elif keyword == "macro":
+                macros[f"{prefix}{name}"] = _PARAMETER.findall(branch.text)
+            else:
+                prefix = f"{prefix}{name}."
+                blocks.add(prefix[:-1])
+        waiting += [(prefix, inner) for inner in branch.content]
+    return Names(declared, by_last_name(blocks), macros, by_last_name(macros))
+
+
+def _plain(branch: Branch, scope: Scope) -> Iterator[str]:
+    keyword = branch.keyword
+    if keyword in _DROPPED or any(inner.keyword == "blockabstract" for inner in branch.content):
         return
-    parts = (statement for inner in branch.content for statement in _plain(inner))
-    if branch.keyword in _OPENED:
-        yield from parts
-    elif branch.keyword in _CONDITIONAL and branch.content:
+    if keyword in _OPENED:
+        inside = _opened(branch, scope)
+        for inner in branch.content:
+            yield from _plain(inner, inside)
+    elif keyword in _CONDITIONAL and branch.content:
+        parts = (statement for inner in branch.content for statement in _plain(inner, scope))
         yield f"{branch.text} {' '.join(parts)})"
     else:
-        yield branch.text
+        yield scope.statement(branch.text)
+
+
+def _opened(branch: Branch, scope: Scope) -> Scope:
+    """Return the scope of a branch's content."""
+    if branch.keyword == "call":
+        return scope.called(branch.text)
+    if branch.keyword == "optional":
+        return scope
+    return scope.inherited(branch.name) if branch.keyword == "blockinherit" else scope.within(branch.name)

@@ -82,12 +82,61 @@ def test_the_types_are_those_of_the_policy_and_not_of_abstract_blocks(
     assert compile_cil(source(WEB), centos, here).types == {"web.process", "web.data"}
 
 
+OWN_NAMES = """\
+(block lib
+    (typeattribute logs)
+    (macro joins ((type member) (type group)) (typeattributeset group (member)))
+    (block box
+        (blockabstract box)
+        (type process)
+        (typeattribute secrets)
+        (typeattributeset secrets (and (file_type) (not (etc_t))))
+        (typeattributeset logs (process))
+        (typealias old)
+        (typealiasactual old process)))
+(block web
+    (blockinherit lib.box)
+    (typeattribute own)
+    (typeattributeset own (etc_t))
+    (call lib.joins (process own))
+    (block inner (type data) (typeattributeset own (data)) (typebounds process data))
+    (optional there (typeattributeset own (container_file_t)))
+    (allow process own (file (read)))
+    (allow old secrets (file (write)))
+    (allow lib.logs self (dir (search))))
+"""
+SHADOWING = """\
+(typeattribute files)
+(block web
+    (type process)
+    (typeattribute files)
+    (typeattributeset files (etc_t))
+    (allow process files (file (read))))
+"""
+TWO_WAYS = """\
+(block container
+    (blockabstract container)
+    (type process) (typeattribute own)
+    (typeattributeset own (process)))
+(block logs (blockinherit container) (allow process own (dir (search))))
+(block homes (blockabstract homes) (blockinherit logs) (allow process etc_t (file (read))))
+(block web
+    (blockinherit container)
+    (blockinherit logs)
+    (blockinherit homes)
+    (allow own self (fifo_file (read)))) ; the last (line
+"""
+
+
 @pytest.mark.toolchain
+@pytest.mark.parametrize(
+    "text", [WEB, OWN_NAMES, SHADOWING, TWO_WAYS], ids=["all kinds", "own names", "shadowing", "two ways"]
+)
 def test_it_links_with_the_flat_base_to_the_policy_that_secilc_makes_of_the_source(
-    centos: BasePolicy, here: Toolchain, tmp_path: Path
+    centos: BasePolicy, here: Toolchain, tmp_path: Path, text: str
 ) -> None:
-    policy = link(centos, [compile_cil(source(WEB), centos, here)], here)
-    (tmp_path / "web.cil").write_text(WEB)
+    policy = link(centos, [compile_cil(source(text), centos, here)], here)
+    (tmp_path / "web.cil").write_text(text)
     argv = [
         "secilc",
         "-m",

@@ -54,16 +54,16 @@ TREE = """\
 
 
 def test_the_lines_of_a_file_are_those_between_its_marks() -> None:
-    assert section(TREE, "/work/base.cil") == ["(type etc_t)"]
+    assert section(TREE.splitlines(), "/work/base.cil") == ["(type etc_t)"]
 
 
 def test_the_lines_of_a_file_include_those_with_marks_of_its_own() -> None:
     text = ";;* lms 1 a.cil\n(a)\n;;* lmx 7 b.te\n(b)\n;;* lme\n(c)\n;;* lme\n(d)\n"
-    assert section(text, "a.cil") == ["(a)", "(b)", "(c)"]
+    assert section(text.splitlines(), "a.cil") == ["(a)", "(b)", "(c)"]
 
 
 def test_blocks_calls_and_optionals_are_replaced_by_their_content() -> None:
-    assert [*plain_statements(section(TREE, "/work/web.cil"))] == [
+    assert [*plain_statements(section(TREE.splitlines(), "/work/web.cil"))] == [
         "(type web.process)",
         "(allow web.process etc_t (file (read)))",
         "(allow web.process etc_t (dir (search)))",
