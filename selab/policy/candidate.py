@@ -23,7 +23,7 @@ from selab.policy.module import LANGUAGES, PolicyModule
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 
-CACHE_FORMAT = 6
+CACHE_FORMAT = 7
 """Part of every cache key here. Raise it if the same sources give another module."""
 KEPT = 200
 """Compiled modules to cache per project: each takes some kilobytes, and undoing an edit finds the old one."""

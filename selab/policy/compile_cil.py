@@ -49,7 +49,10 @@ KEYWORDS = (
     "typeattributeset", "typebounds", "typechange", "typemember", "typepermissive", "typetransition",
 )  # fmt: skip
 """Statements of CIL that a misspelt one may mean."""
-LOOKED_IN = "selab looks for blocks and macros in the policy, in what it requires, and in policies/templates."
+LOOKED_IN = (
+    "selab looks for blocks and macros in the policy, in what it requires, in policies/templates and in its "
+    "own templates."
+)
 CUTOFF = 0.7
 """How alike a name must be to be suggested (difflib)."""
 SHOWN = 100

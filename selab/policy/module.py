@@ -21,6 +21,8 @@ LANGUAGES = {"te": ("te", "fc", "if"), "cil": ("cil",)}
 """The endings of a module's main file, each with those of all files that belong to it."""
 ENDINGS = tuple(f".{ending}" for endings in LANGUAGES.values() for ending in endings)
 """The endings of all files of modules, as in `.te`."""
+OWN_TEMPLATES = Path(__file__).with_name("udica_templates")
+"""selab's own templates: blocks that have the names and purposes of udica's."""
 PROCESS = "process"
 """The type of a container's processes in a block of CIL, as udica and its templates name it."""
 DECLARED_NAME = re.compile(
@@ -59,6 +61,11 @@ class PolicyModule:
     def all(self) -> tuple[PolicyModule, ...]:
         """Return the required modules and the module itself, which are compiled and linked together."""
         return (*self.requires, self)
+
+    @property
+    def own_templates(self) -> tuple[str, ...]:
+        """Return the names of the templates that selab provides."""
+        return tuple(each.name for each in self.requires if each.directory == OWN_TEMPLATES)
 
     @property
     def path(self) -> Path:
@@ -138,14 +145,18 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
 def _templates(
     project: Project, texts: dict[str, bytes], required: Sequence[PolicyModule]
 ) -> Iterator[PolicyModule]:
-    """Yield the templates in policies/templates that declare the blocks which the module's CIL inherits.
+    """Yield the templates that declare the blocks which the module's CIL inherits.
 
-    udica writes a policy that inherits the blocks of its templates.
+    udica writes a policy that inherits the blocks of its templates. They are in policies/templates; for a
+    file that is not there, selab has one of its own.
     """
     known = _blocks(texts).union(*(_blocks(each.texts) for each in required))
     by_block: dict[str, PolicyModule] = {}
-    for path in sorted(project.templates.glob("*.cil")):
-        module = PolicyModule(path.stem, path.parent, _texts(path, project.root), is_template=True)
+    files = {path.name: path for path in sorted(OWN_TEMPLATES.glob("*.cil"))}
+    files |= {path.name: path for path in sorted(project.templates.glob("*.cil"))}
+    for path in files.values():
+        within = project.root if path.parent == project.templates else OWN_TEMPLATES
+        module = PolicyModule(path.stem, path.parent, _texts(path, within), is_template=True)
         by_block |= dict.fromkeys(_blocks(module.texts) - known, module)
     inheriting, chosen = [texts], {each.name for each in required}
     while inheriting:

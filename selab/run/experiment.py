@@ -259,6 +259,10 @@ def _notes(context: RunContext, attempt: Attempt, expected: BasePolicy | None) -
         notes.append("The guest's policy store has changed since the last run.")
     notes += drift.in_words(attempt.drift, context.runtime.settings)
     notes += [*attempt.loaded.notes, *attempt.outcome.notes]
+    if context.plan.module and (templates := context.plan.module.own_templates):
+        notes.append(
+            f"The policy inherits selab's own templates: {', '.join(templates)}. udica's grant other things."
+        )
     notes += [
         f"The guest's own module '{name}' is not in force: the candidate replaces it."
         for name in facts.replaced

@@ -61,8 +61,8 @@ class Forker:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             socket.send_fds(self._socket, [request], [out.fileno(), err.fileno()])
             # A command that ends at once may report what it imported before its process is reported.
-            begun = self._answers_until("pid", GRACE)
-            answer = begun | self._end(begun["pid"], limit)
+            started = self._answers_until("pid", GRACE)
+            answer = started | self._end(started["pid"], limit)
             texts = []
             for file in (out, err):
                 file.seek(0)

@@ -82,7 +82,7 @@ def _blocks(tree: Sequence[Statement], prefix: str = "") -> Iterator[tuple[str, 
 def _inherited(block: Statement, path: str, blocks: Collection[str]) -> list[str]:
     """Return the blocks that one inherits directly, by their qualified names."""
     names = [each.name for each in block.lists if each.keyword == _INHERIT]
-    return [found for name in names if (found := _resolved(name, path, blocks))]
+    return [resolved for name in names if (resolved := _resolved(name, path, blocks))]
 
 
 def _resolved(name: str, path: str, blocks: Collection[str]) -> str:

@@ -44,12 +44,12 @@ class Names:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where a statement stands.
+    """The surroundings of a statement.
 
     names: what the tree declares.
     path: the blocks around it, from the outermost one.
     arguments: what the parameters of the call around it stand for.
-    origin: where it was copied from by a call or by inheritance.
+    origin: the place that it was copied from by a call or by inheritance.
     """
 
     names: Names

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from selab.errors import InputError
-from selab.policy.module import load_module, policy_names
+from selab.policy.language.cil_source import parse
+from selab.policy.module import OWN_TEMPLATES, load_module, policy_names
 from selab.project import NEW_POLICY, Project, find_project
 
 
@@ -154,6 +155,51 @@ def test_a_template_that_leads_out_of_the_project_is_refused(project: Project, t
     (project.templates / "base.cil").symlink_to(outside)
     with pytest.raises(InputError):
         required_by(project, "(block web (blockinherit box))")
+
+
+OWN = {path.name: path.read_text() for path in OWN_TEMPLATES.glob("*.cil")}
+OWN_BLOCKS = {each.name for text in OWN.values() for each in parse(text)}
+WITH_LEVELS = ("log", "home", "tmp", "config")
+
+
+def test_selab_has_a_template_for_each_of_udicas_blocks() -> None:
+    levels = [f"{name}{level}_container" for name in WITH_LEVELS for level in ("", "_rw", "_manage")]
+    others = ["container", "net_container", "restricted_net_container"]
+    others += ["x_container", "tty_container", "virt_container"]
+    assert {*levels, *others} == OWN_BLOCKS
+
+
+COMMON = {"system_r", "domain", "file_type", "container_domain", "mcs_constrained_type", "self", *OWN_BLOCKS}
+"""What every base policy with containers has."""
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_template_uses_what_only_some_base_policies_have_in_optionals(name: str) -> None:
+    blocks = parse(OWN[name])
+    outside = [each for block in blocks for each in block.lists if each.keyword != "optional"]
+    declared = {each.name for each in outside if each.keyword.startswith("type")}
+    inherited = {each.name for block in parse(OWN["base_container.cil"]) for each in block.lists}
+    # The words of a rule are its types; its class and permissions are in a list.
+    words = {word for each in outside for word in each.words[1:]}
+    assert words - declared - inherited <= COMMON
+
+
+def test_selabs_own_template_is_required_for_a_block_that_the_project_lacks(project: Project) -> None:
+    text = "(block web (blockinherit container) (blockinherit log_container))"
+    assert required_by(project, text) == ["base_container", "log_container"]
+    assert load_module(project, "web").own_templates == ("base_container", "log_container")
+
+
+def test_a_template_of_the_project_comes_before_selabs_of_the_same_name(project: Project) -> None:
+    templates(project, base_container="(block container (type process) (type mine))")
+    required_by(project, "(block web (blockinherit container))")
+    module = load_module(project, "web")
+    assert (module.requires[0].path.parent, module.own_templates) == (project.templates, ())
+
+
+def test_a_file_of_the_project_hides_every_block_of_selabs(project: Project) -> None:
+    templates(project, net_container="(block net_container)")
+    assert required_by(project, "(block web (blockinherit restricted_net_container))") == []
 
 
 def requiring(project: Project, text: str) -> Project:

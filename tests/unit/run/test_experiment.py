@@ -363,6 +363,7 @@ def test_the_notes_say_what_the_reasons_do_not(
 ) -> None:
     expected = replace(base, facts=replace(base.facts, without=without, fingerprint=fingerprint))
     context: Any = SimpleNamespace(
+        plan=SimpleNamespace(module=SimpleNamespace(own_templates=("net_container",))),
         base=replace(base, left_out=("local boolean",), facts=replace(base.facts, replaced=("apache",))),
         runtime=SimpleNamespace(settings="/etc/docker/daemon.json"),
         contexts=SimpleNamespace(too_wide=["/(.*)?"]),
@@ -378,6 +379,7 @@ def test_the_notes_say_what_the_reasons_do_not(
         "daemon.json",
         "macro",
         "records of its denials",
+        "net_container",
         "'apache'",
         "local boolean",
         "/(.*)?",

@@ -75,9 +75,9 @@ def test_the_statements_that_are_not_moved_keep_their_lines(inherited: dict[str,
         for name, names in inherited.items()
     )
     (changed,) = single(web=text).values()
-    kept = [
+    unmoved = [
         (each.line, each.words) for each in walk(parse(changed)) if each.keyword in ("role", "blockinherit")
     ]
-    assert kept == [
+    assert unmoved == [
         (each.line, each.words) for each in walk(parse(text)) if each.keyword in ("role", "blockinherit")
     ]
