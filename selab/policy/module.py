@@ -99,6 +99,12 @@ class PolicyModule:
             whole.update(f"{ending} {len(text)}\n".encode() + text)
         return whole.hexdigest()
 
+    @property
+    def digest_of_all(self) -> str:
+        """Return a digest of every source of the module, of what it requires and of its templates."""
+        parts = sorted(f"{each.name} {each.is_template} {each.digest}\n" for each in self.all)
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
     def line(self, ending: str, number: int) -> str:
         """Return line `number` (from 1) of a source, or an empty string if it does not exist."""
         lines = self.texts.get(ending, b"").decode("utf-8", "backslashreplace").splitlines()

@@ -184,6 +184,8 @@ class RunDocument(_Part):
     scenario: the scenario's name.
     mode: enforcing, permissive or domain.
     policy: the candidate's name, or `none`.
+    sources: the digest of the candidate's sources and of all that it requires; empty if there is no
+        candidate, or if an older selab made the run.
     digest: the digest of the policy in force.
     base: the fingerprint of the base policy.
     label: the label of the container's processes.
@@ -208,6 +210,7 @@ class RunDocument(_Part):
     scenario: str
     mode: Mode
     policy: str
+    sources: str = ""
     digest: str
     base: str
     label: LabelEntry
@@ -278,6 +281,7 @@ def document_of(run: Run) -> RunDocument:
         scenario=run.plan.scenario.name,
         mode=run.plan.mode,
         policy=run.plan.policy,
+        sources=run.plan.module.digest_of_all if run.plan.module else "",
         digest=run.loaded.digest,
         base=run.base_fingerprint,
         label=_label(run),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from selab.errors import InputError
 from selab.policy.language.cil_source import parse
-from selab.policy.module import OWN_TEMPLATES, load_module, policy_names
+from selab.policy.module import OWN_TEMPLATES, PolicyModule, load_module, policy_names
 from selab.project import NEW_POLICY, Project, find_project
 
 
@@ -52,6 +53,21 @@ def test_the_digest_changes_with_every_source(project: Project) -> None:
     before = load_module(project, "web").digest
     (project.policies / "web.fc").write_text("")
     assert load_module(project, "web").digest != before
+
+
+def test_the_digest_of_all_changes_with_what_the_module_requires() -> None:
+    box = PolicyModule("box", Path(), {"cil": b"(block box)"}, is_template=True)
+    other = PolicyModule("db", Path(), {"te": b"x"})
+    web = PolicyModule("web", Path(), {"te": b"y"}, (box, other))
+    variants = [
+        web,
+        replace(web, texts={"te": b"z"}),
+        replace(web, requires=(box,)),
+        replace(web, requires=(replace(box, is_template=False), other)),
+        replace(web, requires=(box, replace(other, name="mail"))),
+    ]
+    assert len({each.digest_of_all for each in variants}) == len(variants)
+    assert replace(web, requires=(other, box)).digest_of_all == web.digest_of_all
 
 
 def test_a_path_is_no_policy_name(project: Project) -> None:

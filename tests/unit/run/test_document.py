@@ -43,6 +43,14 @@ def test_the_document_of_a_run_has_its_verdict_and_its_evidence() -> None:
     assert [(step.name, step.ok) for step in result.steps] == [("page", True)]
 
 
+def test_the_document_of_a_run_has_the_digest_of_the_candidates_sources() -> None:
+    run = finished(1)
+    assert run.plan.module is not None
+    assert document_of(run).sources == run.plan.module.digest_of_all
+    without = replace(run, plan=replace(run.plan, module=None))
+    assert document_of(without).sources == ""
+
+
 OTHERS = [
     b"type=AVC msg=audit(1.1:6): avc:  denied  { write } for  pid=2 scontext=u:r:dockerd_t:s0 "
     b'tcontext=u:r:tmp_t:s0 tclass=file comm="dockerd"',
