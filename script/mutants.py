@@ -27,7 +27,7 @@ COPIES = ROOT / "mutants"
 
 def mutated_files(places: Iterable[str] = ("selab",)) -> list[str]:
     """Return the modules of `[tool.mutmut]` and the guest scripts that are at or below `places`."""
-    patterns = [*settings()["only_mutate"], "selab/*/scripts/*.sh"]
+    patterns = [*settings()["only_mutate"], "selab/*/scripts/*.sh", "selab/export/maintainer/*.sh"]
     paths = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "selab").rglob("*"))]
     places = [place.rstrip("/") for place in places]
     return [

@@ -43,6 +43,7 @@ ELSEWHERE = {
     "matrix": "tests/unit/matrix",
     "new": "tests/unit/scaffold",
     "trust": "tests/unit/cli/test_trust.py",
+    "export": "tests/unit/export",
     "watch": "tests/unit/analysis/test_check.py",
     "vm": "tests/vm/test_machine.py",
 }

@@ -34,6 +34,7 @@ COMMANDS = {
     "learn": ("selab.cli.learn", "Run, add the missing rules, and run again until the scenario passes."),
     "minimise": ("selab.cli.minimise", "Reduce a policy that passes to the parts that it needs."),
     "audit": ("selab.cli.audit", "Show what a policy adds to the base policy, and where it may lead."),
+    "export": ("selab.cli.export", "Write a policy as a package, a role, a profile or another form."),
     "install": ("selab.cli.install", "Install a policy permanently, and prove it with its scenario."),
     "uninstall": ("selab.cli.uninstall", "Remove an installed policy."),
     "denials": ("selab.cli.denials", "Summarise the denials of any audit log."),
@@ -61,7 +62,7 @@ SECTIONS = {
     "The loop": ("run", "watch", "check", "replay", "history", "show", "diff"),
     "Advice": ("explain", "suggest", "learn", "minimise"),
     "Review": ("matrix", "audit", "denials", "report"),
-    "The machine": ("vm", "box", "base", "install", "uninstall"),
+    "The machine": ("vm", "box", "base", "install", "uninstall", "export"),
 }
 """The commands by purpose, in the order of the help."""
 

@@ -84,7 +84,7 @@ def compile_cil(
     installed = {*modules_of(base)}
     own = [each for each in (*beside, module) if each.name in installed and not each.is_template]
     texts = {each.name: _text(each) for each in (*beside, module)}
-    trees = {each.name: _parsed(each, texts[each.name]) for each in (*beside, module)}
+    trees = {each.name: parsed(each) for each in (*beside, module)}
     workdir = f"{tools.workdir}/resolve"
     files = {
         f"{workdir}/{BASE}": declarations(base.flat.read_text(), _declared(own)),
@@ -160,9 +160,13 @@ def _text(module: PolicyModule) -> str:
         ) from error
 
 
-def _parsed(module: PolicyModule, text: str) -> tuple[Statement, ...]:
+def parsed(module: PolicyModule) -> tuple[Statement, ...]:
+    """Return the statements of a module in CIL.
+
+    Raises InputError, with the line, if its parentheses do not match or if it is not UTF-8.
+    """
     try:
-        return parse(text)
+        return parse(_text(module))
     except SyntaxFault as fault:
         raise InputError(
             f"The policy '{module.name}' does not compile.",

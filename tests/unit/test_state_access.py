@@ -28,6 +28,7 @@ ELSEWHERE = {
     "This is the helper.": ["host/private.py", "host/binding.py"],
     "selab's own files, which it is installed with": [
         "auditlog/names.py",
+        "export/deb.py:_script",
         "guest.py",
         "host/distribution.py:host_packages",
         "host/tables.py",
@@ -46,6 +47,7 @@ ELSEWHERE = {
         "cli/doctor.py",
         "cli/report_options.py",
         "container/image.py",
+        "export/files.py",
         "host/yamlfile.py",
         "images/source.py",
         "policy/call_hints.py:own_interfaces",

@@ -35,7 +35,9 @@ def test_scenarios(command: str, words: Project) -> None:
     assert offered(command, incomplete="ap") == ["apache"]
 
 
-@pytest.mark.parametrize("arguments", [("check",), ("audit",), ("install",), ("run", "--policy")])
+@pytest.mark.parametrize(
+    "arguments", [("check",), ("audit",), ("install",), ("export",), ("run", "--policy")]
+)
 def test_policies(arguments: tuple[str, ...], words: Project) -> None:
     assert offered(*arguments) == ["web"]
 
