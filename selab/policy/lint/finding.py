@@ -9,7 +9,7 @@ from pathlib import Path
 
 from selab.errors import SelabError
 
-_PLACE = re.compile(r"(?P<file>/[^:]*\.(?:te|fc|if))(?::(?P<line>\d+))?(?:: ?(?P<rest>.*))?")
+_PLACE = re.compile(r"(?P<file>/[^:]*\.(?:te|fc|if|cil|yaml))(?::(?P<line>\d+))?(?:: ?(?P<rest>.*))?")
 
 
 class Severity(StrEnum):

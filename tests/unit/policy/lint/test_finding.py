@@ -17,6 +17,8 @@ TE = Path("/p/policies/web.te")
     [
         ("/p/policies/web.te:7: syntax error", "web.te", 7, "It does not compile. syntax error"),
         ("/p/policies/web.fc:12", "web.fc", 12, "It does not compile."),
+        ("/p/policies/web.cil:3: a name", "web.cil", 3, "It does not compile. a name"),
+        ("/p/policies/web.yaml:3", "web.yaml", 3, "It does not compile."),
         ("/p/policies/web.if: no end", "web.if", 0, "It does not compile. no end"),
     ],
 )
