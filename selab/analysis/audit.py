@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from selab.analysis.offline import candidate_of
@@ -11,7 +11,7 @@ from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
 from selab.policy.container_template import template_parts
-from selab.policy.module import PolicyModule, load_module, without_mark
+from selab.policy.module import PolicyModule, load_module
 from selab.policy.query.index import PolicyIndex
 from selab.policy.query.reach import Access, Addition, Reach, additions, granted, limited, reaches, together
 from selab.policy.query.risk import Level
@@ -108,11 +108,11 @@ def _version(project: Project, module: PolicyModule, against: str) -> PolicyModu
     """Return the module with its main file from a file or a revision. Its other sources are those on disk."""
     path = Path(against)
     if path.is_file():
-        return replace(module, texts=module.texts | {module.language: without_mark(path.read_bytes())})
+        return module.with_main(path.read_bytes())
     name = f"{against}:./{module.path.relative_to(project.root)}"
     done = LocalHost().run([*GIT, "-C", str(project.root), "cat-file", "blob", "--end-of-options", name])
     if not done.ok:
         reason = (done.error_text.strip().splitlines() or [""])[-1]
         what = f"There is no version '{against}' of {module.path.name}."
         raise InputError(what, reason, "Name a file or a Git revision.")
-    return replace(module, texts=module.texts | {module.language: without_mark(done.stdout)})
+    return module.with_main(done.stdout)

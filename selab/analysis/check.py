@@ -20,7 +20,15 @@ from selab.policy.lint.finding import of_error
 from selab.policy.lint.names import Vocabulary, vocabulary
 from selab.policy.lint.selint import installed, selint
 from selab.policy.lint.subject import text_of
-from selab.policy.module import PolicyModule, load_module, main_file, policy_names, require_policy
+from selab.policy.module import (
+    PROFILE,
+    PolicyModule,
+    load_module,
+    main_file,
+    policy_names,
+    require_policy,
+)
+from selab.policy.selinux_profile import refused_at
 from selab.policy.source_lines import declaring_line
 from selab.policy.toolchain import Toolchain, host_toolchain
 from selab.progress import Progress
@@ -93,7 +101,7 @@ def _policy(
         yield of_error(error, "source", file)
         return
     subject = module_under_lint(module, base, of_base, table, own)
-    linted = lint(subject) if module.language == "te" else []
+    linted = lint(subject) if module.language == "te" else [*refused_by_operator(module)]
     linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
     repeated = {*module.replaced} & set(modules_of(base))
     built = _build(project, module, base, tools, links=not repeated)
@@ -111,6 +119,15 @@ def _policy(
         yield from unenterable(project, module, base, candidates, policy, line_of)
     if installed() and module.language == "te":
         yield from selint(module, base)
+
+
+def refused_by_operator(module: PolicyModule) -> Iterator[Finding]:
+    """Find what the security-profiles-operator refuses in a profile, unless its configuration allows it."""
+    if module.is_profile:
+        for line, words in refused_at(module.texts[PROFILE].decode(), module.path):
+            message = f"The security-profiles-operator refuses the {words} by default."
+            remedy = "Allow it in the operator's configuration, or use a RawSelinuxProfile."
+            yield Finding(module.path, line, Severity.WARNING, "operator-refuses", message, remedy)
 
 
 def _replacement(module: PolicyModule, *, not_linked: bool) -> Finding:

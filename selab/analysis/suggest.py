@@ -20,7 +20,9 @@ from selab.run.request import NO_POLICY
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Rules for a candidate. Without a candidate, for a domain in a block of CIL, there is only the `text`.
+    """Rules for a candidate.
+
+    There is only the `text` for a domain in a block of CIL without a candidate, and for a SelinuxProfile.
 
     file: the candidate's .te or .cil file, or None.
     text: the rules alone.
@@ -58,6 +60,8 @@ def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky
     if policy == NO_POLICY:
         return Suggestion(None, cil_block.cil(chosen), "", "", left, settled)
     module = load_module(project, policy)
+    if module.is_profile:
+        return Suggestion(None, cil_block.cil(chosen), "", "", left, settled)
     before = source(module.path)
     if module.language == "cil":
         text, after = cil_block.cil(chosen), cil_block.inserted_into(before, chosen, policy)

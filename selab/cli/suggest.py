@@ -49,8 +49,8 @@ def suggest(
     proposal = suggestion(context.project, run, context.progress, risky=allow_risky)
     if proposal.file is None and (apply_ or as_diff):
         raise InputError(
-            "The domain is defined in a block of CIL.",
-            "The run had no candidate whose file the rules could go to.",
+            "There is no file that the rules could go to.",
+            "The run had no candidate, or its candidate is a SelinuxProfile.",
             "Print the rules with `selab suggest`.",
         )
     if as_json:

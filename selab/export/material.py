@@ -15,7 +15,7 @@ from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
 from selab.policy.compile import CompiledModule, package
 from selab.policy.compile_cil import parsed
-from selab.policy.module import PolicyModule
+from selab.policy.module import PROFILE, PolicyModule
 from selab.policy.toolchain import Toolchain, host_toolchain
 from selab.progress import Progress
 from selab.project import IDENTIFIER, Project
@@ -98,6 +98,7 @@ class Material:
             ExportedFile(f"{each.name}.{ending}", self.header(";" if ending == "cil" else "#") + text)
             for each in (self.module.all if modules is None else modules)
             for ending, text in sorted(each.texts.items())
+            if ending != PROFILE  # its translation is there too
         ]
 
     def cil(self) -> list[ExportedFile]:

@@ -8,7 +8,7 @@ What such rules cannot express becomes a RawSelinuxProfile, whose text the opera
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from selab.errors import InputError
@@ -20,25 +20,12 @@ from selab.policy.compile_cil import NAMING, parsed
 from selab.policy.container_template import template_parts
 from selab.policy.language.cil import OPERATORS, Node, statements, text_of
 from selab.policy.module import PROCESS, PolicyModule
+from selab.policy.selinux_profile import API, CONTAINER, SELF, refused
 
-API = "security-profiles-operator.x-k8s.io/v1alpha2"
-SELF = "@self"
-"""The operator's word for the profile's own domain."""
-CONTAINER = "container"
-"""The block that each SelinuxProfile inherits, whether it names it or not."""
 REQUIRE = "cil_gen_require"
 """The attribute that marks what a compiled .te requires; it grants nothing."""
 MAX_POLICY = 500_000
 """Characters of a RawSelinuxProfile that the API accepts."""
-REFUSED = {
-    "type": frozenset({"kernel_t", "kmem_t", "security_t", "shadow_t"}),
-    "class": frozenset({"capability", "capability2", "security", "system"}),
-    "permission": frozenset({
-        "load_policy", "mac_admin", "mounton", "relabelfrom", "relabelto", "setbool", "setenforce",
-        "setsecparam",
-    }),
-}  # fmt: skip
-"""What the operator refuses in a SelinuxProfile unless the cluster allows it (obj2cil.go, August 2026)."""
 
 
 class _Inexpressible(Exception):
@@ -78,16 +65,6 @@ class _Profile:
             for target, classes in sorted(self.allow.items())
         }
 
-    @property
-    def refused(self) -> Iterator[str]:
-        """Yield what the operator refuses by default."""
-        for target, classes in self.allow.items():
-            for tclass, permissions in classes.items():
-                words = {"type": {target}, "class": {tclass}, "permission": set(permissions)}
-                yield from (
-                    f"{kind} {word}" for kind in REFUSED for word in sorted(words[kind] & REFUSED[kind])
-                )
-
 
 def spo(material: Material) -> Exported:
     """Return a SelinuxProfile, or a RawSelinuxProfile if the policy has more than rules of its domain.
@@ -113,8 +90,8 @@ def spo(material: Material) -> Exported:
     notes = [f"Pods name the type {name}.{PROCESS}. The operator must allow the inherited blocks."]
     if module.language == "te":
         notes.append(f"The operator's block {CONTAINER} takes the place of the policy's container template.")
-    if refused := sorted(set(profile.refused)):
-        notes.append(f"The operator refuses this unless its configuration allows it: {', '.join(refused)}.")
+    if words := refused(profile.allow):
+        notes.append(f"The operator refuses this unless its configuration allows it: {', '.join(words)}.")
     return _exported("SelinuxProfile", name, material, spec, notes)
 
 

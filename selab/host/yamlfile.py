@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -223,6 +224,40 @@ def load(path: Path, model: type[Model], *, aliases: bool = False) -> Model:
 
 def parse(text: str, path: Path, model: type[Model], *, aliases: bool = False) -> Model:
     """Read `text`, the content of the file `path`, into `model`. Raises InputError as `load` does."""
+    return _parsed(text, path, model, aliases=aliases)[0]
+
+
+def located(text: str, path: Path, model: type[Model]) -> tuple[Model, Callable[..., int]]:
+    """Read `text` as `parse` does, and also return what finds the line of a value by its keys.
+
+    The line of a value that does not exist is that of the deepest of its keys that does.
+    """
+    value, root = _parsed(text, path, model, aliases=False)
+    lines = dict(_lines(root, ()))
+
+    def line_of(*keys: str | int) -> int:
+        return next(lines[keys[:count]] for count in range(len(keys), -1, -1) if keys[:count] in lines)
+
+    return value, line_of
+
+
+def _lines(
+    node: yaml.Node | None, above: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """Yield the keys of each value in the document, and the line of the last one."""
+    if not above:
+        yield (), 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield (*above, key.value), key.start_mark.line + 1
+            yield from _lines(value, (*above, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            yield (*above, number), value.start_mark.line + 1
+            yield from _lines(value, (*above, number))
+
+
+def _parsed(text: str, path: Path, model: type[Model], *, aliases: bool) -> tuple[Model, yaml.Node | None]:
     _refuse_large(len(text), path)
     try:
         loader = _AliasLoader(text) if aliases else _Loader(text)
@@ -236,7 +271,7 @@ def parse(text: str, path: Path, model: type[Model], *, aliases: bool = False) -
     except yaml.YAMLError as error:
         raise InputError(f"{path.name} is not valid YAML.", _yaml_detail(error, path)) from error
     try:
-        return model.model_validate(data)
+        return model.model_validate(data), root
     except ValidationError as error:
         raise InputError(*_explained(error, root, path)) from error
 

@@ -29,7 +29,7 @@ MOST_SENT = 16 << 20
 MOST_UNPACKED = 256 << 20
 MODE = 0o777
 """The part of a file's mode that is kept."""
-SENT = (*ENDINGS, ".yaml", ".yml")
+SENT = (*ENDINGS, ".yml")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Load a candidate as the user wrote it: NAME.te with NAME.fc and NAME.if if they exist, or NAME.cil."""
+"""Load a candidate as the user wrote it: NAME.te with NAME.fc and NAME.if, NAME.cil or NAME.yaml."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selab.errors import InputError
 from selab.policy.language.cil_source import Statement, SyntaxFault, parse, walk
+from selab.policy.selinux_profile import translated
 from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project, inside, nearest, new_policy_name
 
 MAX_SOURCE = 4 * 1024 * 1024
 """Bytes of a file of a policy module. The largest of the reference policy has 100 KB."""
-LANGUAGES = {"te": ("te", "fc", "if"), "cil": ("cil",)}
+PROFILE = "yaml"
+"""The ending of a profile of the security-profiles-operator, which is read as CIL."""
+LANGUAGES = {"te": ("te", "fc", "if"), "cil": ("cil",), PROFILE: (PROFILE,)}
 """The endings of a module's main file, each with those of all files that belong to it."""
 ENDINGS = tuple(f".{ending}" for endings in LANGUAGES.values() for ending in endings)
 """The endings of all files of modules, as in `.te`."""
@@ -37,7 +40,7 @@ class PolicyModule:
     name: name of the module.
     directory: directory of its files.
     texts: bytes of each file by its ending (`te`, `fc`, `if`, or `cil`), read once so that a run uses one
-        version.
+        version. A profile (`yaml`) has its translation as `cil`, with each statement in its line.
     requires: modules that selab.yaml says it requires, directly or indirectly, each after those that it
         requires, and the templates whose blocks its CIL inherits.
     is_template: whether it is one of these templates.
@@ -69,13 +72,23 @@ class PolicyModule:
 
     @property
     def path(self) -> Path:
-        """Return the file that makes the module: its .te or its .cil."""
-        return self.directory / f"{self.name}.{self.language}"
+        """Return the file that makes the module: its .te, its .cil or its profile."""
+        return self.directory / f"{self.name}.{main_ending(self.texts)}"
 
     @property
     def language(self) -> str:
-        """Return the ending of the main file: `te` or `cil`."""
+        """Return the language that is compiled: `te`, or `cil`, which a profile becomes."""
         return "cil" if "cil" in self.texts else "te"
+
+    @property
+    def is_profile(self) -> bool:
+        """Return whether the module is a profile of the security-profiles-operator."""
+        return PROFILE in self.texts
+
+    def with_main(self, text: bytes) -> PolicyModule:
+        """Return the module with another text of its main file. Raises InputError if it is no such file."""
+        ending = main_ending(self.texts)
+        return replace(self, texts=_with_translation(self.texts | {ending: without_mark(text)}, self.path))
 
     @property
     def statements(self) -> tuple[Statement, ...]:
@@ -111,6 +124,25 @@ class PolicyModule:
         return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
 
+def main_ending(texts: Mapping[str, object]) -> str:
+    """Return the ending of the main file of a module with these texts."""
+    return next((ending for ending in (PROFILE, "cil") if ending in texts), "te")
+
+
+def _with_translation(texts: dict[str, bytes], path: Path) -> dict[str, bytes]:
+    """Return the texts of a module, those of a profile with its translation."""
+    if PROFILE not in texts:
+        return texts
+    try:
+        text = texts[PROFILE].decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = texts[PROFILE][: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path.name} is not UTF-8 text.", f"{path}:{line}: a byte is not valid.", "Save it as UTF-8."
+        ) from error
+    return texts | {"cil": translated(text, path).encode()}
+
+
 def _has_process(block: Statement) -> bool:
     return any(each.keyword == "blockinherit" or each.words == ("type", PROCESS) for each in block.lists)
 
@@ -141,7 +173,7 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
             str(path),
             "Use letters, digits, '_', '.' and '-'; begin with a letter.",
         )
-    texts = _texts(path, project.drafts or project.root)
+    texts = _with_translation(_texts(path, project.drafts or project.root), path)
     if "te" in texts:
         _require_declared_name(name, path, texts["te"].decode("utf-8", "backslashreplace"))
     required = _required(project, name, above)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from selab.policy.module import main_ending
+
 if TYPE_CHECKING:
     from selab.advice.advise import Advice
     from selab.matrix.plan import Ended
@@ -35,7 +37,7 @@ class ReportedRun:
     @classmethod
     def of(cls, document: RunDocument, sources: Mapping[str, str]) -> ReportedRun:
         """Return the run with the source that is the candidate's main file."""
-        language = "cil" if "cil" in sources else "te"
+        language = main_ending(sources)
         return cls(document, sources.get(language, ""), language=language)
 
     @property

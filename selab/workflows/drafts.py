@@ -61,6 +61,9 @@ def candidate(project: Project, scenario: str, policy: str | None, doing: str) -
         command = f"selab new policy {new_policy_name(scenario)}"
         hint = f"Name one with --policy, or write a first one: `{command}`."
         raise InputError(f"There is no candidate to {doing}.", f"The scenario '{scenario}' has none.", hint)
+    if module.is_profile:
+        hint = "Add the rules that `selab suggest` prints yourself."
+        raise InputError(f"selab cannot {doing} a SelinuxProfile.", str(module.path), hint)
     return module
 
 

@@ -23,7 +23,7 @@ from selab.run.request import Plan, Request, RunOptions, make_plan
 from selab.scenario import load_scenario
 from selab.vm.lock import vm_lock
 
-WATCHED = {*ENDINGS, ".yaml", ".yml"}
+WATCHED = {*ENDINGS, ".yml"}
 DEBOUNCE = 50
 """Milliseconds in which several writes count as one save: an editor writes a file and then renames it."""
 

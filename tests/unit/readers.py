@@ -45,6 +45,7 @@ from selab.policy.lint.selint import _findings
 from selab.policy.macros import build_options
 from selab.policy.module import DECLARED_NAME, PolicyModule
 from selab.policy.pattern import compiled_pattern
+from selab.policy.selinux_profile import translated
 from selab.policy.survey import StoreFacts, _facts
 from selab.policy.tool_messages import LinkedSource, compile_error, link_error
 from selab.project import ProjectConfig
@@ -396,6 +397,16 @@ def read_tool_output(text: str) -> object:
     return compile_error(_MODULE, done, _BASE), link_error(_BASE, sources, done, expand=False)
 
 
+def profile(text: str) -> object:
+    """Read a profile with the text as CIL, and one of about its length with many types."""
+    head = "apiVersion: security-profiles-operator.x-k8s.io/v1\nmetadata: {name: a}\nkind: "
+    raw = "".join(f"    {line}\n" for line in text.splitlines())
+    types = "".join(f"    t{number}_t: {{file: [read]}}\n" for number in range(len(text) // 24))
+    path = Path("a.yaml")
+    many = translated(f"{head}SelinuxProfile\nspec:\n  allow:\n    etc_t: {{}}\n{types}", path)
+    return many, translated(f"{head}RawSelinuxProfile\nspec:\n  policy: |\n    ;\n{raw}", path)
+
+
 READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "line": (lambda text: parse_line(text.encode()), AUDIT),
     "attribution": (lambda text: attribute(lines(text), SCOPE), AUDIT),
@@ -414,6 +425,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "headers": (lambda text: list(headings(text, "a.if")), TE),
     "cil": (cil_statements, CIL),
     "cil of an author": (lambda text: [*walk(parse(text))], CIL),
+    "profile of an operator": (profile, CIL),
     "parts of cil": (cil_units.units, CIL),
     "tree of secil2tree": (lambda text: [*plain_statements(text.splitlines())], CIL),
     "flat base": (read_flat, CIL),

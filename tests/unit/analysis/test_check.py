@@ -14,7 +14,7 @@ import pytest
 
 from selab.__main__ import run
 from selab.analysis import check as checking
-from selab.analysis.check import CheckResult, check
+from selab.analysis.check import CheckResult, check, refused_by_operator
 from selab.errors import InputError
 from selab.policy import toolchain
 from selab.policy.base import BasePolicy
@@ -255,6 +255,18 @@ def test_sources_that_cannot_be_read_are_one_finding_about_their_file(
     (finding,) = check(project, ["web"], Progress()).findings
     assert (finding.id, finding.file) == ("source", project.policies / "web.te")
     assert stages.calls.keys().isdisjoint({"lint", "compiled_all"})
+
+
+def test_what_the_operator_refuses_in_a_profile_is_a_warning_at_its_line(project: Project) -> None:
+    (project.policies / "web.yaml").write_text(
+        "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: SelinuxProfile\nmetadata: {name: web}\n"
+        "spec:\n  allow:\n    etc_t:\n      security: [setenforce]\n"
+    )
+    findings = list(refused_by_operator(load_module(project, "web")))
+    assert {(finding.file.name, finding.line, finding.id) for finding in findings} == {
+        ("web.yaml", 7, "operator-refuses")
+    }
+    assert len(findings) == 2
 
 
 def test_an_unknown_policy_is_wrong_input(prepared: Project) -> None:

@@ -64,6 +64,15 @@ def test_rules_for_a_policy_in_cil_are_in_cil(project: Project, suggested: Any) 
     assert (proposal.file, "(allow web_t etc_t (file (read)))" in proposal.after) == (path, True)
 
 
+def test_rules_for_a_selinux_profile_are_printed_and_go_to_no_file(project: Project, suggested: Any) -> None:
+    (project.policies / "web.te").unlink()
+    (project.policies / "web.yaml").write_text(
+        "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: SelinuxProfile\nmetadata: {name: web}\n"
+    )
+    proposal = suggested(HARMLESS)
+    assert (proposal.file, "(allow web_t etc_t (file (read)))" in proposal.text) == (None, True)
+
+
 @pytest.mark.parametrize("options", [{}, {"risky": False}], ids=["by default", "explicitly"])
 def test_dangerous_rules_are_left_for_a_person(suggested: Any, options: dict[str, bool]) -> None:
     result = suggested(**options)

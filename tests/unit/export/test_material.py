@@ -25,6 +25,11 @@ def test_sources_are_as_written_below_a_comment(proven: MaterialOf) -> None:
     assert all(line.startswith(b"# ") for line in material.header("#").splitlines())
 
 
+def test_a_profile_is_exported_as_its_translation(proven: MaterialOf) -> None:
+    module = PolicyModule("web", Path("policies"), {"yaml": b"kind: SelinuxProfile", "cil": CIL})
+    assert [file.path for file in proven(module).sources()] == ["web.cil"]
+
+
 def test_a_policy_in_cil_has_its_templates_and_needs_no_compiler(proven: MaterialOf) -> None:
     material = proven(cil())
     assert {file.path: file.data for file in material.cil()} == {

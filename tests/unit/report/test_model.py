@@ -13,6 +13,7 @@ from tests.unit.documents import document
     [
         ({"te": "a", "fc": "b"}, "a", "policies/web.te"),
         ({"cil": "c"}, "c", "policies/web.cil"),
+        ({"cil": "c", "yaml": "y"}, "y", "policies/web.yaml"),
         ({}, "", "policies/web.te"),
     ],
 )

@@ -15,6 +15,7 @@ from selab.workflows import drafts as drafting
 from selab.workflows.drafts import candidate, drafts, run_and_keep, write
 
 TE = "policy_module(web, 1.0)\n"
+PROFILE = "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: SelinuxProfile\nmetadata: {name: web}\n"
 
 
 @pytest.fixture
@@ -35,6 +36,15 @@ def test_a_draft_is_a_copy_of_the_policies(drafted: Project) -> None:
 def test_a_draft_is_fresh_each_time(drafted: Project) -> None:
     (drafts(drafted, "web").policies / "web.te").write_text("changed")
     assert (drafts(drafted, "web").policies / "web.te").read_text() == TE
+
+
+def test_a_selinux_profile_is_copied_and_not_changed(drafted: Project) -> None:
+    (drafted.policies / "web.te").unlink()
+    (drafted.policies / "web.yaml").write_text(PROFILE)
+    assert (drafts(drafted, "web").policies / "web.yaml").read_text() == PROFILE
+    with pytest.raises(InputError, match="selab cannot minimise a SelinuxProfile") as caught:
+        candidate(drafted, "web", None, "minimise")
+    assert "selab suggest" in caught.value.hint
 
 
 def test_the_candidate_is_the_scenarios_own(drafted: Project) -> None:
