@@ -10,7 +10,6 @@ import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from textwrap import shorten
 
 from selab.errors import InputError, SelabError
 from selab.guest import Completed
@@ -18,7 +17,7 @@ from selab.policy.base import BasePolicy
 from selab.policy.compile import COMPILE_TIMEOUT, CompiledModule, types_in
 from selab.policy.known_bases import modules_of
 from selab.policy.language.cil_inherit import with_single_declarations
-from selab.policy.language.cil_source import Statement, SyntaxFault, parse, walk
+from selab.policy.language.cil_source import Statement, SyntaxFault, excerpt, parse, walk
 from selab.policy.language.cil_tree import plain_statements, section
 from selab.policy.module import PolicyModule
 from selab.policy.refusal import refused
@@ -55,8 +54,6 @@ LOOKED_IN = (
 )
 CUTOFF = 0.7
 """How alike a name must be to be suggested (difflib)."""
-SHOWN = 100
-"""Characters of a statement that a message shows."""
 BASE = "base-declarations.cil"
 """The file with what the base policy declares."""
 
@@ -205,7 +202,7 @@ def _resolve_error(
     faulty, statement = _place(modules, trees, lines)
     position = f"{faulty.path}:{statement.line}" if statement else str(faulty.path)
     problem, hint = _problem(lines, statement, trees, known)
-    shown = f": {_shown(faulty, statement)}" if statement else ""
+    shown = f": {excerpt(_text(faulty), statement)}" if statement else ""
     return InputError(
         f"The policy '{faulty.name}' does not compile.",
         f"{position}: {problem}{shown}",
@@ -273,9 +270,3 @@ def _unknown(statement: Statement, known: set[str]) -> str:
 def _nearest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, sorted(known), 1, CUTOFF)
     return f"Did you mean '{near[0]}'?" if near else ""
-
-
-def _shown(module: PolicyModule, statement: Statement) -> str:
-    """Return the beginning of a statement as its author wrote it, on one line."""
-    text = module.texts["cil"].decode("utf-8")[statement.begin : statement.end]
-    return shorten(" ".join(text.split()), SHOWN, placeholder=" ...")

@@ -9,11 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from selab.errors import SelabError
 
 MAX_DEPTH = 200
 """How deep lists may be nested. No policy in use comes near it, and what walks the tree is recursive."""
+SHOWN = 100
+"""Characters of a statement that a message shows."""
+LOOKED_AT = 10 * SHOWN
+"""Characters of a statement that are read for a message, with its white space."""
 _TOKEN = re.compile(r'"[^"]*"|;[^\n]*|[()]|[^\s();"]+')
 
 
@@ -89,3 +94,9 @@ def walk(statements: Sequence[Statement]) -> Iterator[Statement]:
     for statement in statements:
         yield statement
         yield from walk(statement.lists)
+
+
+def excerpt(text: str, statement: Statement) -> str:
+    """Return the beginning of a statement as its author wrote it in `text`, on one line."""
+    beginning = text[statement.begin : min(statement.end, statement.begin + LOOKED_AT)]
+    return shorten(" ".join(beginning.split()), SHOWN, placeholder=" ...")
