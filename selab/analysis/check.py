@@ -15,9 +15,11 @@ from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.compile import CompiledModule
 from selab.policy.interfaces import InterfaceTable, interface_table, module_interfaces
 from selab.policy.known_bases import modules_of
+from selab.policy.language import cil_names
 from selab.policy.lint import Finding, Severity, lint, module_under_lint
+from selab.policy.lint.cil import CilUnderLint, lint_cil, names_of_base
 from selab.policy.lint.finding import of_error
-from selab.policy.lint.names import Vocabulary, vocabulary
+from selab.policy.lint.names import Names, Vocabulary, vocabulary
 from selab.policy.lint.selint import installed, selint
 from selab.policy.lint.subject import text_of
 from selab.policy.module import (
@@ -69,10 +71,11 @@ def check(project: Project, names: Sequence[str], progress: Progress) -> CheckRe
     tools = host_toolchain(project.own_directory("policy"), "A check", base.demands)
     with progress.step("Reading what the interfaces of the base policy grant"):
         table, of_base = interface_table(base), vocabulary(base)
+    against = _Against(base, tools, table, of_base)
     findings = {}
     for name in dict.fromkeys(names or policy_names(project)):
         with progress.step(f"Checking {name}"):
-            findings[name] = tuple(_policy(project, name, base, tools, table, of_base))
+            findings[name] = tuple(_policy(project, name, against))
     remarks = (
         ()
         if installed()
@@ -81,16 +84,30 @@ def check(project: Project, names: Sequence[str], progress: Progress) -> CheckRe
     return CheckResult(findings, remarks)
 
 
-def _policy(
-    project: Project,
-    name: str,
-    base: BasePolicy,
-    tools: Toolchain,
-    table: InterfaceTable,
-    of_base: Vocabulary,
-) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class _Against:
+    """What policies are checked against.
+
+    base: the base policy.
+    tools: the tools that compile and link with it.
+    table: its interfaces.
+    names: the names that it declares, for a .te.
+    """
+
+    base: BasePolicy
+    tools: Toolchain
+    table: InterfaceTable
+    names: Vocabulary
+
+    @functools.cached_property
+    def names_in_cil(self) -> cil_names.Vocabulary:
+        """Return the names that it declares, for a .cil."""
+        return names_of_base(self.base)
+
+
+def _policy(project: Project, name: str, against: _Against) -> Iterator[Finding]:
     """Find what is wrong with a policy. A lint error replaces the compiler's error about the same line."""
-    file = project.policies
+    file, base = project.policies, against.base
     try:
         file = main_file(project, name)
         module = load_module(project, name)
@@ -100,11 +117,16 @@ def _policy(
     except InputError as error:
         yield of_error(error, "source", file)
         return
-    subject = module_under_lint(module, base, of_base, table, own)
-    linted = lint(subject) if module.language == "te" else [*refused_by_operator(module)]
-    linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
+    subject = module_under_lint(module, base, against.names, against.table, own)
     repeated = {*module.replaced} & set(modules_of(base))
-    built = _build(project, module, base, tools, links=not repeated)
+    built = _build(project, module, base, against.tools, links=not repeated)
+    if module.is_profile:
+        linted = [*refused_by_operator(module)]
+    elif module.language == "te":
+        linted = lint(subject)
+    else:
+        linted = _lint_cil(project, module, subject.beside, against, built)
+    linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
     for each in module.all:
         if each.name in repeated | set(base.facts.replaced):
             yield _replacement(each, not_linked=each.name in repeated)
@@ -128,6 +150,21 @@ def refused_by_operator(module: PolicyModule) -> Iterator[Finding]:
             message = f"The security-profiles-operator refuses the {words} by default."
             remedy = "Allow it in the operator's configuration, or use a RawSelinuxProfile."
             yield Finding(module.path, line, Severity.WARNING, "operator-refuses", message, remedy)
+
+
+def _lint_cil(
+    project: Project,
+    module: PolicyModule,
+    beside: tuple[Names, ...],
+    against: _Against,
+    built: tuple[list[CompiledModule], Path | None] | Finding,
+) -> list[Finding]:
+    """Check the text of a policy in CIL, with what it compiles to if it does."""
+    plain = None if isinstance(built, Finding) else built[0][-1].cil
+    requirers = (config.requires for config in project.config.policies.values())
+    is_required = any(module.name in requires for requires in requirers)
+    names = against.names_in_cil
+    return lint_cil(CilUnderLint(module, against.base, names, beside, plain, is_required))
 
 
 def _replacement(module: PolicyModule, *, not_linked: bool) -> Finding:

@@ -34,6 +34,7 @@ from selab.policy.flat import dangling_names, flatten
 from selab.policy.guest.drift import _changes
 from selab.policy.language import cil_units
 from selab.policy.language.cil import statements as cil_statements
+from selab.policy.language.cil_names import Vocabulary
 from selab.policy.language.cil_source import parse, walk
 from selab.policy.language.cil_tree import plain_statements
 from selab.policy.language.declarations import Declarations, read_candidates, read_flat
@@ -41,6 +42,7 @@ from selab.policy.language.headers import headings
 from selab.policy.language.statements import parse as parse_statements
 from selab.policy.language.te import items, tokens
 from selab.policy.language.units import narrowed, units, without
+from selab.policy.lint.cil import CilUnderLint, lint_cil
 from selab.policy.lint.selint import _findings
 from selab.policy.macros import build_options
 from selab.policy.module import DECLARED_NAME, PolicyModule
@@ -407,6 +409,12 @@ def profile(text: str) -> object:
     return many, translated(f"{head}RawSelinuxProfile\nspec:\n  policy: |\n    ;\n{raw}", path)
 
 
+def lint_text(text: str) -> object:
+    """Check the text as a policy in CIL, and as the plain CIL that it compiles to."""
+    module = PolicyModule("a", Path("/p"), {"cil": text.encode()})
+    return [lint_cil(CilUnderLint(module, _BASE, Vocabulary({}, {}), plain=plain)) for plain in (None, text)]
+
+
 READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "line": (lambda text: parse_line(text.encode()), AUDIT),
     "attribution": (lambda text: attribute(lines(text), SCOPE), AUDIT),
@@ -426,6 +434,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "cil": (cil_statements, CIL),
     "cil of an author": (lambda text: [*walk(parse(text))], CIL),
     "profile of an operator": (profile, CIL),
+    "checks of cil": (lint_text, CIL),
     "parts of cil": (cil_units.units, CIL),
     "tree of secil2tree": (lambda text: [*plain_statements(text.splitlines())], CIL),
     "flat base": (read_flat, CIL),

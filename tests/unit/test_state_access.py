@@ -73,6 +73,7 @@ ELSEWHERE = {
         "policy/fc_source.py",
         "policy/integrity.py",
         "policy/interfaces.py",
+        "policy/lint/cil/subject.py",
         "policy/lint/names.py",
         "policy/portable.py",
         "policy/query/index.py",

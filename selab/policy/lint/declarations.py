@@ -83,24 +83,23 @@ def declared(module: ModuleUnderLint) -> Iterator[Finding]:
                 "Remove it, or add the rule that needs it.",
             )
         elif name.kind == "type" and name.name not in joined:
-            message = (
-                f"The type '{name.name}' has no attribute, so no general rule about files or domains "
-                "applies to it."
-            )
-            yield module.finding(
-                name.line, Severity.WARNING, "no-attribute", message, _attribute_calls(module, name.name)
-            )
+            message, remedy = no_attribute(name.name), _attribute_calls(module, name.name)
+            yield module.finding(name.line, Severity.WARNING, "no-attribute", message, remedy)
     for name in (*module.names.declared, *module.names.made):
         enters = name.name in module.names.roles or name.name in module.words_elsewhere
         if name.kind == "type" and (name.name, DOMAIN) in module.names.attributes and not enters:
-            message = f"No role is allowed the domain '{name.name}', so no process can enter it."
-            yield module.finding(
-                name.line,
-                Severity.WARNING,
-                "no-role",
-                message,
-                f"Add a role: `role system_r types {name.name};`.",
-            )
+            remedy = f"Add a role: `role system_r types {name.name};`."
+            yield module.finding(name.line, Severity.WARNING, "no-role", no_role(name.name), remedy)
+
+
+def no_attribute(name: str) -> str:
+    """Return the message about a type without an attribute."""
+    return f"The type '{name}' has no attribute, so no general rule about files or domains applies to it."
+
+
+def no_role(name: str) -> str:
+    """Return the message about a domain without a role."""
+    return f"No role is allowed the domain '{name}', so no process can enter it."
 
 
 def _attribute_calls(module: ModuleUnderLint, name: str) -> str:

@@ -88,7 +88,7 @@ def _entry(module: ModuleUnderLint, entry: Entry) -> Iterator[Finding]:
         message = f"This line is not a valid file context: {' '.join(entry.text.split())}"
         yield module.finding(entry.line, Severity.ERROR, "fc-syntax", message, FORM, ending="fc")
         return
-    if problem := _not_a_pattern(spec.pattern):
+    if problem := not_a_pattern(spec.pattern):
         message = f"The pattern '{spec.pattern}' is not a valid regular expression: {problem}."
         yield module.finding(entry.line, Severity.ERROR, "fc-pattern", message, ending="fc")
     name = spec.context.split(":")[2] if ":" in spec.context else ""
@@ -105,7 +105,7 @@ def _entry(module: ModuleUnderLint, entry: Entry) -> Iterator[Finding]:
         yield module.finding(entry.line, Severity.ERROR, "fc-type", message, remedy, ending="fc")
 
 
-def _not_a_pattern(text: str) -> str:
+def not_a_pattern(text: str) -> str:
     """Return why the pattern is invalid, or an empty string.
 
     PCRE, which evaluates the pattern, accepts more than Python, so only bracket errors count: both treat

@@ -19,13 +19,15 @@ from selab.errors import InputError
 from selab.policy import toolchain
 from selab.policy.base import BasePolicy
 from selab.policy.lint import Finding, Severity
+from selab.policy.lint.cil import CilUnderLint
 from selab.policy.module import load_module
 from selab.progress import Progress
 from selab.project import Project, find_project
 from tests.unit.headers import write_headers
 
 LINKED = SimpleNamespace(digest="digest")
-UNDER_LINT = SimpleNamespace(line_of="the lines of its types")
+UNDER_LINT = SimpleNamespace(line_of="the lines of its types", beside=())
+CANDIDATE = SimpleNamespace(cil="plain CIL")
 GOOD = "policy_module(web, 1.0)\ncontainer_domain_template(web)\n"
 
 
@@ -83,7 +85,9 @@ class Stages:
             "module_interfaces": lambda: "own interfaces",
             "module_under_lint": lambda: UNDER_LINT,
             "lint": lambda: self.linted,
-            "compiled_all": lambda: ["candidate"],
+            "lint_cil": lambda: self.linted,
+            "names_of_base": lambda: "names in CIL",
+            "compiled_all": lambda: [CANDIDATE],
             "linked": lambda: LINKED,
             "linked_file": lambda: Path("/linked/digest"),
             "unenterable": lambda: iter(self.barred),
@@ -127,24 +131,57 @@ def test_a_policy_is_compiled_linked_and_linted_with_the_base_policy(
         "module_under_lint": [(module, base, "words", "table", "own interfaces")],
         "lint": [(UNDER_LINT,)],
         "compiled_all": [(module, base, "tools", state / "compiled")],
-        "linked": [(base, ["candidate"], "tools")],
+        "linked": [(base, [CANDIDATE], "tools")],
         "linked_file": [("tools", "digest")],
-        "unenterable": [(project, module, base, ["candidate"], Path("/linked/digest"), UNDER_LINT.line_of)],
+        "unenterable": [(project, module, base, [CANDIDATE], Path("/linked/digest"), UNDER_LINT.line_of)],
         "installed": [(), ()],
         "selint": [(module, base)],
     }
     assert (result.policies, result.remarks, result.failed) == ({"web": ()}, (), False)
 
 
-def test_a_policy_in_cil_is_built_and_asked_but_not_linted(project: Project, stages: Stages) -> None:
+def in_cil(project: Project, text: str = "(block web\n    (type process))\n") -> None:
+    """Replace the policy `web` by one in CIL."""
     for ending in ("te", "if"):
         (project.policies / f"web.{ending}").unlink()
-    (project.policies / "web.cil").write_text("(block web\n    (type process))\n")
+    (project.policies / "web.cil").write_text(text)
+
+
+def test_a_policy_in_cil_is_built_and_asked_but_is_not_for_the_checks_of_a_te(
+    project: Project, stages: Stages
+) -> None:
+    in_cil(project)
     stages.selint = True
     check(project, ["web"], Progress())
     assert {"lint", "selint"} & {*stages.calls} == set()
     *_, line_of = stages.calls["unenterable"][0]
     assert line_of("web.process") == 2
+
+
+def test_a_policy_in_cil_is_linted_with_what_it_compiles_to(
+    project: Project, base: BasePolicy, stages: Stages
+) -> None:
+    in_cil(project)
+    stages.linted = [stages.finding(2)]
+    result = check(project, ["web"], Progress())
+    subject = CilUnderLint(load_module(project, "web"), base, "names in CIL", (), "plain CIL")  # type: ignore[arg-type]
+    assert (stages.calls["lint_cil"], result.findings) == ([(subject,)], stages.linted)
+
+
+def test_a_policy_in_cil_that_does_not_compile_is_linted_without(project: Project, stages: Stages) -> None:
+    in_cil(project)
+    stages.refusals["compiled_all"] = "/p/policies/web.cil:2"
+    check(project, ["web"], Progress())
+    assert stages.calls["lint_cil"][0][0].plain is None
+
+
+def test_a_policy_in_cil_that_another_one_requires_is_linted_as_such(
+    project: Project, stages: Stages
+) -> None:
+    in_cil(project)
+    (project.root / "selab.yaml").write_text("policies: {app: {requires: [web]}}\n")
+    check(find_project(project.root), ["web"], Progress())
+    assert stages.calls["lint_cil"][0][0].is_required
 
 
 @pytest.mark.parametrize(
