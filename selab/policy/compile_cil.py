@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,7 @@ from selab.policy.base import BasePolicy
 from selab.policy.compile import COMPILE_TIMEOUT, CompiledModule, types_in
 from selab.policy.known_bases import modules_of
 from selab.policy.language.cil_inherit import with_single_declarations
+from selab.policy.language.cil_names import placed
 from selab.policy.language.cil_source import Statement, SyntaxFault, excerpt, parse, walk
 from selab.policy.language.cil_tree import plain_statements, section
 from selab.policy.module import PolicyModule
@@ -52,6 +54,10 @@ LOOKED_IN = (
     "selab looks for blocks and macros in the policy, in what it requires, in policies/templates and in its "
     "own templates."
 )
+OF_WHOLE_POLICIES = ("category", "class", "common", "sensitivity", "sid", "user")
+"""What a module seldom declares. One that repeats the base policy's is probably a whole policy."""
+WHOLE_POLICY = "A file with a whole policy cannot be a candidate: selab links it with the guest's policy."
+UNORDERED = "For a class of your own, write `(classorder (unordered CLASS))`."
 CUTOFF = 0.7
 """How alike a name must be to be suggested (difflib)."""
 BASE = "base-declarations.cil"
@@ -60,10 +66,12 @@ BASE = "base-declarations.cil"
 _DECLARING = re.compile(rf"^\((?:{'|'.join(DECLARING)}) [^\n]*$", re.MULTILINE)
 _QUALIFIED = re.compile(rf"\(({'|'.join(NAMING)}) ([^\s()]+)\.([^\s().]+)(.*)$")
 _NAMING = re.compile(rf"^\((?:{'|'.join(NAMING)}) ([^\s()]+)", re.MULTILINE)
+_BLOCK = re.compile(r"\(block ([^\s()]+)")
 _PERMISSIONS = re.compile(r"^\((?:class|common) \S+ \(([^()]*)\)", re.MULTILINE)
 _AT = re.compile(r" at (?:\S*/)?([\w.-]+)\.cil:(\d{1,9})")
 _UNKNOWN_KEYWORD = re.compile(r"Unknown keyword (\S{1,256})")
 _DECLARED_TWICE = re.compile(r"Re-declaration of (\w+) (\S{1,256})")
+_OTHER_ORDER = "Unable to merge ordered list"
 _WORD = re.compile(r"[A-Za-z_][\w.-]*")
 
 
@@ -174,7 +182,7 @@ def parsed(module: PolicyModule) -> tuple[Statement, ...]:
 
 def _names(base: str, trees: Iterable[Sequence[Statement]], compiled: Sequence[CompiledModule]) -> set[str]:
     """Return the words that statements may name: declared names, permissions and CIL's own words."""
-    names = set(_NAMING.findall(base))
+    names = set(_NAMING.findall(base)) | set(_BLOCK.findall(base))
     for each in compiled:
         names |= set(_NAMING.findall(each.cil))
     for permissions in _PERMISSIONS.findall(base):
@@ -217,8 +225,8 @@ def _place(
     named = {each.name: each for each in modules}
     for line in lines:
         if (place := _AT.search(line)) and place[1] in named:
-            at_line = [each for each in walk(trees[place[1]]) if each.line == int(place[2]) and each.name]
-            at_line.sort(key=lambda each: f" {each.keyword} " not in line)
+            at_line = [each for each in walk(trees[place[1]]) if each.line == int(place[2]) and each.words]
+            at_line.sort(key=lambda each: (f" {each.keyword} " not in line, not each.name))
             return named[place[1]], next(iter(at_line), None)
         if keyword := _UNKNOWN_KEYWORD.search(line):
             for name, tree in trees.items():
@@ -240,8 +248,12 @@ def _problem(
         return f"CIL has no statement '{keyword[1]}'", _nearest(keyword[1], KEYWORDS)
     if repeated := _DECLARED_TWICE.search(first):
         what = f"the {repeated[1]} '{repeated[2]}' is declared already"
-        place = "" if _declares(trees, repeated[2]) > 1 else ", by the base policy"
-        return f"{what}{place}", "Rename one of the two, or remove it."
+        if _declares(trees, repeated[2]) > 1:
+            return what, "Rename one of the two, or remove it."
+        hint = WHOLE_POLICY if repeated[1] in OF_WHOLE_POLICIES else "Rename one of the two, or remove it."
+        return f"{what}, by the base policy", hint
+    if first.startswith(_OTHER_ORDER):
+        return "this order contradicts that of the base policy", f"{UNORDERED} {WHOLE_POLICY}"
     if statement and (unknown := _unknown(statement, known)):
         if statement.keyword in ("blockinherit", "call", "in") and not _nearest(unknown, known):
             return f"'{unknown}' is not declared", LOOKED_IN
@@ -250,10 +262,15 @@ def _problem(
 
 
 def _declares(trees: dict[str, tuple[Statement, ...]], name: str) -> int:
-    """Return how many statements of the candidates declare the name, with or without its blocks."""
+    """Return the largest number of the candidates' statements that declare the name in one block."""
     short = name.rpartition(".")[2]
-    every = (each for tree in trees.values() for each in walk(tree))
-    return sum(each.keyword in NAMING and each.name == short for each in every)
+    every = (each for tree in trees.values() for each in placed(tree))
+    scopes = Counter(
+        (each.scope, each.statement.keyword)
+        for each in every
+        if each.statement.keyword in NAMING and each.statement.name == short
+    )
+    return max(scopes.values(), default=0)
 
 
 def _unknown(statement: Statement, known: set[str]) -> str:
@@ -264,7 +281,7 @@ def _unknown(statement: Statement, known: set[str]) -> str:
         for word in (each.words[1:] if each is statement else each.words)
         if _WORD.fullmatch(word)
     )
-    return next((word for word in words if word.rpartition(".")[2] not in known), "")
+    return next((word for word in words if not known.issuperset(word.split("."))), "")
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

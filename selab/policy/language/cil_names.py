@@ -15,6 +15,7 @@ from selab.policy.language.cil_source import Statement, walk
 
 TYPE, ROLE, USER, CLASS, BOOLEAN = "type", "role", "user", "class", "boolean"
 BLOCK, MACRO, PERMISSION = "block", "macro", "permission"
+CONTAINER = "block, macro or optional"
 CLASS_PERMISSION, EXTENDED_PERMISSION = "class permission", "extended permission"
 DECLARES = {
     "type": TYPE, "typealias": TYPE, "typeattribute": TYPE,
@@ -203,7 +204,7 @@ def _kinds(keyword: str, words: Sequence[str]) -> tuple[str, ...]:
     if keyword == "typetransition":
         return _TRANSITION if len(words) < 5 else (*_TRANSITION[:3], "", TYPE)
     if keyword == "in":
-        return (*("",) * (len(words) - 1), BLOCK)
+        return (*("",) * (len(words) - 1), CONTAINER)
     return _WORDS.get(keyword, ())
 
 
@@ -241,10 +242,12 @@ class Vocabulary:
         return name in self.outermost.get(kind, frozenset())
 
     def knows(self, reference: Reference) -> bool:
-        """Return whether the name may be declared: somewhere, in any block."""
+        """Return whether the name may be declared: somewhere, in any block. So may the blocks before it."""
         if reference.kind == PERMISSION:
             return reference.name in self.permissions.get(last(reference.tclass), {reference.name})
-        return last(reference.name) in self.names.get(reference.kind, frozenset())
+        *blocks, name = reference.name.removeprefix(".").split(".")
+        known = name in self.names.get(reference.kind, frozenset())
+        return known and self.names.get(CONTAINER, frozenset()).issuperset(blocks)
 
     def like(self, reference: Reference) -> frozenset[str]:
         """Return the names that `reference` could be: of its kind, or of its class."""
@@ -271,6 +274,9 @@ def vocabulary(statements: Iterable[Statement]) -> Vocabulary:
             if not blocks and not each.scope:
                 outermost.setdefault(kind, set()).add(name)
             names.setdefault(BLOCK, set()).update(blocks)
+            names.setdefault(CONTAINER, set()).update(blocks)
+        if statement.keyword in ("block", "macro", "optional"):
+            names.setdefault(CONTAINER, set()).add(last(statement.name))
         if statement.keyword in ("class", "classmap", "common"):
             table = commons if statement.keyword == "common" else own
             table.setdefault(last(statement.name), set()).update(*(part.words for part in statement.lists))

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from selab.policy.base import BasePolicy
 from selab.policy.language.cil_names import (
@@ -96,6 +97,12 @@ class CilUnderLint:
         return macros
 
     @cached_property
+    def _texts(self) -> dict[Path, str]:
+        """Return the texts of the policy and of what it requires, which positions of statements refer to."""
+        modules = (self.module, *self.others)
+        return {each.path: each.texts["cil"].decode("utf-8", "backslashreplace") for each in modules}
+
+    @cached_property
     def _compared(self) -> dict[tuple[str, str, str], str]:
         return {}
 
@@ -122,8 +129,7 @@ class CilUnderLint:
         `of` is the module that it is in, if it is not the policy itself.
         """
         module = of or self.module
-        text = module.texts["cil"].decode("utf-8", "backslashreplace")
-        shown = f"{message}: {excerpt(text, statement)}"
+        shown = f"{message}: {excerpt(self._texts[module.path], statement)}"
         return Finding(module.path, line or statement.line, severity, id, shown, remedy)
 
 

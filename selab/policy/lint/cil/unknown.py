@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from selab.policy.compile_cil import LOOKED_IN
 from selab.policy.language.cil_names import (
     BLOCK,
     BOOLEAN,
     CLASS,
     CLASS_PERMISSION,
+    CONTAINER,
     EXTENDED_PERMISSION,
     MACRO,
     PERMISSION,
@@ -27,7 +29,6 @@ from selab.policy.lint.cil.subject import CilUnderLint
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.module import PolicyModule
 
-LOOKED_IN = "selab looks for blocks and macros in the policy, in what it requires, and in policies/templates."
 _KINDS = {
     "type": TYPE, "typealias": TYPE, "role": ROLE, "user": USER, "class": CLASS, "classmap": CLASS,
     "boolean": BOOLEAN, "tunable": BOOLEAN, "block": BLOCK, "classpermission": CLASS_PERMISSION,
@@ -84,7 +85,7 @@ def _macro(module: CilUnderLint, call: Statement) -> Statement | None:
 def _unknown(module: CilUnderLint, source: PolicyModule, each: Placed, reference: Reference) -> Finding:
     near = module.like(reference)
     remedy = f"Did you mean '{near}'?" if near else ""
-    if not near and reference.kind in (BLOCK, MACRO):
+    if not near and reference.kind in (BLOCK, MACRO, CONTAINER):
         remedy = LOOKED_IN
     severity = Severity.ERROR if module.plain is None else Severity.WARNING
     kind = "type or attribute" if reference.kind == TYPE else reference.kind

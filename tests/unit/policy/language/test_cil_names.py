@@ -47,7 +47,7 @@ def test_the_parameters_of_a_macro_and_permissions_of_a_rule_are_no_statements()
         ("(typeattributeset a (and (b) (not (c))))", "type a, type b, type c"),
         ("(typeattributeset a b)", "type a, type b"),
         ("(booleanif (and x y) (true (allow a b (file (read)))))", "boolean x, boolean y"),
-        ("(in before b.c (type x))", "block b.c"),
+        ("(in before b.c (type x))", "block, macro or optional b.c"),
         ("(allowx a b (ioctl file ((range 0x1 0x2))))", "type a, type b, class file"),
         ("(filecon \"/x\" file (u r t ((s0) (s0))))", "user u, role r, type t"),
         ("(block b (blockinherit c))", ""),

@@ -25,6 +25,8 @@ RULES = "(allow process self (file (read)))"
         (f"(booleanif (not httpd_enabl) (true {RULES}))", "The boolean 'httpd_enabl' is", "httpd_enable"),
         ("(call reeds (process))", "The macro 'reeds' is not declared", "reads"),
         ("(call reads (etcc_t))", "The type or attribute 'etcc_t' is not declared", "etc_t"),
+        ("(blockinherit absent.base)", "The block 'absent.base' is not declared", ""),
+        ("(in absent (type y))", "The block, macro or optional 'absent' is not declared", ""),
         ("(blockinherit basse)", "The block 'basse' is not declared", "base"),
         ("(typetransition process etc_t fil \"x\" etc_t)", "The class 'fil' is not declared", "file"),
         ('(filecon "/x" any (system_v object_r etc_t ((s0) (s0))))', "The user 'system_v'", "system_u"),
@@ -60,6 +62,8 @@ def test_an_unknown_name_is_an_error_with_the_nearest_name_of_its_kind(
         '(genfscon proc "/x" (system_u system_r etc_t ((s0) (s0))))',
         "(booleanif (and httpd_enable (not httpd_enable)) (true (allow etc_t etc_t (file (read)))))",
         "(in after other (allow etc_t etc_t (file (read))))",
+        "(optional o (allow etc_t etc_t (file (read)))) (in o (allow etc_t self (file (read))))",
+        "(macro m () (allow etc_t etc_t (file (read)))) (in m (allow etc_t self (file (read))))",
     ],
 )
 def test_declared_names_and_parameters_are_known(linted: Lint, text: str) -> None:
