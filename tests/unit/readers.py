@@ -35,6 +35,7 @@ from selab.policy.guest.drift import _changes
 from selab.policy.language import cil_units
 from selab.policy.language.cil import statements as cil_statements
 from selab.policy.language.cil_names import Vocabulary
+from selab.policy.language.cil_permissions import Permissions
 from selab.policy.language.cil_source import parse, walk
 from selab.policy.language.cil_tree import plain_statements
 from selab.policy.language.declarations import Declarations, read_candidates, read_flat
@@ -409,6 +410,12 @@ def profile(text: str) -> object:
     return many, translated(f"{head}RawSelinuxProfile\nspec:\n  policy: |\n    ;\n{raw}", path)
 
 
+def explicit_rules(text: str) -> list[str]:
+    """Write each line with the names of its permissions."""
+    permissions = Permissions([text])
+    return [permissions.explicit(line) for line in text.splitlines()]
+
+
 def lint_text(text: str) -> object:
     """Check the text as a policy in CIL, and as the plain CIL that it compiles to."""
     module = PolicyModule("a", Path("/p"), {"cil": text.encode()})
@@ -434,6 +441,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "cil": (cil_statements, CIL),
     "cil of an author": (lambda text: [*walk(parse(text))], CIL),
     "profile of an operator": (profile, CIL),
+    "permissions of cil": (explicit_rules, CIL),
     "checks of cil": (lint_text, CIL),
     "parts of cil": (cil_units.units, CIL),
     "tree of secil2tree": (lambda text: [*plain_statements(text.splitlines())], CIL),

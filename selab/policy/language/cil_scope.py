@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 AS_WRITTEN: Mapping[str, tuple[int, ...]] = {
     "typeattributeset": (1,), "roleattributeset": (1,), "userattributeset": (1,),
     "typealiasactual": (1, 2), "typebounds": (1, 2), "rolebounds": (1, 2), "userbounds": (1, 2),
-    "userlevel": (1,), "userrange": (1,), "classmapping": (1,),
+    "userlevel": (1,), "userrange": (1,), "userprefix": (1,), "classmapping": (1,),
 }  # fmt: skip
 """Statements with the places of those of their words that are printed as they were written."""
 DECLARING = frozenset(
@@ -75,6 +75,8 @@ class Scope:
 
     def qualified(self, name: str) -> str:
         """Return the qualified name of what `name` refers to here, or `name` if nothing declares it."""
+        if name.startswith("."):  # the global name
+            return name[1:]
         if name in self.arguments:
             return self.arguments[name]
         for length in range(len(self.path), -1, -1):

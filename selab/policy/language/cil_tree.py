@@ -16,7 +16,7 @@ from selab.policy.language.cil_scope import DECLARING, Names, Scope, by_last_nam
 _MARK = re.compile(r";;\* lm([sxe])(?: \d+ (.*))?$")
 _OPENED = frozenset({"block", "blockinherit", "call", "in", "optional"})
 """Statements of which only the content counts after everything is resolved."""
-_DROPPED = frozenset({"blockabstract", "macro"})
+_DROPPED = frozenset({"blockabstract", "macro", "tunableif"})
 _CONDITIONAL = frozenset({"booleanif", "true", "false"})
 NAMING = DECLARING | {"block", "macro"}
 _PARAMETER = re.compile(r"\(\w+ ([^\s()]+)\)")

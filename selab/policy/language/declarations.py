@@ -69,7 +69,7 @@ def read_flat(text: str) -> Declarations:
         else:
             rest.append(line)
     nodes += statements("\n".join(rest))
-    into.classes = _classes(nodes)
+    into.classes = class_permissions(nodes)
     _Reader(into, into.classes, None).read(nodes)
     return into
 
@@ -82,7 +82,7 @@ def _plain(words: str, seen: dict[str, frozenset[str]]) -> frozenset[str]:
     return seen[words]
 
 
-def _classes(nodes: Iterable[Node]) -> dict[str, frozenset[str]]:
+def class_permissions(nodes: Iterable[Node]) -> dict[str, frozenset[str]]:
     """Return all permissions of each class, including those of its common."""
     own: dict[str, frozenset[str]] = {}
     commons: dict[str, frozenset[str]] = {}

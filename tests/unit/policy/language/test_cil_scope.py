@@ -22,6 +22,7 @@ NAMES = Names(DECLARED, by_last_name(["lib", "lib.box", "web"]), MACROS, by_last
         (("lib",), "x", "x"),
         (("web",), "inner.x", "web.inner.x"),
         (("web",), "missing", "missing"),
+        (("web",), ".x", "x"),
     ],
 )
 def test_a_name_is_looked_up_from_the_innermost_block_on(
