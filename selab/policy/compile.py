@@ -280,12 +280,16 @@ def _secilc(
     whole: bool,
 ) -> Completed:
     candidate = f"{tools.workdir}/candidate.cil"
-    mine = _candidate_cil(candidates, permissive, as_written=whole)
+    resolves = (
+        tools.on_host and not knows_deny() and (base.denies or any(has_deny(each.cil) for each in candidates))
+    )
+    # A deny rule is about qualified names, which the rules of a block do not have as they were written.
+    mine = _candidate_cil(candidates, permissive, as_written=whole and not resolves)
     sources = _base_sources(base, tools, whole)
-    if tools.on_host and (base.denies or has_deny(mine)) and not knows_deny():
+    if resolves:
+        index = PolicyIndex.of(base, candidates)
         texts = without_deny(
-            [*(Path(path).read_text() for path in sources), mine],
-            lambda name: PolicyIndex.of(base, candidates).members(name),
+            [*(Path(path).read_text() for path in sources), mine], index.members, complete=not whole
         )
         mine = texts.pop()
         sources = [f"{tools.workdir}/without-deny-{number}.cil" for number in range(len(texts))]
@@ -293,7 +297,7 @@ def _secilc(
             tools.where.put(text.encode(), path)
     tools.where.put(mine.encode(), candidate)
     output = ["-o", _output(tools), "-f", "/dev/null"]
-    options = options if whole else [*options, QUALIFIED]
+    options = options if whole and not resolves else [*options, QUALIFIED]
     return tools.where.run(["secilc", *options, *output, *sources, candidate], timeout=LINK_TIMEOUT)
 
 

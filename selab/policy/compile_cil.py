@@ -16,14 +16,16 @@ from selab.errors import InputError, SelabError
 from selab.guest import Completed
 from selab.policy.base import BasePolicy
 from selab.policy.compile import COMPILE_TIMEOUT, CompiledModule, types_in
+from selab.policy.deny import MARK, disguised, revealed
 from selab.policy.known_bases import modules_of
 from selab.policy.language.cil_inherit import with_single_declarations
 from selab.policy.language.cil_names import placed
+from selab.policy.language.cil_permissions import Permissions
 from selab.policy.language.cil_source import Statement, SyntaxFault, excerpt, parse, walk
 from selab.policy.language.cil_tree import plain_statements, section
 from selab.policy.module import PolicyModule
 from selab.policy.refusal import refused
-from selab.policy.toolchain import Toolchain
+from selab.policy.toolchain import Toolchain, knows_deny
 
 REFUSALS = (239, 253, 254, 255)
 """Exit codes with which secil2tree refuses its input: libsepol's errors, but for lack of memory."""
@@ -57,6 +59,7 @@ LOOKED_IN = (
 OF_WHOLE_POLICIES = ("category", "class", "common", "sensitivity", "sid", "user")
 """What a module seldom declares. One that repeats the base policy's is probably a whole policy."""
 WHOLE_POLICY = "A file with a whole policy cannot be a candidate: selab links it with the guest's policy."
+NEWER = "Use a guest with a newer secilc, or install secilc on this machine."
 UNORDERED = "For a class of your own, write `(classorder (unordered CLASS))`."
 CUTOFF = 0.7
 """How alike a name must be to be suggested (difflib)."""
@@ -90,11 +93,18 @@ def compile_cil(
     own = [each for each in (*beside, module) if each.name in installed and not each.is_template]
     texts = {each.name: _text(each) for each in (*beside, module)}
     trees = {each.name: parsed(each) for each in (*beside, module)}
+    written, statements = texts, trees
+    if tools.on_host and not knows_deny():
+        written = {name: disguised(texts[name], tree) for name, tree in trees.items()}
+        statements = {name: parse(text) for name, text in written.items()}
     workdir = f"{tools.workdir}/resolve"
     files = {
-        f"{workdir}/{BASE}": declarations(base.flat.read_text(), _declared(own)),
+        f"{workdir}/{BASE}": f"{declarations(base.flat.read_text(), _declared(own))}(type {MARK})\n",
         **{f"{workdir}/compiled-{each.name}.cil": each.cil for each in compiled},
-        **{f"{workdir}/{name}.cil": text for name, text in with_single_declarations(texts, trees).items()},
+        **{
+            f"{workdir}/{name}.cil": text
+            for name, text in with_single_declarations(written, statements).items()
+        },
     }
     for path, text in files.items():
         tools.where.put(text.encode(), path)
@@ -104,9 +114,11 @@ def compile_cil(
         done = replace(done, stderr=done.stderr.replace(b"Failed to write AST", b""))
         known = _names(files[f"{workdir}/{BASE}"], trees.values(), compiled)
         raise _resolve_error(module, (*beside, module), trees, done, known)
-    lines = done.text.splitlines()
-    statements = plain_statements(section(lines, f"{workdir}/{module.name}.cil"), lines)
-    cil = "".join(f"{statement}\n" for statement in statements)
+    tree_lines = done.text.splitlines()
+    sections = {name: section(tree_lines, f"{workdir}/{name}.cil") for name in trees}
+    plain = {name: [*revealed(plain_statements(lines, tree_lines))] for name, lines in sections.items()}
+    permissions = Permissions([files[f"{workdir}/{BASE}"], *("\n".join(each) for each in plain.values())])
+    cil = "".join(f"{permissions.explicit(statement)}\n" for statement in plain[module.name])
     return CompiledModule(module.name, cil, types_in(cil), module)
 
 
@@ -245,6 +257,8 @@ def _problem(
     """Return what the messages say, in plain words, and a hint or an empty string."""
     first = lines[0] if lines else "secil2tree printed no reason"
     if keyword := _UNKNOWN_KEYWORD.search(first):
+        if keyword[1] in KEYWORDS:
+            return f"the guest's secil2tree does not know '{keyword[1]}'", NEWER
         return f"CIL has no statement '{keyword[1]}'", _nearest(keyword[1], KEYWORDS)
     if repeated := _DECLARED_TWICE.search(first):
         what = f"the {repeated[1]} '{repeated[2]}' is declared already"
@@ -258,6 +272,8 @@ def _problem(
         if statement.keyword in ("blockinherit", "call", "in") and not _nearest(unknown, known):
             return f"'{unknown}' is not declared", LOOKED_IN
         return f"'{unknown}' is not declared", _nearest(unknown, known)
+    if statement and statement.keyword == "deny":
+        first = first.replace("typepermissive", "deny").replace("neverallow", "deny")
     return _AT.sub("", first), ""
 
 

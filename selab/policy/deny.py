@@ -8,8 +8,11 @@ left of its source or target. Their members are expressions, so they also fit th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from selab.policy.language.cil_names import placed
+from selab.policy.language.cil_source import Statement
 
 SELF = "self"
 _RULE = r"\({} ([\w.@-]+) ([\w.@-]+) \(([\w.@-]+) \(([\w ]+)\)\)\)"
@@ -18,6 +21,10 @@ _ALLOW = re.compile(_RULE.format("allow"))
 _ANY_DENY = re.compile(r"\(deny\s")
 _OPERATORS = frozenset({"all", "and", "or", "not", "xor"})
 _NAMES = re.compile(r"\((?:type|typeattribute|typealias) ([\w.@-]+)\)")
+
+MARK = "selab_denied"
+"""A type that marks, for secil2tree before 3.6, the rules that are deny rules."""
+_MARKED = f"(typepermissive {MARK})"
 
 Members = Callable[[str], frozenset[str]]
 """Returns the types that a type or an attribute stands for."""
@@ -41,10 +48,36 @@ def is_plain(text: str) -> bool:
     return len(_ANY_DENY.findall(text)) == len(list(_rules(text, _DENY)))
 
 
-def without_deny(texts: Sequence[str], members: Members) -> list[str]:
+def disguised(text: str, statements: Sequence[Statement]) -> str:
+    """Return a CIL text with each deny rule as a neverallow rule, which has the same form, and a mark.
+
+    secil2tree before 3.6 resolves it so, and keeps the order of statements. No line changes its number.
+    """
+    rules = (each.statement for each in placed(statements) if each.statement.keyword == "deny")
+    parts, at = [], 0
+    for rule in sorted(rules, key=lambda each: each.begin):
+        parts += [text[at : rule.begin], f"{_MARKED}(neverallow"]
+        at = text.index("deny", rule.begin) + len("deny")
+    return "".join([*parts, text[at:]])
+
+
+def revealed(statements: Iterable[str]) -> Iterator[str]:
+    """Yield plain statements, with those that follow a mark as deny rules again."""
+    is_marked = False
+    for statement in statements:
+        if statement == _MARKED:
+            is_marked = True
+            continue
+        yield statement.replace("(neverallow", "(deny", 1) if is_marked else statement
+        is_marked = False
+
+
+def without_deny(texts: Sequence[str], members: Members, *, complete: bool = False) -> list[str]:
     """Return CIL texts that are linked together, with their deny rules resolved.
 
     The rules of a text that names no declared type stay: they are in optional blocks, which do not apply.
+    `complete`: `members` knows all members, so that rules about other types than those of the deny rules
+    stay as they are.
     """
     denied = [rule for text in texts for rule in _rules(text, _DENY)]
     known = {name for text in texts for name in _NAMES.findall(text)}
@@ -57,11 +90,21 @@ def without_deny(texts: Sequence[str], members: Members) -> list[str]:
             return match[0]
         left = [rule]
         for each in denied:
-            left = [part for whole in left for part in _rest(whole, each, attributes, members)]
+            if not complete or _overlap(rule, each, members):
+                left = [part for whole in left for part in _rest(whole, each, attributes, members)]
         return match[0] if left == [rule] else " ".join(map(_text, left))
 
     resolved = [_ALLOW.sub(replaced, _DENY.sub("", text)) for text in texts]
     return [*resolved[:-1], resolved[-1] + attributes.declarations]
+
+
+def _overlap(rule: _Rule, denied: _Rule, members: Members) -> bool:
+    """Return whether a deny rule may be about a pair of types that the rule is about."""
+    if rule.tclass != denied.tclass or rule.permissions.isdisjoint(denied.permissions):
+        return False
+    if members(rule.source).isdisjoint(members(denied.source)):
+        return False
+    return SELF in (rule.target, denied.target) or not members(rule.target).isdisjoint(members(denied.target))
 
 
 def _rules(text: str, pattern: re.Pattern[str]) -> Iterator[_Rule]:

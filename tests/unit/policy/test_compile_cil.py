@@ -20,6 +20,8 @@ from selab.policy.compile import link
 from selab.policy.compile_cil import compile_cil, declarations
 from selab.policy.integrity import digests
 from selab.policy.module import PolicyModule
+from selab.policy.query.decide import Access, Cause
+from selab.policy.query.decide_subprocess import ask
 from selab.policy.toolchain import Toolchain
 from tests import centos_like
 from tests.unit.fakes import FakeGuest
@@ -156,6 +158,85 @@ def test_it_links_with_the_flat_base_to_the_policy_that_secilc_makes_of_the_sour
     assert (policy.slow_because, policy.binary) == ("", (tmp_path / "policy").read_bytes())
 
 
+DENYING = """\
+(macro nowrite ((type d)) (deny d etc_t (file (write))))
+(classpermission most)
+(classpermissionset most (file (not (read))))
+(block box (blockabstract box) (type process) (deny process self most))
+(block web
+    (blockinherit box)
+    (roletype system_r process)
+    (typeattributeset domain (process))
+    (allow process etc_t (file (read write)))
+    (allow process self (file (read write)))
+    (call nowrite (process))
+    (neverallow process shadow_t (file (write)))
+    (optional o (deny process etc_t (file (append))))
+    (optional absent (deny process absent_t (file (read)))))
+"""
+
+
+@pytest.mark.toolchain
+def test_deny_rules_are_resolved_with_any_secilc(centos: BasePolicy, here: Toolchain) -> None:
+    statements = compile_cil(source(DENYING), centos, here).cil.splitlines()
+    assert [each for each in statements if "deny" in each or "neverallow" in each] == [
+        next(each for each in statements if each.startswith("(deny web.process self (file (")),
+        "(deny web.process etc_t (file (write)))",
+        "(neverallow web.process shadow_t (file (write)))",
+        "(deny web.process etc_t (file (append)))",
+    ]
+
+
+@pytest.mark.toolchain
+def test_a_policy_with_deny_rules_links_without_what_they_deny(
+    centos: BasePolicy, here: Toolchain, tmp_path: Path
+) -> None:
+    linked = link(centos, [compile_cil(source(DENYING), centos, here)], here)
+    (tmp_path / "policy").write_bytes(linked.binary)
+    web, etc = "system_u:system_r:web.process:s0", "system_u:object_r:etc_t:s0"
+    accesses = [Access(web, target, "file", name) for target in (etc, web) for name in ("read", "write")]
+    causes = [each.cause for each in ask(tmp_path / "policy", accesses)]
+    assert (linked.slow_because, causes) == ("", [Cause.NONE, Cause.RULE, Cause.NONE, Cause.RULE])
+
+
+@pytest.mark.toolchain
+def test_a_deny_rule_in_a_conditional_is_refused_at_its_line(centos: BasePolicy, here: Toolchain) -> None:
+    text = "(boolean b true)\n(booleanif b (true\n(deny etc_t etc_t (file (read)))))"
+    with pytest.raises(InputError) as caught:
+        compile_cil(source(text), centos, here)
+    assert "web.cil:3: deny is not allowed in booleanif" in caught.value.detail
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize(
+    ("text", "statement"),
+    [
+        ("(block web (type p) (typeattribute a) (typeattributeset a (p)))", "typeattributeset web.a (web.p)"),
+        (
+            "(block web (type p) (typeattribute a) (block in (type q) (typeattributeset a (q))))",
+            "typeattributeset web.a (web.in.q)",
+        ),
+        (
+            "(macro m ((type a) (type t)) (typeattributeset a (t)))"
+            "(block web (type p) (typeattribute b) (call m (b p)))",
+            "typeattributeset web.b (web.p)",
+        ),
+        (
+            "(block lib (typeattribute a) (macro m ((type t)) (typeattributeset a (t))))"
+            "(block web (type p) (call lib.m (p)))",
+            "typeattributeset lib.a (web.p)",
+        ),
+        ("(block web (type p) (typealias q) (typealiasactual q p))", "typealiasactual web.q web.p"),
+        ("(block web (type p) (type q) (typebounds p q))", "typebounds web.p web.q"),
+        ("(block web (type p) (typeattributeset domain (p)))", "typeattributeset domain (web.p)"),
+    ],
+)
+def test_names_that_secil2tree_prints_as_written_are_qualified(
+    centos: BasePolicy, here: Toolchain, text: str, statement: str
+) -> None:
+    assert f"({statement})" in compile_cil(source(text), centos, here).cil.splitlines()
+
+
 @pytest.mark.toolchain
 def test_a_module_may_use_what_another_cil_module_declares(centos: BasePolicy, here: Toolchain) -> None:
     common = source(
@@ -245,6 +326,14 @@ def test_a_tool_that_failed_is_not_the_users_input(centos: BasePolicy, code: int
     with pytest.raises(SelabError, match="could not be compiled") as caught:
         compile_cil(source("(type web_t)"), centos, Toolchain(Failing(code, message), "/work"))
     assert not isinstance(caught.value, InputError)
+
+
+def test_a_guest_whose_compiler_is_too_old_for_a_statement_is_named(centos: BasePolicy) -> None:
+    guest = Toolchain(Failing(254, b"Error: Unknown keyword deny\n"), "/work")
+    with pytest.raises(InputError) as caught:
+        compile_cil(source("(type web_t)\n(deny web_t self (file (read)))"), centos, guest)
+    assert "web.cil:2: the guest's secil2tree does not know 'deny'" in caught.value.detail
+    assert "newer secilc" in caught.value.hint
 
 
 def test_the_declarations_of_a_base_policy_are_without_its_rules() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from selab.policy.compile import CompiledModule, link
-from selab.policy.deny import has_deny, is_plain, without_deny
+from selab.policy.deny import MARK, disguised, has_deny, is_plain, revealed, without_deny
+from selab.policy.language.cil_source import parse
 from selab.policy.language.declarations import read_flat
 from selab.policy.query.decide import Access, Cause
 from selab.policy.query.decide_subprocess import ask
@@ -99,6 +100,24 @@ def test_a_base_policy_demands_a_newer_compiler_only_for_deny_rules_that_selab_c
     assert base.demands == Demands(False, 33)
     base.flat.write_text("(deny a_t b_t (file (all)))\n")
     assert base.demands == Demands(True, 33)
+
+
+def test_rules_about_other_types_stay_as_they_are_if_all_members_are_known() -> None:
+    rules = f"{DECLARED}(allow b_t c_t (file (read)))\n(allow a_t b_t (file (read)))\n"
+    text = f"{rules}(deny a_t c_t (file (read)))"
+    assert without_deny([text], PolicyIndex(read_flat(text)).members, complete=True) == [rules]
+
+
+def test_a_disguised_deny_rule_is_a_marked_neverallow_rule_in_the_same_line() -> None:
+    text = "; (deny\n(block b (type t)\n( deny t self (file (read))) (neverallow t t (file (write))))"
+    assert disguised(text, parse(text)).splitlines()[2] == (
+        f"(typepermissive {MARK})(neverallow t self (file (read))) (neverallow t t (file (write))))"
+    )
+
+
+def test_marked_rules_are_deny_rules_again_and_others_stay() -> None:
+    lines = [f"(typepermissive {MARK})", "(neverallow a b (file (read)))", "(neverallow a b (file (read)))"]
+    assert [*revealed(lines)] == ["(deny a b (file (read)))", "(neverallow a b (file (read)))"]
 
 
 @pytest.mark.toolchain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from selab.policy.lint.cil.deny import deny
 from selab.policy.lint.cil.files import files
 from selab.policy.lint.cil.subject import CilUnderLint, names_of_base
 from selab.policy.lint.cil.types import types
@@ -19,6 +20,7 @@ CHECKS: tuple[Callable[[CilUnderLint], Iterator[Finding]], ...] = (
     empty,
     shadowed,
     wildcards,
+    deny,
     files,
     types,
 )
