@@ -32,10 +32,11 @@ def new() -> None:
     shell_complete=images,
     help="Ports and volumes of a directory of images/, or of an image that the guest's Docker has.",
 )
+@click.option("--cil", "in_cil", is_flag=True, help="Write policies/NAME.cil, a block as udica writes it.")
 @pass_context
-def policy(context: Context, name: str, image: str | None) -> None:
+def policy(context: Context, name: str, image: str | None, in_cil: bool) -> None:
     """Write policies/NAME.te: a domain for a container that fits the guest's policy, with what the IMAGE
-    declares that it needs.
+    declares that it needs. With --cil, the block inherits `container` if policies/templates has that block.
 
     The base policy of the last run, or of the machine if it is an existing host, determines which interface
     covers a port. No VM is started.
@@ -43,6 +44,7 @@ def policy(context: Context, name: str, image: str | None) -> None:
     \b
     Example:
       selab new policy web --for httpd
+      selab new policy db --cil
     """
     from selab.scaffold.policy import new_policy
 
@@ -52,6 +54,7 @@ def policy(context: Context, name: str, image: str | None) -> None:
         image,
         lambda: contextlib.closing(context.machine.connect()),
         context.progress,
+        in_cil=in_cil,
     )
     for remark in policy_file.remarks:
         context.progress.note(remark)

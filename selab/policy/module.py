@@ -190,11 +190,7 @@ def _templates(
     """
     known = _blocks(texts).union(*(_blocks(each.texts) for each in required))
     by_block: dict[str, PolicyModule] = {}
-    files = {path.name: path for path in sorted(OWN_TEMPLATES.glob("*.cil"))}
-    files |= {path.name: path for path in sorted(project.templates.glob("*.cil"))}
-    for path in files.values():
-        within = project.root if path.parent == project.templates else OWN_TEMPLATES
-        module = PolicyModule(path.stem, path.parent, _texts(path, within), is_template=True)
+    for module in _all_templates(project):
         by_block |= dict.fromkeys(_blocks(module.texts) - known, module)
     inheriting, chosen = [texts], {each.name for each in required}
     while inheriting:
@@ -204,6 +200,20 @@ def _templates(
                 chosen.add(template.name)
                 inheriting.append(template.texts)
                 yield template
+
+
+def _all_templates(project: Project) -> Iterator[PolicyModule]:
+    """Yield the project's templates, and those of selab that no file of the project replaces."""
+    files = {path.name: path for path in sorted(OWN_TEMPLATES.glob("*.cil"))}
+    files |= {path.name: path for path in sorted(project.templates.glob("*.cil"))}
+    for path in files.values():
+        within = project.root if path.parent == project.templates else OWN_TEMPLATES
+        yield PolicyModule(path.stem, path.parent, _texts(path, within), is_template=True)
+
+
+def template_blocks(project: Project) -> frozenset[str]:
+    """Return the names of the blocks that a policy in CIL can inherit from templates."""
+    return frozenset[str]().union(*(_blocks(each.texts) for each in _all_templates(project)))
 
 
 def _blocks(texts: dict[str, bytes]) -> frozenset[str]:

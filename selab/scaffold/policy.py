@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from selab.errors import InputError
 from selab.policy.container_template import FILES, PREFIX, TEMPLATE
-from selab.policy.module import ENDINGS
+from selab.policy.module import ENDINGS, template_blocks
 from selab.progress import Progress
 from selab.project import NEW_POLICY, Project, new_policy_name
 from selab.run.request import NO_POLICY
+from selab.scaffold.cil_policy import cil_text
 from selab.scaffold.image_config import Connect, ImageConfig, image_config, quoted
 from selab.scaffold.new_file import create, require_free
 from selab.scaffold.target import Target, target_of
@@ -35,10 +36,17 @@ class NewPolicy:
 
 
 def new_policy(
-    project: Project, name: str, image: str | None, connect: Connect, progress: Progress
+    project: Project,
+    name: str,
+    image: str | None,
+    connect: Connect,
+    progress: Progress,
+    *,
+    in_cil: bool = False,
 ) -> NewPolicy:
     """Write a new policy for `image`, if given: a directory of images/, or an image that the guest has.
 
+    It is a .te, or `in_cil` a .cil in the style of udica.
     Raises InputError, without writing anything, if the name is invalid or taken.
     """
     if not NEW_POLICY.fullmatch(name):
@@ -51,7 +59,7 @@ def new_policy(
         raise InputError(
             f"'{name}' is reserved: it means that a run has no policy.", hint="Choose another name."
         )
-    path = project.policies / f"{name}.te"
+    path = project.policies / f"{name}.{'cil' if in_cil else 'te'}"
     require_free(*(path.with_suffix(ending) for ending in ENDINGS))
     config = image_config(project, image, connect, progress) if image else ImageConfig()
     target = target_of(project, progress)
@@ -61,7 +69,11 @@ def new_policy(
             f"It declares a module {name} or a type {name}_t.",
             f"Use for example my_{name}.",
         )
-    file = create(project, path, policy_text(name, image or "", config, target))
+    if in_cil:
+        text = cil_text(name, image or "", config, target, template_blocks(project))
+    else:
+        text = policy_text(name, image or "", config, target)
+    file = create(project, path, text)
     return NewPolicy(file, (target.remark, *(f"{image}: {line}." for line in config.left)))
 
 

@@ -53,6 +53,10 @@ class Target:
     def binding_interface(self, protocol: str, type_: str) -> str:
         return binding_interface(self.known.table, protocol, type_) if self.known else ""
 
+    def has_attribute(self, name: str) -> bool:
+        """Return whether the base policy has an attribute, or is unknown."""
+        return self.known is None or name in self.known.base.declared("typeattribute")
+
     def has(self, name: str) -> bool:
         """Return whether the base policy has a module `name` or a type `name_t`."""
         if self.known is None:

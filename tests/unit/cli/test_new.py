@@ -11,7 +11,12 @@ from .conftest import Selab
 
 
 @pytest.mark.parametrize(
-    ("words", "file"), [(("scenario", "web"), "scenarios/web.yaml"), (("policy", "web"), "policies/web.te")]
+    ("words", "file"),
+    [
+        (("scenario", "web"), "scenarios/web.yaml"),
+        (("policy", "web"), "policies/web.te"),
+        (("policy", "web", "--cil"), "policies/web.cil"),
+    ],
 )
 def test_a_file_is_written_once(
     selab: Selab, project: Project, words: tuple[str, ...], file: str, capsys: pytest.CaptureFixture[str]

@@ -10,7 +10,7 @@ import pytest
 
 from selab.errors import InputError
 from selab.policy.language.cil_source import parse
-from selab.policy.module import OWN_TEMPLATES, PolicyModule, load_module, policy_names
+from selab.policy.module import OWN_TEMPLATES, PolicyModule, load_module, policy_names, template_blocks
 from selab.project import NEW_POLICY, Project, find_project
 
 
@@ -274,3 +274,10 @@ def test_an_unknown_policy_is_answered_with_a_name_that_can_be_created(project: 
         load_module(project, name)
     suggestion = caught.value.hint.rpartition("`selab new policy ")[2].removesuffix("`.")
     assert NEW_POLICY.fullmatch(suggestion) and suggestion != "none"
+
+
+def test_the_blocks_of_templates_are_those_that_a_policy_can_inherit(project: Project) -> None:
+    project.templates.mkdir()
+    (project.templates / "a.cil").write_text("(block a (block inner)) (macro m ())")
+    (project.templates / "b.cil").write_text("(block b)")
+    assert template_blocks(project) == {"a", "b", *OWN_BLOCKS}

@@ -83,3 +83,12 @@ def test_without_a_base_policy_the_remark_says_what_is_missing(
     monkeypatch.setattr(target, "find_base", lambda *_: None)
     result = target_of(project, Progress())
     assert result.known is None and "interface for a port" in result.remark
+
+
+def test_it_knows_the_attributes_of_a_known_base_policy(based: BasePolicy) -> None:
+    known = Known(based, InterfaceTable([]), target.ports_of(based))
+    assert [Target("", known).has_attribute(name) for name in ("domain", "absent")] == [True, False]
+
+
+def test_an_unknown_base_policy_may_have_any_attribute() -> None:
+    assert Target("").has_attribute("absent")
