@@ -44,20 +44,20 @@ def test_a_denial_has_one_owner(source: str, target: str, comm: str, owner: Owne
     assert [name for name in Owner if getattr(attribution, name.value)] == [owner]
 
 
-def test_an_error_about_the_candidates_label_is_the_runs() -> None:
-    line = (
-        b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid "
-        b"invalid_context=system_u:object_r:web_t:s0:c1,c2 scontext=a:b:c_t:s0"
-    )
-    assert len(attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors) == 1
+def test_a_level_without_categories_distinguishes_no_run() -> None:
+    denied = avc("system_u:system_r:initrc_t:s0", FILE)
+    assert len(attribute([denied], Scope("web_t", "s0", frozenset())).machine) == 1
 
 
-def test_an_error_about_something_else_is_not() -> None:
-    line = (
-        b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=a:b:z_t:s0 "
-        b"scontext=a:b:c_t:s0"
+@pytest.mark.parametrize("own", ["invalid_context", "scontext", "tcontext", None])
+def test_an_error_is_the_runs_if_one_of_its_contexts_is(own: str | None) -> None:
+    contexts = {"invalid_context": "a:b", "scontext": "a:b:c_t:s0", "tcontext": "a:b:d_t:s0"}
+    fields = " ".join(
+        f"{name}={'system_u:object_r:web_t:s0:c1,c2' if name == own else context}"
+        for name, context in contexts.items()
     )
-    assert attribute([line + b" tcontext=a:b:d_t:s0 tclass=file"], SCOPE).errors == ()
+    line = f"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid {fields} tclass=file"
+    assert len(attribute([line.encode()], SCOPE).errors) == (own is not None)
 
 
 def test_an_error_that_the_containers_process_caused_is_the_runs() -> None:
@@ -103,6 +103,9 @@ DBUS = "system_u:system_r:system_dbusd_t:s0"
         (sent("USER_AVC", PROCESS, f"{CLAIM} subj={DBUS}"), True),
         (sent("USER", PROCESS, f"x' type=AVC msg=audit(1700000000.123:8): {CLAIM} '"), True),
         (sent("USER_LOGIN", PROCESS, "op=login acct=root"), False),
+        (sent("USER_AVC", "a:b", CLAIM), False),
+        (sent("USER_LOGIN", PROCESS, f"x' type=SYSCALL msg=audit(1700000000.123:8): subj={PROCESS}"), True),
+        (f"type=AVC msg=audit(1700000000.123:8): {CLAIM} {CLAIM}".encode(), True),
     ],
 )
 def test_a_denial_that_the_container_may_have_written_itself_is_a_doubt(line: bytes, doubtful: bool) -> None:
@@ -179,6 +182,9 @@ START = START.replace("tclass=file", "tclass=process")
         (event(START, RUNC)[:1], {RefusedEntry(PROCESS, RUNC)}),
         (event(ENTRY, RUNC), {RefusedEntry(PROCESS, RUNC)}),
         (event(ENTRY, RUNC)[:1], {RefusedEntry(PROCESS, "")}),
+        ([line.replace(b" subj=", b" obj=") for line in event(ENTRY, RUNC)], {RefusedEntry(PROCESS, "")}),
+        (event(START.replace("tclass=process", "tclass=file"), RUNC), set()),
+        (event(ENTRY.replace("tclass=file", "tclass=process"), RUNC), set()),
         (event(START.replace("permissive=0", "permissive=1"), RUNC), set()),
         (event(START.replace("denied", "granted"), RUNC), set()),
         (event(START.replace("c1,c2", "c7,c8"), RUNC), set()),
@@ -213,9 +219,18 @@ def test_records_that_are_in_doubt_are_told() -> None:
         sent("USER_AVC", PROCESS, CLAIM),
         b"type=AVC msg=audit(1700000000.123:5): avc:  denied  { read } for  pid=1 scontext=u:r",
     ]
-    unread, claimed = attribute(lines, SCOPE).doubts
-    assert "could not be read" in unread
-    assert "the container itself" in claimed
+    attribution = attribute(lines, SCOPE)
+    (unread,), (claimed,) = attribution.unread, attribution.claimed
+    assert attribution.doubts == [
+        f"1 records of the window could not be read, the first: {unread[:80]}",
+        f"1 records of the window may have been written by the container itself, the first: {claimed[:80]}",
+    ]
+
+
+def test_a_claim_keeps_the_bytes_that_are_no_text() -> None:
+    line = sent("USER", PROCESS, f"x' type=AVC msg=audit(1700000000.123:8): {CLAIM} '") + b"\xff"
+    (claimed,) = attribute([line], SCOPE).claimed
+    assert claimed.endswith("'\\xff")
 
 
 @pytest.mark.parametrize("kind", ["USER_CMD", "USER_LOGIN"])

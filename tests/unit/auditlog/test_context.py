@@ -36,6 +36,12 @@ def test_what_is_no_context_is_refused(text: str) -> None:
         ("s0", ()),
         ("s0:c1,c2", ((1, 2),)),
         ("s0:c1.c5,c9", ((1, 5), (9, 9))),
+        ("s0:c1.c3,c2.c5", ((1, 5),)),
+        ("s0:c1.c9,c2", ((1, 9),)),
+        ("s0:c2,c1", ((1, 2),)),
+        ("s0:c3,c1", ((1, 1), (3, 3))),
+        ("s0:c065535", ((65535, 65535),)),
+        ("s0:c65536", ()),
         ("s0:c3-s0:c0.c1023", ((3, 3),)),
         ("", ()),
         ("Secret", ()),
@@ -45,11 +51,14 @@ def test_categories_are_those_of_the_low_end(level: str, expected: tuple[tuple[i
     assert categories(level) == expected
 
 
-def test_a_level_range_has_two_ends() -> None:
-    assert level_range("s0-s15:c0.c2") == (Level("s0"), Level("s15", ((0, 2),)))
+@pytest.mark.parametrize("low", ["s0", "s123456"])
+def test_a_level_range_has_two_ends(low: str) -> None:
+    assert level_range(f"{low}-s15:c0.c2") == (Level(low), Level("s15", ((0, 2),)))
 
 
-@pytest.mark.parametrize("level", ["s0:c0.c99999999", "s0:c99999", "s0:c5.c1", "s0:c", "s", "s0:c1,,c2"])
+@pytest.mark.parametrize(
+    "level", ["s0:c0.c99999999", "s0:c99999", "s0:c5.c1", "s0:c", "s", "s1234567", "s²", "s0:c1,,c2"]
+)
 def test_a_malformed_level_is_refused(level: str) -> None:
     with pytest.raises(ValueError, match="not a"):
         Level.parse(level)
@@ -64,6 +73,13 @@ def test_a_malformed_level_is_refused(level: str) -> None:
         ("s0", "s0:c1,c2", True),
         ("s0-s0:c0.c1023", "s0:c1,c2", False),
         ("s0:c1,c2", "s0:c1", False),
+        ("s0:c1,c5,c9", "s0:c9", False),
+        ("s0:c1,c5,c9", "s0:c1,c9", False),
+        ("s0:c1,c5", "s0:c3", True),
+        ("s0:c1,c5", "s0:c7", True),
+        ("s0:c3.c7", "s0:c1.c5", True),
+        ("s0:c3.c7", "s0:c5.c9", True),
+        ("s0:c3.c7", "s0:c3.c7", False),
         ("s0", "s15", True),
         ("", "s0:c1", False),
         ("s0:c1", "s0:zzz", False),

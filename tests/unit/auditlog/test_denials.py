@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 
 from selab.auditlog.context import Context
-from selab.auditlog.denials import MAX_EVIDENCE, AvcDenial, Denial, DenialKey, group
+from selab.auditlog.denials import (
+    MAX_EVIDENCE,
+    AvcDenial,
+    Denial,
+    DenialKey,
+    comparable,
+    group,
+    shown_labels,
+    with_bare_keys,
+)
 from selab.auditlog.events import Event, read_events
 from selab.auditlog.summary import summarise
 from tests.unit.auditlog.records import SOURCE, TARGET, avc, avc_lines
@@ -159,6 +170,58 @@ def test_the_key_is_types_class_and_one_permission() -> None:
     )
 
 
+READ = DenialKey("a_t", "b_t", "file", "read")
+IOCTL = READ._replace(permission="ioctl")
+FIRST, SECOND = IOCTL._replace(command="0x8910"), IOCTL._replace(command="0x8927")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (READ, "a_t b_t:file read"),
+        (READ._replace(target="a_t"), "a_t self:file read"),
+        (FIRST, "a_t b_t:file ioctl 0x8910"),
+    ],
+)
+def test_a_key_is_shown_as_the_policy_language_writes_the_access(key: DenialKey, text: str) -> None:
+    assert str(key) == text
+
+
+def test_the_first_command_of_an_ioctl_gives_the_value_of_all() -> None:
+    values = {READ: 1, FIRST: 2, SECOND: 3}
+    assert with_bare_keys(values) == {READ: 1, FIRST: 2, SECOND: 3, IOCTL: 2}
+
+
+def test_two_policies_are_compared_by_command_only_if_both_distinguish_commands() -> None:
+    assert comparable({READ, FIRST}, {IOCTL}) == {READ, IOCTL}
+    assert comparable({READ, FIRST}, {SECOND}) == {READ, FIRST}
+
+
+@pytest.mark.parametrize("by_command", [True, False])
+def test_each_command_is_a_denial_only_where_the_policy_distinguishes_commands(by_command: bool) -> None:
+    line = avc(permissions="ioctl read", source="u:r:a_t", target="u:r:b_t", extra="ioctlcmd=0x8910 ")
+    both = row(line, line.replace(b"0x8910", b"0x8927"))
+    assert replace(both, by_command=by_command).keys == (
+        (FIRST, SECOND, READ) if by_command else (IOCTL, READ)
+    )
+
+
+def test_only_a_row_that_distinguishes_commands_says_so() -> None:
+    assert replace(row(avc()), by_command=True).to_json()["by_command"] is True
+    assert "by_command" not in row(avc()).to_json()
+
+
+def test_a_number_that_looks_like_a_command_belongs_to_an_ioctl_only() -> None:
+    line = avc(extra="ioctlcmd=0x8910 ")
+    assert (row(line).commands, denial(line).command_of("read")) == ((), None)
+
+
+def test_the_commands_of_a_row_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selab.auditlog.denials.MAX_COMMANDS", 2)
+    lines = [avc(permissions="ioctl", extra=f"ioctlcmd={number:#x} ") for number in (3, 1, 2)]
+    assert row(*lines).commands == ("0x1", "0x3")
+
+
 def test_a_random_category_does_not_make_a_denial_new() -> None:
     assert row(avc(1), avc(2, source="system_u:system_r:container_t:s0:c7,c9")).count == 2
 
@@ -202,6 +265,15 @@ def test_a_whole_path_is_a_better_example_than_a_name() -> None:
     )
 
 
+@pytest.mark.parametrize("first", ["/a", "/"])
+def test_the_first_whole_path_stays_the_example(first: str) -> None:
+    assert row(avc(1, path=first.encode()), avc(2, permissions="open", path=b"/b")).path == first
+
+
+def test_a_row_has_the_number_of_each_event_once() -> None:
+    assert row(avc(1), avc(2), avc(2)).serials == (1, 2)
+
+
 def test_a_rows_evidence_is_bounded() -> None:
     lines = [
         avc(serial, source=f"system_u:system_r:container_t:s0:c{serial}")
@@ -230,3 +302,19 @@ def test_a_row_has_the_labels_that_the_policy_does_not_know(value: str, side: st
 def test_the_unknown_labels_of_a_row_are_limited() -> None:
     lines = [avc().rstrip() + b' trawcon="u:r:gone%d_t"\n' % number for number in range(MAX_EVIDENCE + 5)]
     assert len(summarise(lines).denials[0].raw_targets) == MAX_EVIDENCE
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ([b""], ""),
+        ([b" trawcon=u:r:x_t"], "(label unknown to the policy: u:r:x_t)"),
+        (
+            [b" trawcon=u:r:x_t", b" srawcon=u:r:y_t", b" srawcon=u:r:x_t"],
+            "(label unknown to the policy: u:r:y_t, u:r:x_t)",
+        ),
+    ],
+    ids=["known", "one", "several"],
+)
+def test_the_labels_that_the_policy_does_not_know_are_shown_once_each(ends: list[bytes], text: str) -> None:
+    assert shown_labels(row(*(avc().rstrip() + end for end in ends))) == text

@@ -81,6 +81,10 @@ def test_a_record_of_audit_log_that_came_earlier_is_still_known() -> None:
     assert counts(*log, avc(5, comm=b"c5", head=KERNEL)) == (len(log), len(log))
 
 
+def test_a_record_behind_one_that_the_log_has_already_stays() -> None:
+    assert counts(kernel(1), journal().rstrip() + b" " + avc(2)) == (2, 2)
+
+
 def test_the_records_that_describe_a_denial_stay_in_its_event() -> None:
     lines = [kernel(1), avc(1), syscall(1)]
     (event,) = read_events(lines)

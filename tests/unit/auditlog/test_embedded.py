@@ -65,7 +65,18 @@ def test_an_object_without_a_record_has_no_text() -> None:
     assert texts('{"level": "info", "count": [1, null]}') == []
 
 
-@pytest.mark.growth
+def test_the_records_of_an_object_come_in_its_order() -> None:
+    other = RECORD.replace("1.100:1", "1.100:2")
+    document = {"event": {"original": [RECORD, "x"], "tags": ["a", [other]]}, "log": "any text"}
+    assert texts(json.dumps(document)) == [(RECORD, True), (other, True), ("any text", True)]
+
+
+def test_text_between_objects_is_read_if_it_may_be_a_record() -> None:
+    document = json.dumps({"log": RECORD})
+    assert texts(f"{document} and {document} avc:") == [(RECORD, True), (RECORD, True), (" avc:", True)]
+    assert texts(f"{document} avc: {document}") == [(RECORD, True), (f" avc: {document}", False)]
+
+
 @pytest.mark.parametrize(("faults", "is_read"), [(MAX_FAULTS - 1, True), (MAX_FAULTS, False)])
 def test_a_record_after_too_many_beginnings_without_an_object_is_unread(faults: int, is_read: bool) -> None:
     document = json.dumps({"message": RECORD})

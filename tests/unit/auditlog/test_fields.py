@@ -17,7 +17,13 @@ from selab.auditlog.fields import parse_fields
         ("comm", "6a", "6a"),
         ("pid", "6162", "6162"),
         ("proctitle", "6C73002D6C00", "ls -l"),
+        ("proctitle", "6C73580000", "lsX"),
         ("path", "002F746D702F78", "@/tmp/x"),
+        ("path", "002F746D702F780000", "@/tmp/x"),
+        ("path", "0000", "@"),
+        ("comm", "00", "\0"),
+        ("comm", '"', '"'),
+        ("comm", '""', ""),
         ("path", "2FFF", "/\\xff"),
     ],
 )
@@ -48,3 +54,10 @@ def test_fields_in_the_message_of_a_program_are_read() -> None:
 def test_an_interpreted_value_ends_before_the_next_name() -> None:
     fields = parse_fields('proctitle=ls -l /a b name=612062 comm="x y"', interpreted=True)
     assert fields == {"proctitle": "ls -l /a b", "name": "612062", "comm": "x y"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [('"', '"'), ('""', ""), ("\"a'", '"a'), ("'a b'", "a b"), ("", ""), ("a\x1d", "a")]
+)
+def test_quotes_around_an_interpreted_value_are_no_part_of_it(value: str, text: str) -> None:
+    assert parse_fields(f"name={value}", interpreted=True) == {"name": text}

@@ -67,6 +67,26 @@ def test_a_line_of_an_object_manager_stays_raw_if_its_only_decision_is_in_the_me
     assert [isinstance(group[0], tuple) for group in groups] == ([True] if raw else [False, False])
 
 
+def test_a_description_behind_a_denial_on_a_raw_line_is_a_record_of_its_own() -> None:
+    assert kinds(list(assemble([avc(1).rstrip() + b" " + syscall(1)]))) == [["AVC", "SYSCALL"]]
+
+
+def test_an_event_of_another_form_is_there_as_soon_as_it_has_ended() -> None:
+    lines = iter([b"node=a " + line for line in (avc(1), avc(2), eoe(1), avc(3))])
+    assert kinds([next(assemble(lines))]) == [["AVC", "EOE"]]
+    assert next(lines).endswith(avc(3))
+
+
+def test_a_log_of_another_form_without_ends_keeps_a_bounded_number_of_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("selab.auditlog.lines.MAX_OPEN", 4)
+    lines = iter([KERNEL % serial for serial in range(9)])
+    groups = assemble(lines)
+    assert [next(groups)[0].serial for _ in range(2)] == [0, 1]  # type: ignore[union-attr]
+    assert next(lines) == KERNEL % 5
+
+
 def test_lines_of_another_form_are_grouped_as_well() -> None:
     groups = list(assemble([KERNEL % 5, KERNEL % 6, KERNEL % 5]))
     assert sorted(len(group) for group in groups) == [1, 2]

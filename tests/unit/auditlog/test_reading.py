@@ -36,8 +36,11 @@ def record(record_type: str, text: str, *, partial: bool = False) -> Record:
         (b"SELINUX_ERR", None),
         (b"USER_SELINUX_ERR", None),
         (b"SYSCALL", ""),
+        (b"MQ_GETSETATTR", ""),
         (b"CRED_ACQ", "CRED_ACQ"),
         (b"APPARMOR_DENIED", "apparmor"),
+        (b"APPARMOR_AUDIT", "apparmor"),
+        (b"USER_MGMT", "USER_MGMT"),
     ],
 )
 def test_the_type_alone_never_hides_a_denial(record_type: bytes, kind: str | None) -> None:
@@ -112,6 +115,45 @@ def test_the_path_is_that_of_the_record_with_the_denials_inode() -> None:
 def test_a_relative_path_is_below_the_processs_directory(cwd: str, full: str) -> None:
     line = f'type=CWD msg=audit(1700000000.123:1): cwd="{cwd}"\n'.encode()
     assert denial(named("www"), line, path(name=b"www")).path == full
+
+
+def test_an_object_without_any_name_has_no_path() -> None:
+    line = named("x").replace(b' name="x"', b"")
+    assert denial(line, path(name=b"(null)")).path == ""
+
+
+def test_what_the_denial_lacks_of_its_process_is_in_the_system_calls_record() -> None:
+    decision = denial(avc().replace(b' pid=42 comm="httpd"', b""), syscall(comm=b"nginx"))
+    assert (decision.pid, decision.comm) == (42, "nginx")
+
+
+@pytest.mark.parametrize(
+    ("number", "pid"), [("12345678901", 12345678901), ("123456789012", None), ("x", None)]
+)
+def test_a_process_number_is_a_number_of_a_sensible_length(number: str, pid: int | None) -> None:
+    assert denial(avc().replace(b"pid=42", f"pid={number}".encode())).pid == pid
+
+
+@pytest.mark.parametrize(("end", "is_read"), [("'", True), ("", False)])
+def test_a_partial_denial_of_an_object_manager_is_read_only_if_its_message_has_its_end(
+    end: str, is_read: bool
+) -> None:
+    text = f'pid=1 msg=\'{DECISION} permissive=0 exe="/x"{end}'
+    assert (read_record(record("USER_AVC", text, partial=True), ()) is not None) is is_read
+
+
+def test_the_unknown_label_of_a_partial_denial_is_unknown_as_well() -> None:
+    text = f"{DECISION} permissive=0 srawcon=u:r:x_t trawcon=u:r:y"
+    decisions = [read_record(record("AVC", text, partial=partial), ()) for partial in (True, False)]
+    assert [(each.raw_source, each.raw_target) for each in decisions if isinstance(each, AvcDenial)] == [
+        ("", ""),
+        ("u:r:x_t", "u:r:y"),
+    ]
+
+
+def test_the_program_of_an_interpreted_denial_may_have_a_blank_in_its_name() -> None:
+    line = f"type=USER_AVC msg=audit(11/23/2026 22:01:02.123:7) : pid=1 msg='{DECISION} exe=/a b sauid=dbus'"
+    assert denial(line.encode()).exe == "/a b"
 
 
 def test_the_program_is_that_of_the_system_call() -> None:

@@ -61,6 +61,25 @@ def test_a_form_without_a_stamp_has_neither_time_nor_serial(line: str) -> None:
     assert (record.type, record.serial, record.time, record.text) == ("AVC", None, None, BODY)
 
 
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        ("type=AVC msg=audit(1.100:1): {}", "log"),
+        ("type=AVC audit(1.100:1): {}", "kernel"),
+        ("host kernel: audit: type=1400 audit(1.100:1): {}", "kernel"),
+        ("host audispd: type=AVC msg=audit(1.100:1): {}", "syslog"),
+        ('{{"log": "type=AVC msg=audit(1.100:1): {}"}}', "json"),
+        ('{{"log": "type=AVC audit(1.100:1): {}"}}', "kernel"),
+        ("host audit[7]: AVC {}", "journal"),
+        ("AVC {}", "journal"),
+        ("host kernel: {}", "bare"),
+        ("avc: {}", "bare"),
+    ],
+)
+def test_a_record_has_the_way_by_which_it_came_into_the_log(line: str, source: str) -> None:
+    assert parse_line(line.format(BODY).encode())[-1].source == source
+
+
 @pytest.mark.parametrize("line", ["systemd[1]: selinux: {}", "Jan 19 13:59:21 x2 dbus-daemon[3458]: {}"])
 def test_an_object_managers_own_log_line_is_userspace(line: str) -> None:
     assert record_of(line.format(BODY)).type == "USER_AVC"
@@ -212,8 +231,61 @@ def test_trap_16_a_cut_denial_is_kept_and_marked() -> None:
     assert record.partial
 
 
-def test_what_is_left_of_a_wrapped_record_is_marked() -> None:
-    assert record_of("ocket permissive=0").partial
+@pytest.mark.parametrize("rest", ["ocket permissive=0", "audit(1700000000.1", "type=AVC msg"])
+def test_what_is_left_of_a_wrapped_record_is_marked(rest: str) -> None:
+    assert record_of(rest) == Record("", None, "", rest, partial=True)
+
+
+@pytest.mark.parametrize("rest", ["tcontext=u:r:b_t:s0 tclass=file", "avc:  den", "audit(1700000000.1", "x"])
+def test_what_is_left_of_a_record_before_another_one_is_marked(rest: str) -> None:
+    records = parse_line(f"{rest} type=AVC msg=audit(1.1:1): {BODY}".encode())
+    expected = [] if rest == "x" else [Record("", None, "", rest, partial=True)]
+    assert [*records] == [*expected, Record("AVC", 1, "1.1", BODY)]
+
+
+MESSAGE = f"pid=1 msg='{BODY} exe=\"/s\"'"
+
+
+@pytest.mark.parametrize(
+    ("first", "partial"),
+    [
+        (f"type=USER_AVC msg=audit(1.1:1): {MESSAGE}", False),
+        (f"type=USER_AVC msg=audit(1.1:1): {MESSAGE[:-1]}", True),
+        ("type=USER_AVC msg=audit(1.1:1): pid=1 uid='0'", True),
+        (f"type=AVC msg=audit(1.1:1): {BODY}", False),
+        (f"type=AVC msg=audit(1.1:1): {BODY} trawcon=x", True),
+        (f"type=AVC msg=audit(1.1:1): {BODY[:-13]}", True),
+        ("type=SELINUX_ERR msg=audit(1.1:1): op=setxattr invalid_context=x", True),
+        ("type=SYSCALL msg=audit(1.1:1): pid=1", False),
+    ],
+)
+def test_a_record_before_another_one_is_whole_only_if_it_shows_its_end(first: str, partial: bool) -> None:
+    record, _ = parse_line(f"{first} type=USER_AVC msg=audit(1.1:2): {MESSAGE}".encode())
+    assert (record.serial, record.partial) == (1, partial)
+
+
+@pytest.mark.parametrize("command", ['cmdline="', 'cmdline="a" cmdline="'])
+def test_a_record_behind_a_command_line_that_was_cut_may_be_part_of_it(command: str) -> None:
+    line = (
+        f"type=USER_AVC msg=audit(1.1:1): msg='avc:  denied  {{ start }} for {command}x "
+        f"type=AVC msg=audit(1.1:9): {BODY}"
+    )
+    assert parse_line(line.encode()) == (Record("", None, "", line, partial=True),)
+
+
+def test_a_record_behind_a_whole_command_line_is_read() -> None:
+    line = f'type=USER_AVC msg=audit(1.1:1): msg=\'avc: cmdline="x" type=AVC msg=audit(1.1:9): {BODY}'
+    assert [record.serial for record in parse_line(line.encode())] == [1, 9]
+
+
+def test_a_command_line_in_the_second_message_is_not_taken_for_a_record() -> None:
+    forged = MESSAGE.replace("avc: ", 'avc:  denied  { start } for cmdline="type=AVC msg=audit(1.1:9): "', 1)
+    line = f"type=USER_AVC msg=audit(1.1:1): {MESSAGE} type=USER_AVC msg=audit(1.1:2): {forged}"
+    assert [record.serial for record in parse_line(line.encode())] == [1, 2]
+
+
+def test_a_null_byte_is_a_blank() -> None:
+    assert record_of(b"type=USER msg=audit(1.1:1): a=b\0c=d").text == "a=b c=d"
 
 
 def test_bytes_that_are_not_utf8_show_as_escapes() -> None:

@@ -74,6 +74,41 @@ def test_an_invalid_context_is_decoded() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "security_compute_sid:  invalid context u:r:x_t for scontext=u:r:a_t tcontext=u:r:b_t tclass=process",
+        "op=security_compute_sid invalid_context=u:r:x_t scontext=u:r:a_t tcontext=u:r:b_t tclass=process",
+    ],
+    ids=["old", "new"],
+)
+def test_an_error_has_all_contexts_its_class_event_and_time(text: str) -> None:
+    error = kernel(text)
+    assert (error.scontext, error.tcontext, error.tclass) == ("u:r:a_t", "u:r:b_t", "process")
+    assert (error.invalid_context, error.serial, error.time) == ("u:r:x_t", 5, 1700000000.123)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("invalid context u:r:x_t", "invalid context"), ("something else", "unknown")]
+)
+def test_an_error_without_an_operation_has_a_kind(text: str, kind: str) -> None:
+    error = kernel(text)
+    assert (error.kind, error.meaning) == (kind, MEANINGS.get(kind, UNKNOWN))
+
+
+def test_an_error_is_written_in_full() -> None:
+    text = "op=setxattr invalid_context=u:r:x_t scontext=u:r:a_t tcontext=u:r:b_t tclass=file"
+    assert kernel(text).to_json() == {
+        "kind": "setxattr",
+        "meaning": MEANINGS["setxattr"],
+        "source": "u:r:a_t",
+        "target": "u:r:b_t",
+        "class": "file",
+        "invalid_context": "u:r:x_t",
+        "text": text,
+    }
+
+
 def test_a_transition_has_its_old_and_new_context() -> None:
     error = kernel("op=security_bounded_transition seresult=denied oldcontext=u:r:a_t newcontext=u:r:b_t")
     assert (error.scontext, error.tcontext) == ("u:r:a_t", "u:r:b_t")

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 
-from selab.auditlog.denials import group
+from selab.auditlog.denials import MAX_EVIDENCE, group
 from selab.auditlog.events import read_events
 from selab.auditlog.summary import MAX_EXAMPLES, Summary, summarise
 from tests.unit.auditlog.records import avc, logs, syscall
@@ -99,14 +99,45 @@ def test_the_rows_of_a_log_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(1, 11)
     )
     assert (summary.records, len(summary.denials), summary.omitted) == (10, 3, 7)
+    assert summary.to_json()["omitted"] == 7
+
+
+def test_the_distinct_errors_of_a_log_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selab.auditlog.summary.MAX_ROWS", 3)
+    summary = summarise(
+        f"type=SELINUX_ERR msg=audit(1.100:{number}): op=setxattr invalid_context=t{number % 5}\n".encode()
+        for number in range(10)
+    )
+    assert ([count for _, count in summary.selinux_err], summary.omitted) == ([2, 2, 2], 4)
+
+
+def test_a_long_example_of_what_could_not_be_read_is_cut() -> None:
+    (example,) = summarise([b"type=AVC " + b"x" * 1000]).unparsed_examples
+    assert example == "type=AVC " + "x" * 391
 
 
 @pytest.mark.parametrize("first", ["", " ioctlcmd=0x8910"])
 def test_each_command_of_an_ioctl_is_in_the_row(first: str) -> None:
     """A record that differs in the command only is no repetition, also of one that names no command."""
     records = [
-        f"type=AVC msg=audit(1.1:{number}): avc:  denied  {{ ioctl }} for  pid=9{command} "
+        f"type=AVC msg=audit(1.100:{number}): avc:  denied  {{ ioctl }} for  pid=9{command} "
         "scontext=u:r:a_t:s0 tcontext=u:r:a_t:s0 tclass=tcp_socket permissive=0".encode()
         for number, command in enumerate([first, " ioctlcmd=0x8910", " ioctlcmd=0x8927", " ioctlcmd=0x8910"])
     ]
     assert summarise(records).denials[0].commands == ("0x8910", "0x8927")
+
+
+def test_the_commands_of_an_ioctl_are_in_the_row_also_behind_many_repetitions() -> None:
+    """Once a row is settled, records that differ only in their levels are no longer parsed."""
+    records = [
+        avc(
+            number,
+            permissions="ioctl",
+            source=f"u:r:a_t:s0:c{number}",
+            target="u:r:b_t:s0",
+            extra=f"ioctlcmd={0x8910 + number // (2 * MAX_EVIDENCE):#x} ",
+        )
+        for number in range(6 * MAX_EVIDENCE)
+    ]
+    (row,) = summarise(records).denials
+    assert (row.commands, row.count) == (("0x8910", "0x8911", "0x8912"), len(records))

@@ -351,10 +351,16 @@ def test_a_status_that_cannot_be_read_after_a_start_is_an_error(guest: AuditedGu
     assert guest.run_script("open-window", "mark")[0] == 3
 
 
-@pytest.mark.parametrize(("cursor", "on_mark"), [("", ":"), (CURSOR, "exit 1")], ids=["no cursor", "no mark"])
+@pytest.mark.parametrize(
+    ("cursor", "on_mark"),
+    [("", ":"), (CURSOR, "exit 1"), ("", "exit 1")],
+    ids=["no cursor", "no mark", "neither"],
+)
 def test_a_window_that_was_not_opened_leaves_the_rate_limit_as_it_was(
     guest: AuditedGuest, cursor: str, on_mark: str
 ) -> None:
+    """A variable of the guest's environment is no limit that the script has read."""
+    guest.environment["limit"] = "9"
     guest.auditctl("pid 0\nlost 0\n", on_mark=on_mark)
     guest.program("journalctl", cursor)
     with pytest.raises(SelabError):

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from selab.auditlog.windows import AuditStatus, OpenWindow, Window, close_window, open_window, release
-from selab.errors import SelabError
+from selab.auditlog.windows import (
+    AuditStatus,
+    OpenWindow,
+    Window,
+    audit_status,
+    close_window,
+    open_window,
+    release,
+)
+from selab.errors import CommandFailed, SelabError
 from selab.guest import script
 from tests.unit.fakes import FakeGuest
 
@@ -222,8 +231,57 @@ def test_an_entry_of_the_journal_that_cannot_be_read_is_a_problem(entries: str, 
 def test_without_a_reader_of_records_there_is_no_window() -> None:
     guest = FakeGuest()
     guest.answer("begin", out=STATUS.format(lost=0).replace("pid 400", "pid 0") + "log 77 1000\n")
-    with pytest.raises(SelabError, match="audit records in the guest"):
+    with pytest.raises(SelabError) as raised:
         open_window().of(guest)
+    assert (raised.value.what, raised.value.detail, raised.value.hint) == (
+        "No process receives audit records in the guest.",
+        "The audit daemon is not running, and the journal has no cursor.",
+        "Start auditd: `selab vm ssh -- systemctl start auditd`.",
+    )
+
+
+def test_a_window_that_cannot_be_opened_leads_to_doctor() -> None:
+    guest = FakeGuest()
+    guest.answer("begin", code=1, err="auditctl: not permitted")
+    with pytest.raises(CommandFailed) as raised:
+        open_window().of(guest)
+    assert raised.value.what == "The guest cannot mark its audit log."
+    assert "Run `selab doctor`" in raised.value.hint
+
+
+def test_the_audit_status_is_read_without_a_change() -> None:
+    guest = FakeGuest()
+    guest.answer("auditctl", out=STATUS.format(lost=12))
+    assert audit_status(guest) == AuditStatus(1, 400, 12)
+    assert guest.commands == [("auditctl", "-s")]
+
+
+def test_an_audit_status_that_cannot_be_read_leads_to_doctor() -> None:
+    guest = FakeGuest()
+    guest.answer("auditctl", code=1, err="not permitted")
+    with pytest.raises(CommandFailed) as raised:
+        audit_status(guest)
+    assert (raised.value.what, raised.value.hint) == (
+        "The guest's audit status cannot be read.",
+        "Run `selab doctor`.",
+    )
+
+
+@pytest.mark.parametrize(("pids", "count"), [("", 0), ("pid 1\npid 400\n", 2)])
+def test_a_status_is_not_read_from_an_ambiguous_answer(pids: str, count: int) -> None:
+    guest = FakeGuest()
+    guest.answer("begin", out=STATUS.format(lost=0).replace("pid 400\n", pids) + "log 77 1000\n")
+    with pytest.raises(SelabError, match=f"it has {count} lines 'pid'"):
+        open_window().of(guest)
+
+
+def test_the_rate_limit_that_cannot_be_put_back_is_an_error_with_the_way_out() -> None:
+    guest = FakeGuest()
+    guest.answer(script("auditlog/restore-ratelimit"), code=1, err="read-only")
+    with pytest.raises(CommandFailed) as raised:
+        release(guest, OpenWindow("t", AuditStatus(1, 0, 0), cursor="s=abc", ratelimit=7))
+    assert raised.value.what == "The kernel's rate limit could not be restored."
+    assert "`selab vm halt`, then `selab vm up`" in raised.value.hint
 
 
 def test_each_window_has_a_token_of_its_own() -> None:
@@ -270,7 +328,7 @@ def test_what_a_log_says_of_the_status_is_not_believed() -> None:
 
 
 def test_the_token_cannot_be_guessed() -> None:
-    assert len(opened(FakeGuest()).token) * 4 >= 96
+    assert re.fullmatch("[0-9a-f]{24}", opened(FakeGuest()).token)
 
 
 def test_a_window_with_too_many_lines_is_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
