@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from pathlib import Path
 from typing import cast
@@ -10,15 +11,19 @@ import pytest
 
 from selab.container.runtime import runtimes
 from selab.doctor import examine as doctor
-from selab.doctor.examine import State, guest_findings
+from selab.doctor.examine import Finding, State, guest_findings
+from selab.errors import SelabError
 from selab.guest import script
 from selab.host import distribution
 from selab.machine import MachineControl
+from selab.policy.guest.load import policy_state
 from selab.policy.language.declarations import read_flat
 from selab.policy.query.index import PolicyIndex
+from selab.policy.survey import survey
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm import kvm
+from selab.vm.network import DETAILS, REMEDIES, Reach
 from selab.vm.select import UNREACHABLE
 from tests import centos_like
 from tests.unit.fakes import FakeGuest
@@ -41,6 +46,31 @@ def guest(pid: int = 400) -> FakeGuest:
 
 def test_a_guest_that_has_everything_is_fine() -> None:
     assert {finding.state for finding in guest_findings(guest())} == {State.OK}
+
+
+@pytest.mark.parametrize(("enforcing", "mode"), [("0", "permissive"), ("1", "enforcing")])
+def test_the_findings_about_a_guest_say_what_it_has(enforcing: str, mode: str) -> None:
+    fake = FakeGuest()
+    fake.answer(script("policy/guest/policy-state"), out=f"{enforcing} 7\n")
+    fake.rules += guest().rules
+    assert [(each.subject, each.detail) for each in guest_findings(fake)] == [
+        ("SELinux", mode),
+        ("base policy", f"default, {survey().of(guest()).fingerprint[:16]}, version 33"),
+        ("audit", "auditd is process 400, 0 records lost since boot"),
+        ("Docker", "sets SELinux labels"),
+    ]
+
+
+def test_what_a_guest_does_not_answer_is_bad_with_the_reason_and_the_hint() -> None:
+    fake = FakeGuest()
+    fake.answer(script("policy/guest/policy-state"), code=1, err="no SELinux")
+    fake.rules += guest().rules
+    with pytest.raises(SelabError) as raised:
+        policy_state().of(fake)
+    error = raised.value
+    assert next(guest_findings(fake)) == Finding(
+        "SELinux", State.BAD, f"{error.what} {error.detail}", error.hint
+    )
 
 
 def test_no_mark_is_set_and_no_limit_changed() -> None:
@@ -68,25 +98,24 @@ class Running:
 
 
 @pytest.mark.parametrize(
-    ("reach", "state", "remedy"),
+    ("reach", "state"),
     [
-        ("closed", State.OK, ""),
-        ("open", State.NOTE, "selab vm network closed"),
-        ("unknown", State.NOTE, "selab run"),
-        ("outside", State.NOTE, ""),
-        ("foreign", State.NOTE, "docs/explanation/network.md"),
+        (Reach.CLOSED, State.OK),
+        (Reach.OPEN, State.NOTE),
+        (Reach.UNKNOWN, State.NOTE),
+        (Reach.OUTSIDE, State.NOTE),
+        (Reach.FOREIGN, State.NOTE),
     ],
 )
-def test_a_network_that_is_not_closed_is_a_note(reach: str, state: State, remedy: str) -> None:
-    findings = list(doctor._vm(cast(MachineControl, Running(reach)), Progress()))
-    (finding,) = [finding for finding in findings if finding.subject == "network"]
-    assert finding.state is state and finding.detail.startswith(f"{reach}: ")
-    assert remedy in finding.remedy
+def test_a_network_that_is_not_closed_is_a_note(reach: Reach, state: State) -> None:
+    running, network, *_ = doctor._vm(cast(MachineControl, Running(reach)), Progress())
+    assert running == Finding("VM", State.OK, "running")
+    assert network == Finding("network", state, f"{reach}: {DETAILS[reach]}", REMEDIES.get(reach, ""))
 
 
 def test_the_network_of_an_existing_host_is_no_finding() -> None:
     findings = list(doctor._vm(cast(MachineControl, Running("")), Progress()))
-    assert "network" not in [finding.subject for finding in findings]
+    assert [finding.subject for finding in findings] == ["VM", "SELinux", "base policy", "audit", "Docker"]
 
 
 # --- this machine ---------------------------------------------------------------------------------
@@ -110,28 +139,71 @@ def test_missing_programs_are_named_with_this_systems_packages(
     tools = findings["VM tools"]
     assert (tools.state, tools.detail) == (State.BAD, "missing: qemu-system-x86_64 qemu-img virsh")
     assert "dnf -y install libvirt-client qemu-img qemu-system-x86`" in tools.remedy
+    assert (findings["libvirt"].state, findings["libvirt"].detail) == (State.BAD, "virsh is not installed")
     assert "dnf -y install libvirt-client`" in findings["libvirt"].remedy
     assert "dnf -y install checkpolicy m4 policycoreutils secilc`" in doctor._policy_tools().remedy
 
 
+SILENT = Finding("libvirt", State.NOTE, "qemu:///x does not answer", "selab starts it if systemd does not.")
+
+
 @pytest.mark.parametrize(
-    ("code", "state"), [(0, State.OK), (1, State.NOTE), (124, State.NOTE), (127, State.BAD)]
+    ("code", "finding"),
+    [(0, Finding("libvirt", State.OK, "qemu:///system")), (1, SILENT), (124, SILENT)],
 )
-def test_libvirt_without_virsh_is_bad_and_without_an_answer_a_note(
-    monkeypatch: pytest.MonkeyPatch, code: int, state: State
+def test_libvirt_that_does_not_answer_is_a_note(
+    monkeypatch: pytest.MonkeyPatch, code: int, finding: Finding
 ) -> None:
-    done = subprocess.CompletedProcess(["virsh"], code, "qemu:///system\n", "")
-    monkeypatch.setattr(doctor.libvirt, "virsh", lambda *words: done)
-    assert doctor._libvirt().state is state
+    done = {("uri",): subprocess.CompletedProcess(["virsh"], code, "qemu:///system\n", "")}
+    monkeypatch.setattr(doctor.libvirt, "virsh", lambda *words: done[words])
+    monkeypatch.setattr(doctor.libvirt, "uri", lambda: "qemu:///x")
+    assert doctor._libvirt() == finding
 
 
-@pytest.mark.parametrize(("machine", "states"), [("x86_64", []), ("aarch64", [State.BAD])])
+ELSEWHERE = Finding(
+    "processor",
+    State.BAD,
+    "aarch64, and the boxes are for x86_64",
+    "Use an existing machine: `box: host`, see docs/howto/hosts.md.",
+)
+
+
+@pytest.mark.parametrize("configured", ["virtualbox", "auto"])
+@pytest.mark.parametrize(("machine", "findings"), [("x86_64", []), ("aarch64", [ELSEWHERE])])
 def test_a_processor_that_cannot_run_the_boxes_is_bad(
-    monkeypatch: pytest.MonkeyPatch, machine: str, states: list[State]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    configured: str,
+    machine: str,
+    findings: list[Finding],
 ) -> None:
     monkeypatch.setattr(doctor.platform, "machine", lambda: machine)
-    findings = list(doctor._virtualisation("virtualbox", Progress()))
-    assert [each.state for each in findings if each.subject == "processor"] == states
+    monkeypatch.setattr(doctor, "default_provider", lambda: "virtualbox")
+    only("vagrant", tmp_path)
+    monkeypatch.setenv("PATH", only("VBoxManage", tmp_path))
+    tools = Finding("VM tools", State.OK, "vagrant VBoxManage")
+    assert list(doctor._virtualisation(configured, Progress())) == [*findings, tools]
+
+
+@pytest.mark.parametrize(
+    ("missing", "detail", "remedy"),
+    [
+        ([], "m4 checkmodule semodule_package secilc secil2tree: policy is compiled on this machine", ""),
+        (["pp"], "missing: pp", "Policy is compiled in the guest, which takes longer."),
+        (
+            ["m4", "pp"],
+            "missing: m4 pp",
+            "Policy is compiled in the guest, which takes longer. To compile it here: Install ['m4'].",
+        ),
+    ],
+)
+def test_policy_tools_that_are_missing_are_a_note(
+    monkeypatch: pytest.MonkeyPatch, missing: list[str], detail: str, remedy: str
+) -> None:
+    monkeypatch.setattr(doctor, "missing_on_host", lambda: missing)
+    monkeypatch.setattr(doctor, "how_to_install", lambda programs, packages: f"Install {programs}.")
+    state = State.NOTE if missing else State.OK
+    assert doctor._policy_tools() == Finding("policy tools", state, detail, remedy)
 
 
 def test_qemu_of_el_is_no_missing_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,55 +240,70 @@ def test_labels_of_the_cache_matter_to_root_if_selinux_is_enforcing(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     if mode is not None:
         (tmp_path / "enforce").write_text(mode)
-    findings = list(doctor._labels())
-    assert [finding.state for finding in findings] == states
-    assert all(("semanage" in each.remedy) is (each.state is State.NOTE) for each in findings)
+    results = {
+        State.OK: (f"{cache} has the type virt_image_t", ""),
+        State.NOTE: (
+            f"{cache} has not the type virt_image_t, and SELinux is enforcing: libvirt's VMs may not read it",
+            f"`script/setup` runs `semanage fcontext -a -t virt_image_t '{cache}(/.*)?'` and "
+            f"`restorecon -R {cache}`.",
+        ),
+    }
+    expected = [Finding("labels of the cache", state, *results[state]) for state in states]
+    assert list(doctor._labels()) == expected
 
 
-NESTED = "the host of this virtual machine"
+SLOW = "The VM's processor is emulated: about ten times slower."
 
 
 @pytest.mark.parametrize(
-    ("works", "flags", "state", "words", "absent"),
+    ("works", "flags", "detail", "remedy"),
     [
-        (True, {"vmx"}, State.OK, ["booted", "vmx"], ["firmware", "virtual machine"]),
+        (True, {"vmx", "fpu"}, "a boot; the processor reports vmx", ""),
         (
             False,
             {"svm", "hypervisor"},
-            State.NOTE,
-            ["booted", "svm", "virtual machine"],
-            ["firmware", NESTED],
+            "a boot; the processor reports svm, and this machine is a virtual machine",
+            SLOW,
         ),
-        (False, {"fpu"}, State.NOTE, ["neither vmx nor svm", "firmware"], ["virtual machine"]),
-        (False, {"fpu", "hypervisor"}, State.NOTE, ["neither vmx nor svm", NESTED], ["firmware"]),
-        (False, set(), State.NOTE, ["booted"], ["reports", "firmware"]),
+        (
+            False,
+            {"fpu"},
+            "a boot; the processor reports neither vmx nor svm",
+            f"{SLOW} Enable virtualisation in this machine's firmware, if you can.",
+        ),
+        (
+            False,
+            {"fpu", "hypervisor"},
+            "a boot; the processor reports neither vmx nor svm, and this machine is a virtual machine",
+            f"{SLOW} Enable virtualisation in the host of this virtual machine, if you can.",
+        ),
+        (False, set(), "a boot", SLOW),
     ],
 )
 def test_kvm_is_reported_with_what_the_processor_can_do(
-    monkeypatch: pytest.MonkeyPatch,
-    works: bool,
-    flags: set[str],
-    state: State,
-    words: list[str],
-    absent: list[str],
+    monkeypatch: pytest.MonkeyPatch, works: bool, flags: set[str], detail: str, remedy: str
 ) -> None:
-    monkeypatch.setattr(doctor.kvm, "best_known", lambda: kvm.Kvm(works, "a kernel booted or not"))
+    monkeypatch.setattr(doctor.kvm, "best_known", lambda: kvm.Kvm(works, "a boot"))
     monkeypatch.setattr(doctor.kvm, "processor_flags", lambda: frozenset(flags))
-    finding = next(doctor._libvirt_and_kvm(Progress()))
-    text = f"{finding.detail} {finding.remedy}"
-    assert (finding.subject, finding.state) == ("KVM", state)
-    assert [word for word in words if word not in text] == []
-    assert [word for word in absent if word in text] == []
+    state = State.OK if works else State.NOTE
+    assert next(doctor._libvirt_and_kvm(Progress())) == Finding("KVM", state, detail, remedy)
 
 
 def test_a_base_policy_with_every_name_of_the_risk_table_is_fine() -> None:
-    assert doctor.risk_table(PolicyIndex(read_flat(centos_like.flat_base()))).state is State.OK
+    assert doctor.risk_table(PolicyIndex(read_flat(centos_like.flat_base()))) == Finding(
+        "risk table", State.OK, "fedora: the base policy has every type and attribute of it"
+    )
 
 
 def test_a_name_of_the_risk_table_that_matches_nothing_is_reported() -> None:
     flat = centos_like.flat_base().replace("systemd_unit_file_type", "another_type")
     finding = doctor.risk_table(PolicyIndex(read_flat(flat)))
-    assert (finding.state, "systemd_unit_file_type" in finding.detail) == (State.NOTE, True)
+    assert finding == Finding(
+        "risk table",
+        State.NOTE,
+        "fedora: no type for systemd_unit_file_type",
+        "selab rates no access to them. Check risk.toml if the policy has other names for them.",
+    )
 
 
 def test_the_doctor_examines_the_base_policy_at_hand(
@@ -224,14 +311,30 @@ def test_the_doctor_examines_the_base_policy_at_hand(
 ) -> None:
     base = centos_like.write_base(tmp_path / "centos")
     monkeypatch.setattr(doctor, "find_base", lambda *_: base)
-    monkeypatch.setattr(doctor, "machine_of", lambda _: NoMachine())
-    assert "risk table" in {finding.subject for finding in doctor.examine(project)}
+    monkeypatch.setattr(doctor, "machine_of", lambda of: {project.root: NoMachine()}[of.root])
+    host, *others = doctor.examine(project)
+    assert host == Finding("host", State.OK, f"{platform.system()} {platform.release()} {platform.machine()}")
+    assert [finding.subject for finding in others] == ["policy tools", "risk table", "VM"]
+
+
+def test_what_a_vm_needs_of_this_machine_is_examined_only_for_a_vm_of_selab(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = {name: Finding(name, State.OK, "") for name in ("_virtualisation", "_resources")}
+    for name, finding in marks.items():
+        monkeypatch.setattr(doctor, name, lambda *_, finding=finding: iter([finding]))
+    monkeypatch.setattr(doctor, "find_base", lambda *_: None)
+    for managed in (True, False):
+        monkeypatch.setattr(doctor, "machine_of", lambda _, managed=managed: NoMachine(managed))
+        findings = [each for each in doctor.examine(project) if each in marks.values()]
+        assert findings == ([*marks.values()] if managed else [])
 
 
 class NoMachine:
-    """A machine of `box: host` that does not answer."""
+    """A machine that does not answer, by default that of `box: host`."""
 
-    managed = False
+    def __init__(self, managed: bool = False) -> None:
+        self.managed = managed
 
     def status(self) -> str:
         return UNREACHABLE

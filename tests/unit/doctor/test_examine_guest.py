@@ -20,11 +20,14 @@ DOCKER = ("docker",)
 
 
 def guest(
-    installed: tuple[str, ...] = DOCKER, audit: str = "enabled 1\npid 400\nlost 0\n", docker: int = 0
+    installed: tuple[str, ...] = DOCKER,
+    audit: str = "enabled 1\npid 400\nlost 0\n",
+    docker: int = 0,
+    podman: int = 0,
 ) -> FakeGuest:
     """A guest with the runtimes `installed`, of which Docker sets labels and Podman ignores them.
 
-    `docker` is the exit code of `docker info`.
+    docker, podman: exit code of `docker info` and of `podman info`.
     """
     fake = FakeGuest()
     fake.answer("auditctl -s", out=audit)
@@ -36,7 +39,7 @@ def guest(
     for name in runtimes():
         fake.answer(script("container/has-program"), f" {name}", code=0 if name in installed else 1)
     fake.answer("docker info", code=docker, out='["name=selinux"]\n')
-    fake.answer("podman info", out="false\n")
+    fake.answer("podman info", code=podman, out="false\n")
     return fake
 
 
@@ -51,34 +54,68 @@ def test_every_runtime_of_the_guest_is_examined() -> None:
 
 
 def test_a_runtime_that_ignores_labels_is_bad_and_has_a_remedy() -> None:
-    finding = finding_of(guest(("podman",)), "Podman")
-    assert (finding.state, finding.remedy) == (State.BAD, runtimes()["podman"].unlabelled)
+    remedy = runtimes()["podman"].unlabelled
+    assert finding_of(guest(("podman",)), "Podman") == Finding("Podman", State.BAD, "ignores labels", remedy)
 
 
-def test_a_runtime_that_does_not_answer_is_bad() -> None:
-    assert finding_of(guest(docker=1), "Docker").state is State.BAD
+@pytest.mark.parametrize(
+    ("title", "where"),
+    [("Docker", " -- systemctl status docker"), ("Podman", "")],
+    ids=["daemon", "no daemon"],
+)
+def test_a_runtime_that_does_not_answer_is_bad_and_its_service_says_why(title: str, where: str) -> None:
+    finding = finding_of(guest(("docker", "podman"), docker=1, podman=1), title)
+    assert (finding.state, finding.remedy) == (State.BAD, f"`selab vm ssh{where}` shows why.")
+    assert "ended with 1" in finding.detail
 
 
 def test_a_guest_without_a_container_runtime_is_bad() -> None:
-    finding = finding_of(guest(()), "containers")
-    assert (finding.state, "docker" in finding.detail) == (State.BAD, True)
+    assert finding_of(guest(()), "containers") == Finding(
+        "containers",
+        State.BAD,
+        f"none of {', '.join(runtimes())} is installed",
+        "Install one of them in the guest.",
+    )
+
+
+def test_an_audit_status_that_cannot_be_read_is_bad() -> None:
+    fake = FakeGuest()
+    fake.answer("auditctl -s", code=1, err="not permitted")
+    assert doctor._audit(fake) == Finding(
+        "audit",
+        State.BAD,
+        "The guest's audit status cannot be read. `auditctl -s` ended with 1: not permitted",
+        "Run `selab doctor`.",
+    )
+
+
+OFF = (
+    "auditing is switched off, 2 records lost since boot",
+    "Switch it on: `selab vm ssh -- auditctl -e 1`. Until then, each run ends as ERROR.",
+)
 
 
 @pytest.mark.parametrize(
     ("audit", "state", "words"),
     [
-        ("enabled 1\npid 400\nlost 3\n", State.OK, "auditd is process 400, 3 records lost since boot"),
-        ("enabled 1\npid 0\nlost 0\n", State.NOTE, "journal"),
-        ("enabled 0\npid 400\nlost 0\n", State.BAD, "switched off"),
-        ("enabled 0\npid 0\nlost 0\n", State.BAD, "switched off"),
+        ("enabled 1\npid 400\nlost 3\n", State.OK, ("auditd is process 400, 3 records lost since boot", "")),
+        (
+            "enabled 1\npid 0\nlost 0\n",
+            State.NOTE,
+            (
+                "auditd does not run, so a run reads the records from the journal; 0 records lost since boot",
+                "To start it: `selab vm ssh -- systemctl start auditd`.",
+            ),
+        ),
+        ("enabled 0\npid 400\nlost 2\n", State.BAD, OFF),
+        ("enabled 0\npid 0\nlost 2\n", State.BAD, OFF),
     ],
     ids=["auditd", "no auditd", "off", "off without auditd"],
 )
 def test_the_doctor_says_whether_the_guest_audits_and_who_receives_the_records(
-    audit: str, state: State, words: str
+    audit: str, state: State, words: tuple[str, str]
 ) -> None:
-    finding = finding_of(guest(audit=audit), "audit")
-    assert (finding.state, words in finding.detail) == (state, True)
+    assert finding_of(guest(audit=audit), "audit") == Finding("audit", state, *words)
 
 
 class Vm:
@@ -107,22 +144,29 @@ def findings_of(vm: Vm) -> list[Finding]:
 
 
 @pytest.mark.parametrize(
-    ("state", "expected", "remedy"),
+    ("state", "expected", "words"),
     [
-        ("not_created", State.NOTE, "creates"),
-        ("shutoff", State.NOTE, "starts"),
-        (UNREACHABLE, State.BAD, "ssh"),
-        (SelabError("Vagrant failed.", hint="See its log."), State.BAD, "See its log."),
+        ("not_created", State.NOTE, ("not_created", "`selab run` creates one.")),
+        ("shutoff", State.NOTE, ("shutoff", "`selab run` starts it.")),
+        (
+            UNREACHABLE,
+            State.BAD,
+            ("the machine of `box: host` does not answer", "`ssh` to it says why."),
+        ),
+        (
+            SelabError("Vagrant failed.", "It hung.", hint="See its log."),
+            State.BAD,
+            ("Vagrant failed. It hung.", "See its log."),
+        ),
     ],
     ids=["no VM", "off", "silent host", "unknown"],
 )
 def test_a_vm_that_does_not_run_is_the_only_finding_about_it(
-    state: str | SelabError, expected: State, remedy: str
+    state: str | SelabError, expected: State, words: tuple[str, str]
 ) -> None:
-    (finding,) = findings_of(Vm(state))
-    assert (finding.subject, finding.state, remedy in finding.remedy) == ("VM", expected, True)
+    assert findings_of(Vm(state)) == [Finding("VM", expected, *words)]
 
 
 def test_a_guest_that_breaks_off_is_bad() -> None:
     last = findings_of(Vm("running", Unreachable("The guest does not answer.", hint="Try again.")))[-1]
-    assert (last.subject, last.state, last.remedy) == ("guest", State.BAD, "Try again.")
+    assert last == Finding("guest", State.BAD, "The guest does not answer.", "Try again.")

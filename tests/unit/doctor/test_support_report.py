@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from selab import __version__
 from selab.doctor import support_report
 from selab.doctor.examine import Finding, State
-from selab.doctor.support_report import Checklist, checklist
-from selab.errors import Unreachable
+from selab.doctor.support_report import Check, Checklist, checklist
+from selab.errors import SelabError, Unreachable
 from selab.guest import script
 from selab.history import History
 from selab.machine import VagrantParameters
+from selab.policy.base import BasePolicy
 from selab.project import Project
 from selab.vm import provision
 from tests.unit.documents import document
@@ -48,15 +52,15 @@ def guest() -> FakeGuest:
     guest.answer(script("vm/package-tools"), out="/usr/bin/apt-get\n")
     steps = provision.steps("apt")
     guest.answer(script("vm/probe"), out="present\n" * (len(steps) - 1) + "missing\n")
-    guest.answer("docker", out="28\n")
+    guest.answer("docker", out="28\n  a\n")
     return guest
 
 
 def examined(project: Project, monkeypatch: pytest.MonkeyPatch, machine: Machine) -> Checklist:
     finding = Finding("VM", State.NOTE, "it is off")
     monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
-    monkeypatch.setattr(support_report, "machine_of", lambda _: machine)
-    monkeypatch.setattr(support_report, "examine", lambda _: iter([finding]))
+    monkeypatch.setattr(support_report, "machine_of", lambda of: {project.root: machine}[of.root])
+    monkeypatch.setattr(support_report, "examine", lambda of: {project.root: iter([finding])}[of.root])
     monkeypatch.setattr(support_report, "_of_host", lambda: {"Python": "3.13"})
     return checklist(project)
 
@@ -75,6 +79,7 @@ def test_a_guest_that_does_not_answer_is_a_fact_and_its_steps_are_unknown(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled = examined(project, monkeypatch, Machine(None))
+    assert filled.findings == (Finding("VM", State.NOTE, "it is off"),)
     assert filled.facts == {"Python": "3.13", "not seen": "the guest: The VM does not answer."}
     assert (filled.steps, filled.profile) == ({}, "")
     assert mark(filled, "Every step of the provisioning has its result.") is None
@@ -85,9 +90,64 @@ def test_the_guests_facts_and_steps_are_its_own_and_the_connection_is_closed(
 ) -> None:
     filled = examined(project, monkeypatch, Machine(guest))
     steps = provision.steps("apt")
-    assert filled.facts["kernel"] == "Linux 6.12"
-    assert (filled.steps[steps[0].name], filled.steps[steps[-1].name]) == ("applied", "missing")
+    docker = dict.fromkeys(("Docker", "Docker's security", "Docker's storage and cgroups"), "28 a")
+    assert filled.facts == {"Python": "3.13", "kernel": "Linux 6.12", **docker}
+    states = ["applied", *["present"] * (len(steps) - 2), "missing"]
+    assert filled.steps == {step.name: state for step, state in zip(steps, states, strict=True)}
     assert guest.closed
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "error"),
+    [
+        ("kernel\tLinux\nkernel\tBSD\n", 0, "'kernel\\tBSD' is not a fact, or the fact is there twice"),
+        ("kernel\n", 0, "'kernel' is not a fact, or the fact is there twice"),
+        ("colour\tred\n", 0, "colour"),
+        ("", 1, "The guest's facts cannot be read."),
+    ],
+    ids=["twice", "no value", "unknown", "failed"],
+)
+def test_facts_of_another_form_are_an_error(answer: str, code: int, error: str) -> None:
+    guest = FakeGuest()
+    guest.answer(script("doctor/facts"), out=answer, code=code)
+    with pytest.raises(SelabError) as raised:
+        support_report._of_guest(guest)
+    assert error in f"{raised.value.what} {raised.value.detail}"
+
+
+def test_the_facts_of_this_machine_are_those_of_the_programs_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "vagrant"
+    program.write_text('#!/bin/sh\n[ $1 = plugin ] && seq 20 || echo "Vagrant 2.4"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(
+        support_report, "PROGRAMS", {**support_report.PROGRAMS, "libvirt": ("no-such-program", "--version")}
+    )
+    facts = support_report._of_host()
+    assert [facts[name] for name in ("selab", "Python", "host", "Vagrant", "Vagrant's plugins")] == [
+        __version__,
+        platform.python_version(),
+        f"{platform.system()} {platform.release()} {platform.machine()}",
+        "Vagrant 2.4",
+        "1 2 3 4 5 6 7 8",
+    ]
+    assert "libvirt" not in facts
+
+
+def test_the_base_policy_of_the_last_run_is_a_fact(
+    project: Project, monkeypatch: pytest.MonkeyPatch, base: BasePolicy
+) -> None:
+    History.of(project).keep(record(1))
+    (run,) = History.of(project).documents()
+    bases = {(run.base, project.root / "cache"): base}
+    monkeypatch.setattr(support_report, "known_base", lambda *asked: bases[asked])
+    facts = base.facts
+    assert examined(project, monkeypatch, Machine(None)).facts["base policy"] == (
+        f"{facts.selinux_type}, version {facts.policyvers}, {len(base.store)} modules, "
+        f"deny rules: {base.denies}"
+    )
 
 
 @pytest.mark.parametrize(("box", "shown"), [("debian/x", "debian/x"), ("selab-own-1234", "own")])
@@ -138,18 +198,41 @@ def test_a_run_proves_only_what_its_mode_can(fields: dict[str, Any], passes: boo
     assert mark(filled, "A permissive run of a draft shows denials.") is shows
 
 
-def test_an_error_among_the_runs_is_reported() -> None:
-    runs = document(verdict="PASS"), document(verdict="ERROR")
-    assert mark(empty(runs=runs), "No run ended as ERROR.") is False
-    assert mark(empty(runs=runs[:1]), "No run ended as ERROR.") is True
+def test_the_quickest_run_that_proves_it_is_named() -> None:
+    runs = [document(verdict="PASS", timings={"audit": 0.5, "steps": seconds}) for seconds in (9, 2, 3)]
+    runs.append(document(verdict="FAIL", timings={"steps": 0.1}))
+    check = empty(runs=tuple(runs)).checks[7]
+    assert check == Check("An enforcing run passes.", True, "the quickest in 2.5 s")
+    assert empty(runs=tuple(runs[3:])).checks[7] == Check("An enforcing run passes.", False, "")
 
 
-def test_the_number_of_runs_that_ended_as_an_error_is_reported() -> None:
-    runs = (document(verdict="PASS"), document(verdict="ERROR"), document(verdict="ERROR"))
-    (check,) = (each for each in empty(runs=runs).checks if each.what == "No run ended as ERROR.")
-    assert check.detail.startswith("2 of 3 runs")
+@pytest.mark.parametrize(
+    ("verdicts", "ok", "detail"),
+    [(["PASS"], True, ""), (["PASS", "ERROR", "ERROR"], False, "2 of 3 runs ended as ERROR")],
+)
+def test_the_number_of_runs_that_ended_as_an_error_is_reported(
+    verdicts: list[str], ok: bool, detail: str
+) -> None:
+    filled = empty(runs=tuple(document(verdict=verdict) for verdict in verdicts))
+    assert filled.checks[8] == Check("No run ended as ERROR.", ok, detail)
 
 
 def test_the_missing_steps_are_named() -> None:
-    check = empty(steps={"a": "applied", "b": "missing", "c": "missing"}).checks[1]
-    assert (check.ok, check.detail) == (False, "missing: b, c")
+    what = "Every step of the provisioning has its result."
+    steps = {"a": "applied", "b": "missing", "c": "missing"}
+    assert empty(steps=steps).checks[1] == Check(what, False, "missing: b, c")
+    assert empty(steps={"a": "applied", "b": "present"}).checks[1] == Check(what, True, "")
+
+
+def test_each_line_about_the_guest_has_what_the_doctor_found() -> None:
+    subjects = ("VM", "SELinux", "base policy", "Docker", "audit")
+    others = (Finding("host", State.BAD, "x"), Finding("Podman", State.BAD, "y"))
+    found = tuple(Finding(subject, State.OK, f"of {subject}") for subject in subjects)
+    checks = empty(findings=(others[0], *found, others[1])).checks
+    assert [checks[place] for place in (0, 2, 3, 4, 5)] == [
+        Check("The VM is up and answers.", True, "of VM"),
+        Check("SELinux is on in the guest.", True, "of SELinux"),
+        Check("The guest says which policy it has.", True, "of base policy"),
+        Check("The container runtime sets labels.", True, "of Docker"),
+        Check("The audit daemon runs.", True, "of audit"),
+    ]
