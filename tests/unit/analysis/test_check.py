@@ -248,7 +248,7 @@ def test_a_policy_with_the_name_of_a_module_of_the_base_policy_has_a_warning(
     of_run = dataclasses.replace(base, facts=dataclasses.replace(base.facts, replaced=replaced))
     monkeypatch.setattr(checking, "last_base", lambda *_: of_run)
     result = check(find_project(project.root), ["web"], Progress())
-    assert [finding.id for finding in result.findings] == ids
+    assert [(finding.id, finding.line) for finding in result.findings] == [(id, 0) for id in ids]
     assert ("linked" in stages.calls, result.failed) == (links, False)
 
 

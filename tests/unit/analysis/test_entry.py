@@ -121,6 +121,17 @@ def test_a_scenario_says_which_container_runtime_starts_which_domain(
     )
 
 
+def test_a_finding_names_each_container_runtime_once_also_behind_a_domain_of_the_base_policy(
+    project: Project, centos: BasePolicy, entries: list[Entry]
+) -> None:
+    scenario = {"image": "registry.test/x:1", "policy": "web"}
+    others = {"a": {"label": {"type": "container_t"}}, "b": {"runtime": "podman"}, "c": {}, "d": {}}
+    for name, more in others.items():
+        (project.scenarios / f"{name}.yaml").write_text(json.dumps(scenario | more))
+    (finding,) = findings(project, centos, SANDBOX, Path("/linked"))
+    assert finding.message.startswith("Podman and Docker cannot start a container as web_t: ")
+
+
 def test_without_libsepol_or_the_containers_file_type_nothing_is_reported(
     project: Project, centos: BasePolicy, entries: list[Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
