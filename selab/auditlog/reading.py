@@ -118,12 +118,8 @@ def _decision(record: Record, event: Sequence[Record]) -> AvcDenial | None:
         source, target = Context.parse(subject[1]), Context.parse(subject[2])
     except ValueError:
         return None
-    fields = parse_fields(text[decision.end() : place], record.type, record.interpreted)
-    tail = (
-        parse_fields(text[subject.end() :], record.type, record.interpreted)
-        if len(text) > subject.end()
-        else {}
-    )
+    fields = parse_fields(text[decision.end() : place], interpreted=record.interpreted)
+    tail = parse_fields(text[subject.end() :], interpreted=record.interpreted)
     userspace = record.type == "USER_AVC"
     call = _sibling(event, "SYSCALL")
     return AvcDenial(
@@ -166,7 +162,7 @@ def _path(fields: Mapping[str, str], event: Sequence[Record]) -> str:
         return fields["path"]
     for record in event:
         if record.type == "AVC_PATH":
-            return record.fields.get("path", "")
+            return record.fields.get("path", "") or fields.get("name", "")
         if record.type == "PATH" and fields.get("ino") and record.fields.get("inode") == fields["ino"]:
             return _absolute(record.fields.get("name", ""), event) or fields.get("name", "")
     return fields.get("name", "")

@@ -68,7 +68,11 @@ def test_a_partial_denial_is_read_only_if_its_mode_is_there(end: str, is_read: b
 
 @pytest.mark.parametrize(
     ("text", "kind"),
-    [('apparmor="DENIED" operation="open"', "apparmor"), ("lsm=landlock blockers=x", "lsm landlock")],
+    [
+        ('apparmor="DENIED" operation="open"', "apparmor"),
+        ("lsm=landlock blockers=x", "lsm landlock"),
+        (f"lsm={'x' * 99}", f"lsm {'x' * 36}"),
+    ],
 )
 def test_a_record_of_another_security_module_is_ignored_by_its_name(text: str, kind: str) -> None:
     assert read_record(record("AVC", text), ()) == Ignored(kind)
@@ -111,15 +115,29 @@ def test_the_path_is_that_of_the_record_with_the_denials_inode() -> None:
     assert denial(named("passwd", inode=9), *event[1:]).path == "passwd"
 
 
-@pytest.mark.parametrize(("cwd", "full"), [("/srv", "/srv/www"), ("/", "/www"), ("(null)", "www")])
+@pytest.mark.parametrize(("cwd", "full"), [("/srvX", "/srvX/www"), ("/", "/www"), ("(null)", "www")])
 def test_a_relative_path_is_below_the_processs_directory(cwd: str, full: str) -> None:
     line = f'type=CWD msg=audit(1700000000.123:1): cwd="{cwd}"\n'.encode()
     assert denial(named("www"), line, path(name=b"www")).path == full
 
 
-def test_an_object_without_any_name_has_no_path() -> None:
-    line = named("x").replace(b' name="x"', b"")
-    assert denial(line, path(name=b"(null)")).path == ""
+@pytest.mark.parametrize(
+    "event",
+    [
+        [],
+        [path(name=b"(null)")],
+        [path().replace(b' name="/etc/passwd"', b"")],
+        [b"type=AVC_PATH msg=audit(1700000000.123:1): \n"],
+    ],
+    ids=["no record", "null", "no name", "no path"],
+)
+def test_an_object_has_the_denials_own_name_if_its_event_has_none(event: list[bytes]) -> None:
+    assert denial(named("x").replace(b' name="x"', b""), *event).path == ""
+    assert denial(named("x"), *event).path == "x"
+
+
+def test_a_relative_path_stays_so_without_the_processs_directory() -> None:
+    assert denial(named("x"), path(name=b"www")).path == "www"
 
 
 def test_what_the_denial_lacks_of_its_process_is_in_the_system_calls_record() -> None:
@@ -134,11 +152,17 @@ def test_a_process_number_is_a_number_of_a_sensible_length(number: str, pid: int
     assert denial(avc().replace(b"pid=42", f"pid={number}".encode())).pid == pid
 
 
+def test_the_contexts_may_follow_the_permissions_at_once() -> None:
+    text = DECISION.replace("} for  pid=9", "}")
+    assert isinstance(read_record(record("AVC", text), ()), AvcDenial)
+
+
+@pytest.mark.parametrize("begin", ["pid=1 ", ""])
 @pytest.mark.parametrize(("end", "is_read"), [("'", True), ("", False)])
 def test_a_partial_denial_of_an_object_manager_is_read_only_if_its_message_has_its_end(
-    end: str, is_read: bool
+    begin: str, end: str, is_read: bool
 ) -> None:
-    text = f'pid=1 msg=\'{DECISION} permissive=0 exe="/x"{end}'
+    text = f'{begin}msg=\'{DECISION} permissive=0 exe="/x"{end}'
     assert (read_record(record("USER_AVC", text, partial=True), ()) is not None) is is_read
 
 
