@@ -15,7 +15,7 @@ import pytest
 
 from selab.errors import SelabError
 from selab.host import binding
-from selab.host.binding import ADOPT, machine_id, state_directory
+from selab.host.binding import ADOPT, is_bound, machine_id, state_directory
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,19 @@ def test_own_state_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (state_directory(tmp_path / ".selab") / "vm.json").touch()
     monkeypatch.setattr(binding, "_verified", set())
     assert (state_directory(tmp_path / ".selab") / "vm.json").exists()
+
+
+def test_a_directory_is_bound_if_it_is_absent_empty_or_this_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    state_directory(tmp_path / "own")
+    foreign(tmp_path / "foreign")
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    names = ("absent", "empty", "own", "foreign", "link")
+    assert [name for name in names if is_bound(tmp_path / name)] == ["absent", "empty", "own"]
+    monkeypatch.setenv(ADOPT, "1")
+    assert is_bound(tmp_path / "foreign")
 
 
 def test_a_moved_project_keeps_its_state(tmp_path: Path) -> None:
@@ -200,6 +213,12 @@ def test_the_key_is_private(tmp_path: Path) -> None:
     state_directory(tmp_path / ".selab")
     key = Path(os.environ["XDG_STATE_HOME"], "selab", "state.key")
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_the_machine_id_is_that_of_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"/etc/machine-id": "0123456789abcdef\n"}
+    monkeypatch.setattr(Path, "read_text", lambda path: texts[str(path)])
+    assert machine_id() == "0123456789abcdef"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "uninitialized\n"])

@@ -93,7 +93,9 @@ def test_the_line_that_names_what_was_denied_is_marked() -> None:
             )
         ]
     )
-    assert re.findall(r'class="matters"><span class="no">(\d+)<', made) == ["2"]
+    assert re.findall(r'class="matters"><span class="no">(\d+)</span>([^<]*)<', made) == [
+        ("2", "allow web_t http_port_t:tcp_socket name_bind;")
+    ]
 
 
 def test_a_denial_that_the_policy_allows_by_now_says_so() -> None:
@@ -127,6 +129,13 @@ def test_a_row_has_its_advice_by_its_number() -> None:
         r'<tr><td class="number">(\d)<.*?<code>allow (\d);</code>.*?<p>stopped (\d)</p>', text, re.S
     )
     assert rows == [("1", "1", "1"), ("2", "2", "2")]
+
+
+def test_a_row_shows_the_whole_denial() -> None:
+    denial = {**DENIAL, "permissions": ["bind", "connect"], "count": 7, "comm": "nginx"}
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", page([ReportedRun(document(denials=[denial]))]))
+    row = cells.index("http_port_t:tcp_socket")
+    assert cells[row - 2 : row + 3] == ["1", "web_t", "http_port_t:tcp_socket", "bind connect", "7"]
 
 
 def test_the_picture_has_a_curve_for_each_denial_between_its_two_names() -> None:

@@ -117,6 +117,10 @@ def test_several_runs_are_runs_of_one_valid_document_with_identifiers() -> None:
     ]
 
 
+def test_a_single_run_has_no_identifier() -> None:
+    assert "automationDetails" not in json.loads(sarif(document(), TE))["runs"][0]
+
+
 def test_the_parts_of_an_identifier_cannot_be_confused() -> None:
     made = json.loads(render(report(document(scenario="a/b"), document())))
     assert made["runs"][0]["automationDetails"]["id"].startswith("a%2Fb/web/")

@@ -90,6 +90,11 @@ def test_a_program_reads_the_same(project: Project) -> None:
         "applied",
     )
     assert summary["run_count"] == 2
+    assert summary["checks"][:2] == [
+        {"what": "The VM is up and answers.", "ok": True, "detail": "fine"},
+        {"what": "Every step of the provisioning has its result.", "ok": True, "detail": ""},
+    ]
+    assert summary["findings"][0] == {"subject": "VM", "state": "ok", "detail": "fine"}
     assert summary["runs"][0] == {
         "mode": "enforcing",
         "verdict": "PASS",
@@ -141,6 +146,40 @@ def test_the_projects_own_directory_is_not_named(project: Project) -> None:
     assert str(project.root) not in markdown(
         checklist_of(findings=(Finding("disk", State.OK, space),)), project
     )
+
+
+def test_each_name_is_replaced_by_a_word_for_what_it_is_the_longest_first(
+    project: Project, alice: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELAB_CACHE", "/srv/people/alice/a/long/way/to/the/cache")
+    names = {
+        str(project.root): "PROJECT",
+        "/srv/people/alice/a/long/way/to/the/cache": "CACHE",
+        "/srv/people/alice": "HOME",
+        "tower.example.org": "HOST",
+        "alice": "USER",
+        "tower": "HOST",
+    }
+    assert private(project) == names
+    assert [*map(len, private(project))] == sorted(map(len, names), reverse=True)
+
+
+@pytest.mark.parametrize(("user", "is_replaced"), [("al", False), ("ala", True)])
+def test_a_name_that_may_be_a_part_of_any_text_stays(
+    project: Project, monkeypatch: pytest.MonkeyPatch, user: str, is_replaced: bool
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: user)
+    assert (user in private(project)) is is_replaced
+
+
+def test_a_user_without_a_name_needs_no_replacement(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getuser() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", getuser)
+    assert "USER" not in private(project).values()
 
 
 def test_names_that_everybody_has_stay(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
