@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selab.errors import AnswerTooLong, SelabError
-from selab.guest import MAX_END, RUN_TIMEOUT, Completed, Guest, Query, query_all
+from selab.errors import AnswerTooLong, CommandFailed, SelabError
+from selab.guest import (
+    IN_THE_LOG,
+    MAX_DIGITS,
+    MAX_END,
+    RUN_TIMEOUT,
+    Completed,
+    Guest,
+    Malformed,
+    Query,
+    complete_line,
+    number,
+    one_of,
+    query_all,
+    script,
+    script_argv,
+)
 from selab.host.local import LocalHost
 
 WORD = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
@@ -120,8 +138,11 @@ def test_the_answer_to_a_query_that_did_not_run_is_an_error_that_names_it() -> N
         answers["two"]
 
 
-class Broken:
-    """A guest whose command was ended in the middle of the second script."""
+class Answering:
+    """A guest that answers with texts in which TOKEN stands for the token of the queries."""
+
+    def __init__(self, out: str, err: str = "", code: int = 0, truncated: bool = False) -> None:
+        self.out, self.err, self.code, self.truncated = out, err, code, truncated
 
     def run(
         self,
@@ -131,8 +152,8 @@ class Broken:
         timeout: float = RUN_TIMEOUT,
         limit: int | None = None,
     ) -> Completed:
-        token = argv[4]
-        return Completed(tuple(argv), 137, f"one\n{token} 0\ntw".encode(), f"{token}\n".encode())
+        out, err = (text.replace("TOKEN", argv[4]).encode() for text in (self.out, self.err))
+        return Completed(tuple(argv), self.code, out, err, self.truncated)
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
         raise AssertionError("a query puts no file")
@@ -140,11 +161,159 @@ class Broken:
     def get(self, path: str) -> bytes:
         raise AssertionError("a query gets no file")
 
+    def close(self) -> None:
+        raise AssertionError("a query closes no guest")
 
-@pytest.mark.parametrize("place", [0, 1])
-def test_one_that_was_ended_in_the_middle_has_the_whole_commands_exit_code(place: int) -> None:
-    printed = results(Broken(), query_of("echo one"), query_of("echo two"), query_of("echo three"))
-    assert [done.returncode for done in printed][place] == (0, 137)[place]
+
+THREE = (query_of("echo one"), query_of("echo two"), query_of("echo three"))
+
+
+@pytest.mark.parametrize(("code", "truncated", "status"), [(137, False, 137), (137, True, 137), (0, True, 1)])
+def test_one_that_was_ended_in_the_middle_has_the_whole_commands_exit_code(
+    code: int, truncated: bool, status: int
+) -> None:
+    guest = Answering("one\nTOKEN 0\ntw", "bad\nTOKEN\nworse", code, truncated)
+    unread = query_all(guest, one=THREE[0], two=THREE[1], three=THREE[2])._unread
+    assert [(done.returncode, done.stdout, done.stderr, done.truncated) for _, done in unread.values()] == [
+        (0, b"one\n", b"bad\n", truncated),
+        (status, b"tw", b"worse", truncated),
+    ]
+
+
+@pytest.mark.parametrize("end", ["", "TOKEN\n"])
+def test_the_errors_that_a_guest_did_not_send_are_empty(end: str) -> None:
+    guest = Answering("one\nTOKEN 0\ntwo\nTOKEN 255\n", f"bad\n{end}")
+    assert [done.stderr for done in results(guest, *THREE)] == [b"bad\n", b""]
+
+
+NOT_SENT = "it has an answer to a query that was not sent or could not run"
+LACKS = "it lacks answers, although no query failed"
+
+
+@pytest.mark.parametrize(
+    ("out", "reason"),
+    [
+        ("one\nTOKEN 0\ntwo\nTOKEN 0\n" + "TOKEN 0\n" * 2, NOT_SENT),
+        ("one\nTOKEN 1\ntwo\nTOKEN 0\n", NOT_SENT),
+        ("one\nTOKEN 0\nTOKEN 256\n", "it has an exit code that no process can have"),
+        ("one\nTOKEN 0\ntwo\nTOKEN 0\n", LACKS),
+        ("one\nTOKEN 0\ntw", LACKS),
+        ("TOKEN 1000\n", LACKS),
+    ],
+)
+def test_answers_that_cannot_be_are_an_error_with_what_the_guest_reported(out: str, reason: str) -> None:
+    with pytest.raises(SelabError) as raised:
+        results(Answering(out), *THREE)
+    error = raised.value
+    assert error.what == "The guest's answer makes no sense."
+    assert error.detail.startswith(f"{reason}; it reported b'") and len(error.detail) < 170
+    assert error.hint == (
+        "Run `selab doctor`. If the guest may be damaged, create it again: `selab vm destroy`."
+    )
+
+
+@pytest.mark.parametrize("truncated", [True, False])
+def test_a_truncated_answer_is_an_error(truncated: bool) -> None:
+    done = Completed((), 0, b"1", b"", truncated)
+    query = Query("", lambda done: done.text, limit=5)
+    with pytest.raises(AnswerTooLong) if truncated else contextlib.nullcontext():
+        assert query.value(done) == "1"
+
+
+@pytest.mark.parametrize("text", ["0", "7", "1" * MAX_DIGITS])
+def test_a_number_is_read(text: str) -> None:
+    assert number(text) == int(text)
+
+
+@pytest.mark.parametrize("text", ["", "-1", " 1", "1\n", "²", "١", "x" * 99, "1" * (MAX_DIGITS + 1)])
+def test_what_is_no_number_is_malformed(text: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        number(text)
+    assert str(raised.value) == f"{text[:20]!r} is not a number"
+
+
+def test_a_word_is_one_of_those_that_are_known() -> None:
+    assert one_of("b", "a", "b") == "b"
+    with pytest.raises(Malformed) as raised:
+        one_of("x" * 99, "a", "b")
+    assert str(raised.value) == f"'{'x' * 20}' is not one of a, b"
+
+
+@pytest.mark.parametrize(("text", "line"), [("a b\n", "a b"), ("\n", "")])
+def test_a_complete_line_has_its_end(text: str, line: str) -> None:
+    assert complete_line(text) == line
+
+
+@pytest.mark.parametrize("text", ["", "a", "a\nb", "a\n\n"])
+def test_a_text_that_is_not_one_complete_line_is_malformed(text: str) -> None:
+    with pytest.raises(Malformed, match="it is not one complete line"):
+        complete_line(text)
+
+
+FAILED = Completed(("prog", "x"), 3, b"out\xff", b"err\xff")
+
+
+def test_the_outputs_of_a_command_are_text_with_escapes() -> None:
+    assert (FAILED.text, FAILED.error_text, FAILED.ok) == ("out\\xff", "err\\xff", False)
+
+
+def test_an_exit_code_that_is_expected_is_no_error() -> None:
+    assert FAILED.expect("It failed.", 1, 3) is FAILED
+    success = Completed((), 0, b"", b"")
+    assert (success.ok, success.expect("It failed.")) == (True, success)
+
+
+@pytest.mark.parametrize(("codes", "error"), [((), b"err"), ((0, 4), b"")], ids=["default", "others"])
+def test_an_exit_code_that_is_not_expected_is_an_error_with_the_commands_words(
+    codes: tuple[int, ...], error: bytes
+) -> None:
+    with pytest.raises(CommandFailed) as raised:
+        replace(FAILED, stderr=error).expect("It failed.", *codes, hint="Try again.")
+    expected = CommandFailed("It failed.", ("prog", "x"), 3, error.decode() or "out\\xff", "Try again.")
+    assert (raised.value.what, raised.value.detail, raised.value.hint) == (
+        expected.what,
+        expected.detail,
+        expected.hint,
+    )
+
+
+@pytest.mark.parametrize(("hint", "logs"), [(f"Look. {IN_THE_LOG}", True), ("Look.", False)])
+def test_the_complete_output_is_in_the_log_if_the_hint_says_so(
+    caplog: pytest.LogCaptureFixture, hint: str, logs: bool
+) -> None:
+    with caplog.at_level("DEBUG", logger="selab"), pytest.raises(CommandFailed):
+        FAILED.expect("It failed.", hint=hint)
+    assert [record.getMessage() for record in caplog.records] == (
+        [
+            "standard error of `prog`, which ended with 3:\nerr\\xff",
+            "standard output of `prog`, which ended with 3:\nout\\xff",
+        ]
+        if logs
+        else []
+    )
+
+
+def test_a_script_is_sent_without_comments_and_with_what_it_includes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "policy/guest/scripts"
+    directory.mkdir(parents=True)
+    (directory / "one.sh").write_text("#!/bin/sh\n\n. ./lib-a-b.sh\n  # why\n  echo '#'\n. ./other.sh\n")
+    (directory / "lib-a-b.sh").write_text("# what\nfirst=ü\n", encoding="utf-8")
+    monkeypatch.setattr("importlib.resources.files", {"selab": tmp_path}.__getitem__)
+    text = script.__wrapped__("policy/guest/one")
+    assert text == "first=ü\n  echo '#'\n. ./other.sh"
+
+
+def test_the_arguments_of_a_script_are_not_parsed() -> None:
+    assert script_argv("policy/survey", "a b", "$c") == [
+        "sh",
+        "-c",
+        script("policy/survey"),
+        "sh",
+        "a b",
+        "$c",
+    ]
 
 
 def test_a_log_of_what_was_executed_does_not_end_an_answer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from time import process_time
 
 import pytest
@@ -285,7 +286,8 @@ def test_a_command_line_in_the_second_message_is_not_taken_for_a_record() -> Non
 
 
 def test_a_null_byte_is_a_blank() -> None:
-    assert record_of(b"type=USER msg=audit(1.1:1): a=b\0c=d").text == "a=b c=d"
+    text = "type=USER msg=audit(1.1:1): a=b\0c=d"
+    assert [record_of(form).text for form in (text, json.dumps({"log": text}))] == ["a=b c=d"] * 2
 
 
 def test_bytes_that_are_not_utf8_show_as_escapes() -> None:

@@ -169,6 +169,14 @@ def test_a_window_that_cannot_be_closed_is_a_problem() -> None:
     assert "auditctl: cannot send" in problem
 
 
+def test_an_answer_without_a_window_is_an_error() -> None:
+    guest = FakeGuest()
+    window = opened(guest)
+    guest.answer(window.mark("end"), out=f"{STATUS.format(lost=0)}mode 0\n")
+    with pytest.raises(SelabError, match="it has no window"):
+        close_window(window).of(guest)
+
+
 def journal_window(extra: str = "", unread: str = "") -> Window:
     """A window of the journal; `extra` is the message of one more entry, and `unread` the text after it."""
     guest = FakeGuest()
