@@ -104,17 +104,53 @@ def test_the_run_before_is_of_the_same_scenario(history: History) -> None:
     assert before.document.run == "run-0001"
 
 
-@pytest.mark.parametrize("name", ["last", "run-9", "last~5", "%"])
-def test_a_run_that_is_not_there_is_wrong_input(history: History, name: str) -> None:
-    with pytest.raises(InputError, match="There is no run"):
+@pytest.mark.parametrize(
+    ("count", "name"),
+    [
+        (0, "last"),
+        (0, "run-9"),
+        *((1, name) for name in ("last~1", "last~", "last~1000000", "run-9", "%", "Run-0001", "un-")),
+    ],
+)
+def test_a_run_that_is_not_there_is_wrong_input(history: History, count: int, name: str) -> None:
+    for number in range(count):
+        history.add(finished(number + 1))
+    with pytest.raises(InputError) as caught:
         history.find(name)
+    assert (caught.value.what, caught.value.hint) == (
+        f"There is no run '{name}'.",
+        "`selab history` lists the runs. `selab run SCENARIO` makes the first.",
+    )
 
 
 def test_the_beginning_of_two_ids_is_not_enough(history: History) -> None:
     history.add(finished(1))
-    history.add(finished(2))
-    with pytest.raises(InputError, match="More than one run"):
+    assert history.find("run-").document.run == "run-0001"
+    history.add(dataclasses.replace(finished(2), id="run-0001-more"))
+    assert history.find("run-0001").document.run == "run-0001"
+    with pytest.raises(InputError) as caught:
         history.find("run-")
+    assert (caught.value.what, caught.value.hint) == (
+        "More than one run begins with 'run-'.",
+        "See `selab history`.",
+    )
+
+
+def test_the_latest_runs_come_newest_first_and_may_be_of_one_scenario(history: History) -> None:
+    assert (history.latest(2), history.documents()) == ([], [])
+    for number, scenario in ((1, "web"), (2, "other"), (3, "web"), (4, "web")):
+        history.add(finished(number, scenario))
+    assert [run.document.run for run in history.latest(2)] == ["run-0004", "run-0003"]
+    assert [run.document.run for run in history.latest(9, "other")] == ["run-0002"]
+    assert [run.run for run in history.documents()] == ["run-0004", "run-0003", "run-0002", "run-0001"]
+
+
+def test_a_run_has_changed_only_if_its_scenario_ran_before(history: History) -> None:
+    first, _, last = (
+        history.add(finished(number, name)) for number, name in enumerate(("web", "x", "web"), 1)
+    )
+    assert history.change(first) == ""
+    assert history.change(last) == "1 denial, the same as in the previous run"
 
 
 def test_a_file_that_is_no_database_is_explained(history: History) -> None:
@@ -145,8 +181,13 @@ def test_a_history_of_a_newer_selab_is_left_alone(history: History) -> None:
     with sqlite3.connect(history.path) as database:
         database.execute("PRAGMA user_version = 99")
     database.close()
-    with pytest.raises(SelabError, match="newer selab"):
+    with pytest.raises(SelabError) as caught:
         history.add(finished(1))
+    assert (caught.value.what, caught.value.detail, caught.value.hint) == (
+        "The history was written by a newer selab.",
+        f"{history.path} has version 99; this selab knows version 1.",
+        "Update selab.",
+    )
 
 
 def _add_many(path: Path, first: int) -> None:

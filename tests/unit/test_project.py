@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from selab.errors import InputError
+from selab.errors import InputError, SelabError
 from selab.project import (
     BoxSource,
     HostConfig,
@@ -37,10 +37,47 @@ def test_the_nearest_project_counts(project: Project) -> None:
 
 
 def test_a_directory_without_a_project_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no selab.yaml") as caught:
+    with pytest.raises(InputError) as caught:
         find_project(tmp_path)
-    assert str(tmp_path) in caught.value.what
-    assert "selab init" in caught.value.hint
+    assert caught.value.what == f"There is no selab.yaml in {tmp_path} or above it."
+    assert caught.value.hint == (
+        "Change to a project, name one with --project, or create one with `selab init`."
+    )
+
+
+@pytest.mark.parametrize("foreign", ["", "selab.yaml"], ids=["directory", "file"])
+def test_a_project_of_another_user_is_used_only_if_it_is_trusted(
+    project: Project, monkeypatch: pytest.MonkeyPatch, foreign: str
+) -> None:
+    trusted: set[str] = set()
+    monkeypatch.setattr("selab.project.owner_is_trusted", lambda path: path != project.root / foreign)
+    monkeypatch.setattr("selab.project.directories", lambda: trusted)
+    with pytest.raises(SelabError) as caught:
+        find_project(project.root)
+    assert (caught.value.what, caught.value.detail, caught.value.hint) == (
+        "This project belongs to another user.",
+        f"selab would use it with your rights: {project.root}",
+        f"If you trust its owner and what is in it, run `selab trust {project.root}`.",
+    )
+    trusted.add(str(project.root))
+    assert find_project(project.root).root == project.root
+
+
+def test_the_directories_of_a_project_have_fixed_names(project: Project, tmp_path: Path) -> None:
+    drafted = replace(project, drafts=tmp_path)
+    names = ("policies/templates", "scenarios", "images", ".selab/store.json")
+    paths = [drafted.templates, drafted.scenarios, drafted.images, drafted.store]
+    assert paths == [project.root / name for name in names]
+
+
+def test_an_own_directory_is_private_and_no_link(project: Project) -> None:
+    own = project.own_directory("a", "b")
+    assert own == project.state / "a" / "b"
+    assert {path.stat().st_mode & 0o777 for path in (own, own.parent)} == {0o700}
+    (project.state / "link").symlink_to(own)
+    with pytest.raises(SelabError):
+        project.own_directory("link", "c")
+    assert not (own / "c").exists()
 
 
 @pytest.mark.parametrize(("given", "directory"), [(None, ""), ("vagrant", "vagrant")])
@@ -66,8 +103,13 @@ def test_the_state_directory_is_created(project: Project) -> None:
 def test_a_path_that_leads_outside_is_refused(project: Project, path: str) -> None:
     for link in (project.root / "link", project.images / "link"):
         link.symlink_to(project.root.parent)
-    with pytest.raises(InputError, match="is outside of"):
+    with pytest.raises(InputError) as caught:
         inside(project.root, project.root / path, "The image")
+    assert (caught.value.what, caught.value.detail, caught.value.hint) == (
+        f"The image is outside of {project.root}.",
+        f"{project.root / path} is {(project.root / path).resolve()}",
+        "Copy it into the directory; links and '..' that lead outside are not followed.",
+    )
 
 
 def test_a_directory_whose_name_only_begins_alike_is_outside(project: Project) -> None:
@@ -82,8 +124,13 @@ def test_a_link_inside_is_resolved(project: Project) -> None:
 
 def test_a_link_to_itself_is_an_error_of_the_user(project: Project) -> None:
     (project.root / "link").symlink_to("link")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         inside(project.root, project.root / "link" / "x", "The image")
+    assert (caught.value.what, caught.value.hint) == (
+        "The image cannot be found.",
+        "Check the path and its links.",
+    )
+    assert caught.value.detail.startswith(f"{project.root / 'link' / 'x'}: ")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +138,8 @@ def test_a_link_to_itself_is_an_error_of_the_user(project: Project) -> None:
     [
         ("httpd", ["nginx", "htpd", "httpd2"], "Did you mean 'httpd2' or 'htpd'?"),
         ("zzz", ["nginx", "redis"], "Available: nginx, redis."),
+        ("abcd", ["abxx", "axxx"], "Did you mean 'abxx'?"),
+        ("web", ["web1", "web2", "web3", "web4"], "Did you mean 'web4' or 'web3' or 'web2'?"),
         ("zzz", [], ""),
     ],
 )
@@ -118,8 +167,20 @@ def test_the_name_of_a_base_policy_is_a_word(base: object) -> None:
 
 @pytest.mark.parametrize("vm", [{"box": "host"}, {"box": "auto", "host": {"address": "a"}}])
 def test_an_existing_host_and_its_box_belong_together(vm: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="box: host"):
+    with pytest.raises(
+        ValidationError, match="`box: host` requires `host: {address: ...}`, and no other box allows it"
+    ):
         VmConfig.model_validate(vm)
+
+
+def test_an_existing_host_with_its_address_is_accepted() -> None:
+    vm = VmConfig.model_validate({"box": "host", "host": {"address": "a"}})
+    assert vm.host == HostConfig(address="a")
+
+
+def test_a_port_in_the_address_is_answered_with_the_right_key() -> None:
+    with pytest.raises(ValidationError, match="give the port as `port:`, not in `address`"):
+        HostConfig(address="server:22")
 
 
 @pytest.mark.parametrize(
