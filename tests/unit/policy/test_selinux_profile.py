@@ -185,7 +185,7 @@ def test_a_profile_may_inherit_another_one_that_it_requires(project: Project) ->
         HEAD + "spec: {inherit: [{kind: SelinuxProfile, name: base}]}\n"
     )
     module = load_module(find_project(project.root), "web")
-    assert [each.name for each in module.requires] == ["base"]
+    assert [each.name for each in module.requires] == ["base_container", "base"]
     assert module.domain == "web.process"
 
 
