@@ -37,6 +37,7 @@ def test_an_existing_file_stays_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="install already exists") as caught:
         write_new(tmp_path, FILES)
     assert "-o" in caught.value.hint
+    assert caught.value.detail == str(tmp_path / "tree/bin/install")
     assert not (tmp_path / "web.te").exists()
     assert (tmp_path / "tree/bin/install").read_text() == "mine"
 
@@ -52,7 +53,7 @@ def test_a_link_that_leads_out_of_the_directory_is_refused(tmp_path: Path) -> No
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out/tree").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="is outside of"):
+    with pytest.raises(InputError, match="The directory of install is outside of"):
         write_new(tmp_path / "out", FILES)
     assert not list((tmp_path / "elsewhere").iterdir())
 
@@ -61,8 +62,9 @@ def test_a_link_that_leads_out_of_the_directory_is_refused(tmp_path: Path) -> No
 def test_a_file_in_the_place_of_a_directory_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match="is not a directory"):
+    with pytest.raises(InputError, match="is not a directory") as caught:
         write_new(tmp_path / "out", FILES)
+    assert (caught.value.detail, "-o" in caught.value.hint) == (str(tmp_path / name), True)
     assert (tmp_path / name).read_text() == "mine"
 
 

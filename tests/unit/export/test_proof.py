@@ -64,6 +64,7 @@ def test_a_later_run_that_did_not_pass_counts(project: Project, verdict: str) ->
     with pytest.raises(InputError, match=f"was a {verdict}") as caught:
         proof_of(project, te()).require()
     assert caught.value.detail == "run-2: the page is missing"
+    assert "--unproven" in caught.value.hint
 
 
 def test_a_later_permissive_run_changes_nothing(project: Project) -> None:
@@ -122,3 +123,29 @@ def test_versions_grow_with_the_runs_and_one_without_a_proof_is_below() -> None:
     ]
     numbers = [[int(part) for part in version.split(".")] for version in versions]
     assert numbers == sorted(numbers)
+
+
+def test_a_version_is_made_of_the_date_in_utc_and_of_a_run_that_passed_only() -> None:
+    run = passed(te(), started="2026-11-24T01:30:00+02:00")
+    assert Proof(te(), run).version(NOW) == "1.20261123.1233000"
+    assert Proof(te(), passed(te(), verdict="FAIL")).version(NOW) == "0.20261127.1180000"
+
+
+@pytest.mark.parametrize("kind", ["known_base", "imported_base"])
+def test_the_base_policy_of_the_run_is_looked_up_in_the_cache(
+    project: Project, centos: BasePolicy, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
+    expected = {
+        "known_base": [project.root / "cache", project.store],
+        "imported_base": [project.root / "cache"],
+    }
+
+    def base_of(fingerprint: str, *rest: Path) -> BasePolicy:
+        assert (fingerprint, [*rest]) == ("c" * 64, expected[kind])
+        return centos
+
+    monkeypatch.setattr("selab.export.proof.known_base", lambda *_: None)
+    monkeypatch.setattr(f"selab.export.proof.{kind}", base_of)
+    keep(project, 1, te())
+    assert proof_of(project, te()).base is centos
