@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from selab.errors import InputError
@@ -192,14 +193,31 @@ def _templates(
     by_block: dict[str, PolicyModule] = {}
     for module in _all_templates(project):
         by_block |= dict.fromkeys(_blocks(module.texts) - known, module)
-    inheriting, chosen = [texts], {each.name for each in required}
+    inheriting, chosen = [texts], dict[str, PolicyModule]()
     while inheriting:
         for name in sorted(_inherited(inheriting.pop())):
             template = by_block.get(name)
-            if template and template.name not in chosen:
-                chosen.add(template.name)
+            if template and template.name not in {*chosen, *(each.name for each in required)}:
+                chosen[template.name] = template
                 inheriting.append(template.texts)
-                yield template
+    yield from _ordered(chosen, by_block)
+
+
+def _ordered(
+    templates: Mapping[str, PolicyModule], by_block: Mapping[str, PolicyModule]
+) -> list[PolicyModule]:
+    """Return the templates, each after those that it inherits from: they may be installed one by one."""
+    inherited = {
+        name: [by_block[block].name for block in _inherited(templates[name].texts) if block in by_block]
+        for name in sorted(templates)
+    }
+    graph = {name: [each for each in names if each != name] for name, names in inherited.items()}
+    try:
+        return [templates[name] for name in TopologicalSorter(graph).static_order() if name in templates]
+    except (
+        CycleError
+    ):  # in a circle, which the compiler reports, or with blocks that do not inherit each other
+        return [*templates.values()]
 
 
 def _all_templates(project: Project) -> Iterator[PolicyModule]:

@@ -46,6 +46,8 @@ open(sys.argv[2] + ".ready", "w").close()
 if os.fork():
     os._exit(0)
 os.setsid()
+for number in range(3):
+    os.close(number)  # the connection waits for their end
 while True:
     connection, _ = server.accept()
     connection.close()

@@ -50,7 +50,8 @@ def written(project: Project, session_guest: SshGuest, session_run: Runner) -> I
     """Write a policy with udica for the container of each scenario, while it runs in the guest."""
     (project.scenarios / "logs.yaml").write_text(LOGS)
     package = files("udica")
-    session_guest.run(["mkdir", "-p", f"{DIRECTORY}/udica"]).expect("mkdir")
+    # udica enters the directory of its templates.
+    session_guest.run(["mkdir", "-p", f"{DIRECTORY}/udica", f"{DIRECTORY}/templates"]).expect("mkdir")
     for source in package.iterdir():
         if source.name.endswith(".py"):
             session_guest.put(source.read_bytes(), f"{DIRECTORY}/udica/{source.name}")

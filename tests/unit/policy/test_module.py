@@ -151,7 +151,7 @@ def test_a_template_replaces_no_module_of_the_base_policy(project: Project) -> N
 
 def test_a_template_may_inherit_from_another(project: Project) -> None:
     templates(project, a="(block outer (blockinherit inner))", b="(block inner)", c="(block other)")
-    assert required_by(project, "(block web (blockinherit outer))") == ["a", "b"]
+    assert required_by(project, "(block web (blockinherit outer))") == ["b", "a"]
 
 
 def test_a_macro_of_a_templates_block_requires_the_template(project: Project) -> None:
@@ -211,6 +211,16 @@ def test_a_template_of_the_project_comes_before_selabs_of_the_same_name(project:
     required_by(project, "(block web (blockinherit container))")
     module = load_module(project, "web")
     assert (module.requires[0].path.parent, module.own_templates) == (project.templates, ())
+
+
+def test_a_template_comes_after_those_that_it_inherits_from(project: Project) -> None:
+    templates(project, a="(block a (blockinherit c))", b="(block b (blockinherit a))", c="(block c)")
+    assert required_by(project, "(block web (blockinherit b) (blockinherit a))") == ["c", "a", "b"]
+
+
+def test_templates_that_inherit_from_each_other_are_all_required(project: Project) -> None:
+    templates(project, a="(block a (blockinherit b))", b="(block b (blockinherit a))")
+    assert sorted(required_by(project, "(block web (blockinherit a))")) == ["a", "b"]
 
 
 def test_a_file_of_the_project_hides_every_block_of_selabs(project: Project) -> None:
