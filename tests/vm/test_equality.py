@@ -20,17 +20,17 @@ from selab.policy.candidate import compiled_all
 from selab.policy.compile import CompiledModule, _options, link, package
 from selab.policy.contexts import file_contexts
 from selab.policy.guest import module_store
-from selab.policy.module import load_module
+from selab.policy.module import LANGUAGES, PolicyModule, load_module
 from selab.policy.query.decide import Access, Decider
 from selab.policy.survey import survey
-from selab.policy.toolchain import choose_toolchain
+from selab.policy.toolchain import Toolchain, choose_toolchain
 from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.vm.ssh import SshGuest
 
 MODULES = Path(__file__).parent / "modules"
-NAMES = sorted(path.stem for path in MODULES.glob("*.te"))
-_RULE = re.compile(r"\(allow (\w+) (\w+) \((\w+) \(([^()]+)\)\)\)")
+NAMES = sorted(path.stem for ending in LANGUAGES for path in MODULES.glob(f"*.{ending}"))
+_RULE = re.compile(r"\(allow ([\w.]+) ([\w.]+) \((\w+) \(([^()]+)\)\)\)")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, session_guest: SshGuest) -> I
     modules = [compiled[name] for name in everything]
     module_store.install(
         session_guest,
-        {f"{name}.pp": package(each, whole, base, tools) for name, (each, whole) in everything.items()},
+        dict(_installed(each, whole, base, tools) for each, whole in everything.values()),
     )
     try:
         stored, fast, optimised = work / "stored", work / "fast", work / "optimised"
@@ -112,6 +112,15 @@ def both(tmp_path_factory: pytest.TempPathFactory, session_guest: SshGuest) -> I
         session_guest.run(
             ["semodule", "-X", str(module_store.PRIORITY), *names], timeout=module_store.REBUILD_TIMEOUT
         ).expect("semodule -r")
+
+
+def _installed(
+    module: PolicyModule, whole: PolicyModule, base: BasePolicy, tools: Toolchain
+) -> tuple[str, bytes]:
+    """Return the file of a module that `semodule -i` gets, with its name."""
+    if module.language == "cil":
+        return f"{module.name}.cil", module.texts["cil"]
+    return f"{module.name}.pp", package(module, whole, base, tools)
 
 
 def _project(root: Path) -> Project:
