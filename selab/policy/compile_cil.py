@@ -19,7 +19,7 @@ from selab.policy.compile import COMPILE_TIMEOUT, CompiledModule, types_in
 from selab.policy.deny import MARK, disguised, revealed
 from selab.policy.known_bases import modules_of
 from selab.policy.language.cil_inherit import with_single_declarations
-from selab.policy.language.cil_names import placed
+from selab.policy.language.cil_names import CONTENT, placed
 from selab.policy.language.cil_permissions import Permissions
 from selab.policy.language.cil_source import Statement, SyntaxFault, excerpt, parse, walk
 from selab.policy.language.cil_tree import plain_statements, section
@@ -59,8 +59,12 @@ LOOKED_IN = (
 OF_WHOLE_POLICIES = ("category", "class", "common", "sensitivity", "sid", "user")
 """What a module seldom declares. One that repeats the base policy's is probably a whole policy."""
 WHOLE_POLICY = "A file with a whole policy cannot be a candidate: selab links it with the guest's policy."
-NEWER = "Use a guest with a newer secilc, or install secilc on this machine."
+NEWER = "It needs a newer secilc on this machine, or in the guest if this machine has none."
 UNORDERED = "For a class of your own, write `(classorder (unordered CLASS))`."
+NEW_TARGETS = ("notself", "other")
+"""Words of newer versions of CIL for the target of a rule."""
+REFERRING = ("blockinherit", "call", "in")
+"""Statements that refer to a block or a macro."""
 CUTOFF = 0.7
 """How alike a name must be to be suggested (difflib)."""
 BASE = "base-declarations.cil"
@@ -74,6 +78,7 @@ _PERMISSIONS = re.compile(r"^\((?:class|common) \S+ \(([^()]*)\)", re.MULTILINE)
 _AT = re.compile(r" at (?:\S*/)?([\w.-]+)\.cil:(\d{1,9})")
 _UNKNOWN_KEYWORD = re.compile(r"Unknown keyword (\S{1,256})")
 _DECLARED_TWICE = re.compile(r"Re-declaration of (\w+) (\S{1,256})")
+_PREVIOUS = "Previous declaration"
 _OTHER_ORDER = "Unable to merge ordered list"
 _WORD = re.compile(r"[A-Za-z_][\w.-]*")
 
@@ -112,8 +117,9 @@ def compile_cil(
     if not done.ok:
         # secil2tree's last line for any error, which is no failure to write to a disk.
         done = replace(done, stderr=done.stderr.replace(b"Failed to write AST", b""))
+        of_base = frozenset(_NAMING.findall(files[f"{workdir}/{BASE}"]))
         known = _names(files[f"{workdir}/{BASE}"], trees.values(), compiled)
-        raise _resolve_error(module, (*beside, module), trees, done, known)
+        raise _resolve_error(module, (*beside, module), trees, done, known, of_base)
     tree_lines = done.text.splitlines()
     sections = {name: section(tree_lines, f"{workdir}/{name}.cil") for name in trees}
     plain = {name: [*revealed(plain_statements(lines, tree_lines))] for name, lines in sections.items()}
@@ -210,6 +216,7 @@ def _resolve_error(
     trees: dict[str, tuple[Statement, ...]],
     done: Completed,
     known: set[str],
+    of_base: frozenset[str],
 ) -> SelabError:
     """Return InputError if secil2tree refused a module's text, and SelabError if it failed."""
     lines = [line.strip() for line in done.error_text.splitlines() if line.strip()]
@@ -221,7 +228,7 @@ def _resolve_error(
         )
     faulty, statement = _place(modules, trees, lines)
     position = f"{faulty.path}:{statement.line}" if statement else str(faulty.path)
-    problem, hint = _problem(lines, statement, trees, known)
+    problem, hint = _problem(lines, statement, trees, known, of_base)
     shown = f": {excerpt(_text(faulty), statement)}" if statement else ""
     return InputError(
         f"The policy '{faulty.name}' does not compile.",
@@ -235,7 +242,7 @@ def _place(
 ) -> tuple[PolicyModule, Statement | None]:
     """Return the module and the statement that the messages are about; libsepol names no column."""
     named = {each.name: each for each in modules}
-    for line in lines:
+    for line in sorted(lines, key=lambda each: each.startswith(_PREVIOUS)):
         if (place := _AT.search(line)) and place[1] in named:
             at_line = [each for each in walk(trees[place[1]]) if each.line == int(place[2]) and each.words]
             at_line.sort(key=lambda each: (f" {each.keyword} " not in line, not each.name))
@@ -253,28 +260,41 @@ def _problem(
     statement: Statement | None,
     trees: dict[str, tuple[Statement, ...]],
     known: set[str],
+    of_base: frozenset[str],
 ) -> tuple[str, str]:
     """Return what the messages say, in plain words, and a hint or an empty string."""
     first = lines[0] if lines else "secil2tree printed no reason"
     if keyword := _UNKNOWN_KEYWORD.search(first):
         if keyword[1] in KEYWORDS:
-            return f"the guest's secil2tree does not know '{keyword[1]}'", NEWER
+            return f"this secil2tree does not know '{keyword[1]}'", NEWER
         return f"CIL has no statement '{keyword[1]}'", _nearest(keyword[1], KEYWORDS)
     if repeated := _DECLARED_TWICE.search(first):
-        what = f"the {repeated[1]} '{repeated[2]}' is declared already"
-        if _declares(trees, repeated[2]) > 1:
-            return what, "Rename one of the two, or remove it."
-        hint = WHOLE_POLICY if repeated[1] in OF_WHOLE_POLICIES else "Rename one of the two, or remove it."
-        return f"{what}, by the base policy", hint
+        return _redeclared(repeated[1], repeated[2], trees, of_base)
     if first.startswith(_OTHER_ORDER):
         return "this order contradicts that of the base policy", f"{UNORDERED} {WHOLE_POLICY}"
-    if statement and (unknown := _unknown(statement, known)):
-        if statement.keyword in ("blockinherit", "call", "in") and not _nearest(unknown, known):
-            return f"'{unknown}' is not declared", LOOKED_IN
-        return f"'{unknown}' is not declared", _nearest(unknown, known)
-    if statement and statement.keyword == "deny":
-        first = first.replace("typepermissive", "deny").replace("neverallow", "deny")
-    return _AT.sub("", first), ""
+    return _unresolved(first, statement, known) if statement else (_AT.sub("", first), "")
+
+
+def _redeclared(
+    kind: str, name: str, trees: dict[str, tuple[Statement, ...]], of_base: frozenset[str]
+) -> tuple[str, str]:
+    what, hint = f"the {kind} '{name}' is declared already", "Rename one of the two, or remove it."
+    if name not in of_base or _declares(trees, name) > 1:
+        return what, hint
+    return f"{what}, by the base policy", WHOLE_POLICY if kind in OF_WHOLE_POLICIES else hint
+
+
+def _unresolved(message: str, statement: Statement, known: set[str]) -> tuple[str, str]:
+    if unknown := _unknown(statement, known):
+        if unknown in NEW_TARGETS:
+            return f"'{unknown}' needs a secilc of version 3.6 or later", NEWER
+        near = _nearest(unknown, known)
+        return f"'{unknown}' is not declared", near or (LOOKED_IN if statement.keyword in REFERRING else "")
+    if statement.keyword in REFERRING and message.startswith("Failed to resolve"):
+        return f"'{statement.words[-1]}' is not declared in a block around this statement", LOOKED_IN
+    if statement.keyword == "deny":
+        message = message.replace("typepermissive", "deny").replace("neverallow", "deny")
+    return _AT.sub("", message), ""
 
 
 def _declares(trees: dict[str, tuple[Statement, ...]], name: str) -> int:
@@ -290,10 +310,11 @@ def _declares(trees: dict[str, tuple[Statement, ...]], name: str) -> int:
 
 
 def _unknown(statement: Statement, known: set[str]) -> str:
-    """Return the first word of a statement that nothing declares."""
+    """Return the first word of a statement that nothing declares; what it contains is not looked at."""
+    parts = (statement,) if statement.keyword in CONTENT else walk((statement,))
     words = (
         word
-        for each in walk((statement,))
+        for each in parts
         for word in (each.words[1:] if each is statement else each.words)
         if _WORD.fullmatch(word)
     )

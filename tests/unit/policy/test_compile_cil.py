@@ -275,6 +275,8 @@ def test_cil_may_use_what_a_te_module_declares(centos: BasePolicy, here: Toolcha
         ("\n(class file (read))", "2: the class 'file' is declared already, by the base", "whole policy"),
         ("(sid x)\n(sidorder (x))", "2: this order contradicts that of the base policy", "unordered CLASS"),
         ("(block web (type p)\n(blockinherit absent.web))", "2: 'absent.web' is not declared", ""),
+        ("(block a (block b (type p)))\n(in b (type q))", "2: 'b' is not declared in a block", "selab looks"),
+        ("(block a (type t)) (block b (type t)\n(blockinherit a))", "2: the type 't' is declared", ""),
         ("(block web (type p)\n(allow p))", "2: Invalid syntax: (allow p)", ""),
         ("(block web\n(type p)", "1: the statement that begins here is not closed", "parentheses"),
     ],
@@ -332,8 +334,15 @@ def test_a_guest_whose_compiler_is_too_old_for_a_statement_is_named(centos: Base
     guest = Toolchain(Failing(254, b"Error: Unknown keyword deny\n"), "/work")
     with pytest.raises(InputError) as caught:
         compile_cil(source("(type web_t)\n(deny web_t self (file (read)))"), centos, guest)
-    assert "web.cil:2: the guest's secil2tree does not know 'deny'" in caught.value.detail
+    assert "web.cil:2: this secil2tree does not know 'deny'" in caught.value.detail
     assert "newer secilc" in caught.value.hint
+
+
+def test_a_target_that_older_compilers_do_not_know_needs_a_newer_one(centos: BasePolicy) -> None:
+    guest = Toolchain(Failing(254, b"Failed to resolve allow rule at web.cil:1\n"), "/work")
+    with pytest.raises(InputError) as caught:
+        compile_cil(source("(allow etc_t notself (file (read)))"), centos, guest)
+    assert "web.cil:1: 'notself' needs a secilc of version 3.6" in caught.value.detail
 
 
 def test_the_declarations_of_a_base_policy_are_without_its_rules() -> None:
