@@ -17,6 +17,7 @@ from selab.policy.language.cil_names import (
     Placed,
     Reference,
     Vocabulary,
+    parameters,
     placed,
     united,
     vocabulary,
@@ -95,6 +96,17 @@ class CilUnderLint:
             if each.statement.keyword == "macro":
                 macros[each.statement.name].append(each.statement)
         return macros
+
+    def parameters_of(self, name: str) -> frozenset[str]:
+        """Return the parameters of the macros of a name, which `in` can extend; none if it has no macro."""
+        return self._parameters.get(name, frozenset())
+
+    @cached_property
+    def _parameters(self) -> dict[str, frozenset[str]]:
+        return {
+            name: frozenset(parameter for macro in macros for parameter in parameters(macro))
+            for name, macros in self.macros.items()
+        }
 
     @cached_property
     def _texts(self) -> dict[Path, str]:

@@ -61,8 +61,10 @@ def unknown(module: CilUnderLint) -> Iterator[Finding]:
 
 def _references(module: CilUnderLint, each: Placed) -> Iterator[Reference]:
     """Yield the names that a statement refers to, without the parameters of the macros that it is in."""
+    extended = (last(outer.words[-1]) for outer in each.inside if outer.keyword == "in")
+    own = each.parameters.union(*(module.parameters_of(name) for name in extended))
     every = [*references(each.statement), *_arguments(module, each.statement)]
-    return (reference for reference in every if not each.parameters & {reference.name, reference.tclass})
+    return (reference for reference in every if own.isdisjoint((reference.name, reference.tclass)))
 
 
 def _arguments(module: CilUnderLint, call: Statement) -> Iterator[Reference]:

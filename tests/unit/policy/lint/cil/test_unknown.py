@@ -64,6 +64,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest_name_of_its_kind(
         "(in after other (allow etc_t etc_t (file (read))))",
         "(optional o (allow etc_t etc_t (file (read)))) (in o (allow etc_t self (file (read))))",
         "(macro m () (allow etc_t etc_t (file (read)))) (in m (allow etc_t self (file (read))))",
+        "(macro m ((type t)) (allow t t (file (read)))) (in m (allow t etc_t (file (read))))",
     ],
 )
 def test_declared_names_and_parameters_are_known(linted: Lint, text: str) -> None:
