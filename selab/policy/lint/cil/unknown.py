@@ -61,10 +61,14 @@ def unknown(module: CilUnderLint) -> Iterator[Finding]:
 
 def _references(module: CilUnderLint, each: Placed) -> Iterator[Reference]:
     """Yield the names that a statement refers to, without the parameters of the macros that it is in."""
-    extended = (last(outer.words[-1]) for outer in each.inside if outer.keyword == "in")
-    own = each.parameters.union(*(module.parameters_of(name) for name in extended))
+    extended = [last(outer.words[-1]) for outer in each.inside if outer.keyword == "in"]
+    own = [each.parameters, *map(module.parameters_of, extended)]
     every = [*references(each.statement), *_arguments(module, each.statement)]
-    return (reference for reference in every if own.isdisjoint((reference.name, reference.tclass)))
+    return (
+        reference
+        for reference in every
+        if not any(reference.name in names or reference.tclass in names for names in own)
+    )
 
 
 def _arguments(module: CilUnderLint, call: Statement) -> Iterator[Reference]:
