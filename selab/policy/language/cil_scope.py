@@ -3,15 +3,15 @@
 Older versions of secil2tree, libsepol 3.4 among them, qualify the names in rules and expressions, but not the
 name of the attribute that a `typeattributeset` is about, nor those in an alias or a bound
 (libsepol/cil/src/cil_write_ast.c). Names are looked up as libsepol/cil/src/cil_resolve_ast.c does: in the
-arguments of a call, in the blocks around a statement from the innermost one, and then around the place that
-it was copied from.
+blocks around a statement from the innermost one, and then around the place that it was inherited from; in a
+macro, among its parameters, in its blocks, and then around the call.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 AS_WRITTEN: Mapping[str, tuple[int, ...]] = {
     "typeattributeset": (1,), "roleattributeset": (1,), "userattributeset": (1,),
@@ -27,19 +27,37 @@ _WORDS = re.compile(r"[()]|[^\s()]+")
 
 
 @dataclass(frozen=True)
-class Names:
-    """What a tree declares, by qualified names.
+class Macro:
+    """A macro.
 
-    declared: types, roles, users, attributes and aliases.
-    blocks: the blocks, by their last names.
-    parameters: the parameters of each macro in their order.
-    macros: the macros, by their last names.
+    blocks: the blocks that it is in, from the outermost one.
+    parameters: the names of its parameters in their order.
+    """
+
+    blocks: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a tree declares. Blocks and macros are by their last names, because the tree prints no others.
+
+    declared: qualified names of types, roles, users, attributes and aliases outside of abstract blocks.
+    blocks: the blocks around each block of a name, from the outermost one.
+    macros: the macros of each name.
     """
 
     declared: Collection[str]
-    blocks: Mapping[str, Sequence[str]]
-    parameters: Mapping[str, Sequence[str]]
-    macros: Mapping[str, Sequence[str]]
+    blocks: Mapping[str, Collection[tuple[str, ...]]]
+    macros: Mapping[str, Collection[Macro]]
+
+    def outwards(self, name: str, path: tuple[str, ...], *, with_global: bool = True) -> str:
+        """Return `name` with the innermost of the blocks of `path` that declares it, or an empty string."""
+        for length in range(len(path), -1 if with_global else 0, -1):
+            candidate = ".".join((*path[:length], name))
+            if candidate in self.declared:
+                return candidate
+        return ""
 
 
 @dataclass(frozen=True)
@@ -48,42 +66,53 @@ class Scope:
 
     names: what the tree declares.
     path: the blocks around it, from the outermost one.
-    arguments: what the parameters of the call around it stand for.
-    origin: the place that it was copied from by a call or by inheritance.
+    origins: the blocks around the places that it may have been inherited from.
+    call: the line of the call that it stands for, as in `(call reads (web.process)`, or empty.
+    around: the surroundings of that call.
     """
 
     names: Names
     path: tuple[str, ...] = ()
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    origin: Scope | None = None
+    origins: tuple[tuple[str, ...], ...] = ()
+    call: str = ""
+    around: Scope | None = None
 
     def within(self, block: str) -> Scope:
         """Return the scope of the statements in a block."""
-        return Scope(self.names, (*self.path, block), self.arguments, self.origin)
+        return Scope(self.names, (*self.path, block), tuple((*path, block) for path in self.origins))
 
     def inherited(self, block: str) -> Scope:
         """Return the scope of what this block inherits from the one that is printed as `block`."""
-        path = _nearest(block, self.path, self.names.blocks)
-        return Scope(self.names, self.path, self.arguments, Scope(self.names, tuple(path.split(".")[:-1])))
+        return Scope(self.names, self.path, tuple(self.names.blocks.get(block, ())))
 
     def called(self, call: str) -> Scope:
-        """Return the scope of what the line `call`, as in `(call reads (web.process)`, stands for."""
-        name, *arguments = words_of(call)[1:] or [""]
-        path = _nearest(name, self.path, self.names.macros)
-        bound = dict(zip(self.names.parameters.get(path, ()), arguments, strict=False))
-        return Scope(self.names, self.path, bound, Scope(self.names, tuple(path.split(".")[:-1])))
+        """Return the scope of what the line `call` stands for."""
+        return Scope(self.names, self.path, call=call, around=self)
 
     def qualified(self, name: str) -> str:
-        """Return the qualified name of what `name` refers to here, or `name` if nothing declares it."""
+        """Return the qualified name of what `name` refers to here.
+
+        It is `name` itself if nothing declares it, or if the tree does not show which of several is meant.
+        """
         if name.startswith("."):  # the global name
             return name[1:]
-        if name in self.arguments:
-            return self.arguments[name]
-        for length in range(len(self.path), -1, -1):
-            candidate = ".".join((*self.path[:length], name))
-            if candidate in self.names.declared:
-                return candidate
-        return self.origin.qualified(name) if self.origin else name
+        if self.around:
+            resolved = self.around.qualified(name)
+            macro, *arguments = words_of(self.call)[1:] or [""]
+            results = {
+                self._in_macro(name, arguments, each) or resolved for each in self.names.macros.get(macro, ())
+            }
+            return _only(results, name) if results else resolved
+        if resolved := self.names.outwards(name, self.path):
+            return resolved
+        return _only({self.names.outwards(name, path) or name for path in self.origins}, name)
+
+    def _in_macro(self, name: str, arguments: Sequence[str], macro: Macro) -> str:
+        """Return what a name in the macro stands for in a call; empty if it is not the macro's."""
+        if name not in macro.parameters:
+            return self.names.outwards(name, macro.blocks, with_global=False)
+        index = macro.parameters.index(name)
+        return arguments[index] if index < len(arguments) else ""
 
     def statement(self, text: str) -> str:
         """Return a statement, on one line, with qualified names."""
@@ -118,23 +147,5 @@ def words_of(text: str) -> list[str]:
     return words
 
 
-def by_last_name(qualified: Iterable[str]) -> dict[str, list[str]]:
-    """Return the qualified names by their last parts."""
-    names: dict[str, list[str]] = {}
-    for each in qualified:
-        names.setdefault(each.rpartition(".")[2], []).append(each)
-    return names
-
-
-def _nearest(name: str, path: Sequence[str], known: Mapping[str, Sequence[str]]) -> str:
-    """Return the qualified name of the block or macro `name`: of several, the nearest to `path`."""
-
-    def distance(qualified: str) -> tuple[int, str]:
-        shared = 0
-        for own, other in zip(path, qualified.split("."), strict=False):
-            if own != other:
-                break
-            shared += 1
-        return -shared, qualified
-
-    return min(known.get(name, ()), key=distance, default=name)
+def _only(names: Collection[str], otherwise: str) -> str:
+    return next(iter(names)) if len(names) == 1 else otherwise

@@ -11,14 +11,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from selab.policy.language.cil_scope import DECLARING, Names, Scope, by_last_name, words_of
+from selab.policy.language.cil_scope import DECLARING, Macro, Names, Scope, words_of
 
 _MARK = re.compile(r";;\* lm([sxe])(?: \d+ (.*))?$")
 _OPENED = frozenset({"block", "blockinherit", "call", "in", "optional"})
 """Statements of which only the content counts after everything is resolved."""
 _DROPPED = frozenset({"blockabstract", "macro", "tunableif"})
 _CONDITIONAL = frozenset({"booleanif", "true", "false"})
-NAMING = DECLARING | {"block", "macro"}
 _PARAMETER = re.compile(r"\(\w+ ([^\s()]+)\)")
 _KEYWORD = re.compile(r"\((\w+)")
 
@@ -89,28 +88,27 @@ def _branches(lines: Iterable[str]) -> list[Branch]:
 
 def _names(branches: Iterable[Branch]) -> Names:
     declared: set[str] = set()
-    blocks: set[str] = set()
-    macros: dict[str, list[str]] = {}
-    waiting = [("", branch) for branch in branches]
+    blocks: dict[str, set[tuple[str, ...]]] = {}
+    macros: dict[str, set[Macro]] = {}
+    waiting: list[tuple[Branch, tuple[str, ...], bool]] = [(branch, (), False) for branch in branches]
     while waiting:
-        prefix, branch = waiting.pop()
-        keyword = branch.keyword
-        if keyword in NAMING:
-            name = branch.name
-            if keyword in DECLARING:
-                declared.add(name)
-            elif keyword == "macro":
-                macros[f"{prefix}{name}"] = _PARAMETER.findall(branch.text)
-            else:
-                prefix = f"{prefix}{name}."
-                blocks.add(prefix[:-1])
-        waiting += [(prefix, inner) for inner in branch.content]
-    return Names(declared, by_last_name(blocks), macros, by_last_name(macros))
+        branch, path, is_abstract = waiting.pop()
+        keyword, name = branch.keyword, branch.name
+        if keyword in DECLARING and not is_abstract:
+            declared.add(name)
+        elif keyword == "macro":
+            macros.setdefault(name, set()).add(Macro(path, tuple(_PARAMETER.findall(branch.text))))
+        elif keyword == "block":
+            blocks.setdefault(name, set()).add(path)
+            path = (*path, name)
+        is_abstract = is_abstract or _is_abstract(branch)
+        waiting += [(inner, path, is_abstract) for inner in branch.content]
+    return Names(declared, blocks, macros)
 
 
 def _plain(branch: Branch, scope: Scope) -> Iterator[str]:
     keyword = branch.keyword
-    if keyword in _DROPPED or any(inner.keyword == "blockabstract" for inner in branch.content):
+    if keyword in _DROPPED or _is_abstract(branch):
         return
     if keyword in _OPENED:
         inside = _opened(branch, scope)
@@ -121,6 +119,10 @@ def _plain(branch: Branch, scope: Scope) -> Iterator[str]:
         yield f"{branch.text} {' '.join(parts)})"
     else:
         yield scope.statement(branch.text)
+
+
+def _is_abstract(branch: Branch) -> bool:
+    return any(inner.keyword == "blockabstract" for inner in branch.content)
 
 
 def _opened(branch: Branch, scope: Scope) -> Scope:

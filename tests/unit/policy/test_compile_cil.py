@@ -226,6 +226,17 @@ def test_a_deny_rule_in_a_conditional_is_refused_at_its_line(centos: BasePolicy,
             "(block web (type p) (call lib.m (p)))",
             "typeattributeset lib.a (web.p)",
         ),
+        (
+            "(block lib (blockabstract lib) (typeattribute a) (macro m ((type t)) (typeattributeset a (t))))"
+            "(block web (type p) (blockinherit lib) (call m (p)))",
+            "typeattributeset web.a (web.p)",
+        ),
+        (
+            "(macro n ((type q) (type r)) (typeattributeset q (r)))"
+            "(macro m ((type a) (type t)) (call n (a t)))"
+            "(block web (type p) (typeattribute b) (call m (b p)))",
+            "typeattributeset web.b (web.p)",
+        ),
         ("(block web (type p) (typealias q) (typealiasactual q p))", "typealiasactual web.q web.p"),
         ("(block web (type p) (type q) (typebounds p q))", "typebounds web.p web.q"),
         ("(block web (type p) (typeattributeset domain (p)))", "typeattributeset domain (web.p)"),

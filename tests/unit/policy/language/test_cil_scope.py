@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from selab.policy.language.cil_scope import Names, Scope, by_last_name, words_of
+from selab.policy.language.cil_scope import Macro, Names, Scope, words_of
 from selab.policy.language.cil_tree import plain_statements
 
 DECLARED = {"x", "y", "web.x", "web.inner.x", "lib.y", "lib.z"}
-MACROS = {"lib.joins": ["member", "group"], "web.joins": ["only"]}
-NAMES = Names(DECLARED, by_last_name(["lib", "lib.box", "web"]), MACROS, by_last_name(MACROS))
+JOINS = Macro(("lib",), ("member", "group"))
+NAMES = Names(DECLARED, {"lib": [()], "box": [("lib",)], "web": [()]}, {"joins": [JOINS]})
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,24 @@ def test_a_parameter_stands_for_the_argument_of_the_call() -> None:
     assert [scope.qualified(name) for name in ("member", "group")] == ["web.p", "web.x"]
 
 
-def test_what_a_call_stands_for_is_looked_up_around_the_macro_at_last() -> None:
-    scope = Scope(NAMES, ()).called("(call joins (a b))")
-    assert [scope.qualified(name) for name in "xz"] == ["x", "lib.z"]
+def test_what_a_call_stands_for_is_looked_up_around_the_macro_and_then_around_the_call() -> None:
+    scope = Scope(NAMES, ("web",)).called("(call joins (a b)")
+    assert [scope.qualified(name) for name in "yzx"] == ["lib.y", "lib.z", "web.x"]
 
 
-def test_the_nearest_of_several_macros_is_called() -> None:
-    assert Scope(NAMES, ("web",)).called("(call joins (web.p))").qualified("only") == "web.p"
+def test_a_parameter_without_an_argument_stays_as_it_is() -> None:
+    assert Scope(NAMES).called("(call joins (a)").qualified("group") == "group"
+
+
+def test_if_several_macros_of_a_name_differ_in_a_name_it_stays_as_it_is() -> None:
+    names = Names(DECLARED, {}, {"joins": [JOINS, Macro((), ("other",))]})
+    scope = Scope(names, ("web",)).called("(call joins (a b)")
+    assert [scope.qualified(name) for name in ("member", "x", "z")] == ["member", "web.x", "z"]
+
+
+def test_if_several_blocks_of_a_name_differ_in_a_name_it_stays_as_it_is() -> None:
+    names = Names(DECLARED, {"box": [("lib",), ()]}, {})
+    assert [Scope(names, ("web",)).inherited("box").qualified(name) for name in "xz"] == ["web.x", "z"]
 
 
 @pytest.mark.parametrize(
