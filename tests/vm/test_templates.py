@@ -16,41 +16,42 @@ from selab.vm.ssh import SshGuest
 
 Runner = Callable[..., Run]
 VOLUMES = {
-    "log": ("/var/log/selab-try", "var_log_t"),
-    "home": ("/home/selab-try", "user_home_t"),
-    "tmp": ("/tmp/selab-try", "tmp_t"),
-    "config": ("/etc/selab-try", "etc_t"),
+    "log": ("/var/log", "var_log_t", "var_log_t"),
+    "home": ("/home", "user_home_dir_t", "user_home_t"),
+    "tmp": ("/tmp", "tmp_t", "tmp_t"),
+    "config": ("/etc", "etc_t", "etc_t"),
 }
-"""Directories of the guest for the templates that are about one, with their types."""
+"""Directories of the guest, each with the types of a directory in it and of the files in that one."""
+TRIED = "selab-try"
 PREPARE = """
 set -e
-for each; do
-  directory=${each%:*}
-  rm -rf "$directory"; mkdir -m 777 "$directory"
-  echo text >"$directory/file"; echo text >"$directory/old"; chmod 666 "$directory"/*
-  chcon -R -t "${each#*:}" "$directory"
+while [ $# -gt 0 ]; do
+  rm -rf "$1"; mkdir -m 777 "$1"
+  echo text >"$1/file"; echo text >"$1/old"; chmod 666 "$1"/*
+  chcon -R -t "$3" "$1"; chcon -t "$2" "$1"
+  shift 3
 done
 """
 SERVE = """
-import os, socket, sys
+import os, socket, sys, time
+domain, label, terminal_label, *directories = sys.argv[1:]
 terminal, slave = os.openpty()
-os.system(f"chcon -t {sys.argv[1]} {os.ttyname(slave)}; chmod 666 {os.ttyname(slave)}")
-os.symlink(os.ttyname(slave).rpartition("/")[2], "/srv/selab-try/terminal-" + sys.argv[1])
-server = socket.socket(socket.AF_UNIX)
-server.bind(sys.argv[2])
-server.listen()
-server.settimeout(600)
-os.chmod(sys.argv[2], 0o666)
-os.system("chcon -t " + sys.argv[3] + " " + sys.argv[2])
-open(sys.argv[2] + ".ready", "w").close()
+path = os.ttyname(slave)
+os.symlink(os.path.basename(path), f"{directories[0]}/{terminal_label}")
+os.system(f"chcon -t {terminal_label} {path}; chmod 666 {path}")
+servers = []
+for directory in directories:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(f"{directory}/{domain}")
+    server.listen()
+    servers.append(server)
+    os.system(f"chcon -t {label} {directory}/{domain}; chmod 666 {directory}/{domain}")
 if os.fork():
     os._exit(0)
 os.setsid()
 for number in range(3):
     os.close(number)  # the connection waits for their end
-while True:
-    connection, _ = server.accept()
-    connection.close()
+time.sleep(1200)
 """
 CONNECT = "use IO::Socket::UNIX; exit(IO::Socket::UNIX->new(Peer => shift) ? 0 : 1)"
 LISTEN = "use IO::Socket::INET; exit(IO::Socket::INET->new(Listen => 1, LocalPort => shift) ? 0 : 1)"
@@ -78,9 +79,9 @@ def directories(level: str, works: str, denied: str) -> Case:
     """Return a case for the templates of the directories at `level`; `{}` in a command is the directory."""
     return Case(
         [f"{name}{level}_container" for name in VOLUMES],
-        [["sh", "-c", works.format(f"/{name}")] for name in VOLUMES],
-        [["sh", "-c", denied.format(f"/{name}")] for name in VOLUMES],
-        {f"/{name}": directory for name, (directory, _) in VOLUMES.items()},
+        [["sh", "-c", works.format(f"/host/{name}/{TRIED}")] for name in VOLUMES],
+        [["sh", "-c", denied.format(f"/host/{name}/{TRIED}")] for name in VOLUMES],
+        {f"/host/{name}": directory for name, (directory, *_) in VOLUMES.items()},
     )
 
 
@@ -88,17 +89,17 @@ CASES = {
     "read": directories("", "ls {0} && cat {0}/file", "echo more | tee -a {0}/file"),
     "read and write": directories("_rw", "echo more >>{0}/file && echo new >{0}/new", "rm {0}/old"),
     "manage": directories("_manage", "mv {0}/old {0}/older && rm {0}/older", "chcon -t bin_t {0}/file"),
-    "nothing": Case(
-        [],
-        [["true"]],
-        [["sh", "-c", f"cat /{name}/file"] for name in VOLUMES if name != "config"],
-        {f"/{name}": directory for name, (directory, _) in VOLUMES.items()},
+    "temporary files alone": Case(
+        ["tmp_container"],
+        [["cat", f"/host/tmp/{TRIED}/file"]],
+        [["tee", "-a", f"/host/tmp/{TRIED}/file"], ["perl", "-e", LISTEN, "80"]],
+        {"/host/tmp": "/tmp"},
     ),
     "the network": Case(
         ["net_container"],
         [["perl", "-e", LISTEN, port] for port in ("80", "6379")],
-        [["cat", "/log/file"]],
-        {"/log": VOLUMES["log"][0]},
+        [["cat", f"/host/tmp/{TRIED}/file"]],
+        {"/host/tmp": "/tmp"},
     ),
     "ports of its own": Case(
         ["restricted_net_container"],
@@ -109,47 +110,44 @@ CASES = {
     "X and the terminal": Case(
         ["x_container", "tty_container"],
         [
-            ["perl", "-e", CONNECT, "/try/x"],
-            ["sh", "-c", "echo text >/terminals/$(readlink /try/terminal-user_devpts_t)"],
+            ["perl", "-e", CONNECT, "/try/xserver_t"],
+            ["sh", "-c", "echo text >/terminals/$(readlink /try/user_devpts_t)"],
         ],
         [
-            ["perl", "-e", CONNECT, "/try/virt"],
-            ["sh", "-c", "echo text | tee /terminals/$(readlink /try/terminal-sshd_devpts_t)"],
+            ["perl", "-e", CONNECT, "/try/virtd_t"],
+            ["sh", "-c", "echo text | tee /terminals/$(readlink /try/sshd_devpts_t)"],
         ],
-        {"/try": "/srv/selab-try", "/terminals": "/dev/pts"},
+        {"/try": "/srv/selab-try/x", "/terminals": "/dev/pts"},
+        "(allow dockerd_t devpts_t (dir (mounton)))",
     ),
     "libvirt": Case(
         ["virt_container"],
-        [["perl", "-e", CONNECT, "/try/virt"]],
-        [["perl", "-e", CONNECT, "/try/x"]],
-        {"/try": "/srv/selab-try", "/terminals": "/dev/pts"},
+        [["perl", "-e", CONNECT, "/try/virtd_t"]],
+        [["perl", "-e", CONNECT, "/try/xserver_t"]],
+        {"/try": "/srv/selab-try/virt"},
     ),
 }
+SOCKETS = {"x": "xserver_tmp_t", "virt": "virt_runtime_t"}
+"""Directories of sockets, with their types."""
+SERVERS = [("xserver_t", "xserver_tmp_t", "user_devpts_t"), ("virtd_t", "virt_runtime_t", "sshd_devpts_t")]
+"""Domains of servers, with the types of their sockets and of a terminal that they open."""
 
 
 @pytest.fixture(scope="module")
 def prepared(session_guest: SshGuest) -> Iterator[None]:
     """Make the directories, and the sockets and terminals of an X server and of libvirt."""
-    directories = [f"{directory}:{label}" for directory, label in VOLUMES.values()]
-    session_guest.run(["sh", "-c", PREPARE, "sh", *directories, "/srv/selab-try:var_t"]).expect("prepare")
-    for domain, terminal, name, label in (
-        ("xserver_t", "user_devpts_t", "x", "xserver_tmp_t"),
-        ("virtd_t", "sshd_devpts_t", "virt", "virt_runtime_t"),
-    ):
-        words = ["python3", "-c", SERVE, terminal, f"/srv/selab-try/{name}", label]
-        context = f"system_u:system_r:{domain}:s0"
-        session_guest.run(["setsid", "runcon", context, *words], timeout=60).expect("serve")
+    session_guest.run(["mkdir", "-p", "/srv/selab-try"]).expect("mkdir")
+    words = [word for place, *types in VOLUMES.values() for word in (f"{place}/{TRIED}", *types)]
+    words += [word for name, type_ in SOCKETS.items() for word in (f"/srv/selab-try/{name}", type_, type_)]
+    session_guest.run(["sh", "-c", PREPARE, "sh", *words]).expect("prepare")
+    for server in SERVERS:
+        argv = ["runcon", f"system_u:system_r:{server[0]}:s0", "python3", "-c", SERVE, *server]
+        argv += [f"/srv/selab-try/{name}" for name in SOCKETS]
+        session_guest.run(["setsid", *argv], timeout=60).expect("serve")
     yield
-    session_guest.run(
-        [
-            "sh",
-            "-c",
-            'pkill -f /srv/selab-try/; rm -rf "$@"',
-            "sh",
-            *(directory for directory, _ in VOLUMES.values()),
-            "/srv/selab-try",
-        ]
-    )
+    made = [f"{place}/{TRIED}" for place, *_ in VOLUMES.values()]
+    script = 'pkill -f /srv/selab-try/; rm -rf "$@"'
+    session_guest.run(["sh", "-c", script, "sh", *made, "/srv/selab-try"])
 
 
 def scenario_of(case: Case) -> str:
