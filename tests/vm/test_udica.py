@@ -40,7 +40,7 @@ WRITE = """
 set -e
 cd "$1"
 docker inspect $(docker ps -q) >inspect.json
-python3 -m udica "my_$2" <inspect.json >/dev/null
+python3 -m udica -e docker "my_$2" <inspect.json >/dev/null
 cat "my_$2.cil"
 """
 
