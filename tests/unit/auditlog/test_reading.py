@@ -152,6 +152,11 @@ def test_a_process_number_is_a_number_of_a_sensible_length(number: str, pid: int
     assert denial(avc().replace(b"pid=42", f"pid={number}".encode())).pid == pid
 
 
+def test_a_decision_without_permissions_is_shown_as_the_kernel_writes_it() -> None:
+    decision = read_record(record("AVC", DECISION.replace("{ read }", "null")), ())
+    assert isinstance(decision, AvcDenial) and decision.permissions == ("null",)
+
+
 def test_the_contexts_may_follow_the_permissions_at_once() -> None:
     text = DECISION.replace("} for  pid=9", "}")
     assert isinstance(read_record(record("AVC", text), ()), AvcDenial)

@@ -335,6 +335,11 @@ def test_any_pieces_of_records_parse(pieces: list[bytes]) -> None:
     assert [time for time in times if time <= 0] == []
 
 
+def test_a_text_that_is_not_unicode_is_formatted_with_escapes() -> None:
+    (record,) = parse_line(b'{"log": "type=USER msg=audit(1.1:1): a=\\ud800"}')
+    assert record.format() == b"type=USER msg=audit(1.1:1): a=\\ud800"
+
+
 @given(avc_lines())
 def test_a_formatted_record_parses_to_itself(line: bytes) -> None:
     record = record_of(line)

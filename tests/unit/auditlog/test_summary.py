@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 
 from selab.auditlog.denials import MAX_EVIDENCE, group
-from selab.auditlog.events import read_events
+from selab.auditlog.events import Event, event_of, read_events
+from selab.auditlog.lines import Group
 from selab.auditlog.summary import MAX_EXAMPLES, Summary, summarise
 from tests.unit.auditlog.records import avc, logs, syscall
 
@@ -58,6 +59,48 @@ def test_a_repetition_in_another_mode_is_read() -> None:
 def test_records_and_events_are_counted_apart() -> None:
     summary = summarise([avc(1), avc(1), syscall(1), avc(2)])
     assert (summary.records, summary.events) == (3, 2)
+
+
+def test_the_events_of_a_row_are_named_also_if_they_have_several_denials() -> None:
+    lines = [avc(serial, permissions=word) for serial in (1, 2, 3) for word in ("read", "write")]
+    (row,) = summarise(lines).denials
+    assert (row.count, row.serials) == (6, (1, 2, 3))
+
+
+def cred(serial: int) -> bytes:
+    return b"type=CRED_ACQ msg=audit(1700000000.123:%d): pid=1\n" % serial
+
+
+def ioctl(serial: int, command: int) -> bytes:
+    return avc(serial, permissions="ioctl", extra=f"ioctlcmd={command:#x} ")
+
+
+SERIALS = range(1, 3 * MAX_EVIDENCE)
+
+
+@pytest.mark.parametrize(
+    ("lines", "count"),
+    [
+        ([line for n in SERIALS for line in (avc(n, comm=b"c%d" % n), syscall(n))], 1),
+        ([line for n in SERIALS for line in (avc(n), avc(n, permissions="write"), cred(n))], 1),
+        ([avc(n, source=f"u:r:a_t:s0:c{n}", target="u:r:b_t:s0") for n in SERIALS], MAX_EVIDENCE),
+        ([avc(n, source=f"u:r:a_t:s0:c{n}", target="u:r:b_t:s0:c99") for n in SERIALS], len(SERIALS)),
+        ([ioctl(n, n // 10) for n in SERIALS], 3),
+    ],
+    ids=["described", "several records", "settled", "separated", "commands"],
+)
+def test_only_events_that_add_something_to_their_row_are_parsed(
+    monkeypatch: pytest.MonkeyPatch, lines: list[bytes], count: int
+) -> None:
+    parsed = []
+
+    def parse(group: Group) -> Event:
+        parsed.append(group)
+        return event_of(group)
+
+    monkeypatch.setattr("selab.auditlog.summary.event_of", parse)
+    summarise(lines)
+    assert len(parsed) == count
 
 
 def test_examples_of_what_could_not_be_read_are_bounded() -> None:
