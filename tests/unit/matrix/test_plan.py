@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from selab.errors import InputError
+from selab.history import Record
 from selab.host.yamlfile import load
 from selab.matrix.model import Matrix
-from selab.matrix.plan import Cell, cells, exit_code
+from selab.matrix.plan import Cell, Ended, Failure, cells, exit_code
 from selab.policy.guest.load import Mode
 from selab.project import BoxSource, HostConfig, Project, VmConfig
 from selab.run.verdict import Verdict
@@ -53,10 +54,14 @@ def test_what_is_excluded_is_left_out(lab: Project) -> None:
 
 
 def test_a_machine_of_ones_own_is_no_guest_of_a_matrix(lab: Project) -> None:
-    with pytest.raises(InputError, match="VMs that selab manages"):
-        planned(
-            lab, guests=["debian13", {"name": "mine", "box": "host", "host": {"address": "lab.example.org"}}]
-        )
+    existing = {"box": "host", "host": {"address": "lab.example.org"}}
+    with pytest.raises(InputError) as caught:
+        planned(lab, guests=["debian13", *({"name": name, **existing} for name in ("mine", "yours"))])
+    assert (caught.value.what, caught.value.detail, caught.value.hint) == (
+        "A matrix only runs on VMs that selab manages.",
+        "'mine' is `box: host`, an existing machine.",
+        "Name boxes as `guests`.",
+    )
 
 
 def test_a_box_is_not_the_projects_own_machine() -> None:
@@ -67,13 +72,22 @@ def test_a_box_is_not_the_projects_own_machine() -> None:
 @pytest.mark.parametrize("key", ["exclude", "expect"])
 def test_an_entry_that_fits_nothing_is_a_mistake(lab: Project, key: str) -> None:
     entry = {"policy": "draught", **({"verdict": "fail"} if key == "expect" else {})}
-    with pytest.raises(InputError, match="matches nothing"):
+    with pytest.raises(InputError) as caught:
         planned(lab, **{key: [entry]})
+    assert (caught.value.what, caught.value.detail, caught.value.hint) == (
+        "An `exclude` or `expect` entry matches nothing.",
+        "draught",
+        "Correct the entry, or remove it.",
+    )
 
 
 def test_nothing_left_is_a_mistake(lab: Project) -> None:
-    with pytest.raises(InputError, match="excludes all"):
+    with pytest.raises(InputError) as caught:
         planned(lab, exclude=[{"scenario": "web"}])
+    assert (caught.value.what, caught.value.hint) == (
+        "The matrix excludes all its combinations.",
+        "Remove an entry of `exclude`.",
+    )
 
 
 @pytest.mark.parametrize("data", [{"scenarios": ["wep"]}, {"policies": ["fool"]}])
@@ -155,3 +169,11 @@ def test_the_exit_code(runs: list[Any], code: int) -> None:
 def test_a_cell_asks_for_its_run() -> None:
     request = Cell("web", "none", Mode.DOMAIN, "auto").request
     assert (request.scenario, request.policy, request.mode) == ("web", "none", Mode.DOMAIN)
+
+
+def test_a_run_has_the_reasons_of_its_verdict_and_a_failure_its_lines() -> None:
+    cell = ended().cell
+    run = ended(verdict="FAIL")
+    assert isinstance(run.result, Record) and run.reasons == run.result.document.reasons != ()
+    assert Ended(cell, Failure("It failed.", "", "Try again.")).reasons == ("It failed.", "Try again.")
+    assert Ended(cell, Failure("It failed.", "Why.", "")).reasons == ("It failed.", "Why.")
