@@ -27,11 +27,12 @@ allow web_t self:process signal;
 MODULE = PolicyModule("web", Path("/p"), {"te": TE.encode()})
 
 
-@pytest.mark.toolchain
-@pytest.mark.parametrize("expand", [True, False])
+@pytest.mark.parametrize("expand", [pytest.param(True, marks=pytest.mark.toolchain), False])
 @pytest.mark.parametrize(
     ("statement", "line"),
     [
+        ("(typeattributeset cil_gen_require web_t)", 2),
+        ("(allow web_t self (process (signal optional)))", 11),
         ("(allow web_t etc_t (file (read)))", 3),
         ("(typeattributeset cil_gen_require base_t)", 6),
         ("(allow web_t base_t (file (write)))", 8),
