@@ -125,12 +125,61 @@ def test_what_an_optional_block_requires_does_not_count() -> None:
         ("role r types t;", ("role_types", "r", "t", "", "")),
         ("allow r q;", ("role_allow", "r", "q", "", "")),
         ("roleattribute r rs;", ("roleattribute", "r", "rs", "", "")),
+        ("typebounds a b;", ("typebounds", "a", "b", "", "")),
+        ("permissive a;", ("permissive", "a", "", "", "")),
         ("allowxperm a b:file ioctl { 0x10 0x20 };", ("allowxperm", "a", "b", "file", "{ 0x10 0x20 }")),
     ],
 )
 def test_other_rules_are_read(text: str, expected: tuple[str, ...]) -> None:
     grant = parse(text, {}).grants[0]
     assert (grant.kind, grant.source, grant.target, grant.tclass, grant.result) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("role { r q } types { t u };", [("r", "t"), ("r", "u"), ("q", "t"), ("q", "u")]),
+        ("roleattribute { r q } rs, rt;", [("r", "rs"), ("r", "rt"), ("q", "rs"), ("q", "rt")]),
+        ("typebounds a b, c;", [("a", "b"), ("a", "c")]),
+        ("permissive a, b;", [("a", ""), ("b", "")]),
+        ("allow { r q } p;", [("r", "p"), ("q", "p")]),
+    ],
+)
+def test_a_rule_about_several_names_is_one_for_each_pair(text: str, pairs: list[tuple[str, str]]) -> None:
+    assert [(grant.source, grant.target) for grant in parse(text, {}).grants] == pairs
+
+
+@pytest.mark.parametrize(
+    ("text", "declares"),
+    [
+        ("role r; role { p q };", [("role", "r"), ("role", "p"), ("role", "q")]),
+        ("typealias a alias { c d }; typealias a alias e;", [("type", "c"), ("type", "d"), ("type", "e")]),
+        ("bool p true; bool q false;", [("bool", "p"), ("bool", "q")]),
+        ("attribute m, n;", [("attribute", "m"), ("attribute", "n")]),
+        ("type b alias c; type d;", [("type", "b"), ("type", "c"), ("type", "d")]),
+    ],
+)
+def test_a_name_is_declared_with_its_kind(text: str, declares: list[tuple[str, str]]) -> None:
+    statements = parse(text, {})
+    assert ([*statements.declares], statements.grants, statements.requires) == (declares, (), ())
+
+
+def test_the_other_branch_of_an_optional_block_declares_nothing() -> None:
+    other = "type c, y; allow c b:file read; role r;"
+    statements = parse(f"optional {{ type a, x; }} else {{ {other} }} type d;", {})
+    assert (statements.grants, statements.attributes, statements.declares) == (
+        (),
+        (("a", "x"),),
+        (("type", "a"), ("type", "d")),
+    )
+
+
+def test_each_name_that_is_required_has_its_kind() -> None:
+    names = "sensitivity s0; category c0, c1; role r, q; attribute z; class file { read }; tunable k; type t;"
+    assert parse(f"require {{ {names} }} require {{ class dir {{ x y }}; }}", {}).requires == (
+        *(("role", "r"), ("role", "q"), ("attribute", "z"), ("class", "file"), ("bool", "k"), ("type", "t")),
+        ("class", "dir"),
+    )
 
 
 def test_a_type_comes_with_its_attributes_and_aliases() -> None:
