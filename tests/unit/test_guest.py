@@ -220,6 +220,14 @@ def test_a_truncated_answer_is_an_error(truncated: bool) -> None:
         assert query.value(done) == "1"
 
 
+def test_an_answer_that_makes_no_sense_to_its_reader_is_an_error_with_its_beginning() -> None:
+    query = Query("", lambda done: number(done.text.strip()))
+    with pytest.raises(SelabError) as raised:
+        query.value(Completed((), 0, b"x" * 99 + b"\n", b""))
+    reported = f"'{'x' * 20}' is not a number; it reported b'{'x' * 60}'"
+    assert (raised.value.what, raised.value.detail) == ("The guest's answer makes no sense.", reported)
+
+
 @pytest.mark.parametrize("text", ["0", "7", "1" * MAX_DIGITS])
 def test_a_number_is_read(text: str) -> None:
     assert number(text) == int(text)

@@ -142,7 +142,7 @@ def test_the_base_policy_of_the_last_run_is_a_fact(
     History.of(project).keep(record(1))
     (run,) = History.of(project).documents()
     bases = {(run.base, project.root / "cache"): base}
-    monkeypatch.setattr(support_report, "known_base", lambda *key: bases[key])
+    monkeypatch.setattr(support_report, "known_base", lambda *arguments: bases[arguments])
     facts = base.facts
     assert examined(project, monkeypatch, Machine(None)).facts["base policy"] == (
         f"{facts.selinux_type}, version {facts.policyvers}, {len(base.store)} modules, "
@@ -227,8 +227,8 @@ def test_the_missing_steps_are_named() -> None:
 def test_each_line_about_the_guest_has_what_the_doctor_found() -> None:
     subjects = ("VM", "SELinux", "base policy", "Docker", "audit")
     others = (Finding("host", State.BAD, "x"), Finding("Podman", State.BAD, "y"))
-    about_guest = tuple(Finding(subject, State.OK, f"of {subject}") for subject in subjects)
-    checks = empty(findings=(others[0], *about_guest, others[1])).checks
+    reported = tuple(Finding(subject, State.OK, f"of {subject}") for subject in subjects)
+    checks = empty(findings=(others[0], *reported, others[1])).checks
     assert [checks[place] for place in (0, 2, 3, 4, 5)] == [
         Check("The VM is up and answers.", True, "of VM"),
         Check("SELinux is on in the guest.", True, "of SELinux"),
