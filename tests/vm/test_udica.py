@@ -24,6 +24,8 @@ LOGS = """\
 description: A shell reads the host's logs.
 image: httpd
 command: [sleep, "600"]
+ports:
+  - {guest: 8081, container: 80} # udica 0.2.2 fails if an exposed port is not published
 volumes:
   - {guest_path: /var/log, target: /logs, read_only: true}
 steps:
