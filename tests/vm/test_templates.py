@@ -127,6 +127,12 @@ CASES = {
         {"/try": "/srv/selab-try/virt"},
     ),
 }
+IN_CI = ("manage", "ports of its own", "X and the terminal")
+"""Cases that are not slow tests: with the blocks that they inherit, they are about most templates."""
+PARAMETERS = [
+    pytest.param(case, id=name, marks=[] if name in IN_CI else [pytest.mark.slow])
+    for name, case in CASES.items()
+]
 SOCKETS = {"x": "xserver_tmp_t", "virt": "virt_runtime_t"}
 """Directories of sockets, with their types."""
 SERVERS = [("xserver_t", "xserver_tmp_t", "user_devpts_t"), ("virtd_t", "virt_runtime_t", "sshd_devpts_t")]
@@ -165,7 +171,7 @@ def scenario_of(case: Case) -> str:
     )
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=[*CASES])
+@pytest.mark.parametrize("case", PARAMETERS)
 def test_a_template_grants_what_it_says_and_nothing_else(
     project: Project, prepared: None, run: Runner, case: Case
 ) -> None:
