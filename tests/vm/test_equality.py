@@ -17,7 +17,7 @@ import pytest
 from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, ensure_base
 from selab.policy.candidate import compiled_all
-from selab.policy.compile import CompiledModule, _options, link, package
+from selab.policy.compile import QUALIFIED, CompiledModule, _options, link, package
 from selab.policy.contexts import file_contexts
 from selab.policy.guest import module_store
 from selab.policy.module import LANGUAGES, PolicyModule, load_module
@@ -97,6 +97,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, session_guest: SshGuest) -> I
         argv = [
             "secilc",
             "-O",
+            QUALIFIED,
             *_options(base, True),
             "-o",
             str(optimised),
