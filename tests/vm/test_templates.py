@@ -37,7 +37,7 @@ import os, socket, sys, time
 domain, label, terminal_label, *directories = sys.argv[1:]
 terminal, slave = os.openpty()
 path = os.ttyname(slave)
-os.symlink(os.path.basename(path), f"{directories[0]}/{terminal_label}")
+print(path, flush=True)
 os.system(f"chcon -t {terminal_label} {path}; chmod 666 {path}")
 servers = []
 for directory in directories:
@@ -111,13 +111,13 @@ CASES = {
         ["x_container", "tty_container"],
         [
             ["perl", "-e", CONNECT, "/try/xserver_t"],
-            ["sh", "-c", "echo text >/terminals/$(readlink /try/user_devpts_t)"],
+            ["sh", "-c", "echo text >USERS_TERMINAL"],
         ],
         [
             ["perl", "-e", CONNECT, "/try/virtd_t"],
-            ["sh", "-c", "echo text | tee /terminals/$(readlink /try/sshd_devpts_t)"],
+            ["sh", "-c", "echo text | tee OTHER_TERMINAL"],
         ],
-        {"/try": "/srv/selab-try/x", "/terminals": "/dev/pts"},
+        {"/try": "/srv/selab-try/x", "/host/dev/pts": "/dev/pts"},
         "(allow dockerd_t devpts_t (dir (mounton)))",
     ),
     "libvirt": Case(
@@ -135,22 +135,27 @@ PARAMETERS = [
 ]
 SOCKETS = {"x": "xserver_tmp_t", "virt": "virt_runtime_t"}
 """Directories of sockets, with their types."""
-SERVERS = [("xserver_t", "xserver_tmp_t", "user_devpts_t"), ("virtd_t", "virt_runtime_t", "sshd_devpts_t")]
-"""Domains of servers, with the types of their sockets and of a terminal that they open."""
+SERVERS = {
+    "USERS_TERMINAL": ("xserver_t", "xserver_tmp_t", "user_devpts_t"),
+    "OTHER_TERMINAL": ("virtd_t", "virt_runtime_t", "sshd_devpts_t"),
+}
+"""Domains of servers, with the types of their sockets and of a terminal that they open: in commands, the keys
+stand for its path."""
 
 
 @pytest.fixture(scope="module")
-def prepared(session_guest: SshGuest) -> Iterator[None]:
-    """Make the directories, and the sockets and terminals of an X server and of libvirt."""
+def terminals(session_guest: SshGuest) -> Iterator[dict[str, str]]:
+    """Make the directories, sockets and terminals, and yield the paths of the terminals in a container."""
+    paths = {}
     session_guest.run(["mkdir", "-p", "/srv/selab-try"]).expect("mkdir")
     words = [word for place, *types in VOLUMES.values() for word in (f"{place}/{TRIED}", *types)]
     words += [word for name, type_ in SOCKETS.items() for word in (f"/srv/selab-try/{name}", type_, type_)]
     session_guest.run(["sh", "-c", PREPARE, "sh", *words]).expect("prepare")
-    for server in SERVERS:
+    for name, server in SERVERS.items():
         argv = ["runcon", f"system_u:system_r:{server[0]}:s0", "python3", "-c", SERVE, *server]
-        argv += [f"/srv/selab-try/{name}" for name in SOCKETS]
-        session_guest.run(["setsid", *argv], timeout=60).expect("serve")
-    yield
+        argv += [f"/srv/selab-try/{directory}" for directory in SOCKETS]
+        paths[name] = "/host" + session_guest.run(["setsid", *argv], timeout=60).expect("serve").text.strip()
+    yield paths
     made = [f"{place}/{TRIED}" for place, *_ in VOLUMES.values()]
     script = 'pkill -f /srv/selab-try/; rm -rf "$@"'
     session_guest.run(["sh", "-c", script, "sh", *made, "/srv/selab-try"])
@@ -173,10 +178,13 @@ def scenario_of(case: Case) -> str:
 
 @pytest.mark.parametrize("case", PARAMETERS)
 def test_a_template_grants_what_it_says_and_nothing_else(
-    project: Project, prepared: None, run: Runner, case: Case
+    project: Project, terminals: dict[str, str], run: Runner, case: Case
 ) -> None:
+    scenario = scenario_of(case)
+    for name, path in terminals.items():
+        scenario = scenario.replace(name, path)
     inherits = "".join(f"    (blockinherit {name})\n" for name in ("container", *case.blocks))
     (project.policies / "tried.cil").write_text(f"(block tried\n{inherits}    {case.rules})\n")
-    (project.scenarios / "tried.yaml").write_text(scenario_of(case))
+    (project.scenarios / "tried.yaml").write_text(scenario)
     ended = run("tried", policy="tried")
     assert (ended.verdict, bool(document_of(ended).keys)) == (Verdict.PASS, True), ended.reasons
