@@ -29,7 +29,7 @@ ports:
 volumes:
   - {guest_path: /var/log, target: /logs, read_only: true}
 steps:
-  - exec: {argv: [cat, /logs/dpkg.log]}
+  - exec: {argv: [ls, /logs]}
 expect: {denials: any}
 """
 SCENARIOS = {
