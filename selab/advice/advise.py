@@ -182,14 +182,18 @@ def _advice(
 def _order(remedy: Remedy) -> tuple[int, int, int]:
     """Return the sort key of a remedy, which mostly follows its kind.
 
-    A generous interface, or one of another domain, comes after the rule itself. The attribute by which others
-    enter a domain comes before a rule, and any other attribute comes last. A high risk comes after leaving
-    the access denied, unless the policy has the remedy for this very domain.
+    A generous interface or macro, or one of another domain, comes after the rule itself. So does a block,
+    unless it brings little and of a low risk. The attribute by which others enter a domain comes before a
+    rule, and any other attribute comes last. A high risk comes after leaving the access denied, unless the
+    policy has the remedy for this very domain.
     """
     kinds = list(Kind)
     place = kinds.index(remedy.kind)
-    if remedy.kind is Kind.INTERFACE and (remedy.excess > GENEROUS or remedy.foreign):
+    generous = remedy.excess > GENEROUS or remedy.foreign
+    if remedy.kind in (Kind.INTERFACE, Kind.MACRO) and generous:
         place = kinds.index(Kind.RULE)
+    if remedy.kind is Kind.BLOCK and not generous and remedy.risk.level is Level.LOW:
+        place = kinds.index(Kind.INTERFACE)
     if remedy.kind is Kind.ATTRIBUTE and not remedy.meant:
         place = kinds.index(Kind.LEAVE)
     if remedy.kind is Kind.ATTRIBUTE and remedy.meant:
@@ -260,8 +264,8 @@ def _remedies(
 ) -> Iterator[Remedy]:
     """Yield the remedies.
 
-    An interface that is more dangerous than the rule itself is not offered, nor is an interface or a rule
-    that would allow an access whose denial the scenario expects (`expected`).
+    An interface or macro that is more dangerous than the rule itself is not offered, nor is anything that
+    would allow an access whose denial the scenario expects (`expected`).
     """
     risk = risk_of(policy.index, need.source, need.target, need.tclass, need.permissions)
     # No interface and no boolean lists a command.
@@ -280,7 +284,7 @@ def _remedies(
         yield from (
             remedy
             for remedy in interfaces_for(need, policy, requested, expected)
-            if remedy.risk.level <= risk.level
+            if remedy.risk.level <= risk.level or remedy.kind is Kind.BLOCK
         )
         yield from (
             remedy

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.interfaces import Requested
 from selab.advice.knowledge import PolicyKnowledge
-from selab.advice.remedy import Kind, Remedy
+from selab.advice.remedy import Kind, Remedy, brought
 from selab.policy.language.cil import Rule
 from selab.policy.language.statements import braced
 from selab.policy.query.index import EVERYTHING, SELF
@@ -16,8 +16,6 @@ from selab.policy.query.risk import LOW, Risk, risk_of
 
 SHOWN = 2
 """Attributes to show for one denial."""
-EXAMPLES = 3
-"""Rules to show of what an attribute brings."""
 _ENTERED = frozenset({"transition", "dyntransition"})
 
 
@@ -129,14 +127,11 @@ def _remedy(
         excess += len(rule.permissions - requested.get((source, target, rule.tclass), frozenset()))
         on = SELF if source == target else target
         others.append((not own, -risk.level, f"{source} {on}:{rule.tclass} {braced(rule.permissions)}"))
-    shown = [text for _, _, text in sorted(others)[:EXAMPLES]]
-    if more := len(others[EXAMPLES:]):
-        shown.append(f"{more} more rule{'s' if more > 1 else ''}")
     worst = max(risks, key=lambda each: each.level, default=LOW)
     return Remedy(
         Kind.ATTRIBUTE,
         f"typeattribute {member} {attribute};",
-        f"it brings {'; '.join(shown) or 'nothing else'}",
+        brought(others),
         worst,
         excess,
         requires=(("attribute", attribute),),

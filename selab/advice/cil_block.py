@@ -1,4 +1,4 @@
-"""Write rules in CIL, into the block of the candidate, between markers."""
+"""Write rules, calls and inherited blocks in CIL, into the block of the candidate, between markers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from selab.advice.block import Chosen, reason, require_whole
 from selab.advice.denied_access import DeniedAccess
-from selab.advice.remedy import Remedy
+from selab.advice.remedy import IN_CIL, Remedy
 from selab.auditlog.denials import shown_target
 from selab.policy.language.cil_source import Statement, parse
 from selab.policy.language.commands import in_cil
@@ -15,20 +15,30 @@ from selab.policy.language.commands import in_cil
 BEGIN = "; selab suggest: begin (what stands here is kept, and added to)"
 END = "; selab suggest: end"
 _MARK = re.compile(r"^[^\S\n]*; selab suggest: (begin|end)", re.MULTILINE)
+_NAME = re.compile(r"[^\s()]+")
 INDENTATION = "    "
 
 
 def cil(chosen: Chosen, block: str = "") -> str:
-    """Format rules in CIL, without interfaces.
+    """Format what was chosen in CIL; an interface or an attribute becomes a rule.
 
-    `block` is the block that the rules will stand in: the names of its types are written without it.
+    `block` is the block that it will stand in: the names of its types are written without it.
     """
     remedies = {advice.need: remedy for advice, remedy in chosen}
-    return "\n".join(
-        line
-        for need, remedy in remedies.items()
-        for line in (f"; {reason(need)}", *_rules(need, remedy, block))
-    )
+    used: set[str] = set()
+    lines: list[str] = []
+    for need, remedy in remedies.items():
+        if remedy.kind not in IN_CIL:
+            lines += (f"; {reason(need)}", *_rules(need, remedy, block))
+        elif remedy.text not in used:
+            used.add(remedy.text)
+            lines += (f"; {reason(need)}", _within(remedy.text, block))
+    return "\n".join(lines)
+
+
+def _within(statement: str, block: str) -> str:
+    """Format a statement as it stands in a block: the names that begin with the block's are shorter there."""
+    return _NAME.sub(lambda match: match[0].removeprefix(f"{block}."), statement)
 
 
 def _rules(need: DeniedAccess, remedy: Remedy, block: str) -> Iterator[str]:

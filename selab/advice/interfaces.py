@@ -1,17 +1,20 @@
-"""Find the interfaces that would grant what was denied, and how much more each of them grants."""
+"""Find the interfaces that would grant what was denied, and how much more each of them grants.
+
+For a candidate in CIL these are the macros and blocks of selab.advice.cil_offers.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.knowledge import PolicyKnowledge
-from selab.advice.remedy import Kind, Remedy
-from selab.auditlog.denials import IOCTL
+from selab.advice.remedy import Kind, Remedy, brought
+from selab.auditlog.denials import IOCTL, shown_target
 from selab.policy.interfaces import Interface
-from selab.policy.language.statements import Grant
+from selab.policy.language.statements import Grant, braced
 from selab.policy.query.risk import LOW, Risk, risk_of
 
 SHOWN = 3
@@ -58,6 +61,8 @@ def _covering(
     by_call: dict[tuple[str, Binding], tuple[Interface, frozenset[str]]] = {}
     for interface, grant in policy.granting.get(need.tclass, ()):
         if grant.permissions.isdisjoint(need.permissions):
+            continue
+        if interface.kind == Kind.BLOCK and interface.parameters != (need.source,):
             continue
         binding = _binding(grant, need, policy)
         if binding is not None and len(binding) == interface.required:
@@ -107,13 +112,7 @@ def _excess(
     interface: Interface, binding: Mapping[str, str], policy: PolicyKnowledge, requested: Requested
 ) -> int:
     """Count the permissions that it grants beyond those that are requested or already allowed."""
-    new = 0
-    for grant in _called(interface, binding):
-        for target in policy.index.members(grant.target) - _all(grant.target_except, policy):
-            allowed = policy.index.permissions(grant.source, target, grant.tclass)
-            new += len(
-                grant.permissions - allowed - requested.get((grant.source, target, grant.tclass), frozenset())
-            )
+    new = sum(len(left) for *_, left in _unrequested(_called(interface, binding), policy, requested))
     for member, attribute in interface.attributes:
         if binding.get(member, member) not in policy.index.members(attribute):
             new += 1 + sum(
@@ -121,6 +120,17 @@ def _excess(
                 for rule in policy.index.written_for(attribute)
             )
     return new
+
+
+def _unrequested(
+    grants: Iterable[Grant], policy: PolicyKnowledge, requested: Requested
+) -> Iterator[tuple[str, str, str, frozenset[str]]]:
+    """Yield what the rules grant beyond the request and what is allowed: types, class and permissions."""
+    for grant in grants:
+        for target in policy.index.members(grant.target) - _all(grant.target_except, policy):
+            key = (grant.source, target, grant.tclass)
+            if left := grant.permissions - policy.index.permissions(*key) - requested.get(key, frozenset()):
+                yield (*key, left)
 
 
 def _grants_any(
@@ -156,12 +166,12 @@ def _remedy(
     policy: PolicyKnowledge,
     requested: Requested,
 ) -> Remedy:
-    grants = list(_called(interface, binding))
+    # Of two risks of one level, that of the domain itself is shown.
+    grants = sorted(_called(interface, binding), key=lambda grant: grant.source not in binding.values())
     risks = (
         risk_of(policy.index, grant.source, grant.target, grant.tclass, grant.permissions) for grant in grants
     )
     risk: Risk = max(risks, key=lambda grant: grant.level, default=LOW)
-    arguments = ", ".join(name for _, name in sorted(binding.items()))
     layer = interface.file.split("/", 1)[0] if "/" in interface.file else ""
     covers = frozenset(
         key
@@ -170,15 +180,40 @@ def _remedy(
         # An interface does not list the commands that allowxperm rules may lack.
         and not (IOCTL in permissions and policy.index.extended(*key))
     )
+    kind = Kind(interface.kind)
     return Remedy(
-        Kind.INTERFACE,
-        f"{interface.name}({arguments})",
-        interface.summary,
+        kind,
+        _text(kind, interface.name, [name for _, name in sorted(binding.items())]),
+        _brought(interface, binding, policy, requested) if kind is Kind.BLOCK else interface.summary,
         risk,
         excess,
         layer=layer,
         covers=covers,
         foreign=_is_foreign(interface, binding, policy),
+    )
+
+
+def _text(kind: Kind, name: str, arguments: Sequence[str]) -> str:
+    match kind:
+        case Kind.MACRO:
+            return f"({name} ({' '.join(arguments)}))"
+        case Kind.BLOCK:
+            return f"({name})"
+        case _:
+            return f"{name}({', '.join(arguments)})"
+
+
+def _brought(
+    interface: Interface, binding: Mapping[str, str], policy: PolicyKnowledge, requested: Requested
+) -> str:
+    """Format what else a block grants: first to the domain itself, and the most dangerous rules first."""
+    return brought(
+        (
+            source not in binding.values(),
+            -risk_of(policy.index, source, target, tclass, left).level,
+            f"{source} {shown_target(source, target)}:{tclass} {braced(left)}",
+        )
+        for source, target, tclass, left in _unrequested(_called(interface, binding), policy, requested)
     )
 
 

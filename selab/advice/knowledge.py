@@ -6,6 +6,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selab.advice.cil_offers import offers
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.contexts import runtime_type, specs_with
@@ -14,9 +15,11 @@ from selab.policy.filecon import FileSpec
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table
 from selab.policy.language.cil import Rule
 from selab.policy.language.statements import Grant
+from selab.policy.module import all_templates
 from selab.policy.pattern import MatchTime
 from selab.policy.query.index import PolicyIndex
 from selab.policy.survey import CONTEXTS
+from selab.project import Project
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class PolicyKnowledge:
     """What advice knows about the policy.
 
     index: rules of the base policy with the candidates.
-    table: interfaces of the headers.
+    table: interfaces of the headers, or the macros and blocks that a candidate in CIL may use in their place.
     specs: file contexts of the base policy.
     equivalent: equivalences of its file contexts: paths, and the paths that are looked up in their place.
     container_type: domain that container runtimes use if they are given none, or empty.
@@ -37,11 +40,23 @@ class PolicyKnowledge:
     container_type: str = ""
 
     @classmethod
-    def of(cls, base: BasePolicy, candidates: Sequence[CompiledModule]) -> PolicyKnowledge:
-        """Build the knowledge. Raises SelabError if the interfaces are unknown and cannot be expanded."""
+    def of(
+        cls, base: BasePolicy, candidates: Sequence[CompiledModule], project: Project | None = None
+    ) -> PolicyKnowledge:
+        """Build the knowledge. The last of `candidates` is the one that the advice is for.
+
+        `project`: has the templates that a candidate in CIL could use. Raises SelabError if the interfaces
+        are unknown and cannot be expanded.
+        """
+        index = PolicyIndex.of(base, candidates)
+        module = candidates[-1].source if candidates else None
+        if module and module.language == "cil":
+            table = offers(module, all_templates(project) if project else (), index)
+        else:
+            table = interface_table(base)
         return cls(
-            PolicyIndex.of(base, candidates),
-            interface_table(base),
+            index,
+            table,
             tuple(specs_with(base)),
             tuple(equivalences(base)),
             runtime_type(base.directory / CONTEXTS, "process"),
@@ -85,7 +100,7 @@ class PolicyKnowledge:
 
     def _is_callable(self, interface: Interface) -> bool:
         """Return whether the interface only grants, and the policy has everything that it requires."""
-        if interface.kind != "interface" or interface.broken or interface.deprecated or interface.declares:
+        if interface.kind == "template" or interface.broken or interface.deprecated or interface.declares:
             return False
         if any(grant.kind not in ("allow", "dontaudit", "auditallow") for grant in interface.grants):
             return False

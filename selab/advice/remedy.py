@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,9 +15,26 @@ class Kind(StrEnum):
     RELABEL = "relabel"
     BOOLEAN = "boolean"
     INTERFACE = "interface"
+    MACRO = "macro"
     ATTRIBUTE = "attribute"
     RULE = "rule"
+    BLOCK = "block"
     LEAVE = "leave"
+
+
+IN_CIL = (Kind.MACRO, Kind.BLOCK)
+"""The kinds whose text is a statement of CIL: a call of a macro, and the inheritance of a block."""
+EXAMPLES = 3
+"""Rules to show of what a remedy brings."""
+
+
+def brought(others: Iterable[tuple[bool, int, str]]) -> str:
+    """Format what a remedy brings. Each entry has two values that it is sorted by, and the text of a rule."""
+    ordered = sorted(others)
+    shown = [text for *_, text in ordered[:EXAMPLES]]
+    if more := len(ordered[EXAMPLES:]):
+        shown.append(f"{more} more rule{'s' if more > 1 else ''}")
+    return f"it brings {'; '.join(shown) or 'nothing else'}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +50,7 @@ class Remedy:
     layer: layer of an interface in the reference policy.
     meant: whether the policy has the remedy for this very domain or purpose.
     foreign: whether an interface is about another domain's types, and grants the request for any two types.
-    covers: other denials that an interface fixes too, by source, target and class.
+    covers: other denials that an interface, macro or block fixes too, by source, target and class.
     permissions: permissions that a rule allows; an `allow` rule may not be necessary for an ioctl.
     commands: set of the ioctl commands that an allowxperm rule lists.
     """
@@ -52,8 +70,8 @@ class Remedy:
 
     @property
     def is_policy(self) -> bool:
-        """Return whether the remedy is a line of a .te that grants something."""
-        return self.kind in (Kind.INTERFACE, Kind.ATTRIBUTE, Kind.RULE)
+        """Return whether the remedy is a line of a policy that grants something."""
+        return self.kind in (Kind.INTERFACE, *IN_CIL, Kind.ATTRIBUTE, Kind.RULE)
 
     @property
     def is_risky(self) -> bool:

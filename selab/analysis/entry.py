@@ -52,7 +52,7 @@ def unenterable(
         entry = Entry(domain, starters, programs, base.facts.mls)
         for obstacle in entry.obstacles(policy):
             titles = " and ".join(dict.fromkeys(runtime.title for runtime in starting))
-            advice = _advice(obstacle, PolicyKnowledge.of(base, candidates))
+            advice = _advice(obstacle, PolicyKnowledge.of(base, candidates, project))
             message = (
                 f"{titles} cannot start a container as {domain}: "
                 f"{advice.need} is denied ({obstacle.cause.value})."

@@ -44,7 +44,7 @@ def explain(project: Project, stored: StoredRun, progress: Progress) -> list[Adv
         )
         return advise(
             needs,
-            PolicyKnowledge.of(candidate.base, candidate.modules),
+            PolicyKnowledge.of(candidate.base, candidate.modules, project),
             causes_of(candidate.linked, needs),
             situation,
         )

@@ -191,7 +191,7 @@ def _templates(
     """
     known = _blocks(texts).union(*(_blocks(each.texts) for each in required))
     by_block: dict[str, PolicyModule] = {}
-    for module in _all_templates(project):
+    for module in all_templates(project):
         by_block |= dict.fromkeys(_blocks(module.texts) - known, module)
     inheriting, chosen = [texts], dict[str, PolicyModule]()
     while inheriting:
@@ -220,8 +220,11 @@ def _ordered(
         return [*templates.values()]
 
 
-def _all_templates(project: Project) -> Iterator[PolicyModule]:
-    """Yield the project's templates, and those of selab that no file of the project replaces."""
+def all_templates(project: Project) -> Iterator[PolicyModule]:
+    """Yield the project's templates, and those of selab that no file of the project replaces.
+
+    Raises InputError if a file of the project cannot be read.
+    """
     files = {path.name: path for path in sorted(OWN_TEMPLATES.glob("*.cil"))}
     files |= {path.name: path for path in sorted(project.templates.glob("*.cil"))}
     for path in files.values():
@@ -231,7 +234,7 @@ def _all_templates(project: Project) -> Iterator[PolicyModule]:
 
 def template_blocks(project: Project) -> frozenset[str]:
     """Return the names of the blocks that a policy in CIL can inherit from templates."""
-    return frozenset[str]().union(*(_blocks(each.texts) for each in _all_templates(project)))
+    return frozenset[str]().union(*(_blocks(each.texts) for each in all_templates(project)))
 
 
 def _blocks(texts: dict[str, bytes]) -> frozenset[str]:

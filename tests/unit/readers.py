@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from selab.advice.cil_offers import offers
 from selab.auditlog.attribution import Scope, attribute
 from selab.auditlog.context import Context, mcs_separated
 from selab.auditlog.journal import raw_from_journal
@@ -48,6 +49,7 @@ from selab.policy.lint.selint import _findings
 from selab.policy.macros import build_options
 from selab.policy.module import DECLARED_NAME, PolicyModule
 from selab.policy.pattern import compiled_pattern
+from selab.policy.query.index import PolicyIndex
 from selab.policy.selinux_profile import translated
 from selab.policy.survey import StoreFacts, _facts
 from selab.policy.tool_messages import LinkedSource, compile_error, link_error
@@ -422,6 +424,13 @@ def lint_text(text: str) -> object:
     return [lint_cil(CilUnderLint(module, _BASE, Vocabulary({}, {}), plain=plain)) for plain in (None, text)]
 
 
+def offered_by(text: str) -> object:
+    """Read what the macros and blocks of the text offer to a candidate."""
+    web = PolicyModule("web", Path("/p"), {"cil": b"(block web (type process))"})
+    index = PolicyIndex(Declarations(classes={"file": frozenset({"read"})}))
+    return offers(web, [PolicyModule("a", Path("/p"), {"cil": text.encode()})], index)
+
+
 READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "line": (lambda text: parse_line(text.encode()), AUDIT),
     "attribution": (lambda text: attribute(lines(text), SCOPE), AUDIT),
@@ -443,6 +452,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "profile of an operator": (profile, CIL),
     "permissions of cil": (explicit_rules, CIL),
     "checks of cil": (lint_text, CIL),
+    "macros and blocks of cil": (offered_by, CIL),
     "parts of cil": (cil_units.units, CIL),
     "tree of secil2tree": (lambda text: [*plain_statements(text.splitlines())], CIL),
     "flat base": (read_flat, CIL),

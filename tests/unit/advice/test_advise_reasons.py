@@ -138,6 +138,55 @@ def test_a_generous_interface_comes_after_the_rule(
     assert kinds(only(READ_ETC, replace(expert, table=table))) == expected
 
 
+MUCH = Grant("allow", "$1", "home_t", "file", frozenset("abcdefghi"))
+
+
+@pytest.mark.parametrize(
+    ("more", "is_first"),
+    [
+        ([], True),
+        ([MUCH], False),
+        ([Grant("allow", "$1", "self", "capability", frozenset({"net_admin"}))], False),
+        ([Grant("allow", "$1", "self", "capability", frozenset({"sys_admin"}))], False),
+    ],
+    ids=["brings nothing else", "brings much", "of medium risk", "of high risk"],
+)
+def test_a_block_comes_first_only_if_it_brings_little_and_of_a_low_risk(
+    more: list[Grant], is_first: bool, expert: PolicyKnowledge
+) -> None:
+    logs = granting("blockinherit logs", ETC, *more, kind="block")
+    table = InterfaceTable([replace(logs, parameters=("app_t",))])
+    both = [Kind.BLOCK, Kind.RULE] if is_first else [Kind.RULE, Kind.BLOCK]
+    assert kinds(only(READ_ETC, replace(expert, table=table))) == [*both, Kind.LEAVE]
+
+
+@pytest.mark.parametrize(("risky", "count"), [(False, 0), (True, 1)])
+def test_a_call_of_high_risk_is_written_on_request_only(
+    risky: bool, count: int, expert: PolicyKnowledge
+) -> None:
+    read = granting("call reads", Grant("allow", "$1", "shadow_t", "file", frozenset({"read"})), kind="macro")
+    knowledge = replace(expert, table=InterfaceTable([read]))
+    advice = only(need("app_t", "shadow_t", "file", "read"), knowledge)
+    assert Kind.MACRO in kinds(advice) and len(applicable([advice], risky=risky)) == count
+
+
+def test_a_macro_that_is_more_dangerous_than_the_rule_is_not_offered(expert: PolicyKnowledge) -> None:
+    admin = Grant("allow", "$1", "self", "capability", frozenset({"sys_admin"}))
+    table = InterfaceTable([granting("call admin", ETC, admin, kind="macro")])
+    assert Kind.MACRO not in kinds(only(READ_ETC, replace(expert, table=table)))
+
+
+@pytest.mark.parametrize(
+    ("excess", "expected"), [(GENEROUS, [Kind.MACRO, Kind.RULE]), (GENEROUS + 1, [Kind.RULE, Kind.MACRO])]
+)
+def test_a_generous_macro_comes_after_the_rule(
+    excess: int, expected: list[Kind], expert: PolicyKnowledge
+) -> None:
+    words = frozenset({"read", *(f"p{number}" for number in range(excess))})
+    wide = granting("call wide", Grant("allow", "$1", "etc_t", "file", words), kind="macro")
+    assert kinds(only(READ_ETC, replace(expert, table=InterfaceTable([wide]))))[:2] == expected
+
+
 def test_an_interface_that_is_more_dangerous_than_the_rule_is_not_offered(expert: PolicyKnowledge) -> None:
     admin = Grant("allow", "$1", "self", "capability", frozenset({"sys_admin"}))
     table = InterfaceTable([granting("read_etc", ETC), granting("admin", ETC, admin)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,35 @@ def test_a_domain_out_of_a_block_of_cil_gets_rules_in_cil() -> None:
         "; web.process etc_t:file { open read } (cat /etc/hosts)\n"
         "(allow web.process etc_t (file (open read)))"
     )
+
+
+CALL = chosen("(call web.reads (web.process etc_t))", Kind.MACRO)
+INHERIT = chosen("(blockinherit web_logs)", Kind.BLOCK)
+
+
+def test_a_call_stands_in_the_block_with_the_names_that_it_has_there() -> None:
+    assert "\n    (call reads (process etc_t))\n" in inserted_into(BLOCK, [CALL], "web")
+
+
+def test_a_call_outside_of_a_block_has_whole_names() -> None:
+    assert "\n(call web.reads (web.process etc_t))\n" in inserted_into("(type web_t)\n", [CALL], "web")
+
+
+def test_a_block_to_inherit_is_written_into_the_candidates_block() -> None:
+    (block, _) = parse(inserted_into(BLOCK, [INHERIT], "web"))
+    assert block.lists[-1].words == ("blockinherit", "web_logs")
+
+
+def test_one_call_for_two_denials_is_written_once() -> None:
+    again = chosen(CALL[1].text, Kind.MACRO, need("web.process", "etc_t", "file", "open"))
+    lines = cil([CALL, again]).splitlines()
+    assert (lines[0], lines[1:]) == ("; app_t etc_t:file read", [CALL[1].text])
+
+
+@pytest.mark.parametrize("written", [CALL, INHERIT])
+def test_a_call_or_block_that_stands_there_already_is_not_added_again(written: Any) -> None:
+    once = inserted_into(BLOCK, [written], "web")
+    assert inserted_into(once, [written], "web") == once
 
 
 def test_cil_says_self_for_its_own() -> None:
@@ -141,6 +172,6 @@ def test_broken_markers_are_refused(text: str) -> None:
 @given(st.text(alphabet='ab ;\n\t"', max_size=40))
 def test_all_other_text_stays_as_it_is(comment: str) -> None:
     text = f"; {comment.replace(chr(10), chr(10) + '; ')}\n{BLOCK}"
-    extended = inserted_into(text, [READ], "web")
+    extended = inserted_into(text, [READ, CALL, INHERIT], "web")
     begin, end = extended.index(f"    {BEGIN}"), extended.index(END) + len(END) + 1
     assert extended[:begin] + extended[end:] == text

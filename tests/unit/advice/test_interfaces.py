@@ -8,7 +8,7 @@ import pytest
 
 from selab.advice.interfaces import SHOWN, interfaces_for
 from selab.advice.knowledge import PolicyKnowledge
-from selab.advice.remedy import Remedy
+from selab.advice.remedy import Kind, Remedy
 from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.language.declarations import read_candidates, read_flat
 from selab.policy.language.statements import Grant
@@ -300,3 +300,38 @@ def test_what_it_excepts_is_not_covered(expert: PolicyKnowledge) -> None:
 def test_its_summary_is_shown(expert: PolicyKnowledge) -> None:
     (remedy,) = offered(expert, granting("read", allow("$1", "etc_t", "read", "open")))
     assert remedy.why == "It is read."
+
+
+LOGS = replace(
+    granting("blockinherit logs", allow("$1", "etc_t", "read", "open"), kind="block"), parameters=("app_t",)
+)
+
+
+def test_a_macro_is_called_with_the_types_of_the_denial(expert: PolicyKnowledge) -> None:
+    macro = replace(granting("call reads", allow("$1", "$2", "read", "open"), kind="macro"), required=2)
+    (remedy,) = offered(expert, macro)
+    assert (remedy.kind, remedy.text) == (Kind.MACRO, "(call reads (app_t etc_t))")
+
+
+def test_a_block_is_inherited_without_arguments(expert: PolicyKnowledge) -> None:
+    (remedy,) = offered(expert, LOGS)
+    assert (remedy.kind, remedy.text, remedy.excess) == (Kind.BLOCK, "(blockinherit logs)", 0)
+    assert remedy.why == "it brings nothing else"
+
+
+def test_a_block_is_not_offered_to_another_domain(expert: PolicyKnowledge) -> None:
+    assert offered(expert, replace(LOGS, parameters=("web_t",))) == []
+
+
+def test_a_block_shows_what_else_it_grants_to_the_domain_first(expert: PolicyKnowledge) -> None:
+    grants = (
+        allow("content_t", "home_t", "read"),
+        *LOGS.grants,
+        allow("$1", "content_t", "read", "write"),
+        allow("$1", "shadow_t", "read"),
+    )
+    (remedy,) = offered(expert, replace(LOGS, grants=grants))
+    assert remedy.why == (
+        "it brings app_t shadow_t:file read; app_t content_t:file { read write }; content_t home_t:file read"
+    )
+    assert (remedy.excess, remedy.risk.level) == (4, Level.HIGH)

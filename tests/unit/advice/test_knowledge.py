@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from selab.advice import knowledge as knowing
 from selab.advice.knowledge import PolicyKnowledge
+from selab.policy.compile import CompiledModule
 from selab.policy.contexts import FileSpec
 from selab.policy.interfaces import InterfaceTable
 from selab.policy.language.statements import Grant
+from selab.policy.module import PolicyModule, load_module
+from selab.project import Project
+from tests import centos_like
 from tests.unit.advice.conftest import ETC, granting
 
 
@@ -90,3 +96,35 @@ def test_a_path_below_an_equivalence_has_the_type_of_the_path_that_is_looked_up(
     specs = (FileSpec("/run/.*", "", "u:r:wrong_t:s0"), FileSpec("/var/run/.*", "", "u:r:right_t:s0"))
     knowledge = replace(expert, specs=specs, equivalent=(("/run", "/var/run"),))
     assert knowledge.file_type("/run/web") == "right_t"
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("(block web (blockinherit container)) (macro reads ((type d)) (allow d etc_t (file (read))))",
+         {"call reads", "blockinherit log_container"}),
+        ("(type web_t)", set()),
+    ],
+)  # fmt: skip
+def test_a_candidate_in_cil_has_macros_and_blocks_in_place_of_interfaces(
+    text: str, offered: set[str], project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(knowing, "interface_table", lambda base: pytest.fail("it has no interfaces"))
+    (project.policies / "web.cil").write_text(text)
+    web = CompiledModule("web", "(type web.process)", frozenset(), load_module(project, "web"))
+    base = centos_like.write_base(tmp_path / "base")
+    names = PolicyKnowledge.of(base, [web], project).table.names
+    assert set(names) >= offered and bool(names) is bool(offered)
+
+
+def test_other_candidates_have_interfaces(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = InterfaceTable([granting("read_etc", ETC)])
+    monkeypatch.setattr(knowing, "interface_table", lambda base: table)
+    (project.policies / "lib.cil").write_text("(type lib_t)")
+    lib = CompiledModule("lib", "(type lib_t)", frozenset(), load_module(project, "lib"))
+    te = PolicyModule("web", tmp_path, {"te": b""})
+    web = CompiledModule("web", "(type web_t)", frozenset(), te)
+    base = centos_like.write_base(tmp_path / "base")
+    assert [PolicyKnowledge.of(base, each, project).table for each in ([], [lib, web])] == [table, table]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selab.advice.remedy import Kind, Remedy
+from selab.advice.remedy import Kind, Remedy, brought
 from selab.policy.query.risk import Level, Risk
 
 
@@ -38,9 +38,16 @@ def test_what_is_unknown_about_it_is_not_in_the_words() -> None:
     assert Remedy(Kind.RULE, "allow;").in_words == "allow;"
 
 
+def test_what_a_remedy_brings_is_sorted_and_cut_short() -> None:
+    rules = [(True, 0, "others"), (False, 0, "own"), (False, -1, "dangerous"), (True, 0, "x"), (True, 0, "y")]
+    assert brought(rules) == "it brings dangerous; own; others; 2 more rules"
+
+
 def test_only_calls_and_rules_are_written_into_a_policy() -> None:
     assert {kind for kind in Kind if Remedy(kind, "x").is_policy} == {
         Kind.INTERFACE,
+        Kind.MACRO,
         Kind.ATTRIBUTE,
         Kind.RULE,
+        Kind.BLOCK,
     }

@@ -77,7 +77,7 @@ def test_advice_comes_from_the_candidate_on_disk_and_from_the_base_policy_of_the
     assert explain(project, stored(policy="app"), progress) == ["advice"]
     needs, *rest = calls["advice"]
     assert calls["candidate"][:3] == (project, "app", progress)
-    assert calls["knowledge"] == (base, ["app"])
+    assert calls["knowledge"] == (base, ["app"], project)
     assert calls["causes"] == (Path("/linked"), needs)
     assert calls["file type"] == (Path("/base/contexts"),)
     assert rest == ["what is known", {1: Cause.MCS}, Situation("web_t", (), "container_file_t", False)]
