@@ -138,9 +138,9 @@ class Reader:
 
         `parts` are all of these. `$1` is the type of the processes. Raises NotRead.
         """
+        self.spend(sum(len(part.statement.lists) for part in parts))
         every = (each for part in parts for each in part.statement.lists)
         statements = [each for each in every if each.keyword != "blockinherit"]
-        self._spend(len(statements))
         around = dict.fromkeys(
             prefix for part in parts for prefix in outwards((*part.scope, part.statement.name))[:-1]
         )
@@ -164,7 +164,7 @@ class Reader:
         for _ in range(MAX_NESTED):
             before = dict(names.local)
             for each in sets:
-                self._spend(COST)
+                self.spend(COST)
                 types = _evaluated(_expression(each), self.index.types, names.types)
                 names.local[each.name] = sorted({*names.local[each.name], *types})
             if names.local == before:
@@ -174,7 +174,7 @@ class Reader:
     def _effective(self, statements: Iterable[Statement], names: Names) -> Iterator[Statement]:
         """Yield the statements, with those in optionals of which the policy has every name."""
         for each in statements:
-            self._spend(1)
+            self.spend(1)
             if each.keyword != "optional":
                 yield each
             elif self._is_in_force(each, names):
@@ -190,7 +190,7 @@ class Reader:
         grants: dict[Grant, None] = {}
         for each in self._effective(statements, names):
             for grant in self._granted(each, names, depth):
-                self._spend(1)
+                self.spend(1)
                 grants[grant] = None
         return list(grants)
 
@@ -246,7 +246,8 @@ class Reader:
                 for target in arguments.get(grant.target, [grant.target]):
                     yield replace(grant, source=source, target=target)
 
-    def _spend(self, count: int) -> None:
+    def spend(self, count: int) -> None:
+        """Count what is read. Raises NotRead if it is too much."""
         self._left -= count
         if self._left < 0:
             raise NotRead("too many statements")

@@ -128,6 +128,7 @@ class _Offers:
             if path not in self._blocks or len(reached) > MAX_INHERITED:
                 raise NotRead(path)
             reached[path] = self._blocks[path]
+            self._reader.spend(1 + len(reached[path].statement.lists))
             for each in reached[path].statement.lists:
                 if each.keyword == "blockinherit":
                     inherited = (f"{prefix}{each.name}" for prefix in outwards(reached[path].scope))

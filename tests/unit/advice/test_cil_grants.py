@@ -216,6 +216,16 @@ def test_only_so_much_is_read(index: PolicyIndex, monkeypatch: pytest.MonkeyPatc
     assert macro(f"{rule} (allow d home_t (file (read))) {rule}", index) is None
 
 
+def test_blocks_that_inherit_a_large_one_are_read_only_so_often(
+    index: PolicyIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = f"(block large {'(dontaudit process etc_t (file (read)))' * 100})"
+    heirs = "".join(f"(block b{n} (blockabstract b{n}) (blockinherit large))" for n in range(9))
+    monkeypatch.setattr(cil_grants, "MAX_READ", 1000)
+    module = PolicyModule("web", Path("/p"), {"cil": (WEB + large + heirs).encode()})
+    assert offers(module, [], index).names == ("blockinherit b0", "blockinherit b1")
+
+
 def test_names_are_looked_up_outwards() -> None:
     assert outwards(("a", "b")) == ["a.b.", "a.", ""]
 
