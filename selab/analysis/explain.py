@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from selab.errors import InputError, SelabError
 from selab.history import StoredRun
 from selab.policy.base import BasePolicy
 from selab.policy.guest.load import Mode
+from selab.policy.interfaces import InterfaceTable
 from selab.policy.query.decide import Access, Cause
 from selab.policy.query.decide_subprocess import ask
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.document import ClassifiedDenialEntry
+from selab.run.request import NO_POLICY
 from selab.scenario import load_scenario
 
 
@@ -42,9 +45,14 @@ def explain(project: Project, stored: StoredRun, progress: Progress) -> list[Adv
             runtime_file_type(candidate.base.directory / "contexts"),
             works,
         )
+        knowledge = PolicyKnowledge.of(candidate.base, candidate.modules, project)
+        if (
+            run.policy == NO_POLICY and "." in run.label.type
+        ):  # of a block of CIL, which cannot call interfaces
+            knowledge = replace(knowledge, table=InterfaceTable([]))
         return advise(
             needs,
-            PolicyKnowledge.of(candidate.base, candidate.modules, project),
+            knowledge,
             causes_of(candidate.linked, needs),
             situation,
         )

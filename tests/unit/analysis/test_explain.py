@@ -13,15 +13,19 @@ import pytest
 
 from selab.advice.advise import Advice, Situation, Volume
 from selab.advice.denied_access import DeniedAccess
+from selab.advice.knowledge import PolicyKnowledge
 from selab.analysis import explain as explaining
 from selab.analysis.explain import AdviceCache, causes_of, explain, numbered
 from selab.analysis.offline import Candidate
 from selab.errors import InputError, SelabError
 from selab.history import StoredRun
+from selab.policy.interfaces import InterfaceTable
+from selab.policy.language.declarations import Declarations
 from selab.policy.query.decide import Access, Cause, Decision
+from selab.policy.query.index import PolicyIndex
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig, VmConfig
-from tests.unit.advice.conftest import need
+from tests.unit.advice.conftest import ETC, granting, need
 from tests.unit.documents import CLASSIFIED, DENIAL, document
 
 STEP = {"name": "page", "ok": True, "seconds": 1.0}
@@ -81,6 +85,25 @@ def test_advice_comes_from_the_candidate_on_disk_and_from_the_base_policy_of_the
     assert calls["causes"] == (Path("/linked"), needs)
     assert calls["file type"] == (Path("/base/contexts"),)
     assert rest == ["what is known", {1: Cause.MCS}, Situation("web_t", (), "container_file_t", False)]
+
+
+@pytest.mark.parametrize(("domain", "count"), [("web.process", 0), ("web_t", 1)])
+def test_no_interface_is_offered_for_the_domain_of_a_cil_block_without_a_candidate(
+    domain: str, count: int, project: Project, requests: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = PolicyKnowledge(PolicyIndex(Declarations()), InterfaceTable([granting("read_etc", ETC)]), ())
+    tables: list[InterfaceTable] = []
+
+    def advise(needs: object, knowledge: PolicyKnowledge, *words: object) -> list[Advice]:
+        tables.append(knowledge.table)
+        return []
+
+    monkeypatch.setattr(explaining.PolicyKnowledge, "of", lambda *words: known)
+    monkeypatch.setattr(explaining, "advise", advise)
+    context = f"system_u:system_r:{domain}:s0"
+    label = {"requested": context, "actual": context}
+    explain(project, stored(policy="none", label=label), Progress())
+    assert [len(table) for table in tables] == [count]
 
 
 def test_advice_knows_what_the_scenario_mounts(project: Project, requests: Calls) -> None:
