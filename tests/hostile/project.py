@@ -142,6 +142,7 @@ def _write_sources(sandbox: Sandbox) -> None:
     (policies / "helper.te").write_text("policy_module(helper, 1.0)\ntype helper_t;\n")
     (policies / "linked.te").symlink_to(sandbox.home / ".bashrc")
     os.mkfifo(policies / "pipe.te")
+    _write_cil(sandbox)
     scenarios = project / "scenarios"
     (scenarios / "evil.yaml").write_text(
         "image: evil\npolicy: evil\n"
@@ -171,6 +172,32 @@ def _write_sources(sandbox: Sandbox) -> None:
     (project / "compose.yaml").write_text(
         "services:\n  web:\n    image: httpd\n    volumes: ['../home/.ssh:/data']\n"
         "    env_file: ../home/.bashrc\n    extends: {file: ../outside/thesis.txt, service: web}\n"
+    )
+
+
+def _write_cil(sandbox: Sandbox) -> None:
+    """Write policies in CIL, profiles and templates that lead out of the project, or grow without end."""
+    policies = sandbox.project / "policies"
+    blocks = "".join(
+        f"(block b{new} (type t) (blockinherit b{old}) (blockinherit b{old}))\n"
+        for old, new in itertools.pairwise(range(40))
+    )
+    (policies / "twice.cil").write_text(f"(block b0 (type t))\n{blocks}")
+    (policies / "deep.cil").write_text("(block a " * 5000)
+    (policies / "linked.cil").symlink_to(sandbox.home / ".bashrc")
+    os.mkfifo(policies / "pipe.cil")
+    (policies / "templates").mkdir()
+    (policies / "templates" / "base_container.cil").symlink_to(sandbox.outside / "thesis.txt")
+    profile = "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: {}\nmetadata: {{name: {}}}\n"
+    bomb = ",".join(["*a"] * 1000)
+    (policies / "grown.yaml").write_text(
+        profile.format("SelinuxProfile", "grown") + f"a: &a [x]\nb: [{bomb}]\n"
+    )
+    (policies / "python.yaml").write_text(
+        f"!!python/object/apply:os.system ['touch {sandbox.markers}/profile']\n"
+    )
+    (policies / "raw.yaml").write_text(
+        profile.format("RawSelinuxProfile", "raw") + "spec: {policy: '(blockinherit container) ) (type t'}\n"
     )
 
 

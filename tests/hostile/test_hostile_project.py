@@ -40,6 +40,7 @@ ARGUMENTS: dict[tuple[str, ...], list[str]] = {
     ("diff",): [],
     ("doctor",): [],
     ("explain",): [],
+    ("export",): ["evil", "--as", "rpm", "--unproven"],
     ("history",): [],
     ("init",): ["."],
     ("install",): ["evil"],
