@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -40,11 +41,14 @@ Runner = Callable[..., Run]
 
 
 @pytest.fixture(scope="module")
-def web(project: Project, session_guest: SshGuest) -> str:
-    project.templates.mkdir(exist_ok=True)
+def web(project: Project, session_guest: SshGuest) -> Iterator[str]:
+    """Write the policy with a template, which would replace selab's own in the tests after these."""
+    project.templates.mkdir()
     (project.templates / "base_container.cil").write_text(TEMPLATE)
     (project.policies / "my_web.cil").write_text(DRAFT)
-    return "my_web"
+    yield "my_web"
+    shutil.rmtree(project.templates)
+    (project.policies / "my_web.cil").unlink()
 
 
 @pytest.fixture(scope="module")

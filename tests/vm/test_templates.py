@@ -144,7 +144,7 @@ stand for its path."""
 
 
 @pytest.fixture(scope="module")
-def terminals(session_guest: SshGuest) -> Iterator[dict[str, str]]:
+def terminals(project: Project, session_guest: SshGuest) -> Iterator[dict[str, str]]:
     """Make the directories, sockets and terminals, and yield the paths of the terminals in a container."""
     paths = {}
     session_guest.run(["mkdir", "-p", "/srv/selab-try"]).expect("mkdir")
@@ -159,6 +159,8 @@ def terminals(session_guest: SshGuest) -> Iterator[dict[str, str]]:
     made = [f"{place}/{TRIED}" for place, *_ in VOLUMES.values()]
     script = 'pkill -f /srv/selab-try/; rm -rf "$@"'
     session_guest.run(["sh", "-c", script, "sh", *made, "/srv/selab-try"])
+    for path in (project.policies / "tried.cil", project.scenarios / "tried.yaml"):
+        path.unlink(missing_ok=True)
 
 
 def scenario_of(case: Case) -> str:

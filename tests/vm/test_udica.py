@@ -68,6 +68,9 @@ def written(project: Project, session_guest: SshGuest, session_run: Runner) -> I
         (project.policies / f"my_{name}.cil").write_text(texts[name])
     yield texts
     session_guest.run(["rm", "-rf", DIRECTORY])
+    for path in ((project.policies / f"my_{name}.cil") for name in SCENARIOS):
+        path.unlink()
+    (project.scenarios / "logs.yaml").unlink()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
