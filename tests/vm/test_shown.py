@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,8 +13,9 @@ from selab.__main__ import run as selab
 from selab.api import Selab
 from selab.errors import EXIT_FAIL, EXIT_PASS
 from selab.project import Project
-from tests.shown import ON_A_VM, Shown, shown
+from tests.shown import ON_A_VM, ROOT, Shown, shown
 
+CIL_PAGE = ROOT / "docs" / "howto" / "cil.md"
 NOT_HERE = {
     "--shell": "waits for a person",
     "--keep": "would leave a container to the tests that follow",
@@ -20,7 +23,6 @@ NOT_HERE = {
     "HEAD": "needs a repository, which the example's copy is not",
     "apt-get": "would download a package through an opened network",
     "audit.log": "is a file of the reader",
-    "my_web": "is created on the page that shows it; test_cil.py runs such a policy",
     "web": "is created on the page that shows it",
     "site": "is created on the page that shows it",
     "lab": "is another project, with another VM",
@@ -37,10 +39,15 @@ LINES = sorted(filter(can_be_run, shown()), key=lambda line: line.is_one_of("run
 
 
 @pytest.fixture(scope="module")
-def denied(selab: Selab) -> None:
-    """Create two runs with denials, which `last` and `last~1` name."""
+def denied(selab: Selab, project: Project) -> Iterator[None]:
+    """Create two runs with denials, which `last` and `last~1` name, and the policy that a page shows."""
+    (policy,) = re.findall(r"^    \(block my_web\n(?:    .*\n)+", CIL_PAGE.read_text(), re.MULTILINE)
+    path = project.policies / "my_web.cil"
+    path.write_text(policy)
     for _ in range(2):
         selab.run("apache", mode="permissive").assert_fail()
+    yield
+    path.unlink()
 
 
 @pytest.mark.parametrize("line", LINES, ids=str)
