@@ -22,7 +22,7 @@ from selab.policy.language.cil_inherit import with_single_declarations
 from selab.policy.language.cil_names import CONTENT, placed
 from selab.policy.language.cil_permissions import Permissions
 from selab.policy.language.cil_source import Statement, SyntaxFault, excerpt, parse, walk
-from selab.policy.language.cil_tree import plain_statements, section
+from selab.policy.language.cil_tree import names_in, plain_statements, section
 from selab.policy.module import PolicyModule
 from selab.policy.refusal import refused
 from selab.policy.toolchain import Toolchain, knows_deny
@@ -121,8 +121,9 @@ def compile_cil(
         known = _names(files[f"{workdir}/{BASE}"], trees.values(), compiled)
         raise _resolve_error(module, (*beside, module), trees, done, known, of_base)
     tree_lines = done.text.splitlines()
+    names = names_in(tree_lines)
     sections = {name: section(tree_lines, f"{workdir}/{name}.cil") for name in trees}
-    plain = {name: [*revealed(plain_statements(lines, tree_lines))] for name, lines in sections.items()}
+    plain = {name: [*revealed(plain_statements(lines, names))] for name, lines in sections.items()}
     permissions = Permissions([files[f"{workdir}/{BASE}"], *("\n".join(each) for each in plain.values())])
     cil = "".join(f"{permissions.explicit(statement)}\n" for statement in plain[module.name])
     return CompiledModule(module.name, cil, types_in(cil), module)

@@ -59,15 +59,15 @@ def section(tree: Iterable[str], file: str) -> list[str]:
     return lines
 
 
-def plain_statements(lines: Sequence[str], whole: Sequence[str] | None = None) -> Iterator[str]:
+def plain_statements(lines: Sequence[str], names: Names | None = None) -> Iterator[str]:
     """Yield the statements of the tree's `lines` without blocks, macros and optionals.
 
-    The content of an abstract block is left out: only what inherits it is part of a policy. `whole` are the
-    lines of the whole tree, if `lines` are a section of it and refer to the rest.
+    The content of an abstract block is left out: only what inherits it is part of a policy. `names` are those
+    of the whole tree, if `lines` are a section of it and refer to the rest.
     """
-    names = _names(_branches(lines if whole is None else whole))
+    scope = Scope(names or names_in(lines))
     for branch in _branches(lines):
-        yield from _plain(branch, Scope(names))
+        yield from _plain(branch, scope)
 
 
 def _branches(lines: Iterable[str]) -> list[Branch]:
@@ -86,11 +86,12 @@ def _branches(lines: Iterable[str]) -> list[Branch]:
     return root.content
 
 
-def _names(branches: Iterable[Branch]) -> Names:
+def names_in(lines: Iterable[str]) -> Names:
+    """Return what a tree declares."""
     declared: set[str] = set()
     blocks: dict[str, set[tuple[str, ...]]] = {}
     macros: dict[str, set[Macro]] = {}
-    waiting: list[tuple[Branch, tuple[str, ...], bool]] = [(branch, (), False) for branch in branches]
+    waiting: list[tuple[Branch, tuple[str, ...], bool]] = [(branch, (), False) for branch in _branches(lines)]
     while waiting:
         branch, path, is_abstract = waiting.pop()
         keyword, name = branch.keyword, branch.name

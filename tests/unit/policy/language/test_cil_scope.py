@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from selab.policy.language.cil_scope import Macro, Names, Scope, words_of
-from selab.policy.language.cil_tree import plain_statements
+from selab.policy.language.cil_tree import names_in, plain_statements
 
 DECLARED = {"x", "y", "web.x", "web.inner.x", "lib.y", "lib.z"}
 JOINS = Macro(("lib",), ("member", "group"))
@@ -91,7 +91,7 @@ def test_an_argument_that_is_a_list_is_one_word(text: str, words: list[str]) -> 
 def test_the_names_of_the_whole_tree_count_for_a_section_of_it() -> None:
     section = ["(block web", "    (typeattributeset group (web.p))"]
     whole = ["(block web", "    (typeattribute web.group)", *section]
-    assert [*plain_statements(section, whole)] == ["(typeattributeset web.group (web.p))"]
+    assert [*plain_statements(section, names_in(whole))] == ["(typeattributeset web.group (web.p))"]
 
 
 def test_a_macros_parameters_are_those_of_its_definition() -> None:
