@@ -21,6 +21,7 @@ from selab.policy.language.cil_names import (
     Placed,
     Reference,
     content,
+    outwards,
     parameters,
     placed,
     references,
@@ -251,11 +252,6 @@ class Reader:
         self._left -= count
         if self._left < 0:
             raise NotRead("too many statements")
-
-
-def outwards(scope: Sequence[str]) -> list[str]:
-    """Return the prefixes of the names in a block and in those around it: `a.b.`, `a.`, and an empty one."""
-    return ["".join(f"{name}." for name in scope[:length]) for length in range(len(scope), -1, -1)]
 
 
 def _named(name: str, names: Names) -> Sequence[str]:

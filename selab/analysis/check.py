@@ -145,11 +145,10 @@ def _policy(project: Project, name: str, against: _Against) -> Iterator[Finding]
 
 def refused_by_operator(module: PolicyModule) -> Iterator[Finding]:
     """Find what the security-profiles-operator refuses in a profile, unless its configuration allows it."""
-    if module.is_profile:
-        for line, words in refused_at(module.texts[PROFILE].decode(), module.path):
-            message = f"The security-profiles-operator refuses the {words} by default."
-            remedy = "Allow it in the operator's configuration, or use a RawSelinuxProfile."
-            yield Finding(module.path, line, Severity.WARNING, "operator-refuses", message, remedy)
+    for line, words in refused_at(module.texts[PROFILE].decode(), module.path):
+        message = f"The security-profiles-operator refuses the {words} by default."
+        remedy = "Allow it in the operator's configuration, or use a RawSelinuxProfile."
+        yield Finding(module.path, line, Severity.WARNING, "operator-refuses", message, remedy)
 
 
 def _lint_cil(

@@ -46,9 +46,8 @@ def explain(project: Project, stored: StoredRun, progress: Progress) -> list[Adv
             works,
         )
         knowledge = PolicyKnowledge.of(candidate.base, candidate.modules, project)
-        if (
-            run.policy == NO_POLICY and "." in run.label.type
-        ):  # of a block of CIL, which cannot call interfaces
+        if run.policy == NO_POLICY and "." in run.label.type:
+            # A block of CIL cannot call interfaces.
             knowledge = replace(knowledge, table=InterfaceTable([]))
         return advise(
             needs,

@@ -194,10 +194,12 @@ def _templates(
     for module in all_templates(project):
         by_block |= dict.fromkeys(_blocks(module.texts) - known, module)
     inheriting, chosen = [texts], dict[str, PolicyModule]()
+    taken = {each.name for each in required}
     while inheriting:
         for name in sorted(_inherited(inheriting.pop())):
             template = by_block.get(name)
-            if template and template.name not in {*chosen, *(each.name for each in required)}:
+            if template and template.name not in taken:
+                taken.add(template.name)
                 chosen[template.name] = template
                 inheriting.append(template.texts)
     yield from _ordered(chosen, by_block)
@@ -214,9 +216,8 @@ def _ordered(
     graph = {name: [each for each in names if each != name] for name, names in inherited.items()}
     try:
         return [templates[name] for name in TopologicalSorter(graph).static_order() if name in templates]
-    except (
-        CycleError
-    ):  # in a circle, which the compiler reports, or with blocks that do not inherit each other
+    except CycleError:
+        # In a circle, which the compiler reports, or with blocks that do not inherit each other.
         return [*templates.values()]
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from selab.policy.language.cil_names import outwards
 from selab.policy.language.cil_source import Statement
 
 MAX_ADDED = 10_000
@@ -87,12 +88,8 @@ def _inherited(block: Statement, path: str, blocks: Collection[str]) -> list[str
 
 def _resolved(name: str, path: str, blocks: Collection[str]) -> str:
     """Return the qualified name of the block `name` that is nearest to `path`, or an empty string."""
-    while path:
-        path = path.rpartition(".")[0]
-        candidate = f"{path}.{name}" if path else name
-        if candidate in blocks:
-            return candidate
-    return ""
+    candidates = (f"{prefix}{name}" for prefix in outwards(path.split(".")[:-1]))
+    return next((each for each in candidates if each in blocks), "")
 
 
 def _changed(text: str, tree: Sequence[Statement], moved: Sequence[Statement], added: Sequence[str]) -> str:

@@ -169,6 +169,11 @@ def last(name: str) -> str:
     return name.rpartition(".")[2]
 
 
+def outwards(scope: Sequence[str]) -> list[str]:
+    """Return the prefixes of the names in a block and in those around it: `a.b.`, `a.`, and an empty one."""
+    return ["".join(f"{name}." for name in scope[:length]) for length in range(len(scope), -1, -1)]
+
+
 def mentioned(statement: Statement) -> Iterator[str]:
     """Yield the words with which a statement uses names: not those that it declares or defines."""
     defines = statement.keyword in DECLARES or statement.keyword in DEFINES

@@ -13,6 +13,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from selab.policy.language.cil_names import outwards
+
 AS_WRITTEN: Mapping[str, tuple[int, ...]] = {
     "typeattributeset": (1,), "roleattributeset": (1,), "userattributeset": (1,),
     "typealiasactual": (1, 2), "typebounds": (1, 2), "rolebounds": (1, 2), "userbounds": (1, 2),
@@ -53,11 +55,9 @@ class Names:
 
     def outwards(self, name: str, path: tuple[str, ...], *, with_global: bool = True) -> str:
         """Return `name` with the innermost of the blocks of `path` that declares it, or an empty string."""
-        for length in range(len(path), -1 if with_global else 0, -1):
-            candidate = ".".join((*path[:length], name))
-            if candidate in self.declared:
-                return candidate
-        return ""
+        prefixes = outwards(path)
+        candidates = (f"{prefix}{name}" for prefix in (prefixes if with_global else prefixes[:-1]))
+        return next((each for each in candidates if each in self.declared), "")
 
 
 @dataclass(frozen=True)

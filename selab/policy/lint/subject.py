@@ -126,9 +126,12 @@ def text_of(module: PolicyModule, ending: str) -> str:
     return module.texts.get(ending, b"").decode("utf-8", "backslashreplace")
 
 
-def closest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most similar to `name`, or an empty string."""
-    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=CUTOFF)), "")
+def closest(name: str, known: Iterable[str], cutoff: float = CUTOFF) -> str:
+    """Return the known name that is most similar to `name`, or an empty string.
+
+    `cutoff`: how alike it must be (difflib).
+    """
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), "")
 
 
 def _calls(every: Iterable[Item]) -> Iterator[Call]:

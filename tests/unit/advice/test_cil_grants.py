@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.advice import cil_grants
-from selab.advice.cil_grants import MAX_NESTED, outwards
+from selab.advice.cil_grants import MAX_NESTED
 from selab.advice.cil_offers import offers
 from selab.policy.language.declarations import read_candidates, read_flat
 from selab.policy.module import PolicyModule
@@ -224,10 +224,6 @@ def test_blocks_that_inherit_a_large_one_are_read_only_so_often(
     monkeypatch.setattr(cil_grants, "MAX_READ", 1000)
     module = PolicyModule("web", Path("/p"), {"cil": (WEB + large + heirs).encode()})
     assert offers(module, [], index).names == ("blockinherit b0", "blockinherit b1")
-
-
-def test_names_are_looked_up_outwards() -> None:
-    assert outwards(("a", "b")) == ["a.b.", "a.", ""]
 
 
 @given(

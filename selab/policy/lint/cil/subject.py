@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -25,6 +24,7 @@ from selab.policy.language.cil_names import (
 from selab.policy.language.cil_source import Statement, excerpt, parse
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import Names
+from selab.policy.lint.subject import closest
 from selab.policy.module import PolicyModule
 
 CUTOFF = 0.7
@@ -122,7 +122,7 @@ class CilUnderLint:
         """Return the most similar known name, or an empty string."""
         key = (reference.kind, reference.tclass, reference.name)
         if key not in self._compared and len(self._compared) < MOST_COMPARED:
-            self._compared[key] = _closest(reference.name, self.known.like(reference))
+            self._compared[key] = closest(reference.name, sorted(self.known.like(reference)), CUTOFF)
         return self._compared.get(key, "")
 
     def finding(
@@ -166,7 +166,3 @@ def _declared(beside: Iterable[Names], kind: str) -> frozenset[str]:
     return frozenset(
         name.name for each in beside for name in (*each.declared, *each.made) if name.kind == kind
     )
-
-
-def _closest(name: str, known: Iterable[str]) -> str:
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=CUTOFF)), "")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selab.policy.language.cil_names import placed, references, united, vocabulary
+from selab.policy.language.cil_names import outwards, placed, references, united, vocabulary
 from selab.policy.language.cil_source import SyntaxFault, parse
 
 WORDS = st.sampled_from(
@@ -83,3 +83,7 @@ def test_any_text_in_the_form_of_cil_has_names_or_none(parts: list[str]) -> None
     vocabulary(statements)
     for each in placed(statements):
         assert all(reference.name for reference in references(each.statement))
+
+
+def test_names_are_looked_up_outwards() -> None:
+    assert outwards(("a", "b")) == ["a.b.", "a.", ""]
