@@ -2,13 +2,13 @@
 
 By hand means what a careful person does over an open SSH connection.
 
-    python -m benchmarks.loop --project DIR [--rounds 5]
+    python -m benchmarks.loop --project DIR [--policy NAME] [--rounds 5]
 
 DIR is a selab project whose VM is up, with the example's scenario `apache`. Each round changes a rule of the
-draft, once for each way.
+policy, once for each way.
 
-- By hand: copy the sources, `make`, `semodule -i`, `setenforce 0`, `docker run`, the steps, `ausearch`,
-  `docker rm -f`.
+- By hand: copy the sources, `make` (not for CIL), `semodule -i`, `setenforce 0`, `docker run`, the steps,
+  `ausearch`, `docker rm -f`. A policy in CIL is installed with the templates that it inherits.
 - selab: the same scenario over a connection that is open as well (as in `selab watch`): once unmeasured, then
   with the change, then without one; and `selab run` as a process of its own, which also starts Python and
   logs in.
@@ -37,7 +37,7 @@ from selab.progress import Progress
 from selab.project import Project, find_project
 from selab.run import experiment
 from selab.run.context import precompile
-from selab.run.request import Request, make_plan
+from selab.run.request import Plan, Request, make_plan
 from selab.vm.virtual_machine import VirtualMachine
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,7 @@ PERMISSIONS = (
     "audit_write",
     "ipc_lock",
 )
-NAME = "selab_apache"
+SCENARIO = "apache"
 Stages = dict[str, float]
 
 
@@ -74,33 +74,67 @@ class Clock:
         self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - started
 
 
-def edit(project: Project, permission: str) -> None:
-    """Change a rule of the draft; what was linked for the same text before is forgotten."""
-    shutil.rmtree(project.state / "policy" / "linked", ignore_errors=True)
-    shutil.rmtree(project.state / "compiled", ignore_errors=True)
-    te = project.policies / f"{NAME}.te"
-    text = te.read_text().split("# loop:", 1)[0].rstrip()
-    te.write_text(f"{text}\n# loop:\nallow {NAME}_t self:capability {permission};\n")
+class Edited:
+    """The policy that each round edits.
+
+    Attributes:
+        project: the project that contains it.
+        policy: its name, or None for the scenario's own.
+        module: its sources as they were, and those that it needs.
+    """
+
+    def __init__(self, project: Project, policy: str | None) -> None:
+        self.project, self.policy = project, policy
+        module = self.plan().module
+        assert module, "The loop edits a policy: name one with --policy."
+        self.module = module
+
+    @property
+    def in_cil(self) -> bool:
+        return self.module.language == "cil"
+
+    def plan(self) -> Plan:
+        request = Request(SCENARIO, policy=self.policy, mode=Mode.PERMISSIVE)
+        return make_plan(self.project, request, resume(self.project, SCENARIO))
+
+    def edit(self, permission: str) -> None:
+        """Change a rule of the policy; what was linked for the same text before is forgotten."""
+        shutil.rmtree(self.project.state / "policy" / "linked", ignore_errors=True)
+        shutil.rmtree(self.project.state / "compiled", ignore_errors=True)
+        domain = self.module.domain
+        mark, rule = (
+            ("; loop:", f"(allow {domain} self (capability ({permission})))")
+            if self.in_cil
+            else ("# loop:", f"allow {domain} self:capability {permission};")
+        )
+        text = self.module.path.read_text().split(mark, 1)[0].rstrip()
+        self.module.path.write_text(f"{text}\n{mark}\n{rule}\n")
+
+    def sources(self) -> dict[str, bytes]:
+        """Return the files that the way by hand copies: the policy's own, and its templates."""
+        templates = [each.path for each in self.module.requires if each.is_template]
+        return {path.name: path.read_bytes() for path in (*templates, self.module.path)}
 
 
-def by_hand(guest: Guest, project: Project) -> Stages:
+def by_hand(guest: Guest, edited: Edited) -> Stages:
     """Today's way, the best of it: everything over one open connection, nothing done twice."""
     clock = Clock()
     since = guest.run(["date", "+%H:%M:%S"]).text.strip()
+    name, sources = edited.module.name, edited.sources()
     with clock.stage("copy"):
-        guest.put((project.policies / f"{NAME}.te").read_bytes(), f"/root/loop/{NAME}.te")
-    with clock.stage("make"):
-        _sh(guest, f"cd /root/loop && make -f /usr/share/selinux/devel/Makefile {NAME}.pp")
+        for file, text in sources.items():
+            guest.put(text, f"/root/loop/{file}")
+    if not edited.in_cil:
+        with clock.stage("make"):
+            _sh(guest, f"cd /root/loop && make -f /usr/share/selinux/devel/Makefile {name}.pp")
     with clock.stage("semodule -i"):
-        _sh(guest, f"semodule -i /root/loop/{NAME}.pp")
+        _sh(guest, f"cd /root/loop && semodule -i {' '.join(sources) if edited.in_cil else f'{name}.pp'}")
     with clock.stage("setenforce"):
         _sh(guest, "setenforce 0")
-    image = find_image(project, "httpd").reference
+    image = find_image(edited.project, "httpd").reference
+    label = f"label=type:{edited.module.domain}"
     with clock.stage("container"):
-        _sh(
-            guest,
-            f"docker run -d --name loop --security-opt label=type:{NAME}_t -p 127.0.0.1:8080:80 {image}",
-        )
+        _sh(guest, f"docker run -d --name loop --security-opt {label} -p 127.0.0.1:8080:80 {image}")
     with clock.stage("steps"):
         _sh(
             guest,
@@ -118,26 +152,27 @@ def _sh(guest: Guest, script: str) -> None:
     guest.run(["sh", "-c", script], timeout=600).expect(f"`{script}` failed.")
 
 
-def by_selab(guest: Guest, project: Project) -> Stages:
+def by_selab(guest: Guest, edited: Edited) -> Stages:
     """What `selab watch` does for a save."""
-    progress, clock = Progress(), Clock()
+    progress, clock, project = Progress(), Clock(), edited.project
     with clock.stage("all"):
-        request = Request("apache", mode=Mode.PERMISSIVE)
-        plan = make_plan(project, request, resume(project, request.scenario))
+        plan = edited.plan()
         with precompile(project, plan, progress):
             result = experiment.run_on(guest, VirtualMachine(project), project, plan, progress)
         History.of(project).add(result)
+    assert not result.loaded.slow_because, result.loaded.slow_because
     stages = {name: seconds for name, seconds in progress.timings.items() if name not in ("link", "load")}
     return stages | {"the rest": clock.stages["all"] - sum(stages.values())}
 
 
-def by_process(project: Project) -> Stages:
+def by_process(edited: Edited) -> Stages:
     """`selab run`, from the shell's point of view."""
-    clock = Clock()
-    argv = [sys.executable, "-m", "selab", "-C", str(project.root), "run", "apache", "--setenforce", "no"]
+    clock, project = Clock(), edited.project
+    argv = [sys.executable, "-m", "selab", "-C", str(project.root), "run", SCENARIO]
+    argv += ["--policy", edited.module.name, "--setenforce", "no"]
     with clock.stage("all"):
         subprocess.run(argv, capture_output=True, cwd=ROOT, check=False)
-    timings = History.of(project).latest(1, "apache")[0].document.timings
+    timings = History.of(project).latest(1, SCENARIO)[0].document.timings
     inner = {name: seconds for name, seconds in timings.items() if name in CONTAINER - {"image"}}
     return inner | {"selab": clock.stages["all"] - sum(inner.values())}
 
@@ -151,22 +186,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--project", type=Path, required=True)
+    options.add_argument("--policy", help="its name, if it is not the scenario's own")
     options.add_argument("--rounds", type=int, default=5)
     given = options.parse_args()
     project = find_project(given.project)
+    edited = Edited(project, given.policy)
     guest = VirtualMachine(project).ensure(Progress())
-    te = project.policies / f"{NAME}.te"
+    source = edited.module.path
     with tempfile.TemporaryDirectory() as backup:
-        shutil.copy(te, backup)
+        shutil.copy(source, backup)
         try:
-            measure(guest, project, given.rounds)
+            measure(guest, edited, given.rounds)
         finally:
-            shutil.copy(Path(backup) / te.name, te)
-            guest.run(["semodule", "-r", NAME], timeout=600)
+            shutil.copy(Path(backup) / source.name, source)
+            guest.run(["semodule", "-r", *(Path(each).stem for each in edited.sources())], timeout=600)
             guest.run(["docker", "rm", "-f", "loop"])
 
 
-def measure(guest: Guest, project: Project, rounds: int) -> None:
+def measure(guest: Guest, edited: Edited, rounds: int) -> None:
     """Print each way's stages: the median of all rounds."""
     timings: dict[str, list[Stages]] = {
         "by hand": [],
@@ -175,17 +212,17 @@ def measure(guest: Guest, project: Project, rounds: int) -> None:
         "selab run, changed": [],
     }
     permissions = iter(PERMISSIONS * rounds)
-    by_selab(guest, project)  # loads the image, which the way by hand needs too
+    by_selab(guest, edited)  # loads the image, which the way by hand needs too
     for _ in range(rounds):
-        edit(project, next(permissions))
-        timings["by hand"].append(by_hand(guest, project))
+        edited.edit(next(permissions))
+        timings["by hand"].append(by_hand(guest, edited))
         # selab would read the store once more after `semodule -i` changed it, which is not part of its loop.
-        by_selab(guest, project)
-        edit(project, next(permissions))
-        timings["selab, changed"].append(by_selab(guest, project))
-        timings["selab, unchanged"].append(by_selab(guest, project))
-        edit(project, next(permissions))
-        timings["selab run, changed"].append(by_process(project))
+        by_selab(guest, edited)
+        edited.edit(next(permissions))
+        timings["selab, changed"].append(by_selab(guest, edited))
+        timings["selab, unchanged"].append(by_selab(guest, edited))
+        edited.edit(next(permissions))
+        timings["selab run, changed"].append(by_process(edited))
     print(f"{rounds} rounds, medians in seconds; 'own' is the total without the container's own time")
     for way, all_stages in timings.items():
         median = {

@@ -36,6 +36,8 @@ from selab.policy.toolchain import Toolchain, host_toolchain
 from selab.progress import Progress
 from selab.project import Project
 
+NO_SELINT = "SELint is not installed, so its findings are missing. Debian's package is `selint`."
+
 
 @dataclass(frozen=True)
 class CheckResult:
@@ -76,11 +78,9 @@ def check(project: Project, names: Sequence[str], progress: Progress) -> CheckRe
     for name in dict.fromkeys(names or policy_names(project)):
         with progress.step(f"Checking {name}"):
             findings[name] = tuple(_policy(project, name, against))
-    remarks = (
-        ()
-        if installed()
-        else ("SELint is not installed, so its findings are missing. Debian's package is `selint`.",)
-    )
+    # SELint reads no CIL.
+    in_te = any((project.policies / f"{name}.te").exists() for name in findings)
+    remarks = () if installed() or not in_te else (NO_SELINT,)
     return CheckResult(findings, remarks)
 
 

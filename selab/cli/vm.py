@@ -246,17 +246,21 @@ def _of(project: Project, matrix: bool) -> str:
 def ssh(context: Context, command: tuple[str, ...]) -> int:
     """Open a shell in the VM, or run COMMAND there as root and exit with its status.
 
+    One word is a line of the shell, as for ssh. Several words are a program and its arguments as they are.
+
     \b
     Example:
       selab vm ssh
       selab vm ssh -- ausearch -m avc -ts recent --input-logs
+      selab vm ssh 'semodule -l | wc -l'
     """
     machine = context.machine
     if not command:
         machine.shell()
         return 0
+    words = ("sh", "-c", *command) if len(command) == 1 else command
     with contextlib.closing(machine.connect()) as guest:
-        done = guest.run(command, input=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(), timeout=3600)
+        done = guest.run(words, input=b"" if sys.stdin.isatty() else sys.stdin.buffer.read(), timeout=3600)
     sys.stdout.buffer.write(done.stdout)
     sys.stderr.buffer.write(done.stderr)
     return done.returncode if done.returncode >= 0 else 255

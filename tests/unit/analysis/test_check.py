@@ -14,7 +14,7 @@ import pytest
 
 from selab.__main__ import run
 from selab.analysis import check as checking
-from selab.analysis.check import CheckResult, check, refused_by_operator
+from selab.analysis.check import NO_SELINT, CheckResult, check, refused_by_operator
 from selab.errors import InputError
 from selab.policy import toolchain
 from selab.policy.base import BasePolicy
@@ -156,6 +156,15 @@ def test_a_policy_in_cil_is_built_and_asked_but_is_not_for_the_checks_of_a_te(
     assert {"lint", "selint"} & {*stages.calls} == set()
     *_, line_of = stages.calls["unenterable"][0]
     assert line_of("web.process") == 2
+
+
+@pytest.mark.parametrize("language", ["te", "cil"])
+def test_that_selint_is_missing_is_a_remark_about_a_te(
+    project: Project, stages: Stages, language: str
+) -> None:
+    if language == "cil":
+        in_cil(project)
+    assert check(project, ["web"], Progress()).remarks == ((NO_SELINT,) if language == "te" else ())
 
 
 def test_a_policy_in_cil_is_linted_with_what_it_compiles_to(

@@ -230,6 +230,14 @@ def test_a_commands_status_and_output_are_its_own(
     assert (machine.guest.inputs, machine.guest.closed) == ([b"input"], True)
 
 
+def test_one_word_is_a_line_of_the_shell(
+    selab: Selab, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin(monkeypatch, b"")
+    machine.guest.answer("sh -c cd / && ls | wc -l")
+    assert selab("vm", "ssh", "--", "cd / && ls | wc -l") == 0
+
+
 def test_a_command_that_a_signal_ended_did_not_succeed(
     selab: Selab, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,7 +250,7 @@ def test_a_terminal_is_no_input_of_a_command(
     selab: Selab, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stdin(monkeypatch, b"typed later", terminal=True)
-    machine.guest.answer("id")
+    machine.guest.answer("sh -c id")
     selab("vm", "ssh", "--", "id")
     assert machine.guest.inputs == [b""]
 

@@ -51,7 +51,10 @@ def unused(module: CilUnderLint) -> Iterator[Finding]:
 
 
 def empty(module: CilUnderLint) -> Iterator[Finding]:
-    """Report blocks, optionals and macros without a statement, and attributes without a type."""
+    """Report files, blocks, optionals and macros without a statement, and attributes without a type."""
+    if not module.statements:
+        message, remedy = "The policy contains no statement", "A command that writes to it may have failed."
+        yield Finding(module.module.path, 1, Severity.WARNING, "empty", message, remedy)
     for each in module.statements:
         statement = each.statement
         if statement.keyword in _CONTAINERS and not content(statement):

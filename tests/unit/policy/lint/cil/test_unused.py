@@ -52,6 +52,8 @@ def test_a_policy_that_another_one_requires_may_declare_what_it_does_not_use(lin
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("", "The policy contains no statement"),
+        ("; a comment alone\n", "The policy contains no statement"),
         ("(block b)", "The block 'b' contains no statement"),
         ("(optional o)", "The optional 'o' contains no statement"),
         ("(macro m ()) (call m)", "The macro 'm' contains no statement"),
