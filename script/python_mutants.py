@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -98,7 +99,12 @@ def results_of(
     copy_checkout(copy)
     for module in (copy / "selab").rglob("*.py"):
         module.write_text(undecorated(module.read_text()))
-    changed = settings() | {"only_mutate": paths, "pytest_add_cli_args_test_selection": [tests]}
+    # With `debug`, mutmut shows the output of the unmutated tests, which say why it cannot run.
+    changed = settings() | {
+        "only_mutate": paths,
+        "pytest_add_cli_args_test_selection": [tests],
+        "debug": True,
+    }
     table = "".join(f"{key} = {json.dumps(value)}\n" for key, value in changed.items())
     pyproject = copy / "pyproject.toml"
     pyproject.write_text(pyproject.read_text().partition("[tool.mutmut]")[0] + "[tool.mutmut]\n" + table)
@@ -119,7 +125,9 @@ def results_of(
             end_session(process.pid)
         log.seek(0)
         if failed:
-            raise SystemExit(f"mutmut failed on {', '.join(paths)}:\n{log.read()[-2000:]}")
+            text = log.read()
+            failures = "\n".join(re.findall(r"^(?:FAILED|ERROR) .*$", text, re.MULTILINE))
+            raise SystemExit(f"mutmut failed on {', '.join(paths)}:\n{failures or text[-2000:]}")
     for path in paths:
         yield from read_results(copy / "mutants", path)
 

@@ -59,15 +59,22 @@ class Installed:
         self.log, self.bin = directory / "log", directory / "bin"
         self.bin.mkdir()
         (directory / "run").mkdir()
-        (self.bin / "semodule").write_text(f'#!/bin/sh\necho "$@" >>{self.log}\n')
-        (self.bin / "semodule").chmod(0o755)
+        self.before = directory / "run" / f"{PACKAGE}.file_contexts"
+        self.program("semodule", f'echo "$@" >>{self.log}')
+        self.program("selinuxenabled", "exit 1")
+        self.program("fixfiles", f'echo fixfiles "$@" >>{self.log}; cat "$2" >>{self.log}')
         for script in SCRIPTS:
             path = self.root / "DEBIAN" / script
             text = path.read_text().replace("/usr/share", f"{self.root}/usr/share")
             path.write_text(text.replace("/run/", f"{directory}/run/").replace("/etc/", f"{directory}/etc/"))
 
+    def program(self, name: str, body: str) -> None:
+        """Make a program of the target."""
+        (self.bin / name).write_text(f"#!/bin/sh\n{body}\n")
+        (self.bin / name).chmod(0o755)
+
     def runs(self, script: str, *words: str) -> str:
-        """Run a maintainer script, and return the arguments of semodule."""
+        """Run a maintainer script, and return the arguments of semodule and fixfiles, and its old contexts."""
         environment = {"PATH": f"{self.bin}:/usr/bin:/bin", "DPKG_MAINTSCRIPT_PACKAGE": PACKAGE}
         subprocess.run([self.root / "DEBIAN" / script, *words], env=environment, check=True)
         return self.log.read_text() if self.log.exists() else ""
@@ -90,3 +97,43 @@ def test_the_module_is_removed_and_its_template_stays(proven: MaterialOf, tmp_pa
 
 def test_an_upgrade_removes_nothing(proven: MaterialOf, tmp_path: Path) -> None:
     assert Installed(proven, tmp_path).runs("prerm", "upgrade", "2.0") == ""
+
+
+def with_contexts(package: Installed, directory: Path) -> None:
+    """Give the target a policy with file contexts, as the package finds it."""
+    for policy in ("default", "other"):
+        files = directory / "etc" / "selinux" / policy / "contexts" / "files"
+        files.mkdir(parents=True)
+        (files / "file_contexts").write_text(f"/of/{policy} u:r:t\n")
+    (directory / "etc/selinux/config").write_text(
+        "# SELINUXTYPE=no\nSELINUXTYPE=default\nSELINUX=enforcing\n"
+    )
+
+
+@pytest.mark.parametrize(("enabled", "relabelled"), [(True, True), (False, False)])
+def test_what_the_new_file_contexts_change_is_relabelled_where_selinux_is_enabled(
+    proven: MaterialOf, tmp_path: Path, enabled: bool, relabelled: bool
+) -> None:
+    package = Installed(proven, tmp_path)
+    with_contexts(package, tmp_path)
+    package.program("selinuxenabled", f"exit {0 if enabled else 1}")
+    package.runs("preinst", "install")
+    done = package.runs("postinst", "configure").splitlines()[1:]
+    assert done == ([f"fixfiles -C {package.before} restore", "/of/default u:r:t"] if relabelled else [])
+    assert not package.before.exists()
+
+
+def test_without_contexts_from_before_nothing_is_relabelled(proven: MaterialOf, tmp_path: Path) -> None:
+    package = Installed(proven, tmp_path)
+    package.program("selinuxenabled", "exit 0")
+    assert "fixfiles" not in package.runs("postinst", "configure")
+
+
+def test_a_relabelling_that_fails_fails_no_installation(proven: MaterialOf, tmp_path: Path) -> None:
+    package = Installed(proven, tmp_path)
+    with_contexts(package, tmp_path)
+    package.program("selinuxenabled", "exit 0")
+    package.program("fixfiles", "exit 1")
+    package.runs("preinst", "install")
+    package.runs("postinst", "configure")
+    assert not package.before.exists()
