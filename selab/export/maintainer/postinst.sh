@@ -10,7 +10,7 @@ for template in "$directory"/templates/*.cil; do
   [ ! -f "$template" ] || set -- "$@" "$template"
 done
 semodule -X 200 -i "$@"
-if [ -f "$before" ] && command -v selinuxenabled >/dev/null && selinuxenabled; then
-  fixfiles -C "$before" restore || true
+if [ -f "$before" ] && selinuxenabled 2>/dev/null && ! fixfiles -C "$before" restore; then
+  echo "Some files were not relabelled. Relabel them with \`fixfiles restore\`." >&2
 fi
 rm -f -- "$before"

@@ -74,10 +74,14 @@ class Installed:
         (self.bin / name).chmod(0o755)
 
     def runs(self, script: str, *words: str) -> str:
-        """Run a maintainer script, and return the arguments of semodule and fixfiles, and its old contexts."""
-        environment = {"PATH": f"{self.bin}:/usr/bin:/bin", "DPKG_MAINTSCRIPT_PACKAGE": PACKAGE}
-        subprocess.run([self.root / "DEBIAN" / script, *words], env=environment, check=True)
+        """Run a maintainer script, and return what semodule and fixfiles were called with."""
+        assert self.ended(script, *words).returncode == 0
         return self.log.read_text() if self.log.exists() else ""
+
+    def ended(self, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": f"{self.bin}:/usr/bin:/bin", "DPKG_MAINTSCRIPT_PACKAGE": PACKAGE}
+        argv = [self.root / "DEBIAN" / script, *words]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True)
 
 
 def test_the_module_and_its_template_are_installed_in_one_transaction(
@@ -129,11 +133,49 @@ def test_without_contexts_from_before_nothing_is_relabelled(proven: MaterialOf, 
     assert "fixfiles" not in package.runs("postinst", "configure")
 
 
-def test_a_relabelling_that_fails_fails_no_installation(proven: MaterialOf, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [("abort-upgrade", "1.0"), ("triggered", "x")])
+def test_only_the_configuration_installs(proven: MaterialOf, tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert Installed(proven, tmp_path).runs("postinst", *words) == ""
+
+
+def test_every_module_of_the_package_is_installed_and_removed(proven: MaterialOf, tmp_path: Path) -> None:
+    package = Installed(proven, tmp_path)
+    directory = package.root / DIRECTORY
+    (directory / "also.cil").touch()
+    (directory / "templates/net_container.cil").touch()
+    package.runs("postinst", "configure")
+    assert package.runs("prerm", "remove").splitlines() == [
+        f"-X 200 -i {directory}/also.cil {directory}/web.cil "
+        f"{directory}/templates/base_container.cil {directory}/templates/net_container.cil",
+        "-X 200 -r also -r web",
+    ]
+
+
+@pytest.mark.parametrize(("script", "action"), [("postinst", "configure"), ("prerm", "remove")])
+def test_a_semodule_that_fails_fails_the_package(
+    proven: MaterialOf, tmp_path: Path, script: str, action: str
+) -> None:
+    package = Installed(proven, tmp_path)
+    with_contexts(package, tmp_path)
+    package.runs("preinst", "install")
+    package.program("semodule", "exit 5")
+    assert (package.ended(script, action).returncode, package.before.exists()) == (5, True)
+
+
+def test_contexts_that_cannot_be_kept_stop_the_installation(proven: MaterialOf, tmp_path: Path) -> None:
+    package = Installed(proven, tmp_path)
+    with_contexts(package, tmp_path)
+    package.program("cp", "exit 1")
+    assert package.ended("preinst", "install").returncode == 1
+
+
+def test_a_relabelling_that_fails_is_reported_and_fails_no_installation(
+    proven: MaterialOf, tmp_path: Path
+) -> None:
     package = Installed(proven, tmp_path)
     with_contexts(package, tmp_path)
     package.program("selinuxenabled", "exit 0")
     package.program("fixfiles", "exit 1")
     package.runs("preinst", "install")
-    package.runs("postinst", "configure")
-    assert not package.before.exists()
+    ended = package.ended("postinst", "configure")
+    assert (ended.returncode, "fixfiles restore" in ended.stderr, package.before.exists()) == (0, True, False)
