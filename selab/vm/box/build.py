@@ -171,7 +171,8 @@ def _labels(root: Path) -> list[tuple[str, str]]:
         as_root([tool("chroot"), str(root), "/usr/sbin/semodule", "-B", "-n"]),
         "The guest's policy could not be built.",
     )
-    setfiles = [tool("chroot"), str(root), "/usr/sbin/setfiles", "-n", "-v", FILE_CONTEXTS, "/"]
+    # -F: on a machine with SELinux the files have labels, whose user, role and level setfiles would keep.
+    setfiles = [tool("chroot"), str(root), "/usr/sbin/setfiles", "-F", "-n", "-v", FILE_CONTEXTS, "/"]
     labels = RELABEL.findall(_run(as_root(setfiles), "The guest's files could not be labelled.").text)
     if "/usr/sbin/sshd" not in dict(labels):
         raise SelabError(

@@ -8,6 +8,7 @@ import time
 from collections import namedtuple
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from filelock import FileLock, Timeout
@@ -251,6 +252,23 @@ def test_the_labels_are_what_setfiles_says(tmp_path: Path, monkeypatch: pytest.M
     )
     monkeypatch.setattr(FakeHost, "relabelled", relabelled)
     assert build._labels(tmp_path)[1] == ("/a from b", "system_u:object_r:etc_t:s0")
+
+
+def test_the_labels_do_not_depend_on_those_that_the_files_have_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    class Recorded(FakeHost):
+        relabelled = b"Would relabel /usr/sbin/sshd from a:b:c:s0 to system_u:object_r:sshd_exec_t:s0\n"
+
+        def run(self, argv: list[str], **options: Any) -> Completed:
+            commands.append(argv)
+            return super().run(argv, **options)
+
+    monkeypatch.setattr(build, "LocalHost", Recorded)
+    build._labels(tmp_path)
+    assert "-F" in commands[-1]
 
 
 def test_labels_that_could_not_be_written_are_an_error(
