@@ -61,6 +61,16 @@ TROUBLES = (
         "Free some: `selab box remove`, `vagrant box prune`, `virsh vol-list default`.",
     ),
     (
+        re.compile(
+            r"(?:unable to set security context|cannot access storage file|could not open|reading initrd)\b"
+            r".{0,400}?: Permission denied",
+            re.I,
+        ),
+        "libvirt or QEMU may not use a file of the VM.",
+        "If SELinux is enforcing here, `selab doctor` checks the labels of the boxes, and "
+        "`ausearch -m avc -ts recent` shows what was denied. Otherwise see the file's permissions.",
+    ),
+    (
         re.compile(r"provider '.*' could not be found|no usable default provider", re.I),
         "Vagrant has no provider that can run the VM.",
         "Install vagrant-libvirt (script/setup does) or VirtualBox.",

@@ -355,6 +355,16 @@ MESSAGES = (
     ),
     ("libvirt already has", "Name `selab-x_default` of domain about to create is already taken."),
     ("no disk space", "Call to virStorageVolCreateXML failed: cannot write: No space left on device"),
+    *(
+        ("may not use a file", f"Call to virDomainCreate failed: {reason}: Permission denied")
+        for reason in (
+            "unable to set security context 'system_u:object_r:virt_content_t:s0' on '/c/boxes/d/vmlinuz'",
+            "process exited while connecting to monitor: qemu: could not open kernel file '/c/vmlinuz'",
+            "qemu: error reading initrd /c/initrd.img: Failed to open file '/c/initrd.img'",
+            "qemu-system-x86_64: -blockdev {}: Could not open '/var/lib/libvirt/images/a.img'",
+            "Cannot access storage file '/p/a.img' (as uid:107, gid:107)",
+        )
+    ),
     ("no provider", "The provider 'libvirt' could not be found, but was requested to\nback the machine"),
     ("no provider", "No usable default provider could be found for your system."),
     ("expected checksum", "The checksum of the downloaded box did not match the expected\nvalue."),
