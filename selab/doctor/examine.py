@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from selab.auditlog.windows import audit_status
 from selab.container.runtime import Runtime, runtimes
 from selab.errors import SelabError
 from selab.guest import Guest
+from selab.host import labels
 from selab.host.cache import cache_dir
-from selab.host.distribution import how_to_install
-from selab.host.local import LocalHost
+from selab.host.distribution import family, host_packages, how_to_install
 from selab.machine import MachineControl
 from selab.policy.guest.load import policy_state
 from selab.policy.query.index import PolicyIndex
@@ -28,14 +29,13 @@ from selab.policy.toolchain import TOOLS, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
 from selab.vm import kvm, libvirt
+from selab.vm.box.store import BOXES, read_by_qemu
 from selab.vm.network import DETAILS, REMEDIES, Reach
 from selab.vm.provider import ARCHITECTURES, default_provider
 from selab.vm.provider import TOOLS as TOOLS_OF_PROVIDERS
 from selab.vm.select import UNREACHABLE, machine_of
 
-SELINUX_MODE = Path("/sys/fs/selinux/enforce")
-IMAGE_TYPE = "virt_image_t"
-"""The type of files that the VMs of libvirt's system daemon may read."""
+HOST_SELINUX = "SELinux (host)"
 DISK_NEEDED = 8
 """GiB: the box, Vagrant's copy of it, libvirt's copy, and what the guest writes."""
 
@@ -153,21 +153,36 @@ def _libvirt() -> Finding:
 
 
 def _labels() -> Iterator[Finding]:
-    """Check whether libvirt's VMs may read root's cache. A plain user's VMs run without confinement."""
-    try:
-        enforcing = SELINUX_MODE.read_text().strip() == "1"
-    except OSError:  # no SELinux
+    """Check whether libvirt may boot the kernels in the cache, if SELinux is on here."""
+    enforcing = labels.enforcing()
+    if enforcing is None:
         return
-    if not enforcing or os.geteuid() != 0:
-        return
-    cache = cache_dir()
-    label = LocalHost().run(["matchpathcon", "-n", str(cache / "box")])
-    if f":{IMAGE_TYPE}:" in label.text:
-        yield Finding("labels of the cache", State.OK, f"{cache} has the type {IMAGE_TYPE}")
-        return
-    detail = f"{cache} has not the type {IMAGE_TYPE}, and SELinux is enforcing: libvirt's VMs may not read it"
-    commands = f"`semanage fcontext -a -t {IMAGE_TYPE} '{cache}(/.*)?'` and `restorecon -R {cache}`"
-    yield Finding("labels of the cache", State.NOTE, detail, f"`script/setup` runs {commands}.")
+    if not enforcing:
+        yield Finding(HOST_SELINUX, State.OK, "permissive: it denies the VMs nothing")
+    elif os.geteuid() != 0:
+        detail = "enforcing: a plain user's libvirt labels the files of its VMs itself"
+        yield Finding(HOST_SELINUX, State.OK, detail)
+    else:
+        yield _labels_of_boxes(cache_dir().resolve() / BOXES)
+
+
+def _labels_of_boxes(boxes: Path) -> Finding:
+    """Check what libvirt's system daemon needs: a rule for `boxes`, and its type on the files."""
+    needed = host_packages(family() or "debian").label
+    has_rule = labels.type_by_rules(boxes / "any") == needed
+    types = {path: labels.type_of(path) for path in (boxes, *read_by_qemu(boxes)) if path.exists()}
+    wrong = next((path for path, type_ in types.items() if type_ != needed), None)
+    if not has_rule:
+        detail = f"the policy has no rule that gives {boxes} the type {needed}"
+    elif wrong:
+        detail = f"{wrong} has the type {types[wrong] or 'unknown'}, not {needed}"
+    else:
+        return Finding(HOST_SELINUX, State.OK, f"enforcing: {boxes} has the type {needed}")
+    commands = [] if has_rule else [labels.rule_for(boxes, needed)]
+    commands += [shlex.join(["restorecon", "-R", "-F", str(boxes)])] if boxes.exists() else []
+    remedy = "libvirt may refuse to boot a box from there. Run `script/setup` in a checkout, or as root: "
+    remedy += " and ".join(f"`{command}`" for command in commands)
+    return Finding(HOST_SELINUX, State.NOTE, f"enforcing: {detail}", remedy)
 
 
 def _resources(project: Project) -> Iterator[Finding]:

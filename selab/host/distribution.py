@@ -31,11 +31,13 @@ class HostPackages:
     install: the command that installs packages.
     manual: what you must do before it, as sentences.
     packages: the package that has each program, by the program's name or path.
+    label: the SELinux type that selab's boxes need if libvirt's system daemon is confined.
     """
 
     install: str
     manual: tuple[str, ...]
     packages: dict[str, str]
+    label: str
 
 
 def family() -> str:
@@ -51,11 +53,9 @@ def family() -> str:
 
 
 def host_packages(name: str) -> HostPackages:
-    """Read the table of the family `name`, without the packages of the tests."""
+    """Read the table of the family `name`, without the packages for SELinux and for the tests."""
     text = importlib.resources.files("selab").joinpath(f"host/packages/{name}.txt").read_text("utf-8")
-    lines = [
-        line for line in text.partition("\n[dev]\n")[0].splitlines() if line and not line.startswith("#")
-    ]
+    lines = [line for line in text.partition("\n[")[0].splitlines() if line and not line.startswith("#")]
     rows = [line.split("|") for line in lines]
     packages = {Path(row[1]).name: row[0] for row in rows if not row[0].startswith("@")}
     if "qemu-kvm" in packages:  # EL's name of QEMU
@@ -64,6 +64,7 @@ def host_packages(name: str) -> HostPackages:
         next(row[1] for row in rows if row[0] == "@install"),
         tuple(row[1] for row in rows if row[0] == "@manual"),
         packages,
+        next(row[1] for row in rows if row[0] == "@label"),
     )
 
 

@@ -17,7 +17,7 @@ from selab.vm import provider
 ROOT = Path(selab.__file__).parent
 
 LINUX = {
-    "doctor/examine.py": "whether SELinux is enforcing; a system without it has no such file",
+    "host/labels.py": "a system without SELinux has no file with its mode, and then nothing else is asked",
     "host/distribution.py": "the name of the distribution; a system without it gets Debian's names",
     "images/rootfs.py": "root file systems from Debian's packages: a box is built on Linux only",
     "vm/kvm.py": "KVM is Linux's; without /dev/kvm nothing of it is asked",

@@ -98,9 +98,9 @@ ELSEWHERE = {
     ],
     "Vagrant's private key, in a .vagrant that consent.py checked for links": ["vm/state.py:keep_key"],
     "the system, or the guest": [
-        "doctor/examine.py:_labels",
         "host/descendants.py",
         "host/distribution.py:family",
+        "host/labels.py:enforcing",
         "policy/guest/restore_labels.py",
         "policy/guest/save_labels.py",
         "vm/guest_agent/guard.py",

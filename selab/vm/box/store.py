@@ -15,12 +15,16 @@ from typing import Any
 from selab.errors import InputError, SelabError
 from selab.host.cache import alone, cache_dir
 from selab.host.files import write_json
+from selab.host.labels import restore
 from selab.host.local import LocalHost
 from selab.images.rootfs import REMOVE_TIMEOUT, as_root
 from selab.progress import Progress
 from selab.project import nearest
 
+BOXES = "boxes"
+"""The directory of the boxes in the cache, whose label script/setup sets."""
 FACTS = "box.json"
+KERNEL, INITRD = "vmlinuz", "initrd.img"
 HALF = ".half-"
 LOCK_WAIT = 3600.0
 """Seconds to wait for another selab's build."""
@@ -53,11 +57,17 @@ class Box:
 
 
 def boxes_dir() -> Path:
-    path = cache_dir() / "boxes"
+    path = cache_dir() / BOXES
     if not path.exists():
         path.mkdir(exist_ok=True)
         path.chmod(0o755)
+        restore(path)  # what is built in it gets its label
     return path
+
+
+def read_by_qemu(directory: Path) -> list[Path]:
+    """Return the files of finished boxes in `directory` that QEMU opens itself. Vagrant copies the others."""
+    return sorted(path for name in (KERNEL, INITRD) for path in directory.glob(f"[!.]*/{name}"))
 
 
 def name_of(profile: str, digest: str) -> str:
@@ -70,8 +80,8 @@ def box_at(directory: Path, profile: str, digest: str, cmdline: str) -> Box:
         profile,
         directory,
         directory / "box.box",
-        directory / "vmlinuz",
-        directory / "initrd.img",
+        directory / KERNEL,
+        directory / INITRD,
         cmdline,
         digest,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -213,43 +214,99 @@ def test_qemu_of_el_is_no_missing_program(tmp_path: Path, monkeypatch: pytest.Mo
     assert tools.detail == "missing: qemu-img virsh"
 
 
+BOX = "debian13-1/vmlinuz"
+RULE = "`semanage fcontext -a -t virt_content_t '{boxes}(/.*)?'`"
+REPAIR = "`restorecon -R -F {boxes}`"
+REFUSED = "libvirt may refuse to boot a box from there. Run `script/setup` in a checkout, or as root: "
+NO_RULE = "enforcing: the policy has no rule that gives {boxes} the type virt_content_t"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """SELinux on a machine with the directory of boxes.
+
+    `mode`: what the kernel reports; "" if SELinux is off.
+    `rule`: the type that the policy's rules give to boxes.
+    `types`: the types of files below the directory, each of which exists; "" is the directory.
+    """
+
+    mode: str = "1"
+    rule: str = "virt_content_t"
+    types: dict[str, str] = field(default_factory=lambda: {"": "virt_content_t", BOX: "virt_content_t"})
+
+
+def labels_found(labels: Labels, uid: int, cache: Path, patch: pytest.MonkeyPatch) -> list[Finding]:
+    """Return what the doctor reports on a machine with `labels`."""
+    patch.setenv("SELAB_CACHE", str(cache))
+    patch.setattr(doctor.labels, "enforcing", lambda: labels.mode == "1" if labels.mode else None)
+    patch.setattr(doctor.os, "geteuid", lambda: uid)
+    by_rule = {cache / "boxes/any": labels.rule}
+    patch.setattr(doctor.labels, "type_by_rules", by_rule.__getitem__)
+    by_path = {cache / "boxes" / name: type_ for name, type_ in labels.types.items()}
+    patch.setattr(doctor.labels, "type_of", by_path.__getitem__)
+    for path in by_path:
+        if path.name != "boxes":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("")
+    return list(doctor._labels())
+
+
 @pytest.mark.parametrize(
-    ("mode", "uid", "label", "states"),
+    ("labels", "uid", "detail"),
     [
-        ("1", 0, "system_u:object_r:virt_image_t:s0", [State.OK]),
-        ("1", 0, "system_u:object_r:var_t:s0", [State.NOTE]),
-        ("0", 0, "system_u:object_r:var_t:s0", []),
-        ("1", 1000, "system_u:object_r:var_t:s0", []),
-        (None, 0, "system_u:object_r:var_t:s0", []),
+        (Labels(), 0, "enforcing: {boxes} has the type virt_content_t"),
+        (Labels(types={}), 0, "enforcing: {boxes} has the type virt_content_t"),
+        (Labels("0", "var_t"), 0, "permissive: it denies the VMs nothing"),
+        (
+            Labels(rule="cache_home_t"),
+            1000,
+            "enforcing: a plain user's libvirt labels the files of its VMs itself",
+        ),
     ],
 )
-def test_labels_of_the_cache_matter_to_root_if_selinux_is_enforcing(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    mode: str | None,
-    uid: int,
-    label: str,
-    states: list[State],
+def test_selinux_on_this_machine_is_reported_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: Labels, uid: int, detail: str
 ) -> None:
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("SELAB_CACHE", str(cache))
-    monkeypatch.setattr(doctor, "SELINUX_MODE", tmp_path / "enforce")
-    monkeypatch.setattr(doctor.os, "geteuid", lambda: uid)
-    (tmp_path / "matchpathcon").write_text(f'#!/bin/sh\n[ "$*" = "-n {cache}/box" ] && echo {label}\n')
-    (tmp_path / "matchpathcon").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    if mode is not None:
-        (tmp_path / "enforce").write_text(mode)
-    results = {
-        State.OK: (f"{cache} has the type virt_image_t", ""),
-        State.NOTE: (
-            f"{cache} has not the type virt_image_t, and SELinux is enforcing: libvirt's VMs may not read it",
-            f"`script/setup` runs `semanage fcontext -a -t virt_image_t '{cache}(/.*)?'` and "
-            f"`restorecon -R {cache}`.",
+    expected = Finding("SELinux (host)", State.OK, detail.format(boxes=tmp_path / "boxes"))
+    assert labels_found(labels, uid, tmp_path, monkeypatch) == [expected]
+
+
+def test_a_machine_without_selinux_has_no_finding_about_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert labels_found(Labels(mode=""), 0, tmp_path, monkeypatch) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "detail", "commands"),
+    [
+        (Labels(rule="var_t", types={}), NO_RULE, RULE),
+        (Labels(rule="var_t"), NO_RULE, f"{RULE} and {REPAIR}"),
+        (Labels(rule=""), NO_RULE, f"{RULE} and {REPAIR}"),
+        (
+            Labels(types={"": "virt_content_t", BOX: "user_home_t"}),
+            f"enforcing: {{boxes}}/{BOX} has the type user_home_t, not virt_content_t",
+            REPAIR,
         ),
-    }
-    expected = [Finding("labels of the cache", state, *results[state]) for state in states]
-    assert list(doctor._labels()) == expected
+        (
+            Labels(types={"": "var_t", BOX: "virt_content_t"}),
+            "enforcing: {boxes} has the type var_t, not virt_content_t",
+            REPAIR,
+        ),
+        (
+            Labels(types={"": "virt_content_t", "debian13-1/initrd.img": ""}),
+            "enforcing: {boxes}/debian13-1/initrd.img has the type unknown, not virt_content_t",
+            REPAIR,
+        ),
+    ],
+)
+def test_a_wrong_label_of_the_boxes_is_a_note_with_the_commands_that_repair_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: Labels, detail: str, commands: str
+) -> None:
+    boxes = tmp_path / "boxes"
+    remedy = REFUSED + commands.format(boxes=boxes)
+    expected = Finding("SELinux (host)", State.NOTE, detail.format(boxes=boxes), remedy)
+    assert labels_found(labels, 0, tmp_path, monkeypatch) == [expected]
 
 
 SLOW = "The VM's processor is emulated: about ten times slower."

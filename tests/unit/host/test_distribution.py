@@ -54,8 +54,13 @@ def test_debians_table_has_the_packages_that_other_modules_name() -> None:
     } == {}
 
 
-def test_the_packages_of_the_tests_are_not_what_selab_needs() -> None:
-    assert "shellcheck" not in distribution.host_packages("debian").packages
+def test_the_packages_of_the_tests_and_for_selinux_are_not_what_selab_needs() -> None:
+    assert not {"shellcheck", "semanage"} & distribution.host_packages("debian").packages.keys()
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_each_table_names_the_type_that_libvirt_gives_to_a_kernel(family: str) -> None:
+    assert distribution.host_packages(family).label == "virt_content_t"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,22 @@ def make(profile: str = "debian13", digest: str = "a" * 64, content: str = "x") 
     return box
 
 
+def test_a_new_directory_of_boxes_gets_its_label_once(boxes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    restored: list[Path] = []
+    monkeypatch.setattr(store, "restore", restored.append)
+    make()
+    make("other")
+    assert restored == [boxes]
+
+
+def test_qemu_reads_the_kernels_of_finished_boxes_only(boxes: Path) -> None:
+    box = make()
+    (boxes / ".half-x").mkdir()
+    (boxes / ".half-x" / "vmlinuz").write_text("")
+    assert store.read_by_qemu(boxes) == [box.initrd, box.kernel]
+    assert store.read_by_qemu(boxes / "missing") == []
+
+
 def test_a_finished_box_is_read_as_it_was_made() -> None:
     box = make()
     assert read_box(box.directory) == box
