@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,13 @@ def test_debians_table_has_the_packages_that_other_modules_name() -> None:
 
 def test_the_packages_of_the_tests_and_for_selinux_are_not_what_selab_needs() -> None:
     assert not {"shellcheck", "semanage"} & distribution.host_packages("debian").packages.keys()
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_each_line_of_a_table_has_one_of_the_known_forms(family: str) -> None:
+    text = files("selab").joinpath(f"host/packages/{family}.txt").read_text()
+    known = re.compile(r"#.*|@(refresh|install|manual|label)\|.+|\[(selinux|dev)\]|[^|@]+\|[^|]+\|[^|]+")
+    assert [line for line in text.splitlines() if not known.fullmatch(line)] == []
 
 
 @pytest.mark.parametrize("family", NAMES)
