@@ -212,7 +212,7 @@ class Search:
 
     def go(self) -> None:
         """Remove what the workload does not need. Raises SearchEnded. `proven` is valid at any time."""
-        self._note(self.bench.run(self._text(self.parts), Mode.PERMISSIVE))
+        self._note(self._run_without_parts())
         while True:
             with self.bench.progress.step("Asking which parts are needed"):
                 needed = reduce(self.parts, self._suffices)
@@ -223,6 +223,17 @@ class Search:
                 break
         self._remove_hidden()
         self._narrow()
+
+    def _run_without_parts(self) -> RunDocument:
+        """Run the smallest conceivable policy, with the inherited blocks if it declares no domain else."""
+        try:
+            return self.bench.run(self._text(self.parts), Mode.PERMISSIVE)
+        except InputError:
+            smaller = tuple(part for part in self.parts if not cil_units.inherits(part))
+            if smaller == self.parts:
+                raise
+            self.parts = smaller
+        return self.bench.run(self._text(self.parts), Mode.PERMISSIVE)
 
     def _others(self, parts: Iterable[Unit]) -> tuple[Unit, ...]:
         excluded = set(parts)

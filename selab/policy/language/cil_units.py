@@ -19,6 +19,9 @@ _PARTS = frozenset(
 )  # fmt: skip
 """Statements that can be removed without removing a declaration of the file. Extended rules are not among
 them: each of them limits `ioctl` to the listed commands, so that a policy without it would allow more."""
+INHERITS = "blockinherit"
+CONTAINER, PROCESS = "container", "process"
+"""The block of udica's templates that declares the domain, and the name of that type."""
 _OPEN = frozenset({"block", "in"})
 """Statements whose content is split."""
 _LIMITS = frozenset({"allowx", "auditallowx", "dontauditx"})
@@ -27,19 +30,41 @@ _REST = re.compile(r"[ \t]*(;[^\n]*)?(\n|$)")
 
 
 def units(text: str) -> tuple[Unit, ...]:
-    """Return the rules, calls, optionals and conditionals that can be removed, in their order.
+    """Return the rules, calls, inherited blocks, optionals and conditionals that can be removed, in order.
 
-    Declarations and inherited blocks are not units: without them there may be no domain to test.
+    Declarations are not units, and neither is the inherited block that declares the domain, which the test
+    needs.
     """
     return tuple(_whole_lines(text, each) for each in _removable(parse(text)))
 
 
-def _removable(tree: Sequence[Statement]) -> Iterator[Statement]:
+def inherits(unit: Unit) -> bool:
+    """Return whether the unit is an inherited block."""
+    return unit.text.startswith(f"({INHERITS} ")
+
+
+def _removable(tree: Sequence[Statement], declaring: Statement | None = None) -> Iterator[Statement]:
+    """Yield the statements of `tree` that are units. `declaring` is the one that declares the domain."""
     for statement in tree:
         if statement.keyword in _OPEN:
-            yield from _removable(statement.lists)
+            yield from _removable(statement.lists, _declaring(statement))
+        elif statement.keyword == INHERITS:
+            if statement is not declaring:
+                yield statement
         elif statement.keyword in _PARTS and not any(each.keyword in _LIMITS for each in walk((statement,))):
             yield statement
+
+
+def _declaring(block: Statement) -> Statement | None:
+    """Return the inherited block that most likely declares the domain of `block`, if `block` does not.
+
+    Each of udica's templates inherits `container`, which declares the type `process`.
+    """
+    inherited = [each for each in block.lists if each.keyword == INHERITS]
+    if block.keyword != "block" or any(each.words == ("type", PROCESS) for each in block.lists):
+        return None
+    container = (each for each in inherited if each.name.rpartition(".")[2] == CONTAINER)
+    return next(container, inherited[0] if inherited else None)
 
 
 def _whole_lines(text: str, statement: Statement) -> Unit:

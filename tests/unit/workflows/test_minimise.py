@@ -103,6 +103,46 @@ def test_a_policy_in_cil_is_made_smaller_too() -> None:
     assert search.proven == "(allow a_t two_t (file (read)))\n"
 
 
+INHERITING = """\
+(block web
+    (blockinherit one_t)
+    (blockinherit two_t)
+    (allow process three_t (file (read)))
+)
+"""
+
+
+@pytest.mark.parametrize(("tried", "lines"), [({"three"}, [1, 3]), ({"one", "two"}, [1, 2]), (set(), [1])])
+def test_an_inherited_block_that_grants_nothing_needed_is_removed(tried: set[str], lines: list[int]) -> None:
+    search = Search(FakeBench(tried), INHERITING, language="cil")  # type: ignore[arg-type]
+    search.go()
+    every = INHERITING.splitlines(keepends=True)
+    assert search.proven == "".join([every[0], *(every[line] for line in lines), every[-1]])
+
+
+def test_if_the_domain_needs_an_inherited_block_all_of_them_stay() -> None:
+    class NeedsTwo(FakeBench):
+        """The domain is declared by the second inherited block."""
+
+        def run(self, te: str, mode: Mode = Mode.ENFORCING) -> RunDocument:
+            if "two_t" not in te:
+                raise InputError("The type 'web.process' is not declared, so no process can run under it.")
+            return super().run(te, mode)
+
+    search = Search(NeedsTwo(set()), INHERITING, language="cil")  # type: ignore[arg-type]
+    search.go()
+    assert search.proven == INHERITING.replace("    (allow process three_t (file (read)))\n", "")
+
+
+def test_a_policy_without_inherited_blocks_that_is_refused_is_an_error() -> None:
+    class Refusing(FakeBench):
+        def run(self, te: str, mode: Mode = Mode.ENFORCING) -> RunDocument:
+            raise InputError("It is refused.")
+
+    with pytest.raises(InputError, match="refused"):
+        Search(Refusing(set()), TE).go()  # type: ignore[arg-type]
+
+
 def test_what_the_workload_tries_is_left() -> None:
     assert left(FakeBench({"two"})) == ("two",)
 

@@ -36,6 +36,27 @@ def test_rules_calls_and_optionals_are_parts_and_declarations_are_not() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("(blockinherit container) (blockinherit net)", ["(blockinherit net)"]),
+        ("(blockinherit net) (blockinherit .container)", ["(blockinherit net)"]),
+        ("(blockinherit first) (blockinherit net)", ["(blockinherit net)"]),
+        ("(blockinherit net) (type process)", ["(blockinherit net)"]),
+        ("(blockinherit net) (type data)", []),
+        ("(block inner (blockinherit one) (blockinherit two)) (blockinherit net)", ["(blockinherit two)"]),
+    ],
+)
+def test_inherited_blocks_are_parts_but_for_one_that_declares_the_domain(
+    content: str, parts: list[str]
+) -> None:
+    assert [each.text for each in units(f"(block web {content})")] == parts
+
+
+def test_a_block_that_is_inherited_later_is_a_part() -> None:
+    assert [each.text for each in units("(in web (blockinherit net))")] == ["(blockinherit net)"]
+
+
 def test_a_part_is_removed_with_its_comments() -> None:
     (rule,) = (each for each in units(TEXT) if each.text.startswith("(allow process etc_t"))
     lines = TEXT.splitlines(keepends=True)
