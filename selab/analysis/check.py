@@ -22,14 +22,8 @@ from selab.policy.lint.finding import of_error
 from selab.policy.lint.names import Names, Vocabulary, vocabulary
 from selab.policy.lint.selint import installed, selint
 from selab.policy.lint.subject import text_of
-from selab.policy.module import (
-    PROFILE,
-    PolicyModule,
-    load_module,
-    main_file,
-    policy_names,
-    require_policy,
-)
+from selab.policy.module import PolicyModule, load_module
+from selab.policy.module_files import PROFILE, main_file, policy_names, require_policy
 from selab.policy.selinux_profile import refused_at
 from selab.policy.source_lines import declaring_line
 from selab.policy.toolchain import Toolchain, host_toolchain

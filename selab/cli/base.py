@@ -133,7 +133,8 @@ def import_(context: Context, file: Path, digest: str) -> None:
     from selab.errors import InputError
     from selab.host.cache import cache_dir
     from selab.policy.known_bases import name_of, origin
-    from selab.policy.portable import keep, read_file
+    from selab.policy.portable import keep
+    from selab.policy.portable_file import read_file
 
     portable = read_file(file)
     if digest and digest.lower() != portable.manifest.digest:

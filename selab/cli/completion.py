@@ -23,7 +23,7 @@ def scenarios(context: click.Context, parameter: click.Parameter, incomplete: st
 
 
 def policies(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    from selab.policy.module import policy_names
+    from selab.policy.module_files import policy_names
 
     return _beginning(incomplete, context, policy_names)
 

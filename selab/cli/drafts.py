@@ -24,7 +24,7 @@ def show_runs(word: str, runs: Iterable[RunDocument], context: Context) -> None:
 
 def offer(context: Context, policy: str, before: str, after: str, *, apply: bool) -> None:
     """Write the new text of a policy if `apply` is set, or if the user confirms it on a terminal."""
-    from selab.policy.module import main_file
+    from selab.policy.module_files import main_file
     from selab.workflows.drafts import write
 
     name = main_file(context.project, policy).name

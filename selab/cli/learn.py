@@ -47,7 +47,7 @@ def learn(
     """
     from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS
     from selab.history import History
-    from selab.policy.module import main_file
+    from selab.policy.module_files import main_file
     from selab.report.advice import show_advice
     from selab.report.difference import show_difference
     from selab.run.verdict import Verdict

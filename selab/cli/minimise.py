@@ -37,7 +37,7 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     Example:  selab minimise apache
     """
     from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS
-    from selab.policy.module import main_file
+    from selab.policy.module_files import main_file
     from selab.report.difference import show_difference
     from selab.workflows.minimise import minimise
 

@@ -15,7 +15,8 @@ from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
 from selab.policy.compile import CompiledModule, package
 from selab.policy.compile_cil import parsed
-from selab.policy.module import PROFILE, PolicyModule
+from selab.policy.module import PolicyModule
+from selab.policy.module_files import PROFILE
 from selab.policy.toolchain import Toolchain, host_toolchain
 from selab.progress import Progress
 from selab.project import IDENTIFIER, Project

@@ -17,7 +17,7 @@ import yaml
 
 from selab.errors import InputError, SelabError
 from selab.host.private import private_directory, read_private, remove, write_private
-from selab.policy.module import ENDINGS
+from selab.policy.module_files import ENDINGS
 from selab.project import CONFIG, Project, ProjectConfig
 from selab.run.request import Plan
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import bz2
 import hashlib
-import io
 import re
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,11 +21,10 @@ from selab.policy.flat import dangling_names, flatten, without_repeated_roles
 from selab.policy.integrity import digests, is_unchanged
 from selab.policy.language.commands import names_extended_rule
 from selab.policy.local_modifications import local_modifications
+from selab.policy.store_archive import FILE_CONTEXTS, decompressed, unpack
 from selab.policy.survey import (
-    CONTEXT_FILES,
     CONTEXTS,
     HEADERS,
-    MODULE_FILE,
     StoreFacts,
     digest_of_part,
     fingerprint_of,
@@ -51,8 +47,6 @@ METADATA = "base.json"
 STORE = "cil"
 USED = ("contexts", "devel", "flat.cil")
 """What selab checks whenever it takes a base policy from the cache. It checks the store's CIL on use."""
-FILE_CONTEXTS = "files/file_contexts"
-"""What selab uses of contexts/ for its order only, because the modules declare its lines."""
 TEMPLATES = "homedir_template"
 """The file of contexts/files that has the lines for home directories, which genhomedircon expands."""
 BASES = "bases"
@@ -239,7 +233,7 @@ def keep_base(
     (cache / BASES).mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / BASES))
     try:
-        store = _unpack(archive, selinux_type, half)
+        store = unpack(archive, selinux_type, half)
         directory = _directory(_fingerprint_of_copy(store, half, without), cache)
         _build(half, store, without, tools, newer)
         half.chmod(0o755)
@@ -272,7 +266,7 @@ def _build(
 ) -> None:
     """Write the store's CIL, the flat base and the metadata into `directory`, which holds the headers."""
     modules = {
-        name: _decompressed(store[path]) for name, (_, path) in modules_in_force(store, without).items()
+        name: decompressed(store[path]) for name, (_, path) in modules_in_force(store, without).items()
     }
     local = local_modifications({path: data for path, data in store.items() if path.endswith(".local")})
     texts = {name: local.applied(cil) for name, cil in without_repeated_roles(sorted(modules.items()))}
@@ -362,50 +356,3 @@ def _resolve(cil: str, tools: Toolchain) -> str:
     done = tools.where.run(["secil2tree", source], timeout=RESOLVE_TIMEOUT)
     tools.where.run(["rm", "-f", source])
     return done.expect("The base policy cannot be resolved.", hint=IN_THE_LOG).stdout.decode()
-
-
-def _unpack(archive: bytes, selinux_type: str, directory: Path) -> dict[str, bytes]:
-    """Unpack headers and contexts into `directory`, and return the store's own files by their path in it."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            return _unpack_members(tar, f"var/lib/selinux/{selinux_type}/active/", directory)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise SelabError(
-            "The guest's policy could not be unpacked.", str(error)[:200], "Run `selab doctor`."
-        ) from error
-
-
-def _unpack_members(tar: tarfile.TarFile, active: str, directory: Path) -> dict[str, bytes]:
-    store: dict[str, bytes] = {}
-    for member in tar:
-        if not member.isfile():
-            continue
-        path = member.name.removeprefix("./").removeprefix(active)
-        if MODULE_FILE.fullmatch(path) or re.fullmatch(r"\w+\.local", path):
-            data = _content(tar, member)
-            store |= {path: data} if data or not path.endswith(".local") else {}
-        else:
-            _keep(path, tar, member, directory)
-    return store
-
-
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    file = tar.extractfile(member)
-    return file.read() if file else b""
-
-
-def _keep(name: str, tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
-    """Store the headers as devel/... and what selab uses of contexts/ as contexts/..."""
-    contexts = "|".join(map(re.escape, (*CONTEXT_FILES, FILE_CONTEXTS)))
-    for pattern in (r"usr/share/selinux/(devel/.*)", rf"etc/selinux/[^/]+/(contexts/(?:{contexts}))"):
-        if match := re.fullmatch(pattern, name):
-            # A path such as devel/../x would name a file that selab itself makes, and trusts.
-            if ".." not in (path := Path(match.group(1))).parts:
-                (directory / path).parent.mkdir(parents=True, exist_ok=True)
-                (directory / path).write_bytes(_content(tar, member))
-            return
-
-
-def _decompressed(data: bytes) -> str:
-    """Decode a module's CIL: compressed with bzip2 or plain, as semanage.conf's bzip-blocksize says."""
-    return (bz2.decompress(data) if data.startswith(b"BZh") else data).decode("utf-8")

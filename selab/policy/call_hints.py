@@ -12,7 +12,8 @@ from selab.policy.container_template import FILES, OF_FILES, TEMPLATE, call_with
 from selab.policy.language.headers import Heading, headings
 from selab.policy.language.te import Call
 from selab.policy.macros import interfaces
-from selab.policy.module import MAX_SOURCE, PolicyModule
+from selab.policy.module import PolicyModule
+from selab.policy.module_files import MAX_SOURCE
 
 
 def interface_hint(module: PolicyModule, text: str, calls: Sequence[Call], base: BasePolicy) -> str:

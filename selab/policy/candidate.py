@@ -19,7 +19,8 @@ from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule, KernelPolicy, compile_module, link, policy_digest
 from selab.policy.compile_cil import compile_cil
 from selab.policy.guest.load import ANY, flush_cache, load
-from selab.policy.module import LANGUAGES, PolicyModule
+from selab.policy.module import PolicyModule
+from selab.policy.module_files import LANGUAGES
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import os
-import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
@@ -14,24 +10,22 @@ from pathlib import Path
 
 from selab.errors import InputError
 from selab.policy.language.cil_source import Statement, SyntaxFault, parse, walk
-from selab.policy.selinux_profile import translated
-from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project, inside, nearest, new_policy_name
+from selab.policy.module_files import (
+    PROFILE,
+    main_ending,
+    main_file,
+    read_texts,
+    require_declared_name,
+    require_policy,
+    with_translation,
+    without_mark,
+)
+from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project
 
-MAX_SOURCE = 4 * 1024 * 1024
-"""Bytes of a file of a policy module. The largest of the reference policy has 100 KB."""
-PROFILE = "yaml"
-"""The ending of a profile of the security-profiles-operator, which is read as CIL."""
-LANGUAGES = {"te": ("te", "fc", "if"), "cil": ("cil",), PROFILE: (PROFILE,)}
-"""The endings of a module's main file, each with those of all files that belong to it."""
-ENDINGS = tuple(f".{ending}" for endings in LANGUAGES.values() for ending in endings)
-"""The endings of all files of modules, as in `.te`."""
 OWN_TEMPLATES = Path(__file__).with_name("udica_templates")
 """selab's own templates: blocks that have the names and purposes of udica's."""
 PROCESS = "process"
 """The type of a container's processes in a block of CIL, as udica and its templates name it."""
-DECLARED_NAME = re.compile(
-    r"^[^\S\n]*(?:policy_module\s*\(\s*([\w.-]+)|module\s+([\w.-]+)\s+[\d.]+\s*;)", re.MULTILINE
-)
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ class PolicyModule:
     def with_main(self, text: bytes) -> PolicyModule:
         """Return the module with another text of its main file. Raises InputError if it is no such file."""
         ending = main_ending(self.texts)
-        return replace(self, texts=_with_translation(self.texts | {ending: without_mark(text)}, self.path))
+        return replace(self, texts=with_translation(self.texts | {ending: without_mark(text)}, self.path))
 
     @property
     def statements(self) -> tuple[Statement, ...]:
@@ -125,39 +119,8 @@ class PolicyModule:
         return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
 
-def main_ending(texts: Mapping[str, object]) -> str:
-    """Return the ending of the main file of a module with these texts."""
-    return next((ending for ending in (PROFILE, "cil") if ending in texts), "te")
-
-
-def _with_translation(texts: dict[str, bytes], path: Path) -> dict[str, bytes]:
-    """Return the texts of a module, those of a profile with its translation."""
-    if PROFILE not in texts:
-        return texts
-    try:
-        text = texts[PROFILE].decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = texts[PROFILE][: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{path.name} is not UTF-8 text.", f"{path}:{line}: a byte is not valid.", "Save it as UTF-8."
-        ) from error
-    return texts | {"cil": translated(text, path).encode()}
-
-
 def _has_process(block: Statement) -> bool:
     return any(each.keyword == "blockinherit" or each.words == ("type", PROCESS) for each in block.lists)
-
-
-def policy_names(project: Project) -> list[str]:
-    return sorted({path.stem for ending in LANGUAGES for path in project.policies.glob(f"*.{ending}")})
-
-
-def require_policy(project: Project, name: str) -> None:
-    """Raise InputError, with similar names, unless the project has the policy `name`."""
-    if name not in (known := policy_names(project)):
-        create = f"To create it, run `selab new policy {new_policy_name(name)}`."
-        hint = f"{nearest(name, known)} {create}".strip()
-        raise InputError(f"There is no policy '{name}'.", f"Looked in {project.policies}.", hint)
 
 
 def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> PolicyModule:
@@ -174,9 +137,9 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
             str(path),
             "Use letters, digits, '_', '.' and '-'; begin with a letter.",
         )
-    texts = _with_translation(_texts(path, project.drafts or project.root), path)
+    texts = with_translation(read_texts(path, project.drafts or project.root), path)
     if "te" in texts:
-        _require_declared_name(name, path, texts["te"].decode("utf-8", "backslashreplace"))
+        require_declared_name(name, path, texts["te"].decode("utf-8", "backslashreplace"))
     required = _required(project, name, above)
     return PolicyModule(name, project.policies, texts, (*required, *_templates(project, texts, required)))
 
@@ -230,7 +193,7 @@ def all_templates(project: Project) -> Iterator[PolicyModule]:
     files |= {path.name: path for path in sorted(project.templates.glob("*.cil"))}
     for path in files.values():
         within = project.root if path.parent == project.templates else OWN_TEMPLATES
-        yield PolicyModule(path.stem, path.parent, _texts(path, within), is_template=True)
+        yield PolicyModule(path.stem, path.parent, read_texts(path, within), is_template=True)
 
 
 def template_blocks(project: Project) -> frozenset[str]:
@@ -256,73 +219,6 @@ def _statements(texts: dict[str, bytes]) -> tuple[Statement, ...]:
         return ()
 
 
-def main_file(project: Project, name: str) -> Path:
-    """Return the main file of the policy `name`, or NAME.te if it has none.
-
-    Raises InputError if it has two.
-    """
-    files = [path for ending in LANGUAGES if (path := project.policies / f"{name}.{ending}").exists()]
-    if len(files) > 1:
-        raise InputError(
-            f"There are two policies '{name}'.",
-            " and ".join(map(str, files)),
-            "Rename one of the two files.",
-        )
-    return files[0] if files else project.policies / f"{name}.te"
-
-
-def _texts(main: Path, within: Path) -> dict[str, bytes]:
-    """Return the module's files by their endings.
-
-    Raises InputError if one is not UTF-8 text, or leads out of the directory `within`.
-    """
-    name = main.stem
-    files = {
-        ending: path
-        for ending in LANGUAGES[main.suffix[1:]]
-        if (path := main.with_suffix(f".{ending}")).exists()
-    }
-    try:
-        texts = {
-            ending: _read(inside(within, path, f"The policy '{name}'")) for ending, path in files.items()
-        }
-    except OSError as error:
-        raise InputError(
-            f"The policy '{name}' cannot be read.", str(error), "Check that its files exist and are readable."
-        ) from error
-    for ending, text in texts.items():
-        if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise InputError(
-                f"The policy '{name}' is not UTF-8 text.",
-                f"{files[ending]} begins with the byte order mark of UTF-16.",
-                "Save the file as UTF-8.",
-            )
-    if b"\0" in b"".join(texts.values()):
-        raise InputError(
-            f"The policy '{name}' is not text.", str(main), "Remove the NUL bytes from its files."
-        )
-    return texts
-
-
-def _require_declared_name(name: str, te: Path, source: str) -> None:
-    """Raise InputError if the `source` of the file `te` does not declare a module `name`."""
-    declared = DECLARED_NAME.search(source)
-    if declared is None:
-        raise InputError(
-            f"The policy '{name}' does not declare its name.",
-            str(te),
-            f"Begin it with `policy_module({name}, 1.0)`.",
-        )
-    module_name = declared.group(1) or declared.group(2)
-    if module_name != name:
-        line = source[: declared.start(1 if declared.group(1) else 2)].count("\n") + 1
-        raise InputError(
-            f"The module '{module_name}' is in a file with a different name.",
-            f"{te}:{line}",
-            f"Rename the file to {module_name}.te, or the module to {name}.",
-        )
-
-
 def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[PolicyModule, ...]:
     required: dict[str, PolicyModule] = {}
     for other in project.config.policies.get(name, PolicyConfig()).requires:
@@ -341,28 +237,3 @@ def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[Poli
             ) from error
         required |= {each.name: each for each in module.all}
     return tuple(required.values())
-
-
-def without_mark(text: bytes) -> bytes:
-    """Return a source without the byte order mark of UTF-8, which m4 and checkmodule do not skip."""
-    return text.removeprefix(codecs.BOM_UTF8)
-
-
-def _read(path: Path) -> bytes:
-    """Return a source's bytes. Raises InputError for a pipe, which would wait for its writer, or the like."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            hint = "Replace it by a regular file in the project, or remove it."
-            raise InputError(f"The policy file {path.name} is not a regular file.", str(path), hint)
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            data = file.read(MAX_SOURCE + 1)
-    finally:
-        os.close(handle)
-    if len(data) > MAX_SOURCE:
-        raise InputError(
-            f"{path.name} is too large for a policy module.",
-            f"{path} has more than {MAX_SOURCE >> 20} MiB.",
-            "Split the module, or check that the file is a policy.",
-        )
-    return without_mark(data)

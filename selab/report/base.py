@@ -9,7 +9,8 @@ from rich.table import Table
 
 from selab.policy.base import BasePolicy
 from selab.policy.known_bases import SHOWN, modules_of, name_of
-from selab.policy.portable import VERSION, digest_of
+from selab.policy.portable import digest_of
+from selab.policy.portable_file import VERSION
 from selab.report.markup import safe
 
 SCHEMA = 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from selab.policy.module import main_ending
+from selab.policy.module_files import main_ending
 
 if TYPE_CHECKING:
     from selab.advice.advise import Advice

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from selab.errors import InputError
 from selab.policy.container_template import FILES, PREFIX, TEMPLATE
-from selab.policy.module import ENDINGS, template_blocks
+from selab.policy.module import template_blocks
+from selab.policy.module_files import ENDINGS
 from selab.progress import Progress
 from selab.project import NEW_POLICY, Project, new_policy_name
 from selab.run.request import NO_POLICY

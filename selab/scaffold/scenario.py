@@ -10,7 +10,7 @@ from selab.errors import InputError
 from selab.guest import Guest
 from selab.host.local import LocalHost
 from selab.host.yamlfile import parse
-from selab.policy.module import policy_names, require_policy
+from selab.policy.module_files import policy_names, require_policy
 from selab.project import NAME, Project
 from selab.run.request import NO_POLICY
 from selab.scaffold.compose import from_compose

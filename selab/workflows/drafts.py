@@ -11,7 +11,8 @@ from selab.errors import InputError
 from selab.history import History, resume
 from selab.host.private import private_directory, remove, write_private
 from selab.machine import Machine
-from selab.policy.module import ENDINGS, PolicyModule, main_file
+from selab.policy.module import PolicyModule
+from selab.policy.module_files import ENDINGS, main_file
 from selab.policy.source_file import rewrite
 from selab.progress import Progress
 from selab.project import Project, inside, new_policy_name

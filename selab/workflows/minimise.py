@@ -17,7 +17,7 @@ from selab.machine import Machine
 from selab.policy.guest.load import Mode
 from selab.policy.language import cil_units, units
 from selab.policy.language.units import Unit
-from selab.policy.module import main_file
+from selab.policy.module_files import main_file
 from selab.policy.query.decide import Access
 from selab.policy.source_file import source, write_source
 from selab.progress import Progress

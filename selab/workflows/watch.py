@@ -13,7 +13,7 @@ from selab.errors import SelabError, Unreachable
 from selab.guest import Guest
 from selab.history import resume
 from selab.machine import Machine
-from selab.policy.module import ENDINGS
+from selab.policy.module_files import ENDINGS
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment

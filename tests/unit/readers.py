@@ -26,7 +26,7 @@ from selab.host import yamlfile
 from selab.images.rootfs import _deb822, _one_line
 from selab.images.source import read_dockerfile
 from selab.matrix.model import Matrix
-from selab.policy import portable
+from selab.policy import portable_file
 from selab.policy.base import BasePolicy
 from selab.policy.contexts import runtime_type
 from selab.policy.fc_source import WrittenEntries, expanded_lines, macro_words, rewritten
@@ -47,7 +47,8 @@ from selab.policy.language.units import narrowed, units, without
 from selab.policy.lint.cil import CilUnderLint, lint_cil
 from selab.policy.lint.selint import _findings
 from selab.policy.macros import build_options
-from selab.policy.module import DECLARED_NAME, PolicyModule
+from selab.policy.module import PolicyModule
+from selab.policy.module_files import DECLARED_NAME
 from selab.policy.pattern import compiled_pattern
 from selab.policy.query.index import PolicyIndex
 from selab.policy.selinux_profile import translated
@@ -379,7 +380,7 @@ _BASE = _EmptyBase(StoreFacts("test", 33, True, False, ""), Path("/nowhere"), fr
 
 def read_manifest(text: str) -> object:
     """Read an exported base policy whose manifest is the text."""
-    return portable.read(portable.sealed(archive({portable.MANIFEST: text.encode()})), "file")
+    return portable_file.read(portable_file.sealed(archive({portable_file.MANIFEST: text.encode()})), "file")
 
 
 def read_contexts(text: str) -> object:

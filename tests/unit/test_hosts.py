@@ -36,7 +36,7 @@ POSIX = {
     "host/trusted.py": "a project belongs to a user",
     "host/private.py": "a file belongs to a user, and a pipe in its place must not block",
     "host/processes.py": "a program is ended with its whole group, within limits",
-    "policy/module.py": "a pipe in the place of a policy must not block",
+    "policy/module_files.py": "a pipe in the place of a policy must not block",
     "workflows/drafts.py": "a pipe in the place of a policy must not block",
     "cli/vm.py": "`selab vm console` becomes virsh",
     "doctor/examine.py": "how much memory there is, if the system reports it",

@@ -20,7 +20,8 @@ from selab.policy.candidate import compiled_all
 from selab.policy.compile import QUALIFIED, CompiledModule, _options, link, package
 from selab.policy.contexts import file_contexts
 from selab.policy.guest import module_store
-from selab.policy.module import LANGUAGES, PolicyModule, load_module
+from selab.policy.module import PolicyModule, load_module
+from selab.policy.module_files import LANGUAGES
 from selab.policy.query.decide import Access, Decider
 from selab.policy.survey import survey
 from selab.policy.toolchain import Toolchain, choose_toolchain

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from selab.errors import CommandFailed, SelabError
+from selab.errors import CommandFailed
 from selab.guest import Completed, script_argv
 from selab.policy.base import ensure_base, keep_base
 from selab.policy.survey import StoreFacts, survey
@@ -94,61 +92,6 @@ def test_local_file_contexts_come_from_the_store(tmp_path: Path, flattener: Tool
     keep_base(archive(FILES | {f"{ACTIVE}/file_contexts.local": local}), "test", flattener, tmp_path)
     (directory,) = (tmp_path / "bases").iterdir()
     assert (directory / "contexts" / "files" / "file_contexts.local").read_bytes() == local
-
-
-# --- what comes out of a guest, and what lies in the cache, is data ----------------------------------------
-
-
-def kinds() -> dict[str, tarfile.TarInfo]:
-    """Members of a tar that are no plain files below the headers, by what is wrong with them."""
-    names = {
-        "above": "usr/share/selinux/devel/../../../made",
-        "selab's own": "usr/share/selinux/devel/../definitions-v1.m4f",
-        "selab's own, by the contexts": "etc/selinux/test/contexts/../interfaces.json",
-        "absolute": "/usr/share/selinux/devel/made",
-        "elsewhere": "etc/cron.d/made",
-    }
-    members = {kind: tarfile.TarInfo(name) for kind, name in names.items()}
-    for kind, number in (
-        ("a link", tarfile.SYMTYPE),
-        ("a hard link", tarfile.LNKTYPE),
-        ("a device", tarfile.CHRTYPE),
-        ("a pipe", tarfile.FIFOTYPE),
-    ):
-        members[kind] = tarfile.TarInfo("usr/share/selinux/devel/made")
-        members[kind].type, members[kind].linkname = number, "/etc/passwd"
-    return members
-
-
-@pytest.mark.parametrize("kind", kinds())
-def test_only_plain_files_below_the_headers_and_contexts_are_unpacked(
-    tmp_path: Path, flattener: Toolchain, kind: str
-) -> None:
-    out = io.BytesIO(archive(FILES))
-    with tarfile.open(fileobj=out, mode="a") as tar:
-        tar.addfile(kinds()[kind], io.BytesIO())
-    expected = made(tmp_path / "plain", flattener).directory
-    keep_base(out.getvalue(), "test", flattener, tmp_path / "hostile")
-    (directory,) = (tmp_path / "hostile" / "bases").iterdir()
-    assert {path.relative_to(directory) for path in directory.rglob("*")} == {
-        path.relative_to(expected) for path in expected.rglob("*")
-    }
-    assert sorted(path.name for path in (tmp_path / "hostile").iterdir()) == ["bases", "locks"]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"no tar",
-        archive(FILES)[:700],
-        archive({"usr/share/selinux/devel/a": b"", "usr/share/selinux/devel/a/b": b""}),
-    ],
-)
-def test_an_archive_that_cannot_be_unpacked_is_an_error(
-    tmp_path: Path, flattener: Toolchain, data: bytes
-) -> None:
-    with pytest.raises(SelabError, match="could not be unpacked"):
-        keep_base(data, "test", flattener, tmp_path)
 
 
 @pytest.mark.parametrize(

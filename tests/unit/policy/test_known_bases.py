@@ -19,7 +19,8 @@ from selab.policy.known_bases import (
     origin,
     unusable,
 )
-from selab.policy.portable import export, keep, read
+from selab.policy.portable import export, keep
+from selab.policy.portable_file import read
 from selab.policy.toolchain import Toolchain
 from tests.unit.headers import CENTOS
 from tests.unit.policy.store import ACTIVE, FILES, in_cache

@@ -15,7 +15,8 @@ from selab.host.private import write_private
 from selab.policy import portable
 from selab.policy.base import BasePolicy, base_without, known_base, newest_base
 from selab.policy.integrity import digests
-from selab.policy.portable import PortableBase, digest_of, export, keep, pack, read, read_file
+from selab.policy.portable import digest_of, export, keep
+from selab.policy.portable_file import PortableBase, pack, read, read_file
 from selab.policy.toolchain import Toolchain
 from tests.unit.policy.store import ACTIVE, FILES, in_cache
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from selab.errors import InputError
 from selab.policy.language.cil_source import parse, walk
-from selab.policy.module import load_module, policy_names
+from selab.policy.module import load_module
+from selab.policy.module_files import policy_names
 from selab.policy.selinux_profile import refused_at, translated
 from selab.project import Project, find_project
 

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from selab.policy.base import BasePolicy
-from selab.policy.portable import VERSION, digest_of
+from selab.policy.portable import digest_of
+from selab.policy.portable_file import VERSION
 from selab.report.base import bases_table, document, list_document, show_base
 
 

@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.errors import InputError
-from selab.policy import portable
-from selab.policy.portable import MANIFEST, VERSION, export, read, read_file, sealed
+from selab.policy import portable_file
+from selab.policy.portable import export
+from selab.policy.portable_file import MANIFEST, VERSION, read, read_file, sealed
 from selab.policy.toolchain import Toolchain
 from tests.unit.policy.store import Resolver, archive, in_cache
 
@@ -181,7 +182,7 @@ def test_a_file_that_is_also_a_directory_is_refused() -> None:
 )
 def test_a_file_beyond_a_limit_is_refused(limit: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
     data = exported()
-    monkeypatch.setattr(portable, limit, value)
+    monkeypatch.setattr(portable_file, limit, value)
     refusal(data)
 
 
@@ -195,21 +196,21 @@ def test_a_file_at_a_limit_is_imported(limit: str, monkeypatch: pytest.MonkeyPat
         "MAX_MEMBERS": len(files),
         "MAX_MEMBER": max(len(text), *map(len, files.values())),
     }
-    monkeypatch.setattr(portable, limit, sizes[limit])
+    monkeypatch.setattr(portable_file, limit, sizes[limit])
     assert read(exported(), "file").files == files
-    monkeypatch.setattr(portable, limit, sizes[limit] - 1)
+    monkeypatch.setattr(portable_file, limit, sizes[limit] - 1)
     refusal(exported())
 
 
 def test_a_file_is_not_read_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portable, "MAX_FILE", 10)
+    monkeypatch.setattr(portable_file, "MAX_FILE", 10)
     (tmp_path / "file").write_bytes(b"x" * 100)
     with pytest.raises(InputError, match="too large"):
         read_file(tmp_path / "file")
 
 
 def test_a_huge_content_is_refused_before_it_is_decompressed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portable, "MAX_UNPACKED", 1 << 16)
+    monkeypatch.setattr(portable_file, "MAX_UNPACKED", 1 << 16)
     assert "more than" in refusal(sealed(b"\0" * (1 << 24))).detail
 
 
@@ -283,7 +284,7 @@ def test_a_manifest_with_an_invalid_field_is_refused(fields: dict[str, Any]) -> 
     assert next(iter(fields)) in refusal(data).detail
 
 
-@pytest.mark.parametrize("field", list(portable.Manifest.model_fields))
+@pytest.mark.parametrize("field", list(portable_file.Manifest.model_fields))
 def test_a_manifest_without_a_field_is_refused(field: str) -> None:
     manifest, files = contents()
     text = json.dumps({name: value for name, value in manifest.items() if name != field})
