@@ -111,7 +111,7 @@ GUARD_PID = StateFile(
 STORE = StateFile(
     "store",
     "The signature of the policy store, the SHA-256 digest and the path of each module and local change, and "
-    "the digest of the policy headers.",
+    "the digests of the policy headers, of the contexts that no module declares and of udica's templates.",
     writers=("policy/survey",),
     readers=("policy/survey",),
     lifetime="until the guest stops; replaced if the signature changes",

@@ -12,6 +12,7 @@ from selab.policy.compile import CompiledModule
 from selab.policy.contexts import runtime_type, specs_with
 from selab.policy.fc_source import equivalences, looked_up
 from selab.policy.filecon import FileSpec
+from selab.policy.guest_templates import all_on_base
 from selab.policy.interfaces import Interface, InterfaceTable, interface_table
 from selab.policy.language.cil import Rule
 from selab.policy.language.statements import Grant
@@ -51,7 +52,7 @@ class PolicyKnowledge:
         index = PolicyIndex.of(base, candidates)
         module = candidates[-1].source if candidates else None
         if module and module.language == "cil":
-            table = offers(module, all_templates(project) if project else (), index)
+            table = offers(module, all_on_base(all_templates(project), base) if project else (), index)
         else:
             table = interface_table(base)
         return cls(

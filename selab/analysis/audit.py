@@ -11,6 +11,7 @@ from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
 from selab.policy.container_template import template_parts
+from selab.policy.guest_templates import on_base
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.query.index import PolicyIndex
 from selab.policy.query.reach import Access, Addition, Reach, additions, granted, limited, reaches, together
@@ -70,6 +71,7 @@ def audit(project: Project, policy: str, progress: Progress, against: str = "") 
     module = load_module(project, policy)
     other = _version(project, module, against) if against else None
     candidate = candidate_of(project, policy, progress, "An audit")
+    module = on_base(module, candidate.base)
     with progress.step("Reading what it adds"):
         index = PolicyIndex.of(candidate.base, candidate.modules)
         older = _index_of(project, other, candidate.base) if other else PolicyIndex.of(candidate.base)
@@ -101,6 +103,7 @@ def _of_template(project: Project, module: PolicyModule, base: BasePolicy) -> fr
 
 def _index_of(project: Project, module: PolicyModule, base: BasePolicy) -> PolicyIndex:
     tools = Toolchain(LocalHost(), str(project.own_directory("policy", "against")))
+    module = on_base(module, base)
     return PolicyIndex.of(base, compiled_all(module, base, tools, project.own_directory("compiled")))
 
 

@@ -13,6 +13,7 @@ from selab.errors import InputError
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.compile import CompiledModule
+from selab.policy.guest_templates import on_base, sources_of_templates
 from selab.policy.interfaces import InterfaceTable, interface_table, module_interfaces
 from selab.policy.known_bases import modules_of
 from selab.policy.language import cil_names
@@ -71,7 +72,7 @@ def check(project: Project, names: Sequence[str], progress: Progress) -> CheckRe
     findings = {}
     for name in dict.fromkeys(names or policy_names(project)):
         with progress.step(f"Checking {name}"):
-            findings[name] = tuple(_policy(project, name, against))
+            findings[name] = tuple(_policy(project, name, against, progress))
     # SELint reads no CIL.
     in_te = any((project.policies / f"{name}.te").exists() for name in findings)
     remarks = () if installed() or not in_te else (NO_SELINT,)
@@ -99,18 +100,23 @@ class _Against:
         return names_of_base(self.base)
 
 
-def _policy(project: Project, name: str, against: _Against) -> Iterator[Finding]:
-    """Find what is wrong with a policy. A lint error replaces the compiler's error about the same line."""
+def _policy(project: Project, name: str, against: _Against, progress: Progress) -> Iterator[Finding]:
+    """Find what is wrong with a policy. A lint error replaces the compiler's error about the same line.
+
+    `progress` notes from which places its templates come.
+    """
     file, base = project.policies, against.base
     try:
         file = main_file(project, name)
-        module = load_module(project, name)
+        module = on_base(load_module(project, name), base)
         own = module_interfaces(
             base, {f"{each.name}.if": text_of(each, "if") for each in module.all if "if" in each.texts}
         )
     except InputError as error:
         yield of_error(error, "source", file)
         return
+    for sentence in sources_of_templates(module):
+        progress.note(sentence)
     subject = module_under_lint(module, base, against.names, against.table, own)
     repeated = {*module.replaced} & set(modules_of(base))
     built = _build(project, module, base, against.tools, links=not repeated)

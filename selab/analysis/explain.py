@@ -19,6 +19,7 @@ from selab.errors import InputError, SelabError
 from selab.history import StoredRun
 from selab.policy.base import BasePolicy
 from selab.policy.guest.load import Mode
+from selab.policy.guest_templates import sources_of_templates
 from selab.policy.interfaces import InterfaceTable
 from selab.policy.query.decide import Access, Cause
 from selab.policy.query.decide_subprocess import ask
@@ -37,6 +38,9 @@ def explain(project: Project, stored: StoredRun, progress: Progress) -> list[Adv
         _denied_access(number, denial, number > len(run.denials))
         for number, denial in enumerate((*run.denials, *run.hidden), 1)
     ]
+    if source := next((each.source for each in reversed(candidate.modules)), None):
+        for sentence in sources_of_templates(source):
+            progress.note(sentence)
     with progress.step("Asking the policy and its interfaces"):
         works = run.mode is Mode.ENFORCING and all(step.ok for step in run.steps)
         situation = Situation(

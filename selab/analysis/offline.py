@@ -12,6 +12,7 @@ from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, newest_base
 from selab.policy.candidate import compiled_all, declared_types, linked, linked_file
 from selab.policy.compile import CompiledModule
+from selab.policy.guest_templates import on_base
 from selab.policy.known_bases import chosen_base, imported_base, origin
 from selab.policy.module import load_module
 from selab.policy.query.decide import Cause, Decision
@@ -90,7 +91,7 @@ def candidate_of(project: Project, policy: str, progress: Progress, doing: str) 
     """
     base = last_base(project, progress)
     tools = host_toolchain(project.own_directory("policy"), doing, base.demands)
-    module = None if policy == NO_POLICY else load_module(project, policy)
+    module = None if policy == NO_POLICY else on_base(load_module(project, policy), base)
     with progress.step("Compiling and linking the candidate"):
         modules = compiled_all(module, base, tools, project.own_directory("compiled")) if module else []
         return Candidate(base, modules, linked_file(tools, linked(base, modules, tools).digest))

@@ -14,8 +14,7 @@ from selab.export.proof import Proof
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
 from selab.policy.compile import CompiledModule, package
-from selab.policy.compile_cil import parsed
-from selab.policy.module import PolicyModule
+from selab.policy.module import PolicyModule, parsed
 from selab.policy.module_files import PROFILE
 from selab.policy.toolchain import Toolchain, host_toolchain
 from selab.progress import Progress

@@ -12,6 +12,7 @@ from selab.history import History
 from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, known_base
 from selab.policy.guest.load import Mode
+from selab.policy.guest_templates import on_base
 from selab.policy.known_bases import imported_base
 from selab.policy.module import PolicyModule
 from selab.project import Project
@@ -28,7 +29,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9 .,:;()+_/-]")
 class Proof:
     """What is known about a policy's text.
 
-    module: the policy as it is on disk.
+    module: the policy as it is on disk, with the templates of the run's guest.
     run: the last enforcing run of this text, or None if there is none.
     base: the base policy of that run, or None if it is not in the cache.
     """
@@ -101,15 +102,20 @@ class Proof:
 
 
 def proof_of(project: Project, module: PolicyModule) -> Proof:
-    """Return what the project's history says about the module's text and that of all that it requires."""
-    digest = module.digest_of_all
-    runs = (
-        run
-        for run in History.of(project).documents()
-        if run.policy == module.name and run.mode is Mode.ENFORCING and run.sources == digest
-    )
-    last = next(runs, None)
-    return Proof(module, last, _base_of(last, project) if last else None)
+    """Return what the project's history says about the module's text and that of all that it requires.
+
+    A template of the guest is part of the text, so each run is compared with what the module is on its base.
+    """
+    on_bases: dict[str, tuple[BasePolicy | None, PolicyModule]] = {}
+    for run in History.of(project).documents():
+        if run.policy == module.name and run.mode is Mode.ENFORCING:
+            if run.base not in on_bases:
+                base = _base_of(run, project)
+                on_bases[run.base] = base, on_base(module, base) if base else module
+            base, on_it = on_bases[run.base]
+            if run.sources == on_it.digest_of_all:
+                return Proof(on_it, run, base)
+    return Proof(module)
 
 
 def _base_of(run: RunDocument, project: Project) -> BasePolicy | None:

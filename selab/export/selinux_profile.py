@@ -16,10 +16,10 @@ from selab.export.files import Exported, ExportedFile
 from selab.export.material import Material
 from selab.export.node_config import kubernetes_name
 from selab.export.yaml_text import yaml_text
-from selab.policy.compile_cil import NAMING, parsed
+from selab.policy.compile_cil import NAMING
 from selab.policy.container_template import template_parts
 from selab.policy.language.cil import OPERATORS, Node, statements, text_of
-from selab.policy.module import PROCESS, PolicyModule
+from selab.policy.module import PROCESS, PolicyModule, parsed
 from selab.policy.selinux_profile import API, CONTAINER, SELF, refused
 
 REQUIRE = "cil_gen_require"

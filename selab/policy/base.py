@@ -25,6 +25,7 @@ from selab.policy.store_archive import FILE_CONTEXTS, decompressed, unpack
 from selab.policy.survey import (
     CONTEXTS,
     HEADERS,
+    TEMPLATES,
     StoreFacts,
     digest_of_part,
     fingerprint_of,
@@ -35,7 +36,7 @@ from selab.policy.survey import (
 from selab.policy.toolchain import GUEST_WORKDIR, Demands, Toolchain, missing_on_host
 from selab.progress import Progress
 
-FORMAT = 9
+FORMAT = 10
 """Part of every cache key here. Raise it if the same store gives other files (test_cache_formats.py)."""
 READ_TIMEOUT = 300.0
 """Seconds to read the module store and the headers (15 MB): ten in an emulated guest."""
@@ -45,9 +46,9 @@ _DENY = re.compile(r"^[^\S\n]*\(deny ", re.MULTILINE)
 FACTS = "facts.json"
 METADATA = "base.json"
 STORE = "cil"
-USED = ("contexts", "devel", "flat.cil")
+USED = (CONTEXTS, HEADERS, "flat.cil", TEMPLATES)
 """What selab checks whenever it takes a base policy from the cache. It checks the store's CIL on use."""
-TEMPLATES = "homedir_template"
+HOMES = "homedir_template"
 """The file of contexts/files that has the lines for home directories, which genhomedircon expands."""
 BASES = "bases"
 """The cache holds here the base policies that selab read from guests."""
@@ -66,7 +67,8 @@ class BasePolicy:
     """A base policy in the cache.
 
     facts: what the guest reported about its store.
-    directory: directory with flat.cil, the store's CIL in cil/ and the development headers in devel/.
+    directory: directory with flat.cil, the store's CIL in cil/, the development headers in devel/ and the
+        templates for udica in templates/.
     dangling: names that optional blocks require and nothing declares.
     left_out: files with local modifications that a linked policy does not contain (users.local).
     denies: whether it contains `deny` rules, which older CIL compilers cannot read.
@@ -119,7 +121,12 @@ class BasePolicy:
 
     @property
     def headers(self) -> Path:
-        return self.directory / "devel"
+        return self.directory / HEADERS
+
+    @property
+    def templates(self) -> list[Path]:
+        """Return copies of the guest's templates for udica, by their names."""
+        return sorted((self.directory / TEMPLATES).glob("*.cil"))
 
     def file_contexts(self, name: str = "file_contexts") -> list[FileSpec]:
         """Return the lines of a file of the policy's file contexts; empty if it does not exist."""
@@ -227,8 +234,8 @@ def keep_base(
 ) -> None:
     """Flatten a base policy and store it in the cache.
 
-    `archive` is a tar of a file system's policy store, headers and contexts. `newer` are the tools to use if
-    the host's are too old for the store's statements.
+    `archive` is a tar of a file system's policy store, headers, contexts and templates. `newer` are the tools
+    to use if the host's are too old for the store's statements.
     """
     (cache / BASES).mkdir(parents=True, exist_ok=True)
     half = Path(tempfile.mkdtemp(prefix=".half-", dir=cache / BASES))
@@ -253,7 +260,7 @@ def _fingerprint_of_copy(store: Mapping[str, bytes], directory: Path, without: C
     """
     files = {path: hashlib.sha256(data).hexdigest() for path, data in store.items()}
     return fingerprint_of(
-        files | {part: digest_of_part(directory, part) for part in (HEADERS, CONTEXTS)}, without
+        files | {part: digest_of_part(directory, part) for part in (HEADERS, CONTEXTS, TEMPLATES)}, without
     )
 
 
@@ -304,7 +311,7 @@ def _write_file_contexts(directory: Path, flat: str, store: Mapping[str, bytes])
     order = {(spec.pattern, spec.kind): number for number, spec in enumerate(read_specs(lines))}
     specs = sorted(filecons(flat), key=lambda spec: order.get((spec.pattern, spec.kind), len(order)))
     theirs.write_text("".join(f"{spec}\n" for spec in specs if not spec.is_template))
-    (files / TEMPLATES).write_text("".join(f"{spec}\n" for spec in specs if spec.is_template))
+    (files / HOMES).write_text("".join(f"{spec}\n" for spec in specs if spec.is_template))
     (files / "file_contexts.local").write_bytes(store.get("file_contexts.local", b""))
 
 

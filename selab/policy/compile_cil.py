@@ -21,9 +21,9 @@ from selab.policy.known_bases import modules_of
 from selab.policy.language.cil_inherit import with_single_declarations
 from selab.policy.language.cil_names import CONTENT, placed
 from selab.policy.language.cil_permissions import Permissions
-from selab.policy.language.cil_source import Statement, SyntaxFault, excerpt, parse, walk
+from selab.policy.language.cil_source import Statement, excerpt, parse, walk
 from selab.policy.language.cil_tree import names_in, plain_statements, section
-from selab.policy.module import PolicyModule
+from selab.policy.module import PolicyModule, cil_text, parsed
 from selab.policy.refusal import refused
 from selab.policy.toolchain import Toolchain, knows_deny
 
@@ -53,8 +53,8 @@ KEYWORDS = (
 )  # fmt: skip
 """Statements of CIL that a misspelt one may mean."""
 LOOKED_IN = (
-    "selab looks for blocks and macros in the policy, in what it requires, in policies/templates and in its "
-    "own templates."
+    "selab looks for blocks and macros in the policy, in what it requires, in policies/templates, in the "
+    "guest's templates for udica and in its own."
 )
 OF_WHOLE_POLICIES = ("category", "class", "common", "sensitivity", "sid", "user")
 """What a module seldom declares. One that repeats the base policy's is probably a whole policy."""
@@ -96,7 +96,7 @@ def compile_cil(
     """
     installed = {*modules_of(base)}
     own = [each for each in (*beside, module) if each.name in installed and not each.is_template]
-    texts = {each.name: _text(each) for each in (*beside, module)}
+    texts = {each.name: cil_text(each) for each in (*beside, module)}
     trees = {each.name: parsed(each) for each in (*beside, module)}
     written, statements = texts, trees
     if tools.on_host and not knows_deny():
@@ -172,33 +172,6 @@ class _Block:
             yield f"(block {name} {' '.join(block.statements())})"
 
 
-def _text(module: PolicyModule) -> str:
-    try:
-        return module.texts["cil"].decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = module.texts["cil"][: error.start].count(b"\n") + 1
-        raise InputError(
-            f"The policy '{module.name}' is not UTF-8 text.",
-            f"{module.path}:{line}: a byte is not valid.",
-            "Save the file as UTF-8.",
-        ) from error
-
-
-def parsed(module: PolicyModule) -> tuple[Statement, ...]:
-    """Return the statements of a module in CIL.
-
-    Raises InputError, with the line, if its parentheses do not match or if it is not UTF-8.
-    """
-    try:
-        return parse(_text(module))
-    except SyntaxFault as fault:
-        raise InputError(
-            f"The policy '{module.name}' does not compile.",
-            f"{module.path}:{fault.line}: {fault.problem}",
-            "Check the parentheses from this line on.",
-        ) from fault
-
-
 def _names(base: str, trees: Iterable[Sequence[Statement]], compiled: Sequence[CompiledModule]) -> set[str]:
     """Return the words that statements may name: declared names, permissions and CIL's own words."""
     names = set(_NAMING.findall(base)) | set(_BLOCK.findall(base))
@@ -230,9 +203,9 @@ def _resolve_error(
     faulty, statement = _place(modules, trees, lines)
     position = f"{faulty.path}:{statement.line}" if statement else str(faulty.path)
     problem, hint = _problem(lines, statement, trees, known, of_base)
-    shown = f": {excerpt(_text(faulty), statement)}" if statement else ""
+    shown = f": {excerpt(cil_text(faulty), statement)}" if statement else ""
     return InputError(
-        f"The policy '{faulty.name}' does not compile.",
+        f"{faulty.title} does not compile.",
         f"{position}: {problem}{shown}",
         hint or done.logged(),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.errors import InputError
-from selab.policy.base import TEMPLATES, BasePolicy
+from selab.policy.base import HOMES, BasePolicy
 from selab.policy.filecon import FileSpec, aliases
 from selab.policy.macros import header_macros
 from selab.policy.module import PolicyModule
@@ -194,7 +194,7 @@ def conflicts(
     `own` are a module's entries with their lines, `others` those of other modules with their places. libsepol
     3.4 to 3.8 refuses such entries only if it reports warnings as well.
     """
-    theirs = (*base.file_contexts(), *base.file_contexts(TEMPLATES))
+    theirs = (*base.file_contexts(), *base.file_contexts(HOMES))
     first = {(spec.pattern, spec.kind): (spec, "in the base policy") for spec in theirs}
     for place, spec in others:
         first.setdefault((spec.pattern, spec.kind), (spec, f"in {place}"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -20,10 +20,13 @@ from selab.policy.module_files import (
     with_translation,
     without_mark,
 )
+from selab.policy.store_archive import UDICA_TEMPLATES
 from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project
 
 OWN_TEMPLATES = Path(__file__).with_name("udica_templates")
 """selab's own templates: blocks that have the names and purposes of udica's."""
+GUEST_TEMPLATES = Path("/", UDICA_TEMPLATES)
+"""The guest's directory of templates. Their texts come from the base policy."""
 PROCESS = "process"
 """The type of a container's processes in a block of CIL, as udica and its templates name it."""
 
@@ -39,6 +42,7 @@ class PolicyModule:
     requires: modules that selab.yaml says it requires, directly or indirectly, each after those that it
         requires, and the templates whose blocks its CIL inherits.
     is_template: whether it is one of these templates.
+    available: for a module in CIL, the templates of the project and of selab.
     """
 
     name: str
@@ -46,6 +50,13 @@ class PolicyModule:
     texts: dict[str, bytes]
     requires: tuple[PolicyModule, ...] = ()
     is_template: bool = False
+    available: tuple[PolicyModule, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def title(self) -> str:
+        """Return what an error about the module begins with."""
+        kind = "The guest's template" if self.directory == GUEST_TEMPLATES else "The policy"
+        return f"{kind} '{self.name}'"
 
     @property
     def replaced(self) -> tuple[str, ...]:
@@ -61,9 +72,9 @@ class PolicyModule:
         return (*self.requires, self)
 
     @property
-    def own_templates(self) -> tuple[str, ...]:
-        """Return the names of the templates that selab provides."""
-        return tuple(each.name for each in self.requires if each.directory == OWN_TEMPLATES)
+    def templates(self) -> tuple[PolicyModule, ...]:
+        """Return the templates that it uses."""
+        return tuple(each for each in self.requires if each.is_template)
 
     @property
     def path(self) -> Path:
@@ -88,7 +99,21 @@ class PolicyModule:
     @property
     def statements(self) -> tuple[Statement, ...]:
         """Return the statements of a module in CIL; none if it is not CIL, which its compilation reports."""
-        return _statements(self.texts)
+        try:
+            return parse(self.texts.get("cil", b"").decode("utf-8", "backslashreplace"))
+        except SyntaxFault:
+            return ()
+
+    @property
+    def blocks(self) -> frozenset[str]:
+        """Return the names of its blocks that are in no other block."""
+        return frozenset(each.name for each in self.statements if each.keyword == "block")
+
+    @property
+    def inherited(self) -> set[str]:
+        """Return the outermost blocks that it inherits from, calls macros of or extends."""
+        named = ("blockinherit", "call", "in")
+        return {each.name.partition(".")[0] for each in walk(self.statements) if each.keyword in named}
 
     @property
     def domain(self) -> str:
@@ -141,30 +166,76 @@ def load_module(project: Project, name: str, *, above: tuple[str, ...] = ()) -> 
     if "te" in texts:
         require_declared_name(name, path, texts["te"].decode("utf-8", "backslashreplace"))
     required = _required(project, name, above)
-    return PolicyModule(name, project.policies, texts, (*required, *_templates(project, texts, required)))
+    available = tuple(all_templates(project)) if "cil" in texts else ()
+    return with_templates(PolicyModule(name, project.policies, texts, required, available=available))
+
+
+def with_templates(module: PolicyModule, of_guest: Sequence[PolicyModule] = ()) -> PolicyModule:
+    """Return the module with the templates that declare the blocks which it and what it requires inherit.
+
+    udica writes a policy that inherits the blocks of its templates. A file of the project comes before the
+    guest's of the same name, and that one before selab's.
+    """
+    return _with_templates(module, of_guest, {})
+
+
+def _with_templates(
+    module: PolicyModule, of_guest: Sequence[PolicyModule], done: dict[str, PolicyModule]
+) -> PolicyModule:
+    """Return the module with its templates; `done` has the modules for which that is done, by their names."""
+    if module.name not in done:
+        required: dict[str, PolicyModule] = {}
+        for other in module.requires:
+            if not other.is_template:
+                required |= {each.name: each for each in _with_templates(other, of_guest, done).all}
+        available = in_order(module.available, of_guest) if module.language == "cil" else []
+        templates = _templates(module, required.values(), available)
+        done[module.name] = replace(module, requires=(*required.values(), *templates))
+    return done[module.name]
+
+
+def in_order(of_host: Iterable[PolicyModule], of_guest: Iterable[PolicyModule]) -> list[PolicyModule]:
+    """Return one template of each name, that of the project or else the guest's or else selab's.
+
+    Those of the project are last, as of two blocks with one name the last one counts.
+    """
+    own: dict[str, PolicyModule] = {}
+    of_project: dict[str, PolicyModule] = {}
+    for each in of_host:
+        (own if each.directory == OWN_TEMPLATES else of_project)[each.name] = each
+    guest = {each.name: each for each in of_guest if each.name not in of_project}
+    hidden = guest.keys() | of_project.keys()
+    return [
+        *(each for name, each in own.items() if name not in hidden),
+        *guest.values(),
+        *of_project.values(),
+    ]
 
 
 def _templates(
-    project: Project, texts: dict[str, bytes], required: Sequence[PolicyModule]
+    module: PolicyModule, required: Collection[PolicyModule], available: Collection[PolicyModule]
 ) -> Iterator[PolicyModule]:
     """Yield the templates that declare the blocks which the module's CIL inherits.
 
-    udica writes a policy that inherits the blocks of its templates. They are in policies/templates; for a
-    file that is not there, selab has one of its own.
+    Raises InputError if a block is in none of them, and a template of the guest is no CIL.
     """
-    known = _blocks(texts).union(*(_blocks(each.texts) for each in required))
+    known = module.blocks.union(*(each.blocks for each in required))
     by_block: dict[str, PolicyModule] = {}
-    for module in all_templates(project):
-        by_block |= dict.fromkeys(_blocks(module.texts) - known, module)
-    inheriting, chosen = [texts], dict[str, PolicyModule]()
+    for each in available:
+        by_block |= dict.fromkeys(each.blocks - known, each)
+    inheriting, chosen = [module], dict[str, PolicyModule]()
     taken = {each.name for each in required}
     while inheriting:
-        for name in sorted(_inherited(inheriting.pop())):
+        for name in sorted(inheriting.pop().inherited):
             template = by_block.get(name)
+            if template is None and name not in known:
+                for other in available:
+                    if other.directory == GUEST_TEMPLATES:
+                        parsed(other)
             if template and template.name not in taken:
                 taken.add(template.name)
                 chosen[template.name] = template
-                inheriting.append(template.texts)
+                inheriting.append(template)
     yield from _ordered(chosen, by_block)
 
 
@@ -173,7 +244,7 @@ def _ordered(
 ) -> list[PolicyModule]:
     """Return the templates, each after those that it inherits from: they may be installed one by one."""
     inherited = {
-        name: [by_block[block].name for block in _inherited(templates[name].texts) if block in by_block]
+        name: [by_block[block].name for block in templates[name].inherited if block in by_block]
         for name in sorted(templates)
     }
     graph = {name: [each for each in names if each != name] for name, names in inherited.items()}
@@ -196,27 +267,32 @@ def all_templates(project: Project) -> Iterator[PolicyModule]:
         yield PolicyModule(path.stem, path.parent, read_texts(path, within), is_template=True)
 
 
-def template_blocks(project: Project) -> frozenset[str]:
-    """Return the names of the blocks that a policy in CIL can inherit from templates."""
-    return frozenset[str]().union(*(_blocks(each.texts) for each in all_templates(project)))
-
-
-def _blocks(texts: dict[str, bytes]) -> frozenset[str]:
-    return frozenset(each.name for each in _statements(texts) if each.keyword == "block")
-
-
-def _inherited(texts: dict[str, bytes]) -> set[str]:
-    """Return the outermost blocks that the CIL inherits from, calls macros of or extends."""
-    named = ("blockinherit", "call", "in")
-    return {each.name.partition(".")[0] for each in walk(_statements(texts)) if each.keyword in named}
-
-
-def _statements(texts: dict[str, bytes]) -> tuple[Statement, ...]:
-    """Return the statements of a module's CIL; none if it is not CIL, which its compilation reports."""
+def cil_text(module: PolicyModule) -> str:
+    """Return the CIL of a module. Raises InputError, with the line, if it is not UTF-8."""
     try:
-        return parse(texts.get("cil", b"").decode("utf-8", "backslashreplace"))
-    except SyntaxFault:
-        return ()
+        return module.texts["cil"].decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = module.texts["cil"][: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{module.title} is not UTF-8 text.",
+            f"{module.path}:{line}: a byte is not valid.",
+            "Save the file as UTF-8.",
+        ) from error
+
+
+def parsed(module: PolicyModule) -> tuple[Statement, ...]:
+    """Return the statements of a module in CIL.
+
+    Raises InputError, with the line, if its parentheses do not match or if it is not UTF-8.
+    """
+    try:
+        return parse(cil_text(module))
+    except SyntaxFault as fault:
+        raise InputError(
+            f"{module.title} does not compile.",
+            f"{module.path}:{fault.line}: {fault.problem}",
+            "Check the parentheses from this line on.",
+        ) from fault
 
 
 def _required(project: Project, name: str, above: tuple[str, ...]) -> tuple[PolicyModule, ...]:

@@ -25,7 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from selab.errors import InputError, SelabError
 from selab.host.private import read_private
 from selab.policy.base import FORMAT, STORE, USED
-from selab.policy.survey import StoreFacts
+from selab.policy.store_archive import too_many_templates
+from selab.policy.survey import TEMPLATE_FILE, TEMPLATES, StoreFacts
 
 LAYOUT = 1
 """Raise it if the form of the file changes. Its content changes with FORMAT."""
@@ -159,6 +160,9 @@ def read(data: bytes, name: str) -> PortableBase:
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     if digests != manifest.files:
         raise _refusal(name, "Its files are not those that its manifest lists.")
+    templates = [len(content) for path, content in files.items() if path.startswith(f"{TEMPLATES}/")]
+    if problem := too_many_templates(templates):
+        raise _refusal(name, problem)
     for path in sorted(files):
         if path.endswith(".cil") and not _is_utf8(files[path]):
             raise _refusal(name, f"It contains CIL that is not UTF-8 text: {path}")
@@ -245,6 +249,8 @@ def _is_expected(name: str) -> bool:
         return False
     if {"", ".", ".."} & set(parts) or "\\" in name:
         return False
+    if parts[0] == TEMPLATES:
+        return len(parts) == 2 and TEMPLATE_FILE.fullmatch(parts[1]) is not None
     if parts[0] == STORE:
         return len(parts) == 2 and name.endswith(".cil")
     return name in (MANIFEST, FLAT) or (parts[0] in USED and parts[0] != FLAT and len(parts) > 1)

@@ -1,4 +1,4 @@
-"""Unpack the archive of a guest's policy store, headers and contexts, which is foreign input."""
+"""Unpack the archive of a guest's policy store, headers, contexts and templates, which is foreign input."""
 
 from __future__ import annotations
 
@@ -6,17 +6,27 @@ import bz2
 import io
 import re
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from selab.errors import SelabError
-from selab.policy.survey import CONTEXT_FILES, MODULE_FILE
+from selab.policy.survey import CONTEXT_FILES, MODULE_FILE, TEMPLATE_FILE, TEMPLATES
 
 FILE_CONTEXTS = "files/file_contexts"
 """What selab uses of contexts/ for its order only, because the modules declare its lines."""
+UDICA_TEMPLATES = "usr/share/udica/templates"
+"""The directory with a guest's templates for udica, relative to the root directory."""
+MAX_TEMPLATES = 64
+"""Templates of a guest. container-selinux has nine."""
+MAX_TEMPLATE_BYTES = 1024 * 1024
+"""Bytes of all templates of a guest together. Those of container-selinux have 10 KB."""
 
 
 def unpack(archive: bytes, selinux_type: str, directory: Path) -> dict[str, bytes]:
-    """Unpack headers and contexts into `directory`, and return the store's own files by their path in it."""
+    """Unpack headers, contexts and templates into `directory`; return the store's own files by their path.
+
+    Raises SelabError if the archive is damaged, or if it has more templates than selab reads.
+    """
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             return _unpack_members(tar, f"var/lib/selinux/{selinux_type}/active/", directory)
@@ -37,6 +47,12 @@ def _unpack_members(tar: tarfile.TarFile, active: str, directory: Path) -> dict[
             store |= {path: data} if data or not path.endswith(".local") else {}
         else:
             _keep(path, tar, member, directory)
+    if problem := too_many_templates([path.stat().st_size for path in (directory / TEMPLATES).glob("*")]):
+        raise SelabError(
+            "The guest has too many templates for udica.",
+            f"/{UDICA_TEMPLATES}: {problem}",
+            "Remove from that directory what is no template.",
+        )
     return store
 
 
@@ -46,15 +62,27 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _keep(name: str, tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
-    """Store the headers as devel/... and what selab uses of contexts/ as contexts/..."""
+    """Store the headers as devel/..., what selab uses of contexts/ as contexts/..., and templates/..."""
     contexts = "|".join(map(re.escape, (*CONTEXT_FILES, FILE_CONTEXTS)))
-    for pattern in (r"usr/share/selinux/(devel/.*)", rf"etc/selinux/[^/]+/(contexts/(?:{contexts}))"):
+    for pattern in (
+        r"usr/share/selinux/(devel/.*)",
+        rf"etc/selinux/[^/]+/(contexts/(?:{contexts}))",
+        rf"usr/share/udica/({TEMPLATES}/{TEMPLATE_FILE.pattern})",
+    ):
         if match := re.fullmatch(pattern, name):
             # A path such as devel/../x would name a file that selab itself makes, and trusts.
             if ".." not in (path := Path(match.group(1))).parts:
                 (directory / path).parent.mkdir(parents=True, exist_ok=True)
                 (directory / path).write_bytes(_content(tar, member))
             return
+
+
+def too_many_templates(sizes: Sequence[int]) -> str:
+    """Return why selab, which parses all for each policy in CIL, reads no templates of these sizes, or ""."""
+    if len(sizes) <= MAX_TEMPLATES and sum(sizes) <= MAX_TEMPLATE_BYTES:
+        return ""
+    most = f"selab reads {MAX_TEMPLATES} templates with {MAX_TEMPLATE_BYTES >> 20} MiB together."
+    return f"There are {len(sizes)} with {sum(sizes)} bytes; {most}"
 
 
 def decompressed(data: bytes) -> str:

@@ -23,6 +23,10 @@ HEADERS = "devel"
 """The digest of all development headers has this path in the survey of a store."""
 CONTEXTS = "contexts"
 """The digest of the files of CONTEXT_FILES has this path in it."""
+TEMPLATES = "templates"
+"""The digest of the guest's templates for udica has this path in it."""
+TEMPLATE_FILE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}\.cil")
+"""The names of files that survey.sh takes for templates."""
 CONTEXT_FILES = ("files/file_contexts.subs", "files/file_contexts.subs_dist", "lxc_contexts")
 """What selab uses of a policy's contexts/, and no module declares."""
 
@@ -35,8 +39,8 @@ class StoreFacts:
     policyvers: newest policy version that the kernel accepts.
     mls: whether the policy has MLS levels.
     expand_check: whether the store checks neverallow rules and hierarchy (semanage.conf(5), expand-check).
-    fingerprint: digest of the modules in force, the local modifications, the development headers and the
-        files of CONTEXT_FILES.
+    fingerprint: digest of the modules in force, the local modifications, the development headers, udica's
+        templates and the files of CONTEXT_FILES.
     dontaudit: false if `semodule -DB` has switched dontaudit rules off.
     without: names of modules that are treated as absent.
     signature: digest of the state of the store's files and configuration; while it stays, so does everything
@@ -135,7 +139,7 @@ def _digests_by_path(store: str) -> dict[str, str]:
 
 
 def fingerprint_of(store: dict[str, str], without: Collection[str]) -> str:
-    """Digest the modules in force, the local modifications, the development headers and the contexts.
+    """Digest the modules in force, the local modifications, the headers, the contexts and the templates.
 
     `store` holds the digest of each file by its path in the active store.
     """
@@ -146,7 +150,7 @@ def fingerprint_of(store: dict[str, str], without: Collection[str]) -> str:
     parts += [
         f"{path} {digest}"
         for path, digest in sorted(store.items())
-        if path.endswith(".local") or path in (HEADERS, CONTEXTS)
+        if path.endswith(".local") or path in (HEADERS, CONTEXTS, TEMPLATES)
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

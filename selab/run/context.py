@@ -35,7 +35,7 @@ class RunContext:
     guest: the connection to the guest.
     machine: the machine that provides the guest.
     project: the user's project.
-    plan: what will be run.
+    plan: what will be run, with the templates that the candidate uses on the base policy.
     progress: where the stages report.
     base: the guest's base policy, without the candidate.
     tools: the compiler and the linker.
@@ -98,6 +98,7 @@ def precompile(project: Project, plan: Plan, progress: Progress) -> Iterator[Non
         return
     tools = Toolchain(LocalHost(), str(project.own_directory("policy")))
     with progress.step("Reading and compiling the candidate"):
+        plan = plan.on(base)
         candidates = _compile(plan, base, tools, project)
     permissive = _label_type(plan, base) if plan.mode is Mode.DOMAIN else ""
     with ThreadPoolExecutor(1) as linker:
@@ -122,6 +123,7 @@ def prepare(
         tools = choose_toolchain(guest, project.own_directory("policy"))
         base = _base_policy(guest, project, plan, tools, progress, expected)
         tools = choose_toolchain(guest, project.own_directory("policy"), base.demands)
+        plan = plan.on(base)
         candidates = _compile(plan, base, tools, project)
     level = plan.scenario.label.level
     label = ContainerLabel(_label_type(plan, base), level or random_level(), at_random=not level)

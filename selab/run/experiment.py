@@ -20,6 +20,7 @@ from selab.policy.compile import CompiledModule
 from selab.policy.contexts import never_matching
 from selab.policy.guest import drift
 from selab.policy.guest.load import Mode
+from selab.policy.guest_templates import sources_of_templates
 from selab.policy.language.commands import as_hex
 from selab.policy.query.index import PolicyIndex, has_extended_rules
 from selab.policy.survey import StoreChanged
@@ -163,7 +164,7 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
         reasons = (*reasons, f"denials hidden by dontaudit rules: {count}")
     return Run(
         id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
-        plan=plan,
+        plan=context.plan,
         label=context.label,
         loaded=attempt.loaded,
         base_fingerprint=context.base.facts.fingerprint,
@@ -259,10 +260,7 @@ def _notes(context: RunContext, attempt: Attempt, expected: BasePolicy | None) -
         notes.append("The guest's policy store has changed since the last run.")
     notes += drift.in_words(attempt.drift, context.runtime.settings)
     notes += [*attempt.loaded.notes, *attempt.outcome.notes]
-    if context.plan.module and (templates := context.plan.module.own_templates):
-        notes.append(
-            f"The policy inherits selab's own templates: {', '.join(templates)}. udica's grant other things."
-        )
+    notes += sources_of_templates(context.plan.module) if context.plan.module else ()
     notes += [
         f"The guest's own module '{name}' is not in force: the candidate replaces it."
         for name in facts.replaced

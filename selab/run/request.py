@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selab.container.image import Image, find_image
 from selab.policy.base import BasePolicy
 from selab.policy.guest.load import Mode
+from selab.policy.guest_templates import on_base
 from selab.policy.module import PolicyModule, load_module
 from selab.project import Project
 from selab.run.replay import Recorded
@@ -81,6 +82,10 @@ class Plan:
     def policy(self) -> str:
         """The candidate's name, or `none`."""
         return self.module.name if self.module else NO_POLICY
+
+    def on(self, base: BasePolicy) -> Plan:
+        """Return the plan with the templates that its candidate uses on the base policy."""
+        return replace(self, module=on_base(self.module, base)) if self.module else self
 
 
 def make_plan(project: Project, request: Request, options: RunOptions = DEFAULT_OPTIONS) -> Plan:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from selab.errors import InputError
 from selab.policy.container_template import FILES, PREFIX, TEMPLATE
-from selab.policy.module import template_blocks
+from selab.policy.guest_templates import template_blocks
 from selab.policy.module_files import ENDINGS
 from selab.progress import Progress
 from selab.project import NEW_POLICY, Project, new_policy_name
@@ -71,7 +71,13 @@ def new_policy(
             f"Use for example my_{name}.",
         )
     if in_cil:
-        text = cil_text(name, image or "", config, target, template_blocks(project))
+        text = cil_text(
+            name,
+            image or "",
+            config,
+            target,
+            template_blocks(project, target.known.base if target.known else None),
+        )
     else:
         text = policy_text(name, image or "", config, target)
     file = create(project, path, text)

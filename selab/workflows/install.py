@@ -11,6 +11,7 @@ from selab.policy.candidate import compiled_all
 from selab.policy.compile import package
 from selab.policy.contexts import file_contexts
 from selab.policy.guest import module_store
+from selab.policy.guest_templates import on_base
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.survey import survey
 from selab.policy.toolchain import GUEST_WORKDIR, Toolchain, choose_toolchain
@@ -44,7 +45,7 @@ def install(project: Project, machine: Machine, policy: str, scenario: str, prog
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
         with progress.step("Compiling with the guest's own tools", "package"):
-            base, places = _base_and_places(guest, project, module, progress)
+            base, module, places = _prepared(guest, project, module, progress)
             packages = {
                 f"{each.name}.{'cil' if each.language == 'cil' else 'pp'}": package(
                     each, module, base, Toolchain(guest, GUEST_WORKDIR)
@@ -72,19 +73,23 @@ def uninstall(project: Project, machine: Machine, policy: str, progress: Progres
             hint = "`selab install` installs a policy; `selab run` does not."
             raise InputError(f"The policy '{policy}' is not installed.", detail, hint)
         with progress.step("Finding the files that it labels"):
-            _, places = _base_and_places(guest, project, module, progress)
+            _, _, places = _prepared(guest, project, module, progress)
         with progress.step("Uninstalling: the guest rebuilds its whole policy", "uninstall"):
             module_store.uninstall(guest, policy)
             module_store.relabel(guest, places)
 
 
-def _base_and_places(
+def _prepared(
     guest: Guest, project: Project, module: PolicyModule, progress: Progress
-) -> tuple[BasePolicy, tuple[str, ...]]:
-    """Return the base policy without the module, and the guest's paths that its file contexts may label."""
+) -> tuple[BasePolicy, PolicyModule, tuple[str, ...]]:
+    """Return the base policy without the module, and the module with the templates that it uses there.
+
+    Also returns the guest's paths that its file contexts may label.
+    """
     workdir = project.own_directory("policy")
     facts = survey(module.replaced).of(guest)
     base = ensure_base(guest, facts, choose_toolchain(guest, workdir), cache_dir(), progress)
     tools = choose_toolchain(guest, workdir, base.demands)
+    module = on_base(module, base)
     modules = compiled_all(module, base, tools, project.own_directory("compiled"))
-    return base, file_contexts(base, modules).places
+    return base, module, file_contexts(base, modules).places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from selab.host.files import write_json
@@ -28,8 +29,11 @@ def flat_base(*, denies: bool = True) -> str:
     return "".join(f"{line}\n" for line in lines if denies or not line.startswith(DENY))
 
 
-def write_base(directory: Path, *, denies: bool = True) -> BasePolicy:
-    """Write the policy into `directory` as selab's cache has it: the flat base, headers, file contexts."""
+def write_base(directory: Path, *, denies: bool = True, templates: bool = False) -> BasePolicy:
+    """Write the policy into `directory` as selab's cache has it: the flat base, headers, file contexts.
+
+    `templates`: with templates for udica, as container-selinux brings them.
+    """
     flat = flat_base(denies=denies)
     write_headers(directory / "devel", CENTOS)
     (directory / "devel/include/support/modules.spt").write_text((SOURCES / "modules.spt").read_text())
@@ -49,6 +53,8 @@ def write_base(directory: Path, *, denies: bool = True) -> BasePolicy:
     specs = sorted(filecons(flat), key=lambda spec: spec.rank)
     (files / "file_contexts").write_text("".join(f"{spec}\n" for spec in specs))
     (directory / "contexts/lxc_contexts").write_text(LXC_CONTEXTS)
+    if templates:
+        shutil.copytree(SOURCES / "templates", directory / "templates")
     (directory / "cil").mkdir()
     for path in (directory / "cil/base.cil", directory / "flat.cil"):
         path.write_text(flat)

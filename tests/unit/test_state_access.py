@@ -71,6 +71,7 @@ ELSEWHERE = {
         "policy/compile_cil.py",
         "policy/contexts.py:runtime_type",
         "policy/fc_source.py",
+        "policy/guest_templates.py",
         "policy/integrity.py",
         "policy/interfaces.py",
         "policy/lint/cil/subject.py",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Packs the policy store, the development headers and the contexts of the container runtimes.
+# Packs the policy store, the development headers, the contexts of the container runtimes and udica's templates.
 #
 # Arguments: $1 the store's type.
 # Prints: a tar archive with paths relative to the root directory.
@@ -10,4 +10,4 @@
 # shellcheck disable=SC2046 # each path is a word; the names in a policy store have no spaces
 cd / && tar --hard-dereference -cf - "var/lib/selinux/$1/active/modules" \
   $(ls -d var/lib/selinux/"$1"/active/*.local 2>/dev/null) \
-  usr/share/selinux/devel $(ls -d "etc/selinux/$1/contexts" 2>/dev/null)
+  usr/share/selinux/devel $(ls -d "etc/selinux/$1/contexts" usr/share/udica/templates 2>/dev/null)

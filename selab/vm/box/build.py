@@ -18,6 +18,7 @@ from selab.host.local import LocalHost
 from selab.images.rootfs import as_root, build_tar, require, tool
 from selab.images.source import ImageSource, image_tar
 from selab.policy.base import keep_base
+from selab.policy.store_archive import UDICA_TEMPLATES
 from selab.policy.toolchain import Toolchain, missing_on_host
 from selab.progress import Progress
 from selab.vm.box.recipe import Plan, Recipe, plan
@@ -191,6 +192,8 @@ def _keep_policy(root: Path, half: Path) -> None:
         "usr/share/selinux/devel",
         f"etc/selinux/{SELINUX_TYPE}/contexts",
     ]
+    if (root / UDICA_TEMPLATES).is_dir():
+        there.append(UDICA_TEMPLATES)
     argv = as_root(["tar", "--create", "--hard-dereference", "--file", "-", "--directory", str(root), *there])
     archive = _run(argv, "The guest's policy could not be read.").stdout
     keep_base(archive, SELINUX_TYPE, Toolchain(LocalHost(), str(half / "policy")), cache_dir())

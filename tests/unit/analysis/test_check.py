@@ -20,9 +20,10 @@ from selab.policy import toolchain
 from selab.policy.base import BasePolicy
 from selab.policy.lint import Finding, Severity
 from selab.policy.lint.cil import CilUnderLint
-from selab.policy.module import load_module
+from selab.policy.module import GUEST_TEMPLATES, load_module
 from selab.progress import Progress
 from selab.project import Project, find_project
+from tests.unit.fakes import Notes
 from tests.unit.headers import write_headers
 
 LINKED = SimpleNamespace(digest="digest")
@@ -165,6 +166,17 @@ def test_that_selint_is_missing_is_a_remark_about_a_te(
     if language == "cil":
         in_cil(project)
     assert check(project, ["web"], Progress()).remarks == ((NO_SELINT,) if language == "te" else ())
+
+
+def test_a_check_says_where_templates_come_from(project: Project, base: BasePolicy, stages: Stages) -> None:
+    (base.directory / "templates").mkdir()
+    (base.directory / "templates/base_container.cil").write_text("(block container (type process))")
+    in_cil(project, "(block web (blockinherit container))")
+    progress = Notes()
+    check(project, ["web"], progress)
+    assert progress.notes == ["The policy inherits templates of the guest: base_container."]
+    ((module, *_),) = stages.calls["compiled_all"]
+    assert [each.directory for each in module.templates] == [GUEST_TEMPLATES]
 
 
 def test_a_policy_in_cil_is_linted_with_what_it_compiles_to(

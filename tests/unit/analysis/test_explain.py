@@ -21,12 +21,14 @@ from selab.errors import InputError, SelabError
 from selab.history import StoredRun
 from selab.policy.interfaces import InterfaceTable
 from selab.policy.language.declarations import Declarations
+from selab.policy.module import GUEST_TEMPLATES, PolicyModule
 from selab.policy.query.decide import Access, Cause, Decision
 from selab.policy.query.index import PolicyIndex
 from selab.progress import Progress
 from selab.project import Project, ProjectConfig, VmConfig
 from tests.unit.advice.conftest import ETC, granting, need
 from tests.unit.documents import CLASSIFIED, DENIAL, document
+from tests.unit.fakes import Notes
 
 STEP = {"name": "page", "ok": True, "seconds": 1.0}
 
@@ -70,18 +72,21 @@ def test_advice_comes_from_the_candidate_on_disk_and_from_the_base_policy_of_the
         return call
 
     base = SimpleNamespace(directory=Path("/base"))
-    candidate = SimpleNamespace(base=base, modules=["app"], linked=Path("/linked"))
+    template = PolicyModule("net_container", GUEST_TEMPLATES, {"cil": b""}, is_template=True)
+    app = SimpleNamespace(source=PolicyModule("app", Path(), {"cil": b""}, (template,)))
+    candidate = SimpleNamespace(base=base, modules=[app], linked=Path("/linked"))
     knowledge = SimpleNamespace(of=recorded("knowledge", "what is known"))
     monkeypatch.setattr(explaining, "candidate_of", recorded("candidate", candidate))
     monkeypatch.setattr(explaining, "PolicyKnowledge", knowledge)
     monkeypatch.setattr(explaining, "causes_of", recorded("causes", {1: Cause.MCS}))
     monkeypatch.setattr(explaining, "runtime_file_type", recorded("file type", "container_file_t"))
     monkeypatch.setattr(explaining, "advise", recorded("advice", ["advice"]))
-    progress = Progress()
+    progress = Notes()
     assert explain(project, stored(policy="app"), progress) == ["advice"]
+    assert progress.notes == ["The policy inherits templates of the guest: net_container."]
     needs, *rest = calls["advice"]
     assert calls["candidate"][:3] == (project, "app", progress)
-    assert calls["knowledge"] == (base, ["app"], project)
+    assert calls["knowledge"] == (base, [app], project)
     assert calls["causes"] == (Path("/linked"), needs)
     assert calls["file type"] == (Path("/base/contexts"),)
     assert rest == ["what is known", {1: Cause.MCS}, Situation("web_t", (), "container_file_t", False)]

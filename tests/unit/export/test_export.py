@@ -10,11 +10,18 @@ from selab.errors import InputError
 from selab.export.export import export
 from selab.export.formats import FORMATS
 from selab.history import History, Record
+from selab.policy.base import BasePolicy
 from selab.policy.module import load_module
+from selab.policy.survey import StoreFacts
 from selab.progress import Progress
 from selab.project import Project
 
 from .conftest import BOX, CIL, passed
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELAB_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -35,6 +42,18 @@ def test_an_unproven_policy_is_refused_and_nothing_is_written(web: Project, tmp_
 def test_an_unproven_policy_says_so_in_its_header(web: Project, tmp_path: Path) -> None:
     export(web, "web", FORMATS["cil"], tmp_path / "out", Progress(), unproven=True)
     assert b"; NOT PROVEN: " in (tmp_path / "out/web.cil").read_bytes()
+
+
+def test_an_unproven_policy_is_written_with_the_templates_of_the_known_base_policy(
+    web: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (web.templates / "base_container.cil").unlink()
+    base = BasePolicy(StoreFacts("test", 33, True, False, ""), tmp_path / "base", frozenset())
+    (base.directory / "templates").mkdir(parents=True)
+    (base.directory / "templates/base_container.cil").write_bytes(BOX)
+    monkeypatch.setattr("selab.export.export.find_base", lambda *_: base)
+    export(web, "web", FORMATS["cil"], tmp_path / "out", Progress(), unproven=True)
+    assert (tmp_path / "out/base_container.cil").read_bytes().endswith(BOX)
 
 
 def test_a_proven_policy_is_written_with_its_template(web: Project, tmp_path: Path) -> None:

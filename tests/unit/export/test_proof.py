@@ -16,7 +16,8 @@ from selab.errors import InputError
 from selab.export.proof import Proof, proof_of
 from selab.history import History, Record
 from selab.policy.base import BasePolicy
-from selab.policy.module import PolicyModule, load_module
+from selab.policy.guest_templates import on_base
+from selab.policy.module import GUEST_TEMPLATES, PolicyModule, load_module
 from selab.policy.survey import StoreFacts
 from selab.project import Project, find_project
 
@@ -149,3 +150,20 @@ def test_the_base_policy_of_the_run_is_looked_up_in_the_cache(
     monkeypatch.setattr(f"selab.export.proof.{kind}", base_of)
     keep(project, 1, te())
     assert proof_of(project, te()).base is centos
+
+
+def test_a_run_with_the_guests_templates_proves_the_policy_with_them(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The module on disk has selab's template, because it is loaded without a base policy."""
+    (project.policies / "web.cil").write_bytes(b"(block web (blockinherit container))")
+    base = BasePolicy(FACTS, tmp_path / "base", frozenset())
+    (base.directory / "templates").mkdir(parents=True)
+    (base.directory / "templates/base_container.cil").write_text("(block container (type process))")
+    monkeypatch.setattr("selab.export.proof.known_base", lambda *_: base)
+    module = load_module(project, "web")
+    keep(project, 1, on_base(module, base))
+    proof = proof_of(project, module)
+    assert (proof.is_proven, [each.directory for each in proof.module.templates]) == (True, [GUEST_TEMPLATES])
+    (base.directory / "templates/base_container.cil").write_text("(block container (type other))")
+    assert not proof_of(project, module).is_proven

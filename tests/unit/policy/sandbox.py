@@ -20,7 +20,7 @@ class PolicyGuest(SandboxGuest):
 
     PLACES = (
         *(*SandboxGuest.PLACES, "/etc", "/proc", "/srv", "/usr/local/lib/selab"),
-        *("/usr/share/selinux", "/var/lib/selinux"),
+        *("/usr/share/selinux", "/usr/share/udica", "/var/lib/selinux"),
     )
 
     def __init__(self, root: Path) -> None:

@@ -58,6 +58,7 @@ FILES = {
     "usr/share/selinux/devel/include/web.if": b"x",
     "etc/selinux/test/contexts/files/file_contexts": b"/evil system_u:object_r:web_t:s0\n",
     "etc/selinux/test/contexts/lxc_contexts": b'process = "system_u:system_r:container_t:s0"\n',
+    "usr/share/udica/templates/net_container.cil": b"(block net_container (blockabstract net_container))\n",
 }
 
 
@@ -87,6 +88,7 @@ def fingerprint_of_files(files: dict[str, bytes] = FILES) -> str:
     for part, root, names in (
         ("devel", "usr/share/selinux/", sorted(_below(files, "usr/share/selinux/"))),
         ("contexts", "etc/selinux/test/", ["contexts/lxc_contexts"]),
+        ("templates", "usr/share/udica/", sorted(_below(files, "usr/share/udica/"))),
     ):
         lines = "".join(f"{hashlib.sha256(files[root + name]).hexdigest()}  {name}\n" for name in names)
         store[part] = hashlib.sha256(lines.encode()).hexdigest()

@@ -35,8 +35,10 @@ def test_a_local_boolean_is_in_the_flat_base(tmp_path: Path, flattener: Toolchai
     assert "(boolean shiny true)" in made(tmp_path, flattener).flat.read_text()
 
 
-@pytest.mark.parametrize("name", ["devel/include/web.if", "contexts/lxc_contexts"])
-def test_headers_and_contexts_that_no_module_declares_are_stored(
+@pytest.mark.parametrize(
+    "name", ["devel/include/web.if", "contexts/lxc_contexts", "templates/net_container.cil"]
+)
+def test_headers_templates_and_contexts_that_no_module_declares_are_stored(
     tmp_path: Path, flattener: Toolchain, name: str
 ) -> None:
     assert (made(tmp_path, flattener).directory / name).exists()
@@ -101,9 +103,11 @@ def test_local_file_contexts_come_from_the_store(tmp_path: Path, flattener: Tool
         "etc/selinux/test/contexts/lxc_contexts",
         "etc/selinux/test/contexts/files/file_contexts.subs",
         "etc/selinux/test/contexts/files/file_contexts.subs_dist",
+        "usr/share/udica/templates/net_container.cil",
+        "usr/share/udica/templates/more.cil",
     ],
 )
-def test_guests_with_other_headers_or_contexts_do_not_share_a_base(
+def test_guests_with_other_headers_contexts_or_templates_do_not_share_a_base(
     tmp_path: Path, flattener: Toolchain, name: str
 ) -> None:
     for text in (b"x", b"y"):
@@ -120,8 +124,21 @@ def guest(tmp_path: Path) -> PolicyGuest:
     }
     empty = {f"{ACTIVE}/ports.local": b"", f"{ACTIVE}/modules/400/web/lang_ext": b"pp"}
     kernel = {"sys/fs/selinux/policyvers": b"33", "sys/fs/selinux/mls": b"1"}
+    templates = {
+        f"usr/share/udica/templates/{name}": b"(block x)"
+        for name in (
+            "a-b.cil",
+            "a b.cil",
+            "B.cil",
+            "1.cil",
+            "\xe9.cil",
+            "a.txt",
+            "below/c.cil",
+            f"{'x' * 101}.cil",
+        )
+    }
     config = {"etc/selinux/config": b"SELINUXTYPE=test\n", "etc/selinux/semanage.conf": b""}
-    guest.holds(FILES | headers | empty | kernel | config)
+    guest.holds(FILES | templates | headers | empty | kernel | config)
     (second := guest.path(f"/{ACTIVE}/modules/400/second")).mkdir()
     (second / "cil").hardlink_to(guest.path(f"/{ACTIVE}/modules/100/web/cil"))
     return guest
@@ -135,13 +152,28 @@ def without_contexts(guest: PolicyGuest) -> None:
     shutil.rmtree(guest.path("/etc/selinux/test"))
 
 
+def without_templates(guest: PolicyGuest) -> None:
+    shutil.rmtree(guest.path("/usr/share/udica"))
+
+
+def with_a_link_to_templates(guest: PolicyGuest) -> None:
+    guest.path("/usr/share/udica/templates").rename(guest.path("/usr/share/udica/others"))
+    guest.path("/usr/share/udica/templates").symlink_to("others")
+
+
 def without_local_modifications(guest: PolicyGuest) -> None:
     for path in guest.path(f"/{ACTIVE}").glob("*.local"):
         path.unlink()
 
 
 @pytest.mark.program
-@pytest.mark.parametrize("change", [lambda guest: None, without_contexts, without_local_modifications])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda guest: None,
+        *(without_contexts, without_local_modifications, without_templates, with_a_link_to_templates),
+    ],
+)
 def test_the_guests_survey_and_its_archive_have_one_fingerprint(
     tmp_path: Path, flattener: Toolchain, guest: PolicyGuest, change: Callable[[PolicyGuest], None]
 ) -> None:
@@ -200,3 +232,7 @@ def test_a_module_that_is_left_out_is_not_in_the_base_policy(tmp_path: Path, fla
 def test_the_store_is_linked_in_the_order_of_the_modules_names(tmp_path: Path, flattener: Toolchain) -> None:
     base = made(tmp_path, flattener)
     assert [path.name for path in base.store] == ["base.cil", "web.cil", "zz-local.cil"]
+
+
+def test_the_guests_templates_are_known_by_their_names(tmp_path: Path, flattener: Toolchain) -> None:
+    assert [path.name for path in made(tmp_path, flattener).templates] == ["net_container.cil"]

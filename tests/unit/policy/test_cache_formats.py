@@ -49,7 +49,7 @@ def test_a_base_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: T
     keep_base(archive(FILES | VARIED), "test", tools, tmp_path)
     (directory,) = (tmp_path / "bases").iterdir()
     files = [path for path in directory.rglob("*") if path.is_file()]
-    assert (base_module.FORMAT, digest_of(files, directory)) == (9, "68502423ddea1adc")
+    assert (base_module.FORMAT, digest_of(files, directory)) == (10, "632138dd2430387d")
 
 
 @pytest.mark.toolchain

@@ -9,7 +9,7 @@ import pytest
 
 from selab.errors import InputError
 from selab.policy.language.cil_source import parse
-from selab.policy.module import OWN_TEMPLATES, PolicyModule, load_module, template_blocks
+from selab.policy.module import OWN_TEMPLATES, PolicyModule, load_module
 from selab.project import Project, find_project
 
 
@@ -149,14 +149,14 @@ def test_a_template_uses_what_only_some_base_policies_have_in_optionals(name: st
 def test_selabs_own_template_is_required_for_a_block_that_the_project_lacks(project: Project) -> None:
     text = "(block web (blockinherit container) (blockinherit log_container))"
     assert required_by(project, text) == ["base_container", "log_container"]
-    assert load_module(project, "web").own_templates == ("base_container", "log_container")
+    assert {each.directory for each in load_module(project, "web").templates} == {OWN_TEMPLATES}
 
 
 def test_a_template_of_the_project_comes_before_selabs_of_the_same_name(project: Project) -> None:
     templates(project, base_container="(block container (type process) (type mine))")
     required_by(project, "(block web (blockinherit container))")
     module = load_module(project, "web")
-    assert (module.requires[0].path.parent, module.own_templates) == (project.templates, ())
+    assert [each.directory for each in module.templates] == [project.templates]
 
 
 def test_a_template_comes_after_those_that_it_inherits_from(project: Project) -> None:
@@ -199,10 +199,3 @@ def test_policies_that_require_each_other_are_refused(project: Project) -> None:
 def test_a_required_policy_that_is_not_there_is_refused(project: Project) -> None:
     with pytest.raises(InputError, match="requires 'nothing': There is no policy"):
         load_module(requiring(project, "policies: {web: {requires: [nothing]}}\n"), "web")
-
-
-def test_the_blocks_of_templates_are_those_that_a_policy_can_inherit(project: Project) -> None:
-    project.templates.mkdir()
-    (project.templates / "a.cil").write_text("(block a (block inner)) (macro m ())")
-    (project.templates / "b.cil").write_text("(block b)")
-    assert template_blocks(project) == {"a", "b", *OWN_BLOCKS}

@@ -21,6 +21,7 @@ from selab.errors import InputError
 from selab.policy import portable_file
 from selab.policy.portable import export
 from selab.policy.portable_file import MANIFEST, VERSION, read, read_file, sealed
+from selab.policy.store_archive import MAX_TEMPLATE_BYTES, MAX_TEMPLATES
 from selab.policy.toolchain import Toolchain
 from tests.unit.policy.store import Resolver, archive, in_cache
 
@@ -160,6 +161,12 @@ def test_a_sparse_file_is_refused() -> None:
         "devel/ä",
         "devel/" + "a/" * 7 + "a",
         "devel/" + "a" * 200,
+        "templates",
+        "templates/a.te",
+        "templates/.a.cil",
+        "templates/a b.cil",
+        "templates/a/b.cil",
+        "templates/" + "a" * 101 + ".cil",
     ],
 )
 def test_a_file_with_another_name_than_a_base_policy_has_is_refused(name: str) -> None:
@@ -230,9 +237,19 @@ def test_files_that_the_manifest_does_not_list_are_refused(change: str) -> None:
     assert "manifest" in refusal(data).detail
 
 
-@pytest.mark.parametrize("name", ["flat.cil", "cil/web.cil"])
+@pytest.mark.parametrize("name", ["flat.cil", "cil/web.cil", "templates/net_container.cil"])
 def test_cil_that_is_not_text_is_refused(name: str) -> None:
     assert name in refusal(with_files({**contents()[1], name: b"\xff"})).detail
+
+
+@pytest.mark.parametrize(
+    "templates",
+    [{f"t{number}": b"" for number in range(MAX_TEMPLATES)}, {"a": b"x" * MAX_TEMPLATE_BYTES}],
+)
+def test_a_file_with_more_templates_than_selab_reads_is_refused(templates: dict[str, bytes]) -> None:
+    """There is one in it already."""
+    files = {f"templates/{name}.cil": text for name, text in templates.items()}
+    assert "templates" in refusal(with_files({**contents()[1], **files})).detail
 
 
 @pytest.mark.parametrize("part", ["flat.cil", "cil/"])

@@ -127,6 +127,7 @@ FILES = {
     "sys/fs/selinux/policyvers": b"33",
     "sys/fs/selinux/mls": b"1",
     "usr/share/selinux/devel/include/a.if": b"x",
+    "usr/share/udica/templates/base_container.cil": b"x",
     "var/lib/selinux/test/active/modules/100/base/cil": b"x",
     "var/lib/selinux/test/active/modules/disabled/off": b"",
     "var/lib/selinux/test/active/ports.local": b"x",
@@ -138,6 +139,7 @@ MORE = (
     "var/lib/selinux/test/active/modules/disabled/base",
     "var/lib/selinux/test/active/booleans.local",
     "usr/share/selinux/devel/include/b.if",
+    "usr/share/udica/templates/net_container.cil",
 )
 """Files that the guest may get."""
 
@@ -233,13 +235,38 @@ def test_the_survey_has_a_digest_of_each_module_and_of_each_local_modification(g
     guest.put(b"", "/var/lib/selinux/test/active/modules/100/base/lang_ext")
     assert digests_of(guest).keys() == {
         *("modules/100/base/cil", "modules/disabled/off", "ports.local"),
-        *("devel", "contexts"),
+        *("devel", "contexts", "templates"),
     }
 
 
-def test_headers_and_contexts_that_do_not_exist_have_the_digest_of_nothing(guest: PolicyGuest) -> None:
+def test_headers_contexts_and_templates_that_do_not_exist_have_the_digest_of_nothing(
+    guest: PolicyGuest,
+) -> None:
     shutil.rmtree(guest.path("/usr/share/selinux"))
+    shutil.rmtree(guest.path("/usr/share/udica"))
     shutil.rmtree(guest.path("/etc/selinux/test"))
     nothing = hashlib.sha256(b"").hexdigest()
     digests = digests_of(guest)
-    assert (digests["devel"], digests["contexts"]) == (nothing, nothing)
+    assert {digests[part] for part in ("devel", "contexts", "templates")} == {nothing}
+
+
+def test_a_changed_template_leads_to_another_base_policy(guest: PolicyGuest) -> None:
+    first = survey().of(guest)
+    guest.put(b"y", "/usr/share/udica/templates/base_container.cil")
+    with pytest.raises(StoreChanged):
+        same_store(first).of(guest)
+    assert survey().of(guest).fingerprint != first.fingerprint
+
+
+@pytest.mark.parametrize("name", ["README", "a b.cil", "below/a.cil"])
+def test_what_is_no_template_changes_no_base_policy(guest: PolicyGuest, name: str) -> None:
+    first = survey().of(guest)
+    guest.put(b"y", f"/usr/share/udica/templates/{name}")
+    assert survey().of(guest).fingerprint == first.fingerprint
+
+
+def test_a_survey_of_an_older_selab_is_not_used(guest: PolicyGuest) -> None:
+    """Its signature had no version, and it has no line for the templates."""
+    signed = 'echo "2 $policyvers $mls"'
+    older = guest.run(["sh", "-c", script("policy/survey").replace(signed, signed.replace("2 ", "")), "sh"])
+    assert survey().of(guest).signature not in older.text

@@ -15,7 +15,7 @@ from selab.policy import base as base_module
 from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.guest.load import Mode
-from selab.policy.module import PolicyModule
+from selab.policy.module import GUEST_TEMPLATES, PolicyModule
 from selab.policy.survey import keep_facts
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
@@ -213,6 +213,40 @@ def test_nothing_is_compiled_ahead_without_a_base_policy_or_the_tools(
     options = RunOptions(expected_base=base if known else None)
     with precompile(project, plan(options=options), Progress()):
         pass
+
+
+@pytest.fixture
+def templates(base: BasePolicy) -> Path:
+    """The templates of a guest, of which one declares the domain of a policy."""
+    directory = base.directory / "templates"
+    directory.mkdir()
+    (directory / "base_container.cil").write_text("(block container (type process))")
+    return directory
+
+
+IN_CIL = PolicyModule("web", Path("/p"), {"cil": b"(block web (blockinherit container))"})
+
+
+def test_a_run_uses_the_templates_of_its_base_policy(
+    prepared: Prepare, base: BasePolicy, templates: Path, compiled: list[CompiledModule]
+) -> None:
+    compiled[:] = [replace(compiled[-1], types=frozenset({"web.process"}))]
+    planned = plan(module=replace(IN_CIL, requires=(PolicyModule("common", Path("/p"), {"te": b""}),)))
+    module = prepared(planned).plan.module
+    assert module is not None
+    assert [each.directory for each in module.templates] == [GUEST_TEMPLATES]
+
+
+def test_the_templates_of_the_expected_base_policy_are_compiled_ahead(
+    project: Project, base: BasePolicy, templates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules: list[PolicyModule] = []
+    monkeypatch.setattr(context, "compiled_all", lambda module, *_: modules.append(module))
+    expected = replace(base, facts=replace(base.facts, without=("web",)))
+    options = RunOptions(expected_base=expected)
+    with precompile(project, plan(module=IN_CIL, options=options), Progress()):
+        pass
+    assert [each.directory for each in modules[0].templates] == [GUEST_TEMPLATES]
 
 
 @pytest.mark.parametrize("action", ["ensure_runtime", "online"])

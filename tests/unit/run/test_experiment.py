@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from selab.errors import SelabError, Unreachable
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.guest.load import Mode
+from selab.policy.module import OWN_TEMPLATES, PolicyModule
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
@@ -362,8 +364,9 @@ def test_the_notes_say_what_the_reasons_do_not(
     changed: bool,
 ) -> None:
     expected = replace(base, facts=replace(base.facts, without=without, fingerprint=fingerprint))
+    template = PolicyModule("net_container", OWN_TEMPLATES, {"cil": b""}, is_template=True)
     context: Any = SimpleNamespace(
-        plan=SimpleNamespace(module=SimpleNamespace(own_templates=("net_container",))),
+        plan=SimpleNamespace(module=PolicyModule("web", Path(), {"cil": b""}, (template,))),
         base=replace(base, left_out=("local boolean",), facts=replace(base.facts, replaced=("apache",))),
         runtime=SimpleNamespace(settings="/etc/docker/daemon.json"),
         contexts=SimpleNamespace(too_wide=["/(.*)?"]),

@@ -73,7 +73,7 @@ class Stages:
         self.project, self.workdir = project, project.state / "policy"
         self.guest, self.base = (
             FakeGuest(),
-            SimpleNamespace(demands="demands", facts=SimpleNamespace(replaced=("web",))),
+            SimpleNamespace(demands="demands", facts=SimpleNamespace(replaced=("web",)), templates=[]),
         )
         self.calls: list[tuple[Any, ...]] = []
         self.is_locked = False
@@ -157,6 +157,16 @@ def test_a_policy_is_installed_with_what_it_requires_and_then_proven_from_the_st
         ("relabel", ("/srv/www",)),
         ("run", "page", "web", True),
     ]
+
+
+def test_a_policy_is_installed_with_the_templates_of_the_guest(stages: Stages, tmp_path: Path) -> None:
+    (tmp_path / "base_container.cil").write_text("(block container (type process))")
+    stages.base.templates = [tmp_path / "base_container.cil"]
+    (stages.project.policies / "web.te").unlink()
+    (stages.project.policies / "web.cil").write_text("(block web (blockinherit container))")
+    install(stages.project, Ready(stages.guest), "web", "page", Progress())
+    (packages,) = (call[1] for call in stages.calls if call[0] == "install")
+    assert packages.keys() == {"common.pp", "web.cil", "base_container.cil"}
 
 
 def test_the_base_policy_alone_is_not_installed(stages: Stages) -> None:

@@ -25,7 +25,7 @@ from selab.policy.language.cil_source import Statement, excerpt, parse
 from selab.policy.lint.finding import Finding, Severity
 from selab.policy.lint.names import Names
 from selab.policy.lint.subject import closest
-from selab.policy.module import PolicyModule
+from selab.policy.module import GUEST_TEMPLATES, PolicyModule
 
 CUTOFF = 0.7
 """How alike a name must be to be suggested (difflib)."""
@@ -141,6 +141,8 @@ class CilUnderLint:
         `of` is the module that it is in, if it is not the policy itself.
         """
         module = of or self.module
+        if module.directory == GUEST_TEMPLATES:
+            message = f"{module.title}: {message[:1].lower()}{message[1:]}"
         shown = f"{message}: {excerpt(self._texts[module.path], statement)}"
         return Finding(module.path, line or statement.line, severity, id, shown, remedy)
 

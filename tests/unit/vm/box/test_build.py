@@ -297,3 +297,22 @@ def test_another_list_of_packages_gives_another_name(images: Path) -> None:
     before = box_name("debian13", images)
     (images / "httpd" / "packages").write_text("apache2 curl\n")
     assert box_name("debian13", images) != before
+
+
+@pytest.mark.parametrize("has_templates", [False, True])
+def test_the_base_policy_of_a_box_has_the_templates_that_the_box_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_templates: bool
+) -> None:
+    """Its fingerprint must be that of the guest's survey."""
+    packed: list[list[str]] = []
+
+    def run(argv: list[str], what: str) -> Completed:
+        packed.append(argv)
+        return Completed(tuple(argv), 0, b"archive", b"")
+
+    if has_templates:
+        (tmp_path / "usr/share/udica/templates").mkdir(parents=True)
+    monkeypatch.setattr(build, "_run", run)
+    monkeypatch.setattr(build, "keep_base", lambda *_: None)
+    build._keep_policy(tmp_path, tmp_path)
+    assert ("usr/share/udica/templates" in packed[0]) is has_templates
