@@ -23,14 +23,14 @@ MAX_INHERITED = 50
 
 
 def offers(module: PolicyModule, templates: Iterable[PolicyModule], index: PolicyIndex) -> InterfaceTable:
-    """Return the macros and blocks that a candidate in CIL may use; none if it is a profile.
+    """Return the macros and blocks that a candidate in CIL may use; none if it is a file in YAML.
 
     They are those of the candidate, of what it requires, and of `templates`, which its project could use. A
     block must be abstract, and the candidate's block must not inherit it yet. Of a template that the
     candidate does not use yet, macros outside of all blocks are left out: selab finds a template by the
     name of a block.
     """
-    if module.is_profile:
+    if module.is_yaml:
         return InterfaceTable([])
     own = [each for each in module.all if each.language == "cil"]
     others = [each for each in templates if each.name not in {used.name for used in own if used.is_template}]

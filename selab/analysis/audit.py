@@ -11,8 +11,8 @@ from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
 from selab.policy.container_template import template_parts
-from selab.policy.guest_templates import on_base
 from selab.policy.module import PolicyModule, load_module
+from selab.policy.on_base import on_base
 from selab.policy.query.index import PolicyIndex
 from selab.policy.query.reach import Access, Addition, Reach, additions, granted, limited, reaches, together
 from selab.policy.query.risk import Level

@@ -13,7 +13,7 @@ from selab.errors import InputError
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all, linked, linked_file
 from selab.policy.compile import CompiledModule
-from selab.policy.guest_templates import on_base, sources_of_templates
+from selab.policy.guest_templates import sources_of_templates
 from selab.policy.interfaces import InterfaceTable, interface_table, module_interfaces
 from selab.policy.known_bases import modules_of
 from selab.policy.language import cil_names
@@ -25,9 +25,11 @@ from selab.policy.lint.selint import installed, selint
 from selab.policy.lint.subject import text_of
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.module_files import PROFILE, main_file, policy_names, require_policy
+from selab.policy.on_base import on_base
 from selab.policy.selinux_profile import refused_at
 from selab.policy.source_lines import declaring_line
 from selab.policy.toolchain import Toolchain, host_toolchain
+from selab.policy.udica_policy import KIND
 from selab.progress import Progress
 from selab.project import Project
 
@@ -120,8 +122,8 @@ def _policy(project: Project, name: str, against: _Against, progress: Progress) 
     subject = module_under_lint(module, base, against.names, against.table, own)
     repeated = {*module.replaced} & set(modules_of(base))
     built = _build(project, module, base, against.tools, links=not repeated)
-    if module.is_profile:
-        linted = [*refused_by_operator(module)]
+    if module.is_yaml:
+        linted = [] if module.yaml_kind == KIND else [*refused_by_operator(module)]
     elif module.language == "te":
         linted = lint(subject)
     else:

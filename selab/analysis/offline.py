@@ -12,9 +12,9 @@ from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, newest_base
 from selab.policy.candidate import compiled_all, declared_types, linked, linked_file
 from selab.policy.compile import CompiledModule
-from selab.policy.guest_templates import on_base
 from selab.policy.known_bases import chosen_base, imported_base, origin
 from selab.policy.module import load_module
+from selab.policy.on_base import on_base
 from selab.policy.query.decide import Cause, Decision
 from selab.policy.toolchain import host_toolchain
 from selab.progress import Progress

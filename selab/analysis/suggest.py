@@ -22,7 +22,7 @@ from selab.run.request import NO_POLICY
 class Suggestion:
     """Rules for a candidate.
 
-    There is only the `text` for a domain in a block of CIL without a candidate, and for a SelinuxProfile.
+    There is only the `text` for a domain in a block of CIL without a candidate, and for a policy in YAML.
 
     file: the candidate's .te or .cil file, or None.
     text: the rules alone.
@@ -60,7 +60,7 @@ def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky
     if policy == NO_POLICY:
         return Suggestion(None, cil_block.cil(chosen), "", "", left, settled)
     module = load_module(project, policy)
-    if module.is_profile:
+    if module.is_yaml:
         return Suggestion(None, cil_block.cil(chosen), "", "", left, settled)
     before = source(module.path)
     if module.language == "cil":

@@ -8,22 +8,29 @@ import click
 from pydantic import BaseModel
 
 from selab.matrix.model import Matrix
+from selab.policy.udica_policy import UdicaPolicy
 from selab.project import ProjectConfig
 from selab.scenario import Scenario
 
-MODELS: dict[str, type[BaseModel]] = {"project": ProjectConfig, "scenario": Scenario, "matrix": Matrix}
+MODELS: dict[str, type[BaseModel]] = {
+    "project": ProjectConfig,
+    "scenario": Scenario,
+    "matrix": Matrix,
+    "udica": UdicaPolicy,
+}
 
 
 def schema_text(kind: str) -> str:
-    """Return the JSON Schema (2020-12) of `project` (selab.yaml), `scenario` or `matrix` (matrix.yaml)."""
+    """Return the JSON Schema (2020-12) of a file of the `kind`, one of MODELS."""
     made = MODELS[kind].model_json_schema(by_alias=True)
     return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}, indent=2) + "\n"
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["project", "scenario", "matrix"]))
+@click.argument("kind", type=click.Choice([*MODELS]))
 def schema(kind: str) -> None:
-    """Print the JSON Schema of selab.yaml (`project`), a scenario or a matrix, for editors that check YAML.
+    """Print the JSON Schema of selab.yaml (`project`), a scenario, a matrix or a UdicaPolicy (`udica`), for
+    editors that check YAML.
 
     \b
     Example:  selab schema scenario

@@ -50,7 +50,7 @@ def suggest(
     if proposal.file is None and (apply_ or as_diff):
         raise InputError(
             "There is no file that the rules could go to.",
-            "The run had no candidate, or its candidate is a SelinuxProfile.",
+            "The run had no candidate, or its candidate is a file in YAML.",
             "Print the rules with `selab suggest`.",
         )
     if as_json:

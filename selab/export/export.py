@@ -6,13 +6,13 @@ import datetime
 from dataclasses import replace
 from pathlib import Path
 
-from selab.analysis.offline import find_base
+from selab.analysis.offline import find_base, last_base
 from selab.export.files import Exported, write_new
 from selab.export.formats import Format
 from selab.export.material import Material
 from selab.export.proof import proof_of
-from selab.policy.guest_templates import on_base
-from selab.policy.module import load_module
+from selab.policy.module import PolicyModule, load_module
+from selab.policy.on_base import needs_base, on_base
 from selab.progress import Progress
 from selab.project import Project
 
@@ -34,10 +34,20 @@ def export(
     proof = proof_of(project, load_module(project, policy))
     if not unproven:
         proof.require()
-    if proof.run is None and proof.module.language == "cil" and (base := find_base(project, Progress())):
-        proof = replace(proof, module=on_base(proof.module, base))
+    if proof.run is None and proof.module.language == "cil":
+        proof = replace(proof, module=_on_known_base(project, proof.module))
     material = Material(project, proof, progress, datetime.datetime.now(datetime.UTC))
     material.require_names()
     exported = form.export(material)
     write_new(directory, exported.files)
     return exported
+
+
+def _on_known_base(project: Project, module: PolicyModule) -> PolicyModule:
+    """Return the module as it is on the base policy that answers for the project.
+
+    Raises SelabError if none is known and the module's rules depend on it.
+    """
+    find = last_base if needs_base(module) else find_base
+    base = find(project, Progress())
+    return on_base(module, base) if base else module

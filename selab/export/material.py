@@ -17,6 +17,7 @@ from selab.policy.compile import CompiledModule, package
 from selab.policy.module import PolicyModule, parsed
 from selab.policy.module_files import PROFILE
 from selab.policy.toolchain import Toolchain, host_toolchain
+from selab.policy.udica_policy import KIND, laid_out
 from selab.progress import Progress
 from selab.project import IDENTIFIER, Project
 
@@ -97,7 +98,7 @@ class Material:
         return [
             ExportedFile(f"{each.name}.{ending}", self.header(";" if ending == "cil" else "#") + text)
             for each in (self.module.all if modules is None else modules)
-            for ending, text in sorted(each.texts.items())
+            for ending, text in sorted((each.texts | _cil_text(each)).items())
             if ending != PROFILE  # its translation is there too
         ]
 
@@ -121,5 +122,13 @@ class Material:
         if module.language == "cil":
             # An export without a proof may be of a text that nothing has read yet.
             parsed(module)
-            return module.texts["cil"]
+            return _cil_text(module)["cil"]
         return self.compiled[module.name].cil.encode()
+
+
+def _cil_text(module: PolicyModule) -> dict[str, bytes]:
+    """Return the CIL of a module by its ending, that of a UdicaPolicy for people to read; none of a .te."""
+    texts = {ending: text for ending, text in module.texts.items() if ending == "cil"}
+    if module.yaml_kind == KIND:
+        return {ending: laid_out(text.decode()).encode() for ending, text in texts.items()}
+    return texts

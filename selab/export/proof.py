@@ -12,9 +12,9 @@ from selab.history import History
 from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, known_base
 from selab.policy.guest.load import Mode
-from selab.policy.guest_templates import on_base
 from selab.policy.known_bases import imported_base
 from selab.policy.module import PolicyModule
+from selab.policy.on_base import on_base
 from selab.project import Project
 from selab.run.document import RunDocument
 from selab.run.verdict import Verdict

@@ -28,7 +28,7 @@ def guest_templates(base: BasePolicy) -> list[PolicyModule]:
     ]
 
 
-def on_base(module: PolicyModule, base: BasePolicy) -> PolicyModule:
+def with_guest_templates(module: PolicyModule, base: BasePolicy) -> PolicyModule:
     """Return the module with the templates that it uses on this base policy.
 
     Raises InputError if it inherits a block that nothing declares, and a template of the guest is no CIL.

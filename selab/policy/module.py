@@ -1,4 +1,4 @@
-"""Load a candidate as the user wrote it: NAME.te with NAME.fc and NAME.if, NAME.cil or NAME.yaml."""
+"""Load a candidate as the user wrote it, with the templates that it uses."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from selab.policy.module_files import (
     require_policy,
     with_translation,
     without_mark,
+    yaml_kind,
 )
 from selab.policy.store_archive import UDICA_TEMPLATES
 from selab.project import CONFIG, IDENTIFIER, PolicyConfig, Project
@@ -38,7 +39,7 @@ class PolicyModule:
     name: name of the module.
     directory: directory of its files.
     texts: bytes of each file by its ending (`te`, `fc`, `if`, or `cil`), read once so that a run uses one
-        version. A profile (`yaml`) has its translation as `cil`, with each statement in its line.
+        version. A file in YAML has its translation as `cil`, with each statement in its line.
     requires: modules that selab.yaml says it requires, directly or indirectly, each after those that it
         requires, and the templates whose blocks its CIL inherits.
     is_template: whether it is one of these templates.
@@ -87,9 +88,14 @@ class PolicyModule:
         return "cil" if "cil" in self.texts else "te"
 
     @property
-    def is_profile(self) -> bool:
-        """Return whether the module is a profile of the security-profiles-operator."""
+    def is_yaml(self) -> bool:
+        """Return whether the module is a profile of the security-profiles-operator or a UdicaPolicy."""
         return PROFILE in self.texts
+
+    @property
+    def yaml_kind(self) -> str:
+        """Return the kind that its YAML file names, or "" if it has none."""
+        return yaml_kind(self.texts, self.path)
 
     def with_main(self, text: bytes) -> PolicyModule:
         """Return the module with another text of its main file. Raises InputError if it is no such file."""

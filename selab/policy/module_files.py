@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from selab.errors import InputError
-from selab.policy.selinux_profile import translated
+from selab.policy import selinux_profile, udica_policy
 from selab.project import Project, inside, nearest, new_policy_name
 
 MAX_SOURCE = 4 * 1024 * 1024
 """Bytes of a file of a policy module. The largest of the reference policy has 100 KB."""
 PROFILE = "yaml"
-"""The ending of a profile of the security-profiles-operator, which is read as CIL."""
+"""The ending of a profile of the security-profiles-operator, or of a UdicaPolicy, which are read as CIL."""
 LANGUAGES = {"te": ("te", "fc", "if"), "cil": ("cil",), PROFILE: (PROFILE,)}
 """The endings of a module's main file, each with those of all files that belong to it."""
 ENDINGS = tuple(f".{ending}" for endings in LANGUAGES.values() for ending in endings)
@@ -42,7 +42,23 @@ def with_translation(texts: dict[str, bytes], path: Path) -> dict[str, bytes]:
         raise InputError(
             f"{path.name} is not UTF-8 text.", f"{path}:{line}: a byte is not valid.", "Save it as UTF-8."
         ) from error
+    kind, line = udica_policy.kind_of(text, path)
+    if kind not in (*selinux_profile.KINDS, udica_policy.KIND):
+        raise InputError(
+            f"{path.name} is of an unknown kind: '{kind[:100]}'." if kind else f"{path.name} names no kind.",
+            f"{path}:{line}",
+            nearest(kind, [*selinux_profile.KINDS, udica_policy.KIND]),
+        )
+    translated = udica_policy.translated if kind == udica_policy.KIND else selinux_profile.translated
     return texts | {"cil": translated(text, path).encode()}
+
+
+def yaml_kind(texts: Mapping[str, bytes], path: Path) -> str:
+    """Return the kind that the YAML file `path` of a policy with these texts names, or "".
+
+    Raises InputError if the file is no object in YAML.
+    """
+    return udica_policy.kind_of(texts[PROFILE].decode(), path)[0] if PROFILE in texts else ""
 
 
 def policy_names(project: Project) -> list[str]:

@@ -20,6 +20,7 @@ from selab.errors import InputError
 from selab.host.yamlfile import UserModel, located
 
 API = "security-profiles-operator.x-k8s.io/v1alpha2"
+KINDS = ("SelinuxProfile", "RawSelinuxProfile")
 SELF = "@self"
 """The operator's word for the profile's own domain."""
 CONTAINER = "container"
@@ -93,7 +94,7 @@ class _Profile(BaseModel):
     status: Any = None
 
 
-class _Lines:
+class Lines:
     """Statements by the line of the profile that each comes from."""
 
     def __init__(self) -> None:
@@ -122,7 +123,7 @@ def translated(text: str, path: Path) -> str:
             f"{path}:{line_of('metadata', 'name')}",
             f"Rename the file to {name}.yaml, or the profile to {path.stem}.",
         )
-    lines = _Lines()
+    lines = Lines()
     lines.add(1, f"(block {name}")
     if profile.kind == "RawSelinuxProfile":
         policy = profile.spec.policy.split("\n")

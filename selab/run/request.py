@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from selab.container.image import Image, find_image
 from selab.policy.base import BasePolicy
 from selab.policy.guest.load import Mode
-from selab.policy.guest_templates import on_base
 from selab.policy.module import PolicyModule, load_module
+from selab.policy.on_base import on_base
 from selab.project import Project
 from selab.run.replay import Recorded
 from selab.scenario import Scenario, load_scenario

@@ -14,6 +14,7 @@ from selab.machine import Machine
 from selab.policy.module import PolicyModule
 from selab.policy.module_files import ENDINGS, main_file
 from selab.policy.source_file import rewrite
+from selab.policy.udica_policy import KIND
 from selab.progress import Progress
 from selab.project import Project, inside, new_policy_name
 from selab.run import experiment
@@ -62,9 +63,12 @@ def candidate(project: Project, scenario: str, policy: str | None, doing: str) -
         command = f"selab new policy {new_policy_name(scenario)}"
         hint = f"Name one with --policy, or write a first one: `{command}`."
         raise InputError(f"There is no candidate to {doing}.", f"The scenario '{scenario}' has none.", hint)
-    if module.is_profile:
-        hint = "Add the rules that `selab suggest` prints yourself."
-        raise InputError(f"selab cannot {doing} a SelinuxProfile.", str(module.path), hint)
+    if module.is_yaml:
+        what, hint = "SelinuxProfile", "Add the rules that `selab suggest` prints yourself."
+        if module.yaml_kind == KIND:
+            command = f"selab export {module.name} --as cil --unproven"
+            what, hint = KIND, f"To add rules, replace it by the CIL that `{command}` writes."
+        raise InputError(f"selab cannot {doing} a {what}.", str(module.path), hint)
     return module
 
 

@@ -11,8 +11,8 @@ from selab.policy.candidate import compiled_all
 from selab.policy.compile import package
 from selab.policy.contexts import file_contexts
 from selab.policy.guest import module_store
-from selab.policy.guest_templates import on_base
 from selab.policy.module import PolicyModule, load_module
+from selab.policy.on_base import on_base
 from selab.policy.survey import survey
 from selab.policy.toolchain import GUEST_WORKDIR, Toolchain, choose_toolchain
 from selab.progress import Progress

@@ -54,6 +54,8 @@ from selab.policy.query.index import PolicyIndex
 from selab.policy.selinux_profile import translated
 from selab.policy.survey import StoreFacts, _facts
 from selab.policy.tool_messages import LinkedSource, compile_error, link_error
+from selab.policy.udica_policy import MOST
+from selab.policy.udica_policy import translated as translated_of_udica
 from selab.project import ProjectConfig
 from selab.run.verdict import classify
 from selab.scaffold.image_config import of_inspect, of_instructions
@@ -413,6 +415,24 @@ def profile(text: str) -> object:
     return many, translated(f"{head}RawSelinuxProfile\nspec:\n  policy: |\n    ;\n{raw}", path)
 
 
+class _Labels:
+    """A base policy that gives one type to everything."""
+
+    def port_type(self, protocol: str, number: int) -> str:
+        return "port_t"
+
+    def types_of(self, path: str) -> tuple[str, ...]:
+        return ("a_t",)
+
+
+def udica_policy(text: str) -> str:
+    """Read a UdicaPolicy of about the text's length, with mounts and a path with the text in it."""
+    mounts = "  - path: /srv/b\n" * min(len(text) // 16, MOST - 1)
+    path = "".join(char for char in text if char.isalnum())[:4000]
+    head = f"kind: UdicaPolicy\ndevices: [/dev/a{path}]\n"
+    return translated_of_udica(f"{head}mounts:\n  - path: /srv/a\n{mounts}", Path("a.yaml"), _Labels())
+
+
 def explicit_rules(text: str) -> list[str]:
     """Write each line with the names of its permissions."""
     permissions = Permissions([text])
@@ -451,6 +471,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "cil": (cil_statements, CIL),
     "cil of an author": (lambda text: [*walk(parse(text))], CIL),
     "profile of an operator": (profile, CIL),
+    "policy in the terms of udica": (udica_policy, CIL),
     "permissions of cil": (explicit_rules, CIL),
     "checks of cil": (lint_text, CIL),
     "macros and blocks of cil": (offered_by, CIL),

@@ -327,6 +327,31 @@ def test_what_the_operator_refuses_in_a_profile_is_a_warning_at_its_line(project
     assert len(findings) == 2
 
 
+def test_a_udica_policy_is_built_and_no_operator_refuses_it(
+    project: Project, base: BasePolicy, stages: Stages
+) -> None:
+    for ending in ("te", "if"):
+        (project.policies / f"web.{ending}").unlink()
+    base.flat.write_text(base.flat.read_text() + "\n(portcon tcp 80 (u r http_port_t ((s0) (s0))))\n")
+    (project.policies / "web.yaml").write_text(
+        "kind: UdicaPolicy\ncapabilities: [mac_admin]\nports: [{port: 80}]\n"
+    )
+    assert check(project, ["web"], Progress()).findings == []
+    ((module, *_),) = stages.calls["compiled_all"]
+    assert b"http_port_t (tcp_socket (name_bind))" in module.texts["cil"]
+
+
+def test_a_path_of_a_udica_policy_without_a_context_is_a_finding_at_its_line(
+    project: Project, base: BasePolicy, stages: Stages
+) -> None:
+    for ending in ("te", "if"):
+        (project.policies / f"web.{ending}").unlink()
+    file = project.policies / "web.yaml"
+    file.write_text("kind: UdicaPolicy\nmounts:\n  - path: /srv/web\n")
+    (finding,) = check(project, ["web"], Progress()).findings
+    assert (finding.file, finding.line, finding.severity) == (file, 3, Severity.ERROR)
+
+
 def test_an_unknown_policy_is_wrong_input(prepared: Project) -> None:
     with pytest.raises(InputError, match="no policy 'wob'"):
         check(prepared, ["wob"], Progress())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from selab.errors import InputError
+from selab.errors import InputError, SelabError
 from selab.export.export import export
 from selab.export.formats import FORMATS
 from selab.history import History, Record
@@ -54,6 +54,26 @@ def test_an_unproven_policy_is_written_with_the_templates_of_the_known_base_poli
     monkeypatch.setattr("selab.export.export.find_base", lambda *_: base)
     export(web, "web", FORMATS["cil"], tmp_path / "out", Progress(), unproven=True)
     assert (tmp_path / "out/base_container.cil").read_bytes().endswith(BOX)
+
+
+UDICA = b"kind: UdicaPolicy\nports: [{port: 80}]\n"
+
+
+def test_a_udica_policy_is_written_as_the_cil_that_it_is_on_the_known_base_policy(
+    project: Project, centos: BasePolicy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.policies / "web.yaml").write_bytes(UDICA)
+    monkeypatch.setattr("selab.export.export.last_base", lambda *_: centos)
+    export(project, "web", FORMATS["cil"], tmp_path / "out", Progress(), unproven=True)
+    text = (tmp_path / "out/web.cil").read_text()
+    assert "\n    (allow process http_port_t (tcp_socket (name_bind)))\n" in text and "NOT PROVEN" in text
+
+
+def test_a_udica_policy_is_not_written_without_a_base_policy(project: Project, tmp_path: Path) -> None:
+    (project.policies / "web.yaml").write_bytes(UDICA)
+    with pytest.raises(SelabError, match="No base policy is known"):
+        export(project, "web", FORMATS["cil"], tmp_path / "out", Progress(), unproven=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_proven_policy_is_written_with_its_template(web: Project, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from selab.errors import InputError
 from selab.export.proof import Proof, proof_of
 from selab.history import History, Record
 from selab.policy.base import BasePolicy
-from selab.policy.guest_templates import on_base
 from selab.policy.module import GUEST_TEMPLATES, PolicyModule, load_module
+from selab.policy.on_base import on_base
 from selab.policy.survey import StoreFacts
 from selab.project import Project, find_project
 

@@ -11,14 +11,9 @@ from selab.errors import InputError
 from selab.host.local import LocalHost
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all
-from selab.policy.guest_templates import (
-    all_on_base,
-    guest_templates,
-    on_base,
-    sources_of_templates,
-    template_blocks,
-)
+from selab.policy.guest_templates import all_on_base, guest_templates, sources_of_templates, template_blocks
 from selab.policy.module import GUEST_TEMPLATES, OWN_TEMPLATES, PolicyModule, all_templates, load_module
+from selab.policy.on_base import on_base
 from selab.policy.survey import StoreFacts
 from selab.policy.toolchain import Toolchain
 from selab.project import Project, find_project

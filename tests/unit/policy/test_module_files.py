@@ -94,3 +94,27 @@ def test_an_unknown_policy_is_answered_with_a_name_that_can_be_created(project: 
         load_module(project, name)
     suggestion = caught.value.hint.rpartition("`selab new policy ")[2].removesuffix("`.")
     assert NEW_POLICY.fullmatch(suggestion) and suggestion != "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "hint"),
+    [
+        ("\nkind: UdicaPolcy", "is of an unknown kind: 'UdicaPolcy'", "Did you mean 'UdicaPolicy'"),
+        ("\nkind: selinuxprofile", "is of an unknown kind", "'SelinuxProfile'"),
+        ("\nspec: {}", "names no kind", "Available: SelinuxProfile"),
+    ],
+)
+def test_a_yaml_file_of_another_kind_is_refused_with_the_nearest_one(
+    project: Project, text: str, problem: str, hint: str
+) -> None:
+    (project.policies / "web.yaml").write_text(text)
+    with pytest.raises(InputError, match=problem) as caught:
+        load_module(project, "web")
+    assert hint in caught.value.hint and caught.value.detail.startswith(f"{project.policies / 'web.yaml'}:")
+
+
+@pytest.mark.parametrize("text", ["[", "- a", "a"])
+def test_a_yaml_file_that_is_no_object_is_refused(project: Project, text: str) -> None:
+    (project.policies / "web.yaml").write_text(text)
+    with pytest.raises(InputError, match="web.yaml is not valid"):
+        load_module(project, "web")

@@ -47,6 +47,14 @@ def test_a_selinux_profile_is_copied_and_not_changed(drafted: Project) -> None:
     assert "selab suggest" in caught.value.hint
 
 
+def test_a_udica_policy_is_not_changed_and_its_cil_could_be(drafted: Project) -> None:
+    (drafted.policies / "web.te").unlink()
+    (drafted.policies / "web.yaml").write_text("kind: UdicaPolicy\n")
+    with pytest.raises(InputError, match="selab cannot minimise a UdicaPolicy") as caught:
+        candidate(drafted, "web", None, "minimise")
+    assert "selab export web --as cil --unproven" in caught.value.hint
+
+
 def test_the_candidate_is_the_scenarios_own(drafted: Project) -> None:
     assert candidate(drafted, "web", None, "learn for").name == "web"
 
