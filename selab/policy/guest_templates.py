@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from selab.errors import InputError
 from selab.policy.base import BasePolicy
 from selab.policy.module import (
     GUEST_TEMPLATES,
@@ -37,6 +38,11 @@ def with_guest_templates(module: PolicyModule, base: BasePolicy) -> PolicyModule
     if not of_guest and not any(each.directory == GUEST_TEMPLATES for each in module.templates):
         return module
     return with_templates(module, of_guest)
+
+
+def concerns_guest(error: InputError) -> bool:
+    """Return whether an error is about a template of the guest, which the guest may have replaced since."""
+    return error.detail.startswith(f"{GUEST_TEMPLATES}/")
 
 
 def all_on_base(templates: Iterable[PolicyModule], base: BasePolicy | None) -> list[PolicyModule]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from selab.container.label import ContainerLabel, random_level, runtime_default_type
 from selab.container.runtime import Runtime, runtimes
+from selab.errors import InputError
 from selab.guest import Guest
 from selab.host.cache import cache_dir
 from selab.host.local import LocalHost
@@ -20,8 +21,9 @@ from selab.policy.candidate import WantedPolicy, compiled_all, linked, require_t
 from selab.policy.compile import CompiledModule
 from selab.policy.contexts import FileContexts, file_contexts
 from selab.policy.guest.load import Mode
+from selab.policy.guest_templates import concerns_guest
 from selab.policy.query.side_effects import beyond_its_own
-from selab.policy.survey import keep_facts, survey
+from selab.policy.survey import StoreChanged, keep_facts, survey
 from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
@@ -89,7 +91,8 @@ class RunContext:
 def precompile(project: Project, plan: Plan, progress: Progress) -> Iterator[None]:
     """Compile the candidate before the block, and link it in a thread while the block runs.
 
-    selab thus reports a mistake in the candidate before it contacts any machine. Both results are cached, and
+    selab thus reports a mistake in the candidate before it contacts any machine, unless it is in a template
+    of the guest, which may have been repaired. Both results are cached, and
     `prepare` finds them there if the guest has the base policy that the last run had.
     """
     base = _expected(project, plan, plan.options.expected_base) or plan.options.expected_base
@@ -97,9 +100,17 @@ def precompile(project: Project, plan: Plan, progress: Progress) -> Iterator[Non
         yield
         return
     tools = Toolchain(LocalHost(), str(project.own_directory("policy")))
+    candidates: list[CompiledModule] | None = None
     with progress.step("Reading and compiling the candidate"):
-        plan = plan.on(base)
-        candidates = _compile(plan, base, tools, project)
+        try:
+            plan = plan.on(base)
+            candidates = _compile(plan, base, tools, project)
+        except InputError as error:
+            if not concerns_guest(error):
+                raise
+    if candidates is None:
+        yield
+        return
     permissive = _label_type(plan, base) if plan.mode is Mode.DOMAIN else ""
     with ThreadPoolExecutor(1) as linker:
         linker.submit(linked, base, candidates, tools, permissive=permissive)
@@ -117,14 +128,21 @@ def prepare(
     """Prepare what a run works with.
 
     The base policy is the `expected` one if there is one, and the first round trip of the run proves that the
-    guest has it. Otherwise selab asks the guest for its base policy.
+    guest has it. Otherwise selab asks the guest for its base policy. Raises StoreChanged if a template of the
+    `expected` one is wrong.
     """
     with progress.step("Compiling the candidate", "compile"):
         tools = choose_toolchain(guest, project.own_directory("policy"))
         base = _base_policy(guest, project, plan, tools, progress, expected)
         tools = choose_toolchain(guest, project.own_directory("policy"), base.demands)
-        plan = plan.on(base)
-        candidates = _compile(plan, base, tools, project)
+        try:
+            plan = plan.on(base)
+            candidates = _compile(plan, base, tools, project)
+        except InputError as error:
+            if expected and concerns_guest(error):
+                # Only another survey shows whether the guest still has this template.
+                raise StoreChanged(error.what, error.detail, error.hint) from error
+            raise
     level = plan.scenario.label.level
     label = ContainerLabel(_label_type(plan, base), level or random_level(), at_random=not level)
     require_type(label.type, candidates, base)

@@ -16,7 +16,7 @@ from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.guest.load import Mode
 from selab.policy.module import GUEST_TEMPLATES, PolicyModule
-from selab.policy.survey import keep_facts
+from selab.policy.survey import StoreChanged, keep_facts
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
 from selab.project import Project
@@ -247,6 +247,45 @@ def test_the_templates_of_the_expected_base_policy_are_compiled_ahead(
     with precompile(project, plan(module=IN_CIL, options=options), Progress()):
         pass
     assert [each.directory for each in modules[0].templates] == [GUEST_TEMPLATES]
+
+
+OF_GUEST = InputError("It does not compile.", "/usr/share/udica/templates/base_container.cil:1: x")
+OF_USER = InputError("It does not compile.", "/p/policies/web.cil:1: x")
+
+
+def refusing(error: InputError) -> Callable[..., list[CompiledModule]]:
+    def refuse(*_: object) -> list[CompiledModule]:
+        raise error
+
+    return refuse
+
+
+def test_a_mistake_in_a_template_of_the_expected_base_policy_is_left_to_the_guest(
+    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guest may have another template by now. Without a look at it, the error would never go away."""
+    monkeypatch.setattr(context, "compiled_all", refusing(OF_GUEST))
+    with precompile(project, plan(options=RunOptions(expected_base=base)), Progress()):
+        pass
+
+
+@pytest.mark.parametrize(("error", "raised"), [(OF_GUEST, StoreChanged), (OF_USER, InputError)])
+def test_a_mistake_in_a_template_makes_selab_ask_the_guest_again(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, error: InputError, raised: type[SelabError]
+) -> None:
+    monkeypatch.setattr(context, "compiled_all", refusing(error))
+    with pytest.raises(raised) as caught:
+        prepared(plan())
+    assert type(caught.value) is raised
+
+
+def test_a_mistake_in_a_template_that_the_guest_has_now_is_reported(
+    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "compiled_all", refusing(OF_GUEST))
+    monkeypatch.setattr(context, "_base_policy", lambda *_: base)
+    with pytest.raises(InputError):
+        prepare(FakeGuest(), ReadyMachine(ScriptedGuest()), project, plan(), Progress())
 
 
 @pytest.mark.parametrize("action", ["ensure_runtime", "online"])
