@@ -96,8 +96,7 @@ class Labels(Protocol):
 class UdicaPort(UserModel):
     """A port on which the container listens.
 
-    port: Number of the port. udica 0.2.2 takes the host's, newer versions take the container's, which is the
-        one that SELinux checks.
+    port: Number of the port. Write the container's, which SELinux checks; udica 0.2.2 takes the host's.
     protocol: Protocol of the port.
     """
 

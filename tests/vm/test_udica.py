@@ -7,7 +7,11 @@ from importlib.resources import files
 
 import pytest
 
+from selab.analysis.offline import last_base
 from selab.policy.guest.load import Mode
+from selab.policy.language.cil_source import parse, walk
+from selab.policy.module import load_module
+from selab.policy.on_base import on_base
 from selab.policy.source_file import write_source
 from selab.progress import Progress
 from selab.project import Project
@@ -38,6 +42,12 @@ SCENARIOS = {
     "logs": ("container", "log_container"),
 }
 """Scenarios, each with the blocks that udica inherits for its container."""
+YAML = {
+    "apache": "ports: [{port: 8080}]\n",
+    "redis": "ports: [{port: 6379}]\nmounts: [{path: /var/lib/anything, access: rw}]\n",
+    "logs": "ports: [{port: 8081}]\nmounts: [{path: /var/log}]\n",
+}
+"""What udica is told by the inspection of each of these containers; its ports are those of the host."""
 WRITE = """
 set -e
 cd "$1"
@@ -86,6 +96,35 @@ def test_udicas_policy_runs_unchanged_on_the_fast_path(
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_udicas_templates_are_selabs_own(written: dict[str, str], name: str) -> None:
     assert [f"(blockinherit {block})" in written[name] for block in SCENARIOS[name]] == [True, True]
+
+
+def rules(text: str) -> set[tuple[tuple[str, ...], ...]]:
+    """Return the statements of the blocks of a policy, each as the sorted words of its lists."""
+    statements = (each for block in parse(text) for each in block.lists)
+    return {tuple(tuple(sorted(each.words)) for each in walk((statement,))) for statement in statements}
+
+
+@pytest.mark.parametrize("name", YAML)
+def test_a_udica_policy_has_the_rules_that_udica_writes(
+    project: Project, written: dict[str, str], name: str
+) -> None:
+    path = project.policies / f"yaml_{name}.yaml"
+    path.write_text(f"kind: UdicaPolicy\n{YAML[name]}")
+    try:
+        module = on_base(load_module(project, path.stem), last_base(project, Progress()))
+    finally:
+        path.unlink()
+    assert rules(module.texts["cil"].decode()) == rules(written[name])
+
+
+def test_a_udica_policy_runs(project: Project, run: Runner) -> None:
+    path = project.policies / "yaml_apache.yaml"
+    path.write_text("kind: UdicaPolicy\nports: [{port: 80}]\ncapabilities: [setgid, setuid]\n")
+    try:
+        ended = run("apache", policy=path.stem)
+    finally:
+        path.unlink()
+    assert (ended.verdict, ended.label.type) == (Verdict.PASS, "yaml_apache.process"), ended.reasons
 
 
 @pytest.fixture(scope="module", params=["apache", "redis"])
