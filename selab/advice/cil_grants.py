@@ -16,6 +16,7 @@ from selab.policy.language.cil import OPERATORS, Node, members
 from selab.policy.language.cil_names import (
     BOOLEAN,
     PERMISSION,
+    PROCESS,
     ROLE,
     TYPE,
     Placed,
@@ -28,7 +29,6 @@ from selab.policy.language.cil_names import (
 )
 from selab.policy.language.cil_source import Statement
 from selab.policy.language.statements import Grant
-from selab.policy.module import PROCESS
 from selab.policy.query.index import SELF, PolicyIndex
 
 MAX_READ = 300_000

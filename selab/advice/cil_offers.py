@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from selab.advice.cil_grants import NotRead, Reader
 from selab.advice.remedy import Kind
 from selab.policy.interfaces import Interface, InterfaceTable
-from selab.policy.language.cil_names import Placed, is_abstract, outwards, parameters, placed
-from selab.policy.module import PROCESS, PolicyModule
+from selab.policy.language.cil_names import PROCESS, Placed, is_abstract, outwards, parameters, placed
+from selab.policy.module import PolicyModule
 from selab.policy.query.index import PolicyIndex
 
 MAX_PARAMETERS = 9

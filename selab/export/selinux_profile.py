@@ -19,7 +19,8 @@ from selab.export.yaml_text import yaml_text
 from selab.policy.compile_cil import NAMING
 from selab.policy.container_template import template_parts
 from selab.policy.language.cil import OPERATORS, Node, statements, text_of
-from selab.policy.module import PROCESS, PolicyModule, parsed
+from selab.policy.language.cil_names import PROCESS
+from selab.policy.module import PolicyModule, parsed
 from selab.policy.selinux_profile import API, CONTAINER, SELF, refused
 
 REQUIRE = "cil_gen_require"

@@ -9,6 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from selab.errors import InputError
+from selab.policy.language.cil_names import PROCESS
 from selab.policy.language.cil_source import Statement, SyntaxFault, parse, walk
 from selab.policy.module_files import (
     PROFILE,
@@ -28,8 +29,6 @@ OWN_TEMPLATES = Path(__file__).with_name("udica_templates")
 """selab's own templates: blocks that have the names and purposes of udica's."""
 GUEST_TEMPLATES = Path("/", UDICA_TEMPLATES)
 """The guest's directory of templates. Their texts come from the base policy."""
-PROCESS = "process"
-"""The type of a container's processes in a block of CIL, as udica and its templates name it."""
 
 
 @dataclass(frozen=True)

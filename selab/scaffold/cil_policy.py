@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Iterator
 
-from selab.policy.module import PROCESS
+from selab.policy.language.cil_names import PROCESS
 from selab.scaffold.image_config import ImageConfig
 from selab.scaffold.target import Target
 

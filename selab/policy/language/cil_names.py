@@ -16,6 +16,8 @@ from selab.policy.language.cil_source import Statement, walk
 TYPE, ROLE, USER, CLASS, BOOLEAN = "type", "role", "user", "class", "boolean"
 BLOCK, MACRO, PERMISSION = "block", "macro", "permission"
 CONTAINER = "block, macro or optional"
+PROCESS = "process"
+"""The type of a container's processes in a block of CIL, as udica and its templates name it."""
 CLASS_PERMISSION, EXTENDED_PERMISSION = "class permission", "extended permission"
 DECLARES = {
     "type": TYPE, "typealias": TYPE, "typeattribute": TYPE,

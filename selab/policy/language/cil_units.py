@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from selab.policy.language.cil import OPERATORS, statements
+from selab.policy.language.cil_names import PROCESS
 from selab.policy.language.cil_source import Statement, parse, walk
 from selab.policy.language.commands import commands_in, in_cil
 from selab.policy.language.units import Unit
@@ -20,8 +21,8 @@ _PARTS = frozenset(
 """Statements that can be removed without removing a declaration of the file. Extended rules are not among
 them: each of them limits `ioctl` to the listed commands, so that a policy without it would allow more."""
 INHERITS = "blockinherit"
-CONTAINER, PROCESS = "container", "process"
-"""The block of udica's templates that declares the domain, and the name of that type."""
+CONTAINER = "container"
+"""The block of udica's templates that declares the domain."""
 _OPEN = frozenset({"block", "in"})
 """Statements whose content is split."""
 _LIMITS = frozenset({"allowx", "auditallowx", "dontauditx"})
