@@ -405,14 +405,19 @@ def read_tool_output(text: str) -> object:
     return compile_error(_MODULE, done, _BASE), link_error(_BASE, sources, done, expand=False)
 
 
-def profile(text: str) -> object:
-    """Read a profile with the text as CIL, and one of about its length with many types."""
-    head = "apiVersion: security-profiles-operator.x-k8s.io/v1\nmetadata: {name: a}\nkind: "
+PROFILE = "apiVersion: security-profiles-operator.x-k8s.io/v1\nmetadata: {name: a}\nkind: "
+
+
+def profile_in_cil(text: str) -> object:
+    """Read a profile of an operator that contains the text as CIL."""
     raw = "".join(f"    {line}\n" for line in text.splitlines())
-    types = "".join(f"    t{number}_t: {{file: [read]}}\n" for number in range(len(text) // 24))
-    path = Path("a.yaml")
-    many = translated(f"{head}SelinuxProfile\nspec:\n  allow:\n    etc_t: {{}}\n{types}", path)
-    return many, translated(f"{head}RawSelinuxProfile\nspec:\n  policy: |\n    ;\n{raw}", path)
+    return translated(f"{PROFILE}RawSelinuxProfile\nspec:\n  policy: |\n    ;\n{raw}", Path("a.yaml"))
+
+
+def profile_of_types(text: str) -> object:
+    """Read a profile of an operator with one type for each line of the text."""
+    types = "".join(f"    t{number}_t: {line}\n" for number, line in enumerate(text.splitlines()))
+    return translated(f"{PROFILE}SelinuxProfile\nspec:\n  allow:\n    etc_t: {{}}\n{types}", Path("a.yaml"))
 
 
 class _Labels:
@@ -470,7 +475,8 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "headers": (lambda text: list(headings(text, "a.if")), TE),
     "cil": (cil_statements, CIL),
     "cil of an author": (lambda text: [*walk(parse(text))], CIL),
-    "profile of an operator": (profile, CIL),
+    "profile in cil": (profile_in_cil, CIL),
+    "profile of types": (profile_of_types, ("{dir: [read], file: [read]}\n",)),
     "policy in the terms of udica": (udica_policy, CIL),
     "permissions of cil": (explicit_rules, CIL),
     "checks of cil": (lint_text, CIL),
