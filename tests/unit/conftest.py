@@ -34,6 +34,25 @@ Both profiles try the same ones each time, and have no deadline: a loaded machin
 """
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """Collect the tests without garbage collections, which visit each time what was collected before."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests with Dask first, in their random order, so that one process of pytest-xdist runs them.
+
+    Each process that runs one imports Dask, and starts another process that imports it and forks workers.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("dask") is None)
+
+
 def pytest_collection_finish() -> None:
     """Exempt the collected tests from garbage collection, which otherwise visits all of them each time.
 
