@@ -1,4 +1,7 @@
-"""Each benchmark that needs no VM runs at its smallest size; tests/vm/test_benchmarks.py runs the others."""
+"""Benchmarks that need no VM run at their smallest size.
+
+tests/unit/test_startup.py runs `startup`, and tests/vm/test_benchmarks.py those that need a VM.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +45,6 @@ def test_every_benchmark_is_run_by_a_test() -> None:
 
 def test_parsing() -> None:
     assert "300 lines" in benchmark("parse", "--quick")
-
-
-def test_starting() -> None:
-    assert "--version" in benchmark("startup", "--quick")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import multiprocessing
 import sqlite3
 import tracemalloc
 import zlib
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -190,7 +191,8 @@ def test_a_history_of_a_newer_selab_is_left_alone(history: History) -> None:
     )
 
 
-def _add_many(path: Path, first: int) -> None:
+def _add_many(path: Path, first: int, ready: Barrier) -> None:
+    ready.wait(60)
     for number in range(first, first + 20):
         History(path).add(finished(number))
 
@@ -198,13 +200,11 @@ def _add_many(path: Path, first: int) -> None:
 @pytest.mark.program
 def test_two_processes_write_at_once(history: History) -> None:
     context = multiprocessing.get_context("spawn")
-    workers = [
-        context.Process(target=_add_many, args=(history.path, first), daemon=True) for first in (0, 100)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
+    ready = context.Barrier(2)
+    other = context.Process(target=_add_many, args=(history.path, 100, ready), daemon=True)
+    other.start()
+    _add_many(history.path, 0, ready)
+    other.join(60)
     assert len(history.latest(1000)) == 40
 
 

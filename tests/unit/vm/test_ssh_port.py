@@ -33,7 +33,7 @@ def test_two_vms_get_two_ports() -> None:
 
 @pytest.mark.program
 def test_vms_that_are_made_at_once_get_a_port_each() -> None:
-    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         assert len(set(pool.map(free_port, "abcdef"))) == 6
 
 
