@@ -5,11 +5,11 @@ The expected rules are those of the operator's own translation (obj2cil.go, its 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,14 +32,15 @@ LOG = {
 
 def rules(text: str, name: str = "web") -> list[str]:
     """Return the statements in the block that a profile becomes."""
-    (block,) = parse(translated(text, Path(f"policies/{name}.yaml")))
-    assert block.words == ("block", name)
     cil = translated(text, Path(f"policies/{name}.yaml"))
+    (block,) = parse(cil)
+    assert block.words == ("block", name)
     return [" ".join(cil[each.begin : each.end].split()) for each in block.lists]
 
 
 def example(kind: str, spec: dict[str, Any], version: str = "v1", name: str = "web") -> str:
-    return yaml.safe_dump({
+    """Return a profile as JSON, which is YAML, and which is written faster."""
+    return json.dumps({
         "apiVersion": f"security-profiles-operator.x-k8s.io/{version}",
         "kind": kind,
         "metadata": {"name": name},
