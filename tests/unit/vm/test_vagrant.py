@@ -100,7 +100,7 @@ def test_a_question_is_one_process_with_these_words(fake: Fake, name: str) -> No
 
 @pytest.mark.parametrize("kind", ["question", "action"])
 def test_the_environment_is_complete(fake: Fake, kind: str) -> None:
-    fake.program("note(json.dumps(dict(os.environ))); print('1,default,state,running')")
+    fake.program("import json; note(json.dumps(dict(os.environ))); print('1,default,state,running')")
     if kind == "question":
         fake.vagrant.state()
     else:
@@ -187,7 +187,7 @@ def test_a_login_is_asked_for_again_while_the_guest_boots(
     fake.program(
         f"""
 note("asked")
-if len((here / "events").read_text().splitlines()) < 3:
+if len(open(here + "/events").readlines()) < 3:
     sys.exit("The provider is reporting that it\\nis not yet ready for SSH.")
 print({SSH_CONFIG!r})
 """
@@ -239,7 +239,7 @@ def test_a_stage_is_shown_before_the_command_ends(fake: Fake) -> None:
     fake.program(
         """
 stage("Booting")
-while not (here / "go on").exists():
+while not os.path.exists(here + "/go on"):
     time.sleep(0.01)
 """
     )

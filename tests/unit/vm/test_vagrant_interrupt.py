@@ -29,7 +29,7 @@ time.sleep(60)
 """
 AS_A_CHILD = """
 if "as a child" not in sys.argv:
-    sys.exit(subprocess.run([sys.executable, __file__, "as a child"]).returncode)
+    import subprocess; sys.exit(subprocess.run([sys.executable, __file__, "as a child"]).returncode)
 """
 IGNORING_SIGINT = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
 ENDING_AT_SIGINT = (
