@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,25 @@ def pytest_collection_finish() -> None:
     if "hypothesis" in sys.modules:
         gc.collect()
         gc.freeze()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let a process of pytest-xdist report a passed test once, instead of four times.
+
+    It reports the start, the setup, the call and the teardown, which takes as long as a short test. The other
+    process shows only the call, unless something failed. A file for JUnit and `--durations` need all reports.
+    """
+    if any(session.config.getoption(name, None) for name in ("xmlpath", "durations")):
+        return
+    for plugin in session.config.pluginmanager.get_plugins():
+        if hasattr(plugin, "sendevent"):
+            plugin.sendevent = functools.partial(_send_if_shown, plugin.sendevent)
+
+
+def _send_if_shown(send: Callable[..., None], name: str, **event: Any) -> None:
+    report = event.get("data", {}) if name == "testreport" else {}
+    if name != "logstart" and (report.get("outcome") != "passed" or report["when"] == "call"):
+        send(name, **event)
 
 
 CHECKOUT = Path(__file__).parents[2]
