@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from selab.project import Project
-from selab.pytest_plugin import _directory, selab_machine
+from selab.pytest_plugin import _directory, pytest_addoption, selab_machine
 
 PLUGIN = "selab.pytest_plugin"
 MACHINE = """
@@ -171,3 +172,29 @@ def test_loading_it_imports_nothing_of_selab() -> None:
 def test_selab_needs_no_pytest() -> None:
     script = "import sys; sys.modules['pytest'] = None; import selab.api, selab.cli.root, selab.cli.run"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+
+
+class Parser:
+    """Takes the plugin's options as pytest's parser does, and keeps what its help shows."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, str] = {}
+
+    def getgroup(self, name: str, description: str) -> Parser:
+        self.shown[name] = description
+        return self
+
+    def addoption(self, name: str, *, help: str, metavar: str = "", action: str = "store") -> None:
+        self.shown[name] = f"{metavar} {action}: {help}"
+
+    def addini(self, name: str, help: str) -> None:
+        self.shown[name] = help
+
+
+def test_the_help_of_pytest_explains_the_options() -> None:
+    parser = Parser()
+    pytest_addoption(parser)  # type: ignore[arg-type]
+    assert parser.shown["selab"] == "SELinux policy in a VM"
+    assert re.match("DIR store: The selab project, .* root directory", parser.shown["--selab-project"])
+    assert re.match(" store_true: Remove .* left running", parser.shown["--selab-destroy"])
+    assert "relative to this file" in parser.shown["selab_project"]
