@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, ErrorDetails
 
 from selab.errors import InputError
 
@@ -318,7 +318,7 @@ def _explained(error: ValidationError, root: yaml.Node | None, path: Path) -> tu
         ".".join(str(part) for part in first["loc"] if not str(part).startswith("function-")) or "the file"
     )
     message = {"extra_forbidden": "there is no such key", "missing": "is required"}.get(
-        first["type"], first["msg"].lower()
+        first["type"], problem_of(first)
     )
     more = f"{len(errors) - 1} more after this one." if len(errors) > 1 else ""
     return (
@@ -326,6 +326,12 @@ def _explained(error: ValidationError, root: yaml.Node | None, path: Path) -> tu
         f"{path}:{_line_of(root, first['loc'])}",
         more,
     )
+
+
+def problem_of(error: ErrorDetails) -> str:
+    """Return what pydantic reports of a value, without the words that it puts before a validator's own."""
+    text = error["msg"].removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
 
 
 def _line_of(node: yaml.Node | None, location: tuple[Any, ...]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -89,6 +90,40 @@ def test_a_file_that_is_no_scenario_is_refused_with_its_line(
     error = refused(project, text)
     assert word in error.what
     assert f"web.yaml:{line}" in error.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("user: -x", "user: must be one line that does not begin with '-'"),
+        ('volumes: [{target: "/x\\ny"}]', "volumes.0.target: must be one line"),
+        ("volumes: [{target: /../etc}]", "volumes.0.target: must name a directory below /, without '..'"),
+        (
+            "volumes: [{target: /x, source: a, guest_path: /y}]",
+            "volumes.0: a volume has either a source or a guest_path",
+        ),
+        (
+            "volumes: [{target: /x, guest_path: /y, label: contexts}]",
+            "volumes.0: the candidate's .fc labels a directory of the guest, by its path in the guest",
+        ),
+        ("steps: [{}]", "steps.0: a step must have exactly one of http, exec, guest, log, exit"),
+    ],
+)
+def test_a_value_that_is_refused_says_what_it_must_be(project: Project, text: str, problem: str) -> None:
+    error = refused(project, f"image: httpd\n{text}\n")
+    assert (error.what, error.detail[-2:]) == (f"web.yaml is not valid: {problem}.", ":2")
+
+
+@pytest.mark.parametrize("image", ["-x", "../x", "a/../b", "a b", "x" * 256])
+def test_what_is_no_image_says_what_one_is(project: Project, image: str) -> None:
+    must = "must be an image's name, or a reference such as registry/name:tag"
+    assert refused(project, f"image: {image}\n").what == f"web.yaml is not valid: image: {must}."
+
+
+@pytest.mark.parametrize("image", ["Httpd", "0", "reg.test:5000/A_b/c-D:1.2@sha256", "x" * 255])
+def test_each_name_and_reference_of_an_image_is_accepted(project: Project, image: str) -> None:
+    write(project, f'image: "{image}"\n')
+    assert load_scenario(project, "web").image == image
 
 
 def test_a_file_that_is_too_large_is_refused(project: Project) -> None:
@@ -181,7 +216,10 @@ def test_a_scenario_can_be_written_down_and_read_again(project: Project) -> None
         ),
     )
     scenario = load_scenario(project, "web")
-    assert Scenario.model_validate(scenario.as_written()).as_written() == scenario.as_written()
+    written = scenario.as_written()
+    assert json.loads(json.dumps(written)) == written
+    assert written["steps"] == [{"http": {"port": 80, "wait": True}}]
+    assert Scenario.model_validate(written).as_written() == written
 
 
 @pytest.mark.parametrize("ending", ["yaml", "yml"])
@@ -198,6 +236,7 @@ def test_two_files_of_one_scenario_are_refused(project: Project) -> None:
     with pytest.raises(InputError, match="more than one file") as caught:
         load_scenario(project, "web")
     assert "web.yaml" in caught.value.detail and "web.yml" in caught.value.detail
+    assert caught.value.hint == "Remove or rename all but one."
     assert scenario_names(project) == ["web"]
 
 
@@ -206,7 +245,8 @@ def test_a_file_whose_name_is_no_name_is_refused(project: Project, name: str) ->
     write(project, "image: httpd\n", name)
     with pytest.raises(InputError, match="cannot be a scenario's name") as caught:
         load_scenario(project, name)
-    assert caught.value.detail == str(project.scenarios / f"{name}.yaml") and caught.value.hint
+    assert caught.value.detail == str(project.scenarios / f"{name}.yaml")
+    assert caught.value.hint == "Use letters, digits, '_', '.' and '-'."
 
 
 def test_an_unknown_scenario_can_be_created_with_the_command_of_the_hint(project: Project) -> None:
@@ -222,7 +262,7 @@ def test_a_volume_that_is_not_a_directory_is_refused(project: Project, exists: b
         (project.root / "data").write_text("")
     error = refused(project, "image: httpd\nvolumes:\n  - {source: data, target: /data}\n")
     assert "'data' is not a directory" in error.what
-    assert str(project.root / "data") in error.detail and "`source`" in error.hint
+    assert str(project.root / "data") in error.detail and error.hint.startswith("Create it, or omit `source`")
 
 
 @pytest.mark.parametrize(
