@@ -386,12 +386,17 @@ class ReadyMachine:
 
 
 class Notes(Progress):
-    """A progress that keeps its notes."""
+    """A progress that keeps its notes and the names of its steps. It is its own listener."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(self)
         self.notes: list[str] = []
+        self.steps: list[str] = []
 
-    def note(self, text: str) -> None:
-        super().note(text)
+    def started(self, step: str, depth: int) -> None:
+        self.steps.append(step)
+
+    def noted(self, text: str, depth: int) -> None:
         self.notes.append(text)
+
+    def ended(self, step: str, depth: int, seconds: float, failed: bool) -> None: ...
