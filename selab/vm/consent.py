@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from selab.errors import SelabError
+from selab.errors import AnswerTooLong, SelabError
 from selab.host import trusted
 from selab.host.binding import is_bound, mark
 from selab.host.private import read_private
@@ -27,7 +27,7 @@ RECORD = ".vagrant"
 PLUGINS = "plugins.json"
 """The file in it with the plugins of the project."""
 MAX_LIST = 1 << 20
-"""Bytes that selab reads of that file."""
+"""Bytes that the file may have: Vagrant writes some hundred for each plugin."""
 
 
 @dataclass(frozen=True)
@@ -141,15 +141,21 @@ def _links(record: Path) -> Iterator[Path]:
 
 
 def _plugins(path: Path) -> list[Foreign]:
-    """Return the list of plugins in the file `path`, if it exists."""
+    """Return the list of plugins in the file `path`, if it exists.
+
+    Raises AnswerTooLong if it has more than MAX_LIST bytes, because the answer must cover all of it.
+    """
     if not path.exists():
         return []
+    content = read_private(path, MAX_LIST + 1)
+    if len(content) > MAX_LIST:
+        raise AnswerTooLong(f"The list of plugins {path}", MAX_LIST)
     return [
         Foreign(
             f"the plugins that {path} lists",
             "Vagrant loads them as programs, with your rights.",
             "If the file came with a repository, remove it.",
-            _digest("plugins", mark(path.parent), hashlib.sha256(read_private(path, MAX_LIST)).hexdigest()),
+            _digest("plugins", mark(path.parent), hashlib.sha256(content).hexdigest()),
         )
     ]
 
@@ -157,7 +163,7 @@ def _plugins(path: Path) -> list[Foreign]:
 def _identity(name: str) -> tuple[str, ...]:
     """Return what changes with a box file. Its content is not read, since it takes seconds."""
     path = Path(name).expanduser().resolve()
-    if not name or not path.is_file():
+    if not path.is_file():  # for a box with a URL, `path` is the working directory
         return (name,)
     status = path.stat()
     return (str(path), str(status.st_ino), str(status.st_size), str(status.st_ctime_ns))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
-from selab.errors import SelabError
+from selab.errors import AnswerTooLong, SelabError
 from selab.host import trusted
+from selab.host.binding import mark
 from selab.progress import Progress
 from selab.project import BoxSource, HostConfig, Project, ProjectConfig, VmConfig
 from selab.vm import consent, vagrantfile
-from selab.vm.consent import NotAllowed, allow, foreign, require
+from selab.vm.consent import Foreign, NotAllowed, allow, foreign, require
 from selab.vm.existing import ExistingHost
 from selab.vm.vagrant import Vagrant
 from selab.vm.virtual_machine import VirtualMachine
@@ -221,3 +225,194 @@ def test_another_list_of_plugins_needs_consent_again(project: Project) -> None:
     allow(foreign(project)[0])
     (project.root / ".vagrant" / "plugins.json").write_text('{"installed": {"evil": {}}}')
     assert len(foreign(project)) == 1
+
+
+# --- what the user is asked ------------------------------------------------------------------------
+
+DIGEST = hashlib.sha256(OWN.encode()).hexdigest()
+URL = "https://x.test/a.box"
+
+
+def digest_of(*parts: str) -> str:
+    """The digest under which an answer is recorded: an answer of today must count tomorrow."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def question(project: Project) -> Foreign:
+    """Return the one thing that the project's user is asked about first."""
+    return foreign(project)[0]
+
+
+def refusal(project: Project) -> NotAllowed:
+    with pytest.raises(NotAllowed) as caught:
+        require(project)
+    return caught.value
+
+
+def has(text: str, *words: str) -> bool:
+    """Whether all of `words` occur in `text`, which no list or tuple has become."""
+    return isinstance(text, str) and all(word in text for word in words)
+
+
+def test_a_refusal_says_what_selab_would_do_and_how_to_allow_it(own: Project) -> None:
+    error, each = refusal(own), question(own)
+    assert error.what == f"You have not allowed {each.name}."
+    assert error.detail == each.effect
+    assert error.hint.startswith(each.advice)
+    assert has(error.hint, "`selab trust`", "`selab --trust-vagrantfile COMMAND`")
+
+
+def test_a_vagrantfile_is_named_with_its_digest_and_read_first(own: Project) -> None:
+    each = question(own)
+    assert each.name == f"the Vagrantfile {own.vagrant_dir / 'Vagrantfile'} (sha256 {DIGEST[:16]})"
+    assert has(each.effect, "not selab's own", "as a program, with your rights")
+    assert has(each.advice, "Read it first", "the files that it loads")
+    assert each.digest == digest_of("Vagrantfile", DIGEST)
+
+
+def test_a_project_without_a_vagrantfile_needs_no_consent_for_one(project: Project) -> None:
+    assert foreign(project) == []
+
+
+def test_a_vagrantfile_of_an_older_selab_needs_no_consent(
+    own: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vagrantfile, "OLDER", {DIGEST})
+    assert foreign(own) == []
+
+
+@pytest.mark.parametrize(("sha256", "is_pinned"), [("a" * 64, True), ("", False)])
+def test_a_box_with_an_address_is_asked_about_with_it(project: Project, sha256: str, is_pinned: bool) -> None:
+    each = question(with_vm(project, source=BoxSource(url=URL, sha256=sha256)))
+    assert each.name == f"the box {URL}"
+    assert has(each.effect, "`vm.source`", "runs the Vagrantfile in it as a program")
+    assert each.effect.endswith("as a program.") is is_pinned
+    assert has(each.effect, " It has no sha256, so its content may change.") is not is_pinned
+    assert "Find out who made it" in each.advice
+    assert each.digest == digest_of("box", URL, sha256, "")
+
+
+@pytest.mark.parametrize("name", ["a.box", "~/a.box"])
+def test_a_box_file_is_asked_about_with_its_identity(
+    project: Project, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    monkeypatch.setenv("HOME", str(project.root))
+    box = project.root / "a.box"
+    box.write_text("x")
+    status = box.stat()
+    identity = (str(box.resolve()), str(status.st_ino), "1", str(status.st_ctime_ns))
+    each = question(with_vm(project, source=BoxSource(file=name)))
+    assert each.name == f"the box {name}"
+    assert each.effect.endswith("as a program.")
+    assert each.digest == digest_of("box", "", "", *identity)
+
+
+def test_a_box_file_that_does_not_exist_is_asked_about_by_its_name(project: Project) -> None:
+    each = question(with_vm(project, source=BoxSource(file="/nowhere/a.box")))
+    assert each.digest == digest_of("box", "", "", "/nowhere/a.box")
+
+
+@pytest.mark.parametrize("source", [None, BoxSource()])
+def test_a_project_that_names_no_box_is_not_asked_about_one(
+    project: Project, source: BoxSource | None
+) -> None:
+    assert foreign(with_vm(project, source=source)) == []
+
+
+@pytest.mark.parametrize(("user", "login"), [("root", "root@lab.test"), (None, "lab.test")])
+def test_a_host_is_asked_about_with_its_login(project: Project, user: str | None, login: str) -> None:
+    host = HostConfig(address="lab.test", port=22, user=user)
+    each = question(with_vm(project, box="host", host=host))
+    assert each.name == f"the host {login}"
+    assert has(each.effect, "`vm.host`", "your SSH keys", "loads policies")
+    assert "Use no machine that you depend on" in each.advice
+    assert each.digest == digest_of("host", "lab.test", "22", str(user), "", "None")
+
+
+def test_a_host_needs_consent_for_nothing_that_vagrant_uses(own: Project) -> None:
+    host = with_vm(own, box="host", host=HostConfig(address="lab.test"))
+    assert [each.name for each in foreign(host)] == ["the host lab.test"]
+
+
+def test_a_record_of_vagrant_is_asked_about_with_its_path(project: Project) -> None:
+    vagrants_record(project)
+    each = question(project)
+    assert each.name == f"the directory {project.vagrant_dir / '.vagrant'}"
+    assert has(each.effect, "selab did not make it", "the VM that it names", "the plugins in it")
+    assert has(each.advice, "If it came with a repository, remove it")
+    assert each.digest == digest_of("record", mark(project.vagrant_dir / ".vagrant"))
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link to nothing"])
+def test_a_record_that_is_no_directory_is_refused_with_its_path(
+    project: Project, tmp_path: Path, kind: str
+) -> None:
+    path = project.vagrant_dir / ".vagrant"
+    if kind == "file":
+        path.touch()
+    else:
+        path.symlink_to(tmp_path / "nothing" if "nothing" in kind else tmp_path)
+    with pytest.raises(SelabError) as caught:
+        foreign(project)
+    assert caught.value.what == ".vagrant is not a directory."
+    assert caught.value.detail == str(path)
+    assert has(caught.value.hint, "Remove it", "Vagrant creates a new one")
+
+
+def test_a_link_in_the_record_is_refused_with_its_path(project: Project, tmp_path: Path) -> None:
+    VirtualMachine(project).files.claim_record()
+    link = project.vagrant_dir / ".vagrant" / "bundler"
+    link.symlink_to(tmp_path)
+    with pytest.raises(SelabError) as caught:
+        foreign(project)
+    assert caught.value.what == ".vagrant contains a link."
+    assert caught.value.detail == str(link)
+    assert has(caught.value.hint, "Remove it", "would write through it")
+
+
+@pytest.mark.parametrize(("place", "is_refused"), [("plugins", False), ("machines/plugins", True)])
+def test_only_the_code_of_plugins_may_contain_links(
+    project: Project, tmp_path: Path, place: str, is_refused: bool
+) -> None:
+    VirtualMachine(project).files.claim_record()
+    directory = project.vagrant_dir / ".vagrant" / place / "gems"
+    directory.mkdir(parents=True)
+    (directory / "link").symlink_to(tmp_path)
+    with pytest.raises(SelabError, match="contains a link") if is_refused else contextlib.nullcontext():
+        assert foreign(project) == []
+
+
+def plugins_of(project: Project, content: bytes) -> Path:
+    """Write the list of plugins into a `.vagrant` that selab made."""
+    VirtualMachine(project).files.claim_record()
+    path = project.vagrant_dir / ".vagrant" / "plugins.json"
+    path.write_bytes(content)
+    return path
+
+
+def test_a_list_of_plugins_is_asked_about_with_its_path(project: Project) -> None:
+    path = plugins_of(project, b"{}")
+    each = question(project)
+    assert each.name == f"the plugins that {path} lists"
+    assert has(each.effect, "as programs, with your rights")
+    assert has(each.advice, "If the file came with a repository, remove it")
+    assert each.digest == digest_of("plugins", mark(path.parent), hashlib.sha256(b"{}").hexdigest())
+
+
+def test_a_list_of_plugins_that_the_answer_could_not_cover_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consent, "MAX_LIST", 4)
+    path = plugins_of(project, b"1234")
+    assert len(foreign(project)) == 1
+    path.write_bytes(b"12345")
+    with pytest.raises(AnswerTooLong) as caught:
+        foreign(project)
+    assert str(path) in caught.value.detail
+
+
+def test_an_answer_is_recorded_with_the_name_of_what_it_allows(own: Project) -> None:
+    each = question(own)
+    allow(each)
+    assert trusted.digests() == {each.digest: each.name}
