@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from selab.errors import Unreachable
+from selab.errors import CommandFailed, Unreachable
+from selab.guest import script, script_argv
 from selab.progress import Progress
 from selab.vm import connection, virtual_machine
 from selab.vm.connection import Connection
-from selab.vm.ssh_login import Address
+from selab.vm.ssh_login import LOGIN_TIMEOUT, Address
 from selab.vm.state import Remembered
+from tests.unit.fakes import FakeGuest, Notes
 
 from .conftest import FakeVm
 
@@ -145,3 +149,202 @@ def test_a_broken_state_file_counts_as_none(lab: FakeVm, text: str) -> None:
     assert lab.machine.files.address() is None
     lab.machine.ensure(Progress())
     assert lab.calls() == ["status", "ssh-config"]
+
+
+# --- a key and a password of the VM's own ---------------------------------------------------------
+
+
+class Clock:
+    """A clock that only sleeping moves. `sleeps` holds the seconds of each sleep."""
+
+    def __init__(self) -> None:
+        self.now, self.sleeps = 1000.0, list[float]()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+
+class Logins(list[tuple[Any, ...]]):
+    """Records each login with its options. `answers` are the guests; the last one answers for ever."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
+        super().__init__()
+        self._answers = list(answers)
+        monkeypatch.setattr(connection.SshGuest, "connect", self._connect)
+
+    def _connect(self, address: Address, **options: Any) -> Any:
+        self.append((address, options))
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let selab make one key only, and let only the file `public` hold Vagrant's well-known key."""
+    monkeypatch.setattr(connection.keys, "new_key", lambda: ("PRIVATE", "ssh-ed25519 NEW selab"))
+    monkeypatch.setattr(connection.keys, "is_well_known", {Path("public"): True, Path("own"): False}.get)
+
+
+def test_a_key_that_is_the_vms_own_stays(own_key: None) -> None:
+    guest, notes = cast(Any, FakeGuest()), Notes()
+    assert connection_of(key=Path("own")).with_own_key(guest, notes) is guest
+    assert (guest.closed, notes.notes) == (False, [])
+
+
+def test_vagrants_well_known_key_is_replaced_in_the_guest_and_the_records(
+    own_key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest, reached, notes, replaced = FakeGuest(), object(), Notes(), list[tuple[str, ...]]()
+    guest.answer(script("vm/add-key"))
+    logins = Logins(monkeypatch, reached)
+    link = connection_of(
+        key=Path("public"), address=lambda: ADDRESS, replace_key=lambda *words: replaced.append(words)
+    )
+    assert link.with_own_key(cast(Any, guest), notes) is reached
+    assert guest.commands == [tuple(script_argv("vm/add-key"))]
+    assert (guest.inputs, guest.closed) == ([b"ssh-ed25519 NEW selab\n"], True)
+    assert replaced == [("PRIVATE", "libvirt")]
+    assert logins == [(ADDRESS, {"limit": LOGIN_TIMEOUT})]
+    assert "well-known key" in notes.notes[0]
+
+
+def test_a_key_that_the_guest_does_not_take_is_an_error_and_not_recorded(own_key: None) -> None:
+    guest = FakeGuest()
+    guest.answer(script("vm/add-key"), code=1, err="read-only")
+    with pytest.raises(CommandFailed) as caught:
+        connection_of(key=Path("public")).with_own_key(cast(Any, guest), Progress())
+    assert "own key could not be set" in caught.value.what and "read-only" in caught.value.detail
+
+
+def test_root_gets_a_random_password_for_the_console() -> None:
+    passwords = list[str]()
+    for _ in range(2):
+        guest = FakeGuest()
+        guest.answer("chpasswd")
+        connection_of(password=lambda: "", keep_password=passwords.append).ensure_console_password(
+            cast(Any, guest)
+        )
+        assert guest.commands == [("chpasswd",)]
+        assert guest.inputs == [f"root:{passwords[-1]}\n".encode()]
+    assert len(passwords[0]) == 32 and passwords[0] != passwords[1]
+
+
+def test_a_password_that_is_set_stays() -> None:
+    connection_of(password=lambda: "secret").ensure_console_password(cast(Any, FakeGuest()))
+
+
+def test_a_password_that_cannot_be_set_is_an_error_and_not_recorded() -> None:
+    guest = FakeGuest()
+    guest.answer("chpasswd", code=1, err="no such user")
+    with pytest.raises(CommandFailed) as caught:
+        connection_of(password=lambda: "").ensure_console_password(cast(Any, guest))
+    assert "password of the serial console could not be set" in caught.value.what
+
+
+# --- waiting --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(connection, "time", clock)
+    return clock
+
+
+def booting(directory: Path) -> Connection:
+    return connection_of(address=lambda: ADDRESS, directory=directory)
+
+
+def test_a_guest_that_boots_is_tried_again_until_it_answers(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path
+) -> None:
+    guest = object()
+    logins = Logins(monkeypatch, Unreachable("no answer"), Unreachable("no answer"), guest)
+    assert booting(tmp_path).wait(connection.console.Recorder()) is guest
+    assert logins == [(ADDRESS, {"first_contact": True, "limit": LOGIN_TIMEOUT})] * 3
+    assert clock.sleeps == [connection.RETRY] * 2
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [(2.0, 2.0), (0.0, connection.ANSWER_LIMIT)])
+def test_a_guest_that_does_not_answer_in_time_is_an_error_with_the_last_line_of_its_console(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path, limit: float, seconds: float
+) -> None:
+    recorder = connection.console.Recorder()
+    recorder.feed("Kernel panic\n")
+    monkeypatch.setattr(connection, "RETRY", seconds / 4)
+    logins = Logins(monkeypatch, Unreachable("no answer", "port 2200"))
+    with pytest.raises(Unreachable) as caught:
+        booting(tmp_path).wait(recorder, limit)
+    assert f"did not answer for {seconds:g} s" in caught.value.what
+    assert "port 2200" in caught.value.detail and "Kernel panic" in caught.value.detail
+    assert "`selab vm console`" in caught.value.hint and str(tmp_path / "console.log") in caught.value.hint
+    assert logins[0][1]["limit"] == min(seconds, LOGIN_TIMEOUT)
+    assert clock.sleeps == [seconds / 4] * 5  # at the end of its time it is tried once more
+
+
+# --- the recorded login ---------------------------------------------------------------------------
+
+KNOWN = Remembered("h", 22, "vagrant", "key", "a domain", "libvirt", "closed")
+
+
+def test_a_login_as_root_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    root, records = object(), list[Remembered]()
+    guest = FakeGuest()
+    guest.address = ADDRESS  # type: ignore[attr-defined]
+    logins = Logins(monkeypatch, root)
+    link = connection_of(remembered=lambda: KNOWN, remember=records.append)
+    assert link.as_root(cast(Any, guest)) is root
+    assert logins == [(replace(ADDRESS, user="root"), {})]
+    assert (records, guest.closed) == ([replace(KNOWN, user="root")], True)
+
+
+def test_the_log_says_why_there_is_no_login_as_root(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Logins(monkeypatch, Unreachable("refused"))
+    with caplog.at_level(logging.INFO, "selab"):
+        connection_of(remembered=lambda: KNOWN).as_root(cast(Any, SimpleNamespace(address=ADDRESS)))
+    assert caplog.messages == ["no login as root: refused"]
+
+
+@pytest.mark.parametrize("has_address", [True, False])
+def test_a_vm_that_was_never_reached_is_not_contacted(tmp_path: Path, has_address: bool) -> None:
+    link = connection_of(
+        address=lambda: ADDRESS if has_address else None,
+        known_hosts=tmp_path / "none" if has_address else tmp_path,
+    )
+    assert link.as_remembered() is None
+
+
+def test_a_vm_is_reached_as_before_while_it_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    guest = object()
+    logins = Logins(monkeypatch, guest)
+    monkeypatch.setattr(connection.libvirt, "domain_state", {"a domain": "running"}.__getitem__)
+    link = connection_of(address=lambda: ADDRESS, known_hosts=tmp_path, domain="a domain")
+    assert link.as_remembered() is guest
+    [(address, options)] = logins
+    assert (address, options["alive"](), list(options)) == (ADDRESS, True, ["alive"])
+
+
+def test_a_vm_that_no_longer_answers_is_none_and_logged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Logins(monkeypatch, Unreachable("silence"))
+    with caplog.at_level(logging.INFO, "selab"):
+        assert connection_of(address=lambda: ADDRESS, known_hosts=tmp_path).as_remembered() is None
+    assert caplog.messages == ["the last address does not answer: silence"]
+
+
+def test_a_console_that_does_not_answer_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection.console, "Console", silent)
+    with caplog.at_level(logging.INFO, "selab"):
+        connection_of(password=lambda: "secret")._key_on_console("a domain")
+    assert caplog.messages == ["the host key is pinned at the first contact over the network: no answer"]
