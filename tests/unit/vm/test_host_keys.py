@@ -8,7 +8,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from selab.vm.host_keys import HOST_ALIAS, known_key, known_name, pin, pin_text, pinned_key
+from selab.vm.host_keys import HOST_ALIAS, MAX_PINNED, known_key, known_name, pin, pin_text, pinned_key
 
 ECDSA = paramiko.ECDSAKey.generate()
 OTHER = paramiko.ECDSAKey.generate()
@@ -88,3 +88,35 @@ def test_a_pipe_pins_no_key(file: Path) -> None:
     """To read it would wait forever."""
     os.mkfifo(file)
     assert pinned_key(file) is None
+
+
+def test_no_more_of_the_pinned_key_is_read_than_the_limit(file: Path) -> None:
+    file.write_text(" " * MAX_PINNED + line(HOST_ALIAS, ECDSA))
+    assert pinned_key(file) is None
+    file.write_text(line(HOST_ALIAS, ECDSA) + " " * MAX_PINNED)
+    assert pinned_key(file) == ECDSA
+
+
+def test_a_pinned_key_is_private_and_without_its_comment(file: Path) -> None:
+    pin_text(file, f"{ECDSA.get_name()} {ECDSA.get_base64()} root@guest")
+    assert file.read_text() == line(HOST_ALIAS, ECDSA)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "other", [b"", b"  ", b"\xff \xff", b"lab"], ids=["empty", "blank", "no text", "short"]
+)
+def test_a_line_that_cannot_be_read_hides_no_other(file: Path, other: bytes) -> None:
+    file.write_bytes(other + b"\n" + line("lab", ECDSA).encode() + other + b"\n")
+    assert known_key([file], "lab") == ECDSA
+
+
+def test_a_line_may_name_several_hosts(file: Path) -> None:
+    file.write_text(line("lab,lab.test,[lab]:2222", ECDSA))
+    assert [known_key([file], name) for name in ("lab", "lab.test", "[lab]:2222")] == [ECDSA] * 3
+
+
+def test_a_file_that_does_not_exist_hides_no_other(file: Path) -> None:
+    file.write_text(line("lab", ECDSA))
+    assert known_key([file.with_name("none"), file], "lab") == ECDSA
+    assert known_key([], "lab") is None
