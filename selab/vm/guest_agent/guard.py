@@ -123,10 +123,8 @@ def report(text: str) -> None:
 
 def succeeds(*words: str) -> bool:
     try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=COMMAND_LIMIT, check=False
-        )
-        return done.returncode == 0
+        null = subprocess.DEVNULL
+        return subprocess.run(words, stdin=null, stdout=null, timeout=COMMAND_LIMIT).returncode == 0
     except (OSError, subprocess.SubprocessError) as error:
         report(f"{words[0]}: {error}")
         return False

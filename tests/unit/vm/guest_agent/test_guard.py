@@ -1,4 +1,4 @@
-"""The guard in the guest, on files instead of a kernel."""
+"""How the guard restores a guest, on files instead of a kernel."""
 
 from __future__ import annotations
 
@@ -11,46 +11,10 @@ from pathlib import Path
 import pytest
 
 from selab.vm.guest_agent import guard
-from tests.unit.fakes import SandboxGuest
+
+from .conftest import GuardedGuest
 
 IMAGE = b"image"
-
-
-class GuardedGuest(SandboxGuest):
-    """A guest in permissive mode of its own, with a candidate that enforces."""
-
-    PLACES = (*SandboxGuest.PLACES, "/usr/local/lib/selab")
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.write("/sys/fs/selinux/enforce", "1")
-        self.write("/sys/fs/selinux/load", "")
-        self.write("/sys/fs/selinux/policy", "base")
-        self.write("/run/selab/mode", "0\n")
-        self.write("/run/selab/loaded", "digest 7\n")
-        self.program("load_policy")
-        self.program("systemctl", "exit 1")
-
-    def has(self, name: str) -> bool:
-        return self.path(f"/run/selab/{name}").exists()
-
-    @property
-    def enforce(self) -> str:
-        return self.path("/sys/fs/selinux/enforce").read_text()
-
-
-@pytest.fixture
-def guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GuardedGuest:
-    guest = GuardedGuest(tmp_path)
-    for name in ("RUN", "PIPE", "PID", "MODE", "LOADED", "SELINUX", "RUNTIME_SERVICES"):
-        monkeypatch.setattr(guard, name, guest.path(str(getattr(guard, name))))
-    for name in ("LABELS", "RESTORE_LABELS"):
-        monkeypatch.setattr(guard, name, str(guest.path(getattr(guard, name))))
-    monkeypatch.setenv("PATH", f"{guest.path('/bin')}:{os.environ['PATH']}")
-    return guest
-
-
-# --- restore --------------------------------------------------------------------------------------
 
 
 def test_the_guest_is_permissive_under_its_base_policy_again(guest: GuardedGuest) -> None:
@@ -222,168 +186,49 @@ def test_the_program_restores_a_guest_at_once(tmp_path: Path, loads: bool, code:
     assert (done.returncode, guest.enforce, guest.has("loaded")) == (code, "0", not loads)
 
 
-# --- orders ---------------------------------------------------------------------------------------
+def test_a_program_gets_no_input_and_prints_nothing_but_errors(tmp_path: Path) -> None:
+    """The guard's own input and output are the user's serial console."""
+    guest = GuardedGuest(tmp_path)
+    guest.program("load_policy", f"cat >{guest.root / 'input'}; echo noise; echo error >&2")
+    program = tmp_path / "guard"
+    program.write_text(guest.inside(Path(guard.__file__).read_text()))
+    done = subprocess.run(
+        [sys.executable, str(program), "rescue"],
+        env=guest.environment,
+        input=b"typed",
+        capture_output=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"error\n")
+    assert (guest.root / "input").read_bytes() == b""
 
 
-@pytest.mark.parametrize(
-    ("order", "command"),
-    [
-        (b"60\n", (60.0, False)),
-        (b"60\noff\n", (None, False)),
-        (b"off\n5\n", (5.0, False)),
-        (b"60\nrest\n", (guard.REST, True)),
-        (b"\n", (None, False)),
-        (b"nonsense\n", (0.0, False)),
-    ],
-)
-def test_the_last_order_counts(order: bytes, command: tuple[float | None, bool]) -> None:
-    reading, writing = os.pipe()
-    os.write(writing, order)
-    assert guard.read_command(reading) == command
-    os.close(writing)
-    os.close(reading)
-
-
-def test_a_pipe_that_may_not_be_read_is_a_reason_to_act() -> None:
-    reading, writing = os.pipe()
-    os.close(writing)
-    os.close(reading)
-    assert guard.read_command(reading) == (0.0, False)
-
-
-class Interrupted(Exception):
-    """The end of a service that would run for ever."""
-
-
-class Service:
-    """Runs the guard's service through `events`: an order that arrives in time, or None for its time-out.
-
-    waits: seconds that each poll may take, or None without a limit.
-    restored: the images that were restored; each attempt has the outcome of `outcomes`.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.waits, self.restored = 100.0, list[float | None](), list[bytes]()
-        self.outcomes = iter([True])
-        self.events = iter(list[bytes | None]())
-        monkeypatch.setattr(guard.time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(guard.select, "poll", lambda: self)
-        monkeypatch.setattr(guard, "restore_base", self._restore)
-
-    def _restore(self, image: bytes) -> bool:
-        self.restored.append(image)
-        return next(self.outcomes)
-
-    def register(self, pipe: int, events: int) -> None:
-        assert events == guard.select.POLLIN
-        self.pipe = pipe
-
-    def poll(self, milliseconds: float | None) -> list[int]:
-        self.waits.append(None if milliseconds is None else milliseconds / 1000)
-        event = next(self.events, b"")
-        if event == b"":
-            os.close(self.pipe)
-            raise Interrupted
-        if event is None:
-            assert milliseconds is not None, "nothing would end this wait"
-            self.now += milliseconds / 1000
-            return []
-        os.write(self.pipe, event)
-        return [self.pipe]
-
-    def run(self, *events: bytes | None) -> list[float | None]:
-        """Return the limits of the waits, the last of which is that after the last event."""
-        self.events = iter(events)
-        with pytest.raises(Interrupted):
-            guard.serve()
-        return self.waits
-
-
-@pytest.fixture
-def service(guest: GuardedGuest, monkeypatch: pytest.MonkeyPatch) -> Service:
-    """The service in a guest under its base policy, in which no run has changed the mode."""
-    guest.path("/run/selab/mode").unlink()
-    guest.path("/run/selab/loaded").unlink()
-    return Service(monkeypatch)
-
-
-def arm(guest: GuardedGuest) -> None:
-    """Let a run change the mode and load a candidate, after the guard has started."""
-    guest.write("/run/selab/mode", "0\n")
-    guest.write("/run/selab/loaded", "digest 7\n")
-
-
-def test_a_guard_that_nothing_armed_waits_without_a_limit(service: Service) -> None:
-    assert (service.run(), service.restored) == ([None], [])
-
-
-def test_a_guard_that_was_restarted_while_it_was_armed_is_armed(
-    guest: GuardedGuest, service: Service
+def test_a_program_that_cannot_run_is_reported(
+    guest: GuardedGuest, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arm(guest)
-    assert service.run(None) == [guard.LIMIT, None]
-    assert service.restored == [b""]  # the policy in force is the candidate
+    monkeypatch.setattr(guard, "COMMAND_LIMIT", 0.05)
+    guest.program("tool", "exec sleep 60")
+    guard.succeeds("no-such-tool")
+    guard.succeeds("tool")
+    missing, hanging = capfd.readouterr().err.splitlines()
+    assert missing.startswith("no-such-tool: ") and "No such file" in missing
+    assert hanging.startswith("tool: ") and "timed out" in hanging
 
 
-def test_the_base_policy_is_restored_when_the_time_is_up(
-    guest: GuardedGuest, service: Service, capfd: pytest.CaptureFixture[str]
+def test_a_file_of_selinuxfs_that_cannot_be_written_is_reported(
+    guest: GuardedGuest, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    guest.write("/run/selab/mode", "0\n")
-    assert service.run(b"40\n", None) == [guard.LIMIT, 40.0, None]
-    assert service.restored == [b"base"]
-    assert "no command disarmed the guard in time" in capfd.readouterr().err
+    assert not guard.write_selinuxfs("nothing", b"0")
+    report = capfd.readouterr().err
+    assert report.startswith("nothing: ") and "No such file" in report
 
 
-def test_a_restoration_that_fails_is_tried_again_until_it_succeeds(
-    guest: GuardedGuest, service: Service
-) -> None:
-    arm(guest)
-    service.outcomes = iter([False, False, True])
-    assert service.run(b"40\n", None, None, None) == [guard.LIMIT, 40.0, guard.AGAIN, guard.AGAIN, None]
-
-
-@pytest.mark.parametrize("order", [b"off\n", b"30\noff\n"])
-def test_a_guard_that_was_disarmed_restores_nothing(
-    guest: GuardedGuest, service: Service, order: bytes
-) -> None:
-    arm(guest)
-    assert (service.run(b"40\n", order), service.restored) == ([guard.LIMIT, 40.0, None], [])
-
-
-def test_an_order_that_arrives_after_the_deadline_still_counts(guest: GuardedGuest, service: Service) -> None:
-    arm(guest)
-    service.run(b"0\n")
-    assert service.restored == [b""]
-    service.restored.clear()
-    start = service.poll
-
-    def late(milliseconds: float | None) -> list[int]:
-        service.now += 1000
-        return start(milliseconds)
-
-    service.poll = late  # type: ignore[method-assign]
-    service.run(b"off\n")
-    assert service.restored == []
-
-
-def test_a_mode_that_was_restored_meanwhile_needs_no_guard(guest: GuardedGuest, service: Service) -> None:
-    guest.write("/run/selab/loaded", "digest 7\n")
-    assert (service.run(b"40\n", None), service.restored) == ([None, 40.0, None], [])
-
-
-@pytest.mark.parametrize("loaded", [True, False])
-def test_a_candidate_that_rests_is_undone_at_last(
-    guest: GuardedGuest, service: Service, loaded: bool
-) -> None:
-    if loaded:
-        guest.write("/run/selab/loaded", "digest 7\n")
-    assert service.run(b"rest\n", None) == [None, guard.REST, None]
-    assert len(service.restored) == loaded
-
-
-def test_the_service_leaves_its_pipe_and_its_process_id(guest: GuardedGuest, service: Service) -> None:
-    pipe = guest.path("/run/selab/guard")
-    service.run()
-    service.run()
-    assert pipe.is_fifo() and pipe.stat().st_mode & 0o777 == 0o600
-    assert guest.path("/run/selab/guard.pid").read_text() == f"{os.getpid()}\n"
+def test_services_are_asked_about_without_their_answers(guest: GuardedGuest) -> None:
+    guest.program("systemctl", '[ "$2" = is-enabled ]')
+    guard.restore_base(IMAGE)
+    calls = [call for call in guest.called if call.startswith("systemctl ")]
+    assert calls == [
+        f"systemctl {words} {name}"
+        for name in guard.SERVICES
+        for words in ("--quiet is-enabled", "--quiet is-active", "reset-failed", "start")
+    ]
