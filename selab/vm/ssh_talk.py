@@ -43,7 +43,7 @@ class Talk:
             channel.exec_command(line)  # bytes: an argument may be no UTF-8
             if not data:
                 channel.shutdown_write()
-            with ThreadPoolExecutor(2) as pool:
+            with ThreadPoolExecutor() as pool:  # one thread reads the errors, another one sends the input
                 try:
                     errors = pool.submit(self._drain, channel.recv_stderr, lambda: None, limit)
                     if data:
