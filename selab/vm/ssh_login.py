@@ -231,7 +231,7 @@ def _open(connection: Connection, role: _Role, where: str) -> None:
             f"The {role.name} does not answer.", f"connecting to {where}: {error.text}"
         ) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
-        reason = _refusals(error) if isinstance(error, AuthFailure) else error or type(error).__name__
+        reason = _refusals(error) if isinstance(error, AuthFailure) else str(error) or type(error).__name__
         raise Unreachable(f"Logging in to the {role.name} failed.", f"{where}: {reason}") from error
 
 
