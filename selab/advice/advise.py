@@ -179,7 +179,7 @@ def _advice(
     return Advice(need, stopped, cause, tuple(remedies))
 
 
-def _order(remedy: Remedy) -> tuple[int, int, int]:
+def _order(remedy: Remedy) -> tuple[int, int, bool, int]:
     """Return the sort key of a remedy, which mostly follows its kind.
 
     A generous interface or macro, or one of another domain, comes after the rule itself. So does a block,
@@ -197,12 +197,12 @@ def _order(remedy: Remedy) -> tuple[int, int, int]:
     if remedy.kind is Kind.ATTRIBUTE and not remedy.meant:
         place = kinds.index(Kind.LEAVE)
     if remedy.kind is Kind.ATTRIBUTE and remedy.meant:
-        return kinds.index(Kind.INTERFACE), 0, 0
+        return kinds.index(Kind.INTERFACE), 0, False, 0
     if remedy.kind is Kind.LEAVE:
         place = -1 if remedy.risk.level is Level.HIGH else place
     if remedy.meant and remedy.risk.level is Level.HIGH:
         place = -2
-    return place, int(remedy.risk.level), remedy.excess
+    return place, int(remedy.risk.level), remedy.modifies, remedy.excess
 
 
 def _stopped(need: DeniedAccess, cause: Cause, policy: PolicyKnowledge, remedies: Sequence[Remedy]) -> str:

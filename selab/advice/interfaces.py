@@ -15,6 +15,7 @@ from selab.advice.remedy import Kind, Remedy, brought
 from selab.auditlog.denials import IOCTL, shown_target
 from selab.policy.interfaces import Interface
 from selab.policy.language.statements import Grant, braced
+from selab.policy.query.reach import FILES, WRITES
 from selab.policy.query.risk import LOW, Risk, risk_of
 
 SHOWN = 3
@@ -31,12 +32,14 @@ def interfaces_for(
 ) -> list[Remedy]:
     """Return calls that grant all of `need`, those with the least excess over `requested` first.
 
-    Calls that are about another domain come last. A call that grants an access of `expected`, whose denial
-    the scenario expects, is left out.
+    Calls that modify files although no request is about that come later, and calls that are about another
+    domain come last. A call that grants an access of `expected`, whose denial the scenario expects, is left
+    out.
     """
     candidates = [
         (
             _is_foreign(interface, dict(binding), policy),
+            _modifies(interface, dict(binding), policy, requested),
             _excess(interface, dict(binding), policy, requested),
             _breadth(interface, dict(binding), policy),
             interface.name,
@@ -46,12 +49,14 @@ def interfaces_for(
         for (interface, binding), granted in _covering(need, policy)
         if need.permissions <= granted and not _grants_any(interface, dict(binding), policy, expected or {})
     ]
-    best = sorted(candidates, key=lambda candidate: candidate[:4])[:SHOWN]
+    best = sorted(candidates, key=lambda candidate: candidate[:5])[:SHOWN]
     remedies = [
         _remedy(interface, dict(binding), excess, policy, requested)
-        for _, excess, *_, interface, binding in best
+        for *_, excess, _, _, interface, binding in best
     ]
-    return sorted(remedies, key=lambda remedy: (remedy.foreign, remedy.risk.level, remedy.excess))
+    return sorted(
+        remedies, key=lambda remedy: (remedy.foreign, remedy.risk.level, remedy.modifies, remedy.excess)
+    )
 
 
 def _covering(
@@ -122,6 +127,18 @@ def _excess(
     return new
 
 
+def _modifies(
+    interface: Interface, binding: Mapping[str, str], policy: PolicyKnowledge, requested: Requested
+) -> bool:
+    """Return whether a call lets a domain modify files of a type, and no request is about modifying these."""
+    modified = {
+        (source, target, tclass)
+        for source, target, tclass, left in _unrequested(_called(interface, binding), policy, requested)
+        if tclass in FILES and left & WRITES
+    }
+    return any(requested.get(key, frozenset()).isdisjoint(WRITES) for key in modified)
+
+
 def _unrequested(
     grants: Iterable[Grant], policy: PolicyKnowledge, requested: Requested
 ) -> Iterator[tuple[str, str, str, frozenset[str]]]:
@@ -190,6 +207,7 @@ def _remedy(
         layer=layer,
         covers=covers,
         foreign=_is_foreign(interface, binding, policy),
+        modifies=_modifies(interface, binding, policy, requested),
     )
 
 

@@ -50,6 +50,7 @@ class Remedy:
     layer: layer of an interface in the reference policy.
     meant: whether the policy has the remedy for this very domain or purpose.
     foreign: whether an interface is about another domain's types, and grants the request for any two types.
+    modifies: whether a call lets a domain modify files, and no denial is about modifying them.
     covers: other denials that an interface, macro or block fixes too, by source, target and class.
     permissions: permissions that a rule allows; an `allow` rule may not be necessary for an ioctl.
     commands: set of the ioctl commands that an allowxperm rule lists.
@@ -64,6 +65,7 @@ class Remedy:
     layer: str = ""
     meant: bool = False
     foreign: bool = False
+    modifies: bool = False
     covers: frozenset[tuple[str, str, str]] = frozenset()
     permissions: frozenset[str] = frozenset()
     commands: int = 0

@@ -14,9 +14,9 @@ from selab.policy.query.risk import Level, Risk, risk_of
 WRITES = frozenset(
     {"write", "append", "create", "unlink", "rename", "setattr", "add_name", "remove_name", "link"}
 )
-_FILES = frozenset({"file", "dir", "lnk_file", "sock_file", "fifo_file", "chr_file", "blk_file"})
+FILES = frozenset({"file", "dir", "lnk_file", "sock_file", "fifo_file", "chr_file", "blk_file"})
 _KINDS = {
-    "writes to": (_FILES, WRITES),
+    "writes to": (FILES, WRITES),
     "executes": (frozenset({"file"}), frozenset({"execute", "execute_no_trans", "entrypoint"})),
     "becomes": (frozenset({"process"}), frozenset({"transition", "dyntransition"})),
     "listens on": (frozenset({"tcp_socket", "udp_socket", "sctp_socket"}), frozenset({"name_bind"})),

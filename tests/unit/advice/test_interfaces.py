@@ -91,6 +91,28 @@ def test_the_interfaces_that_grant_least_beyond_the_request_are_offered(expert: 
     assert {remedy.excess for remedy in remedies[1:]} == {1}
 
 
+def test_an_interface_that_also_writes_comes_after_one_that_only_reads(expert: PolicyKnowledge) -> None:
+    reads = granting("reads", allow("$1", "etc_t", "read", "open", "lock", "map"))
+    writes = granting("a_writes", allow("$1", "etc_t", "read", "open", "write"))
+    assert [(remedy.text, remedy.modifies) for remedy in offered(expert, writes, reads)] == [
+        ("reads(app_t)", False),
+        ("a_writes(app_t)", True),
+    ]
+
+
+@pytest.mark.parametrize("tclass", ["file", "dir"])
+def test_an_interface_that_writes_what_other_denials_write_modifies_nothing_else(
+    expert: PolicyKnowledge, tclass: str
+) -> None:
+    writes = granting(
+        "writes",
+        allow("$1", "etc_t", "read", "open"),
+        allow("$1", "etc_t", "write", "append", tclass=tclass),
+    )
+    others = {("app_t", "etc_t", "dir"): frozenset({"write"})}
+    assert [remedy.modifies for remedy in offered(expert, writes, others=others)] == [tclass == "file"]
+
+
 def test_of_two_interfaces_with_no_excess_the_one_about_the_type_alone_is_first(
     expert: PolicyKnowledge,
 ) -> None:
