@@ -102,9 +102,11 @@ def _overlap(rule: _Rule, denied: _Rule, members: Members) -> bool:
     """Return whether a deny rule may be about a pair of types that the rule is about."""
     if rule.tclass != denied.tclass or rule.permissions.isdisjoint(denied.permissions):
         return False
-    if members(rule.source).isdisjoint(members(denied.source)):
-        return False
-    return SELF in (rule.target, denied.target) or not members(rule.target).isdisjoint(members(denied.target))
+    sources = members(rule.source) & members(denied.source)
+    targets = [members(target) for target in (rule.target, denied.target) if target != SELF]
+    if len(targets) < 2:  # `self` is about pairs of equal types
+        return bool(sources.intersection(*targets))
+    return bool(sources) and not frozenset.isdisjoint(*targets)
 
 
 def _rules(text: str, pattern: re.Pattern[str]) -> Iterator[_Rule]:

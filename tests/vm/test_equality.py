@@ -17,7 +17,7 @@ import pytest
 from selab.host.cache import cache_dir
 from selab.policy.base import BasePolicy, ensure_base
 from selab.policy.candidate import compiled_all
-from selab.policy.compile import QUALIFIED, CompiledModule, _options, link, package
+from selab.policy.compile import CompiledModule, _options, _output, _secilc, link, package
 from selab.policy.contexts import file_contexts
 from selab.policy.guest import module_store
 from selab.policy.module import PolicyModule, load_module
@@ -97,20 +97,8 @@ def both(tmp_path_factory: pytest.TempPathFactory, session_guest: SshGuest) -> I
             f"/etc/selinux/{base.facts.selinux_type}/contexts/files/file_contexts"
         ).decode()
         fast.write_bytes(link(base, modules, tools).binary)
-        candidate = f"{tools.workdir}/candidate.cil"
-        argv = [
-            "secilc",
-            "-O",
-            QUALIFIED,
-            *_options(base, True),
-            "-o",
-            str(optimised),
-            "-f",
-            "/dev/null",
-            str(base.flat),
-            candidate,
-        ]
-        tools.where.run(argv, timeout=300).expect("secilc")
+        done = _secilc(base, "", ["-O", *_options(base, True)], tools, modules, whole=False).expect("secilc")
+        optimised.write_bytes(done.stdout if tools.on_host else tools.where.get(_output(tools)))
         yield Both(base, modules, stored, fast, optimised, contexts)
     finally:
         names = [word for name in everything for word in ("-r", name)]

@@ -108,6 +108,32 @@ def test_rules_about_other_types_stay_as_they_are_if_all_members_are_known() -> 
     assert without_deny([text], PolicyIndex(read_flat(text)).members, complete=True) == [rules]
 
 
+@pytest.mark.parametrize(
+    ("rule", "denied"),
+    [
+        ("two c_t", "two self"),
+        ("two c_t", "all_types two"),
+        ("two self", "two c_t"),
+        ("two self", "c_t self"),
+        ("two two", "c_t self"),
+    ],
+)
+def test_a_rule_that_shares_no_pair_of_types_with_the_deny_rule_stays(rule: str, denied: str) -> None:
+    allow = f"(allow {rule} (file (read write)))"
+    text = f"{DECLARED}{allow}\n(deny {denied} (file (read)))\n"
+    (left,) = without_deny([text], PolicyIndex(read_flat(text)).members, complete=True)
+    assert allow in left
+
+
+@pytest.mark.parametrize(("rule", "denied"), [("all_types c_t", "all_types self"), ("two self", "a_t two")])
+def test_a_rule_that_shares_a_pair_of_equal_types_with_the_deny_rule_loses_it(rule: str, denied: str) -> None:
+    allow = f"(allow {rule} (file (read)))"
+    text = f"{DECLARED}{allow}\n(deny {denied} (file (read)))\n"
+    (left,) = without_deny([text], PolicyIndex(read_flat(text)).members, complete=True)
+    (pair,) = granted(f"{DECLARED}{allow}\n") - granted(left)
+    assert pair[0] == pair[1]
+
+
 def test_a_disguised_deny_rule_is_a_marked_neverallow_rule_in_the_same_line() -> None:
     text = "; (deny\n(block b (type t)\n( deny t self (file (read))) (neverallow t t (file (write))))"
     assert disguised(text, parse(text)).splitlines()[2] == (
