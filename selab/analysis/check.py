@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.analysis.entry import unenterable
-from selab.analysis.offline import last_base
+from selab.analysis.offline import base_for, last_base
 from selab.errors import InputError
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import compiled_all, linked, linked_file
@@ -67,10 +67,8 @@ def check(project: Project, names: Sequence[str], progress: Progress) -> CheckRe
     for name in names:
         require_policy(project, name)
     base = last_base(project, progress)
-    tools = host_toolchain(project.own_directory("policy"), "A check", base.demands)
     with progress.step("Reading what the interfaces of the base policy grant"):
-        table, of_base = interface_table(base), vocabulary(base)
-    against = _Against(base, tools, table, of_base)
+        against = _against(project, base)
     findings = {}
     for name in dict.fromkeys(names or policy_names(project)):
         with progress.step(f"Checking {name}"):
@@ -102,6 +100,11 @@ class _Against:
         return names_of_base(self.base)
 
 
+def _against(project: Project, base: BasePolicy) -> _Against:
+    tools = host_toolchain(project.own_directory("policy"), "A check", base.demands)
+    return _Against(base, tools, interface_table(base), vocabulary(base))
+
+
 def _policy(project: Project, name: str, against: _Against, progress: Progress) -> Iterator[Finding]:
     """Find what is wrong with a policy. A lint error replaces the compiler's error about the same line.
 
@@ -110,7 +113,10 @@ def _policy(project: Project, name: str, against: _Against, progress: Progress) 
     file, base = project.policies, against.base
     try:
         file = main_file(project, name)
-        module = on_base(load_module(project, name), base)
+        module = load_module(project, name)
+        if {*module.replaced} & {*modules_of(base)} and (other := base_for(project, base, module.replaced)):
+            against, base = _against(project, other), other
+        module = on_base(module, base)
         own = module_interfaces(
             base, {f"{each.name}.if": text_of(each, "if") for each in module.all if "if" in each.texts}
         )

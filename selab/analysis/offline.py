@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from selab.analysis.existing_host import base_of_host
 from selab.errors import InputError, SelabError
 from selab.history import History, base_of_last_run, fingerprint_of_last_run
 from selab.host.cache import cache_dir
-from selab.policy.base import BasePolicy, newest_base
+from selab.policy.base import BasePolicy, known_base, newest_base
 from selab.policy.candidate import compiled_all, declared_types, linked, linked_file
 from selab.policy.compile import CompiledModule
-from selab.policy.known_bases import chosen_base, imported_base, origin
+from selab.policy.known_bases import chosen_base, imported_base, modules_of, origin
 from selab.policy.module import load_module
 from selab.policy.on_base import on_base
 from selab.policy.query.decide import Cause, Decision
+from selab.policy.survey import stored_facts
 from selab.policy.toolchain import host_toolchain
 from selab.progress import Progress
 from selab.project import Project
@@ -89,17 +92,26 @@ def candidate_of(project: Project, policy: str, progress: Progress, doing: str) 
 
     Raises SelabError if this machine lacks the tools.
     """
-    base = last_base(project, progress)
+    module = None if policy == NO_POLICY else load_module(project, policy)
+    base = last_base(project, progress, module.replaced if module else ())
+    module = on_base(module, base) if module else None
     tools = host_toolchain(project.own_directory("policy"), doing, base.demands)
-    module = None if policy == NO_POLICY else on_base(load_module(project, policy), base)
     with progress.step("Compiling and linking the candidate"):
         modules = compiled_all(module, base, tools, project.own_directory("compiled")) if module else []
         return Candidate(base, modules, linked_file(tools, linked(base, modules, tools).digest))
 
 
-def last_base(project: Project, progress: Progress) -> BasePolicy:
-    """Return the base policy that `find_base` finds. Raises SelabError if there is none."""
-    if base := find_base(project, progress):
+def last_base(project: Project, progress: Progress, names: Collection[str] = ()) -> BasePolicy:
+    """Return the base policy that `find_base` finds. Raises SelabError if there is none.
+
+    `progress` notes modules that it lacks although they are in force with the candidate, or has although the
+    candidate replaces them.
+    """
+    if base := find_base(project, progress, names):
+        for name in sorted({*base.facts.replaced} - {*names}):
+            progress.note(f"The base policy lacks the guest's own module '{name}', which a run replaced.")
+        for name in sorted({*modules_of(base)} & {*names}):
+            progress.note(f"The base policy has a module '{name}' too, which a run of this policy replaces.")
         return base
     scenario = next(iter(scenario_names(project)), "SCENARIO")
     raise SelabError(
@@ -109,12 +121,13 @@ def last_base(project: Project, progress: Progress) -> BasePolicy:
     )
 
 
-def find_base(project: Project, progress: Progress) -> BasePolicy | None:
+def find_base(project: Project, progress: Progress, names: Collection[str] = ()) -> BasePolicy | None:
     """Return the base policy that answers for the project, or None if no base policy is known.
 
     It is the one that `vm.base` names, or else that of the project's last run, or else that of the existing
     host that selab.yaml names, or else the newest one in the cache. `progress` notes which it is, unless
     selab read it from this project's own guest. Raises InputError if `vm.base` names none or several.
+    `names`: the modules of the candidate that the question is about, which may replace modules of the guest.
     """
     cache = cache_dir()
     if selector := project.config.vm.base:
@@ -122,7 +135,7 @@ def find_base(project: Project, progress: Progress) -> BasePolicy | None:
         progress.note(f"vm.base in selab.yaml names the base policy: {origin(base)}{_imported(base)}.")
         return base
     if own := base_of_last_run(project):
-        return own
+        return base_for(project, own, names) or own
     if imported := imported_base(fingerprint_of_last_run(project), cache):
         progress.note(f"The base policy of the last run is used: {origin(imported)}{_imported(imported)}.")
         return imported
@@ -132,6 +145,26 @@ def find_base(project: Project, progress: Progress) -> BasePolicy | None:
         whose = "an imported one" if newest.imported else "that of another project's last run"
         progress.note(f"This project's own base policy is unknown, so {whose} is used: {origin(newest)}.")
         return newest
+    return None
+
+
+def base_for(project: Project, base: BasePolicy, names: Collection[str]) -> BasePolicy | None:
+    """Return `base`, or another one of the project's guest, without the modules `names` but with all others.
+
+    A run reads the base policy without the modules of the guest that its candidate replaces. Two base
+    policies stand for each other if they have the same modules apart from these. The result is None if none
+    is known.
+    """
+    others = (
+        known_base(facts.fingerprint, cache_dir(), project.store) for facts in stored_facts(project.store)
+    )
+    varying = {*base.facts.replaced, *names}
+    constant = {*modules_of(base)} - varying
+    for each in chain([base], others):
+        if each and {*each.facts.replaced} <= {*names}:
+            modules = {*modules_of(each)}
+            if modules.isdisjoint(names) and modules - varying == constant:
+                return each
     return None
 
 

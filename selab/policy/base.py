@@ -205,9 +205,13 @@ def base_without(names: tuple[str, ...], cache: Path, own: Path) -> BasePolicy |
 
 
 def newest_base(cache: Path) -> BasePolicy | None:
-    """Return the cached base policy that any project's guest used last, or that was imported after that."""
+    """Return the cached base policy that any project's guest used last, or that was imported after that.
+
+    One that lacks modules of the guest, which a candidate replaced, is returned only if there is no other.
+    """
     there = [path for kind in (BASES, IMPORTED) for path in (cache / kind).glob(f"*-v{FORMAT}/{FACTS}")]
-    there.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    lacks = {path: any(facts.replaced for facts in stored_facts(path)[:1]) for path in there}
+    there.sort(key=lambda path: (lacks[path], -path.stat().st_mtime))
     return next((base for path in there if (base := base_in(path.parent))), None)
 
 

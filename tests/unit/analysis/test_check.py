@@ -23,6 +23,7 @@ from selab.policy.lint.cil import CilUnderLint
 from selab.policy.module import GUEST_TEMPLATES, load_module
 from selab.progress import Progress
 from selab.project import Project, find_project
+from tests.unit.conftest import write_base
 from tests.unit.fakes import Notes
 from tests.unit.headers import write_headers
 
@@ -271,6 +272,19 @@ def test_a_policy_with_the_name_of_a_module_of_the_base_policy_has_a_warning(
     result = check(find_project(project.root), ["web"], Progress())
     assert [(finding.id, finding.line) for finding in result.findings] == [(id, 0) for id in ids]
     assert ("linked" in stages.calls, result.failed) == (links, False)
+
+
+def test_a_policy_with_the_name_of_a_module_is_linked_with_a_known_base_policy_without_it(
+    project: Project, base: BasePolicy, stages: Stages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lacking = write_base(tmp_path / "lacking")
+    lacking = dataclasses.replace(lacking, facts=dataclasses.replace(lacking.facts, replaced=("web",)))
+    (base.directory / "cil" / "web.cil").touch()
+    monkeypatch.setattr(checking, "base_for", lambda _, __, names: {("web",): lacking}[names])
+    result = check(project, ["web"], Progress())
+    assert [finding.id for finding in result.findings] == ["replaces-module"]
+    assert "not linked" not in result.findings[0].remedy
+    assert stages.calls["linked"][0][0] is lacking
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_the_base_policy_alone_has_no_module(
     candidate = candidate_of(project, policy, progress, "Replay")
     assert candidate.base is base and list[object](candidate.modules) == compiled
     assert candidate.linked == Path(f"/work/linked/d{len(compiled)}")
-    assert calls["last_base"] == (project, progress)
+    assert calls["last_base"] == (project, progress, ("web",) if compiled else ())
     assert calls["host_toolchain"] == (project.state / "policy", "Replay", base.demands)
     assert calls["linked"] == (base, compiled, tools)
     if compiled:
@@ -232,6 +232,78 @@ def cached(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         return base
 
     return put
+
+
+Whole = tuple[BasePolicy, BasePolicy]
+
+
+@pytest.fixture
+def around_replacement(project: Project, cached: Cached) -> Whole:
+    """Return the guest's whole base policy, and the one without `bind`, which the last run replaced.
+
+    The project's guest reported both.
+    """
+    whole, lacking = cached(BASES, "a" * 64), cached(BASES, "b" * 64)
+    (whole.directory / "cil" / "bind.cil").touch()
+    for base in (whole, lacking):
+        (base.directory / "cil" / "kernel.cil").touch()
+        seal(base.directory)
+    keep_facts(whole.facts, project.store)
+    without = replace(lacking.facts, without=("bind",), replaced=("bind",))
+    for path in (project.store, lacking.directory / FACTS):
+        keep_facts(without, path)
+    ended = record()
+    History.of(project).keep(
+        replace(ended, document=ended.document.model_copy(update={"base": without.fingerprint}))
+    )
+    return whole, replace(lacking, facts=without)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_whole"), [((), True), (("web",), True), (("bind",), False), (("bind", "web"), False)]
+)
+def test_only_the_candidate_that_replaces_a_module_is_asked_without_it(
+    project: Project, around_replacement: Whole, names: tuple[str, ...], is_whole: bool
+) -> None:
+    notes = Notes()
+    base = find_base(project, notes, names)
+    assert base is not None and base.directory == around_replacement[not is_whole].directory
+    assert notes.notes == []
+
+
+def test_a_candidate_that_replaces_a_module_is_asked_without_it_after_a_run_of_another(
+    project: Project, around_replacement: Whole
+) -> None:
+    whole, lacking = around_replacement
+    ended = record(1)
+    of_whole = ended.document.model_copy(update={"base": whole.facts.fingerprint})
+    History.of(project).keep(replace(ended, document=of_whole))
+    base = find_base(project, Progress(), ("bind",))
+    assert base is not None and base.directory == lacking.directory
+
+
+def test_a_base_policy_with_other_modules_than_the_last_runs_does_not_answer(
+    project: Project, around_replacement: Whole
+) -> None:
+    whole, lacking = around_replacement
+    (whole.directory / "cil" / "older.cil").touch()
+    seal(whole.directory)
+    notes = Notes()
+    assert last_base(project, notes, ("web",)).directory == lacking.directory
+    assert notes.notes == ["The base policy lacks the guest's own module 'bind', which a run replaced."]
+
+
+def test_a_base_policy_with_a_module_that_the_candidate_replaces_is_used_with_a_note(
+    project: Project, around_replacement: Whole
+) -> None:
+    whole, lacking = around_replacement
+    write_json(project.store, {"facts": []})
+    ended = record(1)
+    of_whole = ended.document.model_copy(update={"base": whole.facts.fingerprint})
+    History.of(project).keep(replace(ended, document=of_whole))
+    notes = Notes()
+    assert last_base(project, notes, ("bind",)).directory == whole.directory
+    assert notes.notes == ["The base policy has a module 'bind' too, which a run of this policy replaces."]
 
 
 def with_base(project: Project, name: str) -> Project:

@@ -12,10 +12,19 @@ import pytest
 
 from selab.errors import AnswerTooLong, SelabError
 from selab.policy import base as base_module
-from selab.policy.base import base_without, ensure_base, keep_base, known_base, newest_base
+from selab.policy.base import (
+    FACTS,
+    base_without,
+    directory_name,
+    ensure_base,
+    keep_base,
+    known_base,
+    newest_base,
+)
 from selab.policy.survey import StoreFacts, keep_facts
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
+from tests.unit.conftest import write_base
 from tests.unit.fakes import FakeGuest, Notes
 from tests.unit.policy.store import FILES, StoreGuest, archive, fingerprint_of_files, made
 
@@ -174,3 +183,20 @@ def test_the_newest_base_is_the_one_that_was_used_last(tmp_path: Path, flattener
         os.utime(directory / "facts.json", (time, time))
     newest = newest_base(tmp_path / "both")
     assert newest is not None and newest.directory == last
+
+
+def test_a_base_policy_that_lacks_modules_of_its_guest_is_the_newest_only_if_there_is_no_other(
+    tmp_path: Path,
+) -> None:
+    whole, lacking = (write_base(tmp_path / "bases" / directory_name(digit * 64)) for digit in "ab")
+    for time, base, replaced in ((1000, whole, ()), (2000, lacking, ("bind",))):
+        facts = StoreFacts(
+            "test", 33, True, False, base.directory.name[:1] * 64, without=replaced, replaced=replaced
+        )
+        keep_facts(facts, base.directory / FACTS)
+        os.utime(base.directory / FACTS, (time, time))
+    newest = newest_base(tmp_path)
+    assert newest is not None and newest.directory == whole.directory
+    shutil.rmtree(whole.directory)
+    newest = newest_base(tmp_path)
+    assert newest is not None and newest.directory == lacking.directory
