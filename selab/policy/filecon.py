@@ -29,8 +29,8 @@ KINDS = {
 }
 TEMPLATES = ("HOME_DIR", "HOME_ROOT")
 """Lines for home directories, which genhomedircon expands, begin with these words; a run has no homes."""
-USERS = ("%{USERID}", "%{USERNAME}")
-"""genhomedircon also expands lines with these words, for each user (libsemanage, src/genhomedircon.c)."""
+USERS = ("USER", "ROLE")
+"""Lines with these words, such as `%{USERID}`, are for it too (libsemanage, semanage_split_fc)."""
 SHALLOW = 2
 """Components that a path needs to be searched for files to label, to avoid scanning all of /usr or /var."""
 
@@ -61,7 +61,7 @@ class FileSpec:
     @property
     def is_template(self) -> bool:
         """Return whether genhomedircon expands the line."""
-        return self.pattern.startswith(TEMPLATES) or any(name in self.pattern for name in USERS)
+        return self.pattern.startswith(TEMPLATES) or any(word in str(self) for word in USERS)
 
     @property
     def stem(self) -> str:

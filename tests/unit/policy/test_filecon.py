@@ -59,7 +59,17 @@ def test_a_line_is_read(cil: str, expected: FileSpec) -> None:
     assert filecons(f"(type web_t)\n{cil}\n") == [expected]
 
 
-@pytest.mark.parametrize("pattern", ["HOME_DIR/x", "HOME_ROOT", "/run/user/%{USERID}/x", "/tmp/%{USERNAME}"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "HOME_DIR/x",
+        "HOME_ROOT",
+        "/run/user/%{USERID}/x",
+        "/tmp/%{USERNAME}",
+        "/tmp/gconfd-USER/.*",
+        "/srv/ROLES",
+    ],
+)
 def test_a_line_that_genhomedircon_expands_is_a_template(pattern: str) -> None:
     (spec,) = filecons(f'(filecon "{pattern}" any (u object_r web_t ((s0) (s0))))\n')
     assert spec.is_template
