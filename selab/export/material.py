@@ -77,7 +77,7 @@ class Material:
                 f"The run {self.proof.run.run} had the base policy {self.proof.run.base}.",
                 "Run the scenario again, import the base policy, or export with `--as te`.",
             )
-        return last_base(self.project, self.progress)
+        return last_base(self.project, self.progress, self.module.replaced)
 
     @functools.cached_property
     def tools(self) -> Toolchain:
