@@ -17,7 +17,7 @@ from selab.policy.guest_templates import sources_of_templates
 from selab.policy.interfaces import InterfaceTable, interface_table, module_interfaces
 from selab.policy.known_bases import modules_of
 from selab.policy.language import cil_names
-from selab.policy.lint import Finding, Severity, lint, module_under_lint
+from selab.policy.lint import Finding, ModuleUnderLint, Severity, lint, module_under_lint
 from selab.policy.lint.cil import CilUnderLint, lint_cil, names_of_base
 from selab.policy.lint.finding import of_error
 from selab.policy.lint.names import Names, Vocabulary, vocabulary
@@ -128,12 +128,7 @@ def _policy(project: Project, name: str, against: _Against, progress: Progress) 
     subject = module_under_lint(module, base, against.names, against.table, own)
     repeated = {*module.replaced} & set(modules_of(base))
     built = _build(project, module, base, against.tools, links=not repeated)
-    if module.is_yaml:
-        linted = [] if module.yaml_kind == KIND else [*refused_by_operator(module)]
-    elif module.language == "te":
-        linted = lint(subject)
-    else:
-        linted = _lint_cil(project, module, subject.beside, against, built)
+    linted = _linted(project, module, subject, against, built)
     linted_lines = {(finding.file, finding.line) for finding in linted if finding.severity is Severity.ERROR}
     for each in module.all:
         if each.name in repeated | set(base.facts.replaced):
@@ -149,6 +144,21 @@ def _policy(project: Project, name: str, against: _Against, progress: Progress) 
         yield from unenterable(project, module, base, candidates, policy, line_of)
     if installed() and module.language == "te":
         yield from selint(module, base)
+
+
+def _linted(
+    project: Project,
+    module: PolicyModule,
+    subject: ModuleUnderLint,
+    against: _Against,
+    built: tuple[list[CompiledModule], Path | None] | Finding,
+) -> list[Finding]:
+    """Check the text of a policy by the rules for its language."""
+    if module.is_yaml:
+        return [] if module.yaml_kind == KIND else [*refused_by_operator(module)]
+    if module.language == "te":
+        return lint(subject)
+    return _lint_cil(project, module, subject.beside, against, built)
 
 
 def refused_by_operator(module: PolicyModule) -> Iterator[Finding]:

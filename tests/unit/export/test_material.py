@@ -75,7 +75,8 @@ def test_without_the_base_policy_of_the_run_nothing_else_compiles_the_policy(pro
 def test_without_a_proof_the_base_policy_is_the_one_that_answers_for_the_candidate(
     project: Project, centos: BasePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy, progress = te(), Progress()
-    answers = {(project, progress, policy.replaced): centos}
-    monkeypatch.setattr("selab.export.material.last_base", lambda *words: answers[words])
-    assert Material(project, Proof(policy), progress, NOW).base is centos
+    policy = te()
+    monkeypatch.setattr(
+        "selab.export.material.last_base", lambda _, __, names: {policy.replaced: centos}[names]
+    )
+    assert Material(project, Proof(policy), Progress(), NOW).base is centos
