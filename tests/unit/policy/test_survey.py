@@ -258,11 +258,27 @@ def test_a_changed_template_leads_to_another_base_policy(guest: PolicyGuest) -> 
     assert survey().of(guest).fingerprint != first.fingerprint
 
 
+def test_a_header_with_a_blank_in_its_name_counts(guest: PolicyGuest) -> None:
+    guest.put(b"x", "/usr/share/selinux/devel/include/a b.if")
+    first = digests_of(guest)["devel"]
+    guest.put(b"y", "/usr/share/selinux/devel/include/a b.if")
+    assert digests_of(guest)["devel"] not in (first, hashlib.sha256(b"").hexdigest())
+
+
 @pytest.mark.parametrize("name", ["README", "a b.cil", "below/a.cil"])
 def test_what_is_no_template_changes_no_base_policy(guest: PolicyGuest, name: str) -> None:
     first = survey().of(guest)
     guest.put(b"y", f"/usr/share/udica/templates/{name}")
     assert survey().of(guest).fingerprint == first.fingerprint
+
+
+@pytest.mark.parametrize(("name", "value"), [("policyvers", "34"), ("mls", "0")])
+def test_the_signature_changes_with_the_kernels_policy_format(
+    guest: PolicyGuest, name: str, value: str
+) -> None:
+    first = survey().of(guest).signature
+    guest.path(f"/sys/fs/selinux/{name}").write_text(value)
+    assert survey().of(guest).signature != first
 
 
 def test_a_survey_of_an_older_selab_is_not_used(guest: PolicyGuest) -> None:

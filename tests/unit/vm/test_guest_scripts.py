@@ -206,6 +206,17 @@ def test_the_last_line_of_dnf_is_the_reason_and_not_a_proposal(
     assert done.error_text.startswith(errors)
 
 
+def test_the_reason_is_also_the_last_line_if_the_repository_for_developers_does_not_help(
+    guest: VmGuest,
+) -> None:
+    answer = "printf 'repo id  repo name\\ncrb  CRB\\n'"
+    guest.program(
+        "dnf", f"case \"$*\" in *repolist*) {answer} ;; *) cat >&2 <<'END'\n{MISSING}END\nexit 1 ;; esac"
+    )
+    done = guest.runs("install-dnf", "secilc")
+    assert (done.returncode, done.error_text.splitlines()[-1]) == (1, "No match for argument: secilc")
+
+
 @pytest.mark.parametrize(
     ("extra", "kernel", "load", "code", "calls"),
     [
@@ -230,7 +241,7 @@ def test_the_last_line_of_dnf_is_the_reason_and_not_a_proposal(
 def test_modules_of_another_kernel_need_a_restart(
     guest: VmGuest, extra: int, kernel: int, load: int, code: int, calls: list[str]
 ) -> None:
-    guest.program("uname", "echo 6.1-x")
+    guest.program("uname", '[ "$*" = -r ] && echo 6.1-x || echo Linux')
     guest.program("dnf", f'case "$*" in *"install kernel "*) exit {kernel} ;; esac; exit {extra}')
     guest.program("modprobe", f"exit {load}")
     done = guest.runs("install-kernel-modules")

@@ -58,6 +58,19 @@ def test_a_module_is_installed_at_its_own_priority_in_the_store_in_use(
     assert is_installed(guest, "web") is installed
 
 
+def test_the_store_is_that_of_the_last_type_in_the_configuration(guest: PolicyGuest) -> None:
+    guest.path("/etc/selinux/config").write_text("SELINUXTYPE=old\nSELINUXTYPE=default\n# The end.\n")
+    guest.path(f"{STORE}/default/active/modules/400/web").mkdir(parents=True)
+    assert is_installed(guest, "web")
+
+
+def test_semodule_reports_in_english_why_it_does_not_remove_a_module(guest: PolicyGuest) -> None:
+    guest.program("semodule", 'echo "language: $LC_ALL" >&2; exit 1')
+    with pytest.raises(CommandFailed) as caught:
+        uninstall(guest, "web")
+    assert "language: C" in caught.value.detail
+
+
 def test_a_store_that_cannot_be_read_is_an_error() -> None:
     guest = FakeGuest()
     guest.answer("sh", code=2, err="Permission denied")
