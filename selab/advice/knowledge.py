@@ -118,4 +118,4 @@ class PolicyKnowledge:
         """
         limit, path = self._match_time, looked_up(path, self.equivalent)
         matching = next((spec for spec in reversed(self.specs) if spec.matches(path, limit)), None)
-        return matching.context.split(":")[2] if matching and matching.context.count(":") >= 2 else ""
+        return matching.type if matching else ""

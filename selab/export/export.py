@@ -49,5 +49,5 @@ def _on_known_base(project: Project, module: PolicyModule) -> PolicyModule:
     Raises SelabError if none is known and the module's rules depend on it.
     """
     find = last_base if needs_base(module) else find_base
-    base = find(project, Progress())
+    base = find(project, Progress(), module.replaced)
     return on_base(module, base) if base else module

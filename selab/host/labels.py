@@ -54,6 +54,6 @@ def restore(path: Path) -> None:
 
 
 def _type(label: str) -> str:
-    """Return the third field of `user:role:type:level`, or "" if there is none."""
+    """Return the third field of `user:role:type:level`, or "" for a shorter label."""
     fields = label.strip().rstrip("\0").split(":")
     return fields[2] if len(fields) > 2 else ""

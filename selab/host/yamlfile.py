@@ -328,6 +328,12 @@ def _explained(error: ValidationError, root: yaml.Node | None, path: Path) -> tu
     )
 
 
+def first_problem(error: ValidationError) -> tuple[str, str]:
+    """Return the place of the first value that pydantic refuses, as in `volumes.0.target`, and why."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ".".join(map(str, first["loc"])), problem_of(first)
+
+
 def problem_of(error: ErrorDetails) -> str:
     """Return what pydantic reports of a value, without the words that it puts before a validator's own."""
     text = error["msg"].removeprefix("Value error, ")

@@ -234,7 +234,7 @@ class WrittenEntries:
 
         A line with the type and the kind of `spec` is preferred.
         """
-        name = spec.context.split(":")[2] if spec.context.count(":") > 1 else spec.context
+        name = spec.type or spec.context
         key = (spec.pattern, spec.kind, name)
         if key not in self._found:
             self._found[key] = max(

@@ -51,6 +51,11 @@ class FileSpec:
     def __str__(self) -> str:
         return "\t".join(part for part in (self.pattern, self.kind, self.context) if part)
 
+    @property
+    def type(self) -> str:
+        """Return the type of the context, or "" for `<<none>>`."""
+        return self.context.split(":")[2] if self.context.count(":") > 1 else ""
+
     def resolved(self, aliases: Mapping[str, str]) -> FileSpec:
         """Return the line with the type's own name if it has an alias, which is a key of `aliases`."""
         user, role, name, *level = self.context.split(":", 3) if self.context.count(":") > 1 else ["", "", ""]

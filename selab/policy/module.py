@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -91,9 +92,9 @@ class PolicyModule:
         """Return whether the module is a profile of the security-profiles-operator or a UdicaPolicy."""
         return PROFILE in self.texts
 
-    @property
+    @cached_property
     def yaml_kind(self) -> str:
-        """Return the kind that its YAML file names, or "" if it has none."""
+        """Return the kind that its YAML file names, or "" if it has none. The file is parsed once for it."""
         return yaml_kind(self.texts, self.path)
 
     def with_main(self, text: bytes) -> PolicyModule:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from selab.errors import InputError, SelabError
 from selab.host.cache import alone
 from selab.host.files import read_json, write_json
-from selab.host.yamlfile import problem_of
+from selab.host.yamlfile import first_problem
 from selab.policy.base import (
     BASES,
     FACTS,
@@ -100,8 +100,8 @@ def _manifest(base: BasePolicy) -> Manifest:
             files=_recorded_digests(base.directory),
         )
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        detail = f"{'.'.join(map(str, first['loc']))[:100]}: {problem_of(first)[:200]}."
+        place, problem = first_problem(error)
+        detail = f"{place[:100]}: {problem[:200]}."
         what = "The base policy cannot be exported."
         raise SelabError(what, detail, "Its guest reported something unusual: run `selab doctor`.") from error
 

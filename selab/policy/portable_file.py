@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selab.errors import InputError, SelabError
 from selab.host.private import read_private
-from selab.host.yamlfile import problem_of
+from selab.host.yamlfile import first_problem
 from selab.policy.base import FORMAT, STORE, USED
 from selab.policy.store_archive import too_many_templates
 from selab.policy.survey import TEMPLATE_FILE, TEMPLATES, StoreFacts
@@ -155,9 +155,8 @@ def read(data: bytes, name: str) -> PortableBase:
     try:
         manifest = Manifest.model_validate_json(manifest_text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))[:100]
-        raise _refusal(name, f"{MANIFEST}: {place!r}: {problem_of(first)[:200]}.") from error
+        place, problem = first_problem(error)
+        raise _refusal(name, f"{MANIFEST}: {place[:100]!r}: {problem[:200]}.") from error
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     if digests != manifest.files:
         raise _refusal(name, "Its files are not those that its manifest lists.")

@@ -40,23 +40,16 @@ class BaseLabels:
         """Return the types of all file contexts whose text begins with `path`, and the type of `path` itself.
 
         udica compares the text (list_contexts), so /var/lib/web also finds the types of /var/lib/webdav. It
-        looks up the path itself as libselinux does, with the equivalences. There are none if that has no
+        looks up the path itself as libselinux does, with the equivalences. The result is empty if that has no
         context. Raises UnreadablePattern if selab cannot evaluate a pattern.
         """
         specs, limit = _specs(self.base), MatchTime()
         place = looked_up(path, equivalences(self.base))
         matching = next((spec for spec in reversed(specs) if spec.matches(place, limit)), None)
-        if matching is None or not (own := _type(matching)):
+        if matching is None or not matching.type:
             return ()
-        return tuple(
-            sorted({own, *filter(None, (_type(spec) for spec in specs if spec.pattern.startswith(path)))})
-        )
-
-
-def _type(spec: FileSpec) -> str:
-    """Return the type of a file context, or "" if it gives none."""
-    parts = spec.context.split(":")
-    return parts[2] if len(parts) > 2 else ""
+        near = (spec.type for spec in specs if spec.pattern.startswith(path))
+        return tuple(sorted({matching.type, *filter(None, near)}))
 
 
 @functools.lru_cache(maxsize=2)

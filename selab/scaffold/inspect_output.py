@@ -16,6 +16,7 @@ from pydantic_core import from_json
 
 from selab.errors import InputError
 from selab.host.tables import table
+from selab.host.yamlfile import first_problem
 from selab.scaffold.image_config import InspectModel, quoted
 
 MAX_BYTES = 4 * 2**20
@@ -175,10 +176,9 @@ def parse_container(data: bytes, where: str) -> Container:
     try:
         return Container.model_validate(_in_dockers_form(objects[0], where))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))[:80]
+        place, problem = first_problem(error)
         raise InputError(
-            "Expected the description of a container.", f"{where}: {place}: {first['msg']}", _INSPECT
+            "Expected the description of a container.", f"{where}: {place[:80]}: {problem}", _INSPECT
         ) from error
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from selab.errors import InputError
 from selab.host.tables import table
-from selab.host.yamlfile import problem_of
+from selab.host.yamlfile import first_problem
 from selab.project import Project, inside
 from selab.scaffold.image_config import quoted
 from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
@@ -62,7 +62,7 @@ class ScenarioBuilder:
         try:
             yield
         except ValidationError as error:
-            self.leave(what, problem_of(error.errors(include_url=False, include_input=False)[0]))
+            self.leave(what, first_problem(error)[1])
         except ValueError as error:
             self.leave(what, str(error))
 

@@ -91,7 +91,7 @@ def _entry(module: ModuleUnderLint, entry: Entry) -> Iterator[Finding]:
     if problem := not_a_pattern(spec.pattern):
         message = f"The pattern '{spec.pattern}' is not a valid regular expression: {problem}."
         yield module.finding(entry.line, Severity.ERROR, "fc-pattern", message, ending="fc")
-    name = spec.context.split(":")[2] if ":" in spec.context else ""
+    name = spec.type
     if name and not module.names.has("type", name) and not module.knows("type", name):
         near = closest(
             name,

@@ -19,6 +19,7 @@ from selab.vm.ssh_login import LOGIN_TIMEOUT, Address
 from selab.vm.state import Remembered
 from tests.unit.fakes import FakeGuest, Notes
 
+from .clock import Clock
 from .conftest import FakeVm
 
 
@@ -152,20 +153,6 @@ def test_a_broken_state_file_counts_as_none(lab: FakeVm, text: str) -> None:
 
 
 # --- a key and a password of the VM's own ---------------------------------------------------------
-
-
-class Clock:
-    """A clock that only sleeping moves. `sleeps` holds the seconds of each sleep."""
-
-    def __init__(self) -> None:
-        self.now, self.sleeps = 1000.0, list[float]()
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
 
 
 class Logins(list[tuple[Any, ...]]):

@@ -15,6 +15,8 @@ from selab.progress import Progress
 from selab.vm import console, provision, rescue
 from tests.unit.fakes import FakeGuest, Notes
 
+from .clock import Clock
+
 
 @dataclass
 class World:
@@ -100,20 +102,6 @@ def test_a_guest_that_nothing_helps_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
 
 # --- what is reported, and for how long selab waits -----------------------------------------------
-
-
-class Clock:
-    """A clock that only sleeping moves. `sleeps` holds the seconds of each sleep."""
-
-    def __init__(self) -> None:
-        self.now, self.sleeps = 1000.0, list[float]()
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.sleeps.append(seconds)
-        self.now += seconds
 
 
 @pytest.fixture
