@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -24,7 +25,8 @@ def runs(project: Project, session_guest: SshGuest, session_run: Runner) -> Iter
     """Run a policy before the guest has a template, twice while it has one, and after that."""
     source = project.policies / f"{NAME}.cil"
     source.write_text(TEXT)
-    template = (OWN_TEMPLATES / "base_container.cil").read_bytes()
+    # A text that no run has had before: the cache has the base policies of earlier sessions.
+    template = f"; {uuid.uuid4()}\n".encode() + (OWN_TEMPLATES / "base_container.cil").read_bytes()
 
     def run() -> Run:
         return session_run("apache", "permissive", NAME)
@@ -32,7 +34,7 @@ def runs(project: Project, session_guest: SshGuest, session_run: Runner) -> Iter
     try:
         made = {"before": run()}
         session_guest.run(["mkdir", "-p", DIRECTORY]).expect("mkdir")
-        session_guest.put(b"; the guest's\n" + template, f"{DIRECTORY}/base_container.cil")
+        session_guest.put(template, f"{DIRECTORY}/base_container.cil")
         made |= {"with it": run(), "again": run()}
     finally:
         session_guest.run(["rm", "-rf", DIRECTORY])
