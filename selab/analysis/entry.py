@@ -21,7 +21,7 @@ from selab.policy.module import PolicyModule
 from selab.policy.query.decide import Decision, can_decide
 from selab.policy.query.entry import Entry
 from selab.project import Project
-from selab.scenario import load_scenario, scenario_names
+from selab.scenario.load import load_scenario, scenario_names
 
 ENTRY = "container-entry"
 """The identifier of these findings."""

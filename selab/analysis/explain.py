@@ -27,7 +27,7 @@ from selab.progress import Progress
 from selab.project import Project
 from selab.run.document import ClassifiedDenialEntry
 from selab.run.request import NO_POLICY
-from selab.scenario import load_scenario
+from selab.scenario.load import load_scenario
 
 
 def explain(project: Project, stored: StoredRun, progress: Progress) -> list[Advice]:

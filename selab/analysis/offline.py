@@ -24,7 +24,7 @@ from selab.progress import Progress
 from selab.project import Project
 from selab.run.replay import Recorded, Replay, accesses, key_of, replay
 from selab.run.request import NO_POLICY
-from selab.scenario import scenario_names
+from selab.scenario.load import scenario_names
 
 
 def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorded, str]:

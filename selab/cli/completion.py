@@ -17,7 +17,7 @@ RUNS = 20
 
 
 def scenarios(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    from selab.scenario import scenario_names
+    from selab.scenario.load import scenario_names
 
     return _beginning(incomplete, context, scenario_names)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from selab.matrix.model import Matrix
 from selab.policy.udica_policy import UdicaPolicy
 from selab.project import ProjectConfig
-from selab.scenario import Scenario
+from selab.scenario.model import Scenario
 
 MODELS: dict[str, type[BaseModel]] = {
     "project": ProjectConfig,

@@ -18,7 +18,8 @@ from selab.guest import Completed, Guest, Malformed, number, one_of, reading, sc
 from selab.policy.contexts import FileContexts
 from selab.policy.guest.relabel import label_tree
 from selab.progress import Progress
-from selab.scenario import Scenario, Volume
+from selab.scenario.container import Volume
+from selab.scenario.model import Scenario
 
 START_TIMEOUT = 240.0
 """Seconds to start a container and to remove an earlier one: start.sh waits up to 100 seconds for each."""

@@ -19,7 +19,8 @@ from selab.guest import (
     reading,
     script_argv,
 )
-from selab.scenario import ExecStep, ExitStep, HttpStep, LogStep, Scenario, Step
+from selab.scenario.model import Scenario
+from selab.scenario.steps import ExecStep, ExitStep, HttpStep, LogStep, Step
 
 GRACE = 30.0
 """Seconds after a step's own limit until selab gives up: an emulated guest ends processes slowly."""

@@ -13,7 +13,7 @@ from selab.policy.guest.load import Mode
 from selab.project import Project
 from selab.run.request import Request, make_plan
 from selab.run.verdict import Verdict
-from selab.scenario import load_scenario
+from selab.scenario.load import load_scenario
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from selab.host.files import to_json
 from selab.policy.guest.load import Mode
 from selab.run.experiment import Run
 from selab.run.verdict import ClassifiedDenial, Classifier, MissingDenial, Verdict
-from selab.scenario import Expect
+from selab.scenario.expect import Expect
 
 SCHEMA = 1
 """Increases when a key changes its meaning or is removed, but not when a key is added."""

@@ -12,7 +12,8 @@ from selab.policy.module import PolicyModule, load_module
 from selab.policy.on_base import on_base
 from selab.project import Project
 from selab.run.replay import Recorded
-from selab.scenario import Scenario, load_scenario
+from selab.scenario.load import load_scenario
+from selab.scenario.model import Scenario
 
 NO_POLICY = "none"
 

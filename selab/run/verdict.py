@@ -14,7 +14,7 @@ from selab.policy.query.index import PolicyIndex
 
 if TYPE_CHECKING:
     from selab.auditlog.denials import AvcDenial, SelinuxError
-    from selab.scenario import Expect, ExpectedDenial
+    from selab.scenario.expect import Expect, ExpectedDenial
 
 
 class Verdict(StrEnum):

@@ -17,7 +17,8 @@ from selab.errors import InputError, SelabError
 from selab.guest import Guest
 from selab.progress import Progress
 from selab.project import Project
-from selab.scenario import Reference, Volume, Word
+from selab.scenario.container import Volume
+from selab.scenario.fields import Reference, Word
 
 MOST_PORTS = 64
 """Ports to take from one image or container; a larger range is listed as left out."""

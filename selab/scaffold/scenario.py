@@ -19,7 +19,7 @@ from selab.scaffold.image_config import of_instructions, quoted
 from selab.scaffold.new_file import create, require_free
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario_builder import ScenarioBuilder
-from selab.scenario import Scenario
+from selab.scenario.model import Scenario
 
 
 @dataclass(frozen=True)

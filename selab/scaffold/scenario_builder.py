@@ -17,7 +17,7 @@ from selab.host.yamlfile import first_problem
 from selab.project import Project, inside
 from selab.scaffold.image_config import quoted
 from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
-from selab.scenario import Scenario
+from selab.scenario.model import Scenario
 
 MOST = 64
 """Ports, volumes or variables of one container; more are not written by hand."""

@@ -21,7 +21,7 @@ from selab.guest import Guest, Malformed, reading, script_argv, shell_argv
 from selab.guest import script as guest_script
 from selab.host.tables import PROVISION, RUNTIMES, table
 from selab.progress import Progress
-from selab.scenario import STANDARD_RUNTIME
+from selab.scenario.model import STANDARD_RUNTIME
 
 STAMP = "/var/lib/selab/provisioned"
 """In the guest: `not ready` while selab applies steps, then `ready DIGEST`."""

@@ -19,7 +19,7 @@ from selab.progress import Progress
 from selab.project import Project
 from selab.run.experiment import Run, run_on
 from selab.run.request import Request, RunOptions, make_plan
-from selab.scenario import load_scenario, scenario_names
+from selab.scenario.load import load_scenario, scenario_names
 from selab.vm.lock import vm_lock
 
 

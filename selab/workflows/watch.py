@@ -20,7 +20,7 @@ from selab.run import experiment
 from selab.run.context import precompile
 from selab.run.recovery import LockedOut
 from selab.run.request import Plan, Request, RunOptions, make_plan
-from selab.scenario import load_scenario
+from selab.scenario.load import load_scenario
 from selab.vm.lock import vm_lock
 
 WATCHED = {*ENDINGS, ".yml"}

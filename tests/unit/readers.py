@@ -64,7 +64,8 @@ from selab.scaffold.interpolation import defaulted, interpolate
 from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
 from selab.scaffold.security_label import add_label
-from selab.scenario import Expect, Scenario
+from selab.scenario.expect import Expect
+from selab.scenario.model import Scenario
 from selab.vm.host_keys import _plain_lines
 from selab.vm.ssh_config import _with_includes
 from selab.vm.vagrant import _Commands

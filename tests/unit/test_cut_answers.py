@@ -13,7 +13,7 @@ from selab.container.steps import _exit, _http
 from selab.errors import SelabError
 from selab.guest import RUN_TIMEOUT, Completed, Guest
 from selab.scaffold.image_config import of_inspect
-from selab.scenario import ExitStep, HttpStep
+from selab.scenario.steps import ExitStep, HttpStep
 from selab.vm import provision
 from tests.unit.fakes import framed
 from tests.unit.test_hostile_guest import QUERIES

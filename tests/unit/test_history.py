@@ -32,7 +32,8 @@ from selab.run.outcome import Outcome
 from selab.run.replay import Recorded
 from selab.run.request import Plan, Request, RunOptions
 from selab.run.verdict import Verdict, classify
-from selab.scenario import Expect, Scenario
+from selab.scenario.expect import Expect
+from selab.scenario.model import Scenario
 from tests.unit.documents import CLASSIFIED, DENIAL, TOLERATED, document
 
 LINE = (

@@ -20,7 +20,8 @@ from selab.project import Project, ProjectConfig, find_project
 from selab.run import context, experiment
 from selab.run.experiment import run_on
 from selab.run.request import Request, make_plan
-from selab.scenario import Scenario, _downward
+from selab.scenario.fields import downward
+from selab.scenario.model import Scenario
 from selab.vm.ssh import command_line
 from tests.unit.fakes import ReadyMachine, ScriptedGuest, keep_base
 
@@ -65,7 +66,7 @@ FIELDS = {
     "label.type": Field(lambda text: {"label": {"type": text, "level": "s0:c1,c2"}}, "web_t"),
     "label.level": Field(lambda text: {"label": {"level": text}}, "s0:c1,c2"),
     "command": Field(lambda text: {"command": ["run", text]}),
-    "volumes.target": Field(lambda text: {"volumes": [{"target": text}]}, "/mark", _downward),
+    "volumes.target": Field(lambda text: {"volumes": [{"target": text}]}, "/mark", downward),
     "volumes.source": Field(lambda text: {"volumes": [{"target": "/data", "source": text}]}, "data"),
     "volumes.guest_path": Field(lambda text: {"volumes": [{"target": "/data", "guest_path": text}]}, "/mark"),
     "volumes.label": Field(lambda text: {"volumes": [{"target": "/data", "label": text}]}, "mark_t"),

@@ -28,7 +28,8 @@ from selab.guest import script, script_argv
 from selab.policy.contexts import FileContexts, FileSpec
 from selab.progress import Progress
 from selab.project import Project
-from selab.scenario import Scenario, Volume
+from selab.scenario.container import Volume
+from selab.scenario.model import Scenario
 from tests.unit.fakes import FakeGuest, recorded_network
 
 LABEL = ContainerLabel("web_t", "s0:c1,c2")

@@ -16,7 +16,7 @@ from selab.container.runtime import runtimes
 from selab.container.steps import StepResult, run_steps
 from selab.errors import CommandFailed
 from selab.guest import script
-from selab.scenario import Scenario
+from selab.scenario.model import Scenario
 from tests.unit.fakes import FakeGuest
 from tests.unit.policy.test_pattern import PATTERNS
 

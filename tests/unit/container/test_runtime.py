@@ -16,7 +16,7 @@ from selab.doctor.examine import State, guest_findings
 from selab.errors import SelabError
 from selab.guest import script
 from selab.progress import Progress
-from selab.scenario import Scenario
+from selab.scenario.model import Scenario
 from tests.unit.fakes import FakeGuest, recorded_network
 
 LABEL = ContainerLabel("web_t", "s0:c1,c2")

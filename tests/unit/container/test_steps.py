@@ -14,7 +14,7 @@ from selab.container.runtime import runtimes
 from selab.container.steps import GRACE, MAX_LOG_TAIL, MAX_STEP_OUTPUT, StepResult, log_tail, run_steps
 from selab.errors import SelabError
 from selab.guest import Guest, script_argv
-from selab.scenario import Scenario
+from selab.scenario.model import Scenario
 from tests.unit.fakes import FakeGuest, SandboxGuest
 
 ENDED = 2**22 + 1

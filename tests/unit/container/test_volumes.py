@@ -15,7 +15,7 @@ from selab.errors import CommandFailed
 from selab.guest import script
 from selab.policy.contexts import FileContexts, FileSpec
 from selab.progress import Progress
-from selab.scenario import Scenario
+from selab.scenario.model import Scenario
 from tests.unit.fakes import FakeGuest, recorded_network
 
 VOLUMES = "/var/lib/selab/runs/selab-"

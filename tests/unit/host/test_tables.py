@@ -15,7 +15,7 @@ from selab.container.runtime import Runtime, runtimes
 from selab.doctor import support_report
 from selab.guest import script
 from selab.host.tables import PROFILES, PROVISION, RUNTIMES, table
-from selab.scenario import STANDARD_RUNTIME, Scenario
+from selab.scenario.model import STANDARD_RUNTIME, Scenario
 from selab.vm import provision, rescue
 from selab.vm.box import profiles as recipes
 from selab.vm.boxes import fallback, preferred, profiles

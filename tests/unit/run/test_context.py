@@ -23,7 +23,7 @@ from selab.project import Project
 from selab.run import context
 from selab.run.context import RunContext, precompile, prepare
 from selab.run.request import DEFAULT_OPTIONS, Plan, Request, RunOptions
-from selab.scenario import Scenario
+from selab.scenario.model import Scenario
 from tests.unit.conftest import module as compiled_module
 from tests.unit.fakes import FakeGuest, ReadyMachine, ScriptedGuest
 

@@ -30,7 +30,7 @@ from selab.run.experiment import Run, _attribute, _by_command, _notes, _without,
 from selab.run.outcome import Outcome
 from selab.run.request import DEFAULT_OPTIONS, Request, RunOptions
 from selab.run.verdict import Verdict, classify
-from selab.scenario import Expect
+from selab.scenario.expect import Expect
 from tests.unit.conftest import module
 from tests.unit.fakes import LABEL, RECORD, ReadyMachine, ScriptedGuest, keep_base
 

@@ -31,7 +31,7 @@ from selab.run import stages
 from selab.run.context import RunContext
 from selab.run.replay import Recorded, Replay
 from selab.run.request import Plan, Request, RunOptions
-from selab.scenario import Scenario
+from selab.scenario.model import Scenario
 from tests.unit.fakes import LABEL, ReadyMachine, ScriptedGuest
 
 BEYOND = CompiledModule("web", "(typetransition sshd_t shell_exec_t process web_t)", frozenset({"web_t"}))

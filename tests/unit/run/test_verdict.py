@@ -14,7 +14,7 @@ from selab.auditlog.events import read_events
 from selab.policy.language.declarations import read_flat
 from selab.policy.query.index import PolicyIndex
 from selab.run.verdict import ClassifiedDenials, Evidence, Verdict, by_command, classify, describe, judge
-from selab.scenario import Expect, ExpectedDenial
+from selab.scenario.expect import Expect, ExpectedDenial
 
 RECORD = (
     'type=AVC msg=audit(1.1:5): avc:  denied  {{ {permissions} }} for  pid=1 comm="x" '

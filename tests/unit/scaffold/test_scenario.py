@@ -21,7 +21,8 @@ from selab.scaffold.inspect_output import Container
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario import NewScenario, Source, new_scenario
 from selab.scaffold.scenario_builder import ScenarioBuilder
-from selab.scenario import Scenario, load_scenario
+from selab.scenario.load import load_scenario
+from selab.scenario.model import Scenario
 
 
 def made(

@@ -1,0 +1,1 @@
+"""A scenario: the workload that a run executes, as the user wrote it."""
