@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from selab.analysis.offline import candidate_of
-from selab.analysis.suggest import suggestion
+from selab.analysis.suggest import suggestions
 from selab.errors import InputError
 from selab.history import History, StoredRun
 from selab.policy.language.cil import Rule
@@ -71,7 +71,7 @@ def rows(project: Project, stored: StoredRun, work: Path) -> Iterator[tuple[obje
         _said(["sepolgen-ifgen", "-i", str(without.base.headers), "-o", str(interfaces), "-p", str(kernel)])
     plain = ["audit2allow", "-r", "-p", str(kernel), "-i", str(records)]
     texts = {
-        "selab suggest": suggestion(drafting, stored, Progress()).text,
+        "selab suggest": suggestions(drafting, stored, Progress())[0].text,
         "audit2allow": _said(plain),
         "audit2allow -R": _said([*plain, "-R", "--interface-info", str(interfaces)]),
     }

@@ -85,9 +85,9 @@ class Edited:
 
     def __init__(self, project: Project, policy: str | None) -> None:
         self.project, self.policy = project, policy
-        module = self.plan().module
-        assert module, "The loop edits a policy: name one with --policy."
-        self.module = module
+        modules = self.plan().modules
+        assert modules, "The loop edits a policy: name one with --policy."
+        self.module = modules[0]
 
     @property
     def in_cil(self) -> bool:

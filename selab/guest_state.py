@@ -228,8 +228,9 @@ RUNTIME_HANGS = ExitCode(
 NO_RUNTIME = ExitCode(
     125,
     "The container runtime is not installed. It also ends with 125 itself if it fails.",
-    ("container/start",),
+    ("container/start", "container/make-network"),
 )
+NOT_HEALTHY = ExitCode(1, "The container did not become healthy.", ("container/await-health",))
 STEP_FAILED = ExitCode(
     1, "The step did not end as the scenario expects.", ("container/http", "container/wait-for-end")
 )
@@ -271,6 +272,7 @@ EXIT_CODES = (
     NO_FILE_CONTEXTS,
     RUNTIME_HANGS,
     NO_RUNTIME,
+    NOT_HEALTHY,
     STEP_FAILED,
     NO_AUDIT_STATUS,
     NO_MARK,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from selab.auditlog.attribution import Party
 from selab.auditlog.classification import Ruling
 from selab.auditlog.denials import DenialKey, comparable, with_bare_keys
 from selab.auditlog.windows import MAX_BYTES, MAX_LINES
@@ -60,7 +61,7 @@ class StoredRun:
 
     number: the run's place in the history, ascending.
     document: the run as plain data.
-    sources: the candidate's files by ending.
+    sources: the candidate's files by ending; those of several candidates by name and ending (`web.te`).
     packed: the raw lines of the run's audit window, compressed.
     """
 
@@ -91,7 +92,8 @@ class StoredRun:
         run = self.document
         rulings = {key: ruling for key, ruling in run.rulings.items() if not ruling.is_unexpected}
         others = frozenset(key for denial in (*run.runtime, *run.machine) for key in denial.keys)
-        return Recorded(self.records, run.label.type, rulings, run.label.level, others)
+        parties = tuple(Party(each.label.type, each.label.level, each.name) for each in run.containers)
+        return Recorded(self.records, run.label.type, rulings, run.label.level, others, parties)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Record:
     """Everything that is stored of a run, as plain data that one process can hand to another.
 
     document: the run as plain data.
-    sources: the candidate's files by ending.
+    sources: the candidate's files by ending; those of several candidates by name and ending (`web.te`).
     scenario: the scenario as the user wrote it.
     packed: the raw lines of the run's audit window, compressed.
     """
@@ -112,12 +114,14 @@ class Record:
     @classmethod
     def of(cls, run: Run) -> Record:
         """Make the record of a run that has just ended."""
-        module = run.plan.module
-        sources = (
-            {ending: text.decode("utf-8", "backslashreplace") for ending, text in module.texts.items()}
-            if module
-            else {}
-        )
+        modules = run.plan.modules
+        sources = {
+            ending if len(modules) == 1 else f"{module.name}.{ending}": text.decode(
+                "utf-8", "backslashreplace"
+            )
+            for module in modules
+            for ending, text in module.texts.items()
+        }
         packed = zlib.compress(b"\n".join(run.window.lines))
         return cls(document_of(run), sources, run.plan.scenario.as_written(), packed)
 

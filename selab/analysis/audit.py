@@ -70,7 +70,7 @@ def audit(project: Project, policy: str, progress: Progress, against: str = "") 
     """
     module = load_module(project, policy)
     other = _version(project, module, against) if against else None
-    candidate = candidate_of(project, policy, progress, "An audit")
+    candidate = candidate_of(project, [policy], progress, "An audit")
     module = on_base(module, candidate.base)
     with progress.step("Reading what it adds"):
         index = PolicyIndex.of(candidate.base, candidate.modules)
@@ -95,7 +95,7 @@ def _of_template(project: Project, module: PolicyModule, base: BasePolicy) -> fr
     tools = Toolchain(LocalHost(), str(project.own_directory("policy", "template")))
     cache = project.own_directory("compiled")
     try:
-        parts = [each for part in template_parts(module) for each in compiled_all(part, base, tools, cache)]
+        parts = [each for part in template_parts(module) for each in compiled_all([part], base, tools, cache)]
     except InputError:
         return frozenset()
     return granted(PolicyIndex.of(base, parts)) if parts else frozenset()
@@ -104,7 +104,7 @@ def _of_template(project: Project, module: PolicyModule, base: BasePolicy) -> fr
 def _index_of(project: Project, module: PolicyModule, base: BasePolicy) -> PolicyIndex:
     tools = Toolchain(LocalHost(), str(project.own_directory("policy", "against")))
     module = on_base(module, base)
-    return PolicyIndex.of(base, compiled_all(module, base, tools, project.own_directory("compiled")))
+    return PolicyIndex.of(base, compiled_all([module], base, tools, project.own_directory("compiled")))
 
 
 def _version(project: Project, module: PolicyModule, against: str) -> PolicyModule:

@@ -204,7 +204,7 @@ def _build(
     """
     stage = "compile"
     try:
-        candidates = compiled_all(module, base, tools, project.own_directory("compiled"))
+        candidates = compiled_all([module], base, tools, project.own_directory("compiled"))
         stage = "link"
         file = linked_file(tools, linked(base, candidates, tools).digest) if links else None
         return candidates, file

@@ -67,9 +67,10 @@ def _domains(project: Project, module: PolicyModule) -> dict[str, list[Runtime]]
     for name in scenario_names(project):
         with contextlib.suppress(InputError):
             scenario = load_scenario(project, name)
-            if scenario.policy == module.name:
-                domain = scenario.label.type or module.domain
-                domains.setdefault(domain, []).append(runtimes()[scenario.runtime])
+            for member in scenario.members.values():
+                if member.policy == module.name:
+                    domain = member.label.type or module.domain
+                    domains.setdefault(domain, []).append(runtimes()[scenario.runtime])
     return domains or {module.domain: list(runtimes().values())}
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from selab.advice.advise import Advice, Situation, Volume, advise
 from selab.advice.denied_access import DeniedAccess
 from selab.advice.knowledge import PolicyKnowledge
-from selab.analysis.offline import candidate_of, on_its_guest
+from selab.analysis.offline import Candidate, candidate_of, on_its_guest
 from selab.auditlog.denials import IOCTL
 from selab.container.label import runtime_file_type
 from selab.errors import InputError, SelabError
 from selab.history import StoredRun
 from selab.policy.base import BasePolicy
+from selab.policy.compile import CompiledModule
 from selab.policy.guest.load import Mode
 from selab.policy.guest_templates import sources_of_templates
 from selab.policy.interfaces import InterfaceTable
@@ -25,40 +26,84 @@ from selab.policy.query.decide import Access, Cause
 from selab.policy.query.decide_subprocess import ask
 from selab.progress import Progress
 from selab.project import Project
-from selab.run.document import ClassifiedDenialEntry
+from selab.run.document import ClassifiedDenialEntry, RunDocument
 from selab.run.request import NO_POLICY
+from selab.scenario.container import Volume as Mounted
 from selab.scenario.load import load_scenario
+from selab.scenario.model import Scenario
 
 
 def explain(project: Project, stored: StoredRun, progress: Progress) -> list[Advice]:
     """Return advice for each row of the run's denials, then of its hidden denials, in the summary's order."""
+    return [advice for advice, _ in explained(project, stored, progress)]
+
+
+def explained(project: Project, stored: StoredRun, progress: Progress) -> list[tuple[Advice, str]]:
+    """Return the advice that `explain` returns, each with the candidate that it is for, or `none`."""
     run = stored.document
-    candidate = candidate_of(project, run.policy, progress, "Advice")
+    candidate = candidate_of(project, run.policies, progress, "Advice")
     needs = [
         _denied_access(number, denial, number > len(run.denials))
         for number, denial in enumerate((*run.denials, *run.hidden), 1)
     ]
-    if source := next((each.source for each in reversed(candidate.modules)), None):
-        for sentence in sources_of_templates(source):
-            progress.note(sentence)
+    for module in candidate.modules:
+        if module.source and module.source.name in run.policies:
+            for sentence in sources_of_templates(module.source):
+                progress.note(sentence)
     with progress.step("Asking the policy and its interfaces"):
-        works = run.mode is Mode.ENFORCING and all(step.ok for step in run.steps)
-        situation = Situation(
-            run.label.type,
-            _volumes(project, run.scenario),
-            runtime_file_type(candidate.base.directory / "contexts"),
-            works,
-        )
-        knowledge = PolicyKnowledge.of(candidate.base, candidate.modules, project)
-        if run.policy == NO_POLICY and "." in run.label.type:
-            # A block of CIL cannot call interfaces.
-            knowledge = replace(knowledge, table=InterfaceTable([]))
-        return advise(
-            needs,
-            knowledge,
-            causes_of(candidate.linked, needs),
-            situation,
-        )
+        causes = causes_of(candidate.linked, needs)
+        owners = _owners(run, candidate.modules)
+        advice = [
+            (each, policy)
+            for policy in dict.fromkeys(owners)
+            for each in advise(
+                [need for need, owner in zip(needs, owners, strict=True) if owner == policy],
+                _knowledge(project, candidate, policy, run),
+                causes,
+                _situation(project, candidate, policy, run),
+            )
+        ]
+        return sorted(advice, key=lambda pair: pair[0].need.number)
+
+
+def _owners(run: RunDocument, modules: Sequence[CompiledModule]) -> list[str]:
+    """Return the candidate that each row of denials concerns, or `none`, in the order of the rows.
+
+    It is the one that declares the source, or else the target; or else that of the container that was denied.
+    """
+    rows, policies = (*run.denials, *run.hidden), run.policies
+    if len(policies) < 2:
+        return [*(policies or (NO_POLICY,))] * len(rows)
+    declaring = {name: each.name for each in modules if each.name in policies for name in each.types}
+    of_container = {each.name: each.policy for each in run.containers}
+    return [
+        declaring.get(row.source)
+        or declaring.get(row.target)
+        or next((of_container[name] for name in row.containers), policies[0])
+        for row in rows
+    ]
+
+
+def _knowledge(project: Project, candidate: Candidate, policy: str, run: RunDocument) -> PolicyKnowledge:
+    def is_own(module: CompiledModule) -> bool:
+        return module.source is not None and module.source.name == policy
+
+    modules = sorted(candidate.modules, key=is_own)  # the candidate itself comes last
+    knowledge = PolicyKnowledge.of(candidate.base, modules, project)
+    if policy == NO_POLICY and "." in run.label.type:
+        # A block of CIL cannot call interfaces.
+        return replace(knowledge, table=InterfaceTable([]))
+    return knowledge
+
+
+def _situation(project: Project, candidate: Candidate, policy: str, run: RunDocument) -> Situation:
+    own = [each for each in run.containers if each.policy == policy]
+    return Situation(
+        own[0].label.type if own else run.label.type,
+        _volumes(project, run.scenario, [each.name for each in own] or [""]),
+        runtime_file_type(candidate.base.directory / "contexts"),
+        run.mode is Mode.ENFORCING and all(step.ok for step in run.steps),
+    )
 
 
 class AdviceCache:
@@ -136,15 +181,24 @@ def causes_of(policy: Path, needs: Sequence[DeniedAccess]) -> dict[int, Cause]:
     }
 
 
-def _volumes(project: Project, scenario: str) -> tuple[Volume, ...]:
-    """Return what the scenario mounts, or nothing if the scenario no longer exists."""
+def _volumes(project: Project, name: str, titles: Sequence[str]) -> tuple[Volume, ...]:
+    """Return what the containers `titles` of a scenario mount, or nothing if they no longer exist."""
     try:
-        return tuple(
-            Volume(volume.target, volume.guest_path or "")
-            for volume in load_scenario(project, scenario).volumes
-        )
+        scenario = load_scenario(project, name)
     except InputError:
         return ()
+    return tuple(
+        Volume(volume.target, _guest_path(volume, scenario))
+        for title in titles
+        if title in scenario.members
+        for volume in scenario.members[title].volumes
+    )
+
+
+def _guest_path(volume: Mounted, scenario: Scenario) -> str:
+    """Return the directory of the guest that a volume mounts, or "" if it is a copy."""
+    source = scenario.named_volumes[volume.name] if volume.name else volume
+    return source.guest_path or ""
 
 
 def numbered(advice: Sequence[Advice], number: int | None) -> Iterator[Advice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -27,8 +27,8 @@ from selab.run.request import NO_POLICY
 from selab.scenario.load import scenario_names
 
 
-def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorded, str]:
-    """Return the records of a run or of a log file, and the candidate to ask about them.
+def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorded, tuple[str, ...]]:
+    """Return the records of a run or of a log file, and the names of the candidates to ask about them.
 
     A log file is taken to be about the domain of the candidate `policy`.
     """
@@ -36,26 +36,26 @@ def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorde
     if path.is_file():
         if policy is None:
             raise InputError("A log does not name a candidate.", str(path), "Name one with --policy.")
-        return Recorded(path.read_bytes().splitlines(), load_module(project, policy).domain), policy
+        return Recorded(path.read_bytes().splitlines(), load_module(project, policy).domain), (policy,)
     stored = History.of(project).find(name)
-    chosen = policy or stored.document.policy
-    if chosen == NO_POLICY:
+    chosen = stored.document.policies if policy is None else (policy,) if policy != NO_POLICY else ()
+    if not chosen:
         raise InputError("The run had no candidate.", stored.document.run, "Name one with --policy.")
     return stored.recorded, chosen
 
 
 def replay_offline(
-    project: Project, records: Recorded, policy: str, progress: Progress, *, names: bool = False
+    project: Project, records: Recorded, policies: Sequence[str], progress: Progress, *, names: bool = False
 ) -> Replay:
-    """Link the candidate `policy`, and ask it about the recorded accesses of its domain.
+    """Link the candidates `policies`, and ask the result about the recorded accesses of their domains.
 
     Denials of the rest of the machine are left out, and `progress` notes how many a log file has.
     `names`: also find the names of the booleans that would allow an access, which takes seconds.
     """
-    candidate = candidate_of(project, policy, progress, "Replay")
+    candidate = candidate_of(project, policies, progress, "Replay")
     own_types = declared_types(candidate.modules)
     with progress.step("Asking what it would decide" + (", and for the booleans" if names else "")):
-        domain = load_module(project, policy).domain
+        domain = load_module(project, policies[0]).domain
         requested, rulings = records.accesses_of(domain, own_types), records.rulings_for(domain)
         if not records.level:
             _note_others(records, own_types, progress)
@@ -75,10 +75,10 @@ def _note_others(records: Recorded, own_types: frozenset[str], progress: Progres
 
 @dataclass(frozen=True)
 class Candidate:
-    """A candidate as it is on disk.
+    """The candidates as they are on disk.
 
     base: the base policy that answers for the project.
-    modules: the candidate and the modules that it requires, as CIL.
+    modules: the candidates and the modules that they require, as CIL.
     linked: the file with the kernel policy that links them.
     """
 
@@ -87,18 +87,18 @@ class Candidate:
     linked: Path
 
 
-def candidate_of(project: Project, policy: str, progress: Progress, doing: str) -> Candidate:
-    """Compile and link the candidate `policy`, or `none`, for the purpose `doing`.
+def candidate_of(project: Project, policies: Sequence[str], progress: Progress, doing: str) -> Candidate:
+    """Compile and link the candidates `policies`, or the base policy alone, for the purpose `doing`.
 
     Raises SelabError if this machine lacks the tools.
     """
-    module = None if policy == NO_POLICY else load_module(project, policy)
-    base = last_base(project, progress, module.replaced if module else ())
-    module = on_base(module, base) if module else None
+    modules = [load_module(project, name) for name in policies]
+    base = last_base(project, progress, {name for module in modules for name in module.replaced})
+    modules = [on_base(module, base) for module in modules]
     tools = host_toolchain(project.own_directory("policy"), doing, base.demands)
     with progress.step("Compiling and linking the candidate"):
-        modules = compiled_all(module, base, tools, project.own_directory("compiled")) if module else []
-        return Candidate(base, modules, linked_file(tools, linked(base, modules, tools).digest))
+        compiled = compiled_all(modules, base, tools, project.own_directory("compiled"))
+        return Candidate(base, compiled, linked_file(tools, linked(base, compiled, tools).digest))
 
 
 def last_base(project: Project, progress: Progress, names: Collection[str] = ()) -> BasePolicy:

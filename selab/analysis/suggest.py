@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selab.advice import cil_block
 from selab.advice.advise import Advice, applicable
 from selab.advice.block import block, inserted_into
-from selab.analysis.explain import explain
+from selab.analysis.explain import explained
 from selab.errors import InputError
 from selab.history import StoredRun
 from selab.policy.module import load_module
@@ -40,18 +41,27 @@ class Suggestion:
     settled: tuple[Advice, ...] = ()
 
 
-def suggestion(project: Project, stored: StoredRun, progress: Progress, *, risky: bool = False) -> Suggestion:
-    """Return the rules that the run's denials require.
+def suggestions(
+    project: Project, stored: StoredRun, progress: Progress, *, risky: bool = False
+) -> list[Suggestion]:
+    """Return the rules that the run's denials require, for each candidate of the run.
 
     A denial that an entry of the scenario tolerates or expects gets no rule.
     `risky`: also include dangerous rules. Raises InputError if the run had no candidate, or if its file
     cannot be extended.
     """
-    policy, domain = stored.document.policy, stored.document.label.type
-    if policy == NO_POLICY and "." not in domain:
+    run = stored.document
+    if not run.policies and "." not in run.label.type:
         what = "The run had no candidate to write rules for."
-        raise InputError(what, stored.document.run, "Run it with --policy NAME.")
-    every = explain(project, stored, progress)
+        raise InputError(what, run.run, "Run it with --policy NAME.")
+    every = explained(project, stored, progress)
+    return [
+        _suggestion(project, policy, [advice for advice, owner in every if owner == policy], risky=risky)
+        for policy in dict.fromkeys((*run.policies, *(owner for _, owner in every))) or (NO_POLICY,)
+    ]
+
+
+def _suggestion(project: Project, policy: str, every: Sequence[Advice], *, risky: bool) -> Suggestion:
     settled = tuple(each for each in every if each.settled)
     advice = [each for each in every if not each.settled]
     chosen = applicable(advice, risky=risky)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
@@ -31,17 +32,65 @@ class Owner(StrEnum):
     MACHINE = "machine"
 
 
-@dataclass(frozen=True)
-class Scope:
-    """What distinguishes this run from everything else.
+class Party(NamedTuple):
+    """A container of the run.
 
-    type, level: type and level of its container.
-    types: types that the candidate declares.
+    type, level: type and level of its processes.
+    name: its name in the scenario; empty if it is the only one.
     """
 
     type: str
     level: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What distinguishes this run from everything else.
+
+    parties: its containers.
+    types: types that the candidates declare.
+    """
+
+    parties: tuple[Party, ...]
     types: frozenset[str]
+
+    @cached_property
+    def levels(self) -> tuple[str, ...]:
+        """The levels that mark processes and files as the run's: those with categories."""
+        return tuple({party.level for party in self.parties if ":" in party.level})
+
+    @cached_property
+    def all_levels(self) -> frozenset[str]:
+        """The levels of all containers."""
+        return frozenset(party.level for party in self.parties)
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """The types and levels of the containers."""
+        return frozenset((party.type, party.level) for party in self.parties)
+
+    @cached_property
+    def domains(self) -> frozenset[str]:
+        """The types of the containers."""
+        return frozenset(party.type for party in self.parties)
+
+    def names(self, avc: AvcDenial) -> tuple[str, ...]:
+        """Return the names of the containers that a denial concerns: the source's, then the target's.
+
+        It is empty for a scenario with one container. Containers that share type and level are all named,
+        because nothing in a record distinguishes them.
+        """
+        if len(self.parties) == 1:
+            return ()
+        concerned = [*self._named_by(avc.source), *self._named_by(avc.target)]
+        return tuple(dict.fromkeys(concerned))
+
+    def _named_by(self, context: Context) -> list[str]:
+        at_level = [each for each in self.parties if ":" in each.level and context.level.endswith(each.level)]
+        candidates = at_level or [each for each in self.parties if ":" not in context.level]
+        exact = [each.name for each in candidates if each.type == context.type]
+        return exact or [each.name for each in at_level]
 
 
 class RefusedEntry(NamedTuple):
@@ -101,8 +150,8 @@ class Attribution:
 def attribute(lines: Iterable[bytes], scope: Scope) -> Attribution:
     """Sort the denials of a window by owner.
 
-    A denial belongs to the scenario if its source or target is the candidate's, or has the run's own level.
-    An old container of the same type has a different level.
+    A denial belongs to the scenario if its source or target is a candidate's, or has a level of the run's
+    own. An old container of the same type has a different level.
     """
     by_owner: dict[Owner, list[AvcDenial]] = {owner: [] for owner in Owner}
     errors: list[SelinuxError] = []
@@ -174,7 +223,9 @@ def _processes(event: Event, scope: Scope) -> set[str]:
     record has the context at the end of the call.
     """
     sources = {
-        str(avc.source) for avc in event.denials() if not avc.userspace and avc.source.level == scope.level
+        str(avc.source)
+        for avc in event.denials()
+        if not avc.userspace and avc.source.level in scope.all_levels
     }
     return sources.intersection(
         record.fields.get("subj", "") for record in event.records if record.type == "SYSCALL"
@@ -192,9 +243,15 @@ def _refused_entries(event: Event, scope: Scope) -> set[RefusedEntry]:
     for avc in event.denials():
         if avc.userspace or avc.granted or avc.permissive is not False:
             continue
-        if avc.tclass == "process" and "transition" in avc.permissions and avc.target.level == scope.level:
+        if (
+            avc.tclass == "process"
+            and "transition" in avc.permissions
+            and avc.target.level in scope.all_levels
+        ):
             refused.add(RefusedEntry(str(avc.target), str(avc.source)))
-        elif avc.tclass == "file" and "entrypoint" in avc.permissions and avc.source.level == scope.level:
+        elif (
+            avc.tclass == "file" and "entrypoint" in avc.permissions and avc.source.level in scope.all_levels
+        ):
             refused.add(RefusedEntry(str(avc.source), subjects[0] if subjects else ""))
     return refused
 
@@ -207,10 +264,10 @@ def _is_sent_by_own(record: Record, scope: Scope) -> bool:
 
 def _is_own(context: Context, scope: Scope) -> bool:
     """Return whether a context is the run's, by its level or by a type of the candidate."""
-    if ":" in scope.level and context.level.endswith(scope.level):
+    if context.level.endswith(scope.levels):
         return True
-    if context.type == scope.type:
-        return ":" not in context.level or context.level == scope.level
+    if context.type in scope.domains:
+        return ":" not in context.level or (context.type, context.level) in scope.pairs
     return context.type in scope.types
 
 

@@ -62,12 +62,14 @@ def learn(
     history = History.of(project)
     reports.write(context, [history.find(run.run) for run in result.runs])
     show_runs("round", result.runs, context)
-    name = main_file(project, result.policy).name
-    show_difference(result.before, result.after, (name, name), context.out)
+    for change in result.changes:
+        name = main_file(project, change.policy).name
+        show_difference(change.before, change.after, (name, name), context.out)
     if result.left:
         context.out.print("[yellow]Left to you[/yellow]: may the container have this?")
         show_advice(result.left, context.out)
-    offer(context, result.policy, result.before, result.after, apply=apply_)
+    for change in result.changes:
+        offer(context, change.policy, change.before, change.after, apply=apply_)
     if result.runs[-1].verdict is Verdict.ERROR:
         return EXIT_ERROR
     return EXIT_PASS if result.passed else EXIT_FAIL

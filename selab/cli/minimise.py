@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from selab.cli.completion import policies, scenarios
 from selab.cli.drafts import offer, show_runs
 from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
+
+if TYPE_CHECKING:
+    from selab.workflows.minimise import Minimum
 
 
 @click.command()
@@ -37,12 +42,23 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
     Example:  selab minimise apache
     """
     from selab.errors import EXIT_ERROR, EXIT_FAIL, EXIT_PASS
-    from selab.policy.module_files import main_file
-    from selab.report.difference import show_difference
     from selab.workflows.minimise import minimise
 
+    project = context.project
+    results = minimise(project, context.machine, scenario, policy, context.progress, runs=runs)
+    for result in results:
+        _show(context, result, apply=apply_)
+    if any(result.error for result in results):
+        return EXIT_ERROR
+    return EXIT_PASS if all(result.complete for result in results) else EXIT_FAIL
+
+
+def _show(context: Context, result: Minimum, *, apply: bool) -> None:
+    """Print what a search has found, and offer to write it."""
+    from selab.policy.module_files import main_file
+    from selab.report.difference import show_difference
+
     project, out = context.project, context.out
-    result = minimise(project, context.machine, scenario, policy, context.progress, runs=runs)
     show_runs("run", result.runs, context)
     name = main_file(project, result.policy).name
     show_difference(result.before, result.after, (name, name), out)
@@ -60,7 +76,4 @@ def minimise(context: Context, scenario: str, policy: str | None, runs: int, app
         out.print(
             "[yellow]The runs were used up before every part was tried[/yellow]; allow more with --runs."
         )
-    offer(context, result.policy, result.before, result.after, apply=apply_)
-    if result.error:
-        return EXIT_ERROR
-    return EXIT_PASS if result.complete else EXIT_FAIL
+    offer(context, result.policy, result.before, result.after, apply=apply)

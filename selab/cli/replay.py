@@ -39,8 +39,8 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
     from selab.policy.language.commands import as_hex
     from selab.run.replay import key_of
 
-    recorded, name = records_of(context.project, records, policy)
-    result = replay_offline(context.project, recorded, name, context.progress, names=booleans)
+    recorded, names = records_of(context.project, records, policy)
+    result = replay_offline(context.project, recorded, names, context.progress, names=booleans)
     if as_json:
         rulings = [result.ruling_on(key_of(decision)) for decision in result.decisions]
         rows = [
@@ -57,7 +57,7 @@ def replay(context: Context, records: str, policy: str | None, booleans: bool, a
             }
             for decision, ruling in zip(result.decisions, rulings, strict=True)
         ]
-        click.echo(to_json({"schema": 1, "policy": name, "decisions": rows}))
+        click.echo(to_json({"schema": 1, "policy": ", ".join(names), "decisions": rows}))
         return
     for key, decision in sorted(result.causes.items()):
         cause = f"{decision.cause.value}{': ' + decision.detail if decision.detail else ''}"

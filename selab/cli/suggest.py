@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -42,36 +42,41 @@ def suggest(
     Examples:  selab suggest
                selab suggest last --apply
     """
-    from selab.analysis.suggest import suggestion
+    from selab.analysis.suggest import suggestions
     from selab.history import History
 
     run = History.of(context.project).find(name)
-    proposal = suggestion(context.project, run, context.progress, risky=allow_risky)
-    if proposal.file is None and (apply_ or as_diff):
+    proposals = suggestions(context.project, run, context.progress, risky=allow_risky)
+    if all(proposal.file is None for proposal in proposals) and (apply_ or as_diff):
         raise InputError(
             "There is no file that the rules could go to.",
             "The run had no candidate, or its candidate is a file in YAML.",
             "Print the rules with `selab suggest`.",
         )
     if as_json:
-        click.echo(_json(proposal))
-    elif as_diff:
-        click.echo(plain_lines(_diff(proposal)), nl=False)
-    elif not apply_:
-        click.echo(plain_lines(proposal.text) or "# Nothing to add.")
-    if not as_json:
-        _list_denials_without_rule(context, proposal)
-    if apply_:
-        _apply(context, proposal)
+        from selab.host.files import to_json
+
+        documents = [_document(proposal) for proposal in proposals]
+        click.echo(to_json(documents[0] if len(documents) == 1 else {"schema": 1, "candidates": documents}))
+        proposals = [proposal for proposal in proposals if apply_]
+    for proposal in proposals:
+        if as_diff:
+            click.echo(plain_lines(_diff(proposal)), nl=False)
+        elif not apply_ and not as_json:
+            if len(proposals) > 1 and proposal.file:
+                click.echo(f"# {proposal.file.name}")
+            click.echo(plain_lines(proposal.text) or "# Nothing to add.")
+        if not as_json:
+            _list_denials_without_rule(context, proposal)
+        if apply_:
+            _apply(context, proposal)
 
 
-def _json(proposal: Suggestion) -> str:
-    from selab.host.files import to_json
-
+def _document(proposal: Suggestion) -> dict[str, Any]:
     left = [{"denial": str(advice.need), "advice": advice.in_a_line} for advice in proposal.left]
     settled = [{"denial": str(advice.need), **advice.need.ruling.to_json()} for advice in proposal.settled]
     policy = proposal.file.name if proposal.file else ""
-    return to_json({"schema": 1, "policy": policy, "rules": proposal.text, "left": left, "settled": settled})
+    return {"schema": 1, "policy": policy, "rules": proposal.text, "left": left, "settled": settled}
 
 
 def _diff(proposal: Suggestion) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from selab.container.lifecycle import Container
@@ -19,6 +19,7 @@ from selab.guest import (
     reading,
     script_argv,
 )
+from selab.scenario.consistency import container_of
 from selab.scenario.model import Scenario
 from selab.scenario.steps import ExecStep, ExitStep, HttpStep, LogStep, Step
 
@@ -56,15 +57,17 @@ class NotObserved(Exception):
     """selab could not observe whether a step met its expectation; the text says why."""
 
 
-def run_steps(guest: Guest, scenario: Scenario, container: Container) -> Iterator[StepResult]:
-    """Do the steps in order, up to the first that fails."""
+def run_steps(guest: Guest, scenario: Scenario, containers: Mapping[str, Container]) -> Iterator[StepResult]:
+    """Do the steps in order, up to the first that fails. `containers` are the running ones, by name."""
     for step in scenario.steps:
         started, observed = time.monotonic(), True
+        container = containers[container_of(step, scenario.members)]
         try:
             detail = _problem(guest, step, container)
         except NotObserved as reason:
             detail, observed = str(reason), False
-        yield StepResult(step.title, not detail, time.monotonic() - started, detail, observed)
+        title = f"{container.title}: {step.title}" if container.title and not step.guest else step.title
+        yield StepResult(title, not detail, time.monotonic() - started, detail, observed)
         if detail:
             return
 
@@ -180,7 +183,16 @@ def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
         return "" if number(output) == end.code else f"exit code {output} instead of {end.code}"
 
 
-def log_tail(guest: Guest, container: Container) -> str:
-    """Return the last lines of the container's output, for a run that failed."""
+def logs(guest: Guest, containers: Mapping[str, Container]) -> str:
+    """Return the last lines of each container's output, for a run that failed."""
+    tails = ((container.title, _log_tail(guest, container)) for container in containers.values())
+    return "\n".join(
+        "\n".join(f"{title}: {line}" for line in tail.splitlines()) if title else tail
+        for title, tail in tails
+        if tail
+    )
+
+
+def _log_tail(guest: Guest, container: Container) -> str:
     done = guest.run(container.runtime.argv("logs", "--tail", "8", container.name), limit=MAX_LOG_TAIL)
     return (done.text + done.error_text).strip()

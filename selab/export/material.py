@@ -91,7 +91,7 @@ class Material:
 
     def compiled_of(self, module: PolicyModule) -> list[CompiledModule]:
         with self.progress.step(f"Compiling {module.name}"):
-            return compiled_all(module, self.base, self.tools, self.project.own_directory("compiled"))
+            return compiled_all([module], self.base, self.tools, self.project.own_directory("compiled"))
 
     def sources(self, modules: Iterable[PolicyModule] | None = None) -> list[ExportedFile]:
         """Return all sources as their authors wrote them, each below the header."""

@@ -20,6 +20,7 @@ from selab.host.private import private_directory, read_private, remove, write_pr
 from selab.policy.module_files import ENDINGS
 from selab.project import CONFIG, Project, ProjectConfig
 from selab.run.request import Plan
+from selab.scenario.load import sources_of
 
 OWN = (".selab", ".vagrant")
 """These directories of a project are not the user's files: they are never sent and never replaced."""
@@ -91,9 +92,8 @@ def _files(project: Project, plans: Iterable[Plan]) -> Iterator[tuple[str, Path]
         if image.resolve().is_relative_to(project.root.resolve()):
             yield from _tree(image, f"images/{image.name}")
     for plan in plans:
-        for volume in plan.scenario.volumes:
-            if volume.source:
-                yield from _tree(project.root / volume.source, _volume_name(volume.source))
+        for source in sources_of(plan.scenario):
+            yield from _tree(project.root / source, _volume_name(source))
 
 
 def _volume_name(source: str) -> str:

@@ -41,7 +41,7 @@ class WantedPolicy:
     base: base policy.
     candidates: modules linked with it.
     tools: toolchain that links them.
-    permissive: domain to make permissive, or empty.
+    permissive: domains to make permissive.
     dontaudit: whether dontaudit rules are included.
     installed: whether the candidates are in the guest's store, whose policy is then used as it is.
     """
@@ -49,7 +49,7 @@ class WantedPolicy:
     base: BasePolicy
     candidates: Sequence[CompiledModule]
     tools: Toolchain
-    permissive: str = ""
+    permissive: tuple[str, ...] = ()
     dontaudit: bool = True
     installed: bool = False
 
@@ -139,11 +139,12 @@ def compiled(
 
 
 def compiled_all(
-    module: PolicyModule, base: BasePolicy, tools: Toolchain, cache: Path
+    modules: Sequence[PolicyModule], base: BasePolicy, tools: Toolchain, cache: Path
 ) -> list[CompiledModule]:
-    """Compile `module` and the modules that it requires; each may call the interfaces of the others."""
+    """Compile `modules` and the modules that they require; each may call the interfaces of the others."""
+    together = {each.name: each for module in modules for each in module.all}
     by_language = {
-        language: [each for each in module.all if each.language == language] for language in LANGUAGES
+        language: [each for each in together.values() if each.language == language] for language in LANGUAGES
     }
     results: dict[str, CompiledModule] = {}
     for modules in by_language.values():
@@ -154,7 +155,7 @@ def compiled_all(
             for above in [list(results.values())]
             for each in modules
         }
-    return [results[each.name] for each in module.all]
+    return [results[name] for name in together]
 
 
 def _cached(path: Path) -> CompiledModule | None:
@@ -179,7 +180,7 @@ def linked(
     candidates: Sequence[CompiledModule],
     tools: Toolchain,
     *,
-    permissive: str = "",
+    permissive: Sequence[str] = (),
     dontaudit: bool = True,
 ) -> KernelPolicy:
     """Link `candidates` with `base`, or read the result from the toolchain's `workdir`."""

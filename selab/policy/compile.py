@@ -206,12 +206,12 @@ def link(
     candidates: Sequence[CompiledModule],
     tools: Toolchain,
     *,
-    permissive: str = "",
+    permissive: Sequence[str] = (),
     dontaudit: bool = True,
 ) -> KernelPolicy:
     """Link `candidates` with `base`.
 
-    `permissive` names a domain to make permissive; without `dontaudit`, dontaudit rules are left out.
+    `permissive` names domains to make permissive; without `dontaudit`, dontaudit rules are left out.
     """
     sources = [LinkedSource(each.name, each.cil, each.source) for each in candidates]
     refuse_conflicts(base, sources)
@@ -228,7 +228,11 @@ def link(
 
 
 def policy_digest(
-    base: BasePolicy, candidates: Sequence[CompiledModule], *, permissive: str = "", dontaudit: bool = True
+    base: BasePolicy,
+    candidates: Sequence[CompiledModule],
+    *,
+    permissive: Sequence[str] = (),
+    dontaudit: bool = True,
 ) -> str:
     """Return the digest of the kernel policy that `link` would produce, without linking."""
     parts = (
@@ -240,12 +244,14 @@ def policy_digest(
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def _candidate_cil(candidates: Sequence[CompiledModule], permissive: str, *, as_written: bool = False) -> str:
+def _candidate_cil(
+    candidates: Sequence[CompiledModule], permissive: Sequence[str], *, as_written: bool = False
+) -> str:
     """Return the candidates' CIL.
 
     `as_written`: with blocks, which the whole store may have too, and which names with dots cannot stand for.
     """
-    extra = f"(typepermissive {permissive})\n" if permissive else ""
+    extra = "".join(f"(typepermissive {domain})\n" for domain in permissive)
     return "".join(_written(each) if as_written else each.cil for each in candidates) + extra
 
 
@@ -273,7 +279,7 @@ def _needs_store(base: BasePolicy, candidates: Sequence[CompiledModule]) -> str:
 
 def _secilc(
     base: BasePolicy,
-    permissive: str,
+    permissive: Sequence[str],
     options: list[str],
     tools: Toolchain,
     candidates: Sequence[CompiledModule],

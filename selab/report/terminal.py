@@ -33,7 +33,10 @@ def show_run(
     `everything`: whether to show the denials of the container runtime and of the rest of the machine.
     """
     title = f"[bold]{safe(run.scenario)}[/bold]  policy {safe(run.policy)}, {run.mode.value}"
-    out.print(f"{title}  [dim]{safe(run.label.requested)}  run {safe(run.run)}[/dim]")
+    label = "" if run.containers else f"{safe(run.label.requested)}  "
+    out.print(f"{title}  [dim]{label}run {safe(run.run)}[/dim]")
+    for each in run.containers:
+        out.print(f"  {safe(each.name)}  [dim]policy {safe(each.policy)}, {safe(each.label.requested)}[/dim]")
     for step in run.steps:
         sign = "[green]✓[/green]" if step.ok else "[red]✗[/red]"
         detail = f"  [red]{safe(step.detail)}[/red]" if step.detail else ""
@@ -115,7 +118,9 @@ def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) ->
     for number, denial in enumerate(denials, first):
         target = shown_target(denial.source, denial.target)
         apart = "(kept apart by MCS categories)" if denial.separated else ""
-        parts = (denial.comm, denial.path, denial.detail, apart, shown_labels(denial))
+        containers = denial.containers if isinstance(denial, DenialEntry) else ()
+        names = f"{', '.join(containers)}:" if containers else ""
+        parts = (names, denial.comm, denial.path, denial.detail, apart, shown_labels(denial))
         example = " ".join(part for part in parts if part)
         words = (
             str(number) if first else "",

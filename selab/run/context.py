@@ -9,8 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from selab.container.label import ContainerLabel, random_level, runtime_default_type
+from selab.container.label import (
+    ContainerLabel,
+    random_level,
+    runtime_default_type,
+    runtime_file_type,
+)
 from selab.container.runtime import Runtime, runtimes
+from selab.container.workload import LabelledContainer, Workload, workload_name
 from selab.errors import InputError
 from selab.guest import Guest
 from selab.host.cache import cache_dir
@@ -27,7 +33,7 @@ from selab.policy.survey import StoreChanged, keep_facts, survey
 from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
-from selab.run.request import Plan
+from selab.run.request import Plan, PlannedContainer
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,8 @@ class RunContext:
     progress: where the stages report.
     base: the guest's base policy, without the candidate.
     tools: the compiler and the linker.
-    candidates: the candidate and the modules that it requires, as CIL.
-    label: the label of the container's processes.
+    candidates: the candidates and the modules that they require, as CIL.
+    containers: the containers in the order of their start, each with its label.
     contexts: the candidates' file contexts.
     """
 
@@ -54,8 +60,30 @@ class RunContext:
     base: BasePolicy
     tools: Toolchain
     candidates: list[CompiledModule]
-    label: ContainerLabel
+    containers: tuple[LabelledContainer, ...]
     contexts: FileContexts
+
+    @property
+    def workload(self) -> Workload:
+        """What the run starts."""
+        return Workload(
+            workload_name(self.plan.scenario.name),
+            self.runtime,
+            self.containers,
+            self.plan.scenario.named_volumes,
+            self.contexts,
+            runtime_file_type(self.base.directory / "contexts"),
+        )
+
+    @property
+    def domains(self) -> list[str]:
+        """The types of the containers' processes."""
+        return list(dict.fromkeys(each.label.type for each in self.containers))
+
+    @property
+    def requested(self) -> list[str]:
+        """The contexts that the containers' processes should have."""
+        return list(dict.fromkeys(each.label.context for each in self.containers))
 
     @property
     def runtime(self) -> Runtime:
@@ -74,7 +102,7 @@ class RunContext:
 
     def wanted_policy(self, *, dontaudit: bool = True) -> WantedPolicy:
         """The policy that is to be in force."""
-        permissive = self.label.type if self.plan.mode is Mode.DOMAIN else ""
+        permissive = tuple(self.domains) if self.plan.mode is Mode.DOMAIN else ()
         installed = self.plan.options.installed
         return WantedPolicy(self.base, self.candidates, self.tools, permissive, dontaudit, installed)
 
@@ -89,7 +117,7 @@ class RunContext:
 
 @contextlib.contextmanager
 def precompile(project: Project, plan: Plan, progress: Progress) -> Iterator[None]:
-    """Compile the candidate before the block, and link it in a thread while the block runs.
+    """Compile the candidates before the block, and link them in a thread while the block runs.
 
     selab thus reports a mistake in the candidate before it contacts any machine, unless it is in a template
     of the guest, which may have been repaired. Both results are cached, and
@@ -111,7 +139,8 @@ def precompile(project: Project, plan: Plan, progress: Progress) -> Iterator[Non
     if candidates is None:
         yield
         return
-    permissive = _label_type(plan, base) if plan.mode is Mode.DOMAIN else ""
+    domains = dict.fromkeys(_label_type(each, base) for each in plan.containers)
+    permissive = tuple(domains) if plan.mode is Mode.DOMAIN else ()
     with ThreadPoolExecutor(1) as linker:
         linker.submit(linked, base, candidates, tools, permissive=permissive)
         yield
@@ -143,11 +172,28 @@ def prepare(
                 # Only another survey shows whether the guest still has this template.
                 raise StoreChanged(error.what, error.detail, error.hint) from error
             raise
-    level = plan.scenario.label.level
-    label = ContainerLabel(_label_type(plan, base), level or random_level(), at_random=not level)
-    require_type(label.type, candidates, base)
+    containers = _labelled(plan, base)
+    for container in containers:
+        require_type(container.label.type, candidates, base)
     contexts = file_contexts(base, candidates)
-    return RunContext(guest, machine, project, plan, progress, base, tools, candidates, label, contexts)
+    return RunContext(guest, machine, project, plan, progress, base, tools, candidates, containers, contexts)
+
+
+def _labelled(plan: Plan, base: BasePolicy) -> tuple[LabelledContainer, ...]:
+    """Give each container its label, with levels that no two of them share by chance."""
+    name, wide = workload_name(plan.scenario.name), plan.scenario.level
+    levels = [
+        each.spec.label.level or (wide if wide not in ("container", "scenario") else "")
+        for each in plan.containers
+    ]
+    drawn = _drawn(1 if wide == "scenario" else levels.count(""))
+    containers = []
+    for each, given in zip(plan.containers, levels, strict=True):
+        level = given or (drawn[0] if wide == "scenario" else drawn.pop())
+        label = ContainerLabel(_label_type(each, base), level, at_random=not given)
+        own = f"{name}-{each.title}" if each.title else name
+        containers.append(LabelledContainer(own, each.title, each.spec, each.image, label))
+    return tuple(containers)
 
 
 def _base_policy(
@@ -176,16 +222,27 @@ def _expected(project: Project, plan: Plan, base: BasePolicy | None) -> BasePoli
     return base_without(_left_out(plan), cache_dir(), project.store)
 
 
+def _drawn(count: int) -> list[str]:
+    """Return random levels, all different."""
+    levels: dict[str, None] = {}
+    while len(levels) < count:
+        levels[random_level()] = None
+    return list(levels)
+
+
 def _left_out(plan: Plan) -> tuple[str, ...]:
     """Return the names of the modules that the base policy must not contain."""
-    return plan.module.replaced if plan.module and not plan.options.installed else ()
+    if plan.options.installed:
+        return ()
+    return tuple(sorted({name for module in plan.modules for name in module.replaced}))
 
 
 def _compile(plan: Plan, base: BasePolicy, tools: Toolchain, project: Project) -> list[CompiledModule]:
-    return compiled_all(plan.module, base, tools, project.own_directory("compiled")) if plan.module else []
+    return compiled_all(plan.modules, base, tools, project.own_directory("compiled"))
 
 
-def _label_type(plan: Plan, base: BasePolicy) -> str:
+def _label_type(container: PlannedContainer, base: BasePolicy) -> str:
     """Return the scenario's type, or the candidate's domain, or the base policy's type for containers."""
-    own = plan.module.domain if plan.module else runtime_default_type(base.directory / "contexts")
-    return plan.scenario.label.type or own
+    module = container.module
+    own = module.domain if module else runtime_default_type(base.directory / "contexts")
+    return container.spec.label.type or own

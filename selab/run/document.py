@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from selab.auditlog.denials import IOCTL, Denial, DenialKey, command_in, keys_of
 from selab.host.files import to_json
 from selab.policy.guest.load import Mode
 from selab.run.experiment import Run
+from selab.run.outcome import ContainerOutcome
+from selab.run.request import NO_POLICY
 from selab.run.verdict import ClassifiedDenial, Classifier, MissingDenial, Verdict
 from selab.scenario.expect import Expect
 
@@ -49,6 +52,23 @@ class LabelEntry(_Part):
     def level(self) -> str:
         """The level that was requested."""
         return self.requested.split(":", 3)[3]
+
+
+class ContainerEntry(_Part):
+    """One of several containers.
+
+    name: its name in the scenario.
+    policy: its candidate, or `none`.
+    label: the label of its processes.
+    refused: why it did not start or become ready, as the rest of a sentence about it; empty if it did.
+    ended: its exit code if it had ended by itself when the steps were over, otherwise null.
+    """
+
+    name: str
+    policy: str
+    label: LabelEntry
+    refused: str = ""
+    ended: int | None = None
 
 
 class StepEntry(_Part):
@@ -88,6 +108,8 @@ class DenialEntry(_Part):
     raw_sources, raw_targets: labels that the policy does not know, which the kernel treated as the source or
         the target.
     commands: the commands of denied ioctls (`0x8910`), not all of them if there are many.
+    containers: the containers that the denials concern, the source's before the target's; empty if the
+        scenario has no names for containers, or if none is concerned.
     by_command: whether the policy distinguishes the commands, so that each is a denial of its own.
     """
 
@@ -109,6 +131,7 @@ class DenialEntry(_Part):
     raw_sources: tuple[str, ...] = ()
     raw_targets: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
     by_command: bool = False
 
     def commands_of(self, permission: str) -> tuple[int | None, ...]:
@@ -188,7 +211,8 @@ class RunDocument(_Part):
         candidate, or if an older selab made the run.
     digest: the digest of the policy in force.
     base: the fingerprint of the base policy.
-    label: the label of the container's processes.
+    label: the label of the container's processes; that of the first one, if the scenario has several.
+    containers: the containers in the order of their start; empty if the scenario has no names for them.
     steps: the steps that ran, in order.
     denials: the scenario's own denials, which decide the verdict, the unexpected ones first.
     missing: the expected denials that did not occur.
@@ -214,6 +238,7 @@ class RunDocument(_Part):
     digest: str
     base: str
     label: LabelEntry
+    containers: tuple[ContainerEntry, ...] = ()
     steps: tuple[StepEntry, ...]
     denials: tuple[ClassifiedDenialEntry, ...]
     missing: tuple[MissingDenialEntry, ...] = ()
@@ -230,6 +255,12 @@ class RunDocument(_Part):
     def as_json(self) -> str:
         """Return the document as `--json` prints it."""
         return to_json(self.model_dump(mode="json", by_alias=True))
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The names of the candidates, in the order of the containers."""
+        names = [each.policy for each in self.containers] or [self.policy]
+        return tuple(dict.fromkeys(name for name in names if name != NO_POLICY))
 
     @property
     def keys(self) -> frozenset[DenialKey]:
@@ -281,10 +312,11 @@ def document_of(run: Run) -> RunDocument:
         scenario=run.plan.scenario.name,
         mode=run.plan.mode,
         policy=run.plan.policy,
-        sources=run.plan.module.digest_of_all if run.plan.module else "",
+        sources=_digest([module.digest_of_all for module in run.plan.modules]),
         digest=run.loaded.digest,
         base=run.base_fingerprint,
-        label=_label(run),
+        label=_label(run.outcome.containers[0]),
+        containers=_containers(run),
         steps=tuple(
             StepEntry(name=step.name, ok=step.ok, seconds=round(step.seconds, 3), detail=step.detail)
             for step in run.outcome.steps
@@ -303,11 +335,34 @@ def document_of(run: Run) -> RunDocument:
     )
 
 
-def _label(run: Run) -> LabelEntry:
+def _digest(digests: Sequence[str]) -> str:
+    """Return the digest of the sources of all candidates: that of the only one, or a digest of digests."""
+    if len(digests) < 2:
+        return "".join(digests)
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _label(container: ContainerOutcome) -> LabelEntry:
     return LabelEntry(
-        requested=run.label.context,
-        actual=" ".join(sorted(run.outcome.labels)),
-        from_denials=run.outcome.from_denials,
+        requested=container.label.context,
+        actual=" ".join(sorted(container.labels)),
+        from_denials=container.from_denials,
+    )
+
+
+def _containers(run: Run) -> tuple[ContainerEntry, ...]:
+    """Return an entry for each of several containers."""
+    policies = {each.title: each.module.name if each.module else NO_POLICY for each in run.plan.containers}
+    return tuple(
+        ContainerEntry(
+            name=each.title,
+            policy=policies[each.title],
+            label=_label(each),
+            refused=each.refused,
+            ended=each.ended,
+        )
+        for each in run.outcome.containers
+        if each.title
     )
 
 
@@ -317,7 +372,10 @@ def _entries(denials: Sequence[Denial]) -> tuple[DenialEntry, ...]:
 
 def _classified(rows: Iterable[ClassifiedDenial]) -> tuple[ClassifiedDenialEntry, ...]:
     return tuple(
-        ClassifiedDenialEntry.model_validate({**row.denial.to_json(), **row.ruling.to_json()}) for row in rows
+        ClassifiedDenialEntry.model_validate(
+            {**row.denial.to_json(), **row.ruling.to_json(), "containers": row.containers}
+        )
+        for row in rows
     )
 
 

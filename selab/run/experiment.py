@@ -8,10 +8,11 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from selab.auditlog.attribution import Attribution, Scope, attribute
+from selab.auditlog.attribution import Attribution, Party, Scope, attribute
 from selab.auditlog.denials import AvcDenial, DenialKey
 from selab.auditlog.windows import Window
 from selab.container.label import ContainerLabel
+from selab.container.workload import LabelledContainer
 from selab.guest import Guest
 from selab.machine import Machine
 from selab.policy.base import BasePolicy
@@ -87,7 +88,7 @@ class Run:
 
     id: unique name, `YYYYMMDD-HHMMSS-xxxx`.
     plan: what was run.
-    label: the label that was requested for the container's processes.
+    containers: the containers, each with the label that was requested for its processes.
     loaded: the policy that was in force.
     base_fingerprint: the fingerprint of the base policy.
     outcome: what became of the workload.
@@ -104,7 +105,7 @@ class Run:
 
     id: str
     plan: Plan
-    label: ContainerLabel
+    containers: tuple[LabelledContainer, ...]
     loaded: LoadedPolicy
     base_fingerprint: str
     outcome: Outcome
@@ -117,6 +118,11 @@ class Run:
     timings: dict[str, float]
     hidden: tuple[ClassifiedDenial, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> ContainerLabel:
+        """The label that was requested for the container; for the first one, if there are several."""
+        return self.containers[0].label
 
 
 def run(
@@ -165,7 +171,7 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
     return Run(
         id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         plan=context.plan,
-        label=context.label,
+        containers=context.containers,
         loaded=attempt.loaded,
         base_fingerprint=context.base.facts.fingerprint,
         outcome=attempt.outcome,
@@ -197,7 +203,9 @@ def _attempt(
             outcome = workload(context)
         window = read_window(context, policy.window, mode)
     attribution = _attribute(context, policy.loaded, outcome, window)
-    denials = classify(context.plan.scenario.expect, _without(attribution.decisions, seen))
+    scope = scope_of(context, policy.loaded)
+    unseen = _without(attribution.decisions, seen)
+    denials = classify(context.plan.scenario.expect, unseen, scope.names)
     denials = _by_command(denials, context.base, context.candidates)
     # A flood of records has a decision for each, and the rows say what is needed from here on.
     attribution = replace(attribution, decisions=())
@@ -239,13 +247,18 @@ def _without(decisions: Iterable[AvcDenial], seen: Collection[DenialKey]) -> Ite
 
 def _attribute(context: RunContext, loaded: LoadedPolicy, outcome: Outcome, window: Window) -> Attribution:
     """Attribute the window's denials, and conclude the outcome, of which they may be the only trace."""
-    attribution = attribute(window.lines, Scope(context.label.type, context.label.level, loaded.types))
+    attribution = attribute(window.lines, scope_of(context, loaded))
     if window.problems:
-        outcome.conclude(context.label, context.runtime, frozenset())
+        outcome.conclude(context.runtime, frozenset())
     else:
-        proofs = attribution.ran_as, attribution.refused_entries
-        outcome.conclude(context.label, context.runtime, *proofs)
+        outcome.conclude(context.runtime, attribution.ran_as, attribution.refused_entries)
     return attribution
+
+
+def scope_of(context: RunContext, loaded: LoadedPolicy) -> Scope:
+    """Return what distinguishes the run from everything else in the guest."""
+    parties = (Party(each.label.type, each.label.level, each.title) for each in context.containers)
+    return Scope(tuple(parties), loaded.types)
 
 
 def _notes(context: RunContext, attempt: Attempt, expected: BasePolicy | None) -> list[str]:
@@ -260,7 +273,8 @@ def _notes(context: RunContext, attempt: Attempt, expected: BasePolicy | None) -
         notes.append("The guest's policy store has changed since the last run.")
     notes += drift.in_words(attempt.drift, context.runtime.settings)
     notes += [*attempt.loaded.notes, *attempt.outcome.notes]
-    notes += sources_of_templates(context.plan.module) if context.plan.module else ()
+    notes += _shared_levels(context.containers)
+    notes += [note for module in context.plan.modules for note in sources_of_templates(module)]
     notes += [
         f"The guest's own module '{name}' is not in force: the candidate replaces it."
         for name in facts.replaced
@@ -275,6 +289,18 @@ def _notes(context: RunContext, attempt: Attempt, expected: BasePolicy | None) -
         for pattern, path in never_matching(context.base, context.contexts)
     ]
     return notes
+
+
+def _shared_levels(containers: Sequence[LabelledContainer]) -> list[str]:
+    """Return a note for each level of several containers, between which MCS then forbids nothing."""
+    titles: dict[str, list[str]] = {}
+    for each in containers:
+        titles.setdefault(each.label.level, []).append(each.title)
+    return [
+        f"MCS does not keep {', '.join(names)} apart: they share the level {level}."
+        for level, names in titles.items()
+        if len(names) > 1
+    ]
 
 
 def _judge(plan: Plan, attempt: Attempt) -> tuple[Verdict, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from selab.auditlog.attribution import Owner, Scope, owner_of
+from selab.auditlog.attribution import Owner, Party, Scope, owner_of
 from selab.auditlog.classification import UNEXPECTED, Classification, Ruling
 from selab.auditlog.context import Context
 from selab.auditlog.denials import AvcDenial, DenialKey, with_bare_keys
@@ -27,6 +27,7 @@ class Recorded:
     level: the level that the run's container had; empty if the lines are a log file's.
     others: the run's denials of the container runtime and of the rest of the machine, which no candidate is
         asked about.
+    parties: the containers, if there were several; `domain` and `level` are then those of the first.
     """
 
     lines: Sequence[bytes]
@@ -34,29 +35,35 @@ class Recorded:
     rulings: Mapping[DenialKey, Ruling] = field(default_factory=dict)
     level: str = ""
     others: frozenset[DenialKey] = frozenset()
+    parties: tuple[Party, ...] = ()
+
+    @property
+    def _scope(self) -> Scope:
+        return Scope(self.parties or (Party(self.domain, self.level),), frozenset())
 
     def accesses_of(self, domain: str, own_types: frozenset[str] = frozenset()) -> list[Access]:
         """Return the scenario's own recorded accesses, with `domain` in the place of the run's own.
 
+        If there were several containers, their domains stay as they are.
         Of a log file, which does not say whose the denials are, those from or to the domain or one of the
         candidate's `own_types` count.
         """
         others = frozenset(key.without_command for key in self.others)
-        types = own_types | {self.domain}
-        by_label = Scope(self.domain, self.level, frozenset())
+        types, by_label = own_types | self._scope.domains, self._scope
 
         def is_own(avc: AvcDenial) -> bool:
             if not self.level:
                 return avc.source.type in types or avc.target.type in types
             return others.isdisjoint(avc.keys) or owner_of(avc, by_label) is Owner.SCENARIO
 
-        return accesses(self.lines, (self.domain, domain) if domain != self.domain else ("", ""), is_own)
+        same = self.parties or domain == self.domain
+        return accesses(self.lines, ("", "") if same else (self.domain, domain), is_own)
 
     def rulings_for(self, domain: str) -> dict[DenialKey, Ruling]:
         """Return the rulings on the recorded denials, with `domain` in the place of the run's own."""
 
         def renamed(name: str) -> str:
-            return domain if name == self.domain else name
+            return domain if name == self.domain and not self.parties else name
 
         rulings = {
             key._replace(source=renamed(key.source), target=renamed(key.target)): ruling

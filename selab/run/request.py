@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from selab.container.image import Image, find_image
+from selab.errors import InputError
 from selab.policy.base import BasePolicy
 from selab.policy.guest.load import Mode
 from selab.policy.module import PolicyModule, load_module
 from selab.policy.on_base import on_base
 from selab.project import Project
 from selab.run.replay import Recorded
+from selab.scenario.consistency import start_order
+from selab.scenario.container import Container
 from selab.scenario.load import load_scenario
 from selab.scenario.model import Scenario
 
@@ -59,20 +62,34 @@ DEFAULT_OPTIONS = RunOptions()
 
 
 @dataclass(frozen=True)
+class PlannedContainer:
+    """A container that will be run.
+
+    title: its name in the scenario; empty if it is the only one.
+    spec: what the scenario says about it.
+    image: its image.
+    module: its candidate, or None for the base policy alone.
+    """
+
+    title: str
+    spec: Container
+    image: Image
+    module: PolicyModule | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """What will be run.
 
     request: what the user asked for.
     scenario: the scenario, validated.
-    image: the scenario's image.
-    module: the candidate, or None for the base policy alone.
+    containers: its containers, in the order of their start.
     options: how the run is made.
     """
 
     request: Request
     scenario: Scenario
-    image: Image
-    module: PolicyModule | None
+    containers: tuple[PlannedContainer, ...]
     options: RunOptions = DEFAULT_OPTIONS
 
     @property
@@ -80,19 +97,40 @@ class Plan:
         return self.request.mode
 
     @property
+    def modules(self) -> tuple[PolicyModule, ...]:
+        """The candidates, in the order of the containers; several containers may have the same one."""
+        return tuple({each.module.name: each.module for each in self.containers if each.module}.values())
+
+    @property
     def policy(self) -> str:
-        """The candidate's name, or `none`."""
-        return self.module.name if self.module else NO_POLICY
+        """The candidates' names, or `none`."""
+        return ", ".join(module.name for module in self.modules) or NO_POLICY
 
     def on(self, base: BasePolicy) -> Plan:
-        """Return the plan with the templates that its candidate uses on the base policy."""
-        return replace(self, module=on_base(self.module, base)) if self.module else self
+        """Return the plan with the templates that its candidates use on the base policy."""
+        modules = {module.name: on_base(module, base) for module in self.modules}
+        containers = (
+            replace(each, module=modules[each.module.name]) if each.module else each
+            for each in self.containers
+        )
+        return replace(self, containers=tuple(containers))
 
 
 def make_plan(project: Project, request: Request, options: RunOptions = DEFAULT_OPTIONS) -> Plan:
     """Read and validate everything that the user wrote, before anything changes. Raises InputError."""
     scenario = load_scenario(project, request.scenario)
-    image = find_image(project, scenario.image)
-    name = request.policy or scenario.policy
-    module = None if name == NO_POLICY else load_module(project, name)
-    return Plan(request, scenario, image, module, options)
+    members = scenario.members
+    if request.policy not in (None, NO_POLICY) and len(members) > 1:
+        raise InputError(
+            f"'{request.policy}' cannot be the policy of {len(members)} containers.",
+            f"The scenario '{scenario.name}' has {', '.join(members)}.",
+            "Write the `policy` of each into the scenario; `--policy none` runs all without a candidate.",
+        )
+    images = {name: find_image(project, member.image or "") for name, member in members.items()}
+    policies = {name: request.policy or member.policy for name, member in members.items()}
+    modules = {name: load_module(project, name) for name in {*policies.values()} - {NO_POLICY}}
+    containers = (
+        PlannedContainer(name, members[name], images[name], modules.get(policies[name]))
+        for name in start_order(members)
+    )
+    return Plan(request, scenario, tuple(containers), options)

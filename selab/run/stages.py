@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from selab.auditlog.windows import OpenWindow, Window, close_window, open_window, release
-from selab.container.label import runtime_file_type
-from selab.container.lifecycle import Container, ContainerRefused, running
-from selab.container.steps import log_tail, run_steps
+from selab.container.group import Group, NotReady, running
+from selab.container.lifecycle import ContainerRefused, Setup
+from selab.container.steps import logs, run_steps
 from selab.guest import Answers, Query, query_all
 from selab.host.cache import cache_dir
 from selab.policy.candidate import LoadedPolicy, WantedPolicy, linked_file
@@ -20,9 +20,10 @@ from selab.policy.guest.relabel import label_files, restore_labels
 from selab.policy.query.decide import can_decide
 from selab.policy.survey import same_store
 from selab.run.context import RunContext
-from selab.run.outcome import Outcome
+from selab.run.outcome import ContainerOutcome, Outcome
 from selab.run.recovery import verify_login
 from selab.run.replay import replay
+from selab.scenario.consistency import titles_that_may_end
 
 
 @dataclass
@@ -93,7 +94,7 @@ def policy_in_force(context: RunContext, *, dontaudit: bool = True) -> Iterator[
                 labels=restore_labels(),
                 drift=drift.changes(context.runtime.settings),
                 window=open_window(),
-                flushed=policy.flushed([context.label.context]),
+                flushed=policy.flushed(context.requested),
                 **at_once,
             )
             opened = undo.enter_context(audit_window(context, answers))
@@ -132,7 +133,7 @@ def _load_unless_in_force(
     if answers["flushed"]:
         answers.read_all()
         return policy.reused()
-    loaded, load = policy.loaded([context.label.context], context.progress)
+    loaded, load = policy.loaded(context.requested, context.progress)
     query_all(context.guest, load=load, **at_once).read_all()
     return loaded
 
@@ -163,8 +164,8 @@ def report_replay(context: RunContext, loaded: LoadedPolicy) -> None:
     """Report what the policy that was just linked would decide about the denials of the last run."""
     records = context.plan.options.earlier_records
     if records and context.tools.on_host and can_decide():
-        accesses = records.accesses_of(context.label.type)
-        rulings = records.rulings_for(context.label.type)
+        accesses = records.accesses_of(context.domains[0])
+        rulings = records.rulings_for(context.domains[0])
         result = replay(linked_file(context.tools, loaded.digest), accesses, rulings)
         if result.decisions:
             context.progress.note(f"Of the last run, {result.in_words()}.")
@@ -173,7 +174,7 @@ def report_replay(context: RunContext, loaded: LoadedPolicy) -> None:
 def restore_dontaudit(context: RunContext) -> None:
     """Put the policy with its dontaudit rules in force again."""
     policy = context.wanted_policy()
-    answers = query_all(context.guest, flushed=policy.flushed([context.label.context]))
+    answers = query_all(context.guest, flushed=policy.flushed(context.requested))
     _load_unless_in_force(context, policy, answers, {})
 
 
@@ -185,49 +186,57 @@ def guard_renewed(context: RunContext) -> Iterator[None]:
 
 
 def workload(context: RunContext) -> Outcome:
-    """Run the container and the steps. A container that does not start is an outcome, not an error."""
-    outcome, options = Outcome(), context.plan.options
+    """Run the containers and the steps. A container that does not start is an outcome, not an error."""
+    outcome, options = outcome_of(context), context.plan.options
+    group = Group()
     try:
-        with _container(context) as container:
+        with _containers(context, group):
             if options.before_steps:
                 options.before_steps(context.base)
             with context.progress.step("Doing the steps", "steps"):
-                for result in run_steps(context.guest, context.plan.scenario, container):
+                for result in run_steps(context.guest, context.plan.scenario, group.containers):
                     outcome.steps.append(result)
             if options.after_steps:
                 options.after_steps()
             if not all(step.ok for step in outcome.steps):
-                outcome.log = log_tail(context.guest, container)
-        outcome.labels = frozenset(container.labels)
+                outcome.log = logs(context.guest, group.containers)
     except ContainerRefused as refused:
         lines = refused.output.strip().splitlines()
-        outcome.refused = lines[-1] if lines else "the container runtime gave no reason"
+        reason = lines[-1] if lines else "the container runtime gave no reason"
+        outcome.refuse(refused.title, f"did not start: {reason}", group.containers)
+    except NotReady as missing:
+        outcome.refuse(missing.title, missing.reason, group.containers)
+        outcome.log = missing.log
+    outcome.observed({title: frozenset(each.labels) for title, each in group.containers.items()}, group.ended)
     return outcome
 
 
+def outcome_of(context: RunContext) -> Outcome:
+    """Return the outcome of a run that has not started its containers."""
+    scenario = context.plan.scenario
+    titles = titles_that_may_end(scenario.members, scenario.steps)
+    return Outcome(
+        [ContainerOutcome(each.label, each.title, each.title in titles) for each in context.containers]
+    )
+
+
 @contextlib.contextmanager
-def _container(context: RunContext) -> Iterator[Container]:
-    """Run the scenario's container during the block."""
+def _containers(context: RunContext, group: Group) -> Iterator[None]:
+    """Run the scenario's containers during the block."""
+    setup = Setup(
+        context.guest,
+        context.project.root,
+        cache_dir(),
+        context.progress,
+        context.ensure_runtime,
+        context.online,
+    )
+    several = len(context.containers) > 1
     with contextlib.ExitStack() as undo:
-        with context.progress.step("Starting the container", "container"):
-            container = undo.enter_context(
-                running(
-                    context.guest,
-                    context.plan.scenario,
-                    context.plan.image,
-                    context.label,
-                    context.project.root,
-                    cache_dir(),
-                    context.progress,
-                    context.ensure_runtime,
-                    context.online,
-                    contexts=context.contexts,
-                    volume_type=runtime_file_type(context.base.directory / "contexts"),
-                    keep=context.plan.request.keep,
-                )
-            )
-        yield container
-        with context.progress.step("Removing the container", "remove"):
+        with context.progress.step(f"Starting the container{'s' if several else ''}", "container"):
+            undo.enter_context(running(setup, context.workload, group, keep=context.plan.request.keep))
+        yield
+        with context.progress.step(f"Removing the container{'s' if several else ''}", "remove"):
             undo.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -35,10 +35,12 @@ class ClassifiedDenial:
 
     denial: the row.
     ruling: what the scenario says about it.
+    containers: the names of the containers that it concerns; empty if the scenario has no names for them.
     """
 
     denial: Denial
     ruling: Ruling
+    containers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def judge(evidence: Evidence) -> tuple[Verdict, tuple[str, ...]]:
 
 
 def _denial_failures(denials: ClassifiedDenials) -> list[str]:
-    count = sum(len(row.denial.keys) for row in denials.rows if row.ruling.is_unexpected)
+    count = len({key for row in denials.rows if row.ruling.is_unexpected for key in row.denial.keys})
     reasons = [f"{count} unexpected denial{'s' if count > 1 else ''}"] if count else []
     return reasons + [missing.in_words for missing in denials.missing]
 
@@ -152,19 +154,34 @@ class Classifier:
         )
 
 
-def classify(expect: Expect, decisions: Iterable[AvcDenial]) -> ClassifiedDenials:
-    """Classify each denied permission of each record, and group those with the same ruling into rows."""
+def _of_one(avc: AvcDenial) -> tuple[str, ...]:
+    """Return the names of the containers that a denial concerns, in a scenario that has no names for them."""
+    return ()
+
+
+def classify(
+    expect: Expect,
+    decisions: Iterable[AvcDenial],
+    names: Callable[[AvcDenial], tuple[str, ...]] = _of_one,
+) -> ClassifiedDenials:
+    """Classify each denied permission of each record, and group those with the same ruling into rows.
+
+    `names` returns the containers that a denial concerns; a row has only denials of the same ones.
+    """
     classifier = Classifier(expect)
-    rows: dict[Ruling, Rows] = {}
+    rows: dict[tuple[Ruling, tuple[str, ...]], Rows] = {}
     for avc in decisions:
         parts: dict[Ruling, list[str]] = {}
         for key in avc.keys:
             parts.setdefault(classifier.ruling_on(key, avc.path), []).append(key.permission)
+        containers = names(avc)
         for ruling, permissions in (parts or {UNEXPECTED: []}).items():
             part = avc if len(parts) == 1 else replace(avc, permissions=tuple(permissions))
-            rows.setdefault(ruling, Rows()).add(part)
+            rows.setdefault((ruling, containers), Rows()).add(part)
     classified = [
-        ClassifiedDenial(denial, ruling) for ruling, group in rows.items() for denial in group.denials()
+        ClassifiedDenial(denial, ruling, containers)
+        for (ruling, containers), group in rows.items()
+        for denial in group.denials()
     ]
     return ClassifiedDenials(tuple(sorted(classified, key=_order)), classifier.missing)
 
@@ -181,9 +198,10 @@ def _marked(row: ClassifiedDenial, index: PolicyIndex) -> ClassifiedDenial:
     return replace(row, denial=replace(denial, by_command=True))
 
 
-def _order(row: ClassifiedDenial) -> tuple[int, str, str, str, str]:
+def _order(row: ClassifiedDenial) -> tuple[int, str, str, str, str, tuple[str, ...]]:
     denial, ruling = row.denial, row.ruling
-    return ruling.classification.order, denial.source, denial.target, denial.tclass, ruling.entry
+    names = denial.source, denial.target, denial.tclass, ruling.entry
+    return ruling.classification.order, *names, row.containers
 
 
 def covers(pattern: ExpectedDenial, key: DenialKey, path: str) -> bool:

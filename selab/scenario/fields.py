@@ -51,3 +51,7 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 Identifier = Annotated[str, Field(pattern=f"^{IDENTIFIER.pattern}$")]
 Reference = Annotated[str, AfterValidator(_reference)]
 GuestPath = Annotated[str, Field(pattern=r"^/[^:]*$"), AfterValidator(_line)]
+Level = Annotated[str, Field(pattern=r"^s\d+(:c\d+([.,]c\d+)*)?$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
+"""The name of a container or of a volume in a scenario; it is part of names in the guest."""
+Namespace = Annotated[str, Field(pattern=r"^(host|none|pod|container:[A-Za-z0-9][A-Za-z0-9_.-]{0,31})$")]

@@ -8,6 +8,7 @@ from pathlib import Path
 from selab.errors import InputError
 from selab.host.yamlfile import load
 from selab.project import NAME, Project, inside, nearest
+from selab.scenario.container import NamedVolume, Volume
 from selab.scenario.model import Scenario
 
 
@@ -48,12 +49,15 @@ def load_scenario(project: Project, name: str) -> Scenario:
 
 
 def _refuse_paths_outside(project: Project, scenario: Scenario, path: Path) -> None:
-    for volume in scenario.volumes:
-        if volume.source is None:
-            continue
-        source = inside(
-            project.root, project.root / volume.source, f"{path.name}: the volume '{volume.source}'"
-        )
+    for name in sources_of(scenario):
+        source = inside(project.root, project.root / name, f"{path.name}: the volume '{name}'")
         if not source.is_dir():
             hint = "Create it, or omit `source` for an empty volume."
-            raise InputError(f"The volume '{volume.source}' is not a directory.", f"{path}: {source}", hint)
+            raise InputError(f"The volume '{name}' is not a directory.", f"{path}: {source}", hint)
+
+
+def sources_of(scenario: Scenario) -> list[str]:
+    """Return the directories of the project whose files become volumes of a scenario."""
+    volumes: list[Volume | NamedVolume] = [*scenario.named_volumes.values()]
+    volumes += [volume for member in scenario.members.values() for volume in member.volumes]
+    return [volume.source for volume in volumes if volume.source is not None]

@@ -1,67 +1,75 @@
-"""A scenario as the user wrote it: a container workload with its label, steps and expectations."""
+"""A scenario as the user wrote it: one or several containers with their labels, steps and expectations."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from selab.host.tables import RUNTIMES, table
-from selab.host.yamlfile import UserModel
-from selab.scenario.container import Label, Port, Volume
+from selab.scenario.consistency import check_containers
+from selab.scenario.container import Container, Member, NamedVolume
 from selab.scenario.expect import Expect
-from selab.scenario.fields import Identifier, Reference, Text, Word
+from selab.scenario.fields import Level, Name, Text
 from selab.scenario.steps import Step
 
 STANDARD_RUNTIME = next(name for name, fields in table(RUNTIMES).items() if fields["standard"])
 """The container runtime that every VM has, and that runs a scenario that names none."""
+MOST_CONTAINERS = 16
+"""Containers of a scenario: an emulated guest starts each in some seconds."""
 if TYPE_CHECKING:
     RuntimeName = str
 else:
     RuntimeName = Literal[tuple(table(RUNTIMES))]
 
 
-class Scenario(UserModel):
-    """A scenario file.
+class Scenario(Container):
+    """A scenario file. It describes one container, or several under `containers`.
 
     description: what the scenario does.
-    policy: name of the candidate, or `none` for the base policy's own container domain.
-    image: directory below images/, or an image reference.
     runtime: container runtime in the guest.
-    label: SELinux label of the container's processes.
-    command: command of the container; by default the image's own.
-    ports: published ports.
-    volumes: mounted directories.
-    cap_add: capabilities to add.
-    cap_drop: capabilities to remove.
-    user: user in the container; by default the image's own.
-    environment: environment variables.
-    read_only: whether the container's root file system is read-only.
+    containers: several containers by name, in the place of the keys of a single one.
+    named_volumes: volumes by name that several containers can mount.
+    level: MCS level: a pair of random categories for each `container`, one pair for the whole `scenario` as a
+        pod has it, or the level that is given here. A container's own `label` has precedence.
     steps: steps to execute, in order.
     expect: expected denials.
     """
 
     description: Text = ""
-    policy: Identifier = "none"
-    image: Reference
     runtime: RuntimeName = STANDARD_RUNTIME
-    label: Label = Label()
-    command: tuple[Text, ...] = ()
-    ports: tuple[Port, ...] = ()
-    volumes: tuple[Volume, ...] = ()
-    cap_add: tuple[Identifier, ...] = ()
-    cap_drop: tuple[Identifier, ...] = ()
-    user: Word | None = None
-    environment: dict[Identifier, Text] = {}
-    read_only: bool = False
+    containers: Annotated[dict[Name, Member], Field(max_length=MOST_CONTAINERS)] = {}
+    named_volumes: dict[Name, NamedVolume] = {}
+    level: Level | Literal["container", "scenario"] = "container"
     steps: tuple[Step, ...] = ()
     expect: Expect = Expect()
     _name: str = PrivateAttr(default="")
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["image"]}, {"required": ["containers"]}]}
+    )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Scenario:
+        if self.containers:
+            own = sorted(self.model_fields_set & Container.model_fields.keys())
+            if own:
+                raise ValueError(f"with `containers`, `{own[0]}` belongs below the name of a container")
+        elif self.image is None:
+            raise ValueError("`image` is required, or `containers`")
+        check_containers(self.members, self.named_volumes, self.steps, self.level)
+        return self
 
     @property
     def name(self) -> str:
         """Return the file's name without its ending."""
         return self._name
+
+    @property
+    def members(self) -> Mapping[str, Container]:
+        """Return the containers by name, in the order of the file; the name of a single one is empty."""
+        return self.containers or {"": self}
 
     def as_written(self) -> dict[str, Any]:
         """Return the scenario as plain data, for the history."""

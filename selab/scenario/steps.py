@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from selab.host.yamlfile import UserModel
-from selab.scenario.fields import Line, Seconds, Text
+from selab.scenario.fields import Line, Name, Seconds, Text
 
 STEP_TIMEOUT = 60.0
 """Seconds that a step may take by default: Apache takes about ten in an emulated guest."""
@@ -82,6 +82,8 @@ class Step(UserModel):
     """A step while the container runs, of exactly one kind.
 
     name: title of the step.
+    container: container that the step is about, if the scenario has several; by default the one that
+        publishes the port of the step.
     http: HTTP request from the guest.
     exec: command in the container.
     guest: command in the guest, outside the container.
@@ -90,6 +92,7 @@ class Step(UserModel):
     """
 
     name: Text = ""
+    container: Name | None = None
     http: HttpStep | None = None
     exec: ExecStep | None = None
     guest: ExecStep | None = None

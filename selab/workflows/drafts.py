@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selab.errors import InputError
@@ -56,20 +56,41 @@ def _drafts(project: Project) -> Path:
     return project.own_directory("drafts")
 
 
-def candidate(project: Project, scenario: str, policy: str | None, doing: str) -> PolicyModule:
-    """Return the candidate `policy`, or the scenario's own. Raises InputError if there is none to `doing`."""
-    module = make_plan(project, Request(scenario, policy)).module
-    if module is None:
+@dataclass(frozen=True)
+class Change:
+    """What became of a candidate's file.
+
+    policy: the candidate's name.
+    before: the text of the user's file.
+    after: the text of the finished draft.
+    """
+
+    policy: str
+    before: str
+    after: str
+
+
+def candidates(project: Project, scenario: str, policy: str | None, doing: str) -> tuple[PolicyModule, ...]:
+    """Return the candidate `policy`, or the scenario's. Raises InputError if there is none to `doing`."""
+    modules = make_plan(project, Request(scenario, policy)).modules
+    if not modules:
         command = f"selab new policy {new_policy_name(scenario)}"
         hint = f"Name one with --policy, or write a first one: `{command}`."
         raise InputError(f"There is no candidate to {doing}.", f"The scenario '{scenario}' has none.", hint)
-    if module.is_yaml:
-        what, hint = "SelinuxProfile", "Add the rules that `selab suggest` prints yourself."
-        if module.yaml_kind == KIND:
-            command = f"selab export {module.name} --as cil --unproven"
-            what, hint = KIND, f"To add rules, replace it by the CIL that `{command}` writes."
-        raise InputError(f"selab cannot {doing} a {what}.", str(module.path), hint)
-    return module
+    for module in modules:
+        _require_text(module, doing)
+    return modules
+
+
+def _require_text(module: PolicyModule, doing: str) -> None:
+    """Raise InputError if the file of the candidate is in YAML, into which selab writes no rules."""
+    if not module.is_yaml:
+        return
+    what, hint = "SelinuxProfile", "Add the rules that `selab suggest` prints yourself."
+    if module.yaml_kind == KIND:
+        command = f"selab export {module.name} --as cil --unproven"
+        what, hint = KIND, f"To add rules, replace it by the CIL that `{command}` writes."
+    raise InputError(f"selab cannot {doing} a {what}.", str(module.path), hint)
 
 
 def run_and_keep(project: Project, machine: Machine, request: Request, progress: Progress) -> RunDocument:

@@ -40,7 +40,7 @@ def install(project: Project, machine: Machine, policy: str, scenario: str, prog
     compiler.
     """
     plan = make_plan(project, Request(scenario, policy), RunOptions(installed=True))
-    module = plan.module or load_module(project, policy)  # refuses `none`: the base policy is there already
+    module = load_module(project, policy)  # refuses `none`: the base policy is there already
     with vm_lock(project, f"selab install {policy}", progress):
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
@@ -91,5 +91,5 @@ def _prepared(
     base = ensure_base(guest, facts, choose_toolchain(guest, workdir), cache_dir(), progress)
     tools = choose_toolchain(guest, workdir, base.demands)
     module = on_base(module, base)
-    modules = compiled_all(module, base, tools, project.own_directory("compiled"))
+    modules = compiled_all([module], base, tools, project.own_directory("compiled"))
     return base, module, file_contexts(base, modules).places

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from selab.advice.advise import Advice
 from selab.analysis.offline import on_its_guest, replay_offline
-from selab.analysis.suggest import suggestion
+from selab.analysis.suggest import suggestions
 from selab.history import History
 from selab.machine import Machine
 from selab.policy.guest.load import Mode
@@ -20,7 +20,7 @@ from selab.project import Project
 from selab.run.document import RunDocument
 from selab.run.request import Request
 from selab.run.verdict import Verdict
-from selab.workflows.drafts import candidate, drafts, run_and_keep
+from selab.workflows.drafts import Change, candidates, drafts, run_and_keep
 
 ROUNDS = 6
 """The number of runs after which `learn` stops by default."""
@@ -30,17 +30,13 @@ ROUNDS = 6
 class LearnResult:
     """What was learned.
 
-    policy: the candidate's name.
+    changes: the changes to the file of each candidate.
     runs: the run of each round.
-    before: the text of the .te file before the first round.
-    after: the text after the last round.
     left: advice about the denials that selab leaves to the user.
     """
 
-    policy: str
+    changes: tuple[Change, ...]
     runs: tuple[RunDocument, ...]
-    before: str
-    after: str
     left: tuple[Advice, ...]
 
     @property
@@ -60,30 +56,36 @@ def learn(
     rounds: int = ROUNDS,
     risky: bool = False,
 ) -> LearnResult:
-    """Learn the policy of a scenario in at most `rounds` runs. The history stores each run.
+    """Learn the policies of a scenario in at most `rounds` runs. The history stores each run.
 
     `risky`: also add rules that are dangerous. Raises InputError if the scenario has no candidate, or if the
     candidate cannot be linked with what was added.
     """
-    module = candidate(project, scenario, policy, "learn for")
-    drafting, before = on_its_guest(drafts(project, scenario)), source(module.path)
+    modules = candidates(project, scenario, policy, "learn for")
+    drafting, before = on_its_guest(drafts(project, scenario)), [source(each.path) for each in modules]
     history = History.of(project)
-    te = drafting.policies / module.path.name
+    names = [each.name for each in modules]
     runs: list[RunDocument] = []
     left: tuple[Advice, ...] = ()
     mode = Mode.PERMISSIVE
     for number in range(1, rounds + 1):
         with progress.step(f"Round {number}: {mode.value}"):
-            runs.append(run_and_keep(drafting, machine, Request(scenario, module.name, mode), progress))
+            runs.append(run_and_keep(drafting, machine, Request(scenario, policy, mode), progress))
             stored = history.find(runs[-1].run)
-            suggested = suggestion(drafting, stored, progress, risky=risky)
-            left = suggested.left or (() if runs[-1].verdict is Verdict.PASS else left)
-            grew = suggested.after != suggested.before
-            if grew:
-                write_source(te, suggested.after)
-                result = replay_offline(drafting, stored.recorded, module.name, progress)
+            proposals = suggestions(drafting, stored, progress, risky=risky)
+            remaining = tuple(advice for each in proposals for advice in each.left)
+            left = remaining or (() if runs[-1].verdict is Verdict.PASS else left)
+            grown = [(each.file, each.after) for each in proposals if each.after != each.before and each.file]
+            for file, text in grown:
+                write_source(drafting.policies / file.name, text)
+            if grown:
+                result = replay_offline(drafting, stored.recorded, names, progress)
                 progress.note(f"Of this round, {result.in_words()}.")
-        if runs[-1].verdict is Verdict.ERROR or (mode is Mode.ENFORCING and not grew):
+        if runs[-1].verdict is Verdict.ERROR or (mode is Mode.ENFORCING and not grown):
             break
         mode = Mode.ENFORCING
-    return LearnResult(module.name, tuple(runs), before, source(te), left)
+    changes = (
+        Change(each.name, text, source(drafting.policies / each.path.name))
+        for each, text in zip(modules, before, strict=True)
+    )
+    return LearnResult(tuple(changes), tuple(runs), left)

@@ -9,7 +9,7 @@ is denied something, the access is added and the search repeats. If a run fails 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from selab.analysis.offline import candidate_of, on_its_guest
 from selab.errors import InputError, SelabError
@@ -17,6 +17,7 @@ from selab.machine import Machine
 from selab.policy.guest.load import Mode
 from selab.policy.language import cil_units, units
 from selab.policy.language.units import Unit
+from selab.policy.module import PolicyModule
 from selab.policy.module_files import main_file
 from selab.policy.query.decide import Access
 from selab.policy.source_file import source, write_source
@@ -26,8 +27,9 @@ from selab.run.document import DenialEntry, RunDocument
 from selab.run.replay import Replay, replay
 from selab.run.request import Request
 from selab.run.verdict import Verdict
+from selab.scenario.load import load_scenario
 from selab.workflows.delta_debug import reduce
-from selab.workflows.drafts import candidate, drafts, run_and_keep
+from selab.workflows.drafts import candidates, drafts, run_and_keep
 
 RUNS = 20
 """The number of runs after which `minimise` stops by default."""
@@ -89,16 +91,32 @@ def minimise(
     progress: Progress,
     *,
     runs: int = RUNS,
-) -> Minimum:
+) -> tuple[Minimum, ...]:
     """Find the smallest policy for a scenario in at most `runs` runs, all of which the history stores.
 
-    The search works on a copy of the policies. Raises InputError if the scenario has no candidate, or if it
-    does not pass with it in enforcing mode. Raises SelabError if its first run is an ERROR.
+    If the scenario has several candidates, they are made smaller one after the other, each in at most `runs`
+    runs, or only the one that `policy` names. The search works on a copy of the policies.
+    Raises InputError if the scenario has no candidate, or if it does not pass in enforcing mode. Raises
+    SelabError if the first run is an ERROR.
     """
-    module = candidate(project, scenario, policy, "make smaller")
-    before = source(module.path)
+    several = len(load_scenario(project, scenario).members) > 1
+    modules = candidates(project, scenario, None if several else policy, "make smaller")
+    chosen = [module for module in modules if not several or policy in (None, module.name)]
+    if not chosen:
+        own = ", ".join(module.name for module in modules)
+        raise InputError(f"No container of '{scenario}' has the policy '{policy}'.", f"They have {own}.")
     drafting = on_its_guest(drafts(project, scenario))
-    bench = Bench(drafting, machine, scenario, module.name, progress, runs)
+    names = [module.name for module in modules]
+    request = Request(scenario, None if several else names[0])
+    return tuple(
+        _minimise(module, Bench(drafting, machine, request, module.name, progress, runs, beside=names))
+        for module in chosen
+    )
+
+
+def _minimise(module: PolicyModule, bench: Bench) -> Minimum:
+    """Find the smallest text of one candidate; the others stay as they are."""
+    before = source(module.path)
     search = Search(bench, before, language=module.language)
     try:
         passes = bench.passes(before)
@@ -110,7 +128,7 @@ def minimise(
             "Run `selab doctor`.",
         ) from error
     if not passes:
-        last, hint = bench.runs[-1], f"`selab learn {scenario}` writes a policy that passes."
+        last, hint = bench.runs[-1], f"`selab learn {bench.request.scenario}` writes a policy that passes."
         raise InputError(
             "The policy does not pass in enforcing mode, so it cannot be made smaller.",
             f"{last.verdict}: {last.reasons[0]}",
@@ -121,6 +139,7 @@ def minimise(
         complete = True
     except SearchEnded:
         complete = False
+    bench.write(search.proven)
     remaining = [part for part in search.parts if part not in search.gone]
     untried = UNTRIED if bench.runs[-1].verdict is not Verdict.ERROR else UNKNOWN
     needed = tuple((part.text, search.reasons.get(part, untried)) for part in remaining)
@@ -136,20 +155,22 @@ class Bench:
 
     project: the project with a draft of its policies.
     machine: the machine for the runs.
-    scenario: the scenario's name.
+    request: what each run is asked for, apart from its mode.
     policy: the candidate's name.
     progress: where the runs report.
     budget: the number of runs at most.
+    beside: the names of all candidates of the scenario; by default only this one.
     runs: the runs so far.
     questions: the number of queries that libsepol has answered so far.
     """
 
     project: Project
     machine: Machine
-    scenario: str
+    request: Request
     policy: str
     progress: Progress
     budget: int
+    beside: Sequence[str] = ()
     runs: list[RunDocument] = field(default_factory=list)
     questions: int = 0
 
@@ -157,9 +178,9 @@ class Bench:
         """Run the scenario with the policy `te`. Raises SearchEnded if no run is left, or on an ERROR."""
         if len(self.runs) >= self.budget:
             raise OutOfRuns
-        self._write(te)
+        self.write(te)
         with self.progress.step(f"Run {len(self.runs) + 1}: {mode.value}"):
-            request = Request(self.scenario, self.policy, mode)
+            request = replace(self.request, mode=mode)
             self.runs.append(run_and_keep(self.project, self.machine, request, self.progress))
         if self.runs[-1].verdict is Verdict.ERROR:
             raise RunInconclusive
@@ -172,11 +193,12 @@ class Bench:
     def ask(self, te: str, requested: Iterable[Access]) -> Replay:
         """Return what the policy `te` would decide about the `requested` accesses."""
         self.questions += 1
-        self._write(te)
-        candidate = candidate_of(self.project, self.policy, Progress(), "Making it smaller")
+        self.write(te)
+        candidate = candidate_of(self.project, self.beside or [self.policy], Progress(), "Making it smaller")
         return replay(candidate.linked, list(requested))
 
-    def _write(self, te: str) -> None:
+    def write(self, te: str) -> None:
+        """Write the text of the candidate's draft."""
         write_source(main_file(self.project, self.policy), te)
 
 

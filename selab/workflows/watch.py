@@ -120,7 +120,8 @@ class Watch:
         if path.parent == self.project.scenarios:
             return path.stem == self.request.scenario and path.suffix in WATCHED
         try:
-            image = load_scenario(self.project, self.request.scenario).image
+            members = load_scenario(self.project, self.request.scenario).members.values()
         except SelabError:
             return False
-        return path.is_relative_to(self.project.images / image)
+        images = (self.project.images / member.image for member in members if member.image)
+        return any(path.is_relative_to(image) for image in images)

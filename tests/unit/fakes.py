@@ -28,7 +28,8 @@ SCRIPTS = {
         *("policy/guest/restore-mode", "policy/guest/renew-guard", "policy/guest/restore-labels"),
         *("auditlog/open-window", "auditlog/close-window", "container/start", "container/keep"),
         *("container/remove", "container/http", "container/make-volume", "container/read-log"),
-        "container/wait-for-end",
+        *("container/wait-for-end", "container/await-health", "container/make-network"),
+        *("container/observe", "container/remove-shared"),
     )
 }
 """The scripts that a run sends to the guest, by name: the only place where a fake recognises them."""
@@ -167,6 +168,14 @@ class ScriptedGuest:
     def scripts(self) -> list[str]:
         """The names of the scripts that ran, in order."""
         return [name for name, _ in self.calls]
+
+    def run_several(self) -> None:
+        """Let the containers of a scenario with several start under the labels that they should have."""
+        self.answers["start"] = lambda words: (0, f"pid 123\nlabel {words[0]}\nend\n", "")
+        self.answers["remove"] = self.answers["keep"] = lambda words: (0, "end\n", "")
+        self.answers["observe"] = lambda words: (0, "runs\nend\n" * (len(words) // 2), "")
+        for name in ("await-health", "make-network", "remove-shared"):
+            self.answer(name)
 
     def answer(self, name: str, *, code: int = 0, out: str = "", err: str = "") -> None:
         """Let the script `name` end with `code`, `out` and `err`."""

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from selab.advice.cil_offers import offers
-from selab.auditlog.attribution import Scope, attribute
+from selab.auditlog.attribution import Party, Scope, attribute
 from selab.auditlog.context import Context, mcs_separated
 from selab.auditlog.journal import raw_from_journal
 from selab.auditlog.records import parse_line
@@ -72,7 +72,7 @@ from selab.vm.vagrant import _Commands
 from tests.unit.fakes import FakeGuest
 from tests.unit.policy.store import archive
 
-SCOPE = Scope("web_t", "s0:c1,c2", frozenset({"web_t"}))
+SCOPE = Scope((Party("web_t", "s0:c1,c2"),), frozenset({"web_t"}))
 EXPECT = Expect.model_validate(
     {"denials": [{"permissions": ["read"], "reason": "why"}, {"path": "/x", "as": "expect", "reason": "why"}]}
 )
@@ -317,7 +317,7 @@ def step(action: dict[str, Any], code: int = 0) -> Callable[[str], object]:
         guest = FakeGuest()
         guest.answer("test -e", code=1)
         guest.answer("", out=text, err=text, code=code)
-        return list(run_steps(guest, scenario, Container("web", 1, runtimes()["docker"])))
+        return list(run_steps(guest, scenario, {"": Container("web", 1, runtimes()["docker"])}))
 
     return reader
 

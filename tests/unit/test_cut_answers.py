@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from selab.auditlog.windows import audit_status
-from selab.container.lifecycle import Container, _labels, _started
+from selab.container.lifecycle import Container, _started, labels_in
 from selab.container.runtime import runtimes
 from selab.container.steps import _exit, _http
 from selab.errors import SelabError
@@ -17,6 +17,7 @@ from selab.scenario.steps import ExitStep, HttpStep
 from selab.vm import provision
 from tests.unit.fakes import framed
 from tests.unit.test_hostile_guest import QUERIES
+from tests.unit.workloads import scenario, workload
 
 DOCKER = runtimes()["docker"]
 CONTAINER = Container("web", 12, DOCKER)
@@ -70,7 +71,7 @@ def ended(guest: Guest) -> str:
 
 
 def started(guest: Guest) -> Container:
-    return _started(guest.run(["start"]), "web", DOCKER)
+    return _started(guest.run(["start"]), workload(scenario(), name="web").containers[0], DOCKER)
 
 
 def missing(guest: Guest) -> list[str]:
@@ -90,7 +91,7 @@ READERS: dict[str, tuple[Callable[[Guest], object], str, int]] = {
     "ended": (ended, "13\n", 0),
     "not ended": (ended, "it still runs after 30 seconds\n", 1),
     "started": (started, f"pid 123\n{LABELS}", 0),
-    "labels": (lambda guest: _labels(guest.run(["keep"])), LABELS, 0),
+    "labels": (lambda guest: labels_in(guest.run(["keep"])), LABELS, 0),
     "audit status": (audit_status, "enabled 1\nfailure 1\npid 400\nlost 12\nbacklog 0\n", 0),
     "package tools": (provision.family_of, "/usr/bin/apt-get\n", 1),
     "probes": (missing, "present\n" * (len(STEPS) - 1) + "missing\n", 0),

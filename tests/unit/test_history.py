@@ -16,9 +16,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from selab.auditlog.attribution import Scope, attribute
+from selab.auditlog.attribution import Party, Scope, attribute
 from selab.auditlog.windows import Window
-from selab.container.image import Image
 from selab.container.label import ContainerLabel
 from selab.container.steps import StepResult
 from selab.errors import InputError, SelabError
@@ -28,13 +27,14 @@ from selab.policy.module import PolicyModule
 from selab.project import Project
 from selab.run.document import RunDocument
 from selab.run.experiment import Run
-from selab.run.outcome import Outcome
+from selab.run.outcome import ContainerOutcome, Outcome
 from selab.run.replay import Recorded
 from selab.run.request import Plan, Request, RunOptions
 from selab.run.verdict import Verdict, classify
 from selab.scenario.expect import Expect
 from selab.scenario.model import Scenario
 from tests.unit.documents import CLASSIFIED, DENIAL, TOLERATED, document
+from tests.unit.workloads import planned, workload
 
 LINE = (
     b'type=AVC msg=audit(1.1:5): avc:  denied  { read } for  pid=1 comm="x" '
@@ -44,22 +44,20 @@ LINE = (
 
 def finished(number: int, scenario: str = "web") -> Run:
     label = ContainerLabel("web_t", "s0:c1,c2")
-    plan = Plan(
-        Request(scenario),
-        Scenario(image="x"),
-        Image("x", None),
-        PolicyModule("web", Path(), {"te": b"policy_module(web, 1.0)\n"}),
-    )
-    plan.scenario._name = scenario
-    outcome = Outcome([StepResult("page", True, 1.0)], [], [], frozenset({label.context}))
+    written = Scenario(image="x")
+    written._name = scenario
+    module = PolicyModule("web", Path(), {"te": b"policy_module(web, 1.0)\n"})
+    plan = Plan(Request(scenario), written, planned(written, module))
+    container = ContainerOutcome(label, labels=frozenset({label.context}))
+    outcome = Outcome([container], [StepResult("page", True, 1.0)])
     window = Window((LINE,), (), True)
-    attribution = attribute(window.lines, Scope("web_t", "s0:c1,c2", frozenset()))
+    attribution = attribute(window.lines, Scope((Party("web_t", "s0:c1,c2"),), frozenset()))
     started = datetime.datetime(2026, 11, 23, 22, 0, number % 60, tzinfo=datetime.UTC)
     loaded = LoadedPolicy("d", True, "", frozenset())
     return Run(
         f"run-{number:04}",
         plan,
-        label,
+        workload(written, label).containers,
         loaded,
         "b",
         outcome,
@@ -264,7 +262,7 @@ def test_a_run_resumes_from_what_the_last_run_of_its_scenario_recorded(project: 
 
 def test_the_records_of_a_run_say_which_denials_are_the_machines(project: Project) -> None:
     machine = LINE.replace(b"web_t", b"cron_t").replace(b":c1,c2", b"")
-    attribution = attribute((LINE, machine), Scope("web_t", "s0:c1,c2", frozenset()))
+    attribution = attribute((LINE, machine), Scope((Party("web_t", "s0:c1,c2"),), frozenset()))
     run = dataclasses.replace(finished(1), attribution=attribution, window=Window((LINE, machine), (), True))
     History.of(project).add(run)
     recorded = History.of(project).find("last").recorded

@@ -58,6 +58,26 @@ def denial(**more: Any) -> dict[str, Any]:
     return {"expect": {"denials": [{"reason": "because", **more}]}}
 
 
+WAITING = {
+    "web": {
+        "image": "registry.test/x:1",
+        "label": {"type": "web_t", "level": "s0:c3,c4"},
+        "after": {"db": "healthy"},
+    }
+}
+
+
+def several(**db: Any) -> dict[str, Any]:
+    """A scenario with two containers, of which the first has the fields `db`."""
+    given = db.pop("scenario", {})
+    containers = {
+        name: {"image": "registry.test/x:1", "label": {"type": "web_t", "level": level}}
+        for name, level in (("db", "s0:c1,c2"), ("web", "s0:c3,c4"))
+    }
+    containers["db"] |= db
+    return {"containers": containers, **given}
+
+
 FIELDS = {
     "description": Field(lambda text: {"description": text}),
     "policy": Field(lambda text: {"policy": text}, "none"),
@@ -84,6 +104,44 @@ FIELDS = {
     "guest.argv, the program": Field(lambda text: step("guest", argv=[text])),
     # The limit is over after the first search, however fast that is, so that there is no other command.
     "log.pattern": Field(lambda text: step("log", pattern=text, timeout=1e-9)),
+    "level": Field(lambda text: {"level": text}, "s0:c1,c2"),
+    "network": Field(lambda text: {"network": text}, "host"),
+    "pid": Field(lambda text: {"pid": text}, "host"),
+    "ipc": Field(lambda text: {"ipc": text}, "host"),
+    "step.container": Field(
+        lambda text: several(scenario={"steps": [{"container": text, "exec": {"argv": ["true"]}}]}), "db"
+    ),
+    "health.command": Field(
+        lambda text: several(
+            health={"command": [text]},
+            scenario={"containers": several(health={"command": [text]})["containers"] | WAITING},
+        )
+    ),
+    "volumes.name": Field(
+        lambda text: several(
+            volumes=[{"target": "/data", "name": text}], scenario={"named_volumes": {text: {}}}
+        ),
+        "mark",
+    ),
+    "named_volumes.source": Field(
+        lambda text: several(
+            volumes=[{"target": "/data", "name": "v"}], scenario={"named_volumes": {"v": {"source": text}}}
+        ),
+        "data",
+    ),
+    "named_volumes.guest_path": Field(
+        lambda text: several(
+            volumes=[{"target": "/data", "name": "v"}],
+            scenario={"named_volumes": {"v": {"guest_path": text}}},
+        ),
+        "/mark",
+    ),
+    "named_volumes.label": Field(
+        lambda text: several(
+            volumes=[{"target": "/data", "name": "v"}], scenario={"named_volumes": {"v": {"label": text}}}
+        ),
+        "mark_t",
+    ),
     "denial.source": Field(lambda text: denial(source=text)),
     "denial.target": Field(lambda text: denial(target=text)),
     "denial.class": Field(lambda text: denial(**{"class": text})),
@@ -123,8 +181,12 @@ def nothing_at_random(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def commands(lab: Project, field: Field, value: str) -> list[tuple[str, ...]] | None:
     """Return all commands of a run with `value` in `field`, or None if selab refused the value."""
-    (lab.scenarios / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1", **field.of(value)}))
+    given = field.of(value)
+    image = {} if "containers" in given else {"image": "registry.test/x:1"}
+    (lab.scenarios / "web.yaml").write_text(json.dumps({**image, **given}))
     guest = ScriptedGuest()
+    if "containers" in given:
+        guest.run_several()
     guest.answer("http", out="200\n")
     guest.answer("read-log")
     for words in (("timeout",), ("docker", "logs", "--tail"), ("test", "-e")):
@@ -155,8 +217,9 @@ def paths() -> set[str]:
             *(node[k] for k in ("items",) if isinstance(node.get(k), dict)),
         ):
             names |= walk(part, above)
-        if isinstance(node.get("additionalProperties"), dict):
-            names |= walk(node["additionalProperties"], above)
+        for part in (node.get("additionalProperties"), *node.get("patternProperties", {}).values()):
+            if isinstance(part, dict):
+                names |= walk(part, above)
         for name, part in node.get("properties", {}).items():
             names |= walk(part, f"{above}.{name}".lstrip("."))
         return names
@@ -167,6 +230,7 @@ def paths() -> set[str]:
 def test_no_field_that_holds_text_is_forgotten() -> None:
     known = {
         "steps.name": "step.name",
+        "steps.container": "step.container",
         "expect.denials": "denials",
         "environment": "environment, value",
         **{
@@ -186,7 +250,8 @@ def test_no_field_that_holds_text_is_forgotten() -> None:
             for name in ("source", "target", "class", "permissions", "path", "as", "reason")
         },
     }
-    assert {known.get(path, path) for path in paths()} <= set(FIELDS)
+    of_container = (path.removeprefix("containers.") for path in paths() - {"containers.after"})
+    assert {known.get(path, path) for path in of_container} <= set(FIELDS)
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -208,7 +273,10 @@ def test_a_field_is_refused_or_is_one_word_and_never_a_scripts_text(
 ) -> None:
     field = FIELDS[name]
     sent = commands(lab, field, value)
-    if sent is None or (name == "volumes.label" and value in ("keep", "private", "shared", "contexts")):
+    if sent is None or (
+        name in ("volumes.label", "named_volumes.label")
+        and value in ("keep", "private", "shared", "contexts")
+    ):
         return
     if name in HERE:
         assert {word for argv in sent for word in argv} <= {

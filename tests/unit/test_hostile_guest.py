@@ -16,6 +16,7 @@ from selab.guest import RUN_TIMEOUT, Completed, Query, query_all
 from selab.policy.guest import drift, load, mode, relabel
 from selab.policy.survey import survey
 from tests.unit.fakes import framed
+from tests.unit.workloads import scenario, workload
 
 HUGE = b"9" * 5000
 GARBAGE: dict[str, Callable[[bytes], bytes]] = {
@@ -109,7 +110,9 @@ def test_a_garbage_audit_status_is_a_value_or_an_error(kind: str) -> None:
 def test_a_garbage_process_id_of_a_container_is_a_value_or_an_error(kind: str) -> None:
     answer = GARBAGE[kind](b"pid 12\nlabel u:r:web_t:s0\nend\n")
     runtime = runtimes()["docker"]
-    assert_value_or_error(lambda: _started(Completed((), 0, answer, b""), "web", runtime))
+    assert_value_or_error(
+        lambda: _started(Completed((), 0, answer, b""), workload(scenario()).containers[0], runtime)
+    )
 
 
 def test_a_fault_of_a_reader_is_no_fault_of_the_guest() -> None:

@@ -76,7 +76,7 @@ def selab(project: Path, policy: Path, monkeypatch: pytest.MonkeyPatch) -> Selab
     monkeypatch.setattr("selab.run.context.compiled_all", lambda *_: [])
     monkeypatch.setattr("selab.run.context.linked", lambda *_, **__: None)
     monkeypatch.setattr(
-        "selab.workflows.learn.suggestion", lambda *_, risky: Suggestion(policy, "", TE, TE, ())
+        "selab.workflows.learn.suggestions", lambda *_, risky: [Suggestion(policy, "", TE, TE, ())]
     )
     monkeypatch.setattr("selab.workflows.minimise.Bench.ask", lambda *_: Replay(()))
 

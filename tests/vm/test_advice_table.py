@@ -19,7 +19,6 @@ from selab.container.label import runtime_file_type
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
-from selab.run.request import NO_POLICY
 from tests.advice_table import need_of, outcome, situation_of
 
 TABLE = Path(__file__).with_name("advice_table.toml")
@@ -28,7 +27,7 @@ ADVICE = Path(__file__).parents[2] / "docs" / "explanation" / "advice.md"
 
 def answers(project: Project) -> list[tuple[dict[str, Any], Advice]]:
     """Return each row with selab's advice under the base policy of the project's last run."""
-    candidate = candidate_of(project, NO_POLICY, Progress(), "Advice")
+    candidate = candidate_of(project, [], Progress(), "Advice")
     expert = PolicyKnowledge.of(candidate.base, candidate.modules)
     rows = tomllib.loads(TABLE.read_text())["denial"]
     answered = []

@@ -19,7 +19,7 @@ from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest
 from selab.vm.virtual_machine import VirtualMachine
 from selab.workflows.learn import LearnResult, learn
-from selab.workflows.minimise import Minimum, minimise
+from selab.workflows.minimise import minimise
 
 TEMPLATE = """\
 (block container
@@ -81,9 +81,9 @@ def test_a_policy_is_learned_that_passes_in_enforcing_mode(learned: LearnResult)
 
 @pytest.mark.slow
 def test_the_rules_are_in_the_block_and_the_rest_of_the_file_stays(learned: LearnResult) -> None:
-    (block,) = parse(learned.after)
+    (block,) = parse(learned.changes[0].after)
     assert {each.keyword for each in block.lists} == {"blockinherit", "optional", "allow"}
-    assert learned.after.startswith(DRAFT.removesuffix(")\n"))
+    assert learned.changes[0].after.startswith(DRAFT.removesuffix(")\n"))
 
 
 @pytest.mark.slow
@@ -91,8 +91,8 @@ def test_what_the_workload_does_not_need_is_removed(
     project: Project, machine: VirtualMachine, learned: LearnResult, web: str
 ) -> None:
     needless = "    (allow process tmp_t (dir (search)))\n)\n"
-    write_source(project.policies / "my_web.cil", learned.after.removesuffix(")\n") + needless)
-    smallest: Minimum = minimise(project, machine, "apache", web, Progress())
+    write_source(project.policies / "my_web.cil", learned.changes[0].after.removesuffix(")\n") + needless)
+    (smallest,) = minimise(project, machine, "apache", web, Progress())
     last = next(run for run in reversed(smallest.runs) if run.verdict is Verdict.PASS)
     assert (last.mode, last.keys, smallest.complete) == (Mode.ENFORCING, frozenset(), True)
     assert "(allow process tmp_t (dir (search)))" in smallest.removed

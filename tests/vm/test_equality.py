@@ -83,7 +83,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, session_guest: SshGuest) -> I
     compiled = {
         each.name: each
         for whole in NAMES
-        for each in compiled_all(load_module(project, whole), base, tools, work)
+        for each in compiled_all([load_module(project, whole)], base, tools, work)
     }
     modules = [compiled[name] for name in everything]
     module_store.install(

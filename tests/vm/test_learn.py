@@ -50,15 +50,19 @@ def test_the_users_file_is_as_it_was(learned: LearnResult, project: Project, dra
 def test_it_is_written_on_request_with_a_backup_of_the_old_one(
     learned: LearnResult, project: Project, draft: bytes
 ) -> None:
-    backup = write(project, learned.policy, learned.before, learned.after)
+    (change,) = learned.changes
+    backup = write(project, change.policy, change.before, change.after)
     assert backup is not None
-    assert (backup.read_bytes(), (project.policies / "selab_apache.te").read_text()) == (draft, learned.after)
+    assert (backup.read_bytes(), (project.policies / "selab_apache.te").read_text()) == (draft, change.after)
 
 
 @pytest.fixture(scope="module")
 def smallest(project: Project, machine: VirtualMachine, learned: LearnResult, draft: bytes) -> Minimum:
-    write_source(project.policies / "selab_apache.te", learned.after + "\ndev_read_sysfs(selab_apache_t)\n")
-    return minimise(project, machine, "apache", None, Progress())
+    write_source(
+        project.policies / "selab_apache.te", learned.changes[0].after + "\ndev_read_sysfs(selab_apache_t)\n"
+    )
+    (smallest,) = minimise(project, machine, "apache", None, Progress())
+    return smallest
 
 
 def test_what_the_workload_does_not_need_is_removed(smallest: Minimum) -> None:

@@ -20,7 +20,7 @@ from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest
 from selab.vm.virtual_machine import VirtualMachine
 from selab.workflows.learn import LearnResult, learn
-from selab.workflows.minimise import Minimum, minimise
+from selab.workflows.minimise import minimise
 
 Runner = Callable[..., Run]
 DIRECTORY = "/root/udica-try"
@@ -133,7 +133,7 @@ def learned(
 ) -> tuple[str, LearnResult]:
     name = request.param
     result = learn(project, machine, name, f"my_{name}", Progress())
-    write_source(project.policies / f"my_{name}.cil", result.after)
+    write_source(project.policies / f"my_{name}.cil", result.changes[0].after)
     return name, result
 
 
@@ -141,7 +141,7 @@ def learned(
 def test_a_policy_that_passes_is_learned(learned: tuple[str, LearnResult], written: dict[str, str]) -> None:
     name, result = learned
     assert (result.passed, result.left) == (True, ())
-    assert result.after.startswith(written[name].removesuffix(")").rstrip())
+    assert result.changes[0].after.startswith(written[name].removesuffix(")").rstrip())
 
 
 @pytest.mark.slow
@@ -149,6 +149,6 @@ def test_what_udica_granted_and_nothing_needed_is_removed(
     project: Project, machine: VirtualMachine, learned: tuple[str, LearnResult]
 ) -> None:
     name, _ = learned
-    smallest: Minimum = minimise(project, machine, name, f"my_{name}", Progress())
+    (smallest,) = minimise(project, machine, name, f"my_{name}", Progress())
     last = next(run for run in reversed(smallest.runs) if run.verdict is Verdict.PASS)
     assert (last.mode, smallest.complete) == (Mode.ENFORCING, True)

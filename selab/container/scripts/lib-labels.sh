@@ -1,5 +1,5 @@
 #!/bin/sh
-# Included by start.sh, keep.sh and remove.sh.
+# Included by start.sh, keep.sh, observe.sh and remove.sh.
 
 # complete_labels: prints `label CONTEXT` for each context on standard input that has an end: a NUL, which the
 # kernel writes after a context (security/selinux/ss/services.c, context_struct_to_string), or a newline.

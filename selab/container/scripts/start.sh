@@ -4,8 +4,9 @@
 #
 # Arguments: $1 the context that the container's processes should have; $2 the container's name; $3 the
 #   runtime; $4 the file in which the runtime stores the main process's id, with ID in place of the
-#   container's id; $5 the cgroups that the container may have, separated by spaces, with ID likewise; from $6
-#   the words after the runtime's name that start the container.
+#   container's id; $5 the cgroups that the container may have, separated by spaces, with ID likewise; $6 the
+#   names of the run's other containers, separated by spaces; from $7 the words after the runtime's name that
+#   start the container.
 # Prints: `pid NUMBER`, the main process or 0 if it has ended, and the lines of lib-labels.sh. The process id
 #   is read from the runtime's own file, because `inspect` takes a second in an emulated guest.
 # Exit codes: 124 the runtime hangs; 125 the runtime is not installed; else those of the runtime.
@@ -17,7 +18,7 @@
 # eight seconds in an emulated guest, and a minute if its disk is cold. Exit code: the program's, or 124 if it
 # hangs.
 limited() { timeout 100 "$@"; status=$?; [ $status != 124 ] || echo "$1 hangs" >&2; return $status; }
-want=$1 name=$2 engine=$3 pid_file=$4 cgroups=$5; shift 5
+want=$1 name=$2 engine=$3 pid_file=$4 cgroups=$5 others=$6; shift 6
 command -v "$engine" >/dev/null || { echo "$engine is not installed in the guest" >&2; exit 125; }
 . ./lib-labels.sh
 . ./lib-watch.sh
@@ -25,6 +26,7 @@ mkdir -p /run/selab/containers
 for left in /run/selab/containers/*; do
   [ -e "$left" ] || continue
   old=${left##*/} state='' by=''; read -r state by <"$left"
+  case " $others " in *" $old "*) continue ;; esac
   if [ "$old" = "$name" ] || [ "$state" != kept ]; then
     limited "${by:-docker}" rm -f -v "$old" >/dev/null 2>&1
     [ $status != 124 ] || { kill "$watcher"; echo "${by:-docker} hangs" >&2; exit 124; }

@@ -174,7 +174,7 @@ def test_what_is_read_of_selabs_blocks_is_what_the_compiler_makes_of_them(
     def of_candidate(more: str) -> tuple[PolicyModule, PolicyIndex]:
         (project.policies / "web.cil").write_text(f"(block web (blockinherit container) {more})")
         web = load_module(project, "web")
-        return web, PolicyIndex.of(base, compiled_all(web, base, tools, tmp_path))
+        return web, PolicyIndex.of(base, compiled_all([web], base, tools, tmp_path))
 
     web, alone = of_candidate("")
     before = accesses(alone, alone.rules_of("web.process"))

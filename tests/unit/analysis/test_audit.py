@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,13 +96,16 @@ def audited(
         other = project.root / "old.te"
         other.write_text("policy_module(web, 0.9)\n")
 
-        def candidate_of(requested: Project, policy: str, progress: Progress, doing: str) -> Candidate:
-            assert (requested, policy) == (project, "web")
+        def candidate_of(
+            requested: Project, policies: Sequence[str], progress: Progress, doing: str
+        ) -> Candidate:
+            assert (requested, policies) == (project, ["web"])
             return Candidate(base, [compiled_module("web", now)], Path("/linked"))
 
         def compiled_all(
-            version: PolicyModule, of: BasePolicy, tools: Toolchain, cache: Path
+            versions: Sequence[PolicyModule], of: BasePolicy, tools: Toolchain, cache: Path
         ) -> list[CompiledModule]:
+            (version,) = versions
             assert (version.texts["te"], of) == (other.read_bytes(), base)
             assert tools.on_host and Path(tools.workdir) == project.state / "policy" / "against"
             assert cache == project.state / "compiled"
@@ -188,7 +191,7 @@ def test_only_what_the_bases_template_grants_for_containers_files_is_the_templat
         (project.policies / f"web.{ending}").write_text(text)
     centos = centos_like.write_base(tmp_path / "centos", denies=False)
     tools = Toolchain(LocalHost(), str(tmp_path / "work"))
-    modules = compiled_all(load_module(project, "web"), centos, tools, project.own_directory("compiled"))
+    modules = compiled_all([load_module(project, "web")], centos, tools, project.own_directory("compiled"))
     monkeypatch.setattr(auditing, "candidate_of", lambda *_: Candidate(centos, modules, Path("/linked")))
     result = audit(project, "web", Progress())
     of_author, of_template = (

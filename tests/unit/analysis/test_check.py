@@ -132,7 +132,7 @@ def test_a_policy_is_compiled_linked_and_linted_with_the_base_policy(
         "module_interfaces": [(base, {"web.if": "interface(`web_read',`')\n"})],
         "module_under_lint": [(module, base, "words", "table", "own interfaces")],
         "lint": [(UNDER_LINT,)],
-        "compiled_all": [(module, base, "tools", state / "compiled")],
+        "compiled_all": [([module], base, "tools", state / "compiled")],
         "linked": [(base, [CANDIDATE], "tools")],
         "linked_file": [("tools", "digest")],
         "unenterable": [(project, module, base, [CANDIDATE], Path("/linked/digest"), UNDER_LINT.line_of)],
@@ -176,7 +176,7 @@ def test_a_check_says_where_templates_come_from(project: Project, base: BasePoli
     progress = Notes()
     check(project, ["web"], progress)
     assert progress.notes == ["The policy inherits templates of the guest: base_container."]
-    ((module, *_),) = stages.calls["compiled_all"]
+    (((module,), *_),) = stages.calls["compiled_all"]
     assert [each.directory for each in module.templates] == [GUEST_TEMPLATES]
 
 
@@ -215,7 +215,7 @@ def test_the_named_policies_are_checked_once_or_all(
     (project.policies / "app.te").write_text(GOOD.replace("web", "app"))
     result = check(project, names, Progress())
     assert list(result.policies) == checked
-    assert [module.name for module, *_ in stages.calls["compiled_all"]] == checked
+    assert [module.name for (module,), *_ in stages.calls["compiled_all"]] == checked
 
 
 @pytest.mark.parametrize(("stage", "id"), [("compiled_all", "compile"), ("linked", "link")])
@@ -351,7 +351,7 @@ def test_a_udica_policy_is_built_and_no_operator_refuses_it(
         "kind: UdicaPolicy\ncapabilities: [mac_admin]\nports: [{port: 80}]\n"
     )
     assert check(project, ["web"], Progress()).findings == []
-    ((module, *_),) = stages.calls["compiled_all"]
+    (((module,), *_),) = stages.calls["compiled_all"]
     assert b"http_port_t (tcp_socket (name_bind))" in module.texts["cil"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,12 +80,13 @@ def test_advice_comes_from_the_candidate_on_disk_and_from_the_base_policy_of_the
     monkeypatch.setattr(explaining, "PolicyKnowledge", knowledge)
     monkeypatch.setattr(explaining, "causes_of", recorded("causes", {1: Cause.MCS}))
     monkeypatch.setattr(explaining, "runtime_file_type", recorded("file type", "container_file_t"))
-    monkeypatch.setattr(explaining, "advise", recorded("advice", ["advice"]))
+    advice = SimpleNamespace(need=SimpleNamespace(number=1))
+    monkeypatch.setattr(explaining, "advise", recorded("advice", [advice]))
     progress = Notes()
-    assert explain(project, stored(policy="app"), progress) == ["advice"]
+    assert explain(project, stored(policy="app"), progress) == [advice]
     assert progress.notes == ["The policy inherits templates of the guest: net_container."]
     needs, *rest = calls["advice"]
-    assert calls["candidate"][:3] == (project, "app", progress)
+    assert calls["candidate"][:3] == (project, ("app",), progress)
     assert calls["knowledge"] == (base, [app], project)
     assert calls["causes"] == (Path("/linked"), needs)
     assert calls["file type"] == (Path("/base/contexts"),)
@@ -212,9 +213,9 @@ def test_a_summary_asks_the_base_policy_of_the_runs_own_guest(
     bases: list[str] = []
     candidate = explaining.candidate_of
 
-    def candidate_of(project: Project, policy: str, progress: Progress, doing: str) -> Candidate:
+    def candidate_of(project: Project, policies: Sequence[str], progress: Progress, doing: str) -> Candidate:
         bases.append(project.config.vm.base)
-        return candidate(project, policy, progress, doing)
+        return candidate(project, policies, progress, doing)
 
     monkeypatch.setattr(explaining, "candidate_of", candidate_of)
     chosen = replace(project, config=ProjectConfig(vm=VmConfig(base="centos9")))

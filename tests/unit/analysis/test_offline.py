@@ -53,14 +53,14 @@ def log(tmp_path: Path) -> Path:
 
 def test_a_run_is_asked_about_its_own_candidate_and_domain(project: Project) -> None:
     History.of(project).add(finished(1))
-    recorded, policy = records_of(project, "last", None)
-    assert (policy, recorded.domain, list(recorded.lines)) == ("web", "web_t", [LINE])
+    recorded, policies = records_of(project, "last", None)
+    assert (policies, recorded.domain, list(recorded.lines)) == (("web",), "web_t", [LINE])
 
 
 def test_a_run_can_be_asked_about_another_candidate(project: Project) -> None:
     History.of(project).add(finished(1))
-    recorded, policy = records_of(project, "last", "app")
-    assert (policy, recorded.domain) == ("app", "web_t")
+    recorded, policies = records_of(project, "last", "app")
+    assert (policies, recorded.domain) == (("app",), "web_t")
 
 
 def test_a_run_without_a_candidate_needs_the_name_of_one(project: Project) -> None:
@@ -68,12 +68,12 @@ def test_a_run_without_a_candidate_needs_the_name_of_one(project: Project) -> No
     with pytest.raises(InputError, match="The run had no candidate") as caught:
         records_of(project, "last", None)
     assert caught.value.detail == record().document.run and "--policy" in caught.value.hint
-    assert records_of(project, "last", "web")[1] == "web"
+    assert records_of(project, "last", "web")[1] == ("web",)
 
 
 def test_a_log_is_about_the_domain_of_the_named_candidate(project: Project, log: Path) -> None:
-    recorded, policy = records_of(project, str(log), "web")
-    assert (policy, recorded.domain, list(recorded.lines)) == ("web", "web_t", [LINE])
+    recorded, policies = records_of(project, str(log), "web")
+    assert (policies, recorded.domain, list(recorded.lines)) == (("web",), "web_t", [LINE])
 
 
 def test_a_log_needs_the_name_of_a_candidate(project: Project, log: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_candidate_is_asked_about_its_own_domain_instead_of_the_runs(
     candidate, calls, progress = Candidate(base, [], Path("/linked/x")), [], Progress()
 
     def candidate_of(*words: object) -> Candidate:
-        assert words[:3] == (project, "app", progress)
+        assert words[:3] == (project, ["app"], progress)
         return candidate
 
     monkeypatch.setattr(offline, "candidate_of", candidate_of)
@@ -97,7 +97,7 @@ def test_the_candidate_is_asked_about_its_own_domain_instead_of_the_runs(
     tolerated = Ruling(Classification.TOLERATED, "* -> etc_t:* { * }", "harmless")
     rulings = {DenialKey("web_t", "etc_t", "file", "read"): tolerated}
     options = {"names": True} if names else {}
-    replay_offline(project, Recorded([LINE], "web_t", rulings), "app", progress, **options)
+    replay_offline(project, Recorded([LINE], "web_t", rulings), ["app"], progress, **options)
     its_own = {DenialKey("app_t", "etc_t", "file", "read"): tolerated}
     access = Access("u:r:app_t:s0:c1,c2", "u:r:etc_t:s0", "file", "read")
     assert calls == [((Path("/linked/x"), [access], its_own), {"booleans": True, "names": names})]
@@ -115,17 +115,17 @@ def test_what_a_log_has_of_other_processes_is_left_out_and_counted(
     monkeypatch.setattr(offline, "replay", lambda _, requested, *__, **___: accesses.extend(requested))
     notes = Notes()
     of_data = of_data.replace(b"web_t", b"cron_t")
-    replay_offline(project, Recorded([LINE, of_data, of_machine], "web_t"), "web", notes)
+    replay_offline(project, Recorded([LINE, of_data, of_machine], "web_t"), ["web"], notes)
     assert [access.target for access in accesses] == ["u:r:etc_t:s0", "u:r:web_data_t:s0"]
     assert notes.notes == ["Not counted: 1 denial of other processes in the log."]
 
 
-@pytest.mark.parametrize(("policy", "compiled"), [("none", []), ("web", ["compiled web"])])
+@pytest.mark.parametrize(("policies", "compiled"), [([], []), (["web"], ["compiled web"])])
 def test_the_base_policy_alone_has_no_module(
     project: Project,
     base: BasePolicy,
     monkeypatch: pytest.MonkeyPatch,
-    policy: str,
+    policies: list[str],
     compiled: list[str],
 ) -> None:
     (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
@@ -140,12 +140,12 @@ def test_the_base_policy_alone_has_no_module(
 
     recorded("last_base", lambda *_: base)
     recorded("host_toolchain", lambda *_: tools)
-    recorded("compiled_all", lambda module, *_: [f"compiled {module.name}"])
+    recorded("compiled_all", lambda modules, *_: [f"compiled {each.name}" for each in modules])
     recorded("linked", lambda _, modules, tools: SimpleNamespace(digest=f"d{len(modules)}"))
-    candidate = candidate_of(project, policy, progress, "Replay")
+    candidate = candidate_of(project, policies, progress, "Replay")
     assert candidate.base is base and list[object](candidate.modules) == compiled
     assert candidate.linked == Path(f"/work/linked/d{len(compiled)}")
-    assert calls["last_base"] == (project, progress, ("web",) if compiled else ())
+    assert calls["last_base"] == (project, progress, {*policies})
     assert calls["host_toolchain"] == (project.state / "policy", "Replay", base.demands)
     assert calls["linked"] == (base, compiled, tools)
     if compiled:

@@ -10,7 +10,7 @@ import pytest
 from selab.advice.advise import Advice
 from selab.advice.remedy import Kind, Remedy
 from selab.analysis import suggest
-from selab.analysis.suggest import suggestion
+from selab.analysis.suggest import suggestions
 from selab.auditlog.classification import Classification, Ruling
 from selab.errors import InputError
 from selab.policy.query.decide import Cause
@@ -45,13 +45,14 @@ def suggested(project: Project, monkeypatch: pytest.MonkeyPatch) -> Any:
         stored: Any = SimpleNamespace(document=document(**fields))
         progress = Progress()
 
-        def explain(*words: object) -> list[Advice]:
+        def explained(*words: object) -> list[tuple[Advice, str]]:
             assert words == (project, stored, progress)
-            return [*(advice or (HARMLESS, DANGEROUS, ALLOWED))]
+            return [(each, stored.document.policy) for each in advice or (HARMLESS, DANGEROUS, ALLOWED)]
 
-        monkeypatch.setattr(suggest, "explain", explain)
+        monkeypatch.setattr(suggest, "explained", explained)
         options = {} if risky is None else {"risky": risky}
-        return suggestion(project, stored, progress, **options)
+        (only,) = suggestions(project, stored, progress, **options)
+        return only
 
     return suggested
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from selab.auditlog.attribution import Owner, RefusedEntry, Scope, attribute
+from selab.auditlog.attribution import Owner, Party, RefusedEntry, Scope, attribute
 
-SCOPE = Scope("web_t", "s0:c1,c2", frozenset({"web_t", "web_data_t"}))
+SCOPE = Scope((Party("web_t", "s0:c1,c2"),), frozenset({"web_t", "web_data_t"}))
 
 
 def avc(source: str, target: str, comm: str = "x") -> bytes:
@@ -46,7 +46,7 @@ def test_a_denial_has_one_owner(source: str, target: str, comm: str, owner: Owne
 
 def test_a_level_without_categories_distinguishes_no_run() -> None:
     denied = avc("system_u:system_r:initrc_t:s0", FILE)
-    assert len(attribute([denied], Scope("web_t", "s0", frozenset())).machine) == 1
+    assert len(attribute([denied], Scope((Party("web_t", "s0"),), frozenset())).machine) == 1
 
 
 @pytest.mark.parametrize("own", ["invalid_context", "scontext", "tcontext", None])
@@ -251,3 +251,43 @@ def test_a_window_that_says_that_records_are_missing_is_in_doubt() -> None:
     notice = b"audit: audit_lost=12 audit_rate_limit=0 audit_backlog_limit=64"
     (doubt,) = attribute([avc(PROCESS, FILE), notice], SCOPE).doubts
     assert "lost 12 audit records" in doubt
+
+
+DB, WEB = Party("db_t", "s0:c1,c2", "db"), Party("web_t", "s0:c3,c4", "web")
+
+
+def denial(source: str, target: str) -> bytes:
+    return (
+        f"type=AVC msg=audit(1.1:5): avc:  denied  {{ read }} for  pid=1 scontext=u:r:{source} "
+        f"tcontext=u:r:{target} tclass=file permissive=0"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("parties", "source", "target", "names"),
+    [
+        ((DB, WEB), "db_t:s0:c1,c2", "etc_t:s0", ("db",)),
+        ((DB, WEB), "web_t:s0:c3,c4", "db_t:s0:c1,c2", ("web", "db")),
+        ((DB, WEB), "web_t:s0:c3,c4", "container_file_t:s0:c1,c2", ("web", "db")),
+        ((DB, WEB), "helper_t:s0:c3,c4", "etc_t:s0", ("web",)),
+        ((DB, WEB), "dockerd_t:s0", "web_t:s0:c3,c4", ("web",)),
+        ((DB, WEB), "dockerd_t:s0", "db_t:s0", ("db",)),
+        ((DB, WEB._replace(level=DB.level)), "web_t:s0:c1,c2", "etc_t:s0", ("web",)),
+        ((DB, WEB._replace(level=DB.level)), "helper_t:s0:c1,c2", "etc_t:s0", ("db", "web")),
+        ((DB, DB._replace(name="replica")), "db_t:s0:c1,c2", "etc_t:s0", ("db", "replica")),
+        ((DB, DB._replace(level="s0:c5,c6", name="replica")), "db_t:s0:c5,c6", "etc_t:s0", ("replica",)),
+        ((DB,), "db_t:s0:c1,c2", "etc_t:s0", ()),
+    ],
+)
+def test_a_denial_names_the_containers_that_it_concerns(
+    parties: tuple[Party, ...], source: str, target: str, names: tuple[str, ...]
+) -> None:
+    scope = Scope(parties, frozenset({"db_t", "web_t"}))
+    (avc,) = attribute([denial(source, target)], scope).decisions
+    assert scope.names(avc) == names
+
+
+def test_a_container_of_another_run_with_the_same_type_is_not_the_scenarios() -> None:
+    lines = [denial("db_t:s0:c8,c9", "etc_t:s0"), denial("web_t:s0:c1,c2", "etc_t:s0")]
+    result = attribute(lines, Scope((DB, WEB), frozenset()))
+    assert [row.source for row in result.scenario] == ["web_t"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from selab.policy.module import PolicyModule
 from selab.project import Project
 from tests.unit.documents import CLASSIFIED, MISSING, SETTLED, document
 from tests.unit.test_history import finished
+from tests.unit.workloads import planned
 
 from .conftest import Selab
 
@@ -28,8 +30,9 @@ def test_the_change_of_the_policy_is_shown(
     selab: Selab, runs: list[str], project: Project, capsys: Capture
 ) -> None:
     run = finished(3)
-    module = PolicyModule("web", run.plan.module.directory, {"te": b"policy_module(web, 1.1)\n"})  # type: ignore[union-attr]
-    History.of(project).add(dataclasses.replace(run, plan=dataclasses.replace(run.plan, module=module)))
+    module = PolicyModule("web", Path(), {"te": b"policy_module(web, 1.1)\n"})
+    plan = dataclasses.replace(run.plan, containers=planned(run.plan.scenario, module))
+    History.of(project).add(dataclasses.replace(run, plan=plan))
     selab("diff")
     lines = capsys.readouterr().out.splitlines()
     assert "-policy_module(web, 1.0)" in lines and "+policy_module(web, 1.1)" in lines

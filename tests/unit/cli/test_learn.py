@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from selab.project import Project
+from selab.workflows.drafts import Change
 from selab.workflows.learn import LearnResult
 from tests.unit.documents import document
 
@@ -25,7 +26,7 @@ def learned(project: Project, runs: list[str], monkeypatch: pytest.MonkeyPatch) 
 
     def learn(*words: object, **options: object) -> LearnResult:
         state["options"] = options
-        return LearnResult("web", (document(**state["fields"]),), BEFORE, AFTER, ())
+        return LearnResult((Change("web", BEFORE, AFTER),), (document(**state["fields"]),), ())
 
     monkeypatch.setattr("selab.workflows.learn.learn", learn)
     return state

@@ -19,7 +19,7 @@ def complete(request: pytest.FixtureRequest, project: Project, monkeypatch: pyte
     (project.policies / "web.te").write_text(BEFORE)
     run = document(verdict="PASS", denials=[], reasons=["fine"])
     result = Minimum("web", BEFORE, AFTER, ("allow web_t self:fd use;",), NEEDED, (run,), 7, request.param)
-    monkeypatch.setattr("selab.workflows.minimise.minimise", lambda *words, **options: result)
+    monkeypatch.setattr("selab.workflows.minimise.minimise", lambda *words, **options: (result,))
     return bool(request.param)
 
 
@@ -33,7 +33,7 @@ def test_a_search_that_an_error_ended_ends_with_3(
     (project.policies / "web.te").write_text(BEFORE)
     run = document(verdict="ERROR", denials=[], reasons=["The guest's answer makes no sense."])
     result = Minimum("web", BEFORE, BEFORE, (), NEEDED, (run,), 7, False)
-    monkeypatch.setattr("selab.workflows.minimise.minimise", lambda *words, **options: result)
+    monkeypatch.setattr("selab.workflows.minimise.minimise", lambda *words, **options: (result,))
     assert selab("minimise", "web") == 3
     shown = " ".join(capsys.readouterr().out.split())
     assert "the search ended: The guest's answer makes no sense." in shown and "--runs" not in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,9 @@ def replayed(runs: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     )
 
     def replay_offline(
-        project: object, records: object, policy: str, *rest: object, **options: object
+        project: object, records: object, policies: Sequence[str], *rest: object, **options: object
     ) -> Replay:
-        candidates.append(policy)
+        candidates.extend(policies)
         return Replay(decisions)
 
     monkeypatch.setattr("selab.analysis.offline.replay_offline", replay_offline)

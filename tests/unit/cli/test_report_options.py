@@ -213,7 +213,7 @@ def test_nothing_is_run_if_the_report_could_not_be_written(
 def test_learn_reports_the_runs_of_all_rounds(
     lab: Project, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = learning.LearnResult("web", (OLD, NEW), TE, TE, ())
+    result = learning.LearnResult((), (OLD, NEW), ())
     monkeypatch.setattr(learning, "learn", lambda *given, **more: result)
     assert selab(["learn", "web", "--format", "junit"]) == 1
     shown = capsys.readouterr()

@@ -29,7 +29,7 @@ def te(project: Project, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> Pa
     path = project.policies / "web.te"
     path.write_text(BEFORE)
     proposal = Suggestion(path, f"{RULE}\n", BEFORE, f"{BEFORE}{RULE}\n", (LEFT,), (SETTLED,))
-    monkeypatch.setattr("selab.analysis.suggest.suggestion", lambda *words, **options: proposal)
+    monkeypatch.setattr("selab.analysis.suggest.suggestions", lambda *words, **options: [proposal])
     return path
 
 

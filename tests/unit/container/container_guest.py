@@ -51,9 +51,9 @@ class ContainerGuest(SandboxGuest):
         cases = "".join(f"{word}) {body} ;;\n" for word, body in commands.items())
         self.program(name, f'cd "{self.root}" || exit\ncase $1 in\n{cases}*) exit 99 ;;\nesac')
 
-    def starts(self, runtime: Runtime = DOCKER) -> Completed:
-        """Start a container whose processes are to have the context WEB."""
-        words = [WEB, "selab-web", runtime.name, runtime.pid_file, " ".join(runtime.cgroups)]
+    def starts(self, runtime: Runtime = DOCKER, others: str = "") -> Completed:
+        """Start a container whose processes are to have the context WEB, beside `others` of the run."""
+        words = [WEB, "selab-web", runtime.name, runtime.pid_file, " ".join(runtime.cgroups), others]
         words += ["run", "--cidfile", "/run/selab/cid-selab-web", "x"]
         return self.run(script_argv("container/start", *words))
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -12,32 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selab.container.image import Image, find_image
-from selab.container.label import ContainerLabel
 from selab.container.lifecycle import (
     START_TIMEOUT,
     Container,
     ContainerRefused,
-    _archive,
     run_arguments,
-    running,
-    volume_label,
 )
 from selab.container.runtime import runtimes
 from selab.errors import InputError, SelabError
 from selab.guest import script, script_argv
-from selab.policy.contexts import FileContexts, FileSpec
-from selab.progress import Progress
 from selab.project import Project
-from selab.scenario.container import Volume
-from selab.scenario.model import Scenario
-from tests.unit.fakes import FakeGuest, recorded_network
-
-LABEL = ContainerLabel("web_t", "s0:c1,c2")
+from tests.unit.fakes import FakeGuest
+from tests.unit.workloads import scenario, workload
+from tests.unit.workloads import started as started_in
 
 
 def arguments(**fields: object) -> list[str]:
-    scenario = Scenario.model_validate({"image": "x", **fields})
-    return run_arguments(scenario, Image("selab/x:1", None), "selab-web", LABEL)
+    of = workload(scenario(**fields), name="web", image=Image("selab/x:1", None))
+    return run_arguments(of.containers[0], of)
 
 
 def test_a_container_gets_exactly_what_the_scenario_says() -> None:
@@ -52,10 +41,10 @@ def test_a_container_gets_exactly_what_the_scenario_says() -> None:
         command=["sh", "-c", "true"],
     )
     assert words == [
-        *("run", "--detach", "--pull=never", "--name", "selab-web", "--hostname", "selab"),
+        *("run", "--detach", "--pull=never", "--name", "selab-web"),
         *("--cidfile", "/run/selab/cid-selab-web"),
         *("--security-opt", "label=type:web_t", "--security-opt", "label=level:s0:c1,c2"),
-        *("--publish", "127.0.0.1:8080:80"),
+        *("--hostname", "selab", "--publish", "127.0.0.1:8080:80"),
         *("--volume", "/var/lib/selab/runs/selab-web/volume0/data:/data:Z"),
         *("--cap-add=NET_ADMIN", "--cap-drop=CHOWN", "--cap-drop=KILL"),
         *("--env", "KEY=a value", "--user", "daemon", "--read-only"),
@@ -65,7 +54,7 @@ def test_a_container_gets_exactly_what_the_scenario_says() -> None:
 
 def test_a_container_gets_nothing_that_the_scenario_does_not_say() -> None:
     words = arguments()
-    assert words[words.index("label=level:s0:c1,c2") + 1 :] == ["selab/x:1"]
+    assert words[words.index("label=level:s0:c1,c2") + 1 :] == ["--hostname", "selab", "selab/x:1"]
 
 
 def test_nothing_is_pulled_unasked() -> None:
@@ -89,24 +78,6 @@ def test_volumes_carry_their_label() -> None:
     assert "/etc:/c" in words
 
 
-CONTEXTS = FileContexts((FileSpec("/srv/web(/.*)?", "", "u:object_r:web_content_t:s0"),), "")
-
-
-@pytest.mark.parametrize(
-    ("volume", "label"),
-    [
-        ({"target": "/srv/web/static"}, "contexts"),
-        ({"target": "/srv"}, "private"),
-        ({"target": "/srv/web", "label": "shared"}, "shared"),
-        ({"target": "/srv/web", "guest_path": "/etc"}, "keep"),
-    ],
-)
-def test_a_volume_is_labelled_as_the_candidates_contexts_say_unless_the_scenario_does(
-    volume: dict[str, str], label: str
-) -> None:
-    assert volume_label(Volume.model_validate(volume), CONTEXTS) == label
-
-
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1))
 def test_a_value_of_the_environment_stays_one_word(value: str) -> None:
     words = arguments(environment={"KEY": value})
@@ -125,29 +96,6 @@ def test_an_image_is_not_found_outside_of_the_project(
     (project.images / "x").symlink_to(tmp_path_factory.mktemp("elsewhere"))
     with pytest.raises(InputError, match="outside"):
         find_image(project, "x")
-
-
-def test_links_in_a_volume_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / "volume").mkdir()
-    (tmp_path / "secret").mkdir()
-    (tmp_path / "secret" / "key").write_text("swordfish")
-    (tmp_path / "volume" / "directory").symlink_to(tmp_path / "secret")
-    (tmp_path / "volume" / "file").symlink_to(tmp_path / "secret" / "key")
-    os.mkfifo(tmp_path / "volume" / "pipe")
-    (tmp_path / "volume" / "page").write_text("x")
-    with tarfile.open(fileobj=io.BytesIO(_archive(tmp_path / "volume"))) as tar:
-        assert tar.getnames() == ["page"]
-
-
-def test_the_files_of_a_volume_are_roots_and_each_comes_once(tmp_path: Path) -> None:
-    (tmp_path / "directory").mkdir()
-    (tmp_path / "directory" / "page").write_text("x")
-    with tarfile.open(fileobj=io.BytesIO(_archive(tmp_path))) as tar:
-        members = tar.getmembers()
-    assert [member.name for member in members] == ["directory", "directory/page"]
-    assert {(member.uid, member.gid, member.uname, member.gname) for member in members} == {
-        (0, 0, "root", "root")
-    }
 
 
 NO_DAEMON = (
@@ -174,21 +122,14 @@ def answering(*answers: tuple[int, str, str], end: str = "end\n") -> FakeGuest:
 
 def ran(guest: FakeGuest, tmp_path: Path, *, keep: bool = False, **fields: object) -> Container:
     """The container of a scenario with `fields` after its run in `guest`."""
-    scenario = Scenario.model_validate({"image": "x", **fields})
-    with running(
-        guest,
-        scenario,
-        Image("x", None),
-        LABEL,
-        tmp_path,
-        tmp_path,
-        Progress(),
-        lambda: guest.commands.append(("equip", scenario.runtime)),
-        recorded_network(guest.commands),
-        keep=keep,
-    ) as container:
+    of = workload(scenario(**fields))
+
+    def install() -> None:
+        guest.commands.append(("equip", of.runtime.name))
+
+    with started_in(guest, of, tmp_path, keep=keep, ensure_runtime=install) as group:
         pass
-    return container
+    return group.containers[""]
 
 
 def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "docker") -> FakeGuest:
@@ -248,9 +189,7 @@ def test_a_container_that_did_not_start_is_removed_too(tmp_path: Path) -> None:
 
 def test_an_interrupted_run_removes_its_container(tmp_path: Path) -> None:
     guest = answering((0, "pid 7\nend\n", ""))
-    scenario = Scenario.model_validate({"image": "x"})
-    where = (tmp_path, tmp_path, Progress(), lambda: None, recorded_network(guest.commands))
-    with pytest.raises(KeyboardInterrupt), running(guest, scenario, Image("x", None), LABEL, *where):
+    with pytest.raises(KeyboardInterrupt), started_in(guest, workload(scenario()), tmp_path):
         raise KeyboardInterrupt
     assert guest.commands[-1][2] == script("container/remove")
 

@@ -8,28 +8,23 @@ from typing import get_args
 import pytest
 
 from selab.container.image import Image, _one_variable_each, ensure_image
-from selab.container.label import ContainerLabel
-from selab.container.lifecycle import Container, run_arguments, running
+from selab.container.lifecycle import Container, run_arguments
 from selab.container.runtime import Runtime, runtimes
-from selab.container.steps import log_tail, run_steps
+from selab.container.steps import logs, run_steps
 from selab.doctor.examine import State, guest_findings
 from selab.errors import SelabError
 from selab.guest import script
 from selab.progress import Progress
 from selab.scenario.model import Scenario
 from tests.unit.fakes import FakeGuest, recorded_network
+from tests.unit.workloads import scenario, started, workload
 
-LABEL = ContainerLabel("web_t", "s0:c1,c2")
 DOCKER, PODMAN = runtimes()["docker"], runtimes()["podman"]
 
 
 def arguments(runtime: str, **fields: object) -> list[str]:
-    return run_arguments(
-        Scenario.model_validate({"image": "x", "runtime": runtime, **fields}),
-        Image("x", None),
-        "selab-web",
-        LABEL,
-    )
+    of = workload(scenario(runtime=runtime, **fields))
+    return run_arguments(of.containers[0], of)
 
 
 def test_a_scenario_can_name_each_and_no_other() -> None:
@@ -68,10 +63,8 @@ def test_podman_is_told_the_registry_that_docker_would_ask(name: str, full: str)
 
 
 def test_a_container_of_podman_has_the_image_that_was_pulled_or_imported(httpd: Image) -> None:
-    scenario = Scenario.model_validate({"image": "x", "runtime": "podman"})
-    pulled, imported = (
-        run_arguments(scenario, image, "selab-web", LABEL)[-1] for image in (Image("httpd:2", None), httpd)
-    )
+    workloads = [workload(scenario(runtime="podman"), image=each) for each in (Image("httpd:2", None), httpd)]
+    pulled, imported = (run_arguments(of.containers[0], of)[-1] for of in workloads)
     assert (pulled, imported) == ("docker.io/httpd:2", httpd.reference)
 
 
@@ -153,12 +146,10 @@ def test_steps_are_done_by_the_containers_runtime() -> None:
     guest = FakeGuest()
     guest.answer("podman", out="0\n")
     guest.answer("inspect", "podman", out="0\n")
-    scenario = Scenario.model_validate(
-        {"image": "x", "steps": [{"exec": {"argv": ["id"]}}, {"log": {"pattern": "0"}}, {"exit": {}}]}
-    )
-    container = Container("selab-web", 1, PODMAN)
-    assert [result.ok for result in run_steps(guest, scenario, container)] == [True, True, True]
-    log_tail(guest, container)
+    steps = [{"exec": {"argv": ["id"]}}, {"log": {"pattern": "0"}}, {"exit": {}}]
+    containers = {"": Container("selab-web", 1, PODMAN)}
+    assert [result.ok for result in run_steps(guest, scenario(steps=steps), containers)] == [True, True, True]
+    logs(guest, containers)
     assert not any("docker" in words for words in guest.commands)
 
 
@@ -166,8 +157,6 @@ def test_a_run_names_its_runtime_at_the_start_and_at_the_end(tmp_path: Path) -> 
     guest = FakeGuest()
     guest.answer(script("container/start"), out="pid 7\nend\n")
     guest.answer(script("container/remove"), out="end\n")
-    scenario = Scenario.model_validate({"image": "x", "runtime": "podman"})
-    where = (tmp_path, tmp_path, Progress(), lambda: None, recorded_network(guest.commands))
-    with running(guest, scenario, Image("x", None), LABEL, *where):
+    with started(guest, workload(scenario(runtime="podman")), tmp_path):
         pass
     assert guest.commands[0][6] == "podman" and guest.commands[-1][-1] == "podman"

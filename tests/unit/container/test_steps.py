@@ -11,7 +11,7 @@ import pytest
 from selab.container import steps
 from selab.container.lifecycle import Container
 from selab.container.runtime import runtimes
-from selab.container.steps import GRACE, MAX_LOG_TAIL, MAX_STEP_OUTPUT, StepResult, log_tail, run_steps
+from selab.container.steps import GRACE, MAX_LOG_TAIL, MAX_STEP_OUTPUT, StepResult, logs, run_steps
 from selab.errors import SelabError
 from selab.guest import Guest, script_argv
 from selab.scenario.model import Scenario
@@ -23,7 +23,7 @@ ENDED = 2**22 + 1
 
 def results(guest: Guest, *actions: dict[str, Any], pid: int = ENDED) -> list[StepResult]:
     scenario = Scenario.model_validate({"image": "x", "steps": actions})
-    return list(run_steps(guest, scenario, Container("selab-web", pid, runtimes()["docker"])))
+    return list(run_steps(guest, scenario, {"": Container("selab-web", pid, runtimes()["docker"])}))
 
 
 def executed(code: int, out: str = "", **expected: Any) -> StepResult:
@@ -261,7 +261,7 @@ def test_a_guest_that_cannot_see_the_container_is_an_error(clock: list[float]) -
 def test_the_end_of_the_log_has_both_streams() -> None:
     guest = FakeGuest()
     guest.answer("docker logs", out="output\n", err="error\n")
-    assert log_tail(guest, Container("selab-web", 1, runtimes()["docker"])) == "output\nerror"
+    assert logs(guest, {"": Container("selab-web", 1, runtimes()["docker"])}) == "output\nerror"
     assert guest.commands == [("docker", "logs", "--tail", "8", "selab-web")]
     assert guest.limits == [MAX_LOG_TAIL]
 

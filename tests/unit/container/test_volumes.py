@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from selab.container.image import Image
-from selab.container.label import ContainerLabel
-from selab.container.lifecycle import running
+from selab.container.volumes import _archive, volume_label
 from selab.errors import CommandFailed
 from selab.guest import script
-from selab.policy.contexts import FileContexts, FileSpec
-from selab.progress import Progress
-from selab.scenario.model import Scenario
-from tests.unit.fakes import FakeGuest, recorded_network
+from selab.policy.contexts import FileContexts
+from selab.policy.filecon import FileSpec
+from selab.scenario.container import Volume
+from tests.unit.fakes import FakeGuest
+from tests.unit.workloads import scenario, started, workload
 
 VOLUMES = "/var/lib/selab/runs/selab-"
 CONTEXTS = FileContexts((FileSpec("/srv/web(/.*)?", "", "u:object_r:web_content_t:s0"),), "")
@@ -31,15 +31,13 @@ LABELS = [
 
 def with_volumes(root: Path, *volumes: dict[str, object], code: int = 0) -> FakeGuest:
     """The guest after a run with `volumes`; `code` is the exit code of the script that makes one."""
-    scenario = Scenario.model_validate({"image": "x", "volumes": volumes})
     guest = FakeGuest()
     guest.answer(script("container/make-volume"), code=code, err="tar: no space\n" if code else "")
     guest.answer(script("policy/guest/label-tree"))
     guest.answer(script("container/remove"), out="end\n")
     guest.answer(script("container/start"), out="pid 7\nend\n")
-    where = (root, root, Progress(), lambda: None, recorded_network(guest.commands))
-    options = {"contexts": CONTEXTS, "volume_type": "volume_t"}
-    with running(guest, scenario, Image("x", None), ContainerLabel("web_t", "s0:c1,c2"), *where, **options):
+    of = workload(scenario(volumes=volumes), contexts=CONTEXTS, volume_type="volume_t")
+    with started(guest, of, root):
         pass
     return guest
 
@@ -83,3 +81,41 @@ def test_a_volume_that_cannot_be_created_ends_the_run_before_the_start(tmp_path:
     with pytest.raises(CommandFailed, match="/data") as caught:
         with_volumes(tmp_path, {"target": "/data"}, code=2)
     assert "no space" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("volume", "label"),
+    [
+        ({"target": "/srv/web/static"}, "contexts"),
+        ({"target": "/srv"}, "private"),
+        ({"target": "/srv/web", "label": "shared"}, "shared"),
+        ({"target": "/srv/web", "guest_path": "/etc"}, "keep"),
+    ],
+)
+def test_a_volume_is_labelled_as_the_candidates_contexts_say_unless_the_scenario_does(
+    volume: dict[str, str], label: str
+) -> None:
+    assert volume_label(Volume.model_validate(volume), volume["target"], CONTEXTS) == label
+
+
+def test_links_in_a_volume_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("swordfish")
+    (tmp_path / "volume" / "directory").symlink_to(tmp_path / "secret")
+    (tmp_path / "volume" / "file").symlink_to(tmp_path / "secret" / "key")
+    os.mkfifo(tmp_path / "volume" / "pipe")
+    (tmp_path / "volume" / "page").write_text("x")
+    with tarfile.open(fileobj=io.BytesIO(_archive(tmp_path / "volume"))) as tar:
+        assert tar.getnames() == ["page"]
+
+
+def test_the_files_of_a_volume_are_roots_and_each_comes_once(tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "directory" / "page").write_text("x")
+    with tarfile.open(fileobj=io.BytesIO(_archive(tmp_path))) as tar:
+        members = tar.getmembers()
+    assert [member.name for member in members] == ["directory", "directory/page"]
+    assert {(member.uid, member.gid, member.uname, member.gname) for member in members} == {
+        (0, 0, "root", "root")
+    }

@@ -63,9 +63,9 @@ def test_the_files_arrive_with_their_modes(lab: Project, there: Path) -> None:
 def test_the_plan_of_a_copy_is_the_plan_of_the_project(lab: Project, there: Path) -> None:
     place(packed(lab), lab.config, there)
     here, copy = (make_plan(project, Request("web")) for project in (lab, find_project(there)))
-    assert (here.image.reference, here.module and here.module.digest) == (
-        copy.image.reference,
-        copy.module and copy.module.digest,
+    assert (here.containers[0].image.reference, here.modules[0].digest) == (
+        copy.containers[0].image.reference,
+        copy.modules[0].digest,
     )
 
 

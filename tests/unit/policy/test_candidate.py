@@ -185,7 +185,7 @@ def test_each_required_module_is_compiled_beside_the_others(
     base: BasePolicy, tools: Toolchain, compiler: Compiler, tmp_path: Path
 ) -> None:
     web = replace(source("web"), requires=(source("a"), source("b")))
-    assert [each.name for each in compiled_all(web, base, tools, tmp_path)] == ["a", "b", "web"]
+    assert [each.name for each in compiled_all([web], base, tools, tmp_path)] == ["a", "b", "web"]
     assert compiler.calls == [("a", "b", "web"), ("b", "a", "web"), ("web", "a", "b")]
 
 
@@ -205,7 +205,7 @@ def test_a_linked_policy_is_read_from_the_cache_with_why_it_took_long(
     compiler.slow_because = "it uses CIL's 'call'"
     policies = [linked(base, [module("web", "")], tools) for _ in range(2)]
     assert policies[0] == policies[1] and policies[0].slow_because
-    assert compiler.calls == [("web", "", "True")]
+    assert compiler.calls == [("web", (), "True")]
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"linker", lambda data: data[:-1], lambda data: b""])
@@ -230,16 +230,16 @@ def test_a_linked_policy_of_another_digest_is_not_taken_for_this_one(
         copy.write_bytes(linked_file(tools, policy.digest).with_suffix(ending).read_bytes())
         copy.chmod(0o600)
     linked(base, [module("other", "")], tools)
-    assert compiler.calls[-1] == ("other", "", "True")
+    assert compiler.calls[-1] == ("other", (), "True")
 
 
-@pytest.mark.parametrize("options", [{"permissive": "web_t"}, {"dontaudit": False}])
+@pytest.mark.parametrize("options", [{"permissive": ("web_t",)}, {"dontaudit": False}])
 def test_a_policy_is_linked_for_the_mode_of_its_run(
     base: BasePolicy, tools: Toolchain, compiler: Compiler, options: dict[str, Any]
 ) -> None:
     linked(base, [module("web", "")], tools)
     WantedPolicy(base, [module("web", "")], tools, **options).loaded([], Progress())
-    words = {"permissive": "", "dontaudit": True} | options
+    words = {"permissive": (), "dontaudit": True} | options
     assert compiler.calls[-1] == ("web", words["permissive"], str(words["dontaudit"]))
 
 
@@ -284,8 +284,8 @@ def test_a_policy_that_was_linked_quickly_needs_no_note(
 
 
 def test_a_policy_in_force_is_described_by_its_own_digest(base: BasePolicy, tools: Toolchain) -> None:
-    policy = WantedPolicy(base, [module("web", "")], tools, permissive="web_t", dontaudit=False)
-    digest = policy_digest(base, [module("web", "")], permissive="web_t", dontaudit=False)
+    policy = WantedPolicy(base, [module("web", "")], tools, permissive=("web_t",), dontaudit=False)
+    digest = policy_digest(base, [module("web", "")], permissive=("web_t",), dontaudit=False)
     assert policy.reused() == LoadedPolicy(digest, False, "", frozenset({"web_t"}))
 
 

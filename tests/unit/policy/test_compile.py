@@ -156,7 +156,7 @@ def test_the_digest_tells_policies_apart(base: BasePolicy) -> None:
     digests = {
         policy_digest(base, [web]),
         policy_digest(base, [other]),
-        policy_digest(base, [web], permissive="web_t"),
+        policy_digest(base, [web], permissive=("web_t",)),
         policy_digest(base, [web], dontaudit=False),
         policy_digest(base, []),
         policy_digest(replace(base, imported="d" * 64), [web]),
@@ -167,8 +167,8 @@ def test_the_digest_tells_policies_apart(base: BasePolicy) -> None:
 @pytest.mark.toolchain
 def test_the_digest_is_the_linked_policys(base: BasePolicy, tools: Toolchain) -> None:
     web = module("web", "")
-    assert link(base, [web], tools, permissive="web_t").digest == policy_digest(
-        base, [web], permissive="web_t"
+    assert link(base, [web], tools, permissive=("web_t",)).digest == policy_digest(
+        base, [web], permissive=("web_t",)
     )
 
 

@@ -263,7 +263,7 @@ def test_cil_may_use_what_a_te_module_declares(centos: BasePolicy, here: Toolcha
     text = b"(block web (type process) (allow process lib_log_t (file (append))))"
     web = PolicyModule("web", Path("policies"), {"cil": text}, (te,))
     (tmp_path / "cache").mkdir()
-    first, second = compiled_all(web, centos, here, tmp_path / "cache")
+    first, second = compiled_all([web], centos, here, tmp_path / "cache")
     assert (first.name, second.cil) == (
         "lib",
         "(type web.process)\n(allow web.process lib_log_t (file (append)))\n",

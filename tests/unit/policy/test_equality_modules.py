@@ -29,6 +29,6 @@ def test_the_modules_compile_and_link_on_a_policy_like_centos(tmp_path: Path, to
     modules = {
         each.name: each
         for path in MODULES.glob("*.te")
-        for each in compiled_all(load_module(project, path.stem), base, tools, cache)
+        for each in compiled_all([load_module(project, path.stem)], base, tools, cache)
     }
     assert link(base, list(modules.values()), tools).binary

@@ -192,7 +192,7 @@ def test_a_policy_gets_what_the_guests_templates_grant(
     project: Project, centos: BasePolicy, tmp_path: Path
 ) -> None:
     tools = Toolchain(LocalHost(), str(tmp_path / "work"))
-    cil = compiled_all(web(project, centos), centos, tools, project.own_directory("compiled"))[-1].cil
+    cil = compiled_all([web(project, centos)], centos, tools, project.own_directory("compiled"))[-1].cil
     assert "(allow web.process container_file_t (dir (search read)))" in cil
     assert "newer_log_t" not in cil
 
@@ -205,7 +205,7 @@ def test_a_template_that_does_not_resolve_on_its_base_policy_is_named_by_the_gue
     path.write_text(path.read_text().replace("(allow process logfile", "(allow process lost_t"))
     tools = Toolchain(LocalHost(), str(tmp_path / "work"))
     with pytest.raises(InputError) as caught:
-        compiled_all(web(project, centos), centos, tools, project.own_directory("compiled"))
+        compiled_all([web(project, centos)], centos, tools, project.own_directory("compiled"))
     assert caught.value.what == "The guest's template 'log_container' does not compile."
     place = "/usr/share/udica/templates/log_container.cil:6: 'lost_t' is not declared"
     assert caught.value.detail.startswith(place)

@@ -62,7 +62,7 @@ def test_a_udica_policy_compiles_and_links(project: Project, centos: BasePolicy,
     tools = Toolchain(LocalHost(), str(project.own_directory("policy")))
     (project.policies / "web.yaml").write_text("kind: UdicaPolicy\ncapabilities: [CAP_SETUID]\n")
     module = on_base(load_module(project, "web"), centos)
-    modules = compiled_all(module, centos, tools, project.own_directory("compiled"))
+    modules = compiled_all([module], centos, tools, project.own_directory("compiled"))
     assert "(allow web.process web.process (capability (setuid)))" in modules[-1].cil
     assert link(centos, modules, tools).slow_because == ""
 
@@ -75,5 +75,5 @@ def test_a_name_that_the_base_policy_lacks_is_reported_at_its_line(
     (project.policies / "web.yaml").write_text("kind: UdicaPolicy\n\nstream_connect: other\n")
     module = on_base(load_module(project, "web"), centos)
     with pytest.raises(InputError) as caught:
-        compiled_all(module, centos, tools, project.own_directory("compiled"))
+        compiled_all([module], centos, tools, project.own_directory("compiled"))
     assert caught.value.detail.startswith(f"{project.policies / 'web.yaml'}:3: 'other.process'")

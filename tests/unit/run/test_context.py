@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from selab.container.image import Image
 from selab.errors import InputError, SelabError
 from selab.policy import base as base_module
 from selab.policy.base import BasePolicy
@@ -26,6 +25,7 @@ from selab.run.request import DEFAULT_OPTIONS, Plan, Request, RunOptions
 from selab.scenario.model import Scenario
 from tests.unit.conftest import module as compiled_module
 from tests.unit.fakes import FakeGuest, ReadyMachine, ScriptedGuest
+from tests.unit.workloads import planned
 
 WEB = PolicyModule("web", Path("/p"), {"te": b""}, (PolicyModule("common", Path("/p"), {"te": b""}),))
 Prepare = Callable[[Plan], RunContext]
@@ -38,7 +38,7 @@ def plan(
     options: RunOptions = DEFAULT_OPTIONS,
 ) -> Plan:
     parsed = Scenario.model_validate({"image": "x"} | (scenario or {}))
-    return Plan(Request("web", mode=mode), parsed, Image("x", None), module, options)
+    return Plan(Request("web", mode=mode), parsed, planned(parsed, module), options)
 
 
 @pytest.fixture(autouse=True)
@@ -61,10 +61,10 @@ def prepared(project: Project, base: BasePolicy) -> Prepare:
     """Prepare a plan with the base policy that the guest is expected to have. The guest gets no command."""
     expected = replace(base, facts=replace(base.facts, without=("common", "web")))
 
-    def run(planned: Plan) -> RunContext:
-        known = expected if planned.module and not planned.options.installed else base
+    def run(plan_: Plan) -> RunContext:
+        known = expected if plan_.modules and not plan_.options.installed else base
         guest = FakeGuest()
-        return prepare(guest, ReadyMachine(ScriptedGuest()), project, planned, Progress(), known)
+        return prepare(guest, ReadyMachine(ScriptedGuest()), project, plan_, Progress(), known)
 
     return run
 
@@ -81,7 +81,7 @@ def prepared(project: Project, base: BasePolicy) -> Prepare:
 def test_the_type_is_the_scenarios_or_the_candidates_or_the_base_policys(
     prepared: Prepare, scenario: dict[str, Any], module: PolicyModule | None, type_: str
 ) -> None:
-    assert prepared(plan(scenario, module)).label.type == type_
+    assert prepared(plan(scenario, module)).containers[0].label.type == type_
 
 
 def test_a_type_that_no_policy_declares_is_wrong_input(prepared: Prepare) -> None:
@@ -93,7 +93,7 @@ def test_a_type_that_no_policy_declares_is_wrong_input(prepared: Prepare) -> Non
 def test_a_level_that_is_not_given_is_drawn_and_marks_the_run(
     prepared: Prepare, level: str | None, at_random: bool
 ) -> None:
-    label = prepared(plan({"label": {"level": level}})).label
+    label = prepared(plan({"label": {"level": level}})).containers[0].label
     assert label.at_random is at_random
     assert level is None or label.level == level
 
@@ -141,13 +141,13 @@ def test_a_run_of_the_installed_candidate_keeps_it_in_the_base_policy(prepared: 
 @pytest.mark.parametrize(
     ("mode", "enforcing", "permissive"),
     [
-        (Mode.ENFORCING, True, ""),
-        (Mode.DOMAIN, True, "web_t"),
-        (Mode.PERMISSIVE, False, ""),
+        (Mode.ENFORCING, True, ()),
+        (Mode.DOMAIN, True, ("web_t",)),
+        (Mode.PERMISSIVE, False, ()),
     ],
 )
 def test_the_mode_makes_the_guest_or_only_the_domain_permissive(
-    prepared: Prepare, mode: Mode, enforcing: bool, permissive: str
+    prepared: Prepare, mode: Mode, enforcing: bool, permissive: tuple[str, ...]
 ) -> None:
     run = prepared(plan(mode=mode))
     assert (run.enforcing, run.wanted_policy().permissive) == (enforcing, permissive)
@@ -180,9 +180,13 @@ def test_a_mistake_in_the_candidate_is_reported_before_the_block(
         pytest.fail("the block ran")
 
 
-@pytest.mark.parametrize(("mode", "permissive"), [(Mode.DOMAIN, "web_t"), (Mode.ENFORCING, "")])
+@pytest.mark.parametrize(("mode", "permissive"), [(Mode.DOMAIN, ("web_t",)), (Mode.ENFORCING, ())])
 def test_the_policy_of_the_run_is_linked_while_the_block_runs(
-    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch, mode: Mode, permissive: str
+    project: Project,
+    base: BasePolicy,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: Mode,
+    permissive: tuple[str, ...],
 ) -> None:
     linked: list[object] = []
     monkeypatch.setattr(context, "linked", lambda *_, permissive: linked.append(permissive))
@@ -231,9 +235,8 @@ def test_a_run_uses_the_templates_of_its_base_policy(
     prepared: Prepare, base: BasePolicy, templates: Path, compiled: list[CompiledModule]
 ) -> None:
     compiled[:] = [replace(compiled[-1], types=frozenset({"web.process"}))]
-    planned = plan(module=replace(IN_CIL, requires=(PolicyModule("common", Path("/p"), {"te": b""}),)))
-    module = prepared(planned).plan.module
-    assert module is not None
+    plan_ = plan(module=replace(IN_CIL, requires=(PolicyModule("common", Path("/p"), {"te": b""}),)))
+    module = prepared(plan_).plan.modules[0]
     assert [each.directory for each in module.templates] == [GUEST_TEMPLATES]
 
 
@@ -241,7 +244,7 @@ def test_the_templates_of_the_expected_base_policy_are_compiled_ahead(
     project: Project, base: BasePolicy, templates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modules: list[PolicyModule] = []
-    monkeypatch.setattr(context, "compiled_all", lambda module, *_: modules.append(module))
+    monkeypatch.setattr(context, "compiled_all", lambda given, *_: modules.extend(given))
     expected = replace(base, facts=replace(base.facts, without=("web",)))
     options = RunOptions(expected_base=expected)
     with precompile(project, plan(module=IN_CIL, options=options), Progress()):

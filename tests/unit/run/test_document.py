@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from selab.auditlog.attribution import Scope, attribute
+from selab.auditlog.attribution import Party, Scope, attribute
 from selab.auditlog.classification import Classification
 from selab.auditlog.denials import DenialKey
 from selab.container.steps import StepResult
 from selab.run.document import DenialEntry, RunDocument, document_of, stored_document
 from tests.unit.documents import CLASSIFIED, DENIAL, EXPECTED, MISSING, TOLERATED, document
 from tests.unit.test_history import LINE, finished
+from tests.unit.workloads import planned
 
 
 def test_a_document_is_read_as_it_was_written() -> None:
@@ -45,9 +46,8 @@ def test_the_document_of_a_run_has_its_verdict_and_its_evidence() -> None:
 
 def test_the_document_of_a_run_has_the_digest_of_the_candidates_sources() -> None:
     run = finished(1)
-    assert run.plan.module is not None
-    assert document_of(run).sources == run.plan.module.digest_of_all
-    without = replace(run, plan=replace(run.plan, module=None))
+    assert document_of(run).sources == run.plan.modules[0].digest_of_all
+    without = replace(run, plan=replace(run.plan, containers=planned(run.plan.scenario)))
     assert document_of(without).sources == ""
 
 
@@ -64,7 +64,7 @@ OTHERS = [
 def test_the_document_of_a_run_has_everything_else_that_was_observed() -> None:
     run = finished(1)
     run.outcome.steps, run.outcome.log = [StepResult("page", False, 1.23456, "no answer")], "its log"
-    attribution = attribute([LINE, *OTHERS], Scope("web_t", "s0:c1,c2", frozenset()))
+    attribution = attribute([LINE, *OTHERS], Scope((Party("web_t", "s0:c1,c2"),), frozenset()))
     result = document_of(
         replace(run, hidden=run.denials.rows, attribution=attribution, notes=("Something was edited.",))
     )
@@ -100,7 +100,7 @@ def test_denials_are_found_by_their_classification() -> None:
 
 def test_several_labels_are_all_in_the_document() -> None:
     run = finished(1)
-    run.outcome.labels = frozenset({"u:r:b_t:s0", "u:r:a_t:s0"})
+    run.outcome.containers[0].labels = frozenset({"u:r:b_t:s0", "u:r:a_t:s0"})
     assert document_of(run).label.actual == "u:r:a_t:s0 u:r:b_t:s0"
 
 

@@ -27,12 +27,13 @@ from selab.project import Project
 from selab.run import experiment
 from selab.run.document import document_of
 from selab.run.experiment import Run, _attribute, _by_command, _notes, _without, run
-from selab.run.outcome import Outcome
+from selab.run.outcome import ContainerOutcome, Outcome
 from selab.run.request import DEFAULT_OPTIONS, Request, RunOptions
 from selab.run.verdict import Verdict, classify
 from selab.scenario.expect import Expect
 from tests.unit.conftest import module
 from tests.unit.fakes import LABEL, RECORD, ReadyMachine, ScriptedGuest, keep_base
+from tests.unit.workloads import scenario, workload
 
 HEAD = f"msg=audit(1700000000.100:{RECORD}):"
 DENIED = (
@@ -345,9 +346,10 @@ def test_the_denials_of_the_runs_type_and_of_the_candidates_types_are_the_scenar
         IOCTL[0].replace(b"u:r:web_t:s0", source.encode())
         for source in ("u:r:web_t:s0", "u:r:helper_t:s0", "u:r:web_t:s0:c7,c8", "u:r:cron_t:s0")
     ]
-    context: Any = SimpleNamespace(label=label, runtime=runtimes()["docker"])
+    containers = workload(scenario(), label).containers
+    context: Any = SimpleNamespace(containers=containers, runtime=runtimes()["docker"])
     loaded = LoadedPolicy("d", True, "", frozenset({"helper_t"}))
-    attribution = _attribute(context, loaded, Outcome(), Window(tuple(lines), (), True))
+    attribution = _attribute(context, loaded, Outcome([]), Window(tuple(lines), (), True))
     assert [row.source for row in attribution.scenario] == ["helper_t", "web_t"]
     assert sum(row.count for row in attribution.scenario) == 2
 
@@ -366,16 +368,17 @@ def test_the_notes_say_what_the_reasons_do_not(
     expected = replace(base, facts=replace(base.facts, without=without, fingerprint=fingerprint))
     template = PolicyModule("net_container", OWN_TEMPLATES, {"cil": b""}, is_template=True)
     context: Any = SimpleNamespace(
-        plan=SimpleNamespace(module=PolicyModule("web", Path(), {"cil": b""}, (template,))),
+        plan=SimpleNamespace(modules=[PolicyModule("web", Path(), {"cil": b""}, (template,))]),
         base=replace(base, left_out=("local boolean",), facts=replace(base.facts, replaced=("apache",))),
         runtime=SimpleNamespace(settings="/etc/docker/daemon.json"),
         contexts=SimpleNamespace(too_wide=["/(.*)?"]),
+        containers=(),
     )
     monkeypatch.setattr(experiment, "never_matching", lambda *_: [("/var/run/web", "/run/web")])
     attempt: Any = SimpleNamespace(
         drift=frozenset({"settings"}),
         loaded=LoadedPolicy("d", True, "it has a macro", frozenset()),
-        outcome=Outcome(from_denials=True),
+        outcome=Outcome([ContainerOutcome(ContainerLabel("web_t", "s0:c1,c2"), from_denials=True)]),
     )
     notes = _notes(context, attempt, expected)
     words = [
@@ -390,3 +393,11 @@ def test_the_notes_say_what_the_reasons_do_not(
     ]
     assert [word in note for word, note in zip(words, notes[changed:], strict=True)] == [True] * len(words)
     assert not changed or "store has changed" in notes[0]
+
+
+def test_containers_that_mcs_does_not_keep_apart_are_noted() -> None:
+    of = scenario(containers={name: {"image": "x"} for name in ("db", "web", "job")})
+    labels = [ContainerLabel("web_t", level) for level in ("s0:c1,c2", "s0:c1,c2", "s0:c3,c4")]
+    assert experiment._shared_levels(workload(of, *labels).containers) == [
+        "MCS does not keep db, web apart: they share the level s0:c1,c2."
+    ]

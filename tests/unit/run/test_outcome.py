@@ -8,7 +8,7 @@ from selab.auditlog.attribution import RefusedEntry
 from selab.container.label import ContainerLabel
 from selab.container.runtime import runtimes
 from selab.container.steps import StepResult
-from selab.run.outcome import Outcome, label_doubts
+from selab.run.outcome import ContainerOutcome, Outcome, label_doubts
 
 LABEL = ContainerLabel("web_t", "s0:c1,c2")
 DRAWN = ContainerLabel("web_t", "s0:c1,c2", at_random=True)
@@ -22,9 +22,10 @@ REFUSED = RefusedEntry(LABEL.context, RUNTIME)
 def concluded(
     label: ContainerLabel, *ran_as: str, entry: RefusedEntry | None = None, **seen: object
 ) -> Outcome:
-    outcome = Outcome(**seen)  # type: ignore[arg-type]
+    of_run = {key: seen.pop(key) for key in ("steps",) if key in seen}
+    outcome = Outcome([ContainerOutcome(label, **seen)], **of_run)  # type: ignore[arg-type]
     entries = frozenset({entry} if entry else ())
-    outcome.conclude(label, runtimes()["docker"], frozenset(ran_as), entries)
+    outcome.conclude(runtimes()["docker"], frozenset(ran_as), entries)
     return outcome
 
 
@@ -59,7 +60,7 @@ def test_a_container_that_was_refused_has_no_label_to_doubt() -> None:
 
 def test_denials_show_a_label_that_could_not_be_read() -> None:
     outcome = concluded(DRAWN, DRAWN.context)
-    assert (outcome.doubts, outcome.labels, outcome.from_denials) == ([], {DRAWN.context}, True)
+    assert (outcome.doubts, outcome.labels, outcome.containers[0].from_denials) == ([], {DRAWN.context}, True)
 
 
 def test_a_label_that_only_denials_show_is_not_enough_for_a_pass() -> None:
@@ -68,7 +69,7 @@ def test_a_label_that_only_denials_show_is_not_enough_for_a_pass() -> None:
 
 def test_a_level_that_another_container_may_have_shows_nothing() -> None:
     outcome = concluded(LABEL, LABEL.context)
-    assert (outcome.doubts, outcome.labels, outcome.from_denials) == (
+    assert (outcome.doubts, outcome.labels, outcome.containers[0].from_denials) == (
         label_doubts(LABEL, frozenset()),
         frozenset(),
         False,
@@ -88,7 +89,7 @@ def test_a_process_in_another_domain_than_the_requested_one_is_a_doubt() -> None
 
 def test_a_label_that_was_read_is_not_from_denials() -> None:
     outcome = concluded(DRAWN, DRAWN.context, labels=frozenset({DRAWN.context}))
-    assert (outcome.from_denials, outcome.reservations) == (False, ())
+    assert (outcome.containers[0].from_denials, outcome.reservations) == (False, ())
 
 
 @pytest.mark.parametrize("other", ["a_t", "zzz_t"])
@@ -141,3 +142,59 @@ def test_a_refused_transition_explains_only_a_label_of_this_run_that_was_not_see
 ) -> None:
     outcome = concluded(label, entry=refused, labels=labels)
     assert (outcome.failures, outcome.doubts) == ([], label_doubts(label, labels))
+
+
+WEB = ContainerLabel("web_t", "s0:c1,c2", at_random=True)
+DB = ContainerLabel("db_t", "s0:c3,c4", at_random=True)
+
+
+def of_two(
+    *ran_as: str, web: dict[str, object], db: dict[str, object], db_label: ContainerLabel = DB
+) -> Outcome:
+    """The outcome of a run with the containers web and db."""
+    outcome = Outcome(
+        [
+            ContainerOutcome(WEB, "web", may_end=False, **web),  # type: ignore[arg-type]
+            ContainerOutcome(db_label, "db", may_end=False, **db),  # type: ignore[arg-type]
+        ]
+    )
+    outcome.conclude(runtimes()["docker"], frozenset(ran_as))
+    return outcome
+
+
+FINE = {"labels": frozenset({WEB.context})}
+
+
+def test_each_container_has_to_prove_its_own_label() -> None:
+    outcome = of_two(web=FINE, db={"labels": frozenset({WEB.context})})
+    (doubt,) = outcome.doubts
+    assert doubt == f"a process of the container 'db' ran as {WEB.context}, not as db_t:s0:c3,c4"
+
+
+def test_a_container_without_a_label_is_named() -> None:
+    (doubt,) = of_two(web=FINE, db={}).doubts
+    assert doubt.startswith("the container 'db' ended before")
+
+
+def test_the_denials_of_one_container_do_not_prove_the_label_of_the_other() -> None:
+    outcome = of_two(DB.context, web={}, db={})
+    assert [each.from_denials for each in outcome.containers] == [False, True]
+    assert [doubt[:19] for doubt in outcome.doubts] == ["the container 'web'"]
+
+
+def test_denials_prove_no_label_that_two_containers_have() -> None:
+    outcome = of_two(WEB.context, web={}, db={}, db_label=WEB)
+    assert [each.from_denials for each in outcome.containers] == [False, False]
+
+
+def test_a_container_that_ends_before_the_run_is_a_failure() -> None:
+    outcome = of_two(web=FINE, db={"labels": frozenset({DB.context}), "ended": 3})
+    assert outcome.failures == ["the container 'db' ended with exit code 3 before the run was over"]
+
+
+def test_of_a_run_that_ended_at_a_container_the_others_are_named_only_if_they_did_not_start() -> None:
+    outcome = of_two(web={}, db={})
+    outcome.refuse("db", "did not start: no", ["web"])
+    assert [each.refused for each in outcome.containers] == ["", "did not start: no"]
+    outcome.refuse("db", "did not start: no", [])
+    assert [each.refused for each in outcome.containers] == ["was not started", "did not start: no"]

@@ -26,7 +26,7 @@ def test_a_policy_that_is_named_replaces_the_scenarios(
 
 
 def test_without_a_candidate_no_module_is_planned(written: Project) -> None:
-    assert make_plan(written, Request("web", "none")).module is None
+    assert make_plan(written, Request("web", "none")).modules == ()
 
 
 @pytest.mark.parametrize(("scenario", "policy"), [("nowhere", None), ("web", "nowhere")])

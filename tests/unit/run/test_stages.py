@@ -12,8 +12,7 @@ import pytest
 from selab.auditlog.classification import Classification, Ruling
 from selab.auditlog.denials import DenialKey
 from selab.auditlog.windows import open_window
-from selab.container.image import Image
-from selab.container.label import ContainerLabel
+from selab.container.group import Group
 from selab.container.lifecycle import Container, ContainerRefused
 from selab.container.runtime import runtimes
 from selab.container.steps import StepResult
@@ -22,7 +21,6 @@ from selab.guest import Completed
 from selab.policy.base import BasePolicy
 from selab.policy.candidate import LoadedPolicy
 from selab.policy.compile import CompiledModule
-from selab.policy.contexts import FileContexts
 from selab.policy.guest.load import Mode
 from selab.policy.toolchain import Toolchain
 from selab.progress import Progress
@@ -31,8 +29,9 @@ from selab.run import stages
 from selab.run.context import RunContext
 from selab.run.replay import Recorded, Replay
 from selab.run.request import Plan, Request, RunOptions
-from selab.scenario.model import Scenario
-from tests.unit.fakes import LABEL, ReadyMachine, ScriptedGuest
+from tests.unit.fakes import LABEL as CONTEXT
+from tests.unit.fakes import ReadyMachine, ScriptedGuest
+from tests.unit.workloads import NO_CONTEXTS, planned, scenario, workload
 
 BEYOND = CompiledModule("web", "(typetransition sshd_t shell_exec_t process web_t)", frozenset({"web_t"}))
 Make = Callable[..., RunContext]
@@ -56,11 +55,11 @@ def make(project: Project, base: BasePolicy, tools: Toolchain, guest: ScriptedGu
     ) -> RunContext:
         machine = ReadyMachine(guest)
         machine.managed = managed
-        scenario = Scenario.model_validate({"image": "x"})
-        plan = Plan(Request("web", mode=mode, keep=keep), scenario, Image("x", None), None)
-        label = ContainerLabel("web_t", "s0:c1,c2")
+        written = scenario()
+        plan = Plan(Request("web", mode=mode, keep=keep), written, planned(written))
+        containers = workload(written).containers
         return RunContext(
-            guest, machine, project, plan, Progress(), base, tools, [*candidates], label, FileContexts((), "")
+            guest, machine, project, plan, Progress(), base, tools, [*candidates], containers, NO_CONTEXTS
         )
 
     return run
@@ -163,7 +162,7 @@ def test_the_guard_is_renewed_only_while_the_guest_enforces(
     ("output", "reason"),
     [
         ("docker: starting\ncannot apply the label\n", "cannot apply the label"),
-        ("", "no reason"),
+        ("", "the container runtime gave no reason"),
     ],
 )
 def test_a_container_that_does_not_start_is_an_outcome_with_the_last_message(
@@ -174,27 +173,29 @@ def test_a_container_that_does_not_start_is_an_outcome_with_the_last_message(
         raise ContainerRefused(done, runtimes()["docker"])
 
     monkeypatch.setattr(stages, "running", refuse)
-    assert reason in stages.workload(make()).refused
+    outcome = stages.workload(make())
+    assert outcome.containers[0].refused == f"did not start: {reason}"
 
 
 @pytest.mark.parametrize(("second_ok", "log"), [(True, ""), (False, "its log")])
 def test_the_log_is_read_if_a_step_failed_and_the_labels_after_the_removal(
     make: Make, monkeypatch: pytest.MonkeyPatch, second_ok: bool, log: str
 ) -> None:
-    container = Container("selab-web", 1, runtimes()["docker"], {LABEL})
+    container = Container("selab-web", 1, runtimes()["docker"], {CONTEXT})
     results = [StepResult("a", True, 0.0), StepResult("b", second_ok, 0.0)]
 
     @contextlib.contextmanager
-    def running(*_: object, **__: object) -> Iterator[Container]:
-        yield container
+    def running(setup: object, workload: object, group: Group, **_: object) -> Iterator[None]:
+        group.containers[""] = container
+        yield
         container.labels.add("seen at the end")
 
     monkeypatch.setattr(stages, "running", running)
     monkeypatch.setattr(stages, "run_steps", lambda *_: iter(results))
-    monkeypatch.setattr(stages, "log_tail", lambda *_: "its log")
+    monkeypatch.setattr(stages, "logs", lambda *_: "its log")
     outcome = stages.workload(make())
     assert (outcome.steps, outcome.log) == (results, log)
-    assert outcome.labels == {LABEL, "seen at the end"}
+    assert outcome.labels == {CONTEXT, "seen at the end"}
 
 
 def test_the_replay_of_the_last_run_knows_what_the_scenario_says(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selab.auditlog.attribution import Scope, attribute
+from selab.auditlog.attribution import Party, Scope, attribute
 from selab.auditlog.classification import Classification
 from selab.auditlog.denials import AvcDenial
 from selab.auditlog.events import read_events
@@ -24,7 +24,7 @@ RECORD = (
 
 def denials(*pairs: tuple[str, str]) -> Sequence[AvcDenial]:
     lines = [RECORD.format(permissions=permissions, target=target).encode() for target, permissions in pairs]
-    return attribute(lines, Scope("web_t", "s0:c1,c2", frozenset())).decisions
+    return attribute(lines, Scope((Party("web_t", "s0:c1,c2"),), frozenset())).decisions
 
 
 def verdict(
@@ -104,7 +104,7 @@ def test_an_error_of_selinux_is_a_fail() -> None:
         b"type=SELINUX_ERR msg=audit(1.1:6): op=security_compute_sid invalid_context=u:r:web_t:s0:c1,c2 "
         b"scontext=a:b:c_t:s0 tcontext=a:b:d_t:s0 tclass=file"
     )
-    errors = attribute([line], Scope("web_t", "s0:c1,c2", frozenset())).errors
+    errors = attribute([line], Scope((Party("web_t", "s0:c1,c2"),), frozenset())).errors
     assert judge(Evidence((), (), ClassifiedDenials(), errors))[0] is Verdict.FAIL
 
 
@@ -124,7 +124,7 @@ def test_each_field_of_an_expected_denial_is_compared(
     field: str, value: str, expected: Verdict, kind: str
 ) -> None:
     line = RECORD.format(permissions="read", target="etc_t").replace('comm="x"', 'comm="x" path="/srv/page"')
-    denied = attribute([line.encode()], Scope("web_t", "s0:c1,c2", frozenset())).decisions
+    denied = attribute([line.encode()], Scope((Party("web_t", "s0:c1,c2"),), frozenset())).decisions
     assert denied[0].path == "/srv/page"
     assert verdict([{field: value, "as": kind, "reason": "it is harmless"}], denied) is expected
 
@@ -199,7 +199,9 @@ def test_a_tolerated_path_does_not_cover_another_path_of_the_same_types() -> Non
         RECORD.format(permissions="read", target="etc_t").replace('comm="x"', f'comm="x" path="{path}"')
         for path in ("/etc/harmless", "/etc/secret")
     ]
-    denied = attribute([line.encode() for line in lines], Scope("web_t", "s0:c1,c2", frozenset())).decisions
+    denied = attribute(
+        [line.encode() for line in lines], Scope((Party("web_t", "s0:c1,c2"),), frozenset())
+    ).decisions
     entry = {"path": "/etc/harmless", "reason": "harmless"}
     rows = classified([entry], denied).rows
     assert [(row.denial.path, row.ruling.classification.value) for row in rows] == [

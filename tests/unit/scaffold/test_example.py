@@ -15,7 +15,7 @@ from selab.scaffold.example import init
 def test_it_makes_a_project_whose_scenario_can_be_planned(tmp_path: Path) -> None:
     init(tmp_path / "lab")
     planned = make_plan(find_project(tmp_path / "lab"), Request("apache"))
-    assert (planned.policy, planned.image.source is not None) == ("selab_apache", True)
+    assert (planned.policy, planned.containers[0].image.source is not None) == ("selab_apache", True)
 
 
 def test_it_says_what_it_wrote(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from selab.project import Project
 from selab.run import experiment
 from selab.run.request import Request
 from selab.workflows import drafts as drafting
-from selab.workflows.drafts import candidate, drafts, run_and_keep, write
+from selab.workflows.drafts import candidates, drafts, run_and_keep, write
 
 TE = "policy_module(web, 1.0)\n"
 PROFILE = "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: SelinuxProfile\nmetadata: {name: web}\n"
@@ -43,7 +43,7 @@ def test_a_selinux_profile_is_copied_and_not_changed(drafted: Project) -> None:
     (drafted.policies / "web.yaml").write_text(PROFILE)
     assert (drafts(drafted, "web").policies / "web.yaml").read_text() == PROFILE
     with pytest.raises(InputError, match="selab cannot minimise a SelinuxProfile") as caught:
-        candidate(drafted, "web", None, "minimise")
+        candidates(drafted, "web", None, "minimise")
     assert "selab suggest" in caught.value.hint
 
 
@@ -51,17 +51,17 @@ def test_a_udica_policy_is_not_changed_and_its_cil_could_be(drafted: Project) ->
     (drafted.policies / "web.te").unlink()
     (drafted.policies / "web.yaml").write_text("kind: UdicaPolicy\n")
     with pytest.raises(InputError, match="selab cannot minimise a UdicaPolicy") as caught:
-        candidate(drafted, "web", None, "minimise")
+        candidates(drafted, "web", None, "minimise")
     assert "selab export web --as cil --unproven" in caught.value.hint
 
 
 def test_the_candidate_is_the_scenarios_own(drafted: Project) -> None:
-    assert candidate(drafted, "web", None, "learn for").name == "web"
+    assert [each.name for each in candidates(drafted, "web", None, "learn for")] == ["web"]
 
 
 def test_a_scenario_without_a_candidate_is_an_error(drafted: Project) -> None:
     with pytest.raises(InputError, match="learn for"):
-        candidate(drafted, "web", "none", "learn for")
+        candidates(drafted, "web", "none", "learn for")
 
 
 def test_a_run_of_a_draft_resumes_from_the_last_one_and_is_stored(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -99,8 +99,8 @@ class Stages:
         assert facts == ("facts", ("common", "web"), self.guest)
         return self.base
 
-    def compiled_all(self, module: PolicyModule, base: object, tools: object, cache: Path) -> str:
-        assert (module.name, base) == ("web", self.base)
+    def compiled_all(self, modules: Sequence[PolicyModule], base: object, tools: object, cache: Path) -> str:
+        assert ([module.name for module in modules], base) == (["web"], self.base)
         assert tools == ("tools", self.guest, self.workdir, "demands")
         assert cache == self.project.state / "compiled"
         return "compiled"
@@ -115,8 +115,7 @@ class Stages:
 
     def run_on(self, guest: Guest, machine: object, project: Project, plan: Plan, progress: Progress) -> str:
         assert self.is_locked and (guest, project) == (self.guest, self.project)
-        assert plan.module is not None
-        self.calls.append(("run", plan.request.scenario, plan.module.name, plan.options.installed))
+        self.calls.append(("run", plan.request.scenario, plan.policy, plan.options.installed))
         return "the run"
 
     def change(self, name: str, guest: Guest, *words: object) -> None:

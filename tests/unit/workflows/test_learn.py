@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +20,7 @@ from selab.run import experiment
 from selab.run.document import RunDocument
 from selab.run.request import Request, RunOptions
 from selab.workflows import learn as learning
+from selab.workflows.drafts import Change
 from selab.workflows.learn import LearnResult, learn
 from tests.unit.advice.conftest import need
 from tests.unit.documents import SETTLED, document
@@ -60,27 +61,31 @@ def learned(drafted: Project, notes: list[str], monkeypatch: pytest.MonkeyPatch)
 
         def run(project: Project, machine_of_run: object, request: Request, of_run: Progress) -> RunDocument:
             assert (project.policies, machine_of_run, of_run) == (copy, machine, progress)
-            assert (request.scenario, request.policy) == ("web", "web")
+            assert (request.scenario, request.policy) == ("web", None)
             fields, text, *left = next(answers)
             suggestions.append((text, *left) if left else (text, (LEFT,)))
             made = document(run=next(numbers), mode=request.mode, **fields)
             stored[made.run] = SimpleNamespace(recorded=f"the records of {made.run}")
             return made
 
-        def suggest(project: Project, of: object, of_suggestion: Progress, *, risky: bool) -> Suggestion:
+        def suggest(
+            project: Project, of: object, of_suggestion: Progress, *, risky: bool
+        ) -> list[Suggestion]:
             assert (project.policies, of, of_suggestion) == (copy, [*stored.values()][-1], progress)
             te = project.policies / "web.te"
             after, left = suggestions[-1]
-            return Suggestion(te, "", te.read_text(), after, () if risky else left)
+            return [Suggestion(te, "", te.read_text(), after, () if risky else left)]
 
-        def replay(project: Project, records: object, policy: str, of_replay: Progress) -> SimpleNamespace:
+        def replay(
+            project: Project, records: object, policies: Sequence[str], of_replay: Progress
+        ) -> SimpleNamespace:
             assert (project.policies, records) == (copy, [*stored.values()][-1].recorded)
-            assert (policy, of_replay) == ("web", progress)
+            assert (policies, of_replay) == (["web"], progress)
             return SimpleNamespace(in_words=lambda: f"1 of {len(stored)}")
 
         history = SimpleNamespace(find=stored.__getitem__)
         monkeypatch.setattr(learning, "run_and_keep", run)
-        monkeypatch.setattr(learning, "suggestion", suggest)
+        monkeypatch.setattr(learning, "suggestions", suggest)
         monkeypatch.setattr(learning, "History", SimpleNamespace(of=lambda project: history))
         monkeypatch.setattr(learning, "replay_offline", replay)
         result = learn(drafted, machine, "web", None, progress, **options)  # type: ignore[arg-type]
@@ -110,12 +115,12 @@ def modes(result: LearnResult) -> list[Mode]:
 def test_a_policy_is_learned_by_an_enforcing_run_without_an_unexpected_denial(
     mode: str, fields: dict[str, Any], passed: bool
 ) -> None:
-    assert LearnResult("web", (document(mode=mode, **fields),), "", "", ()).passed is passed
+    assert LearnResult((), (document(mode=mode, **fields),), ()).passed is passed
 
 
 def test_the_last_run_decides() -> None:
     runs = (document(**PASSED), document())
-    assert LearnResult("web", runs, "", "", ()).passed is False
+    assert LearnResult((), runs, ()).passed is False
 
 
 def test_an_enforcing_round_follows_a_permissive_round_in_which_nothing_grew(learned: Learned) -> None:
@@ -124,8 +129,8 @@ def test_an_enforcing_round_follows_a_permissive_round_in_which_nothing_grew(lea
 
 def test_rounds_go_on_while_the_policy_grows(learned: Learned) -> None:
     result = learned(({}, AFTER), ({}, AFTER + "# more\n"), (PASSED, AFTER + "# more\n"))
-    assert (len(result.runs), result.policy) == (3, "web")
-    assert (result.before, result.after) == (BEFORE, AFTER + "# more\n")
+    assert len(result.runs) == 3
+    assert result.changes == (Change("web", BEFORE, AFTER + "# more\n"),)
 
 
 def test_another_policy_than_the_scenarios_can_be_learned(drafted: Project) -> None:

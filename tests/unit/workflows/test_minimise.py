@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -311,7 +311,7 @@ def runs(drafted: Project, monkeypatch: pytest.MonkeyPatch) -> Runs:
 
 
 def bench_of(project: Project, budget: int = 5) -> minimise.Bench:
-    return minimise.Bench(drafts(project, "web"), MACHINE, "web", "web", Progress(), budget)
+    return minimise.Bench(drafts(project, "web"), MACHINE, Request("web", "web"), "web", Progress(), budget)
 
 
 @pytest.mark.parametrize(("verdict", "passes"), [("PASS", True), ("FAIL", False)])
@@ -351,8 +351,10 @@ def test_only_a_candidate_that_exists_is_made_smaller(drafted: Project, policy: 
 def answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let libsepol answer that a policy allows what it names."""
 
-    def candidate_of(project: Project, policy: str, progress: Progress, doing: str) -> SimpleNamespace:
-        return SimpleNamespace(linked=project.policies / f"{policy}.te")
+    def candidate_of(
+        project: Project, policies: Sequence[str], progress: Progress, doing: str
+    ) -> SimpleNamespace:
+        return SimpleNamespace(linked=project.policies / f"{policies[0]}.te")
 
     def replay(linked: Path, requested: list[Access]) -> Replay:
         return FakeBench(()).ask(linked.read_text(), requested)
@@ -364,7 +366,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("answers")
 def test_an_error_ends_the_search_and_no_part_is_said_to_be_needed(drafted: Project, runs: Runs) -> None:
     runs("PASS", "ERROR")
-    result = minimise.minimise(drafted, MACHINE, "web", None, Progress())
+    (result,) = minimise.minimise(drafted, MACHINE, "web", None, Progress())
     assert (result.complete, result.error, result.after) == (False, "reason 2", result.before)
     assert {reason for _, reason in result.needed} == {minimise.UNKNOWN}
 
@@ -372,7 +374,7 @@ def test_an_error_ends_the_search_and_no_part_is_said_to_be_needed(drafted: Proj
 @pytest.mark.usefixtures("answers")
 def test_a_search_whose_runs_are_spent_is_not_complete(drafted: Project, runs: Runs) -> None:
     runs("PASS")
-    result = minimise.minimise(drafted, MACHINE, "web", None, Progress(), runs=2)
+    (result,) = minimise.minimise(drafted, MACHINE, "web", None, Progress(), runs=2)
     assert (result.complete, result.error, len(result.runs)) == (False, "", 2)
     assert {reason for _, reason in result.needed} == {minimise.UNTRIED}
 
@@ -391,7 +393,7 @@ def test_the_result_of_a_search_names_what_was_removed_and_what_is_needed(
         return document(verdict="PASS", denials=shown)
 
     monkeypatch.setattr(minimise, "run_and_keep", run)
-    result = minimise.minimise(drafted, MACHINE, "web", None, Progress())
+    (result,) = minimise.minimise(drafted, MACHINE, "web", None, Progress())
     assert (result.policy, result.complete, result.error) == ("web", True, "")
     assert [part.split()[2] for part in result.removed] == ["one_t:file", "three_t:file", "four_t:file"]
     assert result.needed == (("allow a_t two_t:file read;", "a_t two_t:file read"),)

@@ -1,0 +1,145 @@
+"""How the containers of a scenario start, wait for each other, are observed and end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selab.container.group import Group, NotReady
+from selab.container.lifecycle import ContainerRefused
+from selab.errors import SelabError
+from selab.guest import script
+from tests.unit.fakes import FakeGuest, script_name
+from tests.unit.workloads import scenario, started, workload
+
+RUNS = "runs\nend\n"
+DB, WEB = {"image": "x"}, {"image": "x"}
+
+
+def guest_with(**answers: tuple[int, str]) -> FakeGuest:
+    """A guest in which two containers run to the end, apart from `answers` of scripts by name."""
+    usual: dict[str, tuple[int, str]] = {
+        "make_network": (0, ""),
+        "start": (0, "pid 7\nend\n"),
+        "await_health": (0, ""),
+        "wait_for_end": (0, "0\n"),
+        "observe": (0, "runs\nend\nruns\nend\n"),
+        "remove": (0, "label u:r:late_t:s0\nend\n"),
+        "keep": (0, "end\n"),
+        "remove_shared": (0, ""),
+        "make_volume": (0, ""),
+    }
+    guest = FakeGuest()
+    guest.answer("docker logs", out="its last words\n")
+    for name, (code, out) in (usual | answers).items():
+        guest.answer(script(f"container/{name.replace('_', '-')}"), code=code, out=out)
+    return guest
+
+
+def ran(guest: FakeGuest, tmp_path: Path, *, keep: bool = False, **containers: Any) -> Group:
+    of = workload(scenario(containers=containers or {"db": DB, "web": WEB}), name="shop")
+    with started(guest, of, tmp_path, keep=keep) as group:
+        pass
+    return group
+
+
+def scripts(guest: FakeGuest) -> list[str]:
+    """The scripts that ran, each with the container's name if it has one."""
+    names = []
+    for argv in guest.commands:
+        if argv[:2] == ("sh", "-c"):
+            name = script_name(argv[2])
+            of = {"start": 5, "remove": 4, "keep": 4, "await-health": 5, "wait-for-end": 5}.get(name)
+            names.append(f"{name} {argv[of].removeprefix('selab-shop-')}" if of else name)
+    return names
+
+
+def test_they_start_in_order_and_are_observed_before_any_is_removed(tmp_path: Path) -> None:
+    guest = guest_with()
+    ran(guest, tmp_path)
+    assert scripts(guest) == [
+        *("make-network", "start db", "start web", "observe", "remove web", "remove db", "remove-shared")
+    ]
+
+
+def test_a_start_does_not_remove_the_containers_of_the_same_run(tmp_path: Path) -> None:
+    guest = guest_with()
+    ran(guest, tmp_path)
+    others = [argv[9] for argv in guest.commands if argv[2] == script("container/start")]
+    assert others == ["", "selab-shop-db"]
+
+
+def test_a_container_waits_until_another_is_healthy(tmp_path: Path) -> None:
+    guest = guest_with()
+    ran(guest, tmp_path, db=DB | {"health": {"command": ["ping"]}}, web=WEB | {"after": {"db": "healthy"}})
+    assert scripts(guest)[1:4] == ["start db", "await-health db", "start web"]
+    (argv,) = (argv for argv in guest.commands if argv[2] == script("container/await-health"))
+    assert argv[4:] == ("7", "selab-shop-db", "60", "docker", "ping")
+
+
+def test_a_container_waits_for_the_end_of_another(tmp_path: Path) -> None:
+    guest = guest_with()
+    ran(guest, tmp_path, db=DB, web=WEB | {"after": {"db": "exited"}})
+    assert scripts(guest)[1:4] == ["start db", "wait-for-end db", "start web"]
+
+
+def test_an_init_container_ends_before_the_others_start(tmp_path: Path) -> None:
+    guest = guest_with()
+    ran(guest, tmp_path, web=WEB, db=DB | {"init": True})
+    assert scripts(guest)[1:4] == ["start db", "wait-for-end db", "start web"]
+
+
+@pytest.mark.parametrize(
+    ("script_of", "answer", "reason"),
+    [
+        ("await_health", (1, "was not healthy within 60 seconds: no\n"), "was not healthy within 60 seconds"),
+        ("wait_for_end", (0, "3\n"), "ended with 3"),
+        ("wait_for_end", (1, "it still runs after 60 seconds\n"), "it still runs after 60 seconds"),
+    ],
+)
+def test_a_container_that_does_not_become_ready_ends_the_run_and_is_named(
+    tmp_path: Path, script_of: str, answer: tuple[int, str], reason: str
+) -> None:
+    guest = guest_with(**{script_of: answer})
+    condition = "healthy" if script_of == "await_health" else "exited"
+    with pytest.raises(NotReady) as caught:
+        ran(guest, tmp_path, db=DB, web=WEB | {"after": {"db": condition}})
+    assert (caught.value.title, caught.value.log) == ("db", "db: its last words")
+    assert reason in caught.value.reason
+    assert scripts(guest)[-2:] == ["remove db", "remove-shared"] and "start web" not in scripts(guest)
+
+
+def test_a_container_that_does_not_start_is_named_and_all_are_removed(tmp_path: Path) -> None:
+    guest = guest_with(start=(126, ""))
+    with pytest.raises(ContainerRefused) as caught:
+        ran(guest, tmp_path)
+    assert caught.value.title == "db"
+    assert scripts(guest)[-2:] == ["remove db", "remove-shared"]
+
+
+def test_a_container_that_has_ended_is_noticed_with_its_exit_code(tmp_path: Path) -> None:
+    group = ran(guest_with(observe=(0, "runs\nend\nended 3\nlabel u:r:web_t:s0\nend\n")), tmp_path)
+    assert group.ended == {"web": 3}
+    assert group.containers["web"].labels == {"u:r:web_t:s0", "u:r:late_t:s0"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", RUNS, RUNS * 3, RUNS.replace("runs", "walks") + RUNS, RUNS.replace("runs", "ended x") + RUNS],
+)
+def test_an_observation_that_makes_no_sense_is_an_error(tmp_path: Path, answer: str) -> None:
+    with pytest.raises(SelabError, match="makes no sense"):
+        ran(guest_with(observe=(0, answer)), tmp_path)
+
+
+def test_what_is_kept_keeps_its_network(tmp_path: Path) -> None:
+    guest = guest_with()
+    ran(guest, tmp_path, keep=True)
+    assert scripts(guest)[-2:] == ["keep web", "keep db"]
+
+
+def test_a_network_that_cannot_be_removed_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(SelabError, match="could not be removed"):
+        ran(guest_with(remove_shared=(1, "")), tmp_path)
