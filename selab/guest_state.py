@@ -234,6 +234,9 @@ NOT_HEALTHY = ExitCode(1, "The container did not become healthy.", ("container/a
 STEP_FAILED = ExitCode(
     1, "The step did not end as the scenario expects.", ("container/http", "container/wait-for-end")
 )
+END_NOT_NOTICED = ExitCode(
+    4, "The container runtime has not noticed the container's end.", ("container/wait-for-end",)
+)
 NO_AUDIT_STATUS = ExitCode(3, "The kernel does not report its audit status.", ("auditlog/open-window",))
 NO_MARK = ExitCode(
     4,
@@ -274,6 +277,7 @@ EXIT_CODES = (
     NO_RUNTIME,
     NOT_HEALTHY,
     STEP_FAILED,
+    END_NOT_NOTICED,
     NO_AUDIT_STATUS,
     NO_MARK,
     NOT_IN_ORDER,

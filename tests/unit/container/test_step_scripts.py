@@ -93,10 +93,27 @@ def wait_for_end(guest: ContainerGuest, limit: int = 60) -> Completed:
 def test_the_exit_code_is_read_after_the_container_has_ended(guest: ContainerGuest) -> None:
     guest.program("sleep", f'rm -r "{guest.root}/proc/77"')
     guest.runtime(
-        inspect='[ ! -e proc/77 ] && [ "$3" = "{{.State.ExitCode}}" ] && [ "$4" = selab-web ] && echo 3'
+        inspect='[ ! -e proc/77 ] && [ "$3" = "{{.State.Running}} {{.State.ExitCode}}" ] && '
+        '[ "$4" = selab-web ] && echo false 3'
     )
     done = wait_for_end(guest)
     assert (done.returncode, done.text) == (0, "3\n")
+
+
+def test_the_exit_code_is_not_read_before_the_runtime_knows_it(tmp_path: Path) -> None:
+    """Until then it is 0, which a step may expect."""
+    guest = ContainerGuest(tmp_path)
+    guest.runtime(inspect="if [ -e noticed ]; then echo false 3; else echo true 0; fi")
+    guest.program("sleep", f'touch "{guest.root}/noticed"')
+    done = wait_for_end(guest)
+    assert (done.returncode, done.text) == (0, "3\n")
+
+
+def test_an_end_that_the_runtime_does_not_notice_is_an_error(tmp_path: Path) -> None:
+    guest = ContainerGuest(tmp_path)
+    guest.runtime(inspect="echo true 0")
+    done = wait_for_end(guest)
+    assert (done.returncode, done.text) == (4, "")
 
 
 def test_a_container_that_still_runs_at_the_limit_has_no_exit_code(guest: ContainerGuest) -> None:

@@ -169,7 +169,7 @@ def test_a_container_that_ended_is_not_waited_for(tmp_path: Path) -> None:
 def exited(tmp_path: Path, code: int, expected: int) -> StepResult:
     """The result of an `exit` step; the runtime reports the exit code `code`."""
     guest = SandboxGuest(tmp_path)
-    guest.program("docker", f"echo {code}")
+    guest.program("docker", f"echo false {code}")
     return results(guest, {"exit": {"code": expected, "timeout": 1}})[0]
 
 
