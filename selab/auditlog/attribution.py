@@ -66,11 +66,6 @@ class Scope:
         return frozenset(party.level for party in self.parties)
 
     @cached_property
-    def pairs(self) -> frozenset[tuple[str, str]]:
-        """The types and levels of the containers."""
-        return frozenset((party.type, party.level) for party in self.parties)
-
-    @cached_property
     def domains(self) -> frozenset[str]:
         """The types of the containers."""
         return frozenset(party.type for party in self.parties)
@@ -267,7 +262,7 @@ def _is_own(context: Context, scope: Scope) -> bool:
     if context.level.endswith(scope.levels):
         return True
     if context.type in scope.domains:
-        return ":" not in context.level or (context.type, context.level) in scope.pairs
+        return ":" not in context.level
     return context.type in scope.types
 
 

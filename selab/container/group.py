@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from selab.container.lifecycle import (
     REMOVE_TIMEOUT,
-    START_TIMEOUT,
     Container,
     Setup,
     labels_in,
     remove,
+    run_with_repairs,
     start,
 )
-from selab.container.steps import GRACE, logs
+from selab.container.steps import GRACE, await_end, logs
 from selab.container.volumes import prepare_volumes
 from selab.container.workload import LabelledContainer, Workload
-from selab.guest import Completed, Guest, Malformed, complete_line, number, one_of, reading, script_argv
+from selab.guest import Guest, Malformed, number, one_of, reading, script_argv
 from selab.scenario.consistency import health_of, is_init, waits_for
 from selab.scenario.container import Health
 
-UNSEEN = "selab cannot see whether the containers still run."
 END_TIMEOUT = 60.0
 """Seconds in which a container that another one waits for must end."""
-
-
-@dataclass
-class Group:
-    """The containers that run, or have run.
-
-    containers: those that were started, by their names in the scenario.
-    ended: the exit codes of those that had ended by themselves when the steps were over.
-    """
-
-    containers: dict[str, Container] = field(default_factory=dict)
-    ended: dict[str, int] = field(default_factory=dict)
 
 
 class NotReady(Exception):
@@ -53,8 +39,10 @@ class NotReady(Exception):
 
 
 @contextmanager
-def running(setup: Setup, workload: Workload, group: Group, *, keep: bool = False) -> Iterator[None]:
-    """Start the containers of `workload` during the block, and add each to `group`.
+def running(
+    setup: Setup, workload: Workload, containers: dict[str, Container], *, keep: bool = False
+) -> Iterator[None]:
+    """Start the containers of `workload` during the block, and add each to `containers` by its name there.
 
     They are removed after the block unless `keep` is set. Their labels are complete only after the block.
     Raises ContainerRefused or NotReady if one does not start or does not become ready.
@@ -65,15 +53,15 @@ def running(setup: Setup, workload: Workload, group: Group, *, keep: bool = Fals
         if workload.has_network:
             _make_network(setup, workload)
         for container in workload.containers:
-            _await_others(guest, container, workload, group)
+            _await_others(guest, container, workload, containers)
             attempted.append(Container(container.name, 0, workload.runtime, title=container.title))
             others = [each.name for each in attempted[:-1]]
-            attempted[-1] = group.containers[container.title] = start(setup, container, workload, others)
+            attempted[-1] = containers[container.title] = start(setup, container, workload, others)
             if is_init(container.spec):
-                _await_end(guest, attempted[-1])
+                _require_end(guest, attempted[-1])
         yield
         if not workload.is_single:
-            _observe(guest, workload, group)
+            _observe(guest, workload, [*containers.values()])
     finally:
         for started in reversed(attempted):
             remove(guest, started, keep=keep)
@@ -87,24 +75,22 @@ def running(setup: Setup, workload: Workload, group: Group, *, keep: bool = Fals
 def _make_network(setup: Setup, workload: Workload) -> None:
     """Create the network of the containers; the runtime is installed first if the guest lacks it."""
     argv = script_argv("container/make-network", workload.name, workload.runtime.name)
-    done = setup.guest.run(argv, timeout=START_TIMEOUT)
-    if workload.runtime.lacks(done.error_text):
-        setup.ensure_runtime()
-        done = setup.guest.run(argv, timeout=START_TIMEOUT)
+    done = run_with_repairs(setup.guest, argv, [(workload.runtime.lacks, setup.ensure_runtime)])
     done.expect(
         f"{workload.runtime.title} could not create a network for the containers.", hint="Run `selab doctor`."
     )
 
 
-def _await_others(guest: Guest, container: LabelledContainer, workload: Workload, group: Group) -> None:
+def _await_others(
+    guest: Guest, container: LabelledContainer, workload: Workload, started: Mapping[str, Container]
+) -> None:
     """Wait until the other containers are what this one waits for. Raises NotReady if one is not."""
     specs = {each.title: each.spec for each in workload.containers}
     for title, condition in waits_for(container.spec).items():
-        other = group.containers[title]
         if condition == "healthy":
-            _await_health(guest, other, health_of(specs[title]))
+            _await_health(guest, started[title], health_of(specs[title]))
         elif condition == "exited":
-            _await_end(guest, other)
+            _require_end(guest, started[title])
 
 
 def _await_health(guest: Guest, container: Container, health: Health) -> None:
@@ -116,15 +102,11 @@ def _await_health(guest: Guest, container: Container, health: Health) -> None:
         raise _not_ready(guest, container, reason)
 
 
-def _await_end(guest: Guest, container: Container) -> None:
+def _require_end(guest: Guest, container: Container) -> None:
     """Wait until a container has ended. Raises NotReady unless it ends in time, and with exit code 0."""
-    words = [str(container.pid), container.name, str(int(END_TIMEOUT)), container.runtime.name]
-    done = guest.run(script_argv("container/wait-for-end", *words), timeout=END_TIMEOUT + GRACE)
-    if done.returncode:
-        reason = done.expect("selab cannot see whether a container has ended.", 1).text.strip()
-        raise _not_ready(guest, container, f"was to end before other containers start, but {reason}")
-    with reading(done):
-        code = number(complete_line(done.text))
+    code = await_end(guest, container, END_TIMEOUT)
+    if isinstance(code, str):
+        raise _not_ready(guest, container, f"was to end before other containers start, but {code}")
     if code:
         raise _not_ready(guest, container, f"was to end with exit code 0, but ended with {code}")
 
@@ -133,25 +115,20 @@ def _not_ready(guest: Guest, container: Container, reason: str) -> NotReady:
     return NotReady(container.title, reason, logs(guest, {container.title: container}))
 
 
-def _observe(guest: Guest, workload: Workload, group: Group) -> None:
+def _observe(guest: Guest, workload: Workload, containers: Sequence[Container]) -> None:
     """Read the labels of all containers before any is removed, and which of them have ended."""
-    pairs = [word for each in group.containers.values() for word in (each.name, str(each.pid))]
+    pairs = [word for each in containers for word in (each.name, str(each.pid))]
     argv = script_argv("container/observe", workload.runtime.name, *pairs)
     done = guest.run(argv, timeout=REMOVE_TIMEOUT).expect(
         "selab cannot see whether the containers still run."
     )
     answers = done.text.split("end\n")
     with reading(done):
-        if len(answers) != len(group.containers) + 1 or answers[-1]:
-            raise Malformed(f"it is not about {len(group.containers)} containers")
-    for container, answer in zip(group.containers.values(), answers, strict=False):
-        first, _, rest = answer.partition("\n")
-        with reading(done):
+        if len(answers) != len(containers) + 1 or answers[-1]:
+            raise Malformed(f"it is not about {len(containers)} containers")
+        for container, answer in zip(containers, answers, strict=False):
+            first, _, rest = answer.partition("\n")
             word, _, code = first.partition(" ")
             if one_of(word, "runs", "ended") == "ended":
-                group.ended[container.title] = number(code)
-        container.labels |= labels_in(_part(done, f"{rest}end\n"))
-
-
-def _part(done: Completed, text: str) -> Completed:
-    return Completed(done.argv, done.returncode, text.encode(), b"")
+                container.ended = number(code)
+            container.labels |= labels_in(f"{rest}end\n")

@@ -34,6 +34,7 @@ class Container:
     runtime: the container runtime.
     labels: distinct contexts that its processes have had.
     title: its name in the scenario; empty if it is the only one.
+    ended: its exit code, if it had ended by itself when the steps were over.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Container:
     runtime: Runtime
     labels: set[str] = field(default_factory=set)
     title: str = ""
+    ended: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def start(setup: Setup, container: LabelledContainer, workload: Workload, others
             lambda: ensure_image(guest, runtime, container.image, setup.cache, setup.progress, setup.online),
         ),
     )
-    done = _start(guest, script_argv("container/start", *words), repairs)
+    done = run_with_repairs(guest, script_argv("container/start", *words), repairs)
     return _started(done, container, runtime)
 
 
@@ -109,11 +111,13 @@ def remove(guest: Guest, container: Container, *, keep: bool = False) -> None:
     """Remove a container, or mark it as one that stays; its labels are read again just before."""
     end = "container/keep" if keep else "container/remove"
     argv = script_argv(end, container.name, str(container.pid), container.runtime.name)
-    container.labels |= labels_in(guest.run(argv, timeout=REMOVE_TIMEOUT))
+    done = guest.run(argv, timeout=REMOVE_TIMEOUT)
+    with reading(done):
+        container.labels |= labels_in(done.text)
 
 
-def _start(guest: Guest, argv: Sequence[str], repairs: Iterable[Repair]) -> Completed:
-    """Start the container. If that fails, try again after each repair whose cause the error names."""
+def run_with_repairs(guest: Guest, argv: Sequence[str], repairs: Iterable[Repair]) -> Completed:
+    """Run a script. If it fails, run it again after each repair whose cause the error names."""
     done = guest.run(argv, timeout=START_TIMEOUT)
     for is_cause, repair in repairs:
         if not done.ok and is_cause(done.error_text):
@@ -132,17 +136,19 @@ def _start_service(guest: Guest, runtime: Runtime, progress: Progress) -> None:
         guest.run(["systemctl", "restart", runtime.service], timeout=START_TIMEOUT)
 
 
-def labels_in(done: Completed) -> set[str]:
-    """Return the labels of the lines `label CONTEXT`. Other lines are `pid NUMBER`, and `end` at the end."""
-    with reading(done):
-        complete = done.text.split("\n")
-        if complete[-2:] != ["end", ""]:
-            raise Malformed("it does not end with the line 'end'")
-        lines = [line.partition(" ") for line in complete[:-2]]
-        for key, _, value in lines:
-            if one_of(key, "label", "pid") == "label" and not (value.isprintable() and value[:1] != "-"):
-                raise Malformed(f"{value[:40]!r} is not a context")
-        return {value for key, _, value in lines if key == "label" and value.count(":") >= 2}
+def labels_in(text: str) -> set[str]:
+    """Return the labels of the lines `label CONTEXT`. Other lines are `pid NUMBER`, and `end` at the end.
+
+    Raises Malformed.
+    """
+    complete = text.split("\n")
+    if complete[-2:] != ["end", ""]:
+        raise Malformed("it does not end with the line 'end'")
+    lines = [line.partition(" ") for line in complete[:-2]]
+    for key, _, value in lines:
+        if one_of(key, "label", "pid") == "label" and not (value.isprintable() and value[:1] != "-"):
+            raise Malformed(f"{value[:40]!r} is not a context")
+    return {value for key, _, value in lines if key == "label" and value.count(":") >= 2}
 
 
 def _started(done: Completed, container: LabelledContainer, runtime: Runtime) -> Container:
@@ -163,7 +169,7 @@ def _started(done: Completed, container: LabelledContainer, runtime: Runtime) ->
         )
     with reading(done):
         pid = number(pids[0])
-        return Container(container.name, pid, runtime, labels_in(done), container.title)
+        return Container(container.name, pid, runtime, labels_in(done.text), container.title)
 
 
 class ContainerRefused(CommandFailed):

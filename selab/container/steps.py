@@ -167,20 +167,27 @@ def _is_alive(guest: Guest, container: Container) -> bool:
 
 
 def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
+    code = await_end(guest, container, end.timeout)
+    if isinstance(code, str):
+        return code
+    return "" if code == end.code else f"exit code {code} instead of {end.code}"
+
+
+def await_end(guest: Guest, container: Container, seconds: float) -> int | str:
+    """Wait until a container ends. Return its exit code, or a sentence if it still runs after `seconds`."""
     argv = script_argv(
         "container/wait-for-end",
         str(container.pid),
         container.name,
-        str(int(end.timeout) or 1),
+        str(int(seconds) or 1),
         container.runtime.name,
     )
-    done = guest.run(argv, timeout=end.timeout + GRACE)
+    done = guest.run(argv, timeout=seconds + GRACE)
     if done.returncode == 1 and re.fullmatch(r"it still runs after \d+ seconds\n", done.text, re.ASCII):
         return done.text.strip()
     done.expect("The container's exit code could not be read.", hint="Run `selab doctor`.")
     with reading(done):
-        output = complete_line(done.text)
-        return "" if number(output) == end.code else f"exit code {output} instead of {end.code}"
+        return number(complete_line(done.text))
 
 
 def logs(guest: Guest, containers: Mapping[str, Container]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from selab.auditlog.attribution import RefusedEntry
 from selab.container.label import ContainerLabel
+from selab.container.lifecycle import Container
 from selab.container.runtime import Runtime
 from selab.container.steps import StepResult
 
@@ -89,11 +90,11 @@ class Outcome:
             elif each.title not in started:
                 each.refused = "was not started"
 
-    def observed(self, labels: Mapping[str, frozenset[str]], ended: Mapping[str, int]) -> None:
+    def observed(self, started: Mapping[str, Container]) -> None:
         """Note the labels of the containers that were started, and the exit codes of those that had ended."""
         for each in self.containers:
-            each.labels = labels.get(each.title, frozenset())
-            each.ended = ended.get(each.title)
+            if container := started.get(each.title):
+                each.labels, each.ended = frozenset(container.labels), container.ended
 
     @property
     def labels(self) -> frozenset[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from selab.auditlog.windows import OpenWindow, Window, close_window, open_window, release
-from selab.container.group import Group, NotReady, running
-from selab.container.lifecycle import ContainerRefused, Setup
+from selab.container.group import NotReady, running
+from selab.container.lifecycle import Container, ContainerRefused, Setup
 from selab.container.steps import logs, run_steps
 from selab.guest import Answers, Query, query_all
 from selab.host.cache import cache_dir
@@ -188,26 +188,26 @@ def guard_renewed(context: RunContext) -> Iterator[None]:
 def workload(context: RunContext) -> Outcome:
     """Run the containers and the steps. A container that does not start is an outcome, not an error."""
     outcome, options = outcome_of(context), context.plan.options
-    group = Group()
+    containers: dict[str, Container] = {}
     try:
-        with _containers(context, group):
+        with _running(context, containers):
             if options.before_steps:
                 options.before_steps(context.base)
             with context.progress.step("Doing the steps", "steps"):
-                for result in run_steps(context.guest, context.plan.scenario, group.containers):
+                for result in run_steps(context.guest, context.plan.scenario, containers):
                     outcome.steps.append(result)
             if options.after_steps:
                 options.after_steps()
             if not all(step.ok for step in outcome.steps):
-                outcome.log = logs(context.guest, group.containers)
+                outcome.log = logs(context.guest, containers)
     except ContainerRefused as refused:
         lines = refused.output.strip().splitlines()
         reason = lines[-1] if lines else "the container runtime gave no reason"
-        outcome.refuse(refused.title, f"did not start: {reason}", group.containers)
+        outcome.refuse(refused.title, f"did not start: {reason}", containers)
     except NotReady as missing:
-        outcome.refuse(missing.title, missing.reason, group.containers)
+        outcome.refuse(missing.title, missing.reason, containers)
         outcome.log = missing.log
-    outcome.observed({title: frozenset(each.labels) for title, each in group.containers.items()}, group.ended)
+    outcome.observed(containers)
     return outcome
 
 
@@ -221,8 +221,8 @@ def outcome_of(context: RunContext) -> Outcome:
 
 
 @contextlib.contextmanager
-def _containers(context: RunContext, group: Group) -> Iterator[None]:
-    """Run the scenario's containers during the block."""
+def _running(context: RunContext, containers: dict[str, Container]) -> Iterator[None]:
+    """Run the scenario's containers during the block, and add each to `containers` by its name there."""
     setup = Setup(
         context.guest,
         context.project.root,
@@ -234,7 +234,7 @@ def _containers(context: RunContext, group: Group) -> Iterator[None]:
     several = len(context.containers) > 1
     with contextlib.ExitStack() as undo:
         with context.progress.step(f"Starting the container{'s' if several else ''}", "container"):
-            undo.enter_context(running(setup, context.workload, group, keep=context.plan.request.keep))
+            undo.enter_context(running(setup, context.workload, containers, keep=context.plan.request.keep))
         yield
         with context.progress.step(f"Removing the container{'s' if several else ''}", "remove"):
             undo.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from selab.auditlog.windows import audit_status
-from selab.container.lifecycle import Container, _started, labels_in
+from selab.container.lifecycle import Container, _started, remove
 from selab.container.runtime import runtimes
 from selab.container.steps import _exit, _http
 from selab.errors import SelabError
@@ -70,6 +70,12 @@ def ended(guest: Guest) -> str:
     return "problem: " + _exit(guest, ExitStep(code=1), CONTAINER)
 
 
+def labels(guest: Guest) -> set[str]:
+    container = Container("web", 12, DOCKER)
+    remove(guest, container, keep=True)
+    return container.labels
+
+
 def started(guest: Guest) -> Container:
     return _started(guest.run(["start"]), workload(scenario(), name="web").containers[0], DOCKER)
 
@@ -91,7 +97,7 @@ READERS: dict[str, tuple[Callable[[Guest], object], str, int]] = {
     "ended": (ended, "13\n", 0),
     "not ended": (ended, "it still runs after 30 seconds\n", 1),
     "started": (started, f"pid 123\n{LABELS}", 0),
-    "labels": (lambda guest: labels_in(guest.run(["keep"])), LABELS, 0),
+    "labels": (labels, LABELS, 0),
     "audit status": (audit_status, "enabled 1\nfailure 1\npid 400\nlost 12\nbacklog 0\n", 0),
     "package tools": (provision.family_of, "/usr/bin/apt-get\n", 1),
     "probes": (missing, "present\n" * (len(STEPS) - 1) + "missing\n", 0),

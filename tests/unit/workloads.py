@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from selab.container.group import Group, running
+from selab.container.group import running
 from selab.container.image import Image
 from selab.container.label import ContainerLabel
-from selab.container.lifecycle import Setup
+from selab.container.lifecycle import Container, Setup
 from selab.container.runtime import runtimes
-from selab.container.workload import LabelledContainer, Workload, workload_name
+from selab.container.workload import NO_CONTEXTS, LabelledContainer, Workload, workload_name
 from selab.policy.contexts import FileContexts
 from selab.policy.module import PolicyModule
 from selab.progress import Progress
@@ -22,7 +22,6 @@ from selab.scenario.model import Scenario
 from tests.unit.fakes import FakeGuest, recorded_network
 
 LABEL = ContainerLabel("web_t", "s0:c1,c2")
-NO_CONTEXTS = FileContexts((), "")
 IMAGE = Image("x", None)
 
 
@@ -62,9 +61,9 @@ def started(
     *,
     keep: bool = False,
     ensure_runtime: Callable[[], None] = lambda: None,
-) -> Iterator[Group]:
+) -> Iterator[dict[str, Container]]:
     """Run a workload in `guest` during the block."""
     setup = Setup(guest, root, root, Progress(), ensure_runtime, recorded_network(guest.commands))
-    group = Group()
-    with running(setup, of, group, keep=keep):
-        yield group
+    containers: dict[str, Container] = {}
+    with running(setup, of, containers, keep=keep):
+        yield containers

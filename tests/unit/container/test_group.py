@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from selab.container.group import Group, NotReady
-from selab.container.lifecycle import ContainerRefused
+from selab.container.group import NotReady
+from selab.container.lifecycle import Container, ContainerRefused
 from selab.errors import SelabError
 from selab.guest import script
 from tests.unit.fakes import FakeGuest, script_name
@@ -38,11 +38,11 @@ def guest_with(**answers: tuple[int, str]) -> FakeGuest:
     return guest
 
 
-def ran(guest: FakeGuest, tmp_path: Path, *, keep: bool = False, **containers: Any) -> Group:
+def ran(guest: FakeGuest, tmp_path: Path, *, keep: bool = False, **containers: Any) -> dict[str, Container]:
     of = workload(scenario(containers=containers or {"db": DB, "web": WEB}), name="shop")
-    with started(guest, of, tmp_path, keep=keep) as group:
+    with started(guest, of, tmp_path, keep=keep) as running:
         pass
-    return group
+    return running
 
 
 def scripts(guest: FakeGuest) -> list[str]:
@@ -120,9 +120,9 @@ def test_a_container_that_does_not_start_is_named_and_all_are_removed(tmp_path: 
 
 
 def test_a_container_that_has_ended_is_noticed_with_its_exit_code(tmp_path: Path) -> None:
-    group = ran(guest_with(observe=(0, "runs\nend\nended 3\nlabel u:r:web_t:s0\nend\n")), tmp_path)
-    assert group.ended == {"web": 3}
-    assert group.containers["web"].labels == {"u:r:web_t:s0", "u:r:late_t:s0"}
+    containers = ran(guest_with(observe=(0, "runs\nend\nended 3\nlabel u:r:web_t:s0\nend\n")), tmp_path)
+    assert {name: each.ended for name, each in containers.items()} == {"db": None, "web": 3}
+    assert containers["web"].labels == {"u:r:web_t:s0", "u:r:late_t:s0"}
 
 
 @pytest.mark.parametrize(

@@ -127,9 +127,9 @@ def ran(guest: FakeGuest, tmp_path: Path, *, keep: bool = False, **fields: objec
     def install() -> None:
         guest.commands.append(("equip", of.runtime.name))
 
-    with started_in(guest, of, tmp_path, keep=keep, ensure_runtime=install) as group:
+    with started_in(guest, of, tmp_path, keep=keep, ensure_runtime=install) as containers:
         pass
-    return group.containers[""]
+    return containers[""]
 
 
 def started(tmp_path: Path, *answers: tuple[int, str, str], runtime: str = "docker") -> FakeGuest:

@@ -12,7 +12,6 @@ import pytest
 from selab.auditlog.classification import Classification, Ruling
 from selab.auditlog.denials import DenialKey
 from selab.auditlog.windows import open_window
-from selab.container.group import Group
 from selab.container.lifecycle import Container, ContainerRefused
 from selab.container.runtime import runtimes
 from selab.container.steps import StepResult
@@ -185,8 +184,10 @@ def test_the_log_is_read_if_a_step_failed_and_the_labels_after_the_removal(
     results = [StepResult("a", True, 0.0), StepResult("b", second_ok, 0.0)]
 
     @contextlib.contextmanager
-    def running(setup: object, workload: object, group: Group, **_: object) -> Iterator[None]:
-        group.containers[""] = container
+    def running(
+        setup: object, workload: object, containers: dict[str, Container], **_: object
+    ) -> Iterator[None]:
+        containers[""] = container
         yield
         container.labels.add("seen at the end")
 
