@@ -38,7 +38,8 @@ def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorde
             raise InputError("A log does not name a candidate.", str(path), "Name one with --policy.")
         return Recorded(path.read_bytes().splitlines(), load_module(project, policy).domain), (policy,)
     stored = History.of(project).find(name)
-    chosen = stored.document.policies if policy is None else (policy,) if policy != NO_POLICY else ()
+    named = stored.document.policies if policy is None else (policy,)
+    chosen = tuple(name for name in named if name != NO_POLICY)
     if not chosen:
         raise InputError("The run had no candidate.", stored.document.run, "Name one with --policy.")
     return stored.recorded, chosen

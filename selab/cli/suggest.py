@@ -58,18 +58,22 @@ def suggest(
 
         documents = [_document(proposal) for proposal in proposals]
         click.echo(to_json(documents[0] if len(documents) == 1 else {"schema": 1, "candidates": documents}))
-        proposals = [proposal for proposal in proposals if apply_]
     for proposal in proposals:
-        if as_diff:
-            click.echo(plain_lines(_diff(proposal)), nl=False)
-        elif not apply_ and not as_json:
-            if len(proposals) > 1 and proposal.file:
-                click.echo(f"# {proposal.file.name}")
-            click.echo(plain_lines(proposal.text) or "# Nothing to add.")
         if not as_json:
+            if as_diff:
+                click.echo(plain_lines(_diff(proposal)), nl=False)
+            elif not apply_:
+                _print_rules(proposal, titled=len(proposals) > 1)
             _list_denials_without_rule(context, proposal)
         if apply_:
             _apply(context, proposal)
+
+
+def _print_rules(proposal: Suggestion, *, titled: bool) -> None:
+    """Print the rules, below the name of their file if `titled`."""
+    if titled and proposal.file:
+        click.echo(f"# {proposal.file.name}")
+    click.echo(plain_lines(proposal.text) or "# Nothing to add.")
 
 
 def _document(proposal: Suggestion) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selab.container.workload import LabelledContainer, Workload
-from selab.scenario.consistency import JOINED
+from selab.scenario.consistency import JOINED, joined_name
 
 
 def namespace_words(container: LabelledContainer, workload: Workload) -> list[str]:
@@ -15,11 +15,9 @@ def namespace_words(container: LabelledContainer, workload: Workload) -> list[st
 
 
 def _network(container: LabelledContainer, workload: Workload) -> list[str]:
+    if owner := _owner("network", container, workload):
+        return ["--network", f"{JOINED}{owner}"]  # which has the host name and the ports
     network, pod = container.spec.network, workload.pod("network")
-    if container in pod and container is not pod[0]:
-        return ["--network", f"{JOINED}{pod[0].name}"]  # which has the pod's host name and ports
-    if network and network.startswith(JOINED):
-        return ["--network", f"{JOINED}{workload.name}-{network.removeprefix(JOINED)}"]
     sharing = pod if container in pod else [container]
     words = ["--hostname", container.title or "selab"]
     if network in ("host", "none"):
@@ -34,17 +32,20 @@ def _network(container: LabelledContainer, workload: Workload) -> list[str]:
 
 
 def _namespace(kind: str, container: LabelledContainer, workload: Workload) -> list[str]:
-    namespace, pod = getattr(container.spec, kind), workload.pod(kind)
-    if container in pod and container is not pod[0]:
-        return [f"--{kind}", f"{JOINED}{pod[0].name}"]
-    if namespace and namespace.startswith(JOINED):
-        return [f"--{kind}", f"{JOINED}{workload.name}-{namespace.removeprefix(JOINED)}"]
-    if namespace == "host":
+    if owner := _owner(kind, container, workload):
+        return [f"--{kind}", f"{JOINED}{owner}"]
+    if getattr(container.spec, kind) == "host":
         return [f"--{kind}", "host"]
-    joining = {f"{JOINED}{container.title}", *(["pod"] if container in pod else [])}
-    if kind == "ipc" and any(each.spec.ipc in joining for each in workload.containers):
-        return [
-            "--ipc",
-            "shareable",
-        ]  # Docker's default is an IPC namespace that no other container can join.
+    if kind == "ipc" and any(_owner(kind, each, workload) == container.name for each in workload.containers):
+        # By default, no other container can join Docker's IPC namespace.
+        return ["--ipc", "shareable"]
     return []
+
+
+def _owner(kind: str, container: LabelledContainer, workload: Workload) -> str:
+    """Return the name in the guest of the container whose namespace this one joins, or an empty string."""
+    pod = workload.pod(kind)
+    if container in pod and container is not pod[0]:
+        return pod[0].name
+    title = joined_name(getattr(container.spec, kind))
+    return f"{workload.name}-{title}" if title else ""

@@ -76,9 +76,12 @@ def health_of(member: Container) -> Health:
 
 def joined(member: Container) -> Iterator[str]:
     """Yield the names of the containers whose namespaces this one joins by name."""
-    for namespace in (member.network, member.pid, member.ipc):
-        if namespace and namespace.startswith(JOINED):
-            yield namespace.removeprefix(JOINED)
+    yield from filter(None, map(joined_name, (member.network, member.pid, member.ipc)))
+
+
+def joined_name(namespace: str | None) -> str:
+    """Return the name of the container that `container:NAME` joins, or an empty string for other words."""
+    return namespace.removeprefix(JOINED) if namespace and namespace.startswith(JOINED) else ""
 
 
 def pod_members(members: Mapping[str, Container], kind: str) -> list[str]:

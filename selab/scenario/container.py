@@ -20,6 +20,7 @@ from selab.scenario.fields import (
     downward,
 )
 
+VolumeLabel = Identifier | Literal["private", "shared", "contexts", "keep"]
 HEALTH_TIMEOUT = 60.0
 """Seconds in which a container must become healthy by default, as a step's."""
 
@@ -64,17 +65,14 @@ class Volume(UserModel):
     name: Name | None = None
     source: Word | None = None
     guest_path: GuestPath | None = None
-    label: Identifier | Literal["private", "shared", "contexts", "keep"] | None = None
+    label: VolumeLabel | None = None
     read_only: bool = False
 
     @model_validator(mode="after")
     def _one_source(self) -> Volume:
         if self.name and (self.source or self.guest_path or self.label):
             raise ValueError("`named_volumes` says what a named volume contains and how it is labelled")
-        if self.source and self.guest_path:
-            raise ValueError("a volume has either a source or a guest_path")
-        if self.guest_path and self.label == "contexts":
-            raise ValueError("the candidate's .fc labels a directory of the guest, by its path in the guest")
+        _check_content(self)
         return self
 
 
@@ -92,15 +90,20 @@ class NamedVolume(UserModel):
 
     source: Word | None = None
     guest_path: GuestPath | None = None
-    label: Identifier | Literal["private", "shared", "contexts", "keep"] | None = None
+    label: VolumeLabel | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> NamedVolume:
-        if self.source and self.guest_path:
-            raise ValueError("a volume has either a source or a guest_path")
-        if self.guest_path and self.label == "contexts":
-            raise ValueError("the candidate's .fc labels a directory of the guest, by its path in the guest")
+        _check_content(self)
         return self
+
+
+def _check_content(volume: Volume | NamedVolume) -> None:
+    """Raise ValueError if what the volume contains, or how it is labelled, contradicts itself."""
+    if volume.source and volume.guest_path:
+        raise ValueError("a volume has either a source or a guest_path")
+    if volume.guest_path and volume.label == "contexts":
+        raise ValueError("the candidate's .fc labels a directory of the guest, by its path in the guest")
 
 
 class Health(UserModel):

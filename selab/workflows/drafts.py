@@ -71,7 +71,7 @@ class Change:
 
 
 def candidates(project: Project, scenario: str, policy: str | None, doing: str) -> tuple[PolicyModule, ...]:
-    """Return the candidate `policy`, or the scenario's. Raises InputError if there is none to `doing`."""
+    """Return the candidate `policy`, or the scenario's. Raises InputError if it has none to `doing`."""
     modules = make_plan(project, Request(scenario, policy)).modules
     if not modules:
         command = f"selab new policy {new_policy_name(scenario)}"
