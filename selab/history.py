@@ -23,7 +23,8 @@ from selab.host.cache import cache_dir
 from selab.host.private import make_private, private_file
 from selab.policy.base import BasePolicy, known_base
 from selab.project import Project
-from selab.run.document import RunDocument, document_of, stored_document
+from selab.run.conversion import document_of, stored_document
+from selab.run.document import RunDocument
 from selab.run.experiment import Run
 from selab.run.replay import Recorded
 from selab.run.request import DEFAULT_OPTIONS, RunOptions

@@ -16,7 +16,7 @@ from selab.api import Inconclusive, Pattern, Result, Selab
 from selab.errors import InputError, SelabError
 from selab.history import History
 from selab.project import Project
-from selab.run.document import document_of
+from selab.run.conversion import document_of
 from selab.run.experiment import Run
 from selab.run.request import RunOptions
 from tests.unit.documents import CLASSIFIED, DENIAL, SETTLED, document

@@ -13,7 +13,7 @@ from selab.policy.language.cil_source import parse
 from selab.policy.source_file import write_source
 from selab.progress import Progress
 from selab.project import Project
-from selab.run.document import document_of
+from selab.run.conversion import document_of
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest

@@ -16,7 +16,8 @@ from selab.matrix.plan import exit_code
 from selab.matrix.slots import home, with_vm
 from selab.project import Project
 from selab.report.matrix import MatrixWatcher
-from selab.run.document import RunDocument, document_of
+from selab.run.conversion import document_of
+from selab.run.document import RunDocument
 from selab.run.experiment import Run
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from selab.__main__ import run as selab
 from selab.auditlog.denials import DenialKey
 from selab.policy.guest.load import policy_state
 from selab.project import Project
-from selab.run.document import document_of
+from selab.run.conversion import document_of
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from selab.project import Project
-from selab.run.document import document_of
+from selab.run.conversion import document_of
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest

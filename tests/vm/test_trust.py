@@ -10,7 +10,7 @@ from selab.auditlog.denials import DenialKey
 from selab.errors import CommandFailed
 from selab.policy.guest.load import policy_state
 from selab.project import Project
-from selab.run.document import document_of
+from selab.run.conversion import document_of
 from selab.run.experiment import Run
 from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest

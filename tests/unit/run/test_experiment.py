@@ -25,7 +25,7 @@ from selab.policy.module import OWN_TEMPLATES, PolicyModule
 from selab.progress import Progress
 from selab.project import Project
 from selab.run import experiment
-from selab.run.document import document_of
+from selab.run.conversion import document_of
 from selab.run.experiment import Run, _attribute, _by_command, _notes, _without, run
 from selab.run.outcome import ContainerOutcome, Outcome
 from selab.run.request import DEFAULT_OPTIONS, Request, RunOptions
