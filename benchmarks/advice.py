@@ -61,7 +61,7 @@ def rows(project: Project, stored: StoredRun, work: Path) -> Iterator[tuple[obje
     drafting = replace(project, drafts=work)
     for ending, text in stored.sources.items():
         write_source(work / f"{policy}.{ending}", text)
-    without = candidate_of(drafting, policy, Progress(), "The benchmark")
+    without = candidate_of(drafting, [policy], Progress(), "The benchmark")
     before = PolicyIndex.of(without.base, without.modules)
     denied = frozenset(key for denial in stored.document.denials for key in denial.keys)
     records = work / "records"
@@ -102,7 +102,7 @@ def _measured(
     te = project.policies / f"{policy}.te"
     write_source(te, f"{draft}\n{text}\n")
     try:
-        candidate = candidate_of(project, policy, Progress(), "The benchmark")
+        candidate = candidate_of(project, [policy], Progress(), "The benchmark")
     except InputError as error:
         return len(written), f"does not compile: {error.detail}", ""
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -46,7 +46,12 @@ def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorde
 
 
 def replay_offline(
-    project: Project, records: Recorded, policies: Sequence[str], progress: Progress, *, names: bool = False
+    project: Project,
+    records: Recorded,
+    policies: list[str] | tuple[str, ...],
+    progress: Progress,
+    *,
+    names: bool = False,
 ) -> Replay:
     """Link the candidates `policies`, and ask the result about the recorded accesses of their domains.
 
@@ -88,7 +93,9 @@ class Candidate:
     linked: Path
 
 
-def candidate_of(project: Project, policies: Sequence[str], progress: Progress, doing: str) -> Candidate:
+def candidate_of(
+    project: Project, policies: list[str] | tuple[str, ...], progress: Progress, doing: str
+) -> Candidate:
     """Compile and link the candidates `policies`, or the base policy alone, for the purpose `doing`.
 
     Raises SelabError if this machine lacks the tools.

@@ -170,7 +170,7 @@ class Bench:
     policy: str
     progress: Progress
     budget: int
-    beside: Sequence[str] = ()
+    beside: list[str] = field(default_factory=list)
     runs: list[RunDocument] = field(default_factory=list)
     questions: int = 0
 
