@@ -232,7 +232,9 @@ NO_RUNTIME = ExitCode(
 )
 NOT_HEALTHY = ExitCode(1, "The container did not become healthy.", ("container/await-health",))
 STEP_FAILED = ExitCode(
-    1, "The step did not end as the scenario expects.", ("container/http", "container/wait-for-end")
+    1,
+    "The step did not end as the scenario expects.",
+    ("container/http", "container/tcp", "container/wait-for-end"),
 )
 END_NOT_NOTICED = ExitCode(
     4, "The container runtime has not noticed the container's end.", ("container/wait-for-end",)

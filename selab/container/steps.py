@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ from selab.guest import (
 )
 from selab.scenario.consistency import container_of
 from selab.scenario.model import Scenario
-from selab.scenario.steps import ExecStep, ExitStep, HttpStep, LogStep, Step
+from selab.scenario.steps import ExecStep, ExitStep, HttpStep, LogStep, Step, TcpStep, UpStep
 
 GRACE = 30.0
 """Seconds after a step's own limit until selab gives up: an emulated guest ends processes slowly."""
@@ -59,11 +60,12 @@ class NotObserved(Exception):
 
 def run_steps(guest: Guest, scenario: Scenario, containers: Mapping[str, Container]) -> Iterator[StepResult]:
     """Do the steps in order, up to the first that fails. `containers` are the running ones, by name."""
+    ports = {port.guest: port.container for member in scenario.members.values() for port in member.ports}
     for step in scenario.steps:
         started, observed = time.monotonic(), True
         container = containers[container_of(step, scenario.members)]
         try:
-            detail = _problem(guest, step, container)
+            detail = _problem(guest, step, container, ports)
         except NotObserved as reason:
             detail, observed = str(reason), False
         title = f"{container.title}: {step.title}" if container.title and not step.guest else step.title
@@ -72,11 +74,13 @@ def run_steps(guest: Guest, scenario: Scenario, containers: Mapping[str, Contain
             return
 
 
-def _problem(guest: Guest, step: Step, container: Container) -> str:
+def _problem(guest: Guest, step: Step, container: Container, ports: Mapping[int, int]) -> str:
     """Do a step. Return what was wrong, or "" if nothing was. Raises NotObserved."""
     match step.action:
         case HttpStep() as http:
             return _http(guest, http, container)
+        case TcpStep() as tcp:
+            return _tcp(guest, tcp, container, ports)
         case ExecStep() as command:
             words = (
                 container.runtime.argv("exec", container.name, *command.argv)
@@ -88,6 +92,8 @@ def _problem(guest: Guest, step: Step, container: Container) -> str:
             return _log(guest, log, container)
         case ExitStep() as end:
             return _exit(guest, end, container)
+        case UpStep() as up:
+            return _up(guest, up, container)
 
 
 def _limited(guest: Guest, argv: list[str], seconds: float) -> Completed:
@@ -122,6 +128,24 @@ def _http(guest: Guest, http: HttpStep, container: Container) -> str:
         if code != str(http.status)
         else text
     )
+
+
+def _tcp(guest: Guest, tcp: TcpStep, container: Container, ports: Mapping[int, int]) -> str:
+    inner = ports.get(tcp.port, tcp.port)
+    limit, wait = str(int(tcp.timeout) or 1), "1" if tcp.wait else "0"
+    argv = script_argv("container/tcp", str(tcp.port), str(inner), limit, wait, str(container.pid))
+    done = guest.run(argv, timeout=tcp.timeout * 2 + GRACE)
+    done.expect("The TCP connection could not be tried.", 0, 1, hint="Run `selab doctor`.")
+    with reading(done):
+        result = complete_line(done.text)
+        one_of(result, *(["accepted"] if done.ok else ["ended", "silent", "refused", "elsewhere"]))
+    return {
+        "accepted": "",
+        "ended": "the container has ended",
+        "silent": f"no process of the container listens on its TCP port {inner}",
+        "refused": f"127.0.0.1:{tcp.port} in the guest accepts no connection",
+        "elsewhere": f"the connection to 127.0.0.1:{tcp.port} does not reach port {inner} of the container",
+    }[result]
 
 
 def _command(done: Completed, command: ExecStep) -> str:
@@ -171,6 +195,12 @@ def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
     if isinstance(code, str):
         return code
     return "" if code == end.code else f"exit code {code} instead of {end.code}"
+
+
+def _up(guest: Guest, up: UpStep, container: Container) -> str:
+    # The script counts seconds of the clock, of which the first has already begun.
+    code = await_end(guest, container, math.ceil(up.seconds) + 1)
+    return "" if isinstance(code, str) else f"the container has ended with exit code {code}"
 
 
 def await_end(guest: Guest, container: Container, seconds: float) -> int | str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from selab.scenario.container import Container, Health, Member, NamedVolume
-from selab.scenario.steps import HttpStep, Step
+from selab.scenario.steps import HttpStep, Step, TcpStep
 
 JOINED = "container:"
 """What precedes the name of a container in `network`, `pid` and `ipc`."""
@@ -162,11 +162,8 @@ def container_of(step: Step, members: Mapping[str, Container]) -> str:
         if step.container not in members or "" in members:
             raise ValueError(f"there is no container '{step.container}'")
         return step.container
-    publishers = [
-        name
-        for name, member in members.items()
-        if isinstance(step.action, HttpStep) and any(port.guest == step.action.port for port in member.ports)
-    ]
+    port = step.action.port if isinstance(step.action, HttpStep | TcpStep) else None
+    publishers = [name for name, member in members.items() if port in {each.guest for each in member.ports}]
     if len(members) == 1 or step.guest:
         return next(iter(members))
     if not publishers:

@@ -12,6 +12,9 @@ from selab.scenario.fields import Line, Name, Seconds, Text
 
 STEP_TIMEOUT = 60.0
 """Seconds that a step may take by default: Apache takes about ten in an emulated guest."""
+UP_SECONDS = 3.0
+"""Seconds that a container must run by default: a program that cannot start usually ends within one."""
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
 
 
 class HttpStep(UserModel):
@@ -25,10 +28,26 @@ class HttpStep(UserModel):
     timeout: seconds to wait.
     """
 
-    port: Annotated[int, Field(ge=1, le=65535)]
+    port: PortNumber
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
     status: Annotated[int, Field(ge=100, le=599)] = 200
     contains: Line = ""
+    wait: bool = False
+    timeout: Seconds = STEP_TIMEOUT
+
+
+class TcpStep(UserModel):
+    """A TCP connection from the guest to 127.0.0.1, over which selab sends nothing.
+
+    A process of the container must listen on the port, and the connection must reach it: Docker's proxy
+    accepts a connection also if nothing listens in the container.
+
+    port: port in the guest.
+    wait: whether to try again until the connection is accepted, the container has ended or the time is up.
+    timeout: seconds to wait.
+    """
+
+    port: PortNumber
     wait: bool = False
     timeout: Seconds = STEP_TIMEOUT
 
@@ -78,6 +97,20 @@ class ExitStep(UserModel):
     timeout: Seconds = STEP_TIMEOUT
 
 
+class UpStep(UserModel):
+    """A time for which the container must keep running.
+
+    seconds: seconds from the start of the step.
+    """
+
+    seconds: Seconds = UP_SECONDS
+
+
+Action = HttpStep | TcpStep | ExecStep | LogStep | ExitStep | UpStep
+KINDS = ("http", "tcp", "exec", "guest", "log", "exit", "up")
+"""The kinds of steps, as a scenario names them."""
+
+
 class Step(UserModel):
     """A step while the container runs, of exactly one kind.
 
@@ -85,31 +118,37 @@ class Step(UserModel):
     container: container that the step is about, if the scenario has several; by default the one that
         publishes the port of the step.
     http: HTTP request from the guest.
+    tcp: TCP connection from the guest.
     exec: command in the container.
     guest: command in the guest, outside the container.
     log: pattern in the container's output.
     exit: end of the container.
+    up: container that keeps running.
     """
 
     name: Text = ""
     container: Name | None = None
     http: HttpStep | None = None
+    tcp: TcpStep | None = None
     exec: ExecStep | None = None
     guest: ExecStep | None = None
     log: LogStep | None = None
     exit: ExitStep | None = None
+    up: UpStep | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Step:
-        if sum(part is not None for part in (self.http, self.exec, self.guest, self.log, self.exit)) != 1:
-            raise ValueError("a step must have exactly one of http, exec, guest, log, exit")
+        if len(self._actions()) != 1:
+            raise ValueError(f"a step must have exactly one of {', '.join(KINDS)}")
         return self
 
+    def _actions(self) -> list[Action]:
+        actions = (self.http, self.tcp, self.exec, self.guest, self.log, self.exit, self.up)
+        return [action for action in actions if action is not None]
+
     @property
-    def action(self) -> HttpStep | ExecStep | LogStep | ExitStep:
-        action = self.http or self.exec or self.guest or self.log or self.exit
-        assert action is not None
-        return action
+    def action(self) -> Action:
+        return self._actions()[0]
 
     @property
     def title(self) -> str:
@@ -119,9 +158,13 @@ class Step(UserModel):
         match self.action:
             case HttpStep() as http:
                 return f"{'wait for' if http.wait else 'get'} http :{http.port}{http.path}"
+            case TcpStep() as tcp:
+                return f"{'wait for' if tcp.wait else 'connect to'} tcp :{tcp.port}"
             case ExecStep() as command:
                 return f"{'exec' if self.exec else 'guest'} {' '.join(command.argv)}"[:60]
             case LogStep() as log:
                 return f"log /{log.pattern}/"[:60]
             case ExitStep() as end:
                 return f"exit {end.code}"
+            case UpStep() as up:
+                return f"up for {up.seconds:g} s"

@@ -30,6 +30,7 @@ SCRIPTS = {
         *("container/remove", "container/http", "container/make-volume", "container/read-log"),
         *("container/wait-for-end", "container/await-health", "container/make-network"),
         *("container/observe", "container/remove-shared"),
+        *("container/tcp", "container/wait-for-end"),
     )
 }
 """The scripts that a run sends to the guest, by name: the only place where a fake recognises them."""

@@ -514,6 +514,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "exec step": (step({"exec": {"argv": ["x"], "contains": "never"}}), AUDIT),
     "http answer": (step({"http": {"port": 80}}, code=1), ANSWER),
     "exit code": (step({"exit": {}}), ANSWER),
+    "answer about a connection": (step({"tcp": {"port": 80}}, code=1), ANSWER),
     "history row": (history_row, AUDIT),
     "manifest of a base policy": (read_manifest, MANIFESTS),
     "survey": (lambda text: _facts((), completed(text)), ANSWER),

@@ -9,11 +9,11 @@ import pytest
 from selab.auditlog.windows import audit_status
 from selab.container.lifecycle import Container, _started, remove
 from selab.container.runtime import runtimes
-from selab.container.steps import _exit, _http
+from selab.container.steps import _exit, _http, _tcp, _up
 from selab.errors import SelabError
 from selab.guest import RUN_TIMEOUT, Completed, Guest
 from selab.scaffold.image_config import of_inspect
-from selab.scenario.steps import ExitStep, HttpStep
+from selab.scenario.steps import ExitStep, HttpStep, TcpStep, UpStep
 from selab.vm import provision
 from tests.unit.fakes import framed
 from tests.unit.test_hostile_guest import QUERIES
@@ -76,6 +76,14 @@ def labels(guest: Guest) -> set[str]:
     return container.labels
 
 
+def connected(guest: Guest) -> str:
+    return "problem: " + _tcp(guest, TcpStep(port=80), CONTAINER, {})
+
+
+def kept_up(guest: Guest) -> str:
+    return "problem: " + _up(guest, UpStep(), CONTAINER)
+
+
 def started(guest: Guest) -> Container:
     return _started(guest.run(["start"]), workload(scenario(), name="web").containers[0], DOCKER)
 
@@ -96,6 +104,10 @@ READERS: dict[str, tuple[Callable[[Guest], object], str, int]] = {
     "http has no answer": (http, "curl: (7) refused\n\n000\n", 1),
     "ended": (ended, "13\n", 0),
     "not ended": (ended, "it still runs after 30 seconds\n", 1),
+    "connected": (connected, "accepted\n", 0),
+    "not connected": (connected, "elsewhere\n", 1),
+    "up": (kept_up, "it still runs after 4 seconds\n", 1),
+    "not up": (kept_up, "13\n", 0),
     "started": (started, f"pid 123\n{LABELS}", 0),
     "labels": (labels, LABELS, 0),
     "audit status": (audit_status, "enabled 1\nfailure 1\npid 400\nlost 12\nbacklog 0\n", 0),

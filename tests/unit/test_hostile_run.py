@@ -30,6 +30,7 @@ QUERIES = {
     "switch-mode": False,
     "start": True,
     "http": False,
+    "tcp": True,
     "timeout": False,
     "read-log": False,
     "wait-for-end": True,
@@ -41,6 +42,8 @@ CONTENT = {
     ("timeout", ""): 1,  # the exit code of a command is what the workload does
     ("wait-for-end", "negative numbers"): 0,  # an answer of one word has no space: it is unchanged
     ("wait-for-end", "NUL bytes"): 0,
+    ("tcp", "negative numbers"): 0,
+    ("tcp", "NUL bytes"): 0,
     (
         "close-window",
         "duplicate keys",
@@ -80,6 +83,7 @@ class HostileGuest(ScriptedGuest):
         self.rounds = 0
         self.queries: list[str] = []
         self.answer("http", out="200\n")
+        self.answer("tcp", out="accepted\n")
         self.answer("read-log", out="ready\n")
         self.answer("wait-for-end", out="0\n")
         self.answer_program("timeout")
@@ -127,6 +131,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "label": {"type": "web_t"},
         "steps": [
             {"http": {"port": 8080}},
+            {"tcp": {"port": 8080}},
             {"exec": {"argv": ["true"]}},
             {"log": {"pattern": "ready"}},
             {"exit": {"code": 0}},

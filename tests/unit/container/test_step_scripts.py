@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,228 @@ def test_a_runtime_that_does_not_know_the_exit_code_is_an_error(tmp_path: Path) 
     guest = ContainerGuest(tmp_path)
     guest.runtime(inspect="exit 125")
     assert wait_for_end(guest).returncode == 125
+
+
+# --- tcp ------------------------------------------------------------------------------------------
+
+LISTENS, ESTABLISHED, SYN_RECEIVED, FIN_WAIT, CLOSE_WAIT, TIME_WAIT = "0A", "01", "03", "05", "08", "06"
+ANY, OWN, PEER = "00000000", "020011AC", "010011AC"
+"""Addresses as the kernel writes them: 0.0.0.0, 172.17.0.2, 172.17.0.1."""
+LOOPBACK, ANY6, LOOPBACK6 = "0100007F", "0" * 32, "0" * 24 + "01000000"
+
+
+def row(state: str, address: str = OWN, port: int = 5432, *, peer: str = PEER, inode: int = 0) -> str:
+    """A row of /proc/PID/net/tcp."""
+    remote = f"{peer}:{0 if state == LISTENS else 40000:04X}"
+    counters = "00000000:00000000 00:00000000 00000000     0        0"
+    return f"   0: {address}:{port:04X} {remote} {state} {counters} {inode} 1 0000000000000000 100 0 0 10 0\n"
+
+
+LISTENER = row(LISTENS, ANY, peer=ANY, inode=900)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port of this machine that accepts connections, as Docker's proxy does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def served(guest: ContainerGuest) -> ContainerGuest:
+    """A guest with a container of its own network, whose main process 77 has the socket 900."""
+    for pid, namespace in ((77, "container"), (76, "guest")):
+        add_process(guest, pid, namespace)
+    socket_of(guest, 77, 900)
+    guest.write("/namespaces/network-guest", "")
+    guest.write("/namespaces/network-container", "")
+    link(guest, "/proc/self/ns/net", "/namespaces/network-guest")
+    link(guest, "/proc/77/ns/net", "/namespaces/network-container")
+    return guest
+
+
+def link(guest: ContainerGuest, place: str, target: str) -> None:
+    path = guest.path(place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(guest.path(target))
+
+
+def add_process(guest: ContainerGuest, pid: int, namespace: str) -> None:
+    guest.path(f"/proc/{pid}/fd").mkdir(parents=True, exist_ok=True)
+    guest.write(f"/namespaces/mount-{namespace}", "")
+    link(guest, f"/proc/{pid}/ns/mnt", f"/namespaces/mount-{namespace}")
+
+
+def socket_of(guest: ContainerGuest, pid: int, inode: int) -> None:
+    guest.path(f"/proc/{pid}/fd/3").symlink_to(f"socket:[{inode}]")
+
+
+def connect(guest: ContainerGuest, port: int, table: str, *, table6: str = "", wait: bool = False) -> str:
+    """The answer of the script, with the sockets of the container's network."""
+    header = (
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    )
+    guest.write("/proc/77/net/tcp", header + table)
+    guest.write("/proc/77/net/tcp6", header + table6)
+    return tried(guest, port, wait=wait)
+
+
+def tried(guest: ContainerGuest, port: int, *, wait: bool = False, limit: int = 60, pid: int = 77) -> str:
+    done = guest.run(
+        script_argv("container/tcp", str(port), "5432", str(limit), "1" if wait else "0", str(pid))
+    )
+    answer = done.text.removesuffix("\n")
+    assert (done.returncode, done.error_text) == (0 if answer == "accepted" else 1, "")
+    return answer
+
+
+@pytest.mark.parametrize("state", [ESTABLISHED, FIN_WAIT, CLOSE_WAIT])
+def test_a_connection_that_reaches_a_process_of_the_container_is_accepted(
+    served: ContainerGuest, port: int, state: str
+) -> None:
+    assert connect(served, port, LISTENER + row(state)) == "accepted"
+
+
+def test_a_server_of_ipv6_also_accepts_connections_of_ipv4(served: ContainerGuest, port: int) -> None:
+    own, peer = (f"{'0' * 16}FFFF0000{address}" for address in (OWN, PEER))
+    table6 = row(LISTENS, ANY6, peer=ANY6, inode=900) + row(ESTABLISHED, own, peer=peer)
+    assert connect(served, port, "", table6=table6) == "accepted"
+
+
+def test_a_proxy_that_accepts_although_nothing_listens_in_the_container(
+    served: ContainerGuest, port: int
+) -> None:
+    assert connect(served, port, row(ESTABLISHED)) == "silent"
+
+
+@pytest.mark.parametrize("connection", ["", row(TIME_WAIT), row(ESTABLISHED, port=5433)])
+def test_a_proxy_that_accepts_a_connection_which_does_not_reach_the_container(
+    served: ContainerGuest, port: int, connection: str
+) -> None:
+    assert connect(served, port, LISTENER + connection) == "elsewhere"
+
+
+PROXY = "   0: 0100007F:{port} 0100007F:A000 01 \n"
+"""The end that Docker's proxy has of the connection from the guest."""
+
+
+def test_a_server_that_defers_the_connection_is_reached_if_the_proxys_end_is_complete(
+    served: ContainerGuest, port: int
+) -> None:
+    """Apache waits for data (TCP_DEFER_ACCEPT), so its end stays incomplete."""
+    ends = f"   1: {PEER}:9C40 {OWN}:1538 01 \n"
+    served.write("/proc/net/tcp", PROXY.format(port=f"{port:04X}") + ends)
+    assert connect(served, port, LISTENER + row(SYN_RECEIVED)) == "accepted"
+
+
+def test_a_server_of_ipv6_may_defer_the_connection(served: ContainerGuest, port: int) -> None:
+    own, peer = (f"{'0' * 16}FFFF0000{address}" for address in (OWN, PEER))
+    ends = f"   1: {PEER}:9C40 {OWN}:1538 01 \n"
+    served.write("/proc/net/tcp", PROXY.format(port=f"{port:04X}") + ends)
+    table6 = row(LISTENS, ANY6, peer=ANY6, inode=900) + row(SYN_RECEIVED, own, peer=peer)
+    assert connect(served, port, "", table6=table6) == "accepted"
+
+
+def test_without_a_proxy_the_guests_own_end_is_complete(served: ContainerGuest, port: int) -> None:
+    """Podman's firewall rules send the connection to the container, so no process of the guest has an end."""
+    served.write("/proc/net/tcp", "")
+    assert connect(served, port, LISTENER + row(SYN_RECEIVED)) == "accepted"
+
+
+@pytest.mark.parametrize(
+    "other", ["", f"   1: {PEER}:9C40 {OWN}:1538 02 \n", f"   1: {PEER}:9C41 {OWN}:1538 01 \n"]
+)
+def test_a_proxy_whose_connection_is_incomplete_does_not_reach_the_container(
+    served: ContainerGuest, port: int, other: str
+) -> None:
+    served.write("/proc/net/tcp", PROXY.format(port=f"{port:04X}") + other)
+    assert connect(served, port, LISTENER + row(SYN_RECEIVED)) == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "own", [LOOPBACK, "0200007F", LOOPBACK6, "0" * 16 + "FFFF0000" + LOOPBACK], ids=str.lower
+)
+def test_a_connection_within_the_container_is_not_that_of_the_guest(
+    served: ContainerGuest, port: int, own: str
+) -> None:
+    assert connect(served, port, LISTENER + row(ESTABLISHED, own, peer=own)) == "elsewhere"
+
+
+def test_an_address_that_only_ends_like_the_loopback_is_no_loopback(
+    served: ContainerGuest, port: int
+) -> None:
+    assert connect(served, port, LISTENER + row(ESTABLISHED, "7F00000A")) == "accepted"  # 10.0.0.127
+
+
+def test_a_container_with_the_guests_network_is_reached_over_the_loopback(
+    served: ContainerGuest, port: int
+) -> None:
+    link(served, "/proc/77/ns/net", "/namespaces/network-guest")
+    assert connect(served, port, LISTENER + row(ESTABLISHED, LOOPBACK, peer=LOOPBACK)) == "accepted"
+
+
+def test_a_socket_of_the_guest_is_not_the_containers(served: ContainerGuest, port: int) -> None:
+    """With the guest's network, or a pod's, the table also has the sockets of other processes."""
+    socket_of(served, 76, 90)
+    assert connect(served, port, row(LISTENS, ANY, peer=ANY, inode=90) + row(ESTABLISHED)) == "silent"
+
+
+def test_a_second_process_of_the_container_may_listen(served: ContainerGuest, port: int) -> None:
+    add_process(served, 78, "container")
+    socket_of(served, 78, 901)
+    table = row(LISTENS, ANY, peer=ANY, inode=901) + row(ESTABLISHED)
+    assert connect(served, port, table) == "accepted"
+
+
+@pytest.mark.parametrize(
+    "listener", [row(LISTENS, ANY, 5433, peer=ANY, inode=900), row(CLOSE_WAIT, inode=900)]
+)
+def test_another_socket_of_the_container_does_not_listen_on_the_port(
+    served: ContainerGuest, port: int, listener: str
+) -> None:
+    assert connect(served, port, listener + row(ESTABLISHED)) == "silent"
+
+
+def test_a_port_of_the_guest_that_accepts_nothing_is_reported(served: ContainerGuest, port: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    assert connect(served, closed, LISTENER + row(ESTABLISHED)) == "refused"
+
+
+def test_a_connection_that_hangs_is_refused(served: ContainerGuest, port: int) -> None:
+    served.program("timeout", "exit 124")
+    assert connect(served, port, LISTENER) == "refused"
+
+
+def test_a_guest_without_bash_is_an_error(served: ContainerGuest, port: int) -> None:
+    served.program("timeout", "exit 127")
+    served.write("/proc/77/net/tcp", LISTENER)
+    assert served.run(script_argv("container/tcp", str(port), "5432", "9", "0", "77")).returncode == 127
+
+
+def test_a_container_that_has_ended_accepts_nothing(served: ContainerGuest, port: int) -> None:
+    assert tried(served, port, wait=True, pid=79) == "ended"
+
+
+def test_a_container_that_ends_is_not_awaited(served: ContainerGuest, port: int) -> None:
+    served.program("sleep", f'rm -rf "{served.root}/proc/77"')
+    assert connect(served, port, "", wait=True) == "ended"
+
+
+def test_a_server_is_awaited_while_the_container_runs(served: ContainerGuest, port: int) -> None:
+    served.write("/later", LISTENER + row(ESTABLISHED))
+    served.program("sleep", f'cp "{served.root}/later" "{served.root}/proc/77/net/tcp"')
+    assert connect(served, port, "", wait=True) == "accepted"
+
+
+def test_a_server_is_not_awaited_unless_the_step_says_so(served: ContainerGuest, port: int) -> None:
+    assert connect(served, port, "") == "silent"
+    assert served.called == []
+
+
+def test_no_connection_is_tried_after_the_limit(served: ContainerGuest, port: int) -> None:
+    count_seconds(served)
+    connect(served, port, "")
+    assert tried(served, port, wait=True, limit=3) == "silent"
+    assert served.called.count("sleep 0.2") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +22,10 @@ ENDED = 2**22 + 1
 """A process id that no process can have (PID_MAX_LIMIT)."""
 
 
-def results(guest: Guest, *actions: dict[str, Any], pid: int = ENDED) -> list[StepResult]:
-    scenario = Scenario.model_validate({"image": "x", "steps": actions})
+def results(
+    guest: Guest, *actions: dict[str, Any], pid: int = ENDED, ports: Sequence[dict[str, int]] = ()
+) -> list[StepResult]:
+    scenario = Scenario.model_validate({"image": "x", "ports": ports, "steps": actions})
     return list(run_steps(guest, scenario, {"": Container("selab-web", pid, runtimes()["docker"])}))
 
 
@@ -208,6 +211,108 @@ def test_an_exit_code_that_is_not_known_is_an_error(code: int, out: str) -> None
     guest.answer("selab-web", code=code, out=out)
     with pytest.raises(SelabError, match="makes no sense|could not be read"):
         results(guest, {"exit": {}})
+
+
+def kept_up(code: int, out: str, seconds: float = 3) -> StepResult:
+    """The result of an `up` step, for which the script ends with `code` and `out`."""
+    guest = FakeGuest()
+    guest.answer("selab-web", code=code, out=out)
+    (result,) = results(guest, {"up": {"seconds": seconds}}, pid=7)
+    return result
+
+
+def test_a_container_that_keeps_running_is_up() -> None:
+    result = kept_up(1, "it still runs after 4 seconds\n")
+    assert (result.ok, result.detail) == (True, "")
+
+
+@pytest.mark.parametrize("code", [0, 1, 137])
+def test_a_container_that_has_ended_is_not_up(code: int) -> None:
+    result = kept_up(0, f"{code}\n")
+    assert (result.ok, result.observed) == (False, True)
+    assert result.detail == f"the container has ended with exit code {code}"
+
+
+@pytest.mark.parametrize(("seconds", "limit"), [(3, "4"), (0.5, "2"), (2.1, "4")])
+def test_a_container_is_never_up_before_the_time_is_over(seconds: float, limit: str) -> None:
+    """The script counts seconds of the clock, so its last second may be short."""
+    guest = FakeGuest()
+    guest.answer("selab-web", code=1, out="it still runs after 4 seconds\n")
+    results(guest, {"up": {"seconds": seconds}}, pid=7)
+    words = ("7", "selab-web", limit, "docker")
+    assert guest.commands == [tuple(script_argv("container/wait-for-end", *words))]
+    assert guest.timeouts == [timeout + GRACE]
+
+
+@pytest.mark.parametrize(("code", "out"), [(0, ""), (1, "it still runs"), (1, "0\n"), (125, "0\n")])
+def test_a_container_whose_end_is_unknown_is_an_error(code: int, out: str) -> None:
+    with pytest.raises(SelabError, match="makes no sense|could not be read"):
+        kept_up(code, out)
+
+
+def test_an_up_step_sees_a_container_that_ended(tmp_path: Path) -> None:
+    guest = SandboxGuest(tmp_path)
+    guest.program("docker", "echo false 3")
+    assert results(guest, {"up": {}})[0].detail == "the container has ended with exit code 3"
+
+
+def connected(code: int, out: str, **step: Any) -> StepResult:
+    """The result of a `tcp` step to port 5432 of the container, for which the script ends so."""
+    guest = FakeGuest()
+    guest.answer("/dev/tcp", code=code, out=out)
+    ports = [{"guest": 80, "container": 8080}, {"guest": 15432, "container": 5432}]
+    return results(guest, {"tcp": {"port": 15432, **step}}, ports=ports)[0]
+
+
+def test_a_connection_that_is_accepted_passes() -> None:
+    result = connected(0, "accepted\n")
+    assert (result.ok, result.detail) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        ("ended", "the container has ended"),
+        ("silent", "no process of the container listens on its TCP port 5432"),
+        ("refused", "127.0.0.1:15432 in the guest accepts no connection"),
+        ("elsewhere", "the connection to 127.0.0.1:15432 does not reach port 5432 of the container"),
+    ],
+)
+def test_a_connection_that_is_not_accepted_is_reported_with_the_reason(answer: str, detail: str) -> None:
+    result = connected(1, f"{answer}\n")
+    assert (result.ok, result.observed, result.detail) == (False, True, detail)
+
+
+@pytest.mark.parametrize(
+    ("code", "out"),
+    [
+        (0, "silent\n"),
+        (0, "accepted"),
+        (0, ""),
+        (1, "accepted\n"),
+        (1, "ended"),
+        (2, "accepted\n"),
+        (127, ""),
+    ],
+)
+def test_an_answer_about_a_connection_that_makes_no_sense_is_an_error(code: int, out: str) -> None:
+    with pytest.raises(SelabError, match="makes no sense|could not be tried"):
+        connected(code, out)
+
+
+@pytest.mark.parametrize(("timeout", "limit"), [(5, "5"), (0.5, "1")])
+@pytest.mark.parametrize(("wait", "flag"), [(True, "1"), (False, "0")])
+@pytest.mark.parametrize(("port", "inner"), [(8080, "80"), (8081, "8081")], ids=["published", "not"])
+def test_a_connection_has_its_arguments_and_its_limit(
+    timeout: float, limit: str, wait: bool, flag: str, port: int, inner: str
+) -> None:
+    guest = FakeGuest()
+    guest.answer("/dev/tcp", out="accepted\n")
+    step = {"tcp": {"port": port, "wait": wait, "timeout": timeout}}
+    assert results(guest, step, pid=7, ports=[{"guest": 8080, "container": 80}])[0].ok
+    words = (str(port), inner, limit, flag, "7")
+    assert guest.commands == [tuple(script_argv("container/tcp", *words))]
+    assert guest.timeouts == [timeout * 2 + GRACE]
 
 
 @pytest.mark.parametrize(("line", "ok"), [("listening on 80", True), ("starting", False)])

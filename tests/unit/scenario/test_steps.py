@@ -6,7 +6,7 @@ import pytest
 
 from selab.project import Project
 from selab.scenario.load import load_scenario
-from selab.scenario.steps import ExecStep, ExitStep, HttpStep, LogStep
+from selab.scenario.steps import ExecStep, ExitStep, HttpStep, LogStep, TcpStep, UpStep
 from tests.unit.scenario.written import refused, write
 
 
@@ -22,6 +22,11 @@ from tests.unit.scenario.written import refused, write
         "{http: {port: 80, status: 99}}",
         "{http: {port: 80, timeout: 0}}",
         "{http: {port: 80, timeout: 3601}}",
+        "{tcp: {}}",
+        "{tcp: {port: 65536}}",
+        "{tcp: {port: 80, timeout: 0}}",
+        "{up: {seconds: 0}}",
+        "{up: {}, exit: {}}",
     ],
 )
 def test_a_step_that_cannot_be_done_is_refused(project: Project, step: str) -> None:
@@ -37,6 +42,10 @@ def test_a_step_that_cannot_be_done_is_refused(project: Project, step: str) -> N
         ("{guest: {argv: [cat, /etc/shadow]}}", "guest cat /etc/shadow", ExecStep),
         ("{log: {pattern: ready}}", "log /ready/", LogStep),
         ("{exit: {code: 3}}", "exit 3", ExitStep),
+        ("{tcp: {port: 5432}}", "connect to tcp :5432", TcpStep),
+        ("{tcp: {port: 5432, wait: true}}", "wait for tcp :5432", TcpStep),
+        ("{up: {}}", "up for 3 s", UpStep),
+        ("{up: {seconds: 0.5}}", "up for 0.5 s", UpStep),
         ("{name: the page, exit: {}}", "the page", ExitStep),
         (f"{{exec: {{argv: [{'a' * 99}]}}}}", f"exec {'a' * 55}", ExecStep),
     ],
