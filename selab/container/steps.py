@@ -7,7 +7,9 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from selab.container.archive import packed
 from selab.container.lifecycle import Container
 from selab.container.log_search import MAX_LOG, LogSearch, SearchTooSlow
 from selab.guest import (
@@ -20,9 +22,10 @@ from selab.guest import (
     reading,
     script_argv,
 )
+from selab.project import inside
 from selab.scenario.consistency import container_of
 from selab.scenario.model import Scenario
-from selab.scenario.steps import ExecStep, ExitStep, HttpStep, LogStep, Step, TcpStep, UpStep
+from selab.scenario.steps import CopyStep, ExecStep, ExitStep, HttpStep, LogStep, Step, TcpStep, UpStep
 
 GRACE = 30.0
 """Seconds after a step's own limit until selab gives up: an emulated guest ends processes slowly."""
@@ -58,14 +61,19 @@ class NotObserved(Exception):
     """selab could not observe whether a step met its expectation; the text says why."""
 
 
-def run_steps(guest: Guest, scenario: Scenario, containers: Mapping[str, Container]) -> Iterator[StepResult]:
-    """Do the steps in order, up to the first that fails. `containers` are the running ones, by name."""
+def run_steps(
+    guest: Guest, scenario: Scenario, containers: Mapping[str, Container], root: Path
+) -> Iterator[StepResult]:
+    """Do the steps in order, up to the first that fails.
+
+    `containers` are the running ones, by name. Files are copied from below `root`.
+    """
     ports = {port.guest: port.container for member in scenario.members.values() for port in member.ports}
     for step in scenario.steps:
         started, observed = time.monotonic(), True
         container = containers[container_of(step, scenario.members)]
         try:
-            detail = _problem(guest, step, container, ports)
+            detail = _problem(guest, step, container, ports, root)
         except NotObserved as reason:
             detail, observed = str(reason), False
         title = f"{container.title}: {step.title}" if container.title and not step.guest else step.title
@@ -74,7 +82,7 @@ def run_steps(guest: Guest, scenario: Scenario, containers: Mapping[str, Contain
             return
 
 
-def _problem(guest: Guest, step: Step, container: Container, ports: Mapping[int, int]) -> str:
+def _problem(guest: Guest, step: Step, container: Container, ports: Mapping[int, int], root: Path) -> str:
     """Do a step. Return what was wrong, or "" if nothing was. Raises NotObserved."""
     match step.action:
         case HttpStep() as http:
@@ -94,11 +102,13 @@ def _problem(guest: Guest, step: Step, container: Container, ports: Mapping[int,
             return _exit(guest, end, container)
         case UpStep() as up:
             return _up(guest, up, container)
+        case CopyStep() as copy:
+            return _copy(guest, copy, container, root)
 
 
-def _limited(guest: Guest, argv: list[str], seconds: float) -> Completed:
+def _limited(guest: Guest, argv: list[str], seconds: float, input: bytes = b"") -> Completed:
     words = ["timeout", "--kill-after=5", str(seconds), *argv]
-    return guest.run(words, timeout=seconds + GRACE, limit=MAX_STEP_OUTPUT)
+    return guest.run(words, input=input, timeout=seconds + GRACE, limit=MAX_STEP_OUTPUT)
 
 
 def _http(guest: Guest, http: HttpStep, container: Container) -> str:
@@ -218,6 +228,21 @@ def await_end(guest: Guest, container: Container, seconds: float) -> int | str:
     done.expect("The container's exit code could not be read.", hint="Run `selab doctor`.")
     with reading(done):
         return number(complete_line(done.text))
+
+
+def _copy(guest: Guest, copy: CopyStep, container: Container, root: Path) -> str:
+    """Copy a file or directory. The runtime unpacks an archive into the parent directory of the target."""
+    source = inside(root, root / copy.source, f"The copy of '{copy.source}'")
+    parent, _, name = copy.target.rpartition("/")
+    archive = packed(source, name)
+    if not _is_alive(guest, container):
+        return "the container has ended"
+    words = container.runtime.argv(*container.runtime.copy, "-", f"{container.name}:{parent or '/'}")
+    done = _limited(guest, words, copy.timeout, archive)
+    if done.returncode == 124:
+        return f"it did not end within {copy.timeout:g} seconds"
+    output = (done.error_text or done.text).strip()[-SHOWN:]
+    return "" if done.ok else f"{container.runtime.title} could not copy it: {output}"
 
 
 def logs(guest: Guest, containers: Mapping[str, Container]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from selab.container.archive import packed
 from selab.container.workload import LabelledContainer, Workload
 from selab.guest import Guest, script_argv
 from selab.policy.contexts import FileContexts
@@ -114,27 +113,10 @@ def prepare_volumes(guest: Guest, workload: Workload, root: Path) -> None:
     for mount in (*named_mounts(workload).values(), *own):
         if not mount.root:
             continue
-        archive = _archive((root / mount.source).resolve() if mount.source else None)
+        archive = packed((root / mount.source).resolve() if mount.source else None)
         types = {"private": workload.volume_type, "shared": workload.volume_type, "contexts": "", "keep": ""}
         own_type = types.get(mount.label, mount.label)
         done = guest.run(script_argv("container/make-volume", mount.path, own_type), input=archive)
         done.expect(f"The volume for {mount.target} cannot be created.")
         if mount.label == "contexts":
             label_tree(guest, workload.contexts, mount.root, mount.target)
-
-
-def _archive(directory: Path | None) -> bytes:
-    """Pack the directory as a tar archive, without links: their targets may be outside the project."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for path in sorted(directory.rglob("*")) if directory else []:
-            if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                continue
-            tar.add(path, arcname=str(path.relative_to(directory or path)), recursive=False, filter=_as_root)
-    return out.getvalue()
-
-
-def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    return member

@@ -46,7 +46,7 @@ class Bundle:
 
 
 def pack(project: Project, plans: Iterable[Plan]) -> Bundle:
-    """Pack the Vagrantfile, policies, scenarios and images, and the volumes of `plans`.
+    """Pack the Vagrantfile, policies, scenarios and images, and the sources of `plans`.
 
     Raises InputError if they are too large to send.
     """
@@ -62,7 +62,7 @@ def pack(project: Project, plans: Iterable[Plan]) -> Bundle:
         raise InputError(
             "The files of the scenarios are too large for a matrix.",
             detail,
-            "Reduce the size of the volumes' directories.",
+            "Reduce the size of the files that volumes and `copy` steps take.",
         )
     return Bundle(data, hashlib.sha256(data).hexdigest())
 
@@ -93,14 +93,14 @@ def _files(project: Project, plans: Iterable[Plan]) -> Iterator[tuple[str, Path]
             yield from _tree(image, f"images/{image.name}")
     for plan in plans:
         for source in sources_of(plan.scenario):
-            yield from _tree(project.root / source, _volume_name(source))
+            yield from _tree(project.root / source, _source_name(source))
 
 
-def _volume_name(source: str) -> str:
+def _source_name(source: str) -> str:
     name = os.path.normpath(source).replace(os.sep, "/")
     if name.startswith("/"):
         raise InputError(
-            f"The volume '{source}' has an absolute path.",
+            f"The source '{source}' has an absolute path.",
             hint="Write its path relative to selab.yaml.",
         )
     return name
@@ -188,7 +188,7 @@ def unpack(bundle: Bundle, root: Path) -> list[tarfile.TarInfo]:
             raise SelabError(
                 "The project's files are too large.",
                 f"They take more than {MOST_UNPACKED >> 20} MiB.",
-                "Reduce the size of the volumes' directories.",
+                "Reduce the size of the files that volumes and `copy` steps take.",
             )
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
             members = tar.getmembers()

@@ -194,7 +194,9 @@ def workload(context: RunContext) -> Outcome:
             if options.before_steps:
                 options.before_steps(context.base)
             with context.progress.step("Doing the steps", "steps"):
-                for result in run_steps(context.guest, context.plan.scenario, containers):
+                for result in run_steps(
+                    context.guest, context.plan.scenario, containers, context.project.root
+                ):
                     outcome.steps.append(result)
             if options.after_steps:
                 options.after_steps()

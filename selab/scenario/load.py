@@ -49,15 +49,28 @@ def load_scenario(project: Project, name: str) -> Scenario:
 
 
 def _refuse_paths_outside(project: Project, scenario: Scenario, path: Path) -> None:
-    for name in sources_of(scenario):
+    for name in _volumes_of(scenario):
         source = inside(project.root, project.root / name, f"{path.name}: the volume '{name}'")
         if not source.is_dir():
             hint = "Create it, or omit `source` for an empty volume."
             raise InputError(f"The volume '{name}' is not a directory.", f"{path}: {source}", hint)
+    for name in _copies_of(scenario):
+        source = inside(project.root, project.root / name, f"{path.name}: the copy of '{name}'")
+        if not (source.is_file() or source.is_dir()):
+            what = f"There is no file or directory '{name}' to copy."
+            raise InputError(what, f"{path}: {source}", "`source` is a path below the project.")
 
 
 def sources_of(scenario: Scenario) -> list[str]:
-    """Return the directories of the project whose files become volumes of a scenario."""
+    """Return the paths below the project whose files a run copies into the guest."""
+    return _volumes_of(scenario) + _copies_of(scenario)
+
+
+def _volumes_of(scenario: Scenario) -> list[str]:
     volumes: list[Volume | NamedVolume] = [*scenario.named_volumes.values()]
     volumes += [volume for member in scenario.members.values() for volume in member.volumes]
     return [volume.source for volume in volumes if volume.source is not None]
+
+
+def _copies_of(scenario: Scenario) -> list[str]:
+    return [step.copy_.source for step in scenario.steps if step.copy_]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from selab.host.yamlfile import UserModel
-from selab.scenario.fields import Line, Name, Seconds, Text
+from selab.scenario.fields import GuestPath, Line, Name, Seconds, Text, Word, downward
 
 STEP_TIMEOUT = 60.0
 """Seconds that a step may take by default: Apache takes about ten in an emulated guest."""
@@ -106,8 +106,28 @@ class UpStep(UserModel):
     seconds: Seconds = UP_SECONDS
 
 
-Action = HttpStep | TcpStep | ExecStep | LogStep | ExitStep | UpStep
-KINDS = ("http", "tcp", "exec", "guest", "log", "exit", "up")
+def _target(path: str) -> str:
+    if path.endswith("/"):
+        raise ValueError("must be the path that the copy gets, without '/' at its end")
+    return downward(path)
+
+
+class CopyStep(UserModel):
+    """A copy of a file or directory of the project in the container; links in it are left out.
+
+    source: path below the scenario's project.
+    target: path that the copy gets in the container. Its parent directory must exist; a file of that path is
+        replaced, and the content of a directory is added to one of that path.
+    timeout: seconds to wait.
+    """
+
+    source: Word
+    target: Annotated[GuestPath, AfterValidator(_target)]
+    timeout: Seconds = STEP_TIMEOUT
+
+
+Action = HttpStep | TcpStep | ExecStep | LogStep | ExitStep | UpStep | CopyStep
+KINDS = ("http", "tcp", "exec", "guest", "log", "exit", "up", "copy")
 """The kinds of steps, as a scenario names them."""
 
 
@@ -124,6 +144,7 @@ class Step(UserModel):
     log: pattern in the container's output.
     exit: end of the container.
     up: container that keeps running.
+    copy: copy of a part of the project in the container.
     """
 
     name: Text = ""
@@ -135,6 +156,7 @@ class Step(UserModel):
     log: LogStep | None = None
     exit: ExitStep | None = None
     up: UpStep | None = None
+    copy_: CopyStep | None = Field(default=None, alias="copy")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Step:
@@ -143,7 +165,7 @@ class Step(UserModel):
         return self
 
     def _actions(self) -> list[Action]:
-        actions = (self.http, self.tcp, self.exec, self.guest, self.log, self.exit, self.up)
+        actions = (self.http, self.tcp, self.exec, self.guest, self.log, self.exit, self.up, self.copy_)
         return [action for action in actions if action is not None]
 
     @property
@@ -168,3 +190,5 @@ class Step(UserModel):
                 return f"exit {end.code}"
             case UpStep() as up:
                 return f"up for {up.seconds:g} s"
+            case CopyStep() as copy:
+                return f"copy {copy.source} to {copy.target}"[:60]

@@ -317,7 +317,7 @@ def step(action: dict[str, Any], code: int = 0) -> Callable[[str], object]:
         guest = FakeGuest()
         guest.answer("test -e", code=1)
         guest.answer("", out=text, err=text, code=code)
-        return list(run_steps(guest, scenario, {"": Container("web", 1, runtimes()["docker"])}))
+        return list(run_steps(guest, scenario, {"": Container("web", 1, runtimes()["docker"])}, Path()))
 
     return reader
 

@@ -98,6 +98,12 @@ FIELDS = {
     "step.name": Field(lambda text: {"steps": [{"name": text, "guest": {"argv": ["true"]}}]}),
     "http.path": Field(lambda text: step("http", port=80, path=text), "/mark"),
     "http.contains": Field(lambda text: step("http", port=80, contains=text)),
+    "copy.source": Field(lambda text: step("copy", source=text, target="/srv/x"), "data"),
+    "copy.target": Field(
+        lambda text: step("copy", source="data", target=f"{text}/x"),
+        "/mark",
+        lambda text: downward(f"{text}/x").rpartition("/")[0] or "/",
+    ),
     "exec.argv": Field(lambda text: step("exec", argv=[text, "x"])),
     "exec.contains": Field(lambda text: step("exec", argv=["x"], contains=text)),
     "guest.argv": Field(lambda text: step("guest", argv=["x", text])),
@@ -152,7 +158,7 @@ FIELDS = {
     "denials": Field(lambda text: {"expect": {"denials": text}}, "none"),
 }
 """Every field that holds text, by a name for it."""
-HERE = {"description", "policy", "step.name", "exec.contains", "log.pattern", "denials"} | {
+HERE = {"description", "policy", "step.name", "copy.source", "exec.contains", "log.pattern", "denials"} | {
     name for name in FIELDS if name.startswith("denial.")
 }
 """Fields that no command needs: they are compared or shown on this machine."""
@@ -246,6 +252,8 @@ def test_no_field_that_holds_text_is_forgotten() -> None:
             for name in (
                 "http.path",
                 "http.contains",
+                "copy.source",
+                "copy.target",
                 "exec.argv",
                 "exec.contains",
                 "guest.argv",

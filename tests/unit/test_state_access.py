@@ -87,7 +87,7 @@ ELSEWHERE = {
         "vm/kvm.py",
     ],
     "a directory that selab created for this call": [
-        "container/volumes.py",
+        "container/archive.py",
         "images/rootfs.py",
         "policy/compile.py",
         "policy/macros.py",

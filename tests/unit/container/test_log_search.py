@@ -27,7 +27,7 @@ def result(pattern: str, log: str) -> StepResult:
     guest.answer("test", code=1)
     steps = [{"log": {"pattern": pattern, "timeout": 1}}]
     scenario = Scenario.model_validate({"image": "x", "steps": steps})
-    return next(run_steps(guest, scenario, {"": Container("web", 1, runtimes()["docker"])}))
+    return next(run_steps(guest, scenario, {"": Container("web", 1, runtimes()["docker"])}, Path()))
 
 
 def detail(pattern: str, log: str) -> str:
@@ -160,4 +160,4 @@ def test_a_log_that_the_runtime_cannot_print_is_an_error() -> None:
     steps = [{"log": {"pattern": "ready", "timeout": 1}}]
     scenario = Scenario.model_validate({"image": "x", "steps": steps})
     with pytest.raises(CommandFailed, match="log could not be read"):
-        next(run_steps(guest, scenario, {"": Container("web", 1, runtimes()["docker"])}))
+        next(run_steps(guest, scenario, {"": Container("web", 1, runtimes()["docker"])}, Path()))

@@ -142,13 +142,13 @@ def test_the_table_of_a_runtime_cannot_be_changed(runtime: Runtime) -> None:
     assert {type(value) for value in values} == {str, bool, tuple, dict}
 
 
-def test_steps_are_done_by_the_containers_runtime() -> None:
+def test_steps_are_done_by_the_containers_runtime(tmp_path: Path) -> None:
     guest = FakeGuest()
     guest.answer("podman", out="0\n")
     guest.answer("inspect", "podman", out="0\n")
     steps = [{"exec": {"argv": ["id"]}}, {"log": {"pattern": "0"}}, {"exit": {}}]
     containers = {"": Container("selab-web", 1, PODMAN)}
-    assert [result.ok for result in run_steps(guest, scenario(steps=steps), containers)] == [True, True, True]
+    assert all(result.ok for result in run_steps(guest, scenario(steps=steps), containers, tmp_path))
     logs(guest, containers)
     assert not any("docker" in words for words in guest.commands)
 

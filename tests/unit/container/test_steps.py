@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ from selab.container import steps
 from selab.container.lifecycle import Container
 from selab.container.runtime import runtimes
 from selab.container.steps import GRACE, MAX_LOG_TAIL, MAX_STEP_OUTPUT, StepResult, logs, run_steps
-from selab.errors import SelabError
+from selab.errors import InputError, SelabError
 from selab.guest import Guest, script_argv
 from selab.scenario.model import Scenario
 from tests.unit.fakes import FakeGuest, SandboxGuest
@@ -23,10 +25,15 @@ ENDED = 2**22 + 1
 
 
 def results(
-    guest: Guest, *actions: dict[str, Any], pid: int = ENDED, ports: Sequence[dict[str, int]] = ()
+    guest: Guest,
+    *actions: dict[str, Any],
+    pid: int = ENDED,
+    ports: Sequence[dict[str, int]] = (),
+    root: Path = Path("/nowhere"),
+    runtime: str = "docker",
 ) -> list[StepResult]:
     scenario = Scenario.model_validate({"image": "x", "ports": ports, "steps": actions})
-    return list(run_steps(guest, scenario, {"": Container("selab-web", pid, runtimes()["docker"])}))
+    return list(run_steps(guest, scenario, {"": Container("selab-web", pid, runtimes()[runtime])}, root))
 
 
 def executed(code: int, out: str = "", **expected: Any) -> StepResult:
@@ -241,7 +248,7 @@ def test_a_container_is_never_up_before_the_time_is_over(seconds: float, limit: 
     results(guest, {"up": {"seconds": seconds}}, pid=7)
     words = ("7", "selab-web", limit, "docker")
     assert guest.commands == [tuple(script_argv("container/wait-for-end", *words))]
-    assert guest.timeouts == [timeout + GRACE]
+    assert guest.timeouts == [int(limit) + GRACE]
 
 
 @pytest.mark.parametrize(("code", "out"), [(0, ""), (1, "it still runs"), (1, "0\n"), (125, "0\n")])
@@ -313,6 +320,64 @@ def test_a_connection_has_its_arguments_and_its_limit(
     words = (str(port), inner, limit, flag, "7")
     assert guest.commands == [tuple(script_argv("container/tcp", *words))]
     assert guest.timeouts == [timeout * 2 + GRACE]
+
+
+def copied(
+    root: Path, guest: FakeGuest, *, source: str = "page", target: str = "/srv/www/index.html", runtime: str
+) -> StepResult:
+    """The result of a `copy` step of the file `page` or the directory `site`."""
+    (root / "site").mkdir()
+    (root / "page").write_text("works")
+    guest.answer("test -e", code=0)
+    step = {"copy": {"source": source, "target": target, "timeout": 5}}
+    (result,) = results(guest, step, pid=7, root=root, runtime=runtime)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("target", "parent", "name"), [("/srv/www/x.html", "/srv/www", "x.html"), ("/x", "/", "x")]
+)
+@pytest.mark.parametrize("source", ["page", "site"])
+@pytest.mark.parametrize(("runtime", "words"), [("docker", ("cp",)), ("podman", ("cp", "--archive=false"))])
+def test_a_copy_is_unpacked_into_the_parent_directory_of_its_target(
+    tmp_path: Path, target: str, parent: str, name: str, source: str, runtime: str, words: tuple[str, ...]
+) -> None:
+    guest = FakeGuest()
+    guest.answer(runtime)
+    result = copied(tmp_path, guest, source=source, target=target, runtime=runtime)
+    assert (result.ok, result.detail) == (True, "")
+    limit = ("timeout", "--kill-after=5", "5.0")
+    assert guest.commands[-1] == (*limit, runtime, *words, "-", f"selab-web:{parent}")
+    assert (guest.timeouts[-1], guest.limits[-1]) == (5 + GRACE, MAX_STEP_OUTPUT)
+    with tarfile.open(fileobj=io.BytesIO(guest.inputs[-1])) as tar:
+        assert tar.getnames() == [name]
+
+
+@pytest.mark.parametrize(
+    ("code", "detail"),
+    [(124, "it did not end within 5 seconds"), (1, f"Docker could not copy it: {'a' * 300}")],
+)
+def test_a_copy_that_fails_is_reported_with_the_reason(tmp_path: Path, code: int, detail: str) -> None:
+    guest = FakeGuest()
+    guest.answer("docker", code=code, err="b" + "a" * 300 + "\n")
+    result = copied(tmp_path, guest, runtime="docker")
+    assert (result.ok, result.observed, result.detail) == (False, True, detail)
+
+
+def test_nothing_is_copied_into_a_container_that_has_ended(tmp_path: Path) -> None:
+    guest = FakeGuest()
+    guest.answer("test -e", code=1)
+    assert copied(tmp_path, guest, runtime="docker").detail == "the container has ended"
+    assert len(guest.commands) == 1
+
+
+def test_a_copy_is_not_read_from_outside_of_the_project(tmp_path: Path) -> None:
+    """The source was inside when the scenario was loaded."""
+    (tmp_path / "out").write_text("swordfish")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "link").symlink_to(tmp_path / "out")
+    with pytest.raises(InputError, match="outside"):
+        copied(tmp_path / "project", FakeGuest(), source="link", runtime="docker")
 
 
 @pytest.mark.parametrize(("line", "ok"), [("listening on 80", True), ("starting", False)])

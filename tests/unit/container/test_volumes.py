@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from selab.container.volumes import _archive, volume_label
+from selab.container.volumes import volume_label
 from selab.errors import CommandFailed
 from selab.guest import script
 from selab.policy.contexts import FileContexts
@@ -96,26 +95,3 @@ def test_a_volume_is_labelled_as_the_candidates_contexts_say_unless_the_scenario
     volume: dict[str, str], label: str
 ) -> None:
     assert volume_label(Volume.model_validate(volume), volume["target"], CONTEXTS) == label
-
-
-def test_links_in_a_volume_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / "volume").mkdir()
-    (tmp_path / "secret").mkdir()
-    (tmp_path / "secret" / "key").write_text("swordfish")
-    (tmp_path / "volume" / "directory").symlink_to(tmp_path / "secret")
-    (tmp_path / "volume" / "file").symlink_to(tmp_path / "secret" / "key")
-    os.mkfifo(tmp_path / "volume" / "pipe")
-    (tmp_path / "volume" / "page").write_text("x")
-    with tarfile.open(fileobj=io.BytesIO(_archive(tmp_path / "volume"))) as tar:
-        assert tar.getnames() == ["page"]
-
-
-def test_the_files_of_a_volume_are_roots_and_each_comes_once(tmp_path: Path) -> None:
-    (tmp_path / "directory").mkdir()
-    (tmp_path / "directory" / "page").write_text("x")
-    with tarfile.open(fileobj=io.BytesIO(_archive(tmp_path))) as tar:
-        members = tar.getmembers()
-    assert [member.name for member in members] == ["directory", "directory/page"]
-    assert {(member.uid, member.gid, member.uname, member.gname) for member in members} == {
-        (0, 0, "root", "root")
-    }

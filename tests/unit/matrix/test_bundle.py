@@ -158,6 +158,26 @@ def test_too_much_is_refused_before_any_run(lab: Project, monkeypatch: pytest.Mo
         packed(lab)
 
 
+@pytest.mark.parametrize("source", ["pages", "pages/index.html"])
+def test_what_a_step_copies_is_sent(lab: Project, there: Path, source: str) -> None:
+    (lab.root / "pages").mkdir()
+    (lab.root / "pages" / "index.html").write_text("works")
+    (lab.root / "scenarios" / "web.yaml").write_text(
+        f"image: registry/x:1\nsteps: [{{copy: {{source: {source}, target: /srv/x}}}}]\n"
+    )
+    place(packed(lab), lab.config, there)
+    assert (there / "pages" / "index.html").read_text() == "works"
+
+
+def test_a_copy_by_an_absolute_path_is_refused(lab: Project) -> None:
+    (lab.root / "page").write_text("")
+    (lab.root / "scenarios" / "web.yaml").write_text(
+        f"image: registry/x:1\nsteps: [{{copy: {{source: {lab.root}/page, target: /x}}}}]\n"
+    )
+    with pytest.raises(InputError, match="absolute path"):
+        packed(lab)
+
+
 def test_a_volume_by_an_absolute_path_is_refused(lab: Project) -> None:
     (lab.root / "scenarios" / "web.yaml").write_text(
         f"image: registry/x:1\nvolumes: [{{target: /srv, source: {lab.root}/data}}]\n"

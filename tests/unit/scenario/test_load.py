@@ -153,3 +153,34 @@ def test_a_volume_that_is_not_a_directory_is_refused(project: Project, exists: b
     error = refused(project, "image: httpd\nvolumes:\n  - {source: data, target: /data}\n")
     assert "'data' is not a directory" in error.what
     assert str(project.root / "data") in error.detail and error.hint.startswith("Create it, or omit `source`")
+
+
+def copying(source: str) -> str:
+    return f"image: x\nsteps:\n  - up: {{}}\n  - copy: {{source: {source}, target: /srv/x}}\n"
+
+
+@pytest.mark.parametrize("source", ["data", "data/passwd", "/etc/passwd", "a/../../..", "loop", "../x"])
+def test_nothing_leads_a_copy_out_of_the_project(project: Project, source: str) -> None:
+    (project.root / "data").symlink_to("/etc")
+    (project.root / "a").mkdir()
+    (project.root / "loop").symlink_to("loop")
+    assert f"web.yaml: the copy of '{source}'" in refused(project, copying(source)).what
+
+
+@pytest.mark.parametrize("source", ["directory", "file", "link"])
+def test_files_and_directories_of_the_project_can_be_copied(project: Project, source: str) -> None:
+    (project.root / "directory").mkdir()
+    (project.root / "file").write_text("")
+    (project.root / "link").symlink_to("file")
+    write(project, copying(source))
+    copy = load_scenario(project, "web").steps[1].copy_
+    assert copy is not None and copy.source == source
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_what_is_no_file_and_no_directory_cannot_be_copied(project: Project, special: bool) -> None:
+    if special:
+        os.mkfifo(project.root / "pipe")
+    error = refused(project, copying("pipe"))
+    assert error.what == "There is no file or directory 'pipe' to copy."
+    assert str(project.root / "pipe") in error.detail and "below the project" in error.hint

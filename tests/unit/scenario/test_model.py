@@ -64,7 +64,10 @@ def test_a_mistake_is_named_with_its_line(project: Project, text: str, line: int
             "volumes: [{target: /x, guest_path: /y, label: contexts}]",
             "volumes.0: the candidate's .fc labels a directory of the guest, by its path in the guest",
         ),
-        ("steps: [{}]", "steps.0: a step must have exactly one of http, tcp, exec, guest, log, exit, up"),
+        (
+            "steps: [{}]",
+            "steps.0: a step must have exactly one of http, tcp, exec, guest, log, exit, up, copy",
+        ),
     ],
 )
 def test_a_value_that_is_refused_says_what_it_must_be(project: Project, text: str, problem: str) -> None:
