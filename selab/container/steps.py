@@ -25,7 +25,17 @@ from selab.guest import (
 from selab.project import inside
 from selab.scenario.consistency import container_of
 from selab.scenario.model import Scenario
-from selab.scenario.steps import CopyStep, ExecStep, ExitStep, HttpStep, LogStep, Step, TcpStep, UpStep
+from selab.scenario.steps import (
+    ANY_STATUS,
+    CopyStep,
+    ExecStep,
+    ExitStep,
+    HttpStep,
+    LogStep,
+    Step,
+    TcpStep,
+    UpStep,
+)
 
 GRACE = 30.0
 """Seconds after a step's own limit until selab gives up: an emulated guest ends processes slowly."""
@@ -124,7 +134,7 @@ def _http(guest: Guest, http: HttpStep, container: Container) -> str:
     done = guest.run(script_argv("container/http", *words), timeout=http.timeout * 2 + GRACE)
     if done.ok:
         with reading(done):
-            one_of(complete_line(done.text), str(http.status))
+            _require_status(complete_line(done.text), http)
         return ""
     *lines, code = done.expect("The HTTP request could not be made.", 1).text.split("\n")[:-1] or [""]
     with reading(done):
@@ -135,9 +145,16 @@ def _http(guest: Guest, http: HttpStep, container: Container) -> str:
         f"no answer: {text}"
         if code == "000"
         else f"status {code} instead of {http.status}: {text}"
-        if code != str(http.status)
+        if http.status not in (ANY_STATUS, int(code))
         else text
     )
+
+
+def _require_status(code: str, http: HttpStep) -> None:
+    if http.status != ANY_STATUS:
+        one_of(code, str(http.status))
+    elif not re.fullmatch(r"[1-9]\d\d", code, re.ASCII):
+        raise Malformed(f"{code[:20]!r} is not a status of HTTP")
 
 
 def _tcp(guest: Guest, tcp: TcpStep, container: Container, ports: Mapping[int, int]) -> str:

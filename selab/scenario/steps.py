@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from selab.host.yamlfile import UserModel
 from selab.scenario.fields import GuestPath, Line, Name, Seconds, Text, Word, downward
@@ -14,6 +21,18 @@ STEP_TIMEOUT = 60.0
 """Seconds that a step may take by default: Apache takes about ten in an emulated guest."""
 UP_SECONDS = 3.0
 """Seconds that a container must run by default: a program that cannot start usually ends within one."""
+ANY_STATUS = "any"
+"""The status of an HTTP step that every answer meets."""
+
+
+def _status(value: object, accept: ValidatorFunctionWrapHandler) -> int | str:
+    try:
+        status: int | str = accept(value)
+        return status
+    except ValidationError as error:
+        raise ValueError(f"must be a status from 100 to 599, or `{ANY_STATUS}`") from error
+
+
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -22,7 +41,7 @@ class HttpStep(UserModel):
 
     port: port in the guest.
     path: path of the request.
-    status: expected status.
+    status: expected status, or `any` if every answer is one that a working server may give.
     contains: text that the answer must contain.
     wait: whether to repeat the request until it is answered as expected or the time is up.
     timeout: seconds to wait.
@@ -30,7 +49,7 @@ class HttpStep(UserModel):
 
     port: PortNumber
     path: Annotated[str, Field(pattern=r"^/[!-~]*$")] = "/"
-    status: Annotated[int, Field(ge=100, le=599)] = 200
+    status: Annotated[Annotated[int, Field(ge=100, le=599)] | Literal["any"], WrapValidator(_status)] = 200
     contains: Line = ""
     wait: bool = False
     timeout: Seconds = STEP_TIMEOUT

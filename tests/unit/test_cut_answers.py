@@ -66,6 +66,10 @@ def http(guest: Guest) -> str:
     return "problem: " + _http(guest, HttpStep(port=80), CONTAINER)
 
 
+def http_any(guest: Guest) -> str:
+    return "problem: " + _http(guest, HttpStep(port=80, status="any"), CONTAINER)
+
+
 def ended(guest: Guest) -> str:
     return "problem: " + _exit(guest, ExitStep(code=1), CONTAINER)
 
@@ -100,6 +104,7 @@ def test_a_cut_answer_to_a_query(name: str) -> None:
 
 READERS: dict[str, tuple[Callable[[Guest], object], str, int]] = {
     "http passes": (http, "200\n", 0),
+    "http passes with any status": (http_any, "401\n", 0),
     "http fails": (http, "a body\n500\n", 1),
     "http has no answer": (http, "curl: (7) refused\n\n000\n", 1),
     "ended": (ended, "13\n", 0),

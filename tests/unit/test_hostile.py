@@ -98,6 +98,7 @@ FIELDS = {
     "step.name": Field(lambda text: {"steps": [{"name": text, "guest": {"argv": ["true"]}}]}),
     "http.path": Field(lambda text: step("http", port=80, path=text), "/mark"),
     "http.contains": Field(lambda text: step("http", port=80, contains=text)),
+    "http.status": Field(lambda text: step("http", port=80, status=text), "any"),
     "copy.source": Field(lambda text: step("copy", source=text, target="/srv/x"), "data"),
     "copy.target": Field(
         lambda text: step("copy", source="data", target=f"{text}/x"),
@@ -252,6 +253,7 @@ def test_no_field_that_holds_text_is_forgotten() -> None:
             for name in (
                 "http.path",
                 "http.contains",
+                "http.status",
                 "copy.source",
                 "copy.target",
                 "exec.argv",

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Requests a URL until the answer is the expected one, the time is up, or the container has ended.
 #
-# Arguments: $1 the URL; $2 the expected status; $3 a text that the body must contain, or an empty string; $4
+# Arguments: $1 the URL; $2 the expected status, or `any`; $3 a text that the body must contain, or an empty string; $4
 #   the limit in whole seconds; $5 whether to repeat the request (1) or not (0); $6 the container's main
 #   process.
 # Prints: on the last line the status, or 000 if there was no answer; before it, on failure, what curl
@@ -14,7 +14,8 @@ end=$(($(date +%s) + limit))
 while :; do
   code=$(curl -sSg --noproxy '*' --max-time "$limit" --output "$body" \
     --write-out '%{http_code}' -- "$url" 2>"$body.err")
-  if [ "$code" = "$want" ] && { [ -z "$contains" ] || grep -qF -e "$contains" "$body"; }; then
+  case $want,$code in any,[1-9]*) expected=$code ;; *) expected=$want ;; esac
+  if [ "$code" = "$expected" ] && { [ -z "$contains" ] || grep -qF -e "$contains" "$body"; }; then
     echo "$code"; rm -f "$body.err"; exit 0
   fi
   { [ "$wait" = 1 ] && [ -e "/proc/$pid" ] && [ "$(date +%s)" -lt "$end" ]; } || break

@@ -14,9 +14,15 @@ from .container_guest import ContainerGuest
 
 
 def request(
-    guest: ContainerGuest, *, pid: int = 77, wait: bool = True, contains: str = "", limit: int = 60
+    guest: ContainerGuest,
+    *,
+    pid: int = 77,
+    wait: bool = True,
+    contains: str = "",
+    limit: int = 60,
+    status: str = "200",
 ) -> Completed:
-    words = ["http://127.0.0.1:80/[1]", "200", contains, str(limit), "1" if wait else "0", str(pid)]
+    words = ["http://127.0.0.1:80/[1]", status, contains, str(limit), "1" if wait else "0", str(pid)]
     return guest.run(script_argv("container/http", *words))
 
 
@@ -64,6 +70,23 @@ def test_a_wrong_answer_is_reported_with_the_beginning_of_its_body(guest: Contai
     assert (done.returncode, done.text) == (1, f"curl: done\n{'x' * 299}y\n403\n")
     assert [call.split()[0] for call in guest.called] == ["curl"]
     assert not list(guest.path("/tmp").iterdir())
+
+
+@pytest.mark.parametrize("code", [200, 302, 401, 503])
+def test_any_answer_may_be_enough(guest: ContainerGuest, code: int) -> None:
+    serve(guest, code)
+    assert request(guest, status="any", wait=False).text == f"{code}\n"
+
+
+@pytest.mark.parametrize("curl", ["printf 000; exit 7", "exit 127"], ids=["no answer", "no curl"])
+def test_no_answer_is_never_enough(guest: ContainerGuest, curl: str) -> None:
+    guest.program("curl", curl)
+    assert request(guest, status="any", wait=False).returncode == 1
+
+
+def test_any_answer_must_have_the_text(guest: ContainerGuest) -> None:
+    serve(guest, 401, "page")
+    assert not request(guest, status="any", wait=False, contains="works").ok
 
 
 def test_a_container_that_has_ended_is_reported_at_once(guest: ContainerGuest) -> None:

@@ -130,6 +130,23 @@ def test_an_answer_must_have_the_expected_status(
     assert answered(tmp_path, status, "page", status=expected).ok is ok
 
 
+@pytest.mark.parametrize(("status", "ok"), [(200, True), (302, True), (401, True), (0, False)])
+def test_any_answer_may_be_accepted(tmp_path: Path, status: int, ok: bool) -> None:
+    assert answered(tmp_path, status, "page", status="any").ok is ok
+
+
+def test_of_any_answer_the_missing_text_is_reported(tmp_path: Path) -> None:
+    assert answered(tmp_path, 401, "no entry", status="any", contains="works").detail.startswith("no entry")
+
+
+@pytest.mark.parametrize("out", ["000\n", "any\n", "2000\n", "20\n", "200"])
+def test_an_answer_without_a_status_is_not_any_answer(out: str) -> None:
+    guest = FakeGuest()
+    guest.answer("127.0.0.1", out=out)
+    with pytest.raises(SelabError, match="makes no sense"):
+        results(guest, {"http": {"port": 80, "status": "any"}})
+
+
 @pytest.mark.parametrize(("body", "ok"), [("It works", True), ("It broke", False)])
 def test_an_answer_must_contain_the_text(tmp_path: Path, body: str, ok: bool) -> None:
     assert answered(tmp_path, 200, body, contains="works").ok is ok

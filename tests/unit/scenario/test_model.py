@@ -65,6 +65,14 @@ def test_a_mistake_is_named_with_its_line(project: Project, text: str, line: int
             "volumes.0: the candidate's .fc labels a directory of the guest, by its path in the guest",
         ),
         (
+            "steps: [{http: {port: 80, status: 99}}]",
+            "steps.0.http.status: must be a status from 100 to 599, or `any`",
+        ),
+        (
+            "steps: [{http: {port: 80, status: all}}]",
+            "steps.0.http.status: must be a status from 100 to 599, or `any`",
+        ),
+        (
             "steps: [{}]",
             "steps.0: a step must have exactly one of http, tcp, exec, guest, log, exit, up, copy",
         ),
