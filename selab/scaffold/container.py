@@ -156,12 +156,22 @@ def _program(builder: ScenarioBuilder, container: Container, image: Config | Non
 
 
 def _published(container: Container) -> Bindings:
-    """Return the ports that were requested; otherwise those that the runtime published or would publish."""
+    """Return the ports that were requested; otherwise those that the runtime published or would publish.
+
+    If the container publishes none, the scenario publishes the TCP ports that it exposes: a step from the
+    guest can reach it only so.
+    """
     network, host = container.network_settings, container.host_config
     bindings = host.port_bindings or (network.ports if network else None) or {}
-    if host.publish_all_ports and not any(bindings.values()):
-        return dict.fromkeys(container.config.exposed_ports or (), [Binding()])
-    return bindings
+    if any(bindings.values()):
+        return bindings
+    exposed = container.config.exposed_ports or ()
+    requested = exposed if host.publish_all_ports else [key for key in exposed if _is_tcp(key)]
+    return {key: [Binding()] for key in requested}
+
+
+def _is_tcp(key: str) -> bool:
+    return key.partition("/")[2] in ("", "tcp")
 
 
 def _ports(builder: ScenarioBuilder, bindings: Bindings) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from selab.host.tables import table
 from selab.project import new_policy_name
 from selab.run.request import NO_POLICY
 from selab.scaffold.scenario_builder import ScenarioBuilder
@@ -27,13 +28,16 @@ KEYS = (
     "read_only",
 )
 """The keys in the order in which people read them."""
-WEB = frozenset({80, 3000, 5000, 8000, 8008, 8080, 8081, 8888})
-"""At these ports of a container, a server usually speaks HTTP."""
+_PORTS = table("scaffold/names.toml")["port"]
 WIDTH = 130
-_PAGE = "This request shows that the container works; `contains` and `status` set what the answer must be."
-_CHOOSE_A_STEP = (
-    "Choose what shows that the container works: a pattern in its output, or a command in it, such as "
-    "`exec: {argv: [redis-cli, ping], contains: PONG}`."
+_HTTP = "This request shows that the container answers; `status` and `contains` set what the answer must be."
+_TCP = (
+    "The container listens here. If it speaks HTTP, a request shows more: "
+    "`http: {{port: {}, status: any, wait: true}}`."
+)
+_UP = (
+    "This shows only that the container keeps running. If it is to end, write `exit: {code: 0}`. A command "
+    "in it shows more, such as `exec: {argv: [redis-cli, ping], contains: PONG}`."
 )
 _NO_POLICY = (
     "There is no policy of that name, so this is the base policy's own domain for containers. "
@@ -74,10 +78,15 @@ def _ascii(text: str) -> str:
 
 
 def _steps(builder: ScenarioBuilder) -> list[str]:
-    web = next((port["guest"] for port in builder.data.get("ports", ()) if port["container"] in WEB), None)
-    if web:
-        return [*_comment(_PAGE, "  "), f"  - http: {{port: {web}, wait: true, timeout: 60}}"]
-    return [*_comment(_CHOOSE_A_STEP, "  "), '  - log: {pattern: "."}']
+    """Write the step that a container which works passes, whatever it serves."""
+    ports = {port["container"]: port["guest"] for port in reversed(builder.data.get("ports", ()))}
+    for container in (number for number in _PORTS["http"] if number in ports):
+        step = f"  - http: {{port: {ports[container]}, status: any, wait: true, timeout: 60}}"
+        return [*_comment(_HTTP, "  "), step]
+    if ports:
+        guest = ports[min(reversed(ports), key=_PORTS["tls"].__contains__)]
+        return [*_comment(_TCP.format(guest), "  "), f"  - tcp: {{port: {guest}, wait: true, timeout: 60}}"]
+    return [*_comment(_UP, "  "), "  - up: {}"]
 
 
 def _lines(key: str, value: Any) -> list[str]:

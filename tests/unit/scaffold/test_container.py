@@ -306,6 +306,23 @@ def test_all_exposed_ports_of_a_stopped_container_are_published(project: Project
     assert described(project, description).data["ports"] == [{"guest": 8080, "container": 80}]
 
 
+@pytest.mark.parametrize(
+    "ports", [{}, {"NetworkSettings": {"Ports": {"5432/tcp": None}}}, {"HostConfig": {"PortBindings": {}}}]
+)
+def test_the_tcp_ports_that_a_container_exposes_are_published_if_it_publishes_none(
+    project: Project, ports: dict[str, Any]
+) -> None:
+    exposed = {"5432/tcp": {}, "53/udp": {}, "9/sctp": {}}
+    draft = described(project, {"Config": {"ExposedPorts": exposed}} | ports)
+    assert (draft.data["ports"], draft.left) == ([{"guest": 5432, "container": 5432}], [])
+
+
+def test_a_port_that_is_only_exposed_is_not_published_beside_one_that_is(project: Project) -> None:
+    host = {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}
+    draft = described(project, {"Config": {"ExposedPorts": {"443/tcp": {}}}, "HostConfig": host})
+    assert draft.data["ports"] == [{"guest": 8080, "container": 80}]
+
+
 def test_the_working_directory_of_the_image_is_not_named(project: Project) -> None:
     host = FakeGuest()
     description = {"Image": "abcd", "Config": {"Image": "x:1", "WorkingDir": "/opt"}}

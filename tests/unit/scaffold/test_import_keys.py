@@ -49,8 +49,7 @@ USED: dict[tuple[str, str], Any] = {
 }
 """Values that must change the scenario, by the part and the key; `value` for the others."""
 NEEDS = {
-    ("config", "ExposedPorts"): {"HostConfig": {"PublishAllPorts": True}},
-    ("host_config", "PublishAllPorts"): {"Config": {"ExposedPorts": {"80/tcp": {}}}},
+    ("host_config", "PublishAllPorts"): {"Config": {"ExposedPorts": {"53/udp": {}}}},
     ("mount", "Source"): {"Mounts": [{"Type": "bind", "Destination": "/x"}]},
 }
 """What else the container must have before the key has an effect."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from selab.host.yamlfile import parse
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scenario.model import Scenario
 
 
 def text_of(data: dict[str, Any], *left: str, requested: bool = False) -> str:
@@ -64,16 +67,41 @@ def test_a_missing_policy_is_explained_unless_the_user_chose_none(
     assert ("`selab new policy web`" in text) is explained
 
 
+def step_of(*containers: int) -> dict[str, Any]:
+    """The step of a scenario that publishes these ports, the port N at 20000 + N in the guest."""
+    ports = [{"guest": 20000 + container, "container": container} for container in containers]
+    text = text_of({"ports": ports} if ports else {})
+    (step,) = parse(text, Path("web.yaml"), Scenario).as_written()["steps"]
+    return step  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("ports", [(80,), (443, 80), (22, 8080, 80), (80, 80)])
+def test_any_answer_at_a_web_port_shows_that_a_container_works(ports: tuple[int, ...]) -> None:
+    """It may redirect, or ask for a password."""
+    port = 20080 if 80 in ports else 28080
+    assert step_of(*ports) == {"http": {"port": port, "status": "any", "wait": True}}
+
+
 @pytest.mark.parametrize(
-    ("container", "step"),
-    [
-        (80, {"http": {"port": 9999, "wait": True, "timeout": 60}}),
-        (22, {"log": {"pattern": "."}}),
-    ],
+    ("ports", "reached"),
+    [((5432,), 5432), ((443,), 443), ((4369, 5671, 5672), 4369), ((5671, 443, 5672), 5672)],
 )
-def test_only_a_web_port_is_requested_at_its_port_in_the_guest(container: int, step: dict[str, Any]) -> None:
-    text = text_of({"ports": [{"guest": 9999, "container": container}]})
-    assert yaml.safe_load(text)["steps"] == [step]
+def test_at_other_ports_a_connection_shows_that_a_container_works(
+    ports: tuple[int, ...], reached: int
+) -> None:
+    """At a port for TLS most images do not listen before they are configured."""
+    assert step_of(*ports) == {"tcp": {"port": 20000 + reached, "wait": True}}
+
+
+def test_a_container_without_ports_works_if_it_keeps_running() -> None:
+    assert step_of() == {"up": {}}
+
+
+def test_a_comment_shows_the_request_that_a_connection_could_be() -> None:
+    text = text_of({"ports": [{"guest": 19000, "container": 9000}]})
+    assert "`http: {port: 19000, status: any, wait: true}`" in text
+    line = next(line for line in text.splitlines() if "http:" in line)
+    assert line.startswith("  # ")
 
 
 def test_a_new_scenario_expects_no_denial() -> None:

@@ -40,7 +40,7 @@ def test_it_loads(project: Project) -> None:
     assert load_scenario(project, "web").as_written() == {
         "description": "What web does.",
         "image": "web",
-        "steps": [{"log": {"pattern": "."}}],
+        "steps": [{"up": {}}],
     }
 
 
@@ -55,7 +55,7 @@ def test_a_web_port_is_waited_for(imaged: Project) -> None:
     made(imaged, "httpd")
     step = load_scenario(imaged, "httpd").steps[0].http
     assert step is not None
-    assert (step.port, step.wait) == (8080, True)
+    assert (step.port, step.status, step.wait) == (8080, "any", True)
 
 
 def test_the_policy_of_its_name_is_taken(project: Project) -> None:
