@@ -13,7 +13,7 @@ from selab.policy.contexts import runtime_type, specs_with
 from selab.policy.fc_source import equivalences, looked_up
 from selab.policy.filecon import FileSpec
 from selab.policy.guest_templates import all_on_base
-from selab.policy.interfaces import Interface, InterfaceTable, interface_table
+from selab.policy.interfaces import Interface, InterfaceTable, interface_table, module_interfaces
 from selab.policy.language.cil import Rule
 from selab.policy.language.statements import Grant
 from selab.policy.module import all_templates
@@ -28,7 +28,8 @@ class PolicyKnowledge:
     """What advice knows about the policy.
 
     index: rules of the base policy with the candidates.
-    table: interfaces of the headers, or the macros and blocks that a candidate in CIL may use in their place.
+    table: interfaces of the headers and of the other candidates, or the macros and blocks that a candidate in
+        CIL may use in their place.
     specs: file contexts of the base policy.
     equivalent: equivalences of its file contexts: paths, and the paths that are looked up in their place.
     container_type: domain that container runtimes use if they are given none, or empty.
@@ -54,7 +55,7 @@ class PolicyKnowledge:
         if module and module.language == "cil":
             table = offers(module, all_on_base(all_templates(project), base) if project else (), index)
         else:
-            table = interface_table(base)
+            table = _with_those_of_others(interface_table(base), base, candidates[:-1])
         return cls(
             index,
             table,
@@ -119,3 +120,15 @@ class PolicyKnowledge:
         limit, path = self._match_time, looked_up(path, self.equivalent)
         matching = next((spec for spec in reversed(self.specs) if spec.matches(path, limit)), None)
         return matching.type if matching else ""
+
+
+def _with_those_of_others(
+    table: InterfaceTable, base: BasePolicy, others: Sequence[CompiledModule]
+) -> InterfaceTable:
+    """Return `table` with the interfaces in the .if files of `others`, which a candidate may call too."""
+    texts = {
+        f"{each.name}.if": each.source.texts["if"].decode(errors="replace")
+        for each in others
+        if each.source and each.source.language == "te" and "if" in each.source.texts
+    }
+    return table.with_own(module_interfaces(base, texts)) if texts else table

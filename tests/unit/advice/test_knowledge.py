@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 
 from selab.advice import knowledge as knowing
 from selab.advice.knowledge import PolicyKnowledge
+from selab.policy.base import BasePolicy
 from selab.policy.compile import CompiledModule
 from selab.policy.contexts import FileSpec
-from selab.policy.interfaces import InterfaceTable
+from selab.policy.interfaces import Interface, InterfaceTable
 from selab.policy.language.statements import Grant
 from selab.policy.module import PolicyModule, load_module
 from selab.project import Project
@@ -128,3 +130,24 @@ def test_other_candidates_have_interfaces(
     web = CompiledModule("web", "(type web_t)", frozenset(), te)
     base = centos_like.write_base(tmp_path / "base")
     assert [PolicyKnowledge.of(base, each, project).table for each in ([], [lib, web])] == [table, table]
+
+
+def test_the_interfaces_of_another_candidate_may_be_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = dict[str, str]()
+
+    def own_of(base: BasePolicy, given: Mapping[str, str]) -> tuple[Interface, ...]:
+        texts.update(given)
+        return (granting("db_connect", ETC),)
+
+    monkeypatch.setattr(knowing, "interface_table", lambda base: InterfaceTable([granting("read_etc", ETC)]))
+    monkeypatch.setattr(knowing, "module_interfaces", own_of)
+    db = PolicyModule("db", tmp_path, {"te": b"", "if": b"interface(`db_connect',`')"})
+    web = PolicyModule("web", tmp_path, {"te": b"", "if": b"interface(`web_connect',`')"})
+    candidates = [CompiledModule(each.name, f"(type {each.name}_t)", frozenset(), each) for each in (db, web)]
+    knowledge = PolicyKnowledge.of(centos_like.write_base(tmp_path / "base"), candidates)
+    assert (knowledge.table.names, texts) == (
+        ("read_etc", "db_connect"),
+        {"db.if": "interface(`db_connect',`')"},
+    )
