@@ -71,6 +71,10 @@ class StoredRun:
     sources: dict[str, str]
     packed: bytes
 
+    def file_name(self, key: str) -> str:
+        """Return the name of the file that `sources` has under `key`."""
+        return f"{self.document.policy}.{key}" if len(self.document.policies) == 1 else key
+
     @property
     def records(self) -> tuple[bytes, ...]:
         """The raw lines of the run's audit window. Raises SelabError if they are damaged or too large."""
@@ -135,6 +139,7 @@ class DenialDiff:
     new: denials of the second run only.
     remaining: denials of both runs.
     before, after: the rulings on the denials of each run.
+    containers: the containers that a denial concerns; empty if they have no names.
     """
 
     gone: tuple[DenialKey, ...]
@@ -142,6 +147,7 @@ class DenialDiff:
     remaining: tuple[DenialKey, ...]
     before: Mapping[DenialKey, Ruling]
     after: Mapping[DenialKey, Ruling]
+    containers: Mapping[DenialKey, tuple[str, ...]]
 
     @property
     def reclassified(self) -> tuple[DenialKey, ...]:
@@ -316,6 +322,7 @@ def compare(before: RunDocument, after: RunDocument) -> DenialDiff:
         tuple(sorted(old & new)),
         with_bare_keys(before.rulings),
         with_bare_keys(after.rulings),
+        with_bare_keys({**before.concerned, **after.concerned}),
     )
 
 

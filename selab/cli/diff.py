@@ -40,8 +40,8 @@ def diff(context: Context, before: str | None, after: str) -> None:
         out.print(line)
     for missing in new.document.missing:
         out.print(f"  [red]expected, but did not occur[/red]: {safe(missing.entry)}", soft_wrap=True)
-    for ending in sorted(old.sources.keys() | new.sources.keys()):
-        was, now = (stored.sources.get(ending, "") for stored in (old, new))
-        names = (f"{stored.document.policy}.{ending} {stored.document.run}" for stored in (old, new))
+    for key in sorted(old.sources.keys() | new.sources.keys()):
+        was, now = (stored.sources.get(key, "") for stored in (old, new))
+        names = (f"{stored.file_name(key)} {stored.document.run}" for stored in (old, new))
         show_difference(was, now, (next(names), next(names)), out)
     out.print(change_in_words(old.document, new.document))

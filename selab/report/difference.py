@@ -20,23 +20,24 @@ def denial_lines(changed: DenialDiff) -> Iterator[str]:
     """
     for key in changed.gone:
         ruling = changed.before[key]
-        yield _denial_line("-", "green" if ruling.is_unexpected else "yellow", key, ruling.in_words)
+        yield _denial_line("-", "green" if ruling.is_unexpected else "yellow", key, changed, ruling.in_words)
     for key in changed.new:
         ruling = changed.after[key]
-        yield _denial_line("+", "red" if ruling.is_unexpected else "dim", key, ruling.in_words)
+        yield _denial_line("+", "red" if ruling.is_unexpected else "dim", key, changed, ruling.in_words)
     for key in changed.remaining:
         was, now = changed.before[key], changed.after[key]
         if key not in changed.reclassified:
-            yield _denial_line(" ", "dim", key, now.in_words)
+            yield _denial_line(" ", "dim", key, changed, now.in_words)
         else:
             colour = "red" if now.is_unexpected else "yellow"
             reason = now.in_words or now.classification.value
-            yield _denial_line(" ", colour, key, f"{reason}, {was.classification.value} before")
+            yield _denial_line(" ", colour, key, changed, f"{reason}, {was.classification.value} before")
 
 
-def _denial_line(sign: str, colour: str, key: DenialKey, ruling: str) -> str:
+def _denial_line(sign: str, colour: str, key: DenialKey, changed: DenialDiff, ruling: str) -> str:
+    names = ", ".join(changed.containers[key])
     remark = f"  ({safe(ruling)})" if ruling else ""
-    return f"  [{colour}]{sign} {safe(str(key))}{remark}[/{colour}]"
+    return f"  [{colour}]{sign} {safe(f'{names}: ' if names else '')}{safe(str(key))}{remark}[/{colour}]"
 
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}

@@ -23,13 +23,14 @@ def render(report: Report) -> str:
 
 def _commands(reported: ReportedRun) -> Iterator[str]:
     run = reported.document
-    file = reported.file
+    file = reported.source_of().file
     for denial in run.denials:
-        line = line_of(denial.source, reported.source)
+        source = reported.source_of(denial)
+        own, line = source.file, line_of(denial.source, source.text)
         if denial.classification is Classification.UNEXPECTED:
-            yield _command("error", file, line, "SELinux denial", denial_line(denial))
+            yield _command("error", own, line, "SELinux denial", denial_line(denial))
         elif denial.classification is Classification.TOLERATED:
-            yield _command("notice", file, line, "Tolerated SELinux denial", ruled_line(denial))
+            yield _command("notice", own, line, "Tolerated SELinux denial", ruled_line(denial))
     if run.verdict is Verdict.ERROR or (run.verdict is Verdict.FAIL and not run.unexpected):
         title = f"selab {run.scenario}: {run.verdict.value}"
         for reason in run.reasons:

@@ -121,7 +121,7 @@ def _shown(run: ReportedRun) -> dict[str, Any]:
         "document": document,
         "rows": [_row(number, denial, hidden, advice.get(number)) for number, denial, hidden in denials],
         "picture": _picture([*document.denials, *document.hidden]),
-        "lines": _lines(run.source, document),
+        "sources": [(source.file, _lines(source.text, document)) for source in run.sources if source.text],
         "records": run.records,
     }
 
@@ -146,7 +146,8 @@ def _lines(source: str, document: RunDocument) -> list[tuple[int, str, bool]]:
     A line matters if it names the target of an unexpected denial, or is between selab's markers.
     """
     denials = [row for row in (*document.denials, *document.hidden) if row.ruling.is_unexpected]
-    targets = {denial.target for denial in denials} - {document.label.type}
+    own = {document.label.type, *(each.label.type for each in document.containers)}
+    targets = {denial.target for denial in denials} - own
     inside, lines = False, []
     for number, line in enumerate(source.splitlines(), 1):
         begins, ends = (line.lstrip(" ;#").startswith(f"selab suggest: {word}") for word in ("begin", "end"))

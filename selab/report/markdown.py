@@ -72,9 +72,14 @@ def _cell(result: Ended | None) -> str:
 
 def _run(run: RunDocument, title: str) -> Iterator[str]:
     yield from (f"## {title}", "")
-    label = code(run.label.requested)
-    yield f"Policy {code(run.policy)}, {run.mode.value}, label {label}, run {code(run.run)}."
+    label = "" if run.containers else f", label {code(run.label.requested)}"
+    yield f"Policy {code(run.policy)}, {run.mode.value}{label}, run {code(run.run)}."
     yield ""
+    if run.containers:
+        columns_ = ((each.name, each.policy, each.label.requested) for each in run.containers)
+        yield from _table(
+            ("container", "policy", "label"), ([code(text, cell=True) for text in row] for row in columns_)
+        )
     yield from _list(run.reasons)
     if run.steps:
         yield from _table(("step", "result", "seconds", "detail"), map(_step, run.steps))

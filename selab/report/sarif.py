@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from selab import __version__
-from selab.report.model import Report, ReportedRun
+from selab.report.model import Report, ReportedRun, Source
 from selab.report.place import line_of
 from selab.report.text import plain
 from selab.report.words import denial_line, missing_line
@@ -39,11 +39,12 @@ def _identifier(run: RunDocument) -> dict[str, Any]:
 
 
 def _run(reported: ReportedRun, identifier: dict[str, Any]) -> dict[str, Any]:
-    """The candidate's source is the file to which the locations refer."""
-    run, source = reported.document, reported.source
-    uri = quote(plain(reported.file))
-    results = [_denial("denial", "error", denial, uri, source) for denial in run.denials]
-    results += [_denial("hidden-denial", "warning", denial, uri, source) for denial in run.hidden]
+    """The sources of the candidates are the files to which the locations refer."""
+    run, uri = reported.document, _uri(reported.source_of())
+    results = [_denial("denial", "error", denial, reported.source_of(denial)) for denial in run.denials]
+    results += [
+        _denial("hidden-denial", "warning", denial, reported.source_of(denial)) for denial in run.hidden
+    ]
     results += [_result("missing-denial", "error", missing_line(missing), uri) for missing in run.missing]
     results += [_result("selinux-error", "error", plain(error.meaning), uri) for error in run.selinux_errors]
     tool = {
@@ -62,13 +63,16 @@ def _run(reported: ReportedRun, identifier: dict[str, Any]) -> dict[str, Any]:
     return {"tool": {"driver": tool}, **identifier, "invocations": [invocation], "results": results}
 
 
-def _denial(rule: str, level: str, denial: ClassifiedDenialEntry, uri: str, source: str) -> dict[str, Any]:
+def _uri(source: Source) -> str:
+    return quote(plain(source.file))
+
+
+def _denial(rule: str, level: str, denial: ClassifiedDenialEntry, source: Source) -> dict[str, Any]:
     """A result. If the scenario tolerates or expects the denial, the result is a note, and suppressed."""
-    own = denial.source if denial.source.removesuffix("_t") in source else denial.target
+    own = denial.source if denial.source.removesuffix("_t") in source.text else denial.target
     ruling = denial.ruling
-    result = _result(
-        rule, level if ruling.is_unexpected else "note", denial_line(denial), uri, line_of(own, source)
-    )
+    shown, line = level if ruling.is_unexpected else "note", line_of(own, source.text)
+    result = _result(rule, shown, denial_line(denial), _uri(source), line)
     if not ruling.is_unexpected:
         # The entry is in the scenario and not in the analysed source: the suppression is external.
         result["suppressions"] = [{"kind": "external", "justification": plain(ruling.in_words)}]

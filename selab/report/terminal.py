@@ -12,6 +12,7 @@ from selab.auditlog.classification import Classification
 from selab.auditlog.denials import Denial, shown_labels, shown_target
 from selab.report.advice import show_in_brief, show_numbered
 from selab.report.markup import safe
+from selab.report.words import containers_of
 from selab.run.document import ClassifiedDenialEntry, DenialEntry, RunDocument
 from selab.run.verdict import Verdict
 
@@ -42,7 +43,8 @@ def show_run(
         detail = f"  [red]{safe(step.detail)}[/red]" if step.detail else ""
         out.print(f"  {sign} {safe(step.name)} [dim]{step.seconds:.1f} s[/dim]{detail}")
     if run.log:
-        out.print("  [dim]the container's last words:[/dim]")
+        noun = "containers'" if run.containers else "container's"
+        out.print(f"  [dim]the {noun} last words:[/dim]")
         for line in run.log.splitlines():
             out.print(f"  [dim]│[/dim] {safe(line)}")
     _show_denials(run, out, everything)
@@ -60,7 +62,8 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
     if run.unexpected:
         out.print(denials_table(run.unexpected, first=1))
     elif run.verdict is not Verdict.ERROR:
-        out.print(f"  No {'unexpected ' if run.denials else ''}denials of the container.")
+        nouns = "containers" if run.containers else "container"
+        out.print(f"  No {'unexpected ' if run.denials else ''}denials of the {nouns}.")
     _show_settled(run, out)
     if run.hidden:
         first = len(run.denials) + 1
@@ -118,8 +121,7 @@ def denials_table(denials: Sequence[Denial | DenialEntry], *, first: int = 0) ->
     for number, denial in enumerate(denials, first):
         target = shown_target(denial.source, denial.target)
         apart = "(kept apart by MCS categories)" if denial.separated else ""
-        containers = denial.containers if isinstance(denial, DenialEntry) else ()
-        names = f"{', '.join(containers)}:" if containers else ""
+        names = containers_of(denial) if isinstance(denial, DenialEntry) else ""
         parts = (names, denial.comm, denial.path, denial.detail, apart, shown_labels(denial))
         example = " ".join(part for part in parts if part)
         words = (

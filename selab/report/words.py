@@ -38,9 +38,14 @@ def target_and_class(denial: DenialEntry) -> str:
     return f"{shown_target(denial.source, denial.target)}:{denial.tclass}"
 
 
+def containers_of(denial: DenialEntry) -> str:
+    """The names of the containers that a denial concerns, as `web, db:`; "" if they have none."""
+    return f"{', '.join(denial.containers)}:" if denial.containers else ""
+
+
 def example_of(denial: DenialEntry) -> str:
-    """The process, path, detail and unknown labels of a denial's records; "" if none is known."""
-    parts = (denial.comm, denial.path, denial.detail, shown_labels(denial))
+    """The containers, process, path, detail and unknown labels of a denial; "" if none is known."""
+    parts = (containers_of(denial), denial.comm, denial.path, denial.detail, shown_labels(denial))
     return " ".join(part for part in parts if part)
 
 

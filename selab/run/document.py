@@ -272,6 +272,11 @@ class RunDocument(_Part):
         return rulings
 
     @property
+    def concerned(self) -> Mapping[DenialKey, tuple[str, ...]]:
+        """The names of the containers that each denial concerns; empty if they have none."""
+        return {key: denial.containers for denial in self.denials for key in denial.keys}
+
+    @property
     def unexpected_keys(self) -> frozenset[DenialKey]:
         """The identities of the unexpected denials."""
         return frozenset(key for key, ruling in self.rulings.items() if ruling.is_unexpected)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from selab.matrix.plan import Ended
-from selab.report.model import Report, ReportedRun
+from selab.report.model import Report, ReportedRun, Source
 from selab.run.document import RunDocument
 
 DENIAL = {
@@ -79,4 +79,22 @@ def document(**more: Any) -> RunDocument:
 
 def report(*runs: RunDocument, te: str = "", matrix: Sequence[Ended] = ()) -> Report:
     """A report about `runs`, all of the candidate `te`, or about a matrix."""
-    return Report(tuple(ReportedRun(run, te) for run in runs), tuple(matrix))
+    return Report(tuple(ReportedRun(run, (Source("web", te),)) for run in runs), tuple(matrix))
+
+
+def container(name: str, policy: str) -> dict[str, Any]:
+    """A container of a run's document, whose domain has the name of its policy."""
+    label = f"system_u:system_r:{policy}_t:s0:c1,c2"
+    return {"name": name, "policy": policy, "label": {"requested": label, "actual": label}}
+
+
+SEVERAL: dict[str, Any] = {
+    "policy": "web, db",
+    "containers": [container("front", "web"), container("back", "db"), container("log", "none")],
+    "denials": [
+        {**DENIAL, "containers": ["front"]},
+        {**DENIAL, "source": "db_t", "target": "web_t", "containers": ["back", "front"]},
+        {**DENIAL, "source": "container_t", "containers": ["log"]},
+    ],
+}
+"""Three containers, of which two have candidates, with a denial each."""

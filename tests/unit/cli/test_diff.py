@@ -10,7 +10,7 @@ import pytest
 from selab.history import History, Record
 from selab.policy.module import PolicyModule
 from selab.project import Project
-from tests.unit.documents import CLASSIFIED, MISSING, SETTLED, document
+from tests.unit.documents import CLASSIFIED, MISSING, SETTLED, SEVERAL, document
 from tests.unit.test_history import finished
 from tests.unit.workloads import planned
 
@@ -70,3 +70,15 @@ def test_each_denial_says_what_the_scenario_says(selab: Selab, project: Project,
     out = " ".join(capsys.readouterr().out.split())
     assert "tolerated by * -> proc_t:file { read }: it only counts processors" in out
     assert f"expected, but did not occur: {MISSING['entry']}" in out
+
+
+def test_the_change_of_one_of_several_policies_names_its_file(
+    selab: Selab, project: Project, capsys: Capture
+) -> None:
+    for name, text in (("a", "one\n"), ("b", "two\n")):
+        sources = {"web.te": "same\n", "db.te": text}
+        History.of(project).keep(Record(document(run=name, **SEVERAL), sources, {}, b""))
+    assert selab("diff", "a", "b") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ("--- db.te a" in lines, "+++ db.te b" in lines) == (True, True)
+    assert not [line for line in lines if "web.te" in line]

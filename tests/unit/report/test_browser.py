@@ -16,7 +16,7 @@ from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
 from selab.report.html import render
-from selab.report.model import Report, ReportedRun
+from selab.report.model import Report, ReportedRun, Source
 from tests.chromium import chromium, colours, wide
 from tests.unit.documents import DENIAL, document
 
@@ -56,7 +56,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             scenario=HOSTILE,
             log=LONG,
         ),
-        source=f"policy_module(web, 1)\n# {HOSTILE} {LONG}\nallow web_t http_port_t:tcp_socket name_bind;\n",
+        sources=(
+            Source(
+                "web",
+                f"policy_module(web, 1)\n# {HOSTILE} {LONG}\nallow web_t http_port_t:tcp_socket name_bind;\n",
+            ),
+        ),
         records=(HOSTILE, LONG * 5),
         advice=(Advice(need, HOSTILE, Cause.RULE, remedies),),
     )

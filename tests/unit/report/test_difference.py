@@ -9,7 +9,7 @@ from rich.console import Console
 
 from selab.history import compare
 from selab.report.difference import denial_lines, show_difference
-from tests.unit.documents import DENIAL, EXPECTED, TOLERATED, document
+from tests.unit.documents import DENIAL, EXPECTED, SEVERAL, TOLERATED, document
 
 
 def shown(before: str, after: str) -> list[str]:
@@ -70,3 +70,13 @@ def test_a_denial_is_red_only_if_it_is_a_new_unexpected_one(
 ) -> None:
     changed = compare(document(denials=before), document(denials=after))
     assert list(denial_lines(changed)) == [f"  {line.replace('DENIAL', 'web_t proc_t:file read')}"]
+
+
+def test_a_line_names_the_containers_that_the_denial_concerns() -> None:
+    before, after = document(**SEVERAL), document(**{**SEVERAL, "denials": SEVERAL["denials"][1:]})
+    lines = [line.partition("]")[2].partition("[")[0] for line in denial_lines(compare(before, after))]
+    assert lines == [
+        "- front: web_t http_port_t:tcp_socket name_bind",
+        "  log: container_t http_port_t:tcp_socket name_bind",
+        "  back, front: db_t web_t:tcp_socket name_bind",
+    ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from selab.report.github import render
-from selab.report.model import Report, ReportedRun
-from tests.unit.documents import DENIAL, MISSING, SETTLED, document
+from selab.report.model import Report, ReportedRun, Source
+from tests.unit.documents import DENIAL, MISSING, SETTLED, SEVERAL, document
 
 TE = "policy_module(web, 1.0)\n\ntype web_t;\n"
 
 
 def commands(**fields: object) -> list[str]:
-    return render(Report((ReportedRun(document(**fields), source=TE),))).splitlines()
+    return render(Report((ReportedRun(document(**fields), (Source("web", TE),)),))).splitlines()
 
 
 def messages(**fields: object) -> list[str]:
@@ -71,3 +71,13 @@ def test_a_pass_shows_nothing() -> None:
 @pytest.mark.parametrize(("text", "escaped"), [("100%", "100%25"), ("a\nb", r"a\nb")])
 def test_a_message_stays_one_line(text: str, escaped: str) -> None:
     assert messages(denials=[], reasons=[text]) == [escaped]
+
+
+def test_a_denial_is_at_the_policy_of_the_container_that_was_denied() -> None:
+    sources = (Source("web", TE), Source("db", "type db_t;\n"))
+    lines = render(Report((ReportedRun(document(**SEVERAL), sources),))).splitlines()
+    assert [line.partition(",title")[0] for line in lines] == [
+        "::error file=policies/web.te,line=3",
+        "::error file=policies/db.te,line=1",
+        "::error file=policies/web.te,line=1",
+    ]

@@ -20,8 +20,8 @@ from selab.history import Record
 from selab.matrix.plan import Ended
 from selab.policy.query.decide import Cause
 from selab.report.html import render
-from selab.report.model import MARKER, Report, ReportedRun
-from tests.unit.documents import CLASSIFIED, DENIAL, EXPECTED, MISSING, SETTLED, document
+from selab.report.model import MARKER, Report, ReportedRun, Source
+from tests.unit.documents import CLASSIFIED, DENIAL, EXPECTED, MISSING, SETTLED, SEVERAL, document
 from tests.unit.matrix.fakes import ended
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\"'`"
@@ -54,7 +54,7 @@ def test_what_others_have_said_is_text() -> None:
             [
                 ReportedRun(
                     document(denials=[hostile], reasons=[HOSTILE], scenario=HOSTILE),
-                    source=HOSTILE,
+                    (Source("web", HOSTILE),),
                     records=(HOSTILE,),
                 )
             ]
@@ -89,7 +89,8 @@ def test_the_line_that_names_what_was_denied_is_marked() -> None:
     made = page(
         [
             ReportedRun(
-                document(), source="policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n"
+                document(),
+                (Source("web", "policy_module(web, 1.0)\nallow web_t http_port_t:tcp_socket name_bind;\n"),),
             )
         ]
     )
@@ -106,14 +107,14 @@ def test_a_denial_that_the_policy_allows_by_now_says_so() -> None:
 
 def test_what_selab_suggested_is_marked_from_its_first_line_to_its_last() -> None:
     te = "x\n# selab suggest: begin\nallow a_t b_t:file read;\n# selab suggest: end\ny\n"
-    text = page([ReportedRun(document(denials=[]), te)])
+    text = page([ReportedRun(document(denials=[]), (Source("web", te),))])
     assert re.findall(r'class="matters"><span class="no">(\d+)<', text) == ["2", "3"]
     assert re.findall(r'<span class="no">(\d+)</span>([xy])', text) == [("1", "x"), ("5", "y")]
 
 
 def test_a_line_that_names_the_domain_alone_is_not_marked() -> None:
     own = {**DENIAL, "target": "web_t"}
-    text = page([ReportedRun(document(denials=[own]), "type web_t;\n")])
+    text = page([ReportedRun(document(denials=[own]), (Source("web", "type web_t;\n"),))])
     assert 'class="matters"' not in text
 
 
@@ -240,7 +241,7 @@ def test_a_new_tolerated_denial_is_not_red() -> None:
 
 def test_only_an_unexpected_denial_marks_a_line_of_the_policy() -> None:
     te = "allow web_t proc_t:file read;\nallow web_t http_port_t:tcp_socket name_bind;\n"
-    text = page([ReportedRun(document(**CLASSIFIED), te)])
+    text = page([ReportedRun(document(**CLASSIFIED), (Source("web", te),))])
     assert re.findall(r'class="matters"><span class="no">(\d+)', text) == ["2"]
 
 
@@ -269,3 +270,14 @@ def test_only_a_hidden_denial_is_reported_as_hidden() -> None:
     rows = re.findall(r"<tr><td class=\"number\">(\d+)<.*?</tr>", text, re.DOTALL)
     hidden = re.findall(r">(\w+):tcp_socket<[^\n]*hidden by dontaudit", text)
     assert (rows, hidden) == (["1", "2"], ["shadow_t"])
+
+
+def test_several_containers_and_their_policies_are_shown() -> None:
+    sources = (Source("web", "type web_t;\n"), Source("db", "type db_t;\n"))
+    made = page([ReportedRun(document(**SEVERAL), sources)])
+    assert re.findall(r'<th scope="row">(\w+)</th><td>(\w+)</td>', made) == [
+        ("front", "web"),
+        ("back", "db"),
+        ("log", "none"),
+    ]
+    assert re.findall(r"<h3>(policies/[^<]*)</h3>", made) == ["policies/web.te", "policies/db.te"]

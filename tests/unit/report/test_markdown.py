@@ -14,7 +14,7 @@ from markdown_it.token import Token
 from selab.report.markdown import ROWS, code, render
 from selab.report.model import MARKER
 from selab.report.text import plain
-from tests.unit.documents import CLASSIFIED, DENIAL, MISSING, TOLERATED, document, report
+from tests.unit.documents import CLASSIFIED, DENIAL, MISSING, SEVERAL, TOLERATED, document, report
 from tests.unit.matrix.fakes import ended
 
 from .test_hostile import ATTACKS, harmless, of
@@ -203,3 +203,13 @@ def test_only_a_table_that_is_too_long_is_cut(count: int, more: int) -> None:
     made = render(report(document(denials=denials)))
     assert made.count("| `web_t` |") == min(count, ROWS)
     assert made.count(f"\n{more} more: `selab show 20261123-220000-abcd`") == (more > 0)
+
+
+def test_each_of_several_containers_is_listed() -> None:
+    text = render(report(document(**SEVERAL)))
+    assert "| `front` | `web` | `system_u:system_r:web_t:s0:c1,c2` |" in text
+    assert "| `log` | `none` | `system_u:system_r:none_t:s0:c1,c2` |" in text
+
+
+def test_a_denial_names_the_containers_that_it_concerns() -> None:
+    assert "`back, front: apache2 src=80`" in render(report(document(**SEVERAL)))

@@ -10,10 +10,21 @@ import jsonschema
 import pytest
 
 from selab.report import github
+from selab.report.model import Report, ReportedRun, Source
 from selab.report.place import line_of
 from selab.report.sarif import render
 from selab.run.document import RunDocument
-from tests.unit.documents import CLASSIFIED, DENIAL, EXPECTED, MISSING, SETTLED, TOLERATED, document, report
+from tests.unit.documents import (
+    CLASSIFIED,
+    DENIAL,
+    EXPECTED,
+    MISSING,
+    SETTLED,
+    SEVERAL,
+    TOLERATED,
+    document,
+    report,
+)
 
 SCHEMA = json.loads((Path(__file__).parent / "sarif.schema.json").read_text())
 TE = "policy_module(web, 1.0)\n\ncontainer_domain_template(web)\n"
@@ -165,3 +176,13 @@ def test_a_missing_denial_is_an_annotation_next_to_the_unexpected_ones() -> None
 def test_a_fail_without_an_unexpected_denial_says_its_reasons() -> None:
     lines = workflow_commands(document(**{**SETTLED, "verdict": "FAIL", "reasons": ["a step failed"]}), TE)
     assert [line.rpartition("::")[2] for line in lines if line.startswith("::error")] == ["a step failed"]
+
+
+def test_a_denial_is_in_the_policy_of_the_container_that_was_denied() -> None:
+    sources = (Source("web", "type web_t;"), Source("db", "type db_t;"))
+    made = json.loads(render(Report((ReportedRun(document(**SEVERAL), sources),))))
+    uris = [
+        each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for each in made["runs"][0]["results"]
+    ]
+    assert uris == ["policies/web.te", "policies/db.te", "policies/web.te"]

@@ -14,7 +14,7 @@ from selab.advice.remedy import Kind, Remedy
 from selab.policy.query.decide import Cause
 from selab.policy.query.risk import Level, Risk
 from selab.report.terminal import show_run
-from tests.unit.documents import CLASSIFIED, DENIAL, SETTLED, TOLERATED, document
+from tests.unit.documents import CLASSIFIED, DENIAL, SETTLED, SEVERAL, TOLERATED, document
 
 
 def shown(
@@ -168,3 +168,13 @@ def test_that_nothing_was_denied_is_said_only_if_everything_was_observed(
     verdict: str, complete: bool
 ) -> None:
     assert ("No denials of the container." in shown(denials=[], verdict=verdict)) is complete
+
+
+def test_several_containers_are_listed_with_their_labels() -> None:
+    lines = shown(**SEVERAL).splitlines()
+    assert lines[0].rstrip() == "web  policy web, db, enforcing  run 20261123-220000-abcd"
+    assert lines[2] == "  back  policy db, system_u:system_r:db_t:s0:c1,c2"
+
+
+def test_no_denial_of_any_of_several_containers() -> None:
+    assert "No denials of the containers." in shown(**{**SEVERAL, "denials": []})
