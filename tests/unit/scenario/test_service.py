@@ -1,0 +1,105 @@
+"""What the service of a scenario may be."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from selab.scenario.service import Service, unit_name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("nginx", "nginx.service"),
+        ("nginx.service", "nginx.service"),
+        ("postgresql@17-main", "postgresql@17-main.service"),
+        (r"a\x2db.c:d_e", r"a\x2db.c:d_e.service"),
+        ("sshguard", "sshguard.service"),
+        ("userdbd", "userdbd.service"),
+    ],
+)
+def test_a_units_name_is_said_in_one_way(text: str, name: str) -> None:
+    assert Service(unit=text).unit == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".service",
+        "-x",
+        "--now.service",
+        "a b",
+        "a/b",
+        "a\n",
+        "a@",
+        "a@.service",
+        "@a",
+        "a.socket",
+        "ä",
+        "a" * 201,
+    ]
+    + ["a.target.service", "a;b", "*", "a$b"],
+)
+def test_a_name_that_no_service_can_have_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"unit\n.*name of a service"):
+        Service(unit=text)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["ssh", "sshd.service", "sshd@1", "docker", "containerd", "podman", "podman-restart", "auditd", "dbus"]
+    + ["dbus-broker", "systemd-journald.service", "selab-guard", "serial-getty@ttyS0", "rescue", "user@0"],
+)
+def test_a_unit_that_the_laboratory_needs_is_refused(unit: str) -> None:
+    with pytest.raises(ValidationError, match="selab needs this unit"):
+        Service(unit=unit)
+
+
+@pytest.mark.parametrize("package", ["nginx", "libstdc++", "python3.13", "GeoIP_x"])
+def test_a_package_may_have_a_usual_name(package: str) -> None:
+    assert Service(unit="x", packages=(package,)).packages == (package,)
+
+
+@pytest.mark.parametrize("package", ["", "-y", "nginx-", "a b", "./a.deb", "a/b", "a:b", "a=1", "a*", "a\n"])
+def test_a_package_that_is_an_option_or_a_file_is_refused(package: str) -> None:
+    with pytest.raises(ValidationError, match="name of a package"):
+        Service(unit="x", packages=(package,))
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({}, "either a unit or a command"),
+        ({"unit": "x", "command": ("/bin/x",)}, "either a unit or a command"),
+        ({"command": ("foo",)}, "absolute path"),
+        ({"command": ("/opt/../bin/sh",)}, "absolute path"),
+        ({"command": ("/bin/..",)}, "absolute path"),
+        ({"command": ("/bin/x", "\0")}, "control characters"),
+        ({"unit": "x", "user": "daemon"}, "has its own user"),
+        ({"command": ("/bin/x",), "user": "-x"}, "pattern"),
+        ({"command": ("/bin/x",), "user": "a b"}, "pattern"),
+        ({"command": ("/bin/x",), "port": 1}, "no such key|not permitted"),
+    ],
+)
+def test_a_service_that_contradicts_itself_is_refused(fields: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        Service.model_validate(fields)
+
+
+def test_a_command_has_a_user() -> None:
+    service = Service(command=("/usr/sbin/foo", "-f", "$A %n"), user="daemon")
+    assert (service.command, service.user) == (("/usr/sbin/foo", "-f", "$A %n"), "daemon")
+
+
+@given(st.text(max_size=30))
+def test_a_units_name_is_one_word_and_no_option(text: str) -> None:
+    try:
+        name = unit_name(text)
+    except ValueError:
+        return
+    assert name.isascii() and name.isprintable() and name.endswith(".service")
+    assert not name.startswith(("-", ".")) and "/" not in name and " " not in name
