@@ -16,8 +16,9 @@ RUN_DIR = "/run/selab"
 class StateFile:
     """A file in RUN_DIR.
 
-    `name` is relative to RUN_DIR; NAME in it stands for the name of a container. `writers`, `readers` and
-    `removers` are programs, by their path in selab without `scripts/` and the ending: "policy/guest/load".
+    `name` is relative to RUN_DIR; NAME in it stands for the name of a container or unit. `writers`,
+    `readers` and `removers` are programs, by their path in selab without `scripts/` and the ending:
+    "policy/guest/load".
     """
 
     name: str
@@ -155,11 +156,25 @@ CONTAINER_ID = StateFile(
 )
 CONTAINER_LABEL = StateFile(
     "labels-NAME",
-    "The context that a process of a container was seen to have while the container started.",
-    writers=("container/lib-watch",),
-    readers=("container/lib-labels",),
-    removers=("container/lib-watch", "container/remove"),
-    lifetime="from the start of the container until it is removed",
+    "The context that a process of a container or service was seen to have while it started.",
+    writers=("container/lib-watch", "service/start"),
+    readers=("container/lib-labels", "service/lib-processes"),
+    removers=(
+        "container/lib-watch",
+        "container/remove",
+        "service/start",
+        "service/stop",
+        "service/restore",
+    ),
+    lifetime="from the start of the container or service until it is removed or stopped",
+)
+SERVICE = StateFile(
+    "services/NAME",
+    "What a unit was before the run that has started it: `active` or `inactive`.",
+    writers=("service/start",),
+    readers=("service/start", "service/stop", "service/restore"),
+    removers=("service/stop", "service/restore"),
+    lifetime="from just before the unit is stopped or started until it is what it was before",
 )
 
 STATE_FILES = (
@@ -175,6 +190,7 @@ STATE_FILES = (
     CONTAINER,
     CONTAINER_ID,
     CONTAINER_LABEL,
+    SERVICE,
 )
 """All files in RUN_DIR."""
 
@@ -234,11 +250,17 @@ NOT_HEALTHY = ExitCode(1, "The container did not become healthy.", ("container/a
 STEP_FAILED = ExitCode(
     1,
     "The step did not end as the scenario expects.",
-    ("container/http", "container/tcp", "container/wait-for-end"),
+    ("container/http", "container/tcp", "container/wait-for-end", "service/wait-for-end"),
 )
 END_NOT_NOTICED = ExitCode(
     4, "The container runtime has not noticed the container's end.", ("container/wait-for-end",)
 )
+UNIT_DID_NOT_START = ExitCode(1, "The unit did not start.", ("service/start",))
+NO_UNIT = ExitCode(3, "The guest has no such unit.", ("service/start",))
+OTHER_UNIT = ExitCode(4, "The name is an alias of another unit.", ("service/start",))
+NOT_STOPPED = ExitCode(5, "The unit cannot be stopped.", ("service/start", "service/stop"))
+NOT_RESTORED = ExitCode(1, "A unit could not be restored.", ("service/restore",))
+UNKNOWN_END = ExitCode(2, "systemd does not know how the service ended.", ("service/wait-for-end",))
 NO_AUDIT_STATUS = ExitCode(3, "The kernel does not report its audit status.", ("auditlog/open-window",))
 NO_MARK = ExitCode(
     4,
@@ -280,6 +302,12 @@ EXIT_CODES = (
     NOT_HEALTHY,
     STEP_FAILED,
     END_NOT_NOTICED,
+    UNIT_DID_NOT_START,
+    NO_UNIT,
+    OTHER_UNIT,
+    NOT_STOPPED,
+    NOT_RESTORED,
+    UNKNOWN_END,
     NO_AUDIT_STATUS,
     NO_MARK,
     NOT_IN_ORDER,

@@ -113,8 +113,7 @@ def _step(
         f"echo '{hashlib.sha256(data).hexdigest()}  {path}' | sha256sum --status -c - && "
         for path, data in contents.items()
     )
-    script = _families()[family]["install"] if packages else script
-    text = guest_script(script) if script else apply
+    text = install_script(family) if packages else guest_script(script) if script else apply
     return Step(name, sums + probe, text, contents, tuple(packages), runtime, host, network)
 
 
@@ -125,6 +124,11 @@ def _source(path: str) -> bytes:
 def _families() -> dict[str, dict[str, Any]]:
     families: dict[str, dict[str, Any]] = table(PROVISION)["family"]
     return families
+
+
+def install_script(family: str) -> str:
+    """Return the script that installs packages, which are its arguments, in a guest of a package family."""
+    return guest_script(_families()[family]["install"])
 
 
 def runtime_services() -> tuple[str, ...]:

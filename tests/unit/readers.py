@@ -66,6 +66,7 @@ from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
 from selab.scaffold.security_label import add_label
 from selab.scenario.expect import Expect
 from selab.scenario.model import Scenario
+from selab.service.lifecycle import _fields
 from selab.vm.host_keys import _plain_lines
 from selab.vm.ssh_config import _with_includes
 from selab.vm.vagrant import _Commands
@@ -515,6 +516,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "http answer": (step({"http": {"port": 80}}, code=1), ANSWER),
     "exit code": (step({"exit": {}}), ANSWER),
     "answer about a connection": (step({"tcp": {"port": 80}}, code=1), ANSWER),
+    "answer about a service": (lambda text: _fields(completed(text), complete=False), ANSWER),
     "history row": (history_row, AUDIT),
     "manifest of a base policy": (read_manifest, MANIFESTS),
     "survey": (lambda text: _facts((), completed(text)), ANSWER),

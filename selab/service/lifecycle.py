@@ -1,0 +1,248 @@
+"""Run a unit of the guest during a block, and read from the kernel which labels its processes really have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from selab.errors import InputError, SelabError
+from selab.guest import Completed, Guest, Malformed, Query, number, reading, script, script_argv
+from selab.guest_state import NO_UNIT, NOT_STOPPED, OTHER_UNIT, UNIT_DID_NOT_START
+from selab.scenario.service import SUFFIX, Service
+
+START_TIMEOUT = 300.0
+"""Seconds for start.sh, which waits up to 100 seconds for the end of an active unit, 120 for its start and 5
+for the end of systemd's copies."""
+STOP_TIMEOUT = 180.0
+"""Seconds for stop.sh, which waits up to 100 seconds, and 30 more after SIGKILL."""
+RESTORE_TIMEOUT = 300.0
+"""Seconds for restore.sh, which waits up to 120 for each unit: a run leaves one or two."""
+TAIL = 8
+"""Lines of the service's log that a failed run shows."""
+_INVOCATION = re.compile(r"[0-9a-f]{32}")
+_WORD = re.compile(r"[a-z-]{0,40}")
+_BY_SYSTEMD = {
+    203: "EXEC: the program could not be executed",
+    217: "USER: the user could not be set",
+    226: "NAMESPACE: the unit's namespaces could not be set up",
+    229: "SELINUX_CONTEXT: the label that the unit names could not be set",
+}
+"""Exit statuses of systemd itself, which concern SELinux or a scenario (systemd.exec(5))."""
+
+
+@dataclass(frozen=True)
+class MainProcess:
+    """What systemd says about a service's main process.
+
+    result: `success`, or why the service failed, such as `exit-code` or `timeout` (systemd.service(5)).
+    code: how it ended, as waitid(2) numbers it: 1 it exited, 2 a signal killed it, 3 with a core dump; 0 if
+        it runs.
+    status: exit status, or number of the signal.
+    """
+
+    result: str
+    code: int
+    status: int
+
+    @property
+    def in_words(self) -> str:
+        """Describe how the service ended."""
+        if self.code == 1:
+            name = _BY_SYSTEMD.get(self.status, "")
+            return f"its main process ended with status {self.status}{f' ({name})' if name else ''}"
+        if self.code:
+            return f"signal {self.status} ended its main process"
+        return f"systemd reports '{self.result}'"
+
+
+@dataclass
+class RunningService:
+    """A service that runs, or has run.
+
+    name: unit.
+    pid: process id of its main process in the guest, or 0 if it has ended.
+    labels: distinct contexts that its processes have had.
+    invocation: systemd's id of this start, which the entries of its log have.
+    ended: how its main process ended, if it did before it was stopped.
+    restarted: how often systemd has restarted it, and why, if it did.
+    """
+
+    name: str
+    pid: int = 0
+    labels: set[str] = field(default_factory=set)
+    invocation: str = ""
+    ended: str = ""
+    restarted: str = ""
+
+    @property
+    def log_argv(self) -> list[str]:
+        """Return the command that prints all that the service's processes have logged."""
+        return self._journal()
+
+    @property
+    def tail_argv(self) -> list[str]:
+        """Return the command that prints the last lines of that."""
+        return self._journal(f"--lines={TAIL}")
+
+    def _journal(self, *options: str) -> list[str]:
+        match = f"_SYSTEMD_INVOCATION_ID={self.invocation}"
+        return ["journalctl", "--quiet", "--no-pager", "--output=cat", *options, match]
+
+    def end_argv(self, seconds: float) -> list[str]:
+        """Return the command that waits for the main process's end and prints its exit code."""
+        return script_argv("service/wait-for-end", str(self.pid), self.name, str(int(seconds) or 1))
+
+
+class ServiceRefused(SelabError):
+    """The service did not start. This is an outcome of the run, because the candidate may be the cause.
+
+    reason: what systemd and the service's log say, on one line.
+    """
+
+    def __init__(self, unit: str, reason: str) -> None:
+        super().__init__(f"The service {unit} did not start.", reason)
+        self.unit, self.reason = unit, reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.unit, self.reason))
+
+
+def unit_of(service: Service, name: str) -> str:
+    """Return the unit of the service, which is called `name` if it is a command."""
+    return service.unit or f"{name}{SUFFIX}"
+
+
+def transient_words(service: Service, unit: str) -> list[str]:
+    """Return the words after `systemd-run` that start the service's command; none for a unit of the guest.
+
+    systemd-run(1) replaces `$NAME` in the command, and `$$` by `$`. The unit remains after its end, so that
+    its exit code can be read.
+    """
+    if not service.command:
+        return []
+    words = ["--quiet", "--no-ask-password", f"--unit={unit}", "--service-type=exec", "--remain-after-exit"]
+    words += [f"--uid={service.user}"] if service.user else []
+    return [*words, "--", *(word.replace("$", "$$") for word in service.command)]
+
+
+@contextmanager
+def running_service(
+    guest: Guest, service: Service, name: str, domain: str, *, keep: bool = False
+) -> Iterator[RunningService]:
+    """Start the service, whose processes should have the type `domain`, and stop it after the block.
+
+    With `keep`, it remains until the next run. A unit that was active before is started again by
+    `restore_services`, after the labels of its files have been restored. The service's labels are complete
+    only after the block: they are read again just before it is stopped.
+
+    Raises ServiceRefused if it does not start, and InputError if the guest has no such unit.
+    """
+    unit = unit_of(service, name)
+    running = RunningService(unit)
+    done = guest.run(
+        script_argv("service/start", unit, domain, *transient_words(service, unit)), timeout=START_TIMEOUT
+    )
+    if done.returncode in (NO_UNIT.code, OTHER_UNIT.code):
+        raise _no_such_unit(service, unit, done)
+    try:
+        _read_start(running, done)
+        yield running
+    finally:
+        words = (unit, "1" if keep else "0")
+        _read_stop(running, guest.run(script_argv("service/stop", *words), timeout=STOP_TIMEOUT))
+
+
+def _no_such_unit(service: Service, unit: str, done: Completed) -> InputError:
+    answer = done.error_text.strip()[:80]
+    if done.returncode == OTHER_UNIT.code:
+        return InputError(
+            f"The guest's unit {unit} has another name.", f"systemd reports {answer!r}.", "Use that name."
+        )
+    return InputError(
+        f"The guest has no unit {unit} that can be started.",
+        f"systemd reports '{answer}'.",
+        "List the package that has it in `packages`."
+        if not service.packages
+        else "Look for its name in the guest: `selab vm ssh -- systemctl list-unit-files`.",
+    )
+
+
+def _read_start(running: RunningService, done: Completed) -> None:
+    if done.returncode == NOT_STOPPED.code:
+        done.expect(f"The service {running.name}, which was active, could not be stopped.")
+    done.expect(f"The service {running.name} failed in an unknown way.", 0, UNIT_DID_NOT_START.code)
+    with reading(done):
+        fields, labels = _fields(done, complete=done.ok)
+        main = _main_process(fields)
+        invocation = fields.get("invocation", "")
+        if invocation and not _INVOCATION.fullmatch(invocation):
+            raise Malformed(f"{invocation[:40]!r} is not an id of systemd")
+        if not done.ok:
+            raise ServiceRefused(running.name, _reason(main, done.error_text))
+        if not invocation:
+            raise Malformed("it lacks systemd's id of the start")
+        running.pid, running.invocation = number(fields.get("pid", "")), invocation
+        running.labels |= labels
+
+
+def _reason(main: MainProcess, errors: str) -> str:
+    """Return why a service did not start: what systemd says, and the last line of its log."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if not line.startswith("See ")), "it logged nothing")
+    return f"{main.in_words}: {last}"
+
+
+def _read_stop(running: RunningService, done: Completed) -> None:
+    done.expect(f"The service {running.name} could not be stopped.", hint="The next run tries again.")
+    with reading(done):
+        fields, labels = _fields(done, complete=True)
+        running.labels |= labels
+        main, restarts = _main_process(fields), number(fields.get("restarts") or "0")
+        if main.code or fields.get("active") in ("inactive", "failed"):
+            running.ended = main.in_words
+        if restarts:
+            times = "once" if restarts == 1 else f"{restarts} times"
+            running.restarted = f"{times}: {main.in_words}"
+
+
+def _main_process(fields: dict[str, str]) -> MainProcess:
+    if not _WORD.fullmatch(fields.get("result", "")):
+        raise Malformed(f"{fields['result'][:40]!r} is not a result of systemd")
+    return MainProcess(
+        fields.get("result", ""), number(fields.get("code") or "0"), number(fields.get("status") or "0")
+    )
+
+
+def _fields(done: Completed, *, complete: bool) -> tuple[dict[str, str], set[str]]:
+    """Return the values by their keys, and the contexts. Raises Malformed if the end is missing."""
+    lines = done.text.split("\n")
+    if complete and lines[-2:] != ["end", ""]:
+        raise Malformed("it does not end with the line 'end'")
+    fields: dict[str, str] = {}
+    labels = set()
+    for line in lines[: -2 if complete else -1]:
+        key, _, value = line.partition(" ")
+        if key != "label":
+            fields[key] = value
+        elif not value.isprintable() or value[:1] == "-":
+            raise Malformed(f"{value[:40]!r} is not a context")
+        elif value.count(":") >= 2:
+            labels.add(value)
+    return fields, labels
+
+
+def restore_services() -> Query[None]:
+    """Restore the units that this run or an interrupted one has started: active again, or stopped.
+
+    The labels of the guest's files must be restored by then.
+    """
+    return Query(script("service/restore"), _restored, timeout=RESTORE_TIMEOUT)
+
+
+def _restored(done: Completed) -> None:
+    done.expect(
+        "A service of the guest could not be restored to what it was before the run.",
+        hint="Look at it in the guest: `selab vm ssh -- systemctl --failed`.",
+    )
