@@ -259,6 +259,7 @@ UNIT_DID_NOT_START = ExitCode(1, "The unit did not start.", ("service/start",))
 NO_UNIT = ExitCode(3, "The guest has no such unit.", ("service/start",))
 OTHER_UNIT = ExitCode(4, "The name is an alias of another unit.", ("service/start",))
 NOT_STOPPED = ExitCode(5, "The unit cannot be stopped.", ("service/start", "service/stop"))
+NO_DIRECTORY = ExitCode(6, "A directory of the unit cannot be created.", ("service/start",))
 NOT_RESTORED = ExitCode(1, "A unit could not be restored.", ("service/restore",))
 UNKNOWN_END = ExitCode(2, "systemd does not know how the service ended.", ("service/wait-for-end",))
 NO_AUDIT_STATUS = ExitCode(3, "The kernel does not report its audit status.", ("auditlog/open-window",))
@@ -306,6 +307,7 @@ EXIT_CODES = (
     NO_UNIT,
     OTHER_UNIT,
     NOT_STOPPED,
+    NO_DIRECTORY,
     NOT_RESTORED,
     UNKNOWN_END,
     NO_AUDIT_STATUS,

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from selab.errors import InputError, SelabError
 from selab.guest import Completed, Guest, Malformed, Query, number, reading, script, script_argv
-from selab.guest_state import NO_UNIT, NOT_STOPPED, OTHER_UNIT, UNIT_DID_NOT_START
+from selab.guest_state import NO_DIRECTORY, NO_UNIT, NOT_STOPPED, OTHER_UNIT, UNIT_DID_NOT_START
+from selab.policy.contexts import FileContexts
+from selab.policy.guest.relabel import contexts_file
 from selab.scenario.service import SUFFIX, Service
 
 START_TIMEOUT = 300.0
@@ -19,6 +21,7 @@ STOP_TIMEOUT = 180.0
 """Seconds for stop.sh, which waits up to 100 seconds, and 30 more after SIGKILL."""
 RESTORE_TIMEOUT = 300.0
 """Seconds for restore.sh, which waits up to 120 for each unit: a run leaves one or two."""
+NO_CONTEXTS = FileContexts((), "")
 TAIL = 8
 """Lines of the service's log that a failed run shows."""
 _INVOCATION = re.compile(r"[0-9a-f]{32}")
@@ -129,9 +132,17 @@ def transient_words(service: Service, unit: str) -> list[str]:
 
 @contextmanager
 def running_service(
-    guest: Guest, service: Service, name: str, domain: str, *, keep: bool = False
+    guest: Guest,
+    service: Service,
+    name: str,
+    domain: str,
+    *,
+    contexts: FileContexts = NO_CONTEXTS,
+    keep: bool = False,
 ) -> Iterator[RunningService]:
     """Start the service, whose processes should have the type `domain`, and stop it after the block.
+
+    `contexts` label the directories that systemd creates for it; they must be in the guest already.
 
     With `keep`, it remains until the next run. A unit that was active before is started again by
     `restore_services`, after the labels of its files have been restored. The service's labels are complete
@@ -141,17 +152,16 @@ def running_service(
     """
     unit = unit_of(service, name)
     running = RunningService(unit)
-    done = guest.run(
-        script_argv("service/start", unit, domain, *transient_words(service, unit)), timeout=START_TIMEOUT
-    )
+    words = (unit, domain, contexts_file(contexts), *transient_words(service, unit))
+    done = guest.run(script_argv("service/start", *words), timeout=START_TIMEOUT)
     if done.returncode in (NO_UNIT.code, OTHER_UNIT.code):
         raise _no_such_unit(service, unit, done)
     try:
         _read_start(running, done)
         yield running
     finally:
-        words = (unit, "1" if keep else "0")
-        _read_stop(running, guest.run(script_argv("service/stop", *words), timeout=STOP_TIMEOUT))
+        argv = script_argv("service/stop", unit, "1" if keep else "0")
+        _read_stop(running, guest.run(argv, timeout=STOP_TIMEOUT))
 
 
 def _no_such_unit(service: Service, unit: str, done: Completed) -> InputError:
@@ -172,6 +182,8 @@ def _no_such_unit(service: Service, unit: str, done: Completed) -> InputError:
 def _read_start(running: RunningService, done: Completed) -> None:
     if done.returncode == NOT_STOPPED.code:
         done.expect(f"The service {running.name}, which was active, could not be stopped.")
+    if done.returncode == NO_DIRECTORY.code:
+        done.expect(f"A directory of the service {running.name} could not be created in the guest.")
     done.expect(f"The service {running.name} failed in an unknown way.", 0, UNIT_DID_NOT_START.code)
     with reading(done):
         fields, labels = _fields(done, complete=done.ok)

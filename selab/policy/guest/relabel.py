@@ -45,7 +45,7 @@ def label_files(guest: Guest, contexts: FileContexts) -> bool:
     """
     if not contexts.places:
         return False
-    words = (_file(contexts), LABELS, str(MAX_FILES), _program("save_labels"), *contexts.places)
+    words = (contexts_file(contexts), LABELS, str(MAX_FILES), _program("save_labels"), *contexts.places)
     argv = script_argv("policy/guest/label-files", *words)
     done = _with_contexts(guest, contexts, argv)
     with reading(done):
@@ -56,10 +56,13 @@ def label_files(guest: Guest, contexts: FileContexts) -> bool:
 
 def label_tree(guest: Guest, contexts: FileContexts, root: str, path: str) -> None:
     """Label the guest's directory `root` + `path` as if it were at `path`."""
-    _with_contexts(guest, contexts, script_argv("policy/guest/label-tree", _file(contexts), root, path))
+    _with_contexts(
+        guest, contexts, script_argv("policy/guest/label-tree", contexts_file(contexts), root, path)
+    )
 
 
-def _file(contexts: FileContexts) -> str:
+def contexts_file(contexts: FileContexts) -> str:
+    """Return the path of the contexts in the guest, which has them after `label_files` has found a file."""
     return f"{CONTEXTS}/{contexts.digest}"
 
 
@@ -68,7 +71,7 @@ def _with_contexts(guest: Guest, contexts: FileContexts, argv: list[str]) -> Com
     them there and run it again."""
     done = guest.run(argv, timeout=RELABEL_TIMEOUT)
     if done.returncode == guest_state.NO_FILE_CONTEXTS.code:
-        guest.put(contexts.data, _file(contexts))
+        guest.put(contexts.data, contexts_file(contexts))
         done = guest.run(argv, timeout=RELABEL_TIMEOUT)
     if not done.ok:
         raise SelabError(

@@ -6,19 +6,23 @@
 # begins before the unit starts, and searches the unit's cgroup for a process of the expected type, without a
 # pause as soon as the cgroup exists.
 #
-# Arguments: $1 the unit; $2 the type that its processes should have; from $3 the words after `systemd-run` that
-#   start a transient unit of that name, or none.
+# systemd labels the directories that it creates for a unit by the file contexts that are installed in the guest.
+# So the script creates them before, with the labels of the candidates' contexts.
+#
+# Arguments: $1 the unit; $2 the type that its processes should have; $3 the file of the candidates' file contexts,
+#   which may be missing; from $4 the words after `systemd-run` that start a transient unit of that name, or none.
 # Prints: `invocation ID`, systemd's id of this start; `result WORD`, `code NUMBER` and `status NUMBER`, what
 #   systemd says about the main process; `pid NUMBER`, the main process or another one of the unit, or 0 if all
 #   have ended; and the lines of lib-processes.sh. If the unit did not start, there are no more lines after
 #   `status`, and on standard error there are systemctl's message and the last lines of the unit's log.
 # Exit codes: 1 the unit did not start; 3 the guest has no such unit; 4 the name is an alias of another unit; 5 the
-#   unit cannot be stopped. The reason is on standard error.
+#   unit cannot be stopped; 6 a directory of the unit cannot be created. The reason is on standard error.
 # Files: /run/selab/services/NAME holds from here on what the unit was before.
 
-unit=$1 domain=$2; shift 2
+unit=$1 domain=$2 contexts=$3; shift 3
 . ./lib-processes.sh
-show LoadState,Id,ActiveState,Slice,InvocationID || exit
+DIRECTORIES=DynamicUser,RuntimeDirectory,StateDirectory,CacheDirectory,LogsDirectory
+show "LoadState,Id,ActiveState,Slice,InvocationID,$DIRECTORIES" || exit
 before=$(value InvocationID)
 if [ $# -eq 0 ]; then
   [ "$(value LoadState)" = loaded ] || { value LoadState >&2; exit 3; }
@@ -32,6 +36,25 @@ state=inactive
 [ -e "/run/selab/services/$unit" ] || echo "$state" >"/run/selab/services/$unit"
 case $active in inactive|failed) ;; *) timeout 100 systemctl stop -- "$unit" || exit 5 ;; esac
 systemctl reset-failed -- "$unit" 2>/dev/null
+
+# directories PLACE NAMES: creates the directories below PLACE. A name may end with `:` and a name for a link.
+directories() {
+  for name in $2; do
+    directory=$1/${name%%:*}
+    [ ! -e "$directory" ] || continue
+    context=$(matchpathcon -n -m dir -f "$contexts" "$directory") && mkdir -p "$directory" &&
+      chcon "$context" "$directory" || exit 6
+  done
+}
+if [ $# -eq 0 ] && [ -e "$contexts" ]; then
+  directories /run "$(value RuntimeDirectory)"
+  # Those of a dynamic user are in directories that only systemd may create (systemd.exec(5)).
+  if [ "$(value DynamicUser)" != yes ]; then
+    directories /var/lib "$(value StateDirectory)"
+    directories /var/cache "$(value CacheDirectory)"
+    directories /var/log "$(value LogsDirectory)"
+  fi
+fi
 
 file=/run/selab/labels-$unit
 rm -f "$file"

@@ -12,6 +12,7 @@ UNIT, DOMAIN = "web.service", "web_t"
 WEB, INIT = "u:r:web_t:s0", "u:r:init_t:s0"
 NEW, OLD = "b" * 32, "a" * 32
 MANAGER, EXECUTOR = "/usr/lib/systemd/systemd", "/usr/lib/systemd/systemd-executor"
+CONTEXTS = "/var/lib/selab/contexts/x"
 GROUP = "/system.slice/web.service"
 
 
@@ -22,7 +23,7 @@ class ServiceGuest(SandboxGuest):
     commands run the shell script `on-COMMAND`, if there is one, in the sandbox's root.
     """
 
-    PLACES = (*SandboxGuest.PLACES, "/sys/fs/cgroup", "/proc", "/usr/sbin")
+    PLACES = ("/run", "/var", "/sys/fs/selinux", "/sys/fs/cgroup", "/proc", "/usr/sbin")
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -97,7 +98,7 @@ class ServiceGuest(SandboxGuest):
         )
 
     def starts(self, words: Sequence[str] = ()) -> Completed:
-        return self.run(script_argv("service/start", UNIT, DOMAIN, *words))
+        return self.run(script_argv("service/start", UNIT, DOMAIN, str(self.path(CONTEXTS)), *words))
 
     def stops(self, remains: str = "0") -> Completed:
         return self.run(script_argv("service/stop", UNIT, remains))

@@ -6,7 +6,7 @@ import pytest
 
 from selab.guest import Completed, script_argv
 
-from .service_guest import DOMAIN, EXECUTOR, GROUP, INIT, MANAGER, NEW, OLD, UNIT, WEB, ServiceGuest
+from .service_guest import CONTEXTS, DOMAIN, EXECUTOR, GROUP, INIT, MANAGER, NEW, OLD, UNIT, WEB, ServiceGuest
 
 START, RESET = f"systemctl start -- {UNIT}", f"systemctl reset-failed -- {UNIT}"
 STOP = f"systemctl stop -- {UNIT}"
@@ -182,6 +182,53 @@ def test_a_program_that_ends_with_an_error_has_started(guest: ServiceGuest, code
     guest.on("start", guest.becomes(Result=result, ExecMainCode=code, ExecMainStatus=status, MainPID=0))
     done = guest.starts()
     assert (done.returncode, values(done)["status"]) == (0, str(status))
+
+
+DIRECTORIES = {
+    "RuntimeDirectory": "web web/x",
+    "StateDirectory": "web:link",
+    "CacheDirectory": "web",
+    "LogsDirectory": "web there",
+}
+
+
+@pytest.fixture
+def labelling(guest: ServiceGuest) -> ServiceGuest:
+    """A guest whose unit has directories, one of which exists, with the candidates' contexts."""
+    guest.unit(**DIRECTORIES)
+    guest.write(CONTEXTS, "/x u:object_r:x_t:s0\n")
+    guest.path("/var/log/there").mkdir(parents=True)
+    guest.program("matchpathcon", '[ "$1 $2 $3 $4" = "-n -m dir -f" ] && [ -e "$5" ] && echo "label of $6"')
+    guest.program("chcon")
+    return guest
+
+
+def test_the_directories_that_systemd_would_create_are_labelled(labelling: ServiceGuest) -> None:
+    assert labelling.starts().returncode == 0
+    places = [labelling.path(place) for place in ("/run/web", "/run/web/x", "/var/lib/web", "/var/cache/web")]
+    places.append(labelling.path("/var/log/web"))
+    assert all(place.is_dir() for place in places)
+    assert [call for call in labelling.called if call.startswith("chcon")] == [
+        f"chcon label of {place} {place}" for place in places
+    ]
+
+
+def test_systemd_itself_creates_the_directories_of_a_dynamic_user(labelling: ServiceGuest) -> None:
+    labelling.unit(**DIRECTORIES, DynamicUser="yes")
+    labelling.starts()
+    assert len([call for call in labelling.called if call.startswith("chcon")]) == 2
+
+
+def test_without_file_contexts_systemd_creates_all_directories(labelling: ServiceGuest) -> None:
+    labelling.path(CONTEXTS).unlink()
+    assert labelling.starts().returncode == 0
+    assert not labelling.path("/run/web").exists()
+
+
+def test_a_directory_that_cannot_be_labelled_stops_the_start(labelling: ServiceGuest) -> None:
+    labelling.program("chcon", "echo no >&2; exit 1")
+    done = labelling.starts()
+    assert (done.returncode, done.error_text, START in labelling.changes) == (6, "no\n", False)
 
 
 # --- stop -----------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ import pytest
 
 from selab.errors import CommandFailed, InputError, SelabError, Unreachable
 from selab.guest import script
+from selab.policy.guest.relabel import contexts_file
 from selab.scenario.service import Service
 from selab.service.lifecycle import (
+    NO_CONTEXTS,
     RunningService,
     ServiceRefused,
     restore_services,
@@ -21,6 +23,7 @@ from tests.unit.fakes import FakeGuest
 
 from .service_guest import DOMAIN, INIT, NEW, UNIT, WEB
 
+EMPTY = contexts_file(NO_CONTEXTS)
 START, STOP, RESTORE = (script(f"service/{name}") for name in ("start", "stop", "restore"))
 STARTED = f"invocation {NEW}\nresult success\ncode 0\nstatus 0\npid 77\nlabel {WEB}\nend\n"
 STOPPED = f"active active\nrestarts 0\nresult success\ncode 0\nstatus 0\nlabel {WEB}\nend\n"
@@ -49,7 +52,7 @@ def test_a_service_has_a_main_process_and_labels() -> None:
     with running_service(guest, WEB_SERVICE, "selab-x", DOMAIN) as running:
         assert (running.name, running.pid, running.labels) == (UNIT, 77, {WEB})
     assert (running.labels, running.ended, running.restarted) == ({WEB, INIT}, "", "")
-    assert (words(guest, 0), words(guest, 1)) == ([UNIT, DOMAIN], [UNIT, "0"])
+    assert (words(guest, 0), words(guest, 1)) == ([UNIT, DOMAIN, EMPTY], [UNIT, "0"])
 
 
 def test_a_service_can_remain() -> None:
@@ -61,7 +64,7 @@ def test_a_service_can_remain() -> None:
 def test_a_command_is_a_transient_unit() -> None:
     guest = guest_with()
     assert run(guest, FOO).name == "selab-x.service"
-    assert words(guest, 0) == ["selab-x.service", DOMAIN, *transient_words(FOO, "selab-x.service")]
+    assert words(guest, 0) == ["selab-x.service", DOMAIN, EMPTY, *transient_words(FOO, "selab-x.service")]
 
 
 def test_systemd_replaces_nothing_in_a_command() -> None:
@@ -165,7 +168,9 @@ def test_a_unit_that_is_not_there_is_wrong_input(
     assert len(guest.commands) == 1
 
 
-@pytest.mark.parametrize(("code", "problem"), [(5, "could not be stopped"), (99, "in an unknown way")])
+@pytest.mark.parametrize(
+    ("code", "problem"), [(5, "could not be stopped"), (6, "could not be created"), (99, "in an unknown way")]
+)
 def test_a_start_that_fails_otherwise_is_an_error(code: int, problem: str) -> None:
     with pytest.raises(CommandFailed, match=problem):
         run(guest_with(code=code, start="", err="no"))
