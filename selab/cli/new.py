@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from selab.cli.completion import images, policies
 from selab.cli.session import Context, pass_context
 from selab.report.markup import safe
+
+if TYPE_CHECKING:
+    from selab.scaffold.policy import NewPolicy
 
 
 @click.group()
@@ -23,7 +27,7 @@ def new() -> None:
     """
 
 
-@new.command(short_help="A container's domain that fits the guest's policy.")
+@new.command(short_help="A domain for a container or a service that fits the guest's policy.")
 @click.argument("name")
 @click.option(
     "--for",
@@ -33,10 +37,28 @@ def new() -> None:
     help="Ports and volumes of a directory of images/, or of an image that the guest's Docker has.",
 )
 @click.option("--cil", "in_cil", is_flag=True, help="Write policies/NAME.cil, a block as udica writes it.")
+@click.option(
+    "--for-service",
+    "unit",
+    metavar="UNIT",
+    help="A domain for a service of the guest: its program, files, user, ports and sockets.",
+)
+@click.option(
+    "--package",
+    "packages",
+    metavar="PACKAGE",
+    multiple=True,
+    help="A package to install in the guest for --for-service, if it is missing.",
+)
 @pass_context
-def policy(context: Context, name: str, image: str | None, in_cil: bool) -> None:
+def policy(
+    context: Context, name: str, image: str | None, in_cil: bool, unit: str | None, packages: tuple[str, ...]
+) -> None:
     """Write policies/NAME.te: a domain for a container that fits the guest's policy, with what the IMAGE
     declares that it needs. With --cil, the block inherits `container` if policies/templates has that block.
+
+    With --for-service, write a domain for a service of the guest, which must be running, and
+    policies/NAME.fc with the service's program and files.
 
     The base policy of the last run, or of the machine if it is an existing host, determines which interface
     covers a port. No VM is started.
@@ -45,16 +67,16 @@ def policy(context: Context, name: str, image: str | None, in_cil: bool) -> None
     Example:
       selab new policy web --for httpd
       selab new policy db --cil
+      selab new policy queue --for-service beanstalkd --package beanstalkd
     """
-    from selab.scaffold.policy import new_policy
-
-    policy_file = new_policy(
-        context.project,
-        name,
-        image,
-        lambda: contextlib.closing(context.machine.connect()),
-        context.progress,
-        in_cil=in_cil,
+    if unit is not None and (image is not None or in_cil):
+        raise click.UsageError("--for-service goes neither with --for nor with --cil.")
+    if packages and unit is None:
+        raise click.UsageError("--package needs a service: name it with --for-service.")
+    policy_file = (
+        _for_image(context, name, image, in_cil)
+        if unit is None
+        else _for_service(context, name, unit, packages)
     )
     for remark in policy_file.remarks:
         context.progress.note(remark)
@@ -62,6 +84,26 @@ def policy(context: Context, name: str, image: str | None, in_cil: bool) -> None
     context.progress.note(
         f"Next: `selab check {name}`, and `selab new scenario {name}` for a workload to run under it."
     )
+
+
+def _for_image(context: Context, name: str, image: str | None, in_cil: bool) -> NewPolicy:
+    from selab.scaffold.policy import new_policy
+
+    return new_policy(
+        context.project,
+        name,
+        image,
+        lambda: contextlib.closing(context.machine.connect()),
+        context.progress,
+        in_cil=in_cil,
+    )
+
+
+def _for_service(context: Context, name: str, unit: str, packages: tuple[str, ...]) -> NewPolicy:
+    from selab.scaffold.service import new_service_policy, service_source
+
+    source = service_source(unit, packages)
+    return new_service_policy(context.project, name, source, context.machine, context.progress)
 
 
 @new.command(short_help="An empty scenario, or one from a container or a Compose file.")

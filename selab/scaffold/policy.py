@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from selab.errors import InputError
 from selab.policy.container_template import FILES, PREFIX, TEMPLATE
@@ -16,12 +16,10 @@ from selab.run.request import NO_POLICY
 from selab.scaffold.cil_policy import cil_text
 from selab.scaffold.image_config import Connect, ImageConfig, image_config, quoted
 from selab.scaffold.new_file import create, require_free
+from selab.scaffold.policy_text import comment, escaped, port_rules
 from selab.scaffold.target import Target, target_of
 
 BARE = "A starting point: what any container may do."
-WIDTH = 100
-_SOCKETS = {"tcp": "create_stream_socket_perms", "udp": "create_socket_perms"}
-"""What a server does with its own socket; the headers of every policy define both macros."""
 
 
 @dataclass(frozen=True)
@@ -50,26 +48,11 @@ def new_policy(
     It is a .te, or `in_cil` a .cil in the style of udica.
     Raises InputError, without writing anything, if the name is invalid or taken.
     """
-    if not NEW_POLICY.fullmatch(name):
-        raise InputError(
-            f"{quoted(name)} cannot be a new policy's name.",
-            "The policy's type is named after it.",
-            f"Use for example {new_policy_name(name)}.",
-        )
-    if name == NO_POLICY:
-        raise InputError(
-            f"'{name}' is reserved: it means that a run has no policy.", hint="Choose another name."
-        )
-    path = project.policies / f"{name}.{'cil' if in_cil else 'te'}"
-    require_free(*(path.with_suffix(ending) for ending in ENDINGS))
+    path = free_policy(project, name, "cil" if in_cil else "te")
     config = image_config(project, image, connect, progress) if image else ImageConfig()
     target = target_of(project, progress)
-    if target.has(name):
-        raise InputError(
-            f"The base policy already has '{name}'.",
-            f"It declares a module {name} or a type {name}_t.",
-            f"Use for example my_{name}.",
-        )
+    target.require(TEMPLATE, "container-selinux")
+    require_unused(target, name)
     if in_cil:
         text = cil_text(
             name,
@@ -84,42 +67,60 @@ def new_policy(
     return NewPolicy(file, (target.remark, *(f"{image}: {line}." for line in config.left)))
 
 
+def free_policy(project: Project, name: str, ending: str) -> Path:
+    """Return the path of a new policy. Raises InputError if the name is invalid or taken."""
+    if not NEW_POLICY.fullmatch(name):
+        raise InputError(
+            f"{quoted(name)} cannot be a new policy's name.",
+            "The policy's type is named after it.",
+            f"Use for example {new_policy_name(name)}.",
+        )
+    if name == NO_POLICY:
+        raise InputError(
+            f"'{name}' is reserved: it means that a run has no policy.", hint="Choose another name."
+        )
+    path = project.policies / f"{name}.{ending}"
+    require_free(*(path.with_suffix(each) for each in ENDINGS))
+    return path
+
+
+def require_unused(target: Target, name: str) -> None:
+    """Raise InputError if the base policy has a module or a domain of that name."""
+    if target.has(name):
+        raise InputError(
+            f"The base policy already has '{name}'.",
+            f"It declares a module {name} or a type {name}_t.",
+            f"Use for example my_{name}.",
+        )
+
+
 def policy_text(name: str, image: str, config: ImageConfig, target: Target) -> str:
     """Return the text of the .te."""
     parts = [
         f"policy_module({name}, 1.0)\n",
         _about(image, config),
         _domain(name),
-        *_ports(name, config, target),
+        *port_rules(name, config.ports, target),
     ]
     return "\n".join([*parts, *_volumes(name, config, target)])
 
 
-def _comment(text: str) -> str:
-    """Format comment lines of a readable width. Untrusted text becomes ASCII, on one line for m4."""
-    ascii_only = text.encode("ascii", "backslashreplace").decode("ascii")
-    return "".join(
-        f"# {line}\n"
-        for line in textwrap.wrap(ascii_only, WIDTH, break_long_words=False, break_on_hyphens=False)
-    )
-
-
 def _about(image: str, config: ImageConfig) -> str:
-    text = _comment(
+    text = comment(
         f"A starting point: what any container may do, and what the settings of the image {image} need."
         if image
         else BARE
     )
-    text += _comment(
+    text += comment(
         "A permissive run, `selab run SCENARIO --setenforce no`, shows the rest, and `selab suggest` writes "
         "the rules."
     )
     if config.user:
-        return text + _comment(
+        return text + comment(
             f"The image runs as the user {config.user}, not as root: it should need no capabilities."
         )
     if image:
-        return text + _comment(
+        return text + comment(
             "The image starts as root. To switch to another user, it needs self:capability { setgid setuid }."
         )
     return text
@@ -128,74 +129,25 @@ def _about(image: str, config: ImageConfig) -> str:
 def _domain(name: str) -> str:
     """Write the call with both arguments. If the template takes one, as on Debian, m4 ignores the second."""
     require = (
-        _comment(
+        comment(
             "The template uses the type of a container's files, and not every distribution's requires it."
         )
         + f"gen_require(`\n\ttype {FILES};\n')\n"
     )
-    text = _comment(
+    text = comment(
         f"The container's domain, {name}_t. The second argument names the files that it uses: {FILES}."
     )
     return f"{require}\n{text}{TEMPLATE}({name}, {PREFIX})\n"
-
-
-def _ports(name: str, config: ImageConfig, target: Target) -> Iterator[str]:
-    """Yield the module's own rules, then interface calls, as the reference policy's style requires."""
-    by_protocol: dict[str, list[int]] = {}
-    for protocol, number in sorted(config.ports):
-        by_protocol.setdefault(protocol, []).append(number)
-    if by_protocol:
-        yield "".join(_sockets(name, protocol, numbers) for protocol, numbers in by_protocol.items())
-        yield "".join(_listens(name, protocol, numbers, target) for protocol, numbers in by_protocol.items())
-
-
-def _sockets(name: str, protocol: str, numbers: list[int]) -> str:
-    text = _comment(
-        f"It serves {protocol} {', '.join(map(str, numbers))} with its own {protocol.upper()} sockets."
-    )
-    return f"{text}allow {name}_t self:{protocol}_socket {_SOCKETS[protocol]};\n"
-
-
-def _listens(name: str, protocol: str, numbers: list[int], target: Target) -> str:
-    text = _comment(f"It listens at the machine's addresses with {protocol.upper()},")
-    return f"{text}corenet_{protocol}_bind_generic_node({name}_t)\n" + "".join(
-        _port(name, protocol, numbers, target)
-    )
-
-
-def _port(name: str, protocol: str, numbers: list[int], target: Target) -> Iterator[str]:
-    """Yield the call that permits listening on the ports of each type, or why there is none."""
-    by_type: dict[str, list[int]] = {}
-    for number in numbers:
-        by_type.setdefault(target.port_type(protocol, number), []).append(number)
-    for type_, of_type in by_type.items():
-        ports = f"{protocol} {', '.join(map(str, of_type))}"
-        if not type_:
-            yield _comment(
-                f"on {ports}: the interface is unknown, as is the base policy. `selab suggest` finds it."
-            )
-        elif interface := target.binding_interface(protocol, type_):
-            yield _comment(f"on {ports} ({type_}).") + f"{interface}({name}_t)\n"
-        else:
-            yield _comment(
-                f"on {ports} ({type_}): the base policy has no interface for it; see `selab explain`."
-            )
 
 
 def _volumes(name: str, config: ImageConfig, target: Target) -> Iterator[str]:
     """Explain in a comment why volumes need no rule: by default they get the type of containers' files."""
     if config.volumes:
         yield (
-            _comment(
+            comment(
                 f"The volumes {', '.join(config.volumes)} need no rule: they are labelled "
                 f"{target.file_type}, as by Docker's :Z, unless {name}.fc names them. To give them a type of "
                 f"their own, declare it here and name the path in {name}.fc, as in"
             )
-            + f"#   {_escaped(config.volumes[0])}(/.*)?\tgen_context(system_u:object_r:{name}_data_t,s0)\n"
+            + f"#   {escaped(config.volumes[0])}(/.*)?\tgen_context(system_u:object_r:{name}_data_t,s0)\n"
         )
-
-
-def _escaped(path: str) -> str:
-    """Escape the path for a pattern of an .fc file, in ASCII."""
-    text = path.encode("ascii", "backslashreplace").decode("ascii")
-    return "".join(f"\\{char}" if char in ".^$?*+|[]({})" else char for char in text)

@@ -8,7 +8,8 @@ from selab.analysis.offline import find_base
 from selab.container.label import runtime_file_type
 from selab.errors import SelabError
 from selab.policy.base import BasePolicy
-from selab.policy.container_template import FILES, TEMPLATE
+from selab.policy.container_template import FILES
+from selab.policy.fc_source import equivalences, looked_up
 from selab.policy.interfaces import InterfaceTable, interface_table
 from selab.policy.known_bases import origin
 from selab.policy.query.ports import Ports, binding_interface, port_type, ports_of
@@ -53,6 +54,27 @@ class Target:
     def binding_interface(self, protocol: str, type_: str) -> str:
         return binding_interface(self.known.table, protocol, type_) if self.known else ""
 
+    def may_have(self, interface: str) -> bool:
+        """Return whether the base policy has an interface, or is unknown."""
+        return self.known is None or interface in self.known.table
+
+    def require(self, interface: str, package: str) -> None:
+        """Raise SelabError if the base policy lacks an interface, which is in the headers of `package`."""
+        if not self.may_have(interface):
+            raise SelabError(
+                f"The base policy has no {interface}.",
+                hint=f"Check that the guest has {package}: run `selab doctor`.",
+            )
+
+    def looked_up(self, path: str) -> str:
+        """Return the path by which the guest looks up the label of `path`."""
+        return looked_up(path, equivalences(self.known.base)) if self.known else path
+
+    def file_contexts(self) -> dict[tuple[str, str], str]:
+        """Return the types of the base policy's file contexts, by pattern and kind."""
+        specs = self.known.base.file_contexts() if self.known else ()
+        return {(spec.pattern, spec.kind): spec.type for spec in specs}
+
     def has_attribute(self, name: str) -> bool:
         """Return whether the base policy has an attribute, or is unknown."""
         return self.known is None or name in self.known.base.declared("typeattribute")
@@ -66,10 +88,7 @@ class Target:
 
 
 def target_of(project: Project, progress: Progress) -> Target:
-    """Return what is known about the guest's policy.
-
-    Raises SelabError if the base policy has no template for containers.
-    """
+    """Return what is known about the guest's policy."""
     base = find_base(project, progress)
     if base is None:
         return Target(
@@ -77,9 +96,4 @@ def target_of(project: Project, progress: Progress) -> Target:
         )
     with progress.step("Reading the interfaces of the base policy"):
         known = Known(base, interface_table(base), ports_of(base))
-    if known.table.get(TEMPLATE) is None:
-        raise SelabError(
-            f"The base policy has no {TEMPLATE}.",
-            hint="Check that the guest has container-selinux: run `selab doctor`.",
-        )
     return Target(f"The policy is written for the base policy {origin(base)}.", known)

@@ -66,6 +66,7 @@ from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
 from selab.scaffold.security_label import add_label
 from selab.scenario.expect import Expect
 from selab.scenario.model import Scenario
+from selab.service.description import _description
 from selab.service.lifecycle import _fields
 from selab.vm.host_keys import _plain_lines
 from selab.vm.ssh_config import _with_includes
@@ -459,6 +460,17 @@ def offered_by(text: str) -> object:
     return offers(web, [PolicyModule("a", Path("/p"), {"cil": text.encode()})], index)
 
 
+SERVICE = (
+    "LoadState=loaded\nId=web.service\nEntry=/usr/sbin/web\nComplete=yes\n",
+    "File=/etc/web/x\n",
+    "Listen=[::]:80 (Stream)\n",
+    "Listening=tcp *:80\n",
+    "ReadWritePaths=/a /b\n",
+    "/a",
+    ".",
+    "9",
+    ":",
+)
 READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "line": (lambda text: parse_line(text.encode()), AUDIT),
     "attribution": (lambda text: attribute(lines(text), SCOPE), AUDIT),
@@ -517,6 +529,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "exit code": (step({"exit": {}}), ANSWER),
     "answer about a connection": (step({"tcp": {"port": 80}}, code=1), ANSWER),
     "answer about a service": (lambda text: _fields(completed(text), complete=False), ANSWER),
+    "description of a service": (lambda text: _description("web.service", completed(text)), SERVICE),
     "history row": (history_row, AUDIT),
     "manifest of a base policy": (read_manifest, MANIFESTS),
     "survey": (lambda text: _facts((), completed(text)), ANSWER),

@@ -20,6 +20,7 @@
 # Files: /run/selab/services/NAME holds from here on what the unit was before.
 
 unit=$1 domain=$2 contexts=$3; shift 3
+. ./lib-unit.sh
 . ./lib-processes.sh
 DIRECTORIES=DynamicUser,RuntimeDirectory,StateDirectory,CacheDirectory,LogsDirectory
 show "LoadState,Id,ActiveState,Slice,InvocationID,$DIRECTORIES" || exit

@@ -9,6 +9,7 @@
 # Files: removes /run/selab/labels-NAME, and /run/selab/services/NAME unless the unit was active before the run.
 
 unit=$1 remains=$2
+. ./lib-unit.sh
 . ./lib-processes.sh
 show "ActiveState,ControlGroup,NRestarts,$RESULT" || exit
 echo "active $(value ActiveState)"

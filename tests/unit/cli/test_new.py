@@ -44,3 +44,27 @@ def test_a_name_that_is_a_path_or_several_words_is_wrong_input(
     selab: Selab, project: Project, kind: str, name: str
 ) -> None:
     assert selab("new", kind, name) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--for-service", "web", "--for", "x"),
+        ("--for-service", "web", "--cil"),
+        ("--package", "web"),
+        ("--for-service", "sshd"),
+    ],
+)
+def test_a_policy_is_for_a_service_or_for_an_image(
+    selab: Selab, project: Project, words: tuple[str, ...]
+) -> None:
+    assert selab("new", "policy", "web", *words) == 2
+    assert [*project.policies.iterdir()] == []
+
+
+def test_a_policy_for_a_service_needs_a_running_guest(
+    selab: Selab, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert selab("new", "policy", "web", "--for-service", "web") == 3
+    assert "`selab vm up`" in capsys.readouterr().err
+    assert [*project.policies.iterdir()] == []

@@ -68,13 +68,26 @@ def test_a_known_base_policy_is_named(
     assert result.known is not None and result.known.base is base
 
 
-def test_a_base_policy_without_the_template_is_an_error(
-    project: Project, base: BasePolicy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(target, "find_base", lambda *_: base)
-    monkeypatch.setattr(target, "interface_table", lambda _: InterfaceTable([LISTEN]))
-    with pytest.raises(SelabError, match=f"no {TEMPLATE}"):
-        target_of(project, Progress())
+def test_a_base_policy_without_a_required_interface_is_an_error(known: Target) -> None:
+    known.require(LISTEN.name, "a package")
+    with pytest.raises(SelabError, match=f"no {TEMPLATE}") as caught:
+        known.require(TEMPLATE, "a package")
+    assert "a package" in caught.value.hint
+
+
+def test_an_unknown_base_policy_may_have_any_interface() -> None:
+    Target("").require(TEMPLATE, "a package")
+    assert Target("").may_have(TEMPLATE)
+
+
+def test_the_guests_equivalences_and_file_contexts_are_known(known: Target, base: BasePolicy) -> None:
+    directory = base.directory / "contexts" / "files"
+    directory.mkdir(parents=True)
+    (directory / "file_contexts.subs_dist").write_text("/run /var/run\n")
+    (directory / "file_contexts").write_text("/usr/sbin/x\t--\tu:object_r:x_exec_t:s0\n")
+    assert known.looked_up("/run/x") == "/var/run/x"
+    assert known.file_contexts() == {("/usr/sbin/x", "--"): "x_exec_t"}
+    assert (Target("").looked_up("/run/x"), Target("").file_contexts()) == ("/run/x", {})
 
 
 def test_without_a_base_policy_the_remark_says_what_is_missing(

@@ -23,7 +23,16 @@ class ServiceGuest(SandboxGuest):
     commands run the shell script `on-COMMAND`, if there is one, in the sandbox's root.
     """
 
-    PLACES = ("/run", "/var", "/sys/fs/selinux", "/sys/fs/cgroup", "/proc", "/usr/sbin")
+    PLACES = (
+        "/run",
+        "/var",
+        "/etc",
+        "/usr/lib/tmpfiles.d",
+        "/sys/fs/selinux",
+        "/sys/fs/cgroup",
+        "/proc",
+        "/usr/sbin",
+    )
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from selab.guest import Completed, script_argv
@@ -398,3 +400,94 @@ def test_the_domain_is_compared_as_a_whole(guest: ServiceGuest) -> None:
     guest.on("start", "sleep 0.3; rm -r sys/fs/cgroup/system.slice\n" + guest.becomes(ControlGroup=""))
     (guest.path("/bin") / "sleep").unlink()
     assert labels(guest.starts()) == set()
+
+
+# --- describe -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packaged(guest: ServiceGuest) -> ServiceGuest:
+    """A guest with a unit of a package that has files, and a socket unit; the unit runs as process 77."""
+    start = guest.path("/usr/sbin/web-start")
+    start.symlink_to(guest.path("/usr/sbin/web"))
+    guest.unit(
+        ExecStart=f"{{ path={start} ; argv[]={start} -x; y ; ignore_errors=no ; pid=0 }}",
+        FragmentPath="/usr/lib/systemd/system/web.service",
+        TriggeredBy="web.timer web.socket",
+        ControlGroup=GROUP,
+    )
+    guest.write("/units/web.socket", "Listen=/run/web.sock (Stream)\n")
+    guest.program("matchpathcon", '[ "$1 $2 $3" = "-n -m file" ] && echo "label of $4"')
+    guest.program("ss", "cat <<'END'\n" + LISTENING + "END")
+    guest.path("/etc/web").mkdir(parents=True)
+    guest.write("/etc/web/web.conf", "")
+    guest.path("/etc/web/link").symlink_to("web.conf")
+    guest.write("/usr/lib/tmpfiles.d/web.conf", "# comment\n\nd /run/web\n")
+    return guest
+
+
+LISTENING = """\
+tcp   LISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("web",pid=77,fd=6),("web",pid=78,fd=6))
+tcp   LISTEN 0 511 0.0.0.0:81 0.0.0.0:* users:(("other",pid=7,fd=6))
+udp   UNCONN 0 0 *:53 *:* users:(("x",pid=177,fd=1))
+"""
+FILES = "/etc /etc/web /etc/web/web.conf /etc/web/link /usr/lib/tmpfiles.d/web.conf /usr/sbin/web"
+
+
+def description(guest: ServiceGuest) -> list[str]:
+    done = guest.run(script_argv("service/describe", UNIT, "User", "PIDFile"))
+    assert (done.returncode, done.text.splitlines()[-1]) == (0, "Complete=yes")
+    return [line for line in done.text.splitlines() if line.startswith(DESCRIBED)]
+
+
+DESCRIBED = ("Entry", "Package", "Directory", "File", "Tmpfiles", "Listen")
+
+
+def expected(guest: ServiceGuest, package: str) -> list[str]:
+    web = guest.path("/usr/sbin/web")
+    return [
+        "Listen=/run/web.sock (Stream)",
+        f"Entry={web}",
+        f"EntryContext=label of {web}",
+        "EntryPackage=web-bin",
+        f"Package={package}",
+        f"Directory={guest.path('/etc/web')}",
+        f"File={guest.path('/etc/web/web.conf')}",
+        "Tmpfiles=d /run/web",
+        "Listening=tcp 0.0.0.0:80",
+    ]
+
+
+def listed(guest: ServiceGuest) -> str:
+    return " ".join(str(guest.path(path)) for path in FILES.split())
+
+
+def test_a_unit_of_debian_is_described(packaged: ServiceGuest) -> None:
+    program = packaged.path("/usr/sbin/web")
+    packaged.program(
+        "dpkg-query",
+        f'case "$1 $2" in "--search {program}") echo "diversion by x from: $2"; echo "web-bin:amd64: $2" ;; '
+        '"--search /lib/"*) echo "web, web-common: $2" ;; '
+        f'"--listfiles web") printf "%s\\n" {listed(packaged)} ;; *) exit 1 ;; esac',
+    )
+    lines = expected(packaged, "web")
+    assert description(packaged) == [*lines[:5], "Package=web-common", *lines[5:]]
+
+
+def test_a_unit_of_an_rpm_package_is_described(packaged: ServiceGuest) -> None:
+    packaged.environment["PATH"] = str(packaged.path("/bin"))
+    for name in ("cat", "sed", "sort", "head", "readlink", "find", "grep"):
+        packaged.path(f"/bin/{name}").symlink_to(shutil.which(name) or "")
+    program = packaged.path("/usr/sbin/web")
+    packaged.program(
+        "rpm",
+        f'case "$*" in *"--file {program}") echo web-bin ;; *"--file /usr/lib/systemd"*) echo web ;; '
+        f'"-q --list web") printf "%s\\n" {listed(packaged)} ;; '
+        '*) echo "file is not owned by any package"; exit 1 ;; esac',
+    )
+    assert description(packaged) == expected(packaged, "web")
+
+
+def test_a_unit_that_does_not_exist_has_a_description_too(guest: ServiceGuest) -> None:
+    guest.unit(LoadState="not-found", Id=UNIT)
+    assert description(guest) == []
