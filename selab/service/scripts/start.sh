@@ -105,6 +105,7 @@ if [ "$(value Result)" = exit-code ] && [ "$(value ExecMainCode)" = 1 ] &&
   [ "$status" -ge 200 ] && [ "$status" -le 243 ]; then started=1; fi
 if [ $started != 0 ]; then
   [ "$invocation" = "$before" ] || journalctl --quiet --no-pager --output=cat --lines=5 "_SYSTEMD_INVOCATION_ID=$invocation" >&2
+  [ $started != 124 ] || echo "it did not start within 120 seconds" >&2
   exit 1
 fi
 pid=$(value MainPID)

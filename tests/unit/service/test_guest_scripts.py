@@ -171,6 +171,12 @@ def test_the_log_of_an_earlier_start_is_not_shown(guest: ServiceGuest) -> None:
     assert (done.returncode, done.error_text, values(done)["invocation"]) == (1, "a dependency failed\n", OLD)
 
 
+def test_a_start_that_takes_too_long_is_reported(guest: ServiceGuest) -> None:
+    guest.on("start", "exit 124")
+    done = guest.starts()
+    assert (done.returncode, done.error_text) == (1, "it did not start within 120 seconds\n")
+
+
 @pytest.mark.parametrize("status", [200, 203, 243])
 def test_a_program_that_systemd_cannot_execute_did_not_start(guest: ServiceGuest, status: int) -> None:
     """A unit of type `simple` counts as started before its program is executed."""
