@@ -1,13 +1,14 @@
-"""Run the containers of a workload together: in their order, each when what it waits for has happened."""
+"""Run the parts of a workload together: in their order, each when what it waits for has happened."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from selab.container.lifecycle import (
     REMOVE_TIMEOUT,
     Container,
+    Running,
     Setup,
     labels_in,
     remove,
@@ -20,6 +21,7 @@ from selab.container.workload import LabelledContainer, Workload
 from selab.guest import Guest, Malformed, number, one_of, reading, script_argv
 from selab.scenario.consistency import health_of, is_init, waits_for
 from selab.scenario.container import Health
+from selab.service.lifecycle import RunningService, observe, running_service
 
 END_TIMEOUT = 60.0
 """Seconds in which a container that another one waits for must end."""
@@ -40,36 +42,70 @@ class NotReady(Exception):
 
 @contextmanager
 def running(
-    setup: Setup, workload: Workload, containers: dict[str, Container], *, keep: bool = False
+    setup: Setup, workload: Workload, containers: dict[str, Running], *, keep: bool = False
 ) -> Iterator[None]:
-    """Start the containers of `workload` during the block, and add each to `containers` by its name there.
+    """Start the containers and services of `workload` during the block, and add each to `containers` by its
+    name there.
 
     They are removed after the block unless `keep` is set. Their labels are complete only after the block.
-    Raises ContainerRefused or NotReady if one does not start or does not become ready.
+    Raises ContainerRefused, ServiceRefused or NotReady if one does not start or does not become ready.
     """
-    guest, attempted = setup.guest, list[Container]()
-    try:
+    guest = setup.guest
+    with ExitStack() as undo:
+        if not workload.is_single and not keep:
+            undo.callback(_remove_shared, guest, workload)
         prepare_volumes(guest, workload, setup.root)
         if workload.has_network:
             _make_network(setup, workload)
         for container in workload.containers:
             _await_others(guest, container, workload, containers)
-            attempted.append(Container(container.name, 0, workload.runtime, title=container.title))
-            others = [each.name for each in attempted[:-1]]
-            attempted[-1] = containers[container.title] = start(setup, container, workload, others)
+            others = [each.name for each in containers.values() if isinstance(each, Container)]
+            started: Running = (
+                undo.enter_context(_service(guest, container, workload, keep=keep))
+                if container.spec.service
+                else undo.enter_context(_container(setup, container, workload, others, keep=keep))
+            )
+            containers[container.title] = started
             if is_init(container.spec):
-                _require_end(guest, attempted[-1])
+                _require_end(guest, started)
         yield
         if not workload.is_single:
             _observe(guest, workload, [*containers.values()])
+
+
+@contextmanager
+def _container(
+    setup: Setup, container: LabelledContainer, workload: Workload, others: Sequence[str], *, keep: bool
+) -> Iterator[Container]:
+    """Run a container during the block. Also one that does not start leaves something to remove."""
+    running = Container(container.name, 0, workload.runtime, title=container.title)
+    try:
+        running = start(setup, container, workload, others)
+        yield running
     finally:
-        for started in reversed(attempted):
-            remove(guest, started, keep=keep)
-        if not workload.is_single and not keep:
-            guest.run(
-                script_argv("container/remove-shared", workload.name, workload.runtime.name),
-                timeout=REMOVE_TIMEOUT,
-            ).expect("The network of the containers could not be removed.", hint="Run `selab doctor`.")
+        remove(setup.guest, running, keep=keep)
+
+
+def _service(
+    guest: Guest, service: LabelledContainer, workload: Workload, *, keep: bool
+) -> AbstractContextManager[RunningService]:
+    assert service.spec.service
+    return running_service(
+        guest,
+        service.spec.service,
+        service.name,
+        service.label.type,
+        title=service.title,
+        contexts=workload.contexts,
+        keep=keep,
+    )
+
+
+def _remove_shared(guest: Guest, workload: Workload) -> None:
+    argv = script_argv("container/remove-shared", workload.name, workload.runtime.name)
+    guest.run(argv, timeout=REMOVE_TIMEOUT).expect(
+        "The network of the containers could not be removed.", hint="Run `selab doctor`."
+    )
 
 
 def _make_network(setup: Setup, workload: Workload) -> None:
@@ -82,15 +118,16 @@ def _make_network(setup: Setup, workload: Workload) -> None:
 
 
 def _await_others(
-    guest: Guest, container: LabelledContainer, workload: Workload, started: Mapping[str, Container]
+    guest: Guest, container: LabelledContainer, workload: Workload, started: Mapping[str, Running]
 ) -> None:
     """Wait until the other containers are what this one waits for. Raises NotReady if one is not."""
     specs = {each.title: each.spec for each in workload.containers}
     for title, condition in waits_for(container.spec).items():
-        if condition == "healthy":
-            _await_health(guest, started[title], health_of(specs[title]))
+        other = started[title]
+        if condition == "healthy" and isinstance(other, Container):
+            _await_health(guest, other, health_of(specs[title]))
         elif condition == "exited":
-            _require_end(guest, started[title])
+            _require_end(guest, other)
 
 
 def _await_health(guest: Guest, container: Container, health: Health) -> None:
@@ -102,8 +139,8 @@ def _await_health(guest: Guest, container: Container, health: Health) -> None:
         raise _not_ready(guest, container, reason)
 
 
-def _require_end(guest: Guest, container: Container) -> None:
-    """Wait until a container has ended. Raises NotReady unless it ends in time, and with exit code 0."""
+def _require_end(guest: Guest, container: Running) -> None:
+    """Wait until one has ended. Raises NotReady unless it ends in time, and with exit code 0."""
     code = await_end(guest, container, END_TIMEOUT)
     if isinstance(code, str):
         raise _not_ready(guest, container, f"was to end before other containers start, but {code}")
@@ -111,12 +148,21 @@ def _require_end(guest: Guest, container: Container) -> None:
         raise _not_ready(guest, container, f"was to end with exit code 0, but ended with {code}")
 
 
-def _not_ready(guest: Guest, container: Container, reason: str) -> NotReady:
+def _not_ready(guest: Guest, container: Running, reason: str) -> NotReady:
     return NotReady(container.title, reason, logs(guest, {container.title: container}))
 
 
-def _observe(guest: Guest, workload: Workload, containers: Sequence[Container]) -> None:
-    """Read the labels of all containers before any is removed, and which of them have ended."""
+def _observe(guest: Guest, workload: Workload, started: Sequence[Running]) -> None:
+    """Read the labels of all before any is removed, and which of them have ended."""
+    containers = [each for each in started if isinstance(each, Container)]
+    if containers:
+        _observe_containers(guest, workload, containers)
+    for each in started:
+        if isinstance(each, RunningService):
+            observe(guest, each)
+
+
+def _observe_containers(guest: Guest, workload: Workload, containers: Sequence[Container]) -> None:
     pairs = [word for each in containers for word in (each.name, str(each.pid))]
     argv = script_argv("container/observe", workload.runtime.name, *pairs)
     done = guest.run(argv, timeout=REMOVE_TIMEOUT).expect(

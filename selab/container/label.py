@@ -9,6 +9,8 @@ from pathlib import Path
 from selab.errors import SelabError
 from selab.policy.contexts import runtime_type
 
+SERVICE_LEVEL = "s0"
+"""The level of a service that systemd starts: that of init, which the domains of daemons inherit."""
 CATEGORIES = 1024
 """The number of MCS categories in every distribution's policy (c0 to c1023)."""
 

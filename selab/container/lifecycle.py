@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from selab import guest_state
-from selab.container.image import Online, ensure_image
+from selab.container.image import Image, Online, ensure_image
 from selab.container.namespaces import namespace_words
 from selab.container.runtime import Runtime
 from selab.container.volumes import mounts_of
@@ -15,12 +15,15 @@ from selab.container.workload import LabelledContainer, Workload
 from selab.errors import CommandFailed, SelabError
 from selab.guest import Completed, Guest, Malformed, number, one_of, reading, script_argv
 from selab.progress import Progress
+from selab.service.lifecycle import RunningService
 
 START_TIMEOUT = 240.0
 """Seconds to start a container and to remove an earlier one: start.sh waits up to 100 seconds for each."""
 REMOVE_TIMEOUT = 120.0
 REFUSED = (125, 126, 127)
 """Exit codes of `docker run` and `podman run` for a container that does not start (docker-run(1))."""
+TAIL = 8
+"""Lines of a container's log that a failed run shows."""
 Repair = tuple[Callable[[str], bool], Callable[[], object]]
 """A check whether an error names a cause, and what removes that cause."""
 
@@ -43,6 +46,30 @@ class Container:
     labels: set[str] = field(default_factory=set)
     title: str = ""
     ended: int | None = None
+
+    @property
+    def noun(self) -> str:
+        """Return what a sentence about a step calls it."""
+        return "the container"
+
+    @property
+    def log_argv(self) -> list[str]:
+        """Return the command that prints the container's whole output."""
+        return self.runtime.argv("logs", self.name)
+
+    @property
+    def tail_argv(self) -> list[str]:
+        """Return the command that prints the last lines of that."""
+        return self.runtime.argv("logs", "--tail", str(TAIL), self.name)
+
+    def end_argv(self, seconds: float) -> list[str]:
+        """Return the command that waits for the container's end and prints its exit code."""
+        words = (str(self.pid), self.name, str(int(seconds) or 1), self.runtime.name)
+        return script_argv("container/wait-for-end", *words)
+
+
+Running = Container | RunningService
+"""What a step can be about."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +105,13 @@ def run_arguments(container: LabelledContainer, workload: Workload) -> list[str]
     words += [word for key, value in spec.environment.items() for word in ("--env", f"{key}={value}")]
     words += ["--user", spec.user] if spec.user else []
     words += runtime.read_only if spec.read_only else []
-    image = container.image
+    image = _image(container)
     return [*words, image.reference if image.source else runtime.reference(image.reference), *spec.command]
+
+
+def _image(container: LabelledContainer) -> Image:
+    assert container.image, "a service has no image"
+    return container.image
 
 
 def start(setup: Setup, container: LabelledContainer, workload: Workload, others: Iterable[str]) -> Container:
@@ -87,7 +119,7 @@ def start(setup: Setup, container: LabelledContainer, workload: Workload, others
 
     Raises ContainerRefused if the runtime does not start it.
     """
-    runtime, guest, name = workload.runtime, setup.guest, container.name
+    runtime, guest, name, image = workload.runtime, setup.guest, container.name, _image(container)
     words = [container.label.context, name, runtime.name, runtime.pid_file, " ".join(runtime.cgroups)]
     words += [" ".join(others), *run_arguments(container, workload)]
     repairs = (
@@ -100,7 +132,7 @@ def start(setup: Setup, container: LabelledContainer, workload: Workload, others
         ),
         (
             _contains(runtime.no_image),
-            lambda: ensure_image(guest, runtime, container.image, setup.cache, setup.progress, setup.online),
+            lambda: ensure_image(guest, runtime, image, setup.cache, setup.progress, setup.online),
         ),
     )
     done = run_with_repairs(guest, script_argv("container/start", *words), repairs)

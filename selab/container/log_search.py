@@ -1,4 +1,4 @@
-"""Search a container's log for the pattern of a `log` step, with a limit for the size and for the time.
+"""Search a log for the pattern of a `log` step, with a limit for the size and for the time.
 
 The scenario's author chose the pattern, and the container writes the text, so that a search can take
 exponential time (`(a+)+$`). Python's `re` cannot be interrupted; `regex` has its syntax and a time limit.
@@ -10,7 +10,7 @@ import warnings
 
 import regex
 
-from selab.container.lifecycle import Container
+from selab.container.lifecycle import Running
 from selab.guest import Guest, script_argv
 from selab.policy.pattern import as_regex
 
@@ -30,7 +30,7 @@ class LogSearch:
     data: what has been read.
     """
 
-    def __init__(self, guest: Guest, container: Container, pattern: str) -> None:
+    def __init__(self, guest: Guest, container: Running, pattern: str) -> None:
         self._guest, self._container, self._pattern = guest, container, pattern
         self.data = bytearray()
         self._was_searched = False
@@ -59,10 +59,10 @@ class LogSearch:
         room = MAX_LOG - len(self.data)
         if not room:
             return b""
-        command = self._container.runtime.argv("logs", self._container.name)
-        words = [str(len(self.data)), str(room), *command]
+        words = [str(len(self.data)), str(room), *self._container.log_argv]
         done = self._guest.run(script_argv("container/read-log", *words), limit=room)
-        return done.expect("The container's log could not be read.", hint="Run `selab doctor`.").stdout
+        what = f"The log of {self._container.noun} could not be read."
+        return done.expect(what, hint="Run `selab doctor`.").stdout
 
 
 def contains(pattern: str, text: str, seconds: float) -> bool:

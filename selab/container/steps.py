@@ -1,4 +1,4 @@
-"""Do the scenario's steps against the running container, each with its own time limit."""
+"""Do the scenario's steps against the running containers and services, each with its own time limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selab.container.archive import packed
-from selab.container.lifecycle import Container
+from selab.container.lifecycle import Container, Running
 from selab.container.log_search import MAX_LOG, LogSearch, SearchTooSlow
 from selab.guest import (
     Completed,
@@ -72,7 +72,7 @@ class NotObserved(Exception):
 
 
 def run_steps(
-    guest: Guest, scenario: Scenario, containers: Mapping[str, Container], root: Path
+    guest: Guest, scenario: Scenario, containers: Mapping[str, Running], root: Path
 ) -> Iterator[StepResult]:
     """Do the steps in order, up to the first that fails.
 
@@ -92,7 +92,7 @@ def run_steps(
             return
 
 
-def _problem(guest: Guest, step: Step, container: Container, ports: Mapping[int, int], root: Path) -> str:
+def _problem(guest: Guest, step: Step, container: Running, ports: Mapping[int, int], root: Path) -> str:
     """Do a step. Return what was wrong, or "" if nothing was. Raises NotObserved."""
     match step.action:
         case HttpStep() as http:
@@ -100,11 +100,10 @@ def _problem(guest: Guest, step: Step, container: Container, ports: Mapping[int,
         case TcpStep() as tcp:
             return _tcp(guest, tcp, container, ports)
         case ExecStep() as command:
-            words = (
-                container.runtime.argv("exec", container.name, *command.argv)
-                if step.exec
-                else list(command.argv)
-            )
+            words = [*command.argv]
+            if step.exec:
+                assert isinstance(container, Container), "a scenario with such a step is refused"
+                words = container.runtime.argv("exec", container.name, *words)
             return _command(_limited(guest, words, command.timeout), command)
         case LogStep() as log:
             return _log(guest, log, container)
@@ -121,7 +120,7 @@ def _limited(guest: Guest, argv: list[str], seconds: float, input: bytes = b"") 
     return guest.run(words, input=input, timeout=seconds + GRACE, limit=MAX_STEP_OUTPUT)
 
 
-def _http(guest: Guest, http: HttpStep, container: Container) -> str:
+def _http(guest: Guest, http: HttpStep, container: Running) -> str:
     url = f"http://127.0.0.1:{http.port}{http.path}"
     words = [
         url,
@@ -130,6 +129,7 @@ def _http(guest: Guest, http: HttpStep, container: Container) -> str:
         str(int(http.timeout) or 1),
         "1" if http.wait else "0",
         str(container.pid),
+        container.noun,
     ]
     done = guest.run(script_argv("container/http", *words), timeout=http.timeout * 2 + GRACE)
     if done.ok:
@@ -157,7 +157,7 @@ def _require_status(code: str, http: HttpStep) -> None:
         raise Malformed(f"{code[:20]!r} is not a status of HTTP")
 
 
-def _tcp(guest: Guest, tcp: TcpStep, container: Container, ports: Mapping[int, int]) -> str:
+def _tcp(guest: Guest, tcp: TcpStep, container: Running, ports: Mapping[int, int]) -> str:
     inner = ports.get(tcp.port, tcp.port)
     limit, wait = str(int(tcp.timeout) or 1), "1" if tcp.wait else "0"
     argv = script_argv("container/tcp", str(tcp.port), str(inner), limit, wait, str(container.pid))
@@ -168,10 +168,10 @@ def _tcp(guest: Guest, tcp: TcpStep, container: Container, ports: Mapping[int, i
         one_of(result, *(["accepted"] if done.ok else ["ended", "silent", "refused", "elsewhere"]))
     return {
         "accepted": "",
-        "ended": "the container has ended",
-        "silent": f"no process of the container listens on its TCP port {inner}",
+        "ended": f"{container.noun} has ended",
+        "silent": f"no process of {container.noun} listens on its TCP port {inner}",
         "refused": f"127.0.0.1:{tcp.port} in the guest accepts no connection",
-        "elsewhere": f"the connection to 127.0.0.1:{tcp.port} does not reach port {inner} of the container",
+        "elsewhere": f"the connection to 127.0.0.1:{tcp.port} does not reach port {inner} of {container.noun}",
     }[result]
 
 
@@ -191,7 +191,7 @@ def _command(done: Completed, command: ExecStep) -> str:
     return ""
 
 
-def _log(guest: Guest, log: LogStep, container: Container) -> str:
+def _log(guest: Guest, log: LogStep, container: Running) -> str:
     search, end = LogSearch(guest, container, log.pattern), time.monotonic() + log.timeout
     while True:
         try:
@@ -212,43 +212,37 @@ def _log(guest: Guest, log: LogStep, container: Container) -> str:
         time.sleep(0.5)
 
 
-def _is_alive(guest: Guest, container: Container) -> bool:
+def _is_alive(guest: Guest, container: Running) -> bool:
     done = guest.run(["test", "-e", f"/proc/{container.pid}"])
-    return done.expect("selab cannot see whether the container runs.", 0, 1).ok
+    return done.expect(f"selab cannot see whether {container.noun} runs.", 0, 1).ok
 
 
-def _exit(guest: Guest, end: ExitStep, container: Container) -> str:
+def _exit(guest: Guest, end: ExitStep, container: Running) -> str:
     code = await_end(guest, container, end.timeout)
     if isinstance(code, str):
         return code
     return "" if code == end.code else f"exit code {code} instead of {end.code}"
 
 
-def _up(guest: Guest, up: UpStep, container: Container) -> str:
+def _up(guest: Guest, up: UpStep, container: Running) -> str:
     # The script counts seconds of the clock, of which the first has already begun.
     code = await_end(guest, container, math.ceil(up.seconds) + 1)
-    return "" if isinstance(code, str) else f"the container has ended with exit code {code}"
+    return "" if isinstance(code, str) else f"{container.noun} has ended with exit code {code}"
 
 
-def await_end(guest: Guest, container: Container, seconds: float) -> int | str:
-    """Wait until a container ends. Return its exit code, or a sentence if it still runs after `seconds`."""
-    argv = script_argv(
-        "container/wait-for-end",
-        str(container.pid),
-        container.name,
-        str(int(seconds) or 1),
-        container.runtime.name,
-    )
-    done = guest.run(argv, timeout=seconds + GRACE)
+def await_end(guest: Guest, container: Running, seconds: float) -> int | str:
+    """Wait until one ends. Return its exit code, or a sentence if it still runs after `seconds`."""
+    done = guest.run(container.end_argv(seconds), timeout=seconds + GRACE)
     if done.returncode == 1 and re.fullmatch(r"it still runs after \d+ seconds\n", done.text, re.ASCII):
         return done.text.strip()
-    done.expect("The container's exit code could not be read.", hint="Run `selab doctor`.")
+    done.expect(f"The exit code of {container.noun} could not be read.", hint="Run `selab doctor`.")
     with reading(done):
         return number(complete_line(done.text))
 
 
-def _copy(guest: Guest, copy: CopyStep, container: Container, root: Path) -> str:
+def _copy(guest: Guest, copy: CopyStep, container: Running, root: Path) -> str:
     """Copy a file or directory. The runtime unpacks an archive into the parent directory of the target."""
+    assert isinstance(container, Container), "a scenario with such a step is refused"
     source = inside(root, root / copy.source, f"The copy of '{copy.source}'")
     parent, _, name = copy.target.rpartition("/")
     archive = packed(source, name)
@@ -262,8 +256,8 @@ def _copy(guest: Guest, copy: CopyStep, container: Container, root: Path) -> str
     return "" if done.ok else f"{container.runtime.title} could not copy it: {output}"
 
 
-def logs(guest: Guest, containers: Mapping[str, Container]) -> str:
-    """Return the last lines of each container's output, for a run that failed."""
+def logs(guest: Guest, containers: Mapping[str, Running]) -> str:
+    """Return the last lines of the output of each container and service, for a run that failed."""
     tails = ((container.title, _log_tail(guest, container)) for container in containers.values())
     return "\n".join(
         "\n".join(f"{title}: {line}" for line in tail.splitlines()) if title else tail
@@ -272,6 +266,6 @@ def logs(guest: Guest, containers: Mapping[str, Container]) -> str:
     )
 
 
-def _log_tail(guest: Guest, container: Container) -> str:
-    done = guest.run(container.runtime.argv("logs", "--tail", "8", container.name), limit=MAX_LOG_TAIL)
+def _log_tail(guest: Guest, container: Running) -> str:
+    done = guest.run(container.tail_argv, limit=MAX_LOG_TAIL)
     return (done.text + done.error_text).strip()

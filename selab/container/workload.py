@@ -1,4 +1,4 @@
-"""The containers that a run starts, each with its label."""
+"""The containers and services that a run starts, each with its label."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from selab.policy.contexts import FileContexts
 from selab.scenario.consistency import is_init, pod_members
 from selab.scenario.container import Container as Spec
 from selab.scenario.container import NamedVolume
+from selab.service.lifecycle import unit_of
 
 NO_CONTEXTS = FileContexts((), "")
 
@@ -23,25 +24,30 @@ def workload_name(scenario: str) -> str:
 
 @dataclass(frozen=True)
 class LabelledContainer:
-    """A container that a run starts.
+    """A container that a run starts, or a service in its place.
 
-    name: its name in the guest.
+    name: its name in the guest; that of a service if it is a command.
     title: its name in the scenario; empty if it is the only one.
     spec: what the scenario says about it.
-    image: its image.
+    image: its image, or None for a service.
     label: the label that its processes should have.
     """
 
     name: str
     title: str
     spec: Spec
-    image: Image
+    image: Image | None
     label: ContainerLabel
+
+    @property
+    def unit(self) -> str:
+        """The unit of a service, or "" for a container."""
+        return unit_of(self.spec.service, self.name) if self.spec.service else ""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """All containers that a run starts.
+    """All containers and services that a run starts.
 
     name: what their names in the guest begin with; also the name of their network.
     runtime: the container runtime.
@@ -67,7 +73,7 @@ class Workload:
     def has_network(self) -> bool:
         """Whether the containers have a network of their own, in which their names resolve."""
         return not self.is_single and any(
-            each.spec.network is None or each.spec.network == "pod" for each in self.containers
+            each.spec.network in (None, "pod") and not each.spec.service for each in self.containers
         )
 
     def pod(self, kind: str) -> list[LabelledContainer]:

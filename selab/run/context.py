@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from selab.container.label import (
+    SERVICE_LEVEL,
     ContainerLabel,
     random_level,
     runtime_default_type,
@@ -34,6 +35,8 @@ from selab.policy.toolchain import Toolchain, choose_toolchain, missing_on_host
 from selab.progress import Progress
 from selab.project import Project
 from selab.run.request import Plan, PlannedContainer
+from selab.scenario.container import Container
+from selab.service.packages import ensure_packages
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class RunContext:
     base: the guest's base policy, without the candidate.
     tools: the compiler and the linker.
     candidates: the candidates and the modules that they require, as CIL.
-    containers: the containers in the order of their start, each with its label.
+    containers: the containers and services in the order of their start, each with its label.
     contexts: the candidates' file contexts.
     """
 
@@ -74,6 +77,18 @@ class RunContext:
             self.contexts,
             runtime_file_type(self.base.directory / "contexts"),
         )
+
+    @property
+    def has_service(self) -> bool:
+        """Whether the run starts a service of the guest."""
+        return any(each.spec.service for each in self.containers)
+
+    def ensure_packages(self) -> None:
+        """Install the packages of the scenario's services in the guest, if it lacks any."""
+        services = (each.spec.service for each in self.containers)
+        packages = dict.fromkeys(name for service in services if service for name in service.packages)
+        managed = self.machine.managed
+        ensure_packages(self.guest, [*packages], self.progress, self.online, managed=managed)
 
     @property
     def domains(self) -> list[str]:
@@ -182,10 +197,7 @@ def prepare(
 def _labelled(plan: Plan, base: BasePolicy) -> tuple[LabelledContainer, ...]:
     """Give each container its label, with levels that no two of them share by chance."""
     name, wide = workload_name(plan.scenario.name), plan.scenario.level
-    levels = [
-        each.spec.label.level or (wide if wide not in ("container", "scenario") else "")
-        for each in plan.containers
-    ]
+    levels = [_given_level(each.spec, wide) for each in plan.containers]
     drawn = _drawn(1 if wide == "scenario" else levels.count(""))
     containers = []
     for each, given in zip(plan.containers, levels, strict=True):
@@ -194,6 +206,16 @@ def _labelled(plan: Plan, base: BasePolicy) -> tuple[LabelledContainer, ...]:
         own = f"{name}-{each.title}" if each.title else name
         containers.append(LabelledContainer(own, each.title, each.spec, each.image, label))
     return tuple(containers)
+
+
+def _given_level(spec: Container, wide: str) -> str:
+    """Return the level that the scenario gives to a container, or "" if it is to be drawn.
+
+    The policy's transition gives a service its level, which without a range transition is systemd's own.
+    """
+    if spec.label.level or spec.service:
+        return spec.label.level or SERVICE_LEVEL
+    return wide if wide not in ("container", "scenario") else ""
 
 
 def _base_policy(

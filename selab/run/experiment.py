@@ -38,6 +38,7 @@ from selab.run.stages import (
     policy_in_force,
     read_window,
     restore_dontaudit,
+    services_restored,
     workload,
 )
 from selab.run.verdict import (
@@ -154,9 +155,11 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
     started, expected = datetime.datetime.now(datetime.UTC), plan.options.expected_base
     try:
         context = prepare(guest, machine, project, plan, progress, expected)
+        context.ensure_packages()
         attempt = _attempt(context)
     except StoreChanged:
         context = prepare(guest, machine, project, plan, progress)
+        context.ensure_packages()
         attempt = _attempt(context)
     notes = _notes(context, attempt, expected)
     hidden: tuple[ClassifiedDenial, ...] = ()
@@ -195,6 +198,7 @@ def _attempt(
     `seen`: the denials that are known already, which are left out.
     """
     with (
+        services_restored(context),
         base_policy_restored(context),
         mode_restored(context) as mode,
         policy_in_force(context, dontaudit=dontaudit) as policy,

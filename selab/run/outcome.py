@@ -7,21 +7,25 @@ from dataclasses import dataclass, field
 
 from selab.auditlog.attribution import RefusedEntry
 from selab.container.label import ContainerLabel
-from selab.container.lifecycle import Container
+from selab.container.lifecycle import Running
 from selab.container.runtime import Runtime
 from selab.container.steps import StepResult
+from selab.service.lifecycle import RunningService
 
 
 @dataclass
 class ContainerOutcome:
-    """What became of a container.
+    """What became of a container, or of a service in its place.
 
     label: the label that its processes should have.
     title: its name in the scenario; empty if it is the only one.
     may_end: whether it may end before the run does.
+    unit: the unit of a service, or "" for a container.
     labels: the contexts of its processes.
     refused: why it did not start, if it did not.
     ended: its exit code, if it had ended by itself when the steps were over.
+    end: how a service had ended, as the rest of a sentence.
+    restarted: how often systemd has restarted a service, and why, if it did.
     from_denials: whether `labels` come from the kernel's records of denials, because the container ended
         before selab could read them from a process.
     """
@@ -29,14 +33,19 @@ class ContainerOutcome:
     label: ContainerLabel
     title: str = ""
     may_end: bool = True
+    unit: str = ""
     labels: frozenset[str] = frozenset()
     refused: str = ""
     ended: int | None = None
+    end: str = ""
+    restarted: str = ""
     from_denials: bool = False
 
     @property
     def noun(self) -> str:
-        """Return how a sentence names the container."""
+        """Return how a sentence names it."""
+        if self.unit:
+            return f"the service '{self.title}' ({self.unit})" if self.title else f"the service {self.unit}"
         return f"the container '{self.title}'" if self.title else "the container"
 
     def conclude(self, ran_as: frozenset[str], refused_entries: frozenset[RefusedEntry]) -> _Conclusion:
@@ -48,7 +57,10 @@ class ContainerOutcome:
             self.labels = ran_as
         failures = []
         if self.ended is not None and not self.may_end:
-            failures.append(f"{self.noun} ended with exit code {self.ended} before the run was over")
+            end = self.end or f"ended with exit code {self.ended}"
+            failures.append(f"{self.noun} {end} before the run was over")
+        if self.restarted:
+            failures.append(f"systemd restarted {self.noun} {self.restarted}")
         before = _before_refusal(self.label, refused_entries)
         if before is not None and self.labels <= before:
             entry = f"{self.noun} did not enter its domain: the policy refused the start of its process as "
@@ -90,11 +102,13 @@ class Outcome:
             elif each.title not in started:
                 each.refused = "was not started"
 
-    def observed(self, started: Mapping[str, Container]) -> None:
+    def observed(self, started: Mapping[str, Running]) -> None:
         """Note the labels of the containers that were started, and the exit codes of those that had ended."""
         for each in self.containers:
             if container := started.get(each.title):
                 each.labels, each.ended = frozenset(container.labels), container.ended
+                if isinstance(container, RunningService):
+                    each.end, each.restarted = container.end, container.restarted
 
     @property
     def labels(self) -> frozenset[str]:

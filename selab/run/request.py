@@ -63,17 +63,17 @@ DEFAULT_OPTIONS = RunOptions()
 
 @dataclass(frozen=True)
 class PlannedContainer:
-    """A container that will be run.
+    """A container, or a service in its place, that will be run.
 
     title: its name in the scenario; empty if it is the only one.
     spec: what the scenario says about it.
-    image: its image.
+    image: its image, or None for a service.
     module: its candidate, or None for the base policy alone.
     """
 
     title: str
     spec: Container
-    image: Image
+    image: Image | None
     module: PolicyModule | None
 
 
@@ -126,8 +126,17 @@ def make_plan(project: Project, request: Request, options: RunOptions = DEFAULT_
             f"The scenario '{scenario.name}' has {', '.join(members)}.",
             "Write the `policy` of each into the scenario; `--policy none` runs all without a candidate.",
         )
-    images = {name: find_image(project, member.image or "") for name, member in members.items()}
+    images = {
+        name: find_image(project, member.image) if member.image else None for name, member in members.items()
+    }
     policies = {name: request.policy or member.policy for name, member in members.items()}
+    for name, member in members.items():
+        if member.service and policies[name] == NO_POLICY and not member.label.type:
+            raise InputError(
+                f"The scenario '{scenario.name}' names no domain for the service '{name or scenario.name}'.",
+                "Only a candidate, by its name, says which domain a service has by default.",
+                "Write the service's `label: {type: ...}` into the scenario, or its `policy`.",
+            )
     modules = {name: load_module(project, name) for name in {*policies.values()} - {NO_POLICY}}
     containers = (
         PlannedContainer(name, members[name], images[name], modules.get(policies[name]))

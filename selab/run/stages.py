@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from selab.auditlog.windows import OpenWindow, Window, close_window, open_window, release
 from selab.container.group import NotReady, running
-from selab.container.lifecycle import Container, ContainerRefused, Setup
+from selab.container.lifecycle import ContainerRefused, Running, Setup
 from selab.container.steps import logs, run_steps
 from selab.guest import Answers, Query, query_all
 from selab.host.cache import cache_dir
@@ -24,6 +24,7 @@ from selab.run.outcome import ContainerOutcome, Outcome
 from selab.run.recovery import verify_login
 from selab.run.replay import replay
 from selab.scenario.consistency import titles_that_may_end
+from selab.service.lifecycle import ServiceRefused, restore_services
 
 
 @dataclass
@@ -45,6 +46,19 @@ class PolicyInForce:
     loaded: LoadedPolicy
     window: OpenWindow
     drift: frozenset[str]
+
+
+@contextlib.contextmanager
+def services_restored(context: RunContext) -> Iterator[None]:
+    """Start the units again after the block that were active before it, unless the services are to remain.
+
+    The labels of their files, the policy and the mode must be restored by then.
+    """
+    try:
+        yield
+    finally:
+        if context.has_service and not context.plan.request.keep:
+            restore_services().of(context.guest)
 
 
 @contextlib.contextmanager
@@ -92,6 +106,7 @@ def policy_in_force(context: RunContext, *, dontaudit: bool = True) -> Iterator[
                 context.guest,
                 store=same_store(context.base.facts),
                 labels=restore_labels(),
+                services=restore_services(),
                 drift=drift.changes(context.runtime.settings),
                 window=open_window(),
                 flushed=policy.flushed(context.requested),
@@ -186,9 +201,9 @@ def guard_renewed(context: RunContext) -> Iterator[None]:
 
 
 def workload(context: RunContext) -> Outcome:
-    """Run the containers and the steps. A container that does not start is an outcome, not an error."""
+    """Run the workload and the steps. What does not start is an outcome, not an error."""
     outcome, options = outcome_of(context), context.plan.options
-    containers: dict[str, Container] = {}
+    containers: dict[str, Running] = {}
     try:
         with _running(context, containers):
             if options.before_steps:
@@ -206,6 +221,8 @@ def workload(context: RunContext) -> Outcome:
         lines = refused.output.strip().splitlines()
         reason = lines[-1] if lines else "the container runtime gave no reason"
         outcome.refuse(refused.title, f"did not start: {reason}", containers)
+    except ServiceRefused as refused:
+        outcome.refuse(refused.title, f"did not start: {refused.reason}", containers)
     except NotReady as missing:
         outcome.refuse(missing.title, missing.reason, containers)
         outcome.log = missing.log
@@ -218,13 +235,16 @@ def outcome_of(context: RunContext) -> Outcome:
     scenario = context.plan.scenario
     titles = titles_that_may_end(scenario.members, scenario.steps)
     return Outcome(
-        [ContainerOutcome(each.label, each.title, each.title in titles) for each in context.containers]
+        [
+            ContainerOutcome(each.label, each.title, each.title in titles, each.unit)
+            for each in context.containers
+        ]
     )
 
 
 @contextlib.contextmanager
-def _running(context: RunContext, containers: dict[str, Container]) -> Iterator[None]:
-    """Run the scenario's containers during the block, and add each to `containers` by its name there."""
+def _running(context: RunContext, containers: dict[str, Running]) -> Iterator[None]:
+    """Run the scenario's workload during the block, and add its parts to `containers` by their names."""
     setup = Setup(
         context.guest,
         context.project.root,
@@ -233,13 +253,21 @@ def _running(context: RunContext, containers: dict[str, Container]) -> Iterator[
         context.ensure_runtime,
         context.online,
     )
-    several = len(context.containers) > 1
+    noun = _noun(context)
     with contextlib.ExitStack() as undo:
-        with context.progress.step(f"Starting the container{'s' if several else ''}", "container"):
+        with context.progress.step(f"Starting the {noun}", "container"):
             undo.enter_context(running(setup, context.workload, containers, keep=context.plan.request.keep))
         yield
-        with context.progress.step(f"Removing the container{'s' if several else ''}", "remove"):
+        ending = "Stopping" if noun.startswith("service") else "Removing"
+        with context.progress.step(f"{ending} the {noun}", "remove"):
             undo.close()
+
+
+def _noun(context: RunContext) -> str:
+    """Return what a run starts, as progress names it."""
+    kinds = ["service" if each.unit else "container" for each in context.containers]
+    words = [f"{kind}{'s' if kinds.count(kind) > 1 else ''}" for kind in dict.fromkeys(sorted(kinds))]
+    return " and ".join(words)
 
 
 def read_window(context: RunContext, opened: OpenWindow, mode: GuestMode) -> Window:

@@ -19,16 +19,19 @@ def check_containers(
     for name, member in members.items():
         for other in [*waits_for(member), *joined(member)]:
             _require_other(name, other, members)
+        _check_health(member, members)
         _check_joined(name, member, members)
         for volume in member.volumes:
             if volume.name is not None and volume.name not in volumes:
                 raise ValueError(f"`named_volumes` has no volume '{volume.name}'")
     start_order(members)
     _check_ports(members)
+    _check_units(members)
     for name, named in volumes.items():
         _check_named_volume(name, named, members, level)
     for step in steps:
-        container_of(step, members)
+        if members[container_of(step, members)].service and (step.exec or step.copy_):
+            raise ValueError(f"the step '{step.title}' needs a container, which a service lacks: use `guest`")
 
 
 def start_order(members: Mapping[str, Container]) -> list[str]:
@@ -111,8 +114,16 @@ def _require_other(name: str, other: str, members: Mapping[str, Container]) -> N
         raise ValueError(f"there is no container '{other}'")
 
 
+def _check_health(member: Container, members: Mapping[str, Container]) -> None:
+    for other, condition in waits_for(member).items():
+        if condition == "healthy" and members[other].service:
+            raise ValueError(f"the service '{other}' has no health check: wait until it has `started`")
+
+
 def _check_joined(name: str, member: Container, members: Mapping[str, Container]) -> None:
     for other in joined(member):
+        if members[other].service:
+            raise ValueError(f"'{name}' cannot join '{other}', which is a service of the guest: write `host`")
         if is_init(members[other]):
             raise ValueError(f"'{name}' cannot join '{other}', which ends before '{name}' starts")
         if any(joined(members[other])):
@@ -132,6 +143,14 @@ def _check_ports(members: Mapping[str, Container]) -> None:
                     f"the containers '{publishers[port.guest]}' and '{name}' publish the guest's port "
                     f"{port.guest}"
                 )
+
+
+def _check_units(members: Mapping[str, Container]) -> None:
+    services: dict[str, str] = {}
+    for name, member in members.items():
+        unit = member.service.unit if member.service else None
+        if unit and services.setdefault(unit, name) != name:
+            raise ValueError(f"the services '{services[unit]}' and '{name}' are the same unit {unit}")
 
 
 def _check_named_volume(name: str, named: NamedVolume, members: Mapping[str, Container], level: str) -> None:
@@ -174,10 +193,11 @@ def container_of(step: Step, members: Mapping[str, Container]) -> str:
 def titles_that_may_end(members: Mapping[str, Container], steps: Sequence[Step]) -> frozenset[str]:
     """Return the names of the containers that may end by themselves before the run is over.
 
-    A single container without a name may: a command that does its work and ends is a workload. One of several
-    may if it is an init container, if another one waits for its end, or if a step does.
+    A single container without a name may: a command that does its work and ends is a workload, also if it is
+    a service's. One of several may if it is an init container, if another one waits for its end, or if a step
+    does. A unit is not a command: even a single one may end only if a step waits for that.
     """
-    if "" in members:
+    if "" in members and not (members[""].service and members[""].service.unit):
         return frozenset(members)
     waited = {
         other

@@ -1,4 +1,4 @@
-"""A container of a scenario: its image, label, ports, volumes, and what it waits for."""
+"""A container of a scenario, or a service in its place: label, ports, volumes, and what it waits for."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from selab.scenario.fields import (
     Word,
     downward,
 )
+from selab.scenario.service import Service
 
 VolumeLabel = Identifier | Literal["private", "shared", "contexts", "keep"]
 HEALTH_TIMEOUT = 60.0
@@ -29,7 +30,7 @@ class Label(UserModel):
     """The SELinux label of the container's processes.
 
     type: type of the processes; by default NAME_t of the policy.
-    level: MCS level; by default two random categories.
+    level: MCS level; by default two random categories, and `s0` for a service.
     """
 
     type: Identifier | None = None
@@ -118,11 +119,17 @@ class Health(UserModel):
     timeout: Seconds = HEALTH_TIMEOUT
 
 
+OF_BOTH = frozenset({"policy", "label", "service", "init", "after"})
+"""The keys of a container that a service may have as well."""
+
+
 class Container(UserModel):
-    """A container of a scenario.
+    """A container of a scenario, or a service of the guest in its place.
 
     policy: name of the candidate, or `none` for the base policy's own container domain.
     image: directory below images/, or an image reference.
+    service: service of the guest to run instead of an image. Of the other keys, it can have `policy`,
+        `label`, `init` and `after`.
     label: SELinux label of the container's processes.
     command: command of the container; by default the image's own.
     ports: published ports.
@@ -141,6 +148,7 @@ class Container(UserModel):
 
     policy: Identifier = "none"
     image: Reference | None = None
+    service: Service | None = None
     label: Label = Label()
     command: tuple[Text, ...] = ()
     ports: tuple[Port, ...] = ()
@@ -160,6 +168,15 @@ class Container(UserModel):
             raise ValueError(f"a container with `network: {self.network}` publishes no ports")
         return self
 
+    @model_validator(mode="after")
+    def _service_is_no_container(self) -> Container:
+        if self.service is None:
+            return self
+        for key in sorted(self.model_fields_set & (Member.model_fields.keys() - OF_BOTH)):
+            hint = ": write it below `service`" if key in Service.model_fields else ""
+            raise ValueError(f"`{key}` belongs to a container, not to a service{hint}")
+        return self
+
 
 class Member(Container):
     """One of several containers of a scenario.
@@ -176,6 +193,6 @@ class Member(Container):
 
     @model_validator(mode="after")
     def _needs_an_image(self) -> Member:
-        if self.image is None:
-            raise ValueError("`image` is required")
+        if self.image is None and self.service is None:
+            raise ValueError("`image` or `service` is required")
         return self

@@ -1,4 +1,4 @@
-"""A scenario as the user wrote it: one or several containers with their labels, steps and expectations."""
+"""A scenario as the user wrote it: containers or services with their labels, steps and expectations."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ else:
 
 
 class Scenario(Container):
-    """A scenario file. It describes one container, or several under `containers`.
+    """A scenario file. It describes one container or service, or several under `containers`.
 
     description: what the scenario does.
     runtime: container runtime in the guest.
-    containers: several containers by name, in the place of the keys of a single one.
+    containers: several containers and services by name, in the place of the keys of a single one.
     named_volumes: volumes by name that several containers can mount.
     level: MCS level: a pair of random categories for each `container`, one pair for the whole `scenario` as a
         pod has it, or the level that is given here. A container's own `label` has precedence.
@@ -47,7 +47,7 @@ class Scenario(Container):
     _name: str = PrivateAttr(default="")
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": ["image"]}, {"required": ["containers"]}]}
+        json_schema_extra={"anyOf": [{"required": [key]} for key in ("image", "service", "containers")]}
     )
 
     @model_validator(mode="after")
@@ -56,8 +56,8 @@ class Scenario(Container):
             own = sorted(self.model_fields_set & Container.model_fields.keys())
             if own:
                 raise ValueError(f"with `containers`, `{own[0]}` belongs below the name of a container")
-        elif self.image is None:
-            raise ValueError("`image` is required, or `containers`")
+        elif self.image is None and self.service is None:
+            raise ValueError("`image` is required, or `service`, or `containers`")
         check_containers(self.members, self.named_volumes, self.steps, self.level)
         return self
 

@@ -87,7 +87,7 @@ class ExecStep(UserModel):
 
 
 class LogStep(UserModel):
-    """A pattern that the container's output must match.
+    """A pattern that the output of the container or service must match.
 
     pattern: regular expression, as in Python.
     timeout: seconds to wait.
@@ -106,7 +106,7 @@ class LogStep(UserModel):
 
 
 class ExitStep(UserModel):
-    """The exit of the container without being stopped.
+    """The end of the container, or of the service's main process, without being stopped.
 
     code: expected exit status.
     timeout: seconds to wait.
@@ -154,11 +154,11 @@ class Step(UserModel):
     """A step while the container runs, of exactly one kind.
 
     name: title of the step.
-    container: container that the step is about, if the scenario has several; by default the one that
-        publishes the port of the step.
+    container: container or service that the step is about, if the scenario has several; by default the one
+        that publishes the port of the step.
     http: HTTP request from the guest.
     tcp: TCP connection from the guest.
-    exec: command in the container.
+    exec: command in the container; a service has none.
     guest: command in the guest, outside the container.
     log: pattern in the container's output.
     exit: end of the container.

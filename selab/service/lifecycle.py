@@ -50,6 +50,11 @@ class MainProcess:
     status: int
 
     @property
+    def exit_code(self) -> int:
+        """Return the exit status, or 128 and the number of the signal, as a shell does."""
+        return self.status if self.code <= 1 else 128 + self.status
+
+    @property
     def in_words(self) -> str:
         """Describe how the service ended."""
         if self.code == 1:
@@ -68,16 +73,28 @@ class RunningService:
     pid: process id of its main process in the guest, or 0 if it has ended.
     labels: distinct contexts that its processes have had.
     invocation: systemd's id of this start, which the entries of its log have.
-    ended: how its main process ended, if it did before it was stopped.
+    title: its name in the scenario; empty if it is the only one.
+    ended: exit code of its main process, or 128 and the number of the signal, if it had ended by itself when
+        the steps were over.
+    end: how it ended, if it did, as the rest of a sentence.
     restarted: how often systemd has restarted it, and why, if it did.
+    observed: whether the last three have been read.
     """
 
     name: str
     pid: int = 0
     labels: set[str] = field(default_factory=set)
     invocation: str = ""
-    ended: str = ""
+    title: str = ""
+    ended: int | None = None
+    end: str = ""
     restarted: str = ""
+    observed: bool = False
+
+    @property
+    def noun(self) -> str:
+        """Return what a sentence about a step calls it."""
+        return "the service"
 
     @property
     def log_argv(self) -> list[str]:
@@ -102,14 +119,15 @@ class ServiceRefused(SelabError):
     """The service did not start. This is an outcome of the run, because the candidate may be the cause.
 
     reason: what systemd and the service's log say, on one line.
+    title: the service's name in the scenario.
     """
 
-    def __init__(self, unit: str, reason: str) -> None:
+    def __init__(self, unit: str, reason: str, title: str = "") -> None:
         super().__init__(f"The service {unit} did not start.", reason)
-        self.unit, self.reason = unit, reason
+        self.unit, self.reason, self.title = unit, reason, title
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (type(self), (self.unit, self.reason))
+        return (type(self), (self.unit, self.reason, self.title))
 
 
 def unit_of(service: Service, name: str) -> str:
@@ -137,6 +155,7 @@ def running_service(
     name: str,
     domain: str,
     *,
+    title: str = "",
     contexts: FileContexts = NO_CONTEXTS,
     keep: bool = False,
 ) -> Iterator[RunningService]:
@@ -151,7 +170,7 @@ def running_service(
     Raises ServiceRefused if it does not start, and InputError if the guest has no such unit.
     """
     unit = unit_of(service, name)
-    running = RunningService(unit)
+    running = RunningService(unit, title=title)
     words = (unit, domain, contexts_file(contexts), *transient_words(service, unit))
     done = guest.run(script_argv("service/start", *words), timeout=START_TIMEOUT)
     if done.returncode in (NO_UNIT.code, OTHER_UNIT.code):
@@ -160,8 +179,17 @@ def running_service(
         _read_start(running, done)
         yield running
     finally:
-        argv = script_argv("service/stop", unit, "1" if keep else "0")
-        _read_stop(running, guest.run(argv, timeout=STOP_TIMEOUT))
+        _stop(guest, running, keep=keep)
+
+
+def observe(guest: Guest, running: RunningService) -> None:
+    """Read the labels of a service before others are stopped, and whether it has ended."""
+    _stop(guest, running, keep=True)
+
+
+def _stop(guest: Guest, running: RunningService, *, keep: bool) -> None:
+    argv = script_argv("service/stop", running.name, "1" if keep else "0")
+    _read_stop(running, guest.run(argv, timeout=STOP_TIMEOUT))
 
 
 def _no_such_unit(service: Service, unit: str, done: Completed) -> InputError:
@@ -192,7 +220,7 @@ def _read_start(running: RunningService, done: Completed) -> None:
         if invocation and not _INVOCATION.fullmatch(invocation):
             raise Malformed(f"{invocation[:40]!r} is not an id of systemd")
         if not done.ok:
-            raise ServiceRefused(running.name, _reason(main, done.error_text))
+            raise ServiceRefused(running.name, _reason(main, done.error_text), running.title)
         if not invocation:
             raise Malformed("it lacks systemd's id of the start")
         running.pid, running.invocation = number(fields.get("pid", "")), invocation
@@ -212,11 +240,14 @@ def _read_stop(running: RunningService, done: Completed) -> None:
         fields, labels = _fields(done, complete=True)
         running.labels |= labels
         main, restarts = _main_process(fields), number(fields.get("restarts") or "0")
-        if main.code or fields.get("active") in ("inactive", "failed"):
-            running.ended = main.in_words
-        if restarts:
-            times = "once" if restarts == 1 else f"{restarts} times"
-            running.restarted = f"{times}: {main.in_words}"
+    if running.observed:
+        return
+    running.observed = True
+    if main.code or fields.get("active") in ("inactive", "failed"):
+        running.ended, running.end = main.exit_code, f"ended ({main.in_words})"
+    if restarts:
+        times = "once" if restarts == 1 else f"{restarts} times"
+        running.restarted = f"{times}: {main.in_words}" if main.code else times
 
 
 def _main_process(fields: dict[str, str]) -> MainProcess:

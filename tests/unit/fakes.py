@@ -21,7 +21,7 @@ Answer = tuple[int, str, str]
 """The exit code, standard output and standard error of a command."""
 
 SCRIPTS = {
-    path.rpartition("/")[2]: script(path)
+    path if path.startswith("service/") else path.rpartition("/")[2]: script(path)
     for path in (
         *("policy/survey", "policy/same-store", "policy/guest/find-changes", "policy/guest/accept-settings"),
         *("policy/guest/flush-cache", "policy/guest/load-base", "policy/guest/switch-mode"),
@@ -29,11 +29,15 @@ SCRIPTS = {
         *("auditlog/open-window", "auditlog/close-window", "container/start", "container/keep"),
         *("container/remove", "container/http", "container/make-volume", "container/read-log"),
         *("container/wait-for-end", "container/await-health", "container/make-network"),
-        *("container/observe", "container/remove-shared"),
-        *("container/tcp", "container/wait-for-end"),
+        *("container/observe", "container/remove-shared", "service/missing-packages", "service/start"),
+        *("service/stop", "service/restore", "service/wait-for-end"),
+        *("container/tcp",),
     )
 }
-"""The scripts that a run sends to the guest, by name: the only place where a fake recognises them."""
+"""The scripts that a run sends to the guest, by name: the only place where a fake recognises them.
+
+A service's script has its package before its name, because a container has scripts of the same names.
+"""
 
 STORE = (
     "signature s\ntype test\npolicyvers 33\nmls 1\nexpand 0\nstore\ns\n"
@@ -157,7 +161,7 @@ class ScriptedGuest:
         }
         for name in ("same-store", "find-changes", "flush-cache", "restore-labels", "make-volume"):
             self.answer(name)
-        for name in ("switch-mode", "restore-mode", "load-base"):
+        for name in ("switch-mode", "restore-mode", "load-base", "service/restore"):
             self.answer(name)
         self.answer("survey", out=STORE)
         self.answers["start"] = lambda words: (0, f"pid 123\nlabel {self.label}\nend\n", "")

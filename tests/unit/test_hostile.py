@@ -39,6 +39,9 @@ HOSTILE = st.one_of(
     st.tuples(st.sampled_from(ATTACKS), st.text(max_size=4)).map("".join),
 )
 FINE = "mark"
+MAIN = "result success\ncode 0\nstatus 0\n"
+STARTED = f"invocation {'b' * 32}\n{MAIN}pid 77\nlabel u:r:web_t:s0\nend\n"
+STOPPED = f"active active\nrestarts 0\n{MAIN}end\n"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,20 @@ def several(**db: Any) -> dict[str, Any]:
     return {"containers": containers, **given}
 
 
+def service(**fields: Any) -> dict[str, Any]:
+    return {"service": {"unit": "x", **fields}, "label": {"type": "web_t"}}
+
+
 FIELDS = {
+    "service.packages": Field(lambda text: service(packages=[text])),
+    "service.unit": Field(
+        lambda text: service(unit=text), becomes=lambda text: text.removesuffix(".service")
+    ),
+    "service.command": Field(
+        lambda text: service(unit=None, command=["/bin/x", text]),
+        becomes=lambda text: text.replace("$", "$$"),
+    ),
+    "service.user": Field(lambda text: service(unit=None, command=["/bin/x"], user=text)),
     "description": Field(lambda text: {"description": text}),
     "policy": Field(lambda text: {"policy": text}, "none"),
     "image": Field(lambda text: {"image": text}, "registry.test/mark:1"),
@@ -197,13 +213,16 @@ def nothing_at_random(lab: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 def commands(lab: Project, field: Field, value: str) -> list[tuple[str, ...]] | None:
     """Return all commands of a run with `value` in `field`, or None if selab refused the value."""
     given = field.of(value)
-    image = {} if "containers" in given else {"image": "registry.test/x:1"}
+    image = {} if {"containers", "service"} & given.keys() else {"image": "registry.test/x:1"}
     (lab.scenarios / "web.yaml").write_text(json.dumps({**image, **given}))
     guest = ScriptedGuest()
     if "containers" in given:
         guest.run_several()
     guest.answer("http", out="200\n")
     guest.answer("read-log")
+    guest.answer("service/missing-packages")
+    guest.answer("service/start", out=STARTED)
+    guest.answer("service/stop", out=STOPPED)
     for words in (("timeout",), ("docker", "logs", "--tail"), ("test", "-e")):
         guest.answer_program(*words)
     try:

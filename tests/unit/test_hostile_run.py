@@ -24,6 +24,7 @@ QUERIES = {
     "survey": True,
     "same-store": False,
     "restore-labels": False,
+    "service/restore": False,
     "find-changes": False,
     "open-window": True,
     "flush-cache": False,
@@ -55,6 +56,7 @@ UNCHANGED = ("negative numbers", "NUL bytes")
 IGNORED = {
     "same-store": "the exit code says whether the store is the same",
     "restore-labels": "the exit code says whether labels were restored",
+    "service/restore": "the exit code says whether services were restored",
     "flush-cache": "the exit code says whether the policy is in force",
     "switch-mode": "the exit code says whether the mode was switched",
     "timeout": "the step expects an exit code and no text",

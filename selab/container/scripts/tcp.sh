@@ -1,18 +1,21 @@
 #!/bin/sh
-# Connects to a port of the guest until the connection reaches the container, the time is up, or the container
+# Connects to a port of the guest until the connection reaches the container or service, the time is up, or that
 # has ended.
 #
 # A connection that is accepted proves nothing by itself. Docker's proxy connects to the container only after it has
 # accepted a connection, and closes it if nothing listens there (moby, cmd/docker-proxy/tcp_proxy_linux.go);
 # Podman binds the guest's ports, so that nothing else takes them. So the kernel's tables of the container's
 # network must have both a listening socket of a process of the container and, while the connection is open,
-# the container's end of it. The container's processes are those with the mount namespace of its main process.
+# the container's end of it. The container's processes are those with the mount namespace of its main process. The
+# same holds for a service of the guest; if it has the guest's own mount namespace, its processes are those of its
+# cgroup.
 #
 # A server with TCP_DEFER_ACCEPT (tcp(7)), such as Apache, gets the connection only when data arrive, which this script
 # never sends. Until then its end has the state of an incomplete connection, so the other end must be complete.
 #
 # Arguments: $1 the port of the guest; $2 the port of the container; $3 the limit in whole seconds; $4 whether
-#   to repeat the attempt (1) or not (0); $5 the container's main process.
+#   to repeat the attempt (1) or not (0); $5 the main process of the container or
+#   service.
 # Prints: `accepted`; on failure `ended` if the container has ended, `silent` if none of its processes listens,
 #   `refused` if the guest's port accepts no connection, `elsewhere` if the connection does not reach it.
 # Exit codes: 1 the connection was not accepted; else those of timeout(1) and bash.
@@ -34,10 +37,18 @@ listens() {
   done)
   [ -n "$sockets" ] || return 1
   set --
-  for process in /proc/[0-9]*; do
-    # shellcheck disable=SC3013
-    [ "$process/ns/mnt" -ef "/proc/$pid/ns/mnt" ] && set -- "$@" "$process/fd"
-  done
+  # shellcheck disable=SC3013
+  if [ "/proc/$pid/ns/mnt" -ef /proc/1/ns/mnt ]; then
+    group=$(sed -n 's/^0::\|^[0-9]*:name=systemd://p' "/proc/$pid/cgroup" | grep -m 1 -vx /)
+    for process in $(cat "/sys/fs/cgroup$group/cgroup.procs" "/sys/fs/cgroup/systemd$group/cgroup.procs"); do
+      set -- "$@" "/proc/$process/fd"
+    done 2>/dev/null
+  else
+    for process in /proc/[0-9]*; do
+      # shellcheck disable=SC3013
+      [ "$process/ns/mnt" -ef "/proc/$pid/ns/mnt" ] && set -- "$@" "$process/fd"
+    done
+  fi
   # shellcheck disable=SC2010 # the names of these links are numbers
   [ $# -gt 0 ] && ls -l "$@" 2>/dev/null | grep -qF -e "$sockets"
 }

@@ -24,7 +24,9 @@ def beyond_its_own(candidates: Sequence[CompiledModule]) -> str:
     string.
 
     Such statements are a transition out of a foreign domain, its bounds, an attribute that a constraint may
-    use, a constraint, a deny rule, and an extended rule, which limits the ioctl commands of its source.
+    use, a constraint, a deny rule, and an extended rule, which limits the ioctl commands of its source. A
+    transition at the execution of a program of the candidate's own type is not one: only files that the
+    candidate labels have that type.
     """
     own = {name for each in candidates for name in _DECLARED.findall(each.cil)}
     types = {name for each in candidates for name in _TYPE.findall(each.cil)}
@@ -32,9 +34,18 @@ def beyond_its_own(candidates: Sequence[CompiledModule]) -> str:
         for keyword, rest in _STATEMENT.findall(candidate.cil):
             # An extended rule limits each member of an attribute, and some of them may be foreign.
             mine = types if keyword in LIMITING else own
-            if not _ADDS.fullmatch(keyword) and not _HARMLESS.get(keyword, _never)(_NAME.findall(rest), mine):
+            names = _NAME.findall(rest)
+            if _ADDS.fullmatch(keyword) or _is_at_own_program(keyword, names, types):
+                continue
+            if not _HARMLESS.get(keyword, _never)(names, mine):
                 return f"({keyword} {rest}"
     return ""
+
+
+def _is_at_own_program(keyword: str, names: Sequence[str], types: set[str]) -> bool:
+    return (
+        keyword in ("typetransition", "rangetransition") and names[2:3] == ["process"] and names[1] in types
+    )
 
 
 def _never(names: list[str], own: set[str]) -> bool:

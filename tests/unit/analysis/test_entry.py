@@ -140,3 +140,23 @@ def test_without_libsepol_or_the_containers_file_type_nothing_is_reported(
         assert findings(project, centos, SANDBOX, Path("/linked")) == []
     (centos.directory / "contexts/lxc_contexts").unlink()
     assert findings(project, centos, SANDBOX, Path("/linked")) == []
+
+
+SERVICE = {"service": {"unit": "web"}, "policy": "web"}
+ENTERED = f"{SANDBOX}(typetransition init_t web_exec_t process web_t)\n"
+
+
+def test_systemd_starts_the_domain_of_a_service(
+    project: Project, centos: BasePolicy, entries: list[Entry]
+) -> None:
+    (project.scenarios / "web.yaml").write_text(json.dumps(SERVICE))
+    (finding,) = findings(project, centos, SANDBOX, Path("/linked"))
+    assert finding.message.startswith("systemd cannot start a service as web_t: ")
+    assert [(entry.starters, entry.programs) for entry in entries] == [(["init_t"], ["web_t"])]
+
+
+def test_without_a_scenario_a_domain_that_systemd_enters_is_a_services(
+    project: Project, centos: BasePolicy, entries: list[Entry]
+) -> None:
+    findings(project, centos, ENTERED, Path("/linked"))
+    assert [entry.starters for entry in entries] == [["init_t"]]

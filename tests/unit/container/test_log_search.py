@@ -159,5 +159,5 @@ def test_a_log_that_the_runtime_cannot_print_is_an_error() -> None:
     guest.answer("logs", code=125, out="Error response from daemon: ready")
     steps = [{"log": {"pattern": "ready", "timeout": 1}}]
     scenario = Scenario.model_validate({"image": "x", "steps": steps})
-    with pytest.raises(CommandFailed, match="log could not be read"):
+    with pytest.raises(CommandFailed, match="log of the container could not be read"):
         next(run_steps(guest, scenario, {"": Container("web", 1, runtimes()["docker"])}, Path()))

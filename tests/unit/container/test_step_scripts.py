@@ -23,6 +23,7 @@ def request(
     status: str = "200",
 ) -> Completed:
     words = ["http://127.0.0.1:80/[1]", status, contains, str(limit), "1" if wait else "0", str(pid)]
+    words.append("the container")
     return guest.run(script_argv("container/http", *words))
 
 
@@ -320,6 +321,20 @@ def test_a_socket_of_the_guest_is_not_the_containers(served: ContainerGuest, por
     """With the guest's network, or a pod's, the table also has the sockets of other processes."""
     socket_of(served, 76, 90)
     assert connect(served, port, row(LISTENS, ANY, peer=ANY, inode=90) + row(ESTABLISHED)) == "silent"
+
+
+@pytest.mark.parametrize(("members", "answer"), [("77\n78\n", "accepted"), ("77\n", "silent")])
+def test_the_processes_of_a_service_in_the_guests_namespaces_are_those_of_its_cgroup(
+    served: ContainerGuest, port: int, members: str, answer: str
+) -> None:
+    link(served, "/proc/77/ns/net", "/namespaces/network-guest")
+    for pid in (1, 77, 78):
+        add_process(served, pid, "guest")
+    socket_of(served, 78, 901)
+    served.write("/proc/77/cgroup", "0::/system.slice/web.service\n")
+    served.write("/sys/fs/cgroup/system.slice/web.service/cgroup.procs", members)
+    table = row(LISTENS, ANY, peer=ANY, inode=901) + row(ESTABLISHED, LOOPBACK, peer=LOOPBACK)
+    assert connect(served, port, table) == answer
 
 
 def test_a_second_process_of_the_container_may_listen(served: ContainerGuest, port: int) -> None:

@@ -159,7 +159,7 @@ def test_a_request_has_its_arguments_and_its_limit(timeout: float, limit: str, w
     guest.answer("127.0.0.1", out="404\n")
     step = {"port": 8080, "path": "/x", "status": 404, "contains": "no", "timeout": timeout, "wait": wait}
     assert results(guest, {"http": step}, pid=7)[0].ok
-    words = ("http://127.0.0.1:8080/x", "404", "no", limit, flag, "7")
+    words = ("http://127.0.0.1:8080/x", "404", "no", limit, flag, "7", "the container")
     assert guest.commands == [tuple(script_argv("container/http", *words))]
     assert guest.timeouts == [timeout * 2 + GRACE]
 

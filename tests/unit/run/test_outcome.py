@@ -192,6 +192,37 @@ def test_a_container_that_ends_before_the_run_is_a_failure() -> None:
     assert outcome.failures == ["the container 'db' ended with exit code 3 before the run was over"]
 
 
+INIT = "system_u:system_r:init_t:s0"
+DAEMON = ContainerLabel("web_t", "s0")
+RAN = frozenset({DAEMON.context})
+
+
+def test_the_end_of_a_service_is_a_failure_that_names_the_unit() -> None:
+    end = "ended (its main process ended with status 3)"
+    outcome = concluded(DAEMON, unit="web.service", may_end=False, labels=RAN, ended=3, end=end)
+    assert outcome.failures == [f"the service web.service {end} before the run was over"]
+
+
+def test_one_of_several_services_is_named_with_its_unit() -> None:
+    outcome = concluded(DAEMON, unit="web.service", title="web", refused="did not start: no")
+    assert outcome.failures == ["the service 'web' (web.service) did not start: no"]
+
+
+def test_a_service_that_systemd_restarted_is_a_failure() -> None:
+    outcome = concluded(DAEMON, unit="web.service", labels=RAN, restarted="once")
+    assert outcome.failures == ["systemd restarted the service web.service once"]
+
+
+def test_a_service_that_did_not_leave_the_domain_of_systemd_is_a_doubt() -> None:
+    outcome = concluded(DAEMON, INIT, unit="web.service", labels=frozenset({INIT}))
+    assert outcome.doubts == [f"a process of the service web.service ran as {INIT}, not as web_t:s0"]
+
+
+def test_denials_do_not_prove_the_domain_of_a_service() -> None:
+    outcome = concluded(DAEMON, DAEMON.context, unit="web.service")
+    assert (outcome.labels, len(outcome.doubts)) == (frozenset(), 1)
+
+
 def test_of_a_run_that_ended_at_a_container_the_others_are_named_only_if_they_did_not_start() -> None:
     outcome = of_two(web={}, db={})
     outcome.refuse("db", "did not start: no", ["web"])

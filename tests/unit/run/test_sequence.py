@@ -30,6 +30,10 @@ SCRIPTS = {
         "policy/survey": "survey",
         "policy/same-store": "same store",
         "policy/guest/restore-labels": "restore labels",
+        "service/restore": "restore services",
+        "service/missing-packages": "missing packages",
+        "service/start": "start service",
+        "service/stop": "stop service",
         "policy/guest/find-changes": "drift",
         "policy/guest/accept-settings": "settle drift",
         "policy/guest/flush-cache": "flush",
@@ -49,7 +53,7 @@ SCRIPTS = {
 }
 PARTS = re.compile(r"part\(\) \{\n(.*?)\n\}\n\( part (.*?)\)", re.DOTALL)
 JOINED = " + "
-TOGETHER = "same store + restore labels + drift + open window + flush"
+TOGETHER = "same store + restore labels + restore services + drift + open window + flush"
 WORKLOAD = ["start container", "before steps", "step", "after steps", "remove container"]
 FAILED = ["start container", "before steps", "step", "after steps", "log", "remove container"]
 CLOSE = "close window + restore mode"

@@ -13,10 +13,12 @@ from tests.unit.workloads import scenario
 
 
 def several(steps: list[dict[str, Any]] | None = None, **containers: dict[str, Any]) -> Scenario:
-    """A scenario whose containers all have the image x."""
-    return scenario(
-        containers={name: {"image": "x", **fields} for name, fields in containers.items()}, steps=steps or []
-    )
+    """A scenario whose containers all have the image x, apart from services."""
+    members = {
+        name: fields if "service" in fields else {"image": "x", **fields}
+        for name, fields in containers.items()
+    }
+    return scenario(containers=members, steps=steps or [])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_containers_start_after_what_they_wait_for_and_join(
         ),
         ({"a": {"volumes": [{"target": "/x", "name": "data"}]}}, "`named_volumes` has no volume 'data'"),
         ({"a": {"volumes": [{"target": "/x", "name": "d", "label": "keep"}]}}, "`named_volumes` says"),
-        ({"a": {"image": None}}, "`image` is required"),
+        ({"a": {"image": None}}, "`image` or `service` is required"),
     ],
 )
 def test_a_contradiction_is_refused(containers: dict[str, Any], words: str) -> None:
@@ -132,3 +134,44 @@ def test_only_a_container_whose_end_is_awaited_may_end() -> None:
 
 def test_a_single_container_may_end() -> None:
     assert titles_that_may_end(scenario().members, ()) == {""}
+
+
+UNIT = {"service": {"unit": "web"}}
+
+
+@pytest.mark.parametrize(
+    ("service", "steps", "titles"),
+    [
+        ({"command": ["/bin/true"]}, [], {""}),
+        ({"unit": "web"}, [], set()),
+        ({"unit": "web"}, [{"exit": {}}], {""}),
+    ],
+)
+def test_a_single_unit_may_end_only_if_a_step_waits_for_that(
+    service: dict[str, Any], steps: list[dict[str, Any]], titles: set[str]
+) -> None:
+    of = Scenario.model_validate({"service": service, "steps": steps})
+    assert titles_that_may_end(of.members, of.steps) == titles
+
+
+@pytest.mark.parametrize(
+    ("web", "words"),
+    [
+        ({"after": {"unit": "healthy"}}, "has no health check"),
+        ({"network": "container:unit"}, "which is a service of the guest"),
+        (UNIT, "'unit' and 'web' are the same unit web.service"),
+    ],
+)
+def test_what_a_service_beside_a_container_cannot_be_is_refused(web: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        several(unit=UNIT, web=web)
+
+
+def test_a_container_starts_after_the_service_that_it_waits_for() -> None:
+    of = several(web={"after": {"unit": "started"}}, unit=UNIT)
+    assert start_order(of.members) == ["unit", "web"]
+
+
+def test_a_step_in_a_service_is_refused() -> None:
+    with pytest.raises(ValidationError, match="use `guest`"):
+        several([{"container": "unit", "exec": {"argv": ["a"]}}], unit=UNIT, web={})

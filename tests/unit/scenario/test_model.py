@@ -27,7 +27,7 @@ def test_the_least_scenario_names_an_image(project: Project) -> None:
     ("text", "line", "word"),
     [
         ("image: httpd\nimagee: x\n", 2, "imagee: there is no such key"),
-        ("description: x\n", 1, "`image` is required, or `containers`"),
+        ("description: x\n", 1, "`image` is required, or `service`, or `containers`"),
         ("image: httpd\nports:\n  - {guest: 80, container: 99999}\n", 3, "less than or equal to 65535"),
         ("image: httpd\nsteps:\n  - http: {port: 80}\n    exec: {argv: [a]}\n", 3, "exactly one of"),
         ("image: httpd\nsteps:\n  - log: {pattern: '['}\n", 3, "regular expression"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from selab.scenario.model import Scenario
 from selab.scenario.service import Service, unit_name
 
 
@@ -103,3 +104,37 @@ def test_a_units_name_is_one_word_and_no_option(text: str) -> None:
         return
     assert name.isascii() and name.isprintable() and name.endswith(".service")
     assert not name.startswith(("-", ".")) and "/" not in name and " " not in name
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"image": "x"}, "`image` belongs to a container"),
+        ({"ports": []}, "`ports` belongs to a container"),
+        ({"volumes": []}, "`volumes` belongs to a container"),
+        ({"cap_add": ["chown"]}, "`cap_add` belongs to a container"),
+        ({"cap_drop": ["chown"]}, "`cap_drop` belongs to a container"),
+        ({"environment": {"A": "b"}}, "`environment` belongs to a container"),
+        ({"read_only": True}, "`read_only` belongs to a container"),
+        ({"network": "host"}, "`network` belongs to a container"),
+        ({"pid": "host"}, "`pid` belongs to a container"),
+        ({"ipc": "host"}, "`ipc` belongs to a container"),
+        ({"command": ["a"]}, "write it below `service`"),
+        ({"user": "a"}, "write it below `service`"),
+    ],
+)
+def test_what_only_a_container_can_have_is_refused(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Scenario.model_validate({"service": {"unit": "web"}, **fields})
+
+
+def test_one_of_several_services_has_no_health() -> None:
+    containers = {"a": {"service": {"unit": "web"}, "health": {}}, "b": {"image": "x"}}
+    with pytest.raises(ValidationError, match="`health` belongs to a container"):
+        Scenario.model_validate({"containers": containers})
+
+
+def test_a_service_has_a_policy_a_label_and_an_order() -> None:
+    web = {"service": {"unit": "web"}, "policy": "web", "label": {"type": "x_t"}, "after": {"b": "exited"}}
+    of = Scenario.model_validate({"containers": {"a": web, "b": {"image": "x", "init": True}}})
+    assert of.members["a"].service == Service(unit="web.service")

@@ -14,6 +14,7 @@ from selab.service.lifecycle import (
     NO_CONTEXTS,
     RunningService,
     ServiceRefused,
+    observe,
     restore_services,
     running_service,
     transient_words,
@@ -51,7 +52,7 @@ def test_a_service_has_a_main_process_and_labels() -> None:
     guest = guest_with(stop=STOPPED.replace("end", f"label {INIT}\nend"))
     with running_service(guest, WEB_SERVICE, "selab-x", DOMAIN) as running:
         assert (running.name, running.pid, running.labels) == (UNIT, 77, {WEB})
-    assert (running.labels, running.ended, running.restarted) == ({WEB, INIT}, "", "")
+    assert (running.labels, running.ended, running.restarted) == ({WEB, INIT}, None, "")
     assert (words(guest, 0), words(guest, 1)) == ([UNIT, DOMAIN, EMPTY], [UNIT, "0"])
 
 
@@ -93,25 +94,41 @@ def test_a_step_waits_for_the_end_of_the_main_process(seconds: float, limit: str
 
 
 @pytest.mark.parametrize(
-    ("answer", "ended"),
+    ("answer", "ended", "words"),
     [
-        ({"active active": "active failed", "code 0": "code 1", "status 0": "status 1"}, "status 1"),
-        ({"active active": "active inactive"}, "systemd reports 'success'"),
-        ({"code 0": "code 1"}, "status 0"),
-        ({"code 0": "code 2", "status 0": "status 11"}, "signal 11 ended its main process"),
+        ({"active active": "active failed", "code 0": "code 1", "status 0": "status 1"}, 1, "with status 1"),
+        ({"active active": "active inactive"}, 0, "systemd reports 'success'"),
+        ({"code 0": "code 1"}, 0, "with status 0"),
+        ({"code 0": "code 2", "status 0": "status 11"}, 139, "signal 11 ended its main process"),
     ],
 )
-def test_a_service_that_ended_before_it_was_stopped_says_how(answer: dict[str, str], ended: str) -> None:
+def test_a_service_that_ended_before_it_was_stopped_says_how(
+    answer: dict[str, str], ended: int, words: str
+) -> None:
     stop = STOPPED
     for before, after in answer.items():
         stop = stop.replace(before, after)
-    assert ended in run(guest_with(stop=stop)).ended
+    running = run(guest_with(stop=stop))
+    assert running.ended == ended and words in running.end
+
+
+def test_how_a_service_ended_is_what_was_observed_first() -> None:
+    guest = guest_with(stop=STOPPED)
+    with running_service(guest, WEB_SERVICE, "selab-x", DOMAIN) as running:
+        observe(guest, running)
+        guest.rules.insert(0, ((STOP,), lambda _: (0, STOPPED.replace("active active", "active failed"), "")))
+    assert (running.ended, [words(guest, 1), words(guest, 2)]) == (None, [[UNIT, "1"], [UNIT, "0"]])
 
 
 @pytest.mark.parametrize(("count", "times"), [(1, "once"), (3, "3 times")])
 def test_a_restart_by_systemd_is_reported(count: int, times: str) -> None:
     stop = STOPPED.replace("restarts 0", f"restarts {count}").replace("code 0\nstatus 0", "code 1\nstatus 2")
     assert run(guest_with(stop=stop)).restarted == f"{times}: its main process ended with status 2"
+
+
+def test_a_restarted_service_that_runs_has_no_end_to_report() -> None:
+    running = run(guest_with(stop=STOPPED.replace("restarts 0", "restarts 1")))
+    assert (running.restarted, running.ended) == ("once", None)
 
 
 REFUSED = f"invocation {NEW}\nresult exit-code\ncode 1\nstatus 203\n"
@@ -142,10 +159,11 @@ def test_a_service_that_does_not_start_is_an_outcome(answer: str, errors: str, r
 
 
 def test_a_refusal_survives_its_way_between_processes() -> None:
-    refused = pickle.loads(pickle.dumps(ServiceRefused(UNIT, "why")))
-    assert (refused.unit, refused.reason, str(refused)) == (
+    refused = pickle.loads(pickle.dumps(ServiceRefused(UNIT, "why", "web")))
+    assert (refused.unit, refused.reason, refused.title, str(refused)) == (
         UNIT,
         "why",
+        "web",
         f"The service {UNIT} did not start.\nwhy",
     )
 

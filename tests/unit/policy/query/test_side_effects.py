@@ -54,3 +54,19 @@ def test_types_of_another_candidate_are_own_as_well() -> None:
         )
         == ""
     )
+
+
+@pytest.mark.parametrize(
+    ("statement", "harmless"),
+    [
+        ("(typetransition init_t web_t process sshd_t)", True),
+        ("(rangetransition init_t web_t process ((s0) (s0)))", True),
+        ("(typetransition init_t web_files process web_t)", False),
+        ('(typetransition init_t web_t file "web" etc_t)', False),
+        ("(typetransition init_t web_t)", False),
+    ],
+)
+def test_a_transition_at_a_program_of_its_own_type_concerns_no_other_program(
+    statement: str, harmless: bool
+) -> None:
+    assert (beyond_its_own([CompiledModule("web", f"{OWN}{statement}\n", frozenset())]) == "") is harmless
