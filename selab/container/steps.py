@@ -171,7 +171,7 @@ def _tcp(guest: Guest, tcp: TcpStep, container: Running, ports: Mapping[int, int
         "ended": f"{container.noun} has ended",
         "silent": f"no process of {container.noun} listens on its TCP port {inner}",
         "refused": f"127.0.0.1:{tcp.port} in the guest accepts no connection",
-        "elsewhere": f"the connection to 127.0.0.1:{tcp.port} does not reach port {inner} of {container.noun}",
+        "elsewhere": f"the connection to 127.0.0.1:{tcp.port} does not reach {container.noun}'s port {inner}",
     }[result]
 
 

@@ -40,6 +40,7 @@ listens() {
   # shellcheck disable=SC3013
   if [ "/proc/$pid/ns/mnt" -ef /proc/1/ns/mnt ]; then
     group=$(sed -n 's/^0::\|^[0-9]*:name=systemd://p' "/proc/$pid/cgroup" | grep -m 1 -vx /)
+    # shellcheck disable=SC2013 # a line is a number
     for process in $(cat "/sys/fs/cgroup$group/cgroup.procs" "/sys/fs/cgroup/systemd$group/cgroup.procs"); do
       set -- "$@" "/proc/$process/fd"
     done 2>/dev/null

@@ -299,7 +299,7 @@ def test_a_connection_that_is_accepted_passes() -> None:
         ("ended", "the container has ended"),
         ("silent", "no process of the container listens on its TCP port 5432"),
         ("refused", "127.0.0.1:15432 in the guest accepts no connection"),
-        ("elsewhere", "the connection to 127.0.0.1:15432 does not reach port 5432 of the container"),
+        ("elsewhere", "the connection to 127.0.0.1:15432 does not reach the container's port 5432"),
     ],
 )
 def test_a_connection_that_is_not_accepted_is_reported_with_the_reason(answer: str, detail: str) -> None:
