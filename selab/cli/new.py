@@ -80,10 +80,11 @@ def policy(
     )
     for remark in policy_file.remarks:
         context.progress.note(remark)
+    scenario = f"selab new scenario {name}"
+    if unit is not None:
+        scenario = " ".join([scenario, "--for-service", unit, *(f"--package {each}" for each in packages)])
     context.out.print(safe(policy_file.file))
-    context.progress.note(
-        f"Next: `selab check {name}`, and `selab new scenario {name}` for a workload to run under it."
-    )
+    context.progress.note(f"Next: `selab check {name}`, and `{scenario}` for a workload to run under it.")
 
 
 def _for_image(context: Context, name: str, image: str | None, in_cil: bool) -> NewPolicy:
@@ -106,7 +107,7 @@ def _for_service(context: Context, name: str, unit: str, packages: tuple[str, ..
     return new_service_policy(context.project, name, source, context.machine, context.progress)
 
 
-@new.command(short_help="An empty scenario, or one from a container or a Compose file.")
+@new.command(short_help="An empty scenario, or one from a container, a Compose file or a service.")
 @click.argument("name")
 @click.option(
     "--policy",
@@ -128,6 +129,16 @@ def _for_service(context: Context, name: str, unit: str, packages: tuple[str, ..
     help="A service of a Compose file.",
 )
 @click.option("--service", metavar="NAME", help="The service to take if the Compose file has several.")
+@click.option(
+    "--for-service", "unit", metavar="UNIT", help="A service of the guest, in the place of a container."
+)
+@click.option(
+    "--package",
+    "packages",
+    metavar="PACKAGE",
+    multiple=True,
+    help="A package that a run installs in the guest for --for-service, if it is missing.",
+)
 @pass_context
 def scenario(
     context: Context,
@@ -136,9 +147,11 @@ def scenario(
     container: str | None,
     compose: Path | None,
     service: str | None,
+    unit: str | None,
+    packages: tuple[str, ...],
 ) -> None:
-    """Write scenarios/NAME.yaml: the image, ports, volumes and other settings of a container, and a first
-    step.
+    """Write scenarios/NAME.yaml: the image, ports, volumes and other settings of a container, or a service of
+    the guest, and a first step.
 
     selab reports what a scenario cannot represent, in the file and on the terminal, and leaves out what looks
     like a secret. Only directories of the project become volumes.
@@ -147,14 +160,20 @@ def scenario(
     Example:
       selab new scenario web --from-container web
       selab new scenario db --from-compose compose.yaml --service db
+      selab new scenario queue --for-service beanstalkd --package beanstalkd
     """
     from selab.scaffold.scenario import Source, new_scenario
+    from selab.scaffold.service import service_source
 
-    if container is not None and compose is not None:
-        raise click.UsageError("Choose one of --from-container and --from-compose.")
+    if sum(given is not None for given in (container, compose, unit)) > 1:
+        raise click.UsageError("Choose one of --from-container, --from-compose and --for-service.")
+    if packages and unit is None:
+        raise click.UsageError("--package needs a service: name it with --for-service.")
     if service is not None and compose is None:
         raise click.UsageError("--service needs a Compose file: name it with --from-compose.")
-    scenario_file = new_scenario(context.project, name, policy, Source(container, compose, service))
+    of_guest = service_source(unit, packages) if unit is not None else None
+    source = Source(container, compose, service, of_guest)
+    scenario_file = new_scenario(context.project, name, policy, source)
     for line in scenario_file.left:
         context.progress.note(f"left out or changed: {line}")
     context.out.print(safe(scenario_file.file))

@@ -17,6 +17,7 @@ KEYS = (
     "description",
     "policy",
     "image",
+    "service",
     "label",
     "command",
     "ports",
@@ -38,6 +39,11 @@ _TCP = (
 _UP = (
     "This shows only that the container keeps running. If it is to end, write `exit: {code: 0}`. A command "
     "in it shows more, such as `exec: {argv: [redis-cli, ping], contains: PONG}`."
+)
+_SERVICE_UP = (
+    "This shows only that the service keeps running. If it listens on a port, "
+    "`tcp: {port: 8080, wait: true}` shows more, and so does a command in the guest, such as "
+    "`guest: {argv: [redis-cli, ping], contains: PONG}`."
 )
 _NO_POLICY = (
     "There is no policy of that name, so this is the base policy's own domain for containers. "
@@ -78,7 +84,9 @@ def _ascii(text: str) -> str:
 
 
 def _steps(builder: ScenarioBuilder) -> list[str]:
-    """Write the step that a container which works passes, whatever it serves."""
+    """Write the step that a container or service which works passes, whatever it serves."""
+    if "service" in builder.data:
+        return [*_comment(_SERVICE_UP, "  "), "  - up: {}"]
     ports = {port["container"]: port["guest"] for port in reversed(builder.data.get("ports", ()))}
     for container in (number for number in _PORTS["http"] if number in ports):
         step = f"  - http: {{port: {ports[container]}, status: any, wait: true, timeout: 60}}"

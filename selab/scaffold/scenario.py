@@ -1,4 +1,4 @@
-"""Write a new scenario for `selab new scenario`, empty or for an existing container."""
+"""Write a new scenario for `selab new scenario`, empty or for an existing container or service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from selab.guest import Guest
 from selab.host.local import LocalHost
 from selab.host.yamlfile import parse
 from selab.policy.module_files import policy_names, require_policy
-from selab.project import NAME, Project
+from selab.project import NAME, Project, new_policy_name
 from selab.run.request import NO_POLICY
 from selab.scaffold.compose import from_compose
 from selab.scaffold.container import from_container
@@ -19,6 +19,7 @@ from selab.scaffold.image_config import of_instructions, quoted
 from selab.scaffold.new_file import create, require_free
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.service import ServiceSource
 from selab.scenario.model import Scenario
 
 
@@ -29,11 +30,13 @@ class Source:
     container: name of a container, or a file that describes one.
     compose: Compose file.
     service: service of the Compose file.
+    unit: service of the guest.
     """
 
     container: str | None = None
     compose: Path | None = None
     service: str | None = None
+    unit: ServiceSource | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,14 @@ def new_scenario(
     require_free(path, path.with_suffix(".yml"))
     if policy not in (None, NO_POLICY):
         require_policy(project, str(policy))
-    builder = _builder(project, name, source, host or LocalHost())
     chosen = policy or (name if name in policy_names(project) else NO_POLICY)
+    if source.unit and chosen == NO_POLICY:
+        raise InputError(
+            f"The service {source.unit.unit} needs a policy, which says which domain it has.",
+            f"There is no policy '{name}'." if policy is None else "",
+            f"Write one: `selab new policy {new_policy_name(name)} --for-service {source.unit.unit}`.",
+        )
+    builder = _builder(project, name, source, host or LocalHost())
     builder.set("policy", chosen)
     text = scenario_text(name, builder, requested=policy is not None)
     parse(text, path, Scenario)
@@ -79,6 +88,8 @@ def _builder(project: Project, name: str, source: Source, host: Guest) -> Scenar
         builder = from_container(project, source.container, host)
     elif source.compose is not None:
         builder = from_compose(project, source.compose, source.service)
+    elif source.unit is not None:
+        return _of_unit(name, source.unit)
     else:
         builder = _of_image(project, name)
     if "image" not in builder.data:
@@ -86,6 +97,14 @@ def _builder(project: Project, name: str, source: Source, host: Guest) -> Scenar
         builder.leave(
             "image", f"it has no name that can be pulled; create images/{name}, or name an image with its tag"
         )
+    return builder
+
+
+def _of_unit(name: str, unit: ServiceSource) -> ScenarioBuilder:
+    builder = ScenarioBuilder()
+    builder.set("description", f"What {name} does.")
+    packages = {"packages": [*unit.packages]} if unit.packages else {}
+    builder.set("service", {**packages, "unit": unit.unit})
     return builder
 
 

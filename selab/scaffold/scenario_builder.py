@@ -74,7 +74,7 @@ class ScenarioBuilder:
     def _require(self, key: str, value: Any) -> None:
         if len(str(value)) > LONGEST:
             raise ValueError("it is too long")
-        Scenario.model_validate({"image": "x", key: value})
+        Scenario.model_validate({key: value} if key == "service" else {"image": "x", key: value})
 
     def add(self, key: str, value: Any) -> None:
         """Add to a list. Raises ValueError if a scenario cannot have the value."""

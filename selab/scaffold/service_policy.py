@@ -25,6 +25,8 @@ _INTERFACES: Mapping[Place, tuple[str, ...]] = {
 }
 """The interfaces that make a type one of files in a place; for all others it is FILES."""
 FILES = "files_type"
+RANDOM = "dev_read_urand"
+"""A boolean of the policy (global_ssp) may grant this too, so that `selab learn` leaves it to the user."""
 MOST_LISTED = 5
 _TRANSITIONS: Mapping[Place, tuple[str, ...]] = {
     Place.LOG: ("logging_log_filetrans",),
@@ -54,6 +56,7 @@ def service_policy(name: str, service: ServiceDescription, target: Target) -> Se
         f"policy_module({name}, 1.0)\n",
         _about(service),
         _domain(name, service, target),
+        *_random(name, target),
         *(_type(name, place, files, target) for place, files in places.items()),
         *(_access(name, place, files) for place, files in places.items()),
         *_transitions(name, places, target),
@@ -101,6 +104,12 @@ def _type(name: str, place: Place, files: Files, target: Target) -> str:
     if interface:
         return f"{text}{interface}({own})\n"
     return f"gen_require(`\n\tattribute file_type;\n')\n{text}typeattribute {own} file_type;\n"
+
+
+def _random(name: str, target: Target) -> Iterator[str]:
+    """Yield the call by which the service reads random numbers, which most programs do at their start."""
+    if target.known and target.may_have(RANDOM):
+        yield f"{comment('Most programs read random numbers at their start.')}{RANDOM}({name}_t)\n"
 
 
 def _listed(paths: list[str]) -> str:

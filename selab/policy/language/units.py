@@ -24,6 +24,8 @@ _RULES |= {
 """Statements that can be removed without removing a declaration. Extended rules are not among them: each of
 them limits `ioctl` to the listed commands, so that a policy without it would allow more."""
 _LIMITS = re.compile(r"\b(?:allow|auditallow|dontaudit)xperm\b")
+_ENTERED = re.compile(r"init_(ranged_)?((daemon|system)_)?domain")
+"""The interfaces by which systemd enters a domain. Without one, a service does not run in its domain at all."""
 _BLOCKS = frozenset({"optional_policy", "tunable_policy", "optional", "if"})
 _REQUIRED = re.compile(r"^[ \t]*(?:type|attribute|bool|role)[ \t]+(\w+);[ \t]*\n", re.MULTILINE)
 _NOTHING_REQUIRED = re.compile(r"^gen_require\(`\s*'\)[ \t]*\n", re.MULTILINE)
@@ -57,7 +59,8 @@ class Unit:
 def units(te: str) -> tuple[Unit, ...]:
     """Return the rules, interface calls and whole blocks that can be removed from a module, in their order.
 
-    Declarations and template calls are not units: without them there is nothing left to test.
+    Declarations, template calls and the calls by which systemd enters a domain are not units: without them
+    there is nothing left to test.
     """
     return tuple(
         _whole_lines(te, start, end)
@@ -69,7 +72,8 @@ def units(te: str) -> tuple[Unit, ...]:
 def _may_go(item: Item) -> bool:
     match item:
         case Call(name=name):
-            return name not in ("policy_module", "module") and not name.endswith("_template")
+            declares = name in ("policy_module", "module") or name.endswith("_template")
+            return not declares and not _ENTERED.fullmatch(name)
         case Statement():
             return item.kind in _RULES
         case Block(name=name):

@@ -68,3 +68,26 @@ def test_a_policy_for_a_service_needs_a_running_guest(
     assert selab("new", "policy", "web", "--for-service", "web") == 3
     assert "`selab vm up`" in capsys.readouterr().err
     assert [*project.policies.iterdir()] == []
+
+
+def test_a_scenario_for_a_service_names_its_unit_and_packages(selab: Selab, project: Project) -> None:
+    (project.policies / "web.te").write_text("policy_module(web, 1.0)\n")
+    assert selab("new", "scenario", "web", "--for-service", "web", "--package", "a", "--package", "b") == 0
+    written = yaml.safe_load((project.scenarios / "web.yaml").read_text())
+    assert written["service"] == {"packages": ["a", "b"], "unit": "web.service"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--for-service", "web", "--from-container", "x"),
+        ("--for-service", "web", "--from-compose", "x"),
+        ("--package", "web"),
+        ("--for-service", "sshd"),
+    ],
+)
+def test_a_scenario_is_for_a_service_or_for_a_container(
+    selab: Selab, project: Project, words: tuple[str, ...]
+) -> None:
+    assert selab("new", "scenario", "web", *words) == 2
+    assert [*project.scenarios.iterdir()] == []

@@ -21,6 +21,7 @@ from selab.scaffold.inspect_output import Container
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario import NewScenario, Source, new_scenario
 from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.service import ServiceSource
 from selab.scenario.load import load_scenario
 from selab.scenario.model import Scenario
 
@@ -220,3 +221,26 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(
 @pytest.mark.parametrize("options", [["--from-container", "x", "--from-compose", "y"], ["--service", "x"]])
 def test_options_that_do_not_go_together_are_wrong_usage(options: list[str], project: Project) -> None:
     assert run(["-C", str(project.root), "new", "scenario", "web", *options]) == 2
+
+
+QUEUE = Source(unit=ServiceSource("queue.service", ("queue", "queue-data")))
+
+
+def test_a_service_of_the_guest_keeps_running(project: Project) -> None:
+    (project.policies / "web.te").write_text("")
+    made(project, source=QUEUE)
+    assert load_scenario(project, "web").as_written() == {
+        "description": "What web does.",
+        "policy": "web",
+        "service": {"packages": ["queue", "queue-data"], "unit": "queue.service"},
+        "steps": [{"up": {}}],
+    }
+    assert "tcp: {port: 8080, wait: true}" in text_of(project)
+
+
+@pytest.mark.parametrize("policy", [None, "none"])
+def test_a_service_of_the_guest_needs_a_policy(project: Project, policy: str | None) -> None:
+    with pytest.raises(InputError, match="needs a policy") as caught:
+        made(project, policy=policy, source=QUEUE)
+    assert "`selab new policy web --for-service queue.service`" in caught.value.hint
+    assert [*project.scenarios.iterdir()] == []

@@ -17,7 +17,7 @@ from selab.policy.lint.names import vocabulary
 from selab.policy.module import load_module
 from selab.policy.toolchain import Toolchain
 from selab.project import Project
-from selab.scaffold.service_policy import ServicePolicy, service_policy
+from selab.scaffold.service_policy import RANDOM, ServicePolicy, service_policy
 from selab.scaffold.target import Known, Target
 from selab.service.description import ServiceDescription
 
@@ -61,6 +61,10 @@ def test_the_least_policy_has_a_domain_and_its_entry_point(base: BasePolicy) -> 
     ]
     assert policy.fc == "/usr/sbin/web\t--\tgen_context(system_u:object_r:web_exec_t,s0)\n"
     assert policy.remarks == ()
+
+
+def test_it_reads_random_numbers_if_the_base_policy_has_an_interface_for_that(base: BasePolicy) -> None:
+    assert "dev_read_urand(web_t)" in rules(service_policy("web", LEAST, target_with(base, *NAMES, RANDOM)))
 
 
 def test_each_place_has_a_type_and_the_access_that_fits(base: BasePolicy) -> None:

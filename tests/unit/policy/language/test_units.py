@@ -169,3 +169,17 @@ def test_an_allowxperm_rule_of_another_class_is_not_changed() -> None:
 )
 def test_whatever_limits_ioctl_commands_is_no_unit(rule: str) -> None:
     assert units(f"{rule}\n") == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "count"),
+    [
+        ("init_daemon_domain(web_t, web_exec_t)", 0),
+        ("init_ranged_daemon_domain(web_t, web_exec_t, mcs_systemhigh)", 0),
+        ("init_domain(web_t, web_exec_t)", 0),
+        ("init_nnp_daemon_domain(web_t)", 1),
+        ("init_read_state(web_t)", 1),
+    ],
+)
+def test_the_call_by_which_systemd_enters_the_domain_stays(call: str, count: int) -> None:
+    assert len(units(f"policy_module(web, 1.0)\ntype web_t;\n{call}\n")) == count
