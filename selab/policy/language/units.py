@@ -25,7 +25,7 @@ _RULES |= {
 them limits `ioctl` to the listed commands, so that a policy without it would allow more."""
 _LIMITS = re.compile(r"\b(?:allow|auditallow|dontaudit)xperm\b")
 _ENTERED = re.compile(r"init_(ranged_)?((daemon|system)_)?domain")
-"""The interfaces by which systemd enters a domain. Without one, a service does not run in its domain at all."""
+"""The interfaces by which systemd enters a domain. Without one, a service does not run in its domain."""
 _BLOCKS = frozenset({"optional_policy", "tunable_policy", "optional", "if"})
 _REQUIRED = re.compile(r"^[ \t]*(?:type|attribute|bool|role)[ \t]+(\w+);[ \t]*\n", re.MULTILINE)
 _NOTHING_REQUIRED = re.compile(r"^gen_require\(`\s*'\)[ \t]*\n", re.MULTILINE)
