@@ -14,6 +14,8 @@ order := -p randomly --randomly-seed=$(or $(SEED),1)
 # One process more than processors, because some tests wait for a program; FAST=1 leaves out most of these, and each process takes
 # seconds to collect the tests. PROCESSES=0 runs all tests in one process.
 processes := -n $(or $(PROCESSES),$(shell expr $$(getconf _NPROCESSORS_ONLN) + $(if $(FAST),0,1))) --dist worksteal
+# A VM for each of two processes: most of the time, one of them waits for its guest. VMS=1 runs all tests on one VM.
+vms := $(if $(filter 1,$(VMS)),,-n $(or $(VMS),2) --dist loadfile --no-loadscope-reorder)
 # The unit tests write thousands of small files: in memory if there is room, and programs may be run there.
 memory := $(shell [ -w /dev/shm ] && [ "$$(df --output=avail /dev/shm | tail -n 1)" -gt 1048576 ] && \
   ! grep -q '^[^ ]* /dev/shm .*noexec' /proc/mounts && echo /dev/shm)
@@ -60,7 +62,7 @@ unit: ## The unit tests, in a random order and in several processes; COVERAGE=1 
 	$(if $(COVERAGE),$(bin)/python script/branch_coverage.py $(data))
 
 vm: ## The tests on a real VM, without the slow ones; shows which took longest.
-	$(pytest) -p no:randomly $(hang_vm) --durations=25 tests/vm
+	$(pytest) -p no:randomly $(vms) $(hang_vm) --durations=25 tests/vm
 
 check: lint types shell imports language unit ## Everything that needs no VM.
 

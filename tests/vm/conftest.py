@@ -1,4 +1,4 @@
-"""One real VM for all of tests/vm: the first test that needs it creates it, and the last one destroys it."""
+"""A real VM for tests/vm in each process: the first test that needs it creates it; the last destroys it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the order of the files, and refuse several processes: all of these tests share one VM."""
-    if config.getoption("numprocesses", None):
-        raise pytest.UsageError("The tests in tests/vm share one VM: run them without -n.")
+    """Keep the order of the files, and each file in one process: its tests share a VM, and runs on it."""
+    if config.getoption("numprocesses", None) and config.getoption("dist") != "loadfile":
+        raise pytest.UsageError("The tests of a file in tests/vm share a VM: use --dist loadfile with -n.")
     config.option.randomly_reorganize = False
 
 

@@ -78,3 +78,19 @@ def test_nothing_is_left_in_the_guest(draft: Run, guest: SshGuest) -> None:
 
 def test_the_mode_is_restored(draft: Run, guest: SshGuest) -> None:
     assert not policy_state().of(guest).enforcing
+
+
+def test_containers_of_a_pod_run_together(project: Project, run: Runner) -> None:
+    text = (project.scenarios / "pages.yaml").read_text()
+    (project.scenarios / "pages-podman.yaml").write_text(f"{text}runtime: podman\n")
+    result = run("pages-podman", mode="permissive")
+    assert [step.name for step in result.outcome.steps if not step.ok] == []
+    assert all(each.labels == {each.label.context} for each in result.outcome.containers)
+
+
+def test_containers_find_each_other_by_name(project: Project, run: Runner) -> None:
+    text = (project.scenarios / "visits.yaml").read_text()
+    (project.scenarios / "visits-podman.yaml").write_text(f"{text}runtime: podman\n")
+    result = run("visits-podman", mode="permissive")
+    assert [step.name for step in result.outcome.steps if not step.ok] == []
+    assert all(each.labels == {each.label.context} for each in result.outcome.containers)

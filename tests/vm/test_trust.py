@@ -1,10 +1,15 @@
-"""Show on a real kernel that selab does not lie as denial tools can (docs/explanation/trust.md)."""
+"""Show on a real kernel that selab does not lie as denial tools can (docs/explanation/trust.md).
+
+Each workload runs alone, and also beside another container of the scenario.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import pytest
+import yaml
 
 from selab.auditlog.denials import DenialKey
 from selab.errors import CommandFailed
@@ -17,21 +22,64 @@ from selab.vm.ssh import SshGuest
 
 Runner = Callable[..., Run]
 
-JOB = """
-image: httpd
-command: [/bin/sh, -c, "{command}"]
-steps:
-  - exit: {{code: {code}}}
-"""
+IDLE = {"image": "httpd", "policy": "none", "command": ["sleep", "infinity"]}
+"""A container that only waits, in the base policy's own domain for containers."""
+
+
+class Workload(Protocol):
+    def __call__(self, policy: str = "selab_apache", mode: str = "enforcing") -> Run: ...
+
+
+class Job(Protocol):
+    def __call__(
+        self, command: str, *, policy: str, mode: str = "enforcing", code: int = 0, **more: Any
+    ) -> Run: ...
+
+
+@pytest.fixture(params=["alone", pytest.param("one of two", marks=pytest.mark.slow)])
+def run_as(request: pytest.FixtureRequest, project: Project, run: Runner) -> Callable[..., Run]:
+    """Return a function that runs a container with steps, alone or beside another one."""
+
+    def run_as(container: Mapping[str, Any], steps: list[dict[str, Any]], mode: str) -> Run:
+        if request.param == "alone":
+            scenario = {**container, "steps": steps}
+        else:
+            main = {**container, "after": {"idle": "started"}}
+            named = [{"container": "main", **step} for step in steps]
+            scenario = {"containers": {"main": main, "idle": IDLE}, "steps": named}
+        (project.scenarios / "trust.yaml").write_text(yaml.safe_dump(scenario))
+        return run("trust", mode=mode)
+
+    return run_as
 
 
 @pytest.fixture
-def job(project: Project, run: Runner) -> Callable[..., Run]:
-    """Return a function that runs a shell command in a container as a scenario: job("true", policy="x")."""
+def apache(run_as: Callable[..., Run]) -> Workload:
+    """Return a function that runs the example's Apache: apache(policy="x", mode="permissive")."""
 
-    def job(command: str, code: int = 0, extra: str = "", **more: object) -> Run:
-        (project.scenarios / "job.yaml").write_text(JOB.format(command=command, code=code) + extra)
-        return run("job", **more)
+    def apache(policy: str = "selab_apache", mode: str = "enforcing") -> Run:
+        ports = [{"guest": 8080, "container": 80}]
+        container = {"image": "httpd", "policy": policy, "ports": ports}
+        return run_as(container, [{"http": {"port": 8080, "wait": True}}], mode)
+
+    return apache
+
+
+@pytest.fixture
+def job(run_as: Callable[..., Run]) -> Job:
+    """Return a function that runs a shell command in a container: job("true", policy="x").
+
+    `guest` is a command of the guest after the end of the container, and `volumes` are the container's.
+    """
+
+    def job(
+        command: str, *, policy: str, mode: str = "enforcing", code: int = 0, guest: str = "", **more: Any
+    ) -> Run:
+        steps: list[dict[str, Any]] = [{"exit": {"code": code}}]
+        if guest:
+            steps.append({"guest": {"argv": ["sh", "-c", guest]}})
+        container = {"image": "httpd", "command": ["/bin/sh", "-c", command], "policy": policy, **more}
+        return run_as(container, steps, mode)
 
     return job
 
@@ -54,40 +102,39 @@ systemctl restart docker
 """After this, Docker sets no labels, but its settings do not look edited: selab would repair edited ones."""
 
 
-def test_a_label_that_docker_ignores_is_an_error(run: Runner, guest: SshGuest) -> None:
+def test_a_label_that_docker_ignores_is_an_error(apache: Workload, guest: SshGuest) -> None:
     sh(guest, UNSEEN)
     try:
-        result = run("apache", mode="permissive")
+        result = apache(mode="permissive")
     finally:
         sh(guest, "cp -p /root/daemon.json /etc/docker/daemon.json && systemctl restart docker")
     assert result.verdict is Verdict.ERROR
-    assert "not as selab_apache_t" in result.reasons[0]
+    assert any("not as selab_apache_t" in reason for reason in result.reasons)
 
 
 def test_an_audit_daemon_that_stops_in_the_window_is_an_error(
-    job: Callable[..., Run], project: Project, guest: SshGuest
+    job: Job, project: Project, guest: SshGuest
 ) -> None:
     candidate(project, "stopped")
-    extra = "  - guest: {argv: [sh, -c, 'kill -9 $(pidof auditd); sleep 1']}\n"
     try:
-        result = job("true", extra=extra, policy="stopped", mode="permissive")
+        result = job("true", guest="kill -9 $(pidof auditd); sleep 1", policy="stopped", mode="permissive")
     finally:
         sh(guest, "systemctl reset-failed auditd; systemctl restart auditd")
     assert result.verdict is Verdict.ERROR
 
 
-def test_without_an_audit_daemon_the_journal_is_read(run: Runner, guest: SshGuest) -> None:
-    keys = document_of(run("apache", mode="permissive")).keys
+def test_without_an_audit_daemon_the_journal_is_read(apache: Workload, guest: SshGuest) -> None:
+    keys = document_of(apache(mode="permissive")).keys
     sh(guest, "pkill -x auditd; sleep 1")
     try:
-        result = run("apache", mode="permissive")
+        result = apache(mode="permissive")
     finally:
         sh(guest, "systemctl reset-failed auditd; systemctl restart auditd")
     assert (result.window.problems, document_of(result).keys) == ((), keys)
     assert sh(guest, "cat /proc/sys/kernel/printk_ratelimit").strip() != "0"
 
 
-def test_lost_records_are_an_error(job: Callable[..., Run], project: Project, guest: SshGuest) -> None:
+def test_lost_records_are_an_error(job: Job, project: Project, guest: SshGuest) -> None:
     candidate(project, "lost")
     sh(guest, "auditctl -r 2")
     try:
@@ -97,16 +144,15 @@ def test_lost_records_are_an_error(job: Callable[..., Run], project: Project, gu
     assert result.verdict is Verdict.ERROR
 
 
-def test_a_log_that_is_rotated_in_the_window_is_complete(job: Callable[..., Run], project: Project) -> None:
+def test_a_log_that_is_rotated_in_the_window_is_complete(job: Job, project: Project) -> None:
     candidate(project, "rotated")
-    extra = "  - guest: {argv: [sh, -c, 'kill -USR1 $(pidof auditd); sleep 2']}\n"
-    result = job("true", extra=extra, policy="rotated", mode="permissive")
+    result = job("true", guest="kill -USR1 $(pidof auditd); sleep 2", policy="rotated", mode="permissive")
     assert (result.window.problems, result.verdict) == ((), Verdict.FAIL)
 
 
-def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -> None:
+def test_a_denial_that_dontaudit_hides_is_shown(project: Project, apache: Workload) -> None:
     candidate(project, "hidden", "gen_require(`\n\ttype dockerd_t;\n')\ndontaudit hidden_t dockerd_t:fd use;")
-    result = run("apache", policy="hidden")
+    result = apache(policy="hidden")
     assert result.attribution.scenario == ()
     # The container ends at once, and no visible denial proves its label: a label that selab could not read in
     # time is an ERROR.
@@ -115,22 +161,22 @@ def test_a_denial_that_dontaudit_hides_is_shown(project: Project, run: Runner) -
     assert DenialKey("hidden_t", "dockerd_t", "fd", "use") in hidden
 
 
-def test_an_error_without_a_denial_is_shown(job: Callable[..., Run], project: Project) -> None:
+def test_an_error_without_a_denial_is_shown(job: Job, project: Project) -> None:
     candidate(project, "invalid")
     # perl's syscall accepts only variables, because it may write to its arguments. 188 is setxattr.
     call = (
         "my $p=q(/data/x); my $n=q(security.selinux); my $c=q(a:b:none_t:s0); syscall(188, $p, $n, $c, 13, 0)"
     )
     command = f"touch /data/x; perl -e '{call}'"
-    result = job(command, extra="volumes:\n  - {target: /data}\n", policy="invalid", mode="permissive")
+    result = job(command, volumes=[{"target": "/data"}], policy="invalid", mode="permissive")
     assert [error.kind for error in result.attribution.errors] == ["setxattr"]
 
 
-def test_a_policy_that_was_loaded_by_hand_is_replaced(run: Runner, guest: SshGuest) -> None:
-    run("apache", mode="permissive")
+def test_a_policy_that_was_loaded_by_hand_is_replaced(apache: Workload, guest: SshGuest) -> None:
+    apache(mode="permissive")
     sh(guest, "load_policy")
     assert policy_state().of(guest).digest == ""
-    result = run("apache", mode="permissive")
+    result = apache(mode="permissive")
     assert (result.loaded.loaded, result.verdict) == (True, Verdict.FAIL)
 
 
@@ -146,8 +192,10 @@ def stranger(guest: SshGuest, run: Runner) -> Iterator[str]:
     sh(guest, "docker rm -f stranger")
 
 
-def test_denials_of_another_container_of_the_same_type_are_not_the_runs(stranger: str, run: Runner) -> None:
-    result = run("apache", mode="permissive")
+def test_denials_of_another_container_of_the_same_type_are_not_the_runs(
+    stranger: str, apache: Workload
+) -> None:
+    result = apache(mode="permissive")
     levels = {
         source.level
         for denial in result.attribution.scenario
@@ -157,30 +205,28 @@ def test_denials_of_another_container_of_the_same_type_are_not_the_runs(stranger
     assert stranger not in levels
 
 
-def test_separation_by_categories_is_distinguished_from_a_missing_rule(
-    job: Callable[..., Run], guest: SshGuest
-) -> None:
+def test_separation_by_categories_is_distinguished_from_a_missing_rule(job: Job, guest: SshGuest) -> None:
     sh(
         guest,
         "mkdir -p /srv/other && touch /srv/other/file && chcon -R -t container_file_t -l s0:c7,c8 /srv/other",
     )
-    extra = "volumes:\n  - {guest_path: /srv/other, target: /other}\n"
-    result = job("cat /other/file", extra=extra, policy="none")
+    volumes = [{"guest_path": "/srv/other", "target": "/other"}]
+    result = job("cat /other/file", volumes=volumes, policy="none")
     assert {row.denial.target: row.denial.separated for row in result.hidden} == {
         "container_file_t": True,
         "container_t": False,
     }
 
 
-def test_a_label_that_the_policy_does_not_allow_is_refused(job: Callable[..., Run], project: Project) -> None:
+def test_a_label_that_the_policy_does_not_allow_is_refused(job: Job, project: Project) -> None:
     candidate(project, "roleless")
     (project.policies / "roleless.te").write_text("policy_module(roleless, 1.0)\ntype roleless_t;\n")
     with pytest.raises(CommandFailed, match="label is not valid"):
         job("true", policy="roleless")
 
 
-def test_the_guest_is_left_as_it_was(guest: SshGuest, run: Runner) -> None:
-    run("apache", policy="selab_apache_full")
+def test_the_guest_is_left_as_it_was(guest: SshGuest, apache: Workload) -> None:
+    apache(policy="selab_apache_full")
     assert not policy_state().of(guest).enforcing
     assert sh(guest, "auditctl -s | grep -E '^(enabled|rate_limit)'; docker ps -aq").split() == [
         "enabled",
