@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from selab.errors import InputError, SelabError
-from selab.guest import Completed, Guest, Malformed, Query, number, reading, script, script_argv
+from selab.guest import Completed, Guest, Malformed, Query, number, one_of, reading, script, script_argv
 from selab.guest_state import NO_DIRECTORY, NO_UNIT, NOT_STOPPED, OTHER_UNIT, UNIT_DID_NOT_START
 from selab.policy.contexts import FileContexts
 from selab.policy.guest.relabel import contexts_file
@@ -24,6 +24,11 @@ RESTORE_TIMEOUT = 300.0
 NO_CONTEXTS = FileContexts((), "")
 TAIL = 8
 """Lines of the service's log that a failed run shows."""
+MAIN_PROCESS = ("result", "code", "status")
+"""The keys of what systemd says about the main process."""
+ENDED = ("inactive", "failed")
+LIVING = ("active", "reloading", "refreshing", "activating", "deactivating", "maintenance")
+"""The states of a unit (systemd, UnitActiveState)."""
 _INVOCATION = re.compile(r"[0-9a-f]{32}")
 _WORD = re.compile(r"[a-z-]{0,40}")
 _BY_SYSTEMD = {
@@ -214,16 +219,17 @@ def _read_start(running: RunningService, done: Completed) -> None:
         done.expect(f"A directory of the service {running.name} could not be created in the guest.")
     done.expect(f"The service {running.name} failed in an unknown way.", 0, UNIT_DID_NOT_START.code)
     with reading(done):
-        fields, labels = _fields(done, complete=done.ok)
+        keys = ("invocation", *MAIN_PROCESS, *(["pid"] if done.ok else []))
+        fields, labels = _fields(done, *keys, complete=done.ok)
         main = _main_process(fields)
-        invocation = fields.get("invocation", "")
+        invocation = fields["invocation"]
         if invocation and not _INVOCATION.fullmatch(invocation):
             raise Malformed(f"{invocation[:40]!r} is not an id of systemd")
         if not done.ok:
             raise ServiceRefused(running.name, _reason(main, done.error_text), running.title)
         if not invocation:
             raise Malformed("it lacks systemd's id of the start")
-        running.pid, running.invocation = number(fields.get("pid", "")), invocation
+        running.pid, running.invocation = number(fields["pid"]), invocation
         running.labels |= labels
 
 
@@ -237,13 +243,14 @@ def _reason(main: MainProcess, errors: str) -> str:
 def _read_stop(running: RunningService, done: Completed) -> None:
     done.expect(f"The service {running.name} could not be stopped.", hint="The next run tries again.")
     with reading(done):
-        fields, labels = _fields(done, complete=True)
+        fields, labels = _fields(done, "active", "restarts", *MAIN_PROCESS, complete=True)
         running.labels |= labels
-        main, restarts = _main_process(fields), number(fields.get("restarts") or "0")
+        main, restarts = _main_process(fields), number(fields["restarts"] or "0")
+        state = one_of(fields["active"], *ENDED, *LIVING)
     if running.observed:
         return
     running.observed = True
-    if main.code or fields.get("active") in ("inactive", "failed"):
+    if main.code or state in ENDED:
         running.ended, running.end = main.exit_code, f"ended ({main.in_words})"
     if restarts:
         times = "once" if restarts == 1 else f"{restarts} times"
@@ -251,29 +258,30 @@ def _read_stop(running: RunningService, done: Completed) -> None:
 
 
 def _main_process(fields: dict[str, str]) -> MainProcess:
-    if not _WORD.fullmatch(fields.get("result", "")):
+    if not _WORD.fullmatch(fields["result"]):
         raise Malformed(f"{fields['result'][:40]!r} is not a result of systemd")
-    return MainProcess(
-        fields.get("result", ""), number(fields.get("code") or "0"), number(fields.get("status") or "0")
-    )
+    return MainProcess(fields["result"], number(fields["code"] or "0"), number(fields["status"] or "0"))
 
 
-def _fields(done: Completed, *, complete: bool) -> tuple[dict[str, str], set[str]]:
-    """Return the values by their keys, and the contexts. Raises Malformed if the end is missing."""
+def _fields(done: Completed, *keys: str, complete: bool) -> tuple[dict[str, str], set[str]]:
+    """Return the values of exactly these keys, in this order, and the contexts after them.
+
+    Raises Malformed, also if the end is missing although the answer should be `complete`.
+    """
     lines = done.text.split("\n")
-    if complete and lines[-2:] != ["end", ""]:
-        raise Malformed("it does not end with the line 'end'")
-    fields: dict[str, str] = {}
+    end = ["end", ""] if complete else [""]
+    if lines[-len(end) :] != end:
+        raise Malformed("it does not have its end")
+    pairs = [line.partition(" ") for line in lines[: -len(end)]]
+    if [key for key, _, _ in pairs[: len(keys)]] != [*keys]:
+        raise Malformed(f"it does not begin with {', '.join(keys)}")
     labels = set()
-    for line in lines[: -2 if complete else -1]:
-        key, _, value = line.partition(" ")
-        if key != "label":
-            fields[key] = value
-        elif not value.isprintable() or value[:1] == "-":
-            raise Malformed(f"{value[:40]!r} is not a context")
-        elif value.count(":") >= 2:
+    for key, _, value in pairs[len(keys) :]:
+        if key != "label" or not value.isprintable() or value[:1] == "-":
+            raise Malformed(f"{f'{key} {value}'[:40]!r} is not a context")
+        if value.count(":") >= 2:
             labels.add(value)
-    return fields, labels
+    return {key: value for key, _, value in pairs[: len(keys)]}, labels
 
 
 def restore_services() -> Query[None]:

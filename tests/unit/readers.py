@@ -528,7 +528,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "http answer": (step({"http": {"port": 80}}, code=1), ANSWER),
     "exit code": (step({"exit": {}}), ANSWER),
     "answer about a connection": (step({"tcp": {"port": 80}}, code=1), ANSWER),
-    "answer about a service": (lambda text: _fields(completed(text), complete=False), ANSWER),
+    "answer about a service": (lambda text: _fields(completed(text), "active", complete=False), ANSWER),
     "description of a service": (lambda text: _description("web.service", completed(text)), SERVICE),
     "history row": (history_row, AUDIT),
     "manifest of a base policy": (read_manifest, MANIFESTS),

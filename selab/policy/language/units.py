@@ -98,18 +98,32 @@ def _whole_lines(te: str, start: int, end: int) -> Unit:
 def without(te: str, gone: Collection[Unit]) -> str:
     """Return the text without these units, their gen_require names and the comments of emptied paragraphs.
 
-    A name stays in gen_require if another statement still uses it.
+    A name stays in gen_require if another statement still uses it. What the module itself declares stays,
+    because its file contexts may use it.
     """
     if not gone:
         return te
     left = "".join(_left(te, gone))
-    uses_left, uses_before = _uses(left), _uses(te)
+    uses_left, uses_before, declared = _uses(left), _uses(te), _declared(te)
 
     def replacement(required: re.Match[str]) -> str:
         """Keep a name that nothing used before: a template builds that name from an argument."""
-        return required[0] if uses_left[required[1]] > 1 or uses_before[required[1]] <= 1 else ""
+        name = required[1]
+        return required[0] if uses_left[name] > 1 or uses_before[name] <= 1 or name in declared else ""
 
     return _NOTHING_REQUIRED.sub("", _REQUIRED.sub(replacement, left))
+
+
+def _declared(te: str) -> frozenset[str]:
+    """Return the names that the module declares, and does not only require."""
+    statements = (
+        te[start:end].split() for item, start, end in placed(tokens(te)) if isinstance(item, Statement)
+    )
+    return frozenset(
+        words[1].rstrip(";,")
+        for words in statements
+        if words[0] in ("type", "attribute", "bool", "role") and len(words) > 1
+    )
 
 
 def _left(te: str, gone: Collection[Unit]) -> Iterator[str]:

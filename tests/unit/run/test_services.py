@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,8 @@ from selab.run.conversion import document_of
 from selab.run.experiment import Run, run
 from selab.run.request import Request
 from selab.run.verdict import Verdict
-from tests.unit.fakes import ReadyMachine, ScriptedGuest, keep_base
+from tests.unit.fakes import Answer, ReadyMachine, ScriptedGuest, keep_base
+from tests.unit.garbage import GARBAGE
 
 UNIT, DOMAIN = "web.service", "system_u:system_r:web_t:s0"
 MAIN = "result success\ncode 0\nstatus 0\n"
@@ -181,3 +183,36 @@ def test_a_service_without_a_policy_needs_a_type(ran: Started) -> None:
     with pytest.raises(InputError, match="names no domain for the service 'web'"):
         ran(guest, {"label": {}})
     assert guest.commands == []
+
+
+class SpoiledGuest(ServiceGuest):
+    """Answers the script `target` with garbage."""
+
+    def __init__(self, target: str, garbage: Callable[[str], str]) -> None:
+        super().__init__(stop=FAILED)
+        self._target, self._garbage = target, garbage
+        self.answer("service/wait-for-end", out="3\n")
+
+    def spoil(self, name: str, answer: Answer) -> Answer:
+        code, out, err = answer
+        return (code, self._garbage(out or "web\n"), err) if name == self._target else answer
+
+
+UNCHANGED = {
+    *(("service/wait-for-end", kind) for kind in ("negative numbers", "NUL bytes")),
+    *(("service/missing-packages", kind) for kind in ("negative numbers", "NUL bytes", "duplicate keys")),
+    ("service/missing-packages", "empty"),
+}
+"""Garbage that is a possible answer: a word without a space, and a missing package or none."""
+
+
+QUERIES = ("service/missing-packages", "service/start", "service/stop", "service/wait-for-end")
+
+
+@pytest.mark.parametrize(("target", "kind"), sorted({*itertools.product(QUERIES, GARBAGE)} - UNCHANGED))
+def test_garbage_about_a_service_never_passes(ran: Started, target: str, kind: str) -> None:
+    guest = SpoiledGuest(target, GARBAGE[kind])
+    try:
+        assert ran(guest, {"steps": [{"exit": {"code": 3}}]}).verdict is not Verdict.PASS
+    except SelabError as error:
+        assert "makes no sense" in str(error) or "could not" in str(error), error

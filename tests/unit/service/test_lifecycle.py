@@ -148,7 +148,7 @@ REFUSED = f"invocation {NEW}\nresult exit-code\ncode 1\nstatus 203\n"
             'Job for web.service failed.\nSee "systemctl status web.service" for details.\n',
             "systemd reports 'timeout': Job for web.service failed.",
         ),
-        ("result success\ncode \nstatus \n", "", "systemd reports 'success': it logged nothing"),
+        ("invocation \nresult success\ncode \nstatus \n", "", "systemd reports 'success': it logged nothing"),
     ],
 )
 def test_a_service_that_does_not_start_is_an_outcome(answer: str, errors: str, reason: str) -> None:

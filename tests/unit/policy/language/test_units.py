@@ -87,6 +87,11 @@ def test_a_name_that_nothing_needs_any_more_is_not_required() -> None:
     )
 
 
+def test_a_type_of_the_modules_own_stays_for_its_file_contexts() -> None:
+    te = "type data_t;\nfiles_type(data_t)\ngen_require(`\n\ttype b_t;\n')\nallow data_t b_t:fd use;\n"
+    assert without(te, units(te)) == "type data_t;\n"
+
+
 def test_a_name_that_only_a_template_makes_of_its_argument_stays_required() -> None:
     te = (
         "gen_require(`\n\ttype container_file_t;\n')\ncontainer_domain_template(web, container)\n"
