@@ -43,8 +43,7 @@ def show_run(
         detail = f"  [red]{safe(step.detail)}[/red]" if step.detail else ""
         out.print(f"  {sign} {safe(step.name)} [dim]{step.seconds:.1f} s[/dim]{detail}")
     if run.log:
-        noun = "containers'" if run.containers else "container's"
-        out.print(f"  [dim]the {noun} last words:[/dim]")
+        out.print("  [dim]the end of the log:[/dim]")
         for line in run.log.splitlines():
             out.print(f"  [dim]│[/dim] {safe(line)}")
     _show_denials(run, out, everything)
@@ -62,8 +61,7 @@ def _show_denials(run: RunDocument, out: Console, everything: bool) -> None:
     if run.unexpected:
         out.print(denials_table(run.unexpected, first=1))
     elif run.verdict is not Verdict.ERROR:
-        nouns = "containers" if run.containers else "container"
-        out.print(f"  No {'unexpected ' if run.denials else ''}denials of the {nouns}.")
+        out.print(f"  No {'unexpected ' if run.denials else ''}denials of the workload.")
     _show_settled(run, out)
     if run.hidden:
         first = len(run.denials) + 1

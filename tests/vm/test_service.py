@@ -12,7 +12,6 @@ from selab.run.experiment import Run
 from selab.run.verdict import Verdict
 from selab.vm.ssh import SshGuest
 
-pytestmark = pytest.mark.slow
 Runner = Callable[..., Run]
 UNIT, PROGRAM, DOMAIN = "beanstalkd.service", "/usr/bin/beanstalkd", "selab_queue_t"
 KILL = "[systemctl, kill, --signal=KILL, beanstalkd]"
@@ -56,6 +55,7 @@ def test_the_unit_is_active_again_with_its_own_labels(enforced: Run, before: str
     assert (type_of_process(guest), type_of_program(guest)) == (before, "bin_t")
 
 
+@pytest.mark.slow
 def test_an_interrupt_restores_the_unit(before: str, session_run: Runner, guest: SshGuest) -> None:
     def interrupt() -> None:
         assert type_of_process(guest) == DOMAIN
@@ -81,12 +81,14 @@ def variant(project: Project, run: Runner) -> Runner:
     return variant
 
 
+@pytest.mark.slow
 def test_a_daemon_that_ends_is_a_fail_that_names_the_unit(before: str, variant: Runner) -> None:
     result = variant({"steps:\n": f"steps:\n  - guest: {{argv: {KILL}}}\n  - up: {{}}\n"})
     assert result.verdict is Verdict.FAIL
     assert any(f"the service {UNIT} ended (signal 9" in reason for reason in result.reasons)
 
 
+@pytest.mark.slow
 def test_a_daemon_that_keeps_its_domain_is_an_error(before: str, project: Project, variant: Runner) -> None:
     """The policy's file contexts name no program of the unit, so systemd does not enter the domain."""
     text = (project.policies / "selab_queue.te").read_text()

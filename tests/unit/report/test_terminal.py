@@ -70,10 +70,10 @@ def test_a_summary_has_the_log_the_errors_the_notes_and_the_change() -> None:
     assert lines_of(text) == [
         HEAD,
         *STEPS,
-        "  the container's last words:",
+        "  the end of the log:",
         "  │ first [x]",
         "  │ last",
-        "  No denials of the container.",
+        "  No denials of the workload.",
         "  SELinux error: A label is unknown [x]. op=[y]",
         "  a [note]",
         "  seconds: least 0.1  long 1.0",
@@ -149,7 +149,7 @@ def test_tolerated_and_expected_denials_are_groups_with_their_reasons() -> None:
 
 def test_a_pass_with_a_tolerated_denial_has_no_unexpected_one_and_no_rules_to_suggest() -> None:
     text = shown(**SETTLED)
-    assert "No unexpected denials of the container." in text and "selab suggest" not in text
+    assert "No unexpected denials of the workload." in text and "selab suggest" not in text
 
 
 def test_no_remedy_is_shown_for_a_tolerated_denial() -> None:
@@ -167,14 +167,10 @@ def test_a_hidden_denial_says_what_the_scenario_says() -> None:
 def test_that_nothing_was_denied_is_said_only_if_everything_was_observed(
     verdict: str, complete: bool
 ) -> None:
-    assert ("No denials of the container." in shown(denials=[], verdict=verdict)) is complete
+    assert ("No denials of the workload." in shown(denials=[], verdict=verdict)) is complete
 
 
 def test_several_containers_are_listed_with_their_labels() -> None:
     lines = shown(**SEVERAL).splitlines()
     assert lines[0].rstrip() == "web  policy web, db, enforcing  run 20261123-220000-abcd"
     assert lines[2] == "  back  policy db, system_u:system_r:db_t:s0:c1,c2"
-
-
-def test_no_denial_of_any_of_several_containers() -> None:
-    assert "No denials of the containers." in shown(**{**SEVERAL, "denials": []})
