@@ -1,4 +1,4 @@
-"""Render the data of a ScenarioBuilder as YAML in the form that people write."""
+"""Render the data of a ContainerBuilder as YAML in the form that people write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from selab.host.tables import table
 from selab.project import new_policy_name
 from selab.run.request import NO_POLICY
-from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.container_builder import ContainerBuilder
 
 KEYS = (
     "description",
@@ -51,7 +51,7 @@ _NO_POLICY = (
 )
 
 
-def scenario_text(name: str, builder: ScenarioBuilder, *, requested: bool) -> str:
+def scenario_text(name: str, builder: ContainerBuilder, *, requested: bool) -> str:
     """Render the file. `requested` says whether the user chose the policy."""
     lines = list(_notes(builder.left))
     for key in KEYS:
@@ -83,7 +83,7 @@ def _ascii(text: str) -> str:
     )
 
 
-def _steps(builder: ScenarioBuilder) -> list[str]:
+def _steps(builder: ContainerBuilder) -> list[str]:
     """Write the step that a container or service which works passes, whatever it serves."""
     if "service" in builder.data:
         return [*_comment(_SERVICE_UP, "  "), "  - up: {}"]

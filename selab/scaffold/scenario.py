@@ -13,12 +13,12 @@ from selab.host.yamlfile import parse
 from selab.policy.module_files import policy_names, require_policy
 from selab.project import NAME, Project, new_policy_name
 from selab.run.request import NO_POLICY
-from selab.scaffold.compose import from_compose
-from selab.scaffold.container import from_container
+from selab.scaffold.compose.service import from_compose
+from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import of_instructions, quoted
+from selab.scaffold.inspected.container import from_container
 from selab.scaffold.new_file import create, require_free
 from selab.scaffold.render import scenario_text
-from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scaffold.service import ServiceSource
 from selab.scenario.model import Scenario
 
@@ -83,7 +83,7 @@ def new_scenario(
     return NewScenario(create(project, path, text), chosen, tuple(builder.left))
 
 
-def _builder(project: Project, name: str, source: Source, host: Guest) -> ScenarioBuilder:
+def _builder(project: Project, name: str, source: Source, host: Guest) -> ContainerBuilder:
     if source.container is not None:
         builder = from_container(project, source.container, host)
     elif source.compose is not None:
@@ -100,17 +100,17 @@ def _builder(project: Project, name: str, source: Source, host: Guest) -> Scenar
     return builder
 
 
-def _of_unit(name: str, unit: ServiceSource) -> ScenarioBuilder:
-    builder = ScenarioBuilder()
+def _of_unit(name: str, unit: ServiceSource) -> ContainerBuilder:
+    builder = ContainerBuilder()
     builder.set("description", f"What {name} does.")
     packages = {"packages": [*unit.packages]} if unit.packages else {}
     builder.set("service", {**packages, "unit": unit.unit})
     return builder
 
 
-def _of_image(project: Project, name: str) -> ScenarioBuilder:
+def _of_image(project: Project, name: str) -> ContainerBuilder:
     """Build a scenario with the ports and volumes of the project's image of that name, if it exists."""
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     builder.set("description", f"What {name} does.")
     if (project.images / name).is_dir() and (image := find_image(project, name).source):
         builder.set("image", name)

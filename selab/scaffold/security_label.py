@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import quoted
-from selab.scaffold.scenario_builder import ScenarioBuilder
 
 _OPTION = re.compile(r"label[=:](\w{1,32})(?:[=:](.*))?", re.DOTALL)
 _STANDARD = frozenset({"container_t", "container_init_t", "container_kvm_t", "svirt_lxc_net_t"})
@@ -14,7 +14,7 @@ _STANDARD = frozenset({"container_t", "container_init_t", "container_kvm_t", "sv
 _SEPARATION_OFF = frozenset({"spc_t", "unconfined_t"})
 
 
-def add_label(builder: ScenarioBuilder, options: Iterable[str], process_label: str = "") -> None:
+def add_label(builder: ContainerBuilder, options: Iterable[str], process_label: str = "") -> None:
     """Take over the type and the level of `options`, and list all other security options.
 
     Without an option for the type, the type of `process_label` is used if no runtime chooses it by default.

@@ -58,10 +58,10 @@ from selab.policy.udica_policy import MOST
 from selab.policy.udica_policy import translated as translated_of_udica
 from selab.project import ProjectConfig
 from selab.run.verdict import classify
+from selab.scaffold.compose.interpolation import defaulted, interpolate
+from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import of_inspect, of_instructions
-from selab.scaffold.inspect_output import parse_container
-from selab.scaffold.interpolation import defaulted, interpolate
-from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.inspected.output import parse_container
 from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
 from selab.scaffold.security_label import add_label
 from selab.scenario.expect import Expect
@@ -509,7 +509,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "yaml with aliases": (lambda text: yamlfile.parse(text, Path("a"), Scenario, aliases=True), YAML),
     "variables of Compose": (lambda text: (interpolate(text), defaulted(text)), VARIABLES),
     "secrets": (lambda text: (is_secret_name(text), is_secret_value(text), has_secret([text])), VARIABLES),
-    "security options": (lambda text: add_label(ScenarioBuilder(), [text], text), VARIABLES),
+    "security options": (lambda text: add_label(ContainerBuilder(), [text], text), VARIABLES),
     "selab.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), ProjectConfig), YAML),
     "matrix.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), Matrix), YAML),
     "flattening": (flatten, CIL),

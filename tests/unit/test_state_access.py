@@ -53,7 +53,7 @@ ELSEWHERE = {
         "policy/call_hints.py:own_interfaces",
         "policy/module_files.py",
         "policy/source_file.py",
-        "scaffold/container.py",
+        "scaffold/inspected/container.py",
         "scaffold/example.py",
         "scaffold/new_file.py",
         "vm/consent.py",

@@ -11,10 +11,10 @@ import pytest
 
 from selab.host.tables import table
 from selab.project import Project
-from selab.scaffold.container import _builder
+from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.import_keys import keys_of, name_unsupported
-from selab.scaffold.inspect_output import Container
-from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.inspected.container import _builder
+from selab.scaffold.inspected.output import Container
 
 PUBLISHED = tomllib.loads((Path(__file__).parent / "published_keys.toml").read_text())
 BINDINGS = {"80/tcp": [{"HostPort": "8080"}]}
@@ -104,7 +104,7 @@ def test_no_key_of_inspect_is_lost(part: str, key: str, project: Project) -> Non
 @pytest.mark.parametrize("part", PUBLISHED["crictl"])
 def test_no_key_of_crictl_is_lost(part: str) -> None:
     for key in PUBLISHED["crictl"][part].split():
-        builder, keys = ScenarioBuilder(), keys_of(part)
+        builder, keys = ContainerBuilder(), keys_of(part)
         name_unsupported(builder, part, {key: "value"})
         known = key in keys.named or key in keys.parts
         assert bool(builder.left) == (known and key not in keys.used), key
@@ -129,13 +129,13 @@ def test_only_keys_that_are_named_have_usual_values() -> None:
 
 
 def test_an_unknown_key_is_named() -> None:
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     name_unsupported(builder, "host_config", {"Teleport": True, "Empty": None})
     assert builder.left == ['the key "Teleport": selab does not know it']
 
 
 def test_a_default_is_not_named() -> None:
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     name_unsupported(builder, "host_config", {"ShmSize": 67108864, "Memory": 0, "CgroupnsMode": "private"})
     assert builder.left == []
 
@@ -148,7 +148,7 @@ def test_a_default_is_not_named() -> None:
     ],
 )
 def test_a_secret_in_a_value_is_not_shown(part: str, settings: dict[str, Any]) -> None:
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     name_unsupported(builder, part, settings)
     assert len(builder.left) == 1
     assert "hunter2" not in builder.left[0]

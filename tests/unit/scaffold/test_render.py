@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from selab.host.yamlfile import parse
+from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.render import scenario_text
-from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scenario.model import Scenario
 
 
 def text_of(data: dict[str, Any], *left: str, requested: bool = False) -> str:
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     builder.data = {"policy": "web", "image": "web"} | data
     builder.left = list(left)
     return scenario_text("web", builder, requested=requested)

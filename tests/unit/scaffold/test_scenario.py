@@ -15,12 +15,12 @@ from selab.__main__ import run
 from selab.errors import InputError
 from selab.host.yamlfile import parse
 from selab.project import Project
-from selab.scaffold.compose import _Service
-from selab.scaffold.container import _builder
-from selab.scaffold.inspect_output import Container
+from selab.scaffold.compose.service import _Service
+from selab.scaffold.container_builder import ContainerBuilder
+from selab.scaffold.inspected.container import _builder
+from selab.scaffold.inspected.output import Container
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario import NewScenario, Source, new_scenario
-from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scaffold.service import ServiceSource
 from selab.scenario.load import load_scenario
 from selab.scenario.model import Scenario
@@ -139,7 +139,7 @@ ODD = st.one_of(st.text(max_size=20), st.sampled_from(WORDS))
 def test_what_is_written_reads_the_same(
     description: str, user: str, command: list[str], variable: str
 ) -> None:
-    draft = ScenarioBuilder()
+    draft = ContainerBuilder()
     draft.set("policy", "none")
     draft.set("image", "x:y")
     for key, value in (("description", description), ("user", user), ("command", command)):
@@ -156,7 +156,7 @@ def test_what_is_written_reads_the_same(
 
 
 def test_a_value_of_several_lines_stays_on_one() -> None:
-    draft = ScenarioBuilder()
+    draft = ContainerBuilder()
     for key, value in (("policy", "none"), ("image", "x:y"), ("command", ["sh", "-c", "a\nsteps: b"])):
         draft.set(key, value)
     assert 'command: [sh, -c, "a\\nsteps: b"]' in scenario_text("web", draft, requested=True).splitlines()
@@ -199,7 +199,7 @@ def test_whatever_a_container_is_the_file_loads(
     loads(_builder(project, Container.model_validate(description), None))
 
 
-def loads(draft: ScenarioBuilder) -> None:
+def loads(draft: ContainerBuilder) -> None:
     draft.set("policy", "none")
     draft.data.setdefault("image", "x")
     text = scenario_text("web", draft, requested=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.security_label import add_label
 
 
@@ -20,7 +20,7 @@ from selab.scaffold.security_label import add_label
     ],
 )
 def test_options(options: list[str], label: dict[str, str]) -> None:
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     add_label(builder, options, "system_u:system_r:container_t:s0:c1,c2")
     assert (builder.data, builder.left) == ({"label": label}, [])
 
@@ -30,7 +30,7 @@ def test_options(options: list[str], label: dict[str, str]) -> None:
     ["label=disable", "label=user:x_u", "label=type:a b", "label=level:x", "seccomp=unconfined", "label"],
 )
 def test_what_a_scenario_cannot_have_is_named(option: str) -> None:
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     add_label(builder, [option])
     assert (builder.data, len(builder.left)) == ({}, 1)
 
@@ -47,12 +47,12 @@ def test_what_a_scenario_cannot_have_is_named(option: str) -> None:
     ],
 )
 def test_the_label_of_the_process(process_label: str, data: dict[str, Any], left: int) -> None:
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     add_label(builder, (), process_label)
     assert (builder.data, len(builder.left)) == (data, left)
 
 
 def test_the_type_of_an_option_counts_more_than_the_label_of_the_process() -> None:
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     add_label(builder, ["label=type:web_t"], "system_u:system_r:other_t:s0")
     assert builder.data == {"label": {"type": "web_t"}}

@@ -9,7 +9,7 @@ import pytest
 
 from selab.errors import InputError
 from selab.project import Project
-from selab.scaffold.compose_file import MAX_FILES, Service, load_service, merge
+from selab.scaffold.compose.file import MAX_FILES, Service, load_service, merge
 
 
 def loaded(project: Project, text: str, name: str | None = "web") -> Service:

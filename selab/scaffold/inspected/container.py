@@ -12,9 +12,10 @@ from selab.container.runtime import runtimes
 from selab.errors import InputError, SelabError
 from selab.guest import Guest
 from selab.project import Project
+from selab.scaffold.container_builder import ContainerBuilder, label_of
 from selab.scaffold.image_config import MOST_PORTS, InspectModel, port_range, quoted
 from selab.scaffold.import_keys import name_unsupported
-from selab.scaffold.inspect_output import (
+from selab.scaffold.inspected.output import (
     MAX_BYTES,
     Binding,
     Bindings,
@@ -23,7 +24,6 @@ from selab.scaffold.inspect_output import (
     Mount,
     parse_container,
 )
-from selab.scaffold.scenario_builder import ScenarioBuilder, label_of
 from selab.scaffold.security_label import add_label
 
 STDIN = "-"
@@ -39,7 +39,7 @@ class _Image(InspectModel):
 _IMAGES: TypeAdapter[list[_Image]] = TypeAdapter(list[_Image])
 
 
-def from_container(project: Project, name: str, host: Guest) -> ScenarioBuilder:
+def from_container(project: Project, name: str, host: Guest) -> ContainerBuilder:
     """Build the scenario of a container of `host`, or of a description in the file `name` (`-` is stdin).
 
     Raises InputError if the description is unreadable, SelabError if no runtime of the host has the
@@ -95,8 +95,8 @@ def _image_of(container: Container, runtime: str, host: Guest) -> Config | None:
         return None
 
 
-def _builder(project: Project, container: Container, image: Config | None) -> ScenarioBuilder:
-    builder, config, host = ScenarioBuilder(), container.config, container.host_config
+def _builder(project: Project, container: Container, image: Config | None) -> ContainerBuilder:
+    builder, config, host = ContainerBuilder(), container.config, container.host_config
     name = (container.name or "").lstrip("/")
     with builder.trying("its name"):
         builder.set("description", f"The container {name}." if name else "A container.")
@@ -127,7 +127,7 @@ def _builder(project: Project, container: Container, image: Config | None) -> Sc
     return builder
 
 
-def _program(builder: ScenarioBuilder, container: Container, image: Config | None) -> None:
+def _program(builder: ContainerBuilder, container: Container, image: Config | None) -> None:
     """Take over the command, the user and the variables, except those that the image sets itself."""
     config = container.config
     if config.cmd and (image is None or config.cmd != image.cmd):
@@ -174,7 +174,7 @@ def _is_tcp(key: str) -> bool:
     return key.partition("/")[2] in ("", "tcp")
 
 
-def _ports(builder: ScenarioBuilder, bindings: Bindings) -> None:
+def _ports(builder: ContainerBuilder, bindings: Bindings) -> None:
     for key, published in bindings.items():
         # The address differs between bindings for IPv4 and IPv6, the port does not.
         for host_port in dict.fromkeys(binding.host_port or "" for binding in published or ()):
@@ -192,7 +192,7 @@ def _tcp_ports(key: str) -> list[int]:
     return [number for _, number in ports]
 
 
-def _mounts(builder: ScenarioBuilder, project: Project, container: Container) -> None:
+def _mounts(builder: ContainerBuilder, project: Project, container: Container) -> None:
     targets = set()
     for mount in container.mounts or ():
         targets.add(mount.destination)
@@ -205,7 +205,7 @@ def _mounts(builder: ScenarioBuilder, project: Project, container: Container) ->
                 _tmpfs(builder, project, target)
 
 
-def _mount(builder: ScenarioBuilder, project: Project, mount: Mount) -> None:
+def _mount(builder: ContainerBuilder, project: Project, mount: Mount) -> None:
     if mount.type == "tmpfs":
         _tmpfs(builder, project, mount.destination)
         return
@@ -226,6 +226,6 @@ def _mount(builder: ScenarioBuilder, project: Project, mount: Mount) -> None:
         )
 
 
-def _tmpfs(builder: ScenarioBuilder, project: Project, target: str) -> None:
+def _tmpfs(builder: ContainerBuilder, project: Project, target: str) -> None:
     builder.volume(project, target, None)
     builder.leave(f"tmpfs {quoted(target)}", "an empty volume replaces it")

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from selab.project import Project
-from selab.scaffold.container import _builder
-from selab.scaffold.inspect_output import parse_container
-from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.container_builder import ContainerBuilder
+from selab.scaffold.inspected.container import _builder
+from selab.scaffold.inspected.output import parse_container
 
 STATUS = {"metadata": {"name": "web"}, "image": {"image": "web:1"}}
 
 
 def described(
     project: Project, status: dict[str, Any], info: dict[str, Any] | None = None
-) -> ScenarioBuilder:
+) -> ContainerBuilder:
     text = json.dumps({"status": STATUS | status, "info": info or {}})
     return _builder(project, parse_container(text.encode(), "x.json"), None)
 

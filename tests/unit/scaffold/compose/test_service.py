@@ -9,19 +9,19 @@ import pytest
 
 from selab.errors import InputError
 from selab.project import Project
-from selab.scaffold.compose import from_compose
-from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.compose.service import from_compose
+from selab.scaffold.container_builder import ContainerBuilder
 
 HTML = {"target": "/data", "source": "html", "label": "shared"}
 
 
-def drafted(project: Project, text: str, service: str | None = None) -> ScenarioBuilder:
+def drafted(project: Project, text: str, service: str | None = None) -> ContainerBuilder:
     file = project.root / "compose.yaml"
     file.write_text(text)
     return from_compose(project, file, service)
 
 
-def service(project: Project, text: str) -> ScenarioBuilder:
+def service(project: Project, text: str) -> ContainerBuilder:
     return drafted(project, "services:\n  web:\n" + "".join(f"    {line}\n" for line in text.splitlines()))
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from selab.project import Project
-from selab.scaffold.compose import from_compose
-from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.compose.service import from_compose
+from selab.scaffold.container_builder import ContainerBuilder
 
-EXAMPLES = tomllib.loads((Path(__file__).parent / "compose_examples.toml").read_text())
+EXAMPLES = tomllib.loads((Path(__file__).parent / "examples.toml").read_text())
 CASES = [
     pytest.param(text, example.get("data", {}), example.get("left", []), id=f"{example['section']} {number}")
     for page in EXAMPLES.values()
@@ -22,7 +22,7 @@ CASES = [
 ]
 
 
-def read(project: Project, text: str) -> ScenarioBuilder:
+def read(project: Project, text: str) -> ContainerBuilder:
     file = project.root / "compose.yaml"
     has_services = "services:" in text
     file.write_text(text if has_services else "services:\n  web:\n" + textwrap.indent(text, "    "))
@@ -44,7 +44,7 @@ def test_an_example_of_the_specification(
     )
 
 
-def included(project: Project, include: str, **files: str) -> ScenarioBuilder:
+def included(project: Project, include: str, **files: str) -> ContainerBuilder:
     for name, text in files.items():
         path = project.root / f"{name.replace('__', '/')}.yaml"
         path.parent.mkdir(exist_ok=True)

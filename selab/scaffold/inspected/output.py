@@ -136,7 +136,7 @@ class _Kind:
 
 _KINDS = tuple(
     _Kind(fields["name"], tuple(fields["has"]), fields["hint"], tuple(fields.get("without", ())))
-    for fields in table("scaffold/not_containers.toml")["kinds"]
+    for fields in table("scaffold/inspected/not_containers.toml")["kinds"]
 )
 _CAPITAL = re.compile(r"[A-Z]")
 _CRI_POD = frozenset({"network", "linux", "runtimeHandler"})

@@ -35,7 +35,7 @@ _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 _FILES = table("scaffold/names.toml")["file"]
 
 
-class ScenarioBuilder:
+class ContainerBuilder:
     """Collects the data of a scenario.
 
     data: values so far, each accepted by the model.

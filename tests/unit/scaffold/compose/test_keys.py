@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from selab.project import Project
-from selab.scaffold.compose import from_compose
+from selab.scaffold.compose.service import from_compose
+from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.import_keys import keys_of, name_unsupported_keys
-from selab.scaffold.scenario_builder import ScenarioBuilder
 
-PUBLISHED = tomllib.loads((Path(__file__).parent / "published_keys.toml").read_text())["compose"]
+PUBLISHED = tomllib.loads((Path(__file__).parents[1] / "published_keys.toml").read_text())["compose"]
 LONG_SYNTAX = {
     "service_port": lambda fields: {"ports": [{"target": 80, "published": 8001, **fields}]},
     "service_volume": lambda fields: {"volumes": [{"type": "bind", "source": "s", "target": "/x", **fields}]},
@@ -183,6 +183,6 @@ def test_every_key_of_a_compose_file_is_in_the_table() -> None:
 
 
 def test_free_keys_of_compose_are_not_named_and_unknown_ones_are() -> None:
-    builder = ScenarioBuilder()
+    builder = ContainerBuilder()
     name_unsupported_keys(builder, "service", {"x-mine": 1, "teleport": {}, "init": False})
     assert builder.left == ['the key "teleport": selab does not know it']

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from selab.project import Project
-from selab.scaffold.compose_file import SECTIONS, load_service, pairs
+from selab.scaffold.compose.file import SECTIONS, load_service, pairs
+from selab.scaffold.compose.interpolation import defaulted, interpolate
+from selab.scaffold.container_builder import ContainerBuilder, label_of
 from selab.scaffold.image_config import port_range, quoted
 from selab.scaffold.import_keys import name_unsupported_keys
-from selab.scaffold.interpolation import defaulted, interpolate
-from selab.scaffold.scenario_builder import ScenarioBuilder, label_of
 from selab.scaffold.security_label import add_label
 
 MOST_PORTS = 64
 
 
-def from_compose(project: Project, file: Path, service: str | None) -> ScenarioBuilder:
+def from_compose(project: Project, file: Path, service: str | None) -> ContainerBuilder:
     """Build the scenario of a service of `file`, by default of the only one.
 
     Raises InputError if the file is invalid or the service is unknown.
@@ -65,7 +65,7 @@ class _Service:
         settings: Mapping[str, Any],
         directory: Path | None = None,
     ) -> None:
-        self.builder = ScenarioBuilder()
+        self.builder = ContainerBuilder()
         self._project, self._directory = project, directory or file.resolve().parent
         with self.builder.trying("its name"):
             self.builder.set("description", f"The service {name} of {file.name}.")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from selab.errors import InputError
-from selab.scaffold.inspect_output import parse_container
+from selab.scaffold.inspected.output import parse_container
 
 CRI: dict[str, Any] = {
     "status": {

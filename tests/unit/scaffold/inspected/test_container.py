@@ -12,10 +12,10 @@ import pytest
 
 from selab.errors import InputError, SelabError
 from selab.project import Project
-from selab.scaffold import container as containers
-from selab.scaffold import inspect_output
-from selab.scaffold.container import from_container
-from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.container_builder import ContainerBuilder
+from selab.scaffold.inspected import container as containers
+from selab.scaffold.inspected import output
+from selab.scaffold.inspected.container import from_container
 from tests.unit.fakes import FakeGuest
 
 DOCKER: dict[str, Any] = {
@@ -75,7 +75,7 @@ PODMAN: dict[str, Any] = {
 }
 
 
-def described(project: Project, data: Any) -> ScenarioBuilder:
+def described(project: Project, data: Any) -> ContainerBuilder:
     file = project.root / "web.json"
     file.write_text(data if isinstance(data, str) else json.dumps(data))
     return from_container(project, str(file), FakeGuest())
@@ -187,7 +187,7 @@ def test_a_description_that_is_none_is_refused(data: Any, project: Project) -> N
 
 
 def test_an_endless_description_is_not_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspect_output, "MAX_BYTES", 100)
+    monkeypatch.setattr(output, "MAX_BYTES", 100)
     with pytest.raises(InputError, match="too large"):
         described(project, [DOCKER])
 

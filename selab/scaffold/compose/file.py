@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from selab.errors import InputError
 from selab.host.yamlfile import RESET, Override, load, without_tags
 from selab.project import Project, inside, nearest
+from selab.scaffold.compose.interpolation import interpolate
 from selab.scaffold.image_config import quoted
-from selab.scaffold.interpolation import interpolate
 
 MAX_FILES = 16
 """Files that one Compose file includes or extends."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from selab.scaffold.interpolation import defaulted, interpolate
+from selab.scaffold.compose.interpolation import defaulted, interpolate
 
 
 @pytest.mark.parametrize(

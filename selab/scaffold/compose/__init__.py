@@ -1,0 +1,1 @@
+"""Read a Compose file for a new scenario."""

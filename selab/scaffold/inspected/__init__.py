@@ -1,0 +1,1 @@
+"""Read what a container runtime says about containers for a new scenario."""
