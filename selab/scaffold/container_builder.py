@@ -1,30 +1,24 @@
-"""Build a scenario from untrusted input: take over what a scenario may contain, and list the rest."""
+"""Build a container of a scenario from untrusted input: take over what it may contain, and list the rest."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from selab.errors import InputError
 from selab.host.tables import table
-from selab.host.yamlfile import first_problem
 from selab.project import Project, inside
 from selab.scaffold.image_config import quoted
+from selab.scaffold.remarks import Remarks
 from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
-from selab.scenario.model import Scenario
+from selab.scenario.container import Member
 
 MOST = 64
 """Ports, volumes or variables of one container; more are not written by hand."""
 LONGEST = 8000
 """Characters of one value."""
-MOST_LEFT = 50
-"""Lines that list what was left out."""
 SSH = 22
 """The guest's own SSH port, which no container can have."""
 PORT_BASE = 8000
@@ -35,49 +29,33 @@ _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
 _FILES = table("scaffold/names.toml")["file"]
 
 
-class ContainerBuilder:
-    """Collects the data of a scenario.
+class ContainerBuilder(Remarks):
+    """Collects the data of one container of a scenario.
 
     data: values so far, each accepted by the model.
-    left: one line for each value that is not carried over.
+    origins: what each volume is on its host, by its target: the path of a directory, or the name of a volume.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, taken_ports: set[int] | None = None) -> None:
+        """Use no port of the guest that is in `taken_ports`, and add to it those that the container gets."""
+        super().__init__()
         self.data: dict[str, Any] = {}
-        self.left: list[str] = []
-
-    def leave(self, what: str, why: str) -> None:
-        """List a value that is not carried over, once."""
-        line = f"{what}: {why}"
-        if line in self.left:
-            return
-        if len(self.left) < MOST_LEFT:
-            self.left.append(line)
-        elif len(self.left) == MOST_LEFT:
-            self.left.append("and more")
-
-    @contextmanager
-    def trying(self, what: str) -> Iterator[None]:
-        """Carry a value over in the block; if the scenario cannot have it, list it as `what`."""
-        try:
-            yield
-        except ValidationError as error:
-            self.leave(what, first_problem(error)[1])
-        except ValueError as error:
-            self.leave(what, str(error))
+        self.origins: dict[str, str] = {}
+        self._taken = {SSH} if taken_ports is None else taken_ports
 
     def set(self, key: str, value: Any) -> None:
-        """Set a key. Raises ValueError if a scenario cannot have the value."""
+        """Set a key. Raises ValueError if the container cannot have the value."""
         self._require(key, value)
         self.data[key] = value
 
     def _require(self, key: str, value: Any) -> None:
         if len(str(value)) > LONGEST:
             raise ValueError("it is too long")
-        Scenario.model_validate({key: value} if key == "service" else {"image": "x", key: value})
+        image = {} if "service" in (key, *self.data) else {"image": "x"}
+        Member.model_validate({**image, **self.data, key: value})
 
     def add(self, key: str, value: Any) -> None:
-        """Add to a list. Raises ValueError if a scenario cannot have the value."""
+        """Add to a list. Raises ValueError if the container cannot have the value."""
         there = self.data.get(key, [])
         if len(there) >= MOST:
             raise ValueError(f"there are already {MOST}")
@@ -110,11 +88,11 @@ class ContainerBuilder:
 
     def port(self, container: int, host_port: int | None) -> None:
         """Publish a port of the container, at `host_port` in the guest or at a free port."""
-        taken = {SSH, *(port["guest"] for port in self.data.get("ports", ()))}
         usual = container if container >= 1024 else PORT_BASE + container
-        free = (port for port in (host_port, usual, *range(PORT_BASE, 65536)) if port and port not in taken)
-        guest = next(free)
+        candidates = (host_port, usual, *range(PORT_BASE, 65536))
+        guest = next(port for port in candidates if port and port not in self._taken)
         self.add("ports", {"guest": guest, "container": container})
+        self._taken.add(guest)
         if host_port and guest != host_port:
             self.leave(f"port {host_port} of the host", f"in the guest it is {guest}")
 

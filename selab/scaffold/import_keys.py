@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 from selab.host.tables import table
-from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import quoted
+from selab.scaffold.remarks import Remarks
 from selab.scaffold.secret import has_secret, is_secret_value
 
 _HIDDEN = frozenset({"Healthcheck", "StartupHealthCheck", "Secrets", "Sysctls"})
@@ -64,7 +64,7 @@ def keys_of(part: str) -> Keys:
     )
 
 
-def name_unsupported(builder: ContainerBuilder, part: str, settings: Mapping[str, Any]) -> None:
+def name_unsupported(builder: Remarks, part: str, settings: Mapping[str, Any]) -> None:
     """List every setting that is not the default and that a scenario cannot have, also an unknown one."""
     for setting in _unsupported(part, settings, lambda key, value: not value):
         key, value = setting.path.rpartition(".")[2], setting.value
@@ -76,9 +76,7 @@ def name_unsupported(builder: ContainerBuilder, part: str, settings: Mapping[str
             builder.leave(setting.words, f"{quoted(value)}: a scenario cannot set this")
 
 
-def name_unsupported_keys(
-    builder: ContainerBuilder, part: str, settings: Mapping[str, Any], path: str = ""
-) -> None:
+def name_unsupported_keys(builder: Remarks, part: str, settings: Mapping[str, Any], path: str = "") -> None:
     """List the keys of a Compose file that a scenario cannot have, without their values; `x-` is free.
 
     `path` is the path of `settings` in the file, with a dot at its end.

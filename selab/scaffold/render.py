@@ -1,20 +1,18 @@
-"""Render the data of a ContainerBuilder as YAML in the form that people write."""
+"""Render the data of a ScenarioBuilder as YAML in the form that people write."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from selab.host.tables import table
-from selab.project import new_policy_name
-from selab.run.request import NO_POLICY
 from selab.scaffold.container_builder import ContainerBuilder
+from selab.scaffold.scenario_builder import ScenarioBuilder
 
 KEYS = (
-    "description",
     "policy",
     "image",
     "service",
@@ -28,7 +26,7 @@ KEYS = (
     "environment",
     "read_only",
 )
-"""The keys in the order in which people read them."""
+"""The keys of a container in the order in which people read them."""
 _PORTS = table("scaffold/names.toml")["port"]
 WIDTH = 130
 _HTTP = "This request shows that the container answers; `status` and `contains` set what the answer must be."
@@ -51,15 +49,34 @@ _NO_POLICY = (
 )
 
 
-def scenario_text(name: str, builder: ContainerBuilder, *, requested: bool) -> str:
-    """Render the file. `requested` says whether the user chose the policy."""
-    lines = list(_notes(builder.left))
+def scenario_text(builder: ScenarioBuilder, missing: Mapping[str, str]) -> str:
+    """Render the file. `missing` has the name of the policy to write for each container that lacks one."""
+    lines = [*_notes(builder.remarks), *_own_lines(builder)]
+    if builder.is_single:
+        lines += _container(builder.only, missing.get(next(iter(builder.containers)), ""))
+    else:
+        lines.append("containers:")
+        for name, container in builder.containers.items():
+            lines += [f"  {_flow(name)}:", *_indented(_container(container, missing.get(name, "")), 4)]
+    lines += ["steps:", *_steps(builder)]
+    return "\n".join([*lines, "expect:", "  denials: none"]) + "\n"
+
+
+def _own_lines(builder: ScenarioBuilder) -> Iterator[str]:
+    for key, value in builder.data.items():
+        yield from _lines(key, value)
+
+
+def _container(builder: ContainerBuilder, missing: str) -> Iterator[str]:
     for key in KEYS:
-        if key == "policy" and builder.data[key] == NO_POLICY and not requested:
-            lines += _comment(_NO_POLICY.format(new_policy_name(name)))
+        if key == "policy" and missing:
+            yield from _comment(_NO_POLICY.format(missing))
         if key in builder.data:
-            lines += _lines(key, builder.data[key])
-    return "\n".join([*lines, "steps:", *_steps(builder), "expect:", "  denials: none"]) + "\n"
+            yield from _lines(key, builder.data[key])
+
+
+def _indented(lines: Iterable[str], width: int) -> Iterator[str]:
+    return (" " * width + line for line in lines)
 
 
 def _notes(left: Sequence[str]) -> Iterator[str]:
@@ -68,9 +85,9 @@ def _notes(left: Sequence[str]) -> Iterator[str]:
         yield from (f"#   {line}" for line in map(_ascii, left))
 
 
-def _comment(text: str, indent: str = "") -> list[str]:
+def _comment(text: str) -> list[str]:
     return [
-        f"{indent}# {line}"
+        f"# {line}"
         for line in textwrap.wrap(_ascii(text), WIDTH, break_long_words=False, break_on_hyphens=False)
     ]
 
@@ -83,18 +100,28 @@ def _ascii(text: str) -> str:
     )
 
 
-def _steps(builder: ContainerBuilder) -> list[str]:
-    """Write the step that a container or service which works passes, whatever it serves."""
+def _steps(builder: ScenarioBuilder) -> Iterator[str]:
+    """Write a step for each container, each with a comment unless an earlier step has the same one."""
+    explained: set[str] = set()
+    for name, container in builder.containers.items():
+        comment, step = _step(container)
+        if comment not in explained:
+            yield from _indented(_comment(comment), 2)
+        explained.add(comment)
+        yield from (f"  - {step}",) if builder.is_single else (f"  - container: {_flow(name)}", f"    {step}")
+
+
+def _step(builder: ContainerBuilder) -> tuple[str, str]:
+    """Return a comment and the step that a working container or service passes, whatever it serves."""
     if "service" in builder.data:
-        return [*_comment(_SERVICE_UP, "  "), "  - up: {}"]
+        return _SERVICE_UP, "up: {}"
     ports = {port["container"]: port["guest"] for port in reversed(builder.data.get("ports", ()))}
     for container in (number for number in _PORTS["http"] if number in ports):
-        step = f"  - http: {{port: {ports[container]}, status: any, wait: true, timeout: 60}}"
-        return [*_comment(_HTTP, "  "), step]
+        return _HTTP, f"http: {{port: {ports[container]}, status: any, wait: true, timeout: 60}}"
     if ports:
         guest = ports[min(reversed(ports), key=_PORTS["tls"].__contains__)]
-        return [*_comment(_TCP.format(guest), "  "), f"  - tcp: {{port: {guest}, wait: true, timeout: 60}}"]
-    return [*_comment(_UP, "  "), "  - up: {}"]
+        return _TCP.format(guest), f"tcp: {{port: {guest}, wait: true, timeout: 60}}"
+    return _UP, "up: {}"
 
 
 def _lines(key: str, value: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from selab.policy.module_files import policy_names, require_policy
 from selab.project import NAME, Project, new_policy_name
 from selab.run.request import NO_POLICY
 from selab.scaffold.compose.service import from_compose
-from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import of_instructions, quoted
 from selab.scaffold.inspected.container import from_container
 from selab.scaffold.new_file import create, require_free
 from selab.scaffold.render import scenario_text
+from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scaffold.service import ServiceSource
 from selab.scenario.model import Scenario
 
@@ -44,12 +45,12 @@ class NewScenario:
     """The result of `selab new scenario`.
 
     file: path of the scenario below the project.
-    policy: policy of the scenario.
+    policies: policy of each container, by its name.
     left: what was not carried over, one line each.
     """
 
     file: str
-    policy: str
+    policies: Mapping[str, str]
     left: tuple[str, ...]
 
 
@@ -69,21 +70,35 @@ def new_scenario(
     require_free(path, path.with_suffix(".yml"))
     if policy not in (None, NO_POLICY):
         require_policy(project, str(policy))
-    chosen = policy or (name if name in policy_names(project) else NO_POLICY)
-    if source.unit and chosen == NO_POLICY:
+    builder = _builder(project, name, source, host or LocalHost())
+    missing = _set_policies(project, name, builder, policy)
+    if source.unit and builder.only.data["policy"] == NO_POLICY:
         raise InputError(
             f"The service {source.unit.unit} needs a policy, which says which domain it has.",
             f"There is no policy '{name}'." if policy is None else "",
             f"Write one: `selab new policy {new_policy_name(name)} --for-service {source.unit.unit}`.",
         )
-    builder = _builder(project, name, source, host or LocalHost())
-    builder.set("policy", chosen)
-    text = scenario_text(name, builder, requested=policy is not None)
+    text = scenario_text(builder, missing)
     parse(text, path, Scenario)
-    return NewScenario(create(project, path, text), chosen, tuple(builder.left))
+    policies = {key: container.data["policy"] for key, container in builder.containers.items()}
+    return NewScenario(create(project, path, text), policies, builder.remarks)
 
 
-def _builder(project: Project, name: str, source: Source, host: Guest) -> ContainerBuilder:
+def _set_policies(
+    project: Project, name: str, builder: ScenarioBuilder, policy: str | None
+) -> dict[str, str]:
+    """Set the policy of each container, and return the names of those that do not exist yet."""
+    missing = {}
+    for key, container in builder.containers.items():
+        usual = name
+        chosen = policy or (usual if usual in policy_names(project) else NO_POLICY)
+        container.set("policy", chosen)
+        if policy is None and chosen == NO_POLICY:
+            missing[key] = new_policy_name(usual)
+    return missing
+
+
+def _builder(project: Project, name: str, source: Source, host: Guest) -> ScenarioBuilder:
     if source.container is not None:
         builder = from_container(project, source.container, host)
     elif source.compose is not None:
@@ -92,26 +107,29 @@ def _builder(project: Project, name: str, source: Source, host: Guest) -> Contai
         return _of_unit(name, source.unit)
     else:
         builder = _of_image(project, name)
-    if "image" not in builder.data:
-        builder.set("image", name)
-        builder.leave(
-            "image", f"it has no name that can be pulled; create images/{name}, or name an image with its tag"
-        )
+    for container in builder.containers.values():
+        if "image" not in container.data:
+            container.set("image", name)
+            container.leave(
+                "image",
+                f"it has no name that can be pulled; create images/{name}, or name an image with its tag",
+            )
     return builder
 
 
-def _of_unit(name: str, unit: ServiceSource) -> ContainerBuilder:
-    builder = ContainerBuilder()
-    builder.set("description", f"What {name} does.")
+def _of_unit(name: str, unit: ServiceSource) -> ScenarioBuilder:
+    scenario = ScenarioBuilder()
+    scenario.describe(f"What {name} does.")
     packages = {"packages": [*unit.packages]} if unit.packages else {}
-    builder.set("service", {**packages, "unit": unit.unit})
-    return builder
+    scenario.container(name).set("service", {**packages, "unit": unit.unit})
+    return scenario
 
 
-def _of_image(project: Project, name: str) -> ContainerBuilder:
+def _of_image(project: Project, name: str) -> ScenarioBuilder:
     """Build a scenario with the ports and volumes of the project's image of that name, if it exists."""
-    builder = ContainerBuilder()
-    builder.set("description", f"What {name} does.")
+    scenario = ScenarioBuilder()
+    scenario.describe(f"What {name} does.")
+    builder = scenario.container(name)
     if (project.images / name).is_dir() and (image := find_image(project, name).source):
         builder.set("image", name)
         config = of_instructions(image.changes)
@@ -122,4 +140,4 @@ def _of_image(project: Project, name: str) -> ContainerBuilder:
                 builder.port(number, None)
         for target in config.volumes:
             builder.volume(project, target, None)
-    return builder
+    return scenario

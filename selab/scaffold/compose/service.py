@@ -15,18 +15,22 @@ from selab.scaffold.compose.interpolation import defaulted, interpolate
 from selab.scaffold.container_builder import ContainerBuilder, label_of
 from selab.scaffold.image_config import port_range, quoted
 from selab.scaffold.import_keys import name_unsupported_keys
+from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scaffold.security_label import add_label
 
 MOST_PORTS = 64
 
 
-def from_compose(project: Project, file: Path, service: str | None) -> ContainerBuilder:
+def from_compose(project: Project, file: Path, service: str | None) -> ScenarioBuilder:
     """Build the scenario of a service of `file`, by default of the only one.
 
     Raises InputError if the file is invalid or the service is unknown.
     """
     loaded = load_service(project, file, service)
-    builder = _Service(project, file, loaded.name, loaded.settings, loaded.directory).builder
+    scenario = ScenarioBuilder()
+    scenario.describe(f"The service {loaded.name} of {file.name}.")
+    builder = scenario.container(loaded.name)
+    add_service(builder, project, loaded.settings, loaded.directory)
     for entry in loaded.includes:
         name_unsupported_keys(builder, "include", entry, "include.")
     for section, names in _used_objects(loaded.settings).items():
@@ -35,7 +39,24 @@ def from_compose(project: Project, file: Path, service: str | None) -> Container
                 name_unsupported_keys(builder, section, fields, f"{section}.{name}.")
     for value, reason in loaded.left:
         builder.leave(value, reason)
-    return builder
+    return scenario
+
+
+def add_service(
+    builder: ContainerBuilder, project: Project, settings: Mapping[str, Any], directory: Path
+) -> None:
+    """Take over a service, whose relative paths are relative to `directory`."""
+    converter = _Service(builder, project, directory)
+    for key, convert in _Service.CONVERTERS.items():
+        if settings.get(key) is not None:
+            convert(converter, settings[key])
+    name_unsupported_keys(builder, "service", settings)
+    variables = defaulted({key: settings[key] for key in _Service.CONVERTERS if key in settings})
+    if variables:
+        builder.leave(
+            f"the variables {', '.join(dict.fromkeys(variables))[:200]}",
+            "selab reads neither your environment nor .env, so only their defaults count",
+        )
 
 
 def _used_objects(settings: Mapping[str, Any]) -> dict[str, set[str]]:
@@ -57,28 +78,9 @@ def _names(value: Any) -> Iterator[str]:
 class _Service:
     """Converts a service to a scenario, with one method for each key that a scenario supports."""
 
-    def __init__(
-        self,
-        project: Project,
-        file: Path,
-        name: str,
-        settings: Mapping[str, Any],
-        directory: Path | None = None,
-    ) -> None:
-        self.builder = ContainerBuilder()
-        self._project, self._directory = project, directory or file.resolve().parent
-        with self.builder.trying("its name"):
-            self.builder.set("description", f"The service {name} of {file.name}.")
-        for key, convert in self._CONVERTERS.items():
-            if settings.get(key) is not None:
-                convert(self, settings[key])
-        name_unsupported_keys(self.builder, "service", settings)
-        variables = defaulted({key: settings[key] for key in self._CONVERTERS if key in settings})
-        if variables:
-            self.builder.leave(
-                f"the variables {', '.join(dict.fromkeys(variables))[:200]}",
-                "selab reads neither your environment nor .env, so only their defaults count",
-            )
+    def __init__(self, builder: ContainerBuilder, project: Project, directory: Path) -> None:
+        self.builder = builder
+        self._project, self._directory = project, directory
 
     def _each(self, key: str, value: Any, take: Callable[[Any], None]) -> None:
         """Convert each item of a list, or the only value."""
@@ -198,7 +200,7 @@ class _Service:
     def _secrets(self, value: Any) -> None:
         self._mounted_files("secrets", "/run/secrets/", value)
 
-    _CONVERTERS: Mapping[str, Callable[[_Service, Any], None]] = {
+    CONVERTERS: Mapping[str, Callable[[_Service, Any], None]] = {
         "image": _image, "build": _build, "command": _command, "entrypoint": _entrypoint, "user": _user,
         "read_only": _read_only, "cap_add": _cap_add, "cap_drop": _cap_drop, "environment": _environment,
         "env_file": _env_file, "tmpfs": _tmpfs, "ports": _ports, "volumes": _volumes,

@@ -24,6 +24,7 @@ from selab.scaffold.inspected.output import (
     Mount,
     parse_container,
 )
+from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scaffold.security_label import add_label
 
 STDIN = "-"
@@ -39,7 +40,7 @@ class _Image(InspectModel):
 _IMAGES: TypeAdapter[list[_Image]] = TypeAdapter(list[_Image])
 
 
-def from_container(project: Project, name: str, host: Guest) -> ContainerBuilder:
+def from_container(project: Project, name: str, host: Guest) -> ScenarioBuilder:
     """Build the scenario of a container of `host`, or of a description in the file `name` (`-` is stdin).
 
     Raises InputError if the description is unreadable, SelabError if no runtime of the host has the
@@ -52,7 +53,7 @@ def from_container(project: Project, name: str, host: Guest) -> ContainerBuilder
             container, image = parse_container(file.read(MAX_BYTES + 1), name), None
     else:
         container, image = _inspect(name, host)
-    return _builder(project, container, image)
+    return scenario_of(project, container, image)
 
 
 def _inspect(name: str, host: Guest) -> tuple[Container, Config | None]:
@@ -95,11 +96,19 @@ def _image_of(container: Container, runtime: str, host: Guest) -> Config | None:
         return None
 
 
-def _builder(project: Project, container: Container, image: Config | None) -> ContainerBuilder:
-    builder, config, host = ContainerBuilder(), container.config, container.host_config
-    name = (container.name or "").lstrip("/")
-    with builder.trying("its name"):
-        builder.set("description", f"The container {name}." if name else "A container.")
+def scenario_of(project: Project, container: Container, image: Config | None) -> ScenarioBuilder:
+    """Build the scenario of a container. What its image sets itself is not repeated."""
+    scenario, name = ScenarioBuilder(), (container.name or "").lstrip("/")
+    scenario.describe(f"The container {name}." if name else "A container.")
+    add_container(scenario.container(name), project, container, image)
+    return scenario
+
+
+def add_container(
+    builder: ContainerBuilder, project: Project, container: Container, image: Config | None
+) -> None:
+    """Take over a container. What its image sets itself is not repeated; `image` is None if unknown."""
+    config, host = container.config, container.host_config
     reference = container.image_name or config.image or container.image or ""
     if reference:
         with builder.trying(f"image {quoted(reference)}"):
@@ -124,7 +133,6 @@ def _builder(project: Project, container: Container, image: Config | None) -> Co
     name_unsupported(builder, "cri_config", container.cri_config)
     if container.network_settings:
         name_unsupported(builder, "network", container.network_settings.model_extra or {})
-    return builder
 
 
 def _program(builder: ContainerBuilder, container: Container, image: Config | None) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from selab.project import Project
-from selab.scaffold.container_builder import MOST, MOST_LEFT, ContainerBuilder, label_of
+from selab.scaffold.container_builder import MOST, ContainerBuilder, label_of
+from selab.scaffold.remarks import MOST_LEFT
 
 
 @pytest.mark.parametrize(

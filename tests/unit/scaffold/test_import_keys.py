@@ -13,7 +13,7 @@ from selab.host.tables import table
 from selab.project import Project
 from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.import_keys import keys_of, name_unsupported
-from selab.scaffold.inspected.container import _builder
+from selab.scaffold.inspected.container import scenario_of
 from selab.scaffold.inspected.output import Container
 
 PUBLISHED = tomllib.loads((Path(__file__).parent / "published_keys.toml").read_text())
@@ -89,8 +89,8 @@ def with_key(part: str, key: str, container: dict[str, Any]) -> dict[str, Any]:
 
 
 def outcome(project: Project, container: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    builder = _builder(project, Container.model_validate(container), None)
-    return builder.data, builder.left
+    scenario = scenario_of(project, Container.model_validate(container), None)
+    return scenario.data | scenario.only.data, scenario.only.left
 
 
 @pytest.mark.parametrize(("part", "key"), published(), ids=lambda value: str(value))

@@ -1,4 +1,4 @@
-"""The YAML of a new scenario: it is in the order of people, in ASCII, and has the values of the builder."""
+"""The YAML of a new scenario: it is in the order of people, in ASCII, and has the values of the builders."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import pytest
 import yaml
 
 from selab.host.yamlfile import parse
-from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.render import scenario_text
+from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scenario.model import Scenario
 
 
-def text_of(data: dict[str, Any], *left: str, requested: bool = False) -> str:
-    builder = ContainerBuilder()
+def text_of(data: dict[str, Any], *left: str, missing: str = "", description: str = "") -> str:
+    scenario = ScenarioBuilder()
+    if description:
+        scenario.describe(description)
+    builder = scenario.container("web")
     builder.data = {"policy": "web", "image": "web"} | data
     builder.left = list(left)
-    return scenario_text("web", builder, requested=requested)
+    return scenario_text(scenario, {"web": missing} if missing else {})
 
 
 @pytest.mark.parametrize(
@@ -27,7 +30,7 @@ def text_of(data: dict[str, Any], *left: str, requested: bool = False) -> str:
         {"command": ["sh", "-c", "echo 'a: b' # c"]},
         {"environment": {"A": "yes", "B": "1", "C": "é\n\x07", "D": ""}},
         {"ports": [{"guest": 8443, "container": 443}], "read_only": True},
-        {"description": "# no comment: \u2028 text"},
+        {"user": "# no comment: \u2028 text"},
     ],
 )
 def test_the_values_are_read_back_as_they_were(data: dict[str, Any]) -> None:
@@ -37,7 +40,7 @@ def test_the_values_are_read_back_as_they_were(data: dict[str, Any]) -> None:
 
 
 def test_the_keys_are_in_the_order_in_which_people_read_them() -> None:
-    text = text_of({"user": "app", "ports": [{"guest": 1, "container": 1}], "description": "x"})
+    text = text_of({"user": "app", "ports": [{"guest": 1, "container": 1}]}, description="x")
     assert list(yaml.safe_load(text)) == [
         "description",
         "policy",
@@ -56,15 +59,10 @@ def test_what_was_left_out_is_a_comment_that_cannot_end() -> None:
     assert "#   \\xe9\n" in text
 
 
-@pytest.mark.parametrize(
-    ("policy", "requested", "explained"),
-    [("none", False, True), ("none", True, False), ("web", False, False)],
-)
-def test_a_missing_policy_is_explained_unless_the_user_chose_none(
-    policy: str, requested: bool, explained: bool
-) -> None:
-    text = text_of({"policy": policy}, requested=requested)
-    assert ("`selab new policy web`" in text) is explained
+@pytest.mark.parametrize("missing", ["web", ""])
+def test_a_missing_policy_is_explained(missing: str) -> None:
+    text = text_of({"policy": "none"}, missing=missing)
+    assert ("`selab new policy web`" in text) is bool(missing)
 
 
 def step_of(*containers: int) -> dict[str, Any]:

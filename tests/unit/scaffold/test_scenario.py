@@ -15,12 +15,12 @@ from selab.__main__ import run
 from selab.errors import InputError
 from selab.host.yamlfile import parse
 from selab.project import Project
-from selab.scaffold.compose.service import _Service
-from selab.scaffold.container_builder import ContainerBuilder
-from selab.scaffold.inspected.container import _builder
+from selab.scaffold.compose.service import _Service, add_service
+from selab.scaffold.inspected.container import add_container
 from selab.scaffold.inspected.output import Container
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario import NewScenario, Source, new_scenario
+from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scaffold.service import ServiceSource
 from selab.scenario.load import load_scenario
 from selab.scenario.model import Scenario
@@ -61,12 +61,12 @@ def test_a_web_port_is_waited_for(imaged: Project) -> None:
 
 def test_the_policy_of_its_name_is_taken(project: Project) -> None:
     (project.policies / "web.te").write_text("")
-    assert made(project).policy == "web"
+    assert made(project).policies == {"web": "web"}
     assert load_scenario(project, "web").policy == "web"
 
 
 def test_without_one_it_is_none_and_says_how_to_get_one(project: Project) -> None:
-    assert made(project).policy == "none"
+    assert made(project).policies == {"web": "none"}
     assert "`selab new policy web`" in text_of(project)
 
 
@@ -78,7 +78,7 @@ def test_the_policy_that_is_asked_for_must_be_there(project: Project) -> None:
 
 def test_no_policy_can_be_asked_for(project: Project) -> None:
     (project.policies / "web.te").write_text("")
-    assert made(project, policy="none").policy == "none"
+    assert made(project, policy="none").policies == {"web": "none"}
     assert "selab new policy" not in text_of(project)
 
 
@@ -139,27 +139,29 @@ ODD = st.one_of(st.text(max_size=20), st.sampled_from(WORDS))
 def test_what_is_written_reads_the_same(
     description: str, user: str, command: list[str], variable: str
 ) -> None:
-    draft = ContainerBuilder()
+    scenario = ScenarioBuilder()
+    scenario.describe(description)
+    draft = scenario.container("web")
     draft.set("policy", "none")
     draft.set("image", "x:y")
-    for key, value in (("description", description), ("user", user), ("command", command)):
+    for key, value in (("user", user), ("command", command)):
         with draft.trying(key):
             draft.set(key, value)
     with draft.trying("environment"):
         draft.variable(variable, user)
-    read = parse(scenario_text("web", draft, requested=False), Path("web.yaml"), Scenario)
+    read = parse(scenario_text(scenario, {}), Path("web.yaml"), Scenario)
+    written = {**scenario.data, **draft.data}
     assert {
-        key: read.as_written().get(key, [] if key == "command" else "")
-        for key in draft.data
-        if key != "policy"
-    } == {key: value for key, value in draft.data.items() if key != "policy"}
+        key: read.as_written().get(key, [] if key == "command" else "") for key in written if key != "policy"
+    } == {key: value for key, value in written.items() if key != "policy"}
 
 
 def test_a_value_of_several_lines_stays_on_one() -> None:
-    draft = ContainerBuilder()
+    scenario = ScenarioBuilder()
+    draft = scenario.container("web")
     for key, value in (("policy", "none"), ("image", "x:y"), ("command", ["sh", "-c", "a\nsteps: b"])):
         draft.set(key, value)
-    assert 'command: [sh, -c, "a\\nsteps: b"]' in scenario_text("web", draft, requested=True).splitlines()
+    assert 'command: [sh, -c, "a\\nsteps: b"]' in scenario_text(scenario, {}).splitlines()
 
 
 JSON = st.recursive(
@@ -167,13 +169,15 @@ JSON = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(ODD, inner, max_size=3)),
     max_leaves=8,
 )
-KEYS = [*_Service._CONVERTERS, "privileged", "x"]
+KEYS = [*_Service.CONVERTERS, "privileged", "x"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.one_of(st.sampled_from(KEYS), ODD), JSON, max_size=5))
 def test_whatever_a_service_is_the_file_loads(project: Project, settings: dict[str, Any]) -> None:
-    loads(_Service(project, project.root / "compose.yaml", "web", settings).builder)
+    scenario = ScenarioBuilder()
+    add_service(scenario.container("web"), project, settings, project.root)
+    loads(scenario)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -196,13 +200,16 @@ def test_whatever_a_container_is_the_file_loads(
         "User": word,
     }
     description = {"Name": word, "Config": config, "HostConfig": host, "Mounts": mounts}
-    loads(_builder(project, Container.model_validate(description), None))
+    scenario = ScenarioBuilder()
+    add_container(scenario.container("web"), project, Container.model_validate(description), None)
+    loads(scenario)
 
 
-def loads(draft: ContainerBuilder) -> None:
-    draft.set("policy", "none")
-    draft.data.setdefault("image", "x")
-    text = scenario_text("web", draft, requested=False)
+def loads(scenario: ScenarioBuilder) -> None:
+    for draft in scenario.containers.values():
+        draft.set("policy", "none")
+        draft.data.setdefault("image", "x")
+    text = scenario_text(scenario, {})
     assert text.isascii()
     parse(text, Path("web.yaml"), Scenario)
     assert len([line for line in text.splitlines() if line.startswith("steps:")]) == 1

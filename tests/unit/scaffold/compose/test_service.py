@@ -18,7 +18,7 @@ HTML = {"target": "/data", "source": "html", "label": "shared"}
 def drafted(project: Project, text: str, service: str | None = None) -> ContainerBuilder:
     file = project.root / "compose.yaml"
     file.write_text(text)
-    return from_compose(project, file, service)
+    return from_compose(project, file, service).only
 
 
 def service(project: Project, text: str) -> ContainerBuilder:
@@ -143,7 +143,6 @@ def test_the_rest(project: Project) -> None:
         "image: nginx\ncap_add: [NET_ADMIN]\ncap_drop: [ALL]\nuser: 101\nread_only: true\nrestart: always",
     )
     assert draft.data == {
-        "description": "The service web of compose.yaml.",
         "image": "nginx:latest",
         "cap_add": ["NET_ADMIN"],
         "cap_drop": ["ALL"],
@@ -168,7 +167,7 @@ def test_the_rest(project: Project) -> None:
 )
 def test_what_a_scenario_has_nothing_for_is_named(text: str, project: Project) -> None:
     draft = service(project, text)
-    assert (list(draft.data), len(draft.left)) == (["description"], 1)
+    assert (draft.data, len(draft.left)) == ({}, 1)
 
 
 def test_one_of_several_services_must_be_named(project: Project) -> None:

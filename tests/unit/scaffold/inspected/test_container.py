@@ -78,13 +78,12 @@ PODMAN: dict[str, Any] = {
 def described(project: Project, data: Any) -> ContainerBuilder:
     file = project.root / "web.json"
     file.write_text(data if isinstance(data, str) else json.dumps(data))
-    return from_container(project, str(file), FakeGuest())
+    return from_container(project, str(file), FakeGuest()).only
 
 
 def test_docker(project: Project) -> None:
     draft = described(project, [DOCKER])
     assert draft.data == {
-        "description": "The container web.",
         "image": "nginx:1.27",
         "label": {"type": "web.process"},
         "command": ["nginx", "-g", "daemon off;"],
@@ -108,7 +107,6 @@ def test_docker(project: Project) -> None:
 def test_podman_alone_and_not_as_a_list(project: Project) -> None:
     draft = described(project, PODMAN)
     assert draft.data == {
-        "description": "The container web.",
         "image": "docker.io/library/nginx:1.27",
         "environment": {"A": "b"},
         "user": "101",
@@ -119,7 +117,7 @@ def test_podman_alone_and_not_as_a_list(project: Project) -> None:
 
 def test_standard_input(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(containers.sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps([PODMAN]).encode())))
-    assert from_container(project, "-", FakeGuest()).data["user"] == "101"
+    assert from_container(project, "-", FakeGuest()).only.data["user"] == "101"
 
 
 def test_a_pipe(project: Project) -> None:
@@ -127,7 +125,7 @@ def test_a_pipe(project: Project) -> None:
     os.write(writing, json.dumps([PODMAN]).encode())
     os.close(writing)
     try:
-        assert from_container(project, f"/dev/fd/{reading}", FakeGuest()).data["user"] == "101"
+        assert from_container(project, f"/dev/fd/{reading}", FakeGuest()).only.data["user"] == "101"
     finally:
         os.close(reading)
 
@@ -144,7 +142,7 @@ def test_what_the_image_has_by_itself_is_not_said_again(project: Project) -> Non
         }
     }
     host.answer("docker", "image", "inspect", "sha256:abcd", out=json.dumps([image]))
-    draft = from_container(project, "web", host)
+    draft = from_container(project, "web", host).only
     assert ("command" in draft.data, draft.data["environment"]) == (False, {"LEVEL": "debug"})
     assert "entrypoint" not in " ".join(draft.left)
 
@@ -154,7 +152,7 @@ def test_podman_is_asked_where_docker_does_not_know_it(project: Project) -> None
     host.answer("docker", "inspect", code=1, err="Error: No such container: web")
     host.answer("podman", "image", code=125)
     host.answer("podman", "inspect", out=json.dumps([PODMAN]))
-    assert from_container(project, "web", host).data["user"] == "101"
+    assert from_container(project, "web", host).only.data["user"] == "101"
 
 
 def test_a_container_that_no_runtime_knows_is_named_with_their_answers(project: Project) -> None:
@@ -280,7 +278,6 @@ def test_crictl(project: Project) -> None:
     image = {"image": "registry.access.redhat.com/ubi8/ubi:latest"}
     status = {"metadata": {"name": "spoolerrorlogger"}, "image": image, "mounts": mounts}
     assert described(project, {"status": status}).data == {
-        "description": "The container spoolerrorlogger.",
         "image": "registry.access.redhat.com/ubi8/ubi:latest",
         "volumes": [{"target": "/home", "read_only": True}, {"target": "/var/spool"}],
     }

@@ -9,7 +9,7 @@ import pytest
 
 from selab.project import Project
 from selab.scaffold.container_builder import ContainerBuilder
-from selab.scaffold.inspected.container import _builder
+from selab.scaffold.inspected.container import add_container
 from selab.scaffold.inspected.output import parse_container
 
 STATUS = {"metadata": {"name": "web"}, "image": {"image": "web:1"}}
@@ -19,7 +19,9 @@ def described(
     project: Project, status: dict[str, Any], info: dict[str, Any] | None = None
 ) -> ContainerBuilder:
     text = json.dumps({"status": STATUS | status, "info": info or {}})
-    return _builder(project, parse_container(text.encode(), "x.json"), None)
+    builder = ContainerBuilder()
+    add_container(builder, project, parse_container(text.encode(), "x.json"), None)
+    return builder
 
 
 @pytest.mark.parametrize(
