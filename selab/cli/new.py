@@ -107,7 +107,7 @@ def _for_service(context: Context, name: str, unit: str, packages: tuple[str, ..
     return new_service_policy(context.project, name, source, context.machine, context.progress)
 
 
-@new.command(short_help="An empty scenario, or one from a container, a Compose file or a service.")
+@new.command(short_help="An empty scenario, or one for existing containers or a service.")
 @click.argument("name")
 @click.option(
     "--policy",
@@ -126,9 +126,22 @@ def _for_service(context: Context, name: str, unit: str, packages: tuple[str, ..
     "compose",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="A service of a Compose file.",
+    help="The services of a Compose file.",
 )
-@click.option("--service", metavar="NAME", help="The service to take if the Compose file has several.")
+@click.option(
+    "--service",
+    "services",
+    metavar="NAME",
+    multiple=True,
+    help="A service to take; by default all without a profile. Repeat it for several.",
+)
+@click.option(
+    "--profile",
+    "profiles",
+    metavar="NAME",
+    multiple=True,
+    help="Take the services of this profile of the Compose file too.",
+)
 @click.option(
     "--for-service", "unit", metavar="UNIT", help="A service of the guest, in the place of a container."
 )
@@ -146,12 +159,13 @@ def scenario(
     policy: str | None,
     container: str | None,
     compose: Path | None,
-    service: str | None,
+    services: tuple[str, ...],
+    profiles: tuple[str, ...],
     unit: str | None,
     packages: tuple[str, ...],
 ) -> None:
-    """Write scenarios/NAME.yaml: the image, ports, volumes and other settings of a container, or a service of
-    the guest, and a first step.
+    """Write scenarios/NAME.yaml: the image, ports, volumes and other settings of each container, or a service
+    of the guest, and a first step for each.
 
     selab reports what a scenario cannot represent, in the file and on the terminal, and leaves out what looks
     like a secret. Only directories of the project become volumes.
@@ -159,6 +173,7 @@ def scenario(
     \b
     Example:
       selab new scenario web --from-container web
+      selab new scenario shop --from-compose compose.yaml
       selab new scenario db --from-compose compose.yaml --service db
       selab new scenario queue --for-service beanstalkd --package beanstalkd
     """
@@ -169,10 +184,12 @@ def scenario(
         raise click.UsageError("Choose one of --from-container, --from-compose and --for-service.")
     if packages and unit is None:
         raise click.UsageError("--package needs a service: name it with --for-service.")
-    if service is not None and compose is None:
-        raise click.UsageError("--service needs a Compose file: name it with --from-compose.")
+    if (services or profiles) and compose is None:
+        raise click.UsageError("--service and --profile need a Compose file: name it with --from-compose.")
+    if services and profiles:
+        raise click.UsageError("Choose services with --service or with --profile.")
     of_guest = service_source(unit, packages) if unit is not None else None
-    source = Source(container, compose, service, of_guest)
+    source = Source(container, compose, services, profiles, of_guest)
     scenario_file = new_scenario(context.project, name, policy, source)
     for line in scenario_file.left:
         context.progress.note(f"left out or changed: {line}")

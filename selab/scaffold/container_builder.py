@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,15 @@ class ContainerBuilder(Remarks):
     """Collects the data of one container of a scenario.
 
     data: values so far, each accepted by the model.
-    origins: what each volume is on its host, by its target: the path of a directory, or the name of a volume.
+    origins: what each volume of `data` is on its host: the path of a directory, the name of a volume, or an
+        empty string.
     """
 
     def __init__(self, taken_ports: set[int] | None = None) -> None:
         """Use no port of the guest that is in `taken_ports`, and add to it those that the container gets."""
         super().__init__()
         self.data: dict[str, Any] = {}
-        self.origins: dict[str, str] = {}
+        self.origins: list[str] = []
         self._taken = {SSH} if taken_ports is None else taken_ports
 
     def set(self, key: str, value: Any) -> None:
@@ -97,11 +99,19 @@ class ContainerBuilder(Remarks):
             self.leave(f"port {host_port} of the host", f"in the guest it is {guest}")
 
     def volume(
-        self, project: Project, target: str, source: Path | None, *, read_only: bool = False, label: str = ""
+        self,
+        project: Project,
+        target: str,
+        source: Path | None,
+        *,
+        read_only: bool = False,
+        label: str = "",
+        name: str = "",
     ) -> None:
         """Add a volume; a directory of the host is used only if it is in the project.
 
-        Raises ValueError if `source` is a file.
+        `name` is the name of a volume that other containers may mount too. Raises ValueError if `source` is a
+        file.
         """
         if source is not None and is_file(source, target):
             raise ValueError(
@@ -110,6 +120,7 @@ class ContainerBuilder(Remarks):
         of_project = _within(project, source) if source is not None else ""
         volume = {"target": target, "source": of_project, "read_only": read_only, "label": label}
         self.add("volumes", {key: value for key, value in volume.items() if value})
+        self.origins.append(os.path.normpath(source) if source is not None else name)
         if source is not None and not of_project:
             self.leave(
                 f"the host's {quoted(source)}",

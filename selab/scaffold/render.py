@@ -16,8 +16,14 @@ KEYS = (
     "policy",
     "image",
     "service",
+    "init",
+    "after",
+    "health",
     "label",
     "command",
+    "network",
+    "pid",
+    "ipc",
     "ports",
     "volumes",
     "cap_add",
@@ -51,20 +57,21 @@ _NO_POLICY = (
 
 def scenario_text(builder: ScenarioBuilder, missing: Mapping[str, str]) -> str:
     """Render the file. `missing` has the name of the policy to write for each container that lacks one."""
-    lines = [*_notes(builder.remarks), *_own_lines(builder)]
+    lines = [*_notes(builder.remarks), *_own_lines(builder, "description", "level")]
     if builder.is_single:
         lines += _container(builder.only, missing.get(next(iter(builder.containers)), ""))
     else:
         lines.append("containers:")
         for name, container in builder.containers.items():
             lines += [f"  {_flow(name)}:", *_indented(_container(container, missing.get(name, "")), 4)]
-    lines += ["steps:", *_steps(builder)]
+    lines += [*_own_lines(builder, "named_volumes"), "steps:", *_steps(builder)]
     return "\n".join([*lines, "expect:", "  denials: none"]) + "\n"
 
 
-def _own_lines(builder: ScenarioBuilder) -> Iterator[str]:
-    for key, value in builder.data.items():
-        yield from _lines(key, value)
+def _own_lines(builder: ScenarioBuilder, *keys: str) -> Iterator[str]:
+    for key in keys:
+        if key in builder.data:
+            yield from _lines(key, builder.data[key])
 
 
 def _container(builder: ContainerBuilder, missing: str) -> Iterator[str]:
@@ -101,9 +108,11 @@ def _ascii(text: str) -> str:
 
 
 def _steps(builder: ScenarioBuilder) -> Iterator[str]:
-    """Write a step for each container, each with a comment unless an earlier step has the same one."""
+    """Write a step for each container that goes on, with a comment unless an earlier one has the same."""
     explained: set[str] = set()
     for name, container in builder.containers.items():
+        if name in builder.ending:
+            continue
         comment, step = _step(container)
         if comment not in explained:
             yield from _indented(_comment(comment), 2)

@@ -14,7 +14,7 @@ from selab.host.yamlfile import parse
 from selab.policy.module_files import policy_names, require_policy
 from selab.project import NAME, Project, new_policy_name
 from selab.run.request import NO_POLICY
-from selab.scaffold.compose.service import from_compose
+from selab.scaffold.compose.application import from_compose
 from selab.scaffold.image_config import of_instructions, quoted
 from selab.scaffold.inspected.container import from_container
 from selab.scaffold.new_file import create, require_free
@@ -30,13 +30,15 @@ class Source:
 
     container: name of a container, or a file that describes one.
     compose: Compose file.
-    service: service of the Compose file.
+    services: services to take of the Compose file; by default all without a profile.
+    profiles: profiles whose services are taken too.
     unit: service of the guest.
     """
 
     container: str | None = None
     compose: Path | None = None
-    service: str | None = None
+    services: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
     unit: ServiceSource | None = None
 
 
@@ -71,6 +73,12 @@ def new_scenario(
     if policy not in (None, NO_POLICY):
         require_policy(project, str(policy))
     builder = _builder(project, name, source, host or LocalHost())
+    if policy not in (None, NO_POLICY) and not builder.is_single:
+        raise InputError(
+            f"'{policy}' cannot be the policy of {len(builder.containers)} containers.",
+            f"They are {', '.join(builder.containers)}.",
+            "Omit --policy, and write the `policy` of each container into the scenario.",
+        )
     missing = _set_policies(project, name, builder, policy)
     if source.unit and builder.only.data["policy"] == NO_POLICY:
         raise InputError(
@@ -90,11 +98,11 @@ def _set_policies(
     """Set the policy of each container, and return the names of those that do not exist yet."""
     missing = {}
     for key, container in builder.containers.items():
-        usual = name
+        usual = new_policy_name(name if builder.is_single else f"{name}_{key}")
         chosen = policy or (usual if usual in policy_names(project) else NO_POLICY)
         container.set("policy", chosen)
         if policy is None and chosen == NO_POLICY:
-            missing[key] = new_policy_name(usual)
+            missing[key] = usual
     return missing
 
 
@@ -102,17 +110,18 @@ def _builder(project: Project, name: str, source: Source, host: Guest) -> Scenar
     if source.container is not None:
         builder = from_container(project, source.container, host)
     elif source.compose is not None:
-        builder = from_compose(project, source.compose, source.service)
+        builder = from_compose(project, source.compose, source.services, source.profiles)
     elif source.unit is not None:
         return _of_unit(name, source.unit)
     else:
         builder = _of_image(project, name)
-    for container in builder.containers.values():
+    for key, container in builder.containers.items():
         if "image" not in container.data:
-            container.set("image", name)
+            image = name if builder.is_single else key
+            container.set("image", image)
             container.leave(
                 "image",
-                f"it has no name that can be pulled; create images/{name}, or name an image with its tag",
+                f"it has no name that can be pulled; create images/{image}, or name an image with its tag",
             )
     return builder
 

@@ -1,4 +1,4 @@
-"""Load a service of a Compose file with what it extends and with included files.
+"""Load services of a Compose file with what they extend and with included files.
 
 The rules are those of the Compose specification (github.com/compose-spec/compose-spec, 2026-06-23). A file
 that another one names is read only if it is in the project or, if the user's file is outside of the project,
@@ -7,7 +7,7 @@ in the directory of that file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from selab.host.yamlfile import RESET, Override, load, without_tags
 from selab.project import Project, inside, nearest
 from selab.scaffold.compose.interpolation import interpolate
 from selab.scaffold.image_config import quoted
+from selab.scenario.model import MOST_CONTAINERS
 
 MAX_FILES = 16
 """Files that one Compose file includes or extends."""
 MAX_EXTENDS = 8
+MOST_SERVICES = 64
+"""Services that are merged with what they extend, to find out which profiles they have."""
 _REPLACED = frozenset({"command", "entrypoint"})
 """Lists that are replaced, not continued."""
 _BY_NAME = frozenset({"annotations", "environment", "labels", "sysctls"})
@@ -51,16 +54,30 @@ class Service:
     settings: its keys.
     directory: directory that its relative paths are relative to.
     left: what could not be read, as pairs of the value and the reason.
-    sections: the objects of the file that services use, by the section and the name.
-    includes: the entries of `include` in the long syntax.
     """
 
     name: str
     settings: Mapping[str, Any]
     directory: Path
     left: tuple[tuple[str, str], ...] = ()
-    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    includes: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Application:
+    """The services that were chosen, and what they use.
+
+    services: the services, in the order of the file.
+    hidden: services that are left out, by name with their profiles.
+    sections: the objects of the file that services use, by the section and the name.
+    includes: the entries of `include` in the long syntax.
+    left: what could not be read, as pairs of the value and the reason.
+    """
+
+    services: tuple[Service, ...]
+    hidden: Mapping[str, tuple[str, ...]]
+    sections: Mapping[str, Mapping[str, Any]]
+    includes: tuple[Mapping[str, Any], ...]
+    left: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -93,34 +110,64 @@ class _Content:
             self.sections[section] = merge(self.sections[section], objects)
 
 
-def load_service(project: Project, file: Path, name: str | None) -> Service:
-    """Load the service `name` of `file`, by default the only one.
+def load_application(
+    project: Project, file: Path, names: Sequence[str] = (), profiles: Sequence[str] = ()
+) -> Application:
+    """Load the services `names` of `file`, by default those without a profile or with one of `profiles`.
 
-    Raises InputError if the file is invalid or the service is unknown.
+    The only service of a file is loaded whatever its profiles are. Raises InputError if the file is invalid,
+    or if a service or a profile is unknown.
     """
     reader = _Reader(_root(project, file))
     content = reader.content(file.absolute(), file.resolve().parent)
-    services = content.services
-    if not services:
+    known = content.services
+    if not known:
         raise InputError(f"{file.name} has no services.", str(file), "Use a Compose file with `services:`.")
-    if name is None and len(services) > 1:
+    for name in names:
+        if name not in known:
+            raise InputError(f"There is no service '{name}'.", str(file), nearest(name, list(known)))
+    _refuse_many(file, names or list(known), MOST_SERVICES)
+    # A service may extend others, and inherit their profiles.
+    services = {name: reader.service(name, known) for name in known if name in names or not names}
+    having = {name: profiles_of(service.settings) for name, service in services.items()}
+    _refuse_unknown(file, profiles, having)
+    hidden = {
+        name: own
+        for name, own in having.items()
+        if own and not names and len(known) > 1 and "*" not in profiles and not set(own) & {*profiles}
+    }
+    chosen = [service for name, service in services.items() if name not in hidden]
+    if not chosen:
         raise InputError(
-            "The Compose file has several services.",
-            f"{file} has {', '.join(services)[:200]}.",
-            "Choose one with --service.",
+            f"Each service of {file.name} has a profile.",
+            ", ".join(f"{name}: {' '.join(own)}" for name, own in hidden.items())[:200],
+            "Choose services with --profile or --service.",
         )
-    chosen = name if name is not None else next(iter(services))
-    if chosen not in services:
-        raise InputError(f"There is no service '{chosen}'.", str(file), nearest(chosen, list(services)))
-    service = reader.extended(chosen, services)
-    return replace(
-        service,
-        name=chosen,
-        settings=without_tags(service.settings),
-        left=tuple(reader.left),
-        sections=without_tags(content.sections),
-        includes=tuple(reader.includes),
+    _refuse_many(file, [service.name for service in chosen], MOST_CONTAINERS)
+    return Application(
+        tuple(chosen), hidden, without_tags(content.sections), tuple(reader.includes), tuple(reader.left)
     )
+
+
+def profiles_of(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    value = settings.get("profiles")
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+
+
+def _refuse_many(file: Path, names: Sequence[str], most: int) -> None:
+    if len(names) > most:
+        raise InputError(
+            f"{file.name} has {len(names)} services; a scenario has at most {MOST_CONTAINERS} containers.",
+            ", ".join(names)[:200],
+            "Choose some with --service.",
+        )
+
+
+def _refuse_unknown(file: Path, profiles: Sequence[str], having: Mapping[str, Sequence[str]]) -> None:
+    known = list(dict.fromkeys(profile for own in having.values() for profile in own))
+    for profile in profiles:
+        if profile not in (*known, "*"):
+            raise InputError(f"No service has the profile '{profile}'.", str(file), nearest(profile, known))
 
 
 def _root(project: Project, file: Path) -> Path:
@@ -134,6 +181,14 @@ class _Reader:
     left: list[tuple[str, str]] = field(default_factory=list)
     includes: list[Mapping[str, Any]] = field(default_factory=list)
     files: int = 0
+    contents: dict[tuple[Path, Path], _Content] = field(default_factory=dict)
+
+    def service(self, name: str, services: Mapping[str, Service]) -> Service:
+        """Return a service merged with those that it extends, and with what could not be read for it."""
+        before = len(self.left)
+        service = self.extended(name, services)
+        left, self.left = self.left[before:], self.left[:before]
+        return replace(service, name=name, settings=without_tags(service.settings), left=tuple(left))
 
     def content(self, file: Path, directory: Path) -> _Content:
         """Return the content of a file, whose relative paths are relative to `directory`.
@@ -198,11 +253,14 @@ class _Reader:
             text = interpolate(str(path))
             if "://" in text or text.startswith("git@"):
                 raise ValueError("selab reads no file from the network")
-            if self.files >= MAX_FILES:
-                raise ValueError(f"there are already {MAX_FILES} files")
             file = inside(self.root, directory / text, "It")
             root = inside(self.root, directory / interpolate(str(path if base is None else base)), "It")
-            return self.content(file, root if root.is_dir() else root.parent)
+            place = file, root if root.is_dir() else root.parent
+            if place not in self.contents:
+                if self.files >= MAX_FILES:
+                    raise ValueError(f"there are already {MAX_FILES} files")
+                self.contents[place] = self.content(*place)
+            return self.contents[place]
         except InputError as error:
             self.left.append((f"{key} {quoted(path)}", error.what[:1].lower() + error.what[1:].rstrip(".")))
         except ValueError as error:

@@ -4,75 +4,46 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from selab.project import Project
-from selab.scaffold.compose.file import SECTIONS, load_service, pairs
+from selab.scaffold.compose.file import pairs
 from selab.scaffold.compose.interpolation import defaulted, interpolate
 from selab.scaffold.container_builder import ContainerBuilder, label_of
 from selab.scaffold.image_config import port_range, quoted
 from selab.scaffold.import_keys import name_unsupported_keys
-from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scaffold.security_label import add_label
 
 MOST_PORTS = 64
 
 
-def from_compose(project: Project, file: Path, service: str | None) -> ScenarioBuilder:
-    """Build the scenario of a service of `file`, by default of the only one.
-
-    Raises InputError if the file is invalid or the service is unknown.
-    """
-    loaded = load_service(project, file, service)
-    scenario = ScenarioBuilder()
-    scenario.describe(f"The service {loaded.name} of {file.name}.")
-    builder = scenario.container(loaded.name)
-    add_service(builder, project, loaded.settings, loaded.directory)
-    for entry in loaded.includes:
-        name_unsupported_keys(builder, "include", entry, "include.")
-    for section, names in _used_objects(loaded.settings).items():
-        for name, fields in loaded.sections.get(section, {}).items():
-            if name in names and isinstance(fields, dict):
-                name_unsupported_keys(builder, section, fields, f"{section}.{name}.")
-    for value, reason in loaded.left:
-        builder.leave(value, reason)
-    return scenario
-
-
 def add_service(
-    builder: ContainerBuilder, project: Project, settings: Mapping[str, Any], directory: Path
+    builder: ContainerBuilder,
+    project: Project,
+    settings: Mapping[str, Any],
+    directory: Path,
+    *,
+    elsewhere: Collection[str] = (),
 ) -> None:
-    """Take over a service, whose relative paths are relative to `directory`."""
+    """Take over a service, whose relative paths are relative to `directory`.
+
+    The keys `elsewhere` are converted by the caller.
+    """
     converter = _Service(builder, project, directory)
     for key, convert in _Service.CONVERTERS.items():
-        if settings.get(key) is not None:
+        if key not in elsewhere and settings.get(key) is not None:
             convert(converter, settings[key])
-    name_unsupported_keys(builder, "service", settings)
+    others = {key: value for key, value in settings.items() if key not in elsewhere}
+    name_unsupported_keys(builder, "service", others)
     variables = defaulted({key: settings[key] for key in _Service.CONVERTERS if key in settings})
     if variables:
         builder.leave(
             f"the variables {', '.join(dict.fromkeys(variables))[:200]}",
             "selab reads neither your environment nor .env, so only their defaults count",
         )
-
-
-def _used_objects(settings: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return the names of the objects that a service uses, by the section of the file."""
-    names = {section: set(_names(settings.get(section))) for section in SECTIONS}
-    if not names["networks"] and settings.get("network_mode") is None:
-        names["networks"] = {"default"}
-    return names
-
-
-def _names(value: Any) -> Iterator[str]:
-    """Yield the names in an object by name, in a list of names, and in lists in the long syntax."""
-    for item in value if isinstance(value, dict | list) else ():
-        name = item.get("source") if isinstance(item, dict) else item
-        # A volume is `NAME:TARGET`.
-        yield str(name).partition(":")[0]
 
 
 class _Service:
@@ -87,6 +58,26 @@ class _Service:
         for item in value if isinstance(value, list) else [value] if value is not None else []:
             with self.builder.trying(f"{key} {quoted(item)}"):
                 take(item)
+
+    def _network_mode(self, value: Any) -> None:
+        self._namespace("network", "network_mode", value, ("host", "none"), ("bridge", "default"))
+
+    def _pid(self, value: Any) -> None:
+        self._namespace("pid", "pid", value, ("host",), ())
+
+    def _ipc(self, value: Any) -> None:
+        self._namespace("ipc", "ipc", value, ("host",), ("private", "shareable"))
+
+    def _namespace(
+        self, kind: str, key: str, value: Any, words: Collection[str], usual: Collection[str]
+    ) -> None:
+        """Take over `words`; what is neither one of them nor `usual` joins a container that is not here."""
+        with self.builder.trying(f"{key} {quoted(value)}"):
+            mode = word(value)
+            if mode in words:
+                self.builder.set(kind, mode)
+            elif mode not in usual:
+                raise ValueError("it is not the namespace of a container of the scenario")
 
     def _image(self, value: Any) -> None:
         self._each("image", value, lambda item: self.builder.image(word(item)))
@@ -172,7 +163,12 @@ class _Service:
         # Path.expanduser raises an error for an unknown user.
         path = self._directory / os.path.expanduser(source) if is_path else None  # noqa: PTH111
         self.builder.volume(
-            self._project, target, path, read_only="ro" in options.split(","), label=label_of(options)
+            self._project,
+            target,
+            path,
+            read_only="ro" in options.split(","),
+            label=label_of(options),
+            name="" if is_path else source,
         )
         if source and not is_path:
             self.builder.leave(
@@ -201,6 +197,7 @@ class _Service:
         self._mounted_files("secrets", "/run/secrets/", value)
 
     CONVERTERS: Mapping[str, Callable[[_Service, Any], None]] = {
+        "network_mode": _network_mode, "pid": _pid, "ipc": _ipc,
         "image": _image, "build": _build, "command": _command, "entrypoint": _entrypoint, "user": _user,
         "read_only": _read_only, "cap_add": _cap_add, "cap_drop": _cap_drop, "environment": _environment,
         "env_file": _env_file, "tmpfs": _tmpfs, "ports": _ports, "volumes": _volumes,

@@ -225,7 +225,15 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(
     assert "`selab run web --setenforce no`" in output.err
 
 
-@pytest.mark.parametrize("options", [["--from-container", "x", "--from-compose", "y"], ["--service", "x"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--from-container", "x", "--from-compose", "y"],
+        ["--service", "x"],
+        ["--profile", "x"],
+        ["--from-compose", "y", "--service", "x", "--profile", "z"],
+    ],
+)
 def test_options_that_do_not_go_together_are_wrong_usage(options: list[str], project: Project) -> None:
     assert run(["-C", str(project.root), "new", "scenario", "web", *options]) == 2
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from selab.project import Project
-from selab.scaffold.compose.service import from_compose
+from selab.scaffold.compose.application import from_compose
 from selab.scaffold.container_builder import ContainerBuilder
 
 EXAMPLES = tomllib.loads((Path(__file__).parent / "examples.toml").read_text())
@@ -26,7 +26,7 @@ def read(project: Project, text: str) -> ContainerBuilder:
     file = project.root / "compose.yaml"
     has_services = "services:" in text
     file.write_text(text if has_services else "services:\n  web:\n" + textwrap.indent(text, "    "))
-    return from_compose(project, file, "web").only
+    return from_compose(project, file, ["web"]).only
 
 
 @pytest.mark.parametrize(("text", "data", "left"), CASES)

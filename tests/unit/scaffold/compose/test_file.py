@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,20 @@ import pytest
 
 from selab.errors import InputError
 from selab.project import Project
-from selab.scaffold.compose.file import MAX_FILES, Service, load_service, merge
+from selab.scaffold.compose.file import MAX_FILES, Application, Service, load_application, merge
 
 
-def loaded(project: Project, text: str, name: str | None = "web") -> Service:
+def application(project: Project, text: str, *names: str, profiles: tuple[str, ...] = ()) -> Application:
     file = project.root / "compose.yaml"
     file.write_text(text)
-    return load_service(project, file, name)
+    return load_application(project, file, names, profiles)
+
+
+def loaded(project: Project, text: str, name: str = "web") -> Service:
+    """Return a service with what could not be read for it or for the whole file."""
+    whole = application(project, text, name)
+    (service,) = whole.services
+    return replace(service, left=whole.left + service.left)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +108,8 @@ def test_outside_of_a_project_the_directory_of_the_file_is_read(project: Project
     (tmp_path / "other" / "b.yaml").write_text("services: {db: {image: x}}")
     file = tmp_path / "other" / "compose.yaml"
     file.write_text("include: [b.yaml, ../c.yaml]\nservices: {web: {}}")
-    service = load_service(project, file, "db")
-    assert (service.settings, len(service.left)) == ({"image": "x"}, 1)
+    whole = load_application(project, file, ["db"])
+    assert (whole.services[0].settings, len(whole.left)) == ({"image": "x"}, 1)
 
 
 def test_services_that_extend_each_other_end(project: Project) -> None:
@@ -123,8 +131,59 @@ def test_a_service_without_keys(project: Project) -> None:
     assert loaded(project, "services: {web: }").settings == {}
 
 
-def test_profiles_do_not_hide_a_service(project: Project) -> None:
-    assert loaded(project, "services: {web: {profiles: [debug]}}").name == "web"
+@pytest.mark.parametrize("names", [("web",), ()])
+def test_profiles_do_not_hide_a_service_that_is_named_or_the_only_one(
+    names: tuple[str, ...], project: Project
+) -> None:
+    whole = application(project, "services: {web: {profiles: [debug]}}", *names)
+    assert [service.name for service in whole.services] == ["web"]
+
+
+PROFILES = "services: {web: {}, db: {profiles: [a, b]}, mail: {extends: db}, log: {profiles: [c]}}"
+
+
+@pytest.mark.parametrize(
+    ("profiles", "names"),
+    [
+        ((), ["web"]),
+        (("a",), ["web", "db", "mail"]),
+        (("b", "c"), ["web", "db", "mail", "log"]),
+        (("*",), ["web", "db", "mail", "log"]),
+    ],
+)
+def test_profiles_choose_services(profiles: tuple[str, ...], names: list[str], project: Project) -> None:
+    whole = application(project, PROFILES, profiles=profiles)
+    assert [service.name for service in whole.services] == names
+    assert [*whole.hidden] == [name for name in ("db", "mail", "log") if name not in names]
+
+
+def test_an_unknown_profile_is_answered_with_the_nearest(project: Project) -> None:
+    with pytest.raises(InputError, match="profile 'debag'") as error:
+        application(project, "services: {web: {}, db: {profiles: [debug]}}", profiles=("debag",))
+    assert "'debug'" in error.value.hint
+
+
+def test_if_profiles_hide_everything_the_error_names_them(project: Project) -> None:
+    with pytest.raises(InputError, match="has a profile") as error:
+        application(project, "services: {web: {profiles: [a]}, db: {profiles: [b]}}")
+    assert error.value.detail == "web: a, db: b"
+
+
+@pytest.mark.parametrize("count", [17, 65])
+def test_more_services_than_a_scenario_can_have_must_be_chosen(count: int, project: Project) -> None:
+    text = "services: {" + ", ".join(f"s{number}: {{}}" for number in range(count)) + "}"
+    with pytest.raises(InputError, match=f"{count} services"):
+        application(project, text)
+    assert len(application(project, text, *(f"s{number}" for number in range(16))).services) == 16
+
+
+def test_many_services_may_extend_the_same_file(project: Project) -> None:
+    (project.root / "base.yaml").write_text("services: {base: {image: x}}")
+    extends = "{extends: {file: base.yaml, service: base}}"
+    text = "services: {" + ", ".join(f"s{number}: {extends}" for number in range(MAX_FILES)) + "}"
+    whole = application(project, text)
+    assert {service.settings["image"] for service in whole.services} == {"x"}
+    assert all(not service.left for service in whole.services)
 
 
 @pytest.mark.parametrize("text", ["services: {web: []}", "include: x\nservices: {web: {}}", "services: 1"])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from selab.project import Project
-from selab.scaffold.compose.service import from_compose
+from selab.scaffold.compose.application import from_compose
 from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.import_keys import keys_of, name_unsupported_keys
 
@@ -72,7 +72,7 @@ COMPOSE: dict[str, Any] = {
 def of_service(project: Project, settings: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     file = project.root / "compose.yaml"
     file.write_text(json.dumps({"services": {"web": settings}}))
-    builder = from_compose(project, file, None).only
+    builder = from_compose(project, file).only
     return builder.data, builder.left
 
 
@@ -160,7 +160,7 @@ def test_nested_keys_of_what_a_service_uses_are_named_with_their_paths(
     uses = {"volumes": ["thing:/x"]}.get(section, ["thing"])
     file = project.root / "compose.yaml"
     file.write_text(json.dumps({"services": {"web": {section: uses}}, **with_paths(paths)}))
-    named = {name for name in names(from_compose(project, file, None).only.left) if name.count(".") > 1}
+    named = {name for name in names(from_compose(project, file).only.left) if name.count(".") > 1}
     rests = {path: path.removeprefix(f"{section}.*.") for path in paths}
     assert named == {
         f"{section}.thing.{named_path(section, rest)}" for rest in rests.values() if named_path(section, rest)
@@ -172,7 +172,7 @@ def test_what_no_service_uses_is_not_named(project: Project) -> None:
     file.write_text(
         "services: {web: {image: x}}\nnetworks: {other: {internal: true}, default: {internal: true}}"
     )
-    assert from_compose(project, file, None).only.left == [
+    assert from_compose(project, file).only.left == [
         "networks.default.internal: a scenario cannot set this (a network without access to others)"
     ]
 

@@ -9,16 +9,16 @@ import pytest
 
 from selab.errors import InputError
 from selab.project import Project
-from selab.scaffold.compose.service import from_compose
+from selab.scaffold.compose.application import from_compose
 from selab.scaffold.container_builder import ContainerBuilder
 
 HTML = {"target": "/data", "source": "html", "label": "shared"}
 
 
-def drafted(project: Project, text: str, service: str | None = None) -> ContainerBuilder:
+def drafted(project: Project, text: str, *services: str) -> ContainerBuilder:
     file = project.root / "compose.yaml"
     file.write_text(text)
-    return from_compose(project, file, service).only
+    return from_compose(project, file, services).only
 
 
 def service(project: Project, text: str) -> ContainerBuilder:
@@ -168,11 +168,6 @@ def test_the_rest(project: Project) -> None:
 def test_what_a_scenario_has_nothing_for_is_named(text: str, project: Project) -> None:
     draft = service(project, text)
     assert (draft.data, len(draft.left)) == ({}, 1)
-
-
-def test_one_of_several_services_must_be_named(project: Project) -> None:
-    with pytest.raises(InputError, match="--service"):
-        drafted(project, "services: {web: {}, db: {}}")
 
 
 def test_the_named_one_is_taken(project: Project) -> None:
