@@ -143,6 +143,19 @@ def _for_service(context: Context, name: str, unit: str, packages: tuple[str, ..
     help="Take the services of this profile of the Compose file too.",
 )
 @click.option(
+    "--from-kube",
+    "kube",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The pod of a workload in a Kubernetes manifest: Pod, Deployment, StatefulSet, DaemonSet, Job, ...",
+)
+@click.option(
+    "--object",
+    "workload",
+    metavar="KIND/NAME",
+    help="The workload to take if the manifest has several.",
+)
+@click.option(
     "--for-service", "unit", metavar="UNIT", help="A service of the guest, in the place of a container."
 )
 @click.option(
@@ -161,6 +174,8 @@ def scenario(
     compose: Path | None,
     services: tuple[str, ...],
     profiles: tuple[str, ...],
+    kube: Path | None,
+    workload: str | None,
     unit: str | None,
     packages: tuple[str, ...],
 ) -> None:
@@ -175,21 +190,26 @@ def scenario(
       selab new scenario web --from-container web
       selab new scenario shop --from-compose compose.yaml
       selab new scenario db --from-compose compose.yaml --service db
+      selab new scenario web --from-kube web.yaml --object Deployment/web
       selab new scenario queue --for-service beanstalkd --package beanstalkd
     """
     from selab.scaffold.scenario import Source, new_scenario
     from selab.scaffold.service import service_source
 
-    if sum(given is not None for given in (container, compose, unit)) > 1:
-        raise click.UsageError("Choose one of --from-container, --from-compose and --for-service.")
+    if sum(given is not None for given in (container, compose, kube, unit)) > 1:
+        raise click.UsageError(
+            "Choose one of --from-container, --from-compose, --from-kube and --for-service."
+        )
     if packages and unit is None:
         raise click.UsageError("--package needs a service: name it with --for-service.")
+    if workload is not None and kube is None:
+        raise click.UsageError("--object needs a Kubernetes manifest: name it with --from-kube.")
     if (services or profiles) and compose is None:
         raise click.UsageError("--service and --profile need a Compose file: name it with --from-compose.")
     if services and profiles:
         raise click.UsageError("Choose services with --service or with --profile.")
     of_guest = service_source(unit, packages) if unit is not None else None
-    source = Source(container, compose, services, profiles, of_guest)
+    source = Source(container, compose, services, profiles, kube, workload, of_guest)
     scenario_file = new_scenario(context.project, name, policy, source)
     for line in scenario_file.left:
         context.progress.note(f"left out or changed: {line}")

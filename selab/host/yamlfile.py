@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -156,6 +157,10 @@ class _AliasLoader(_Loader):
             self._sizes[id(node)] = self._measure(node, event.start_mark)
         return node
 
+    def values_of(self, node: yaml.Node) -> int:
+        """Return the number of values of a node that was composed."""
+        return self._sizes[id(node)][0]
+
     def _measure(self, node: yaml.Node, mark: Any) -> tuple[int, int]:
         """Return the number of values and the depth of a new node, whose parts are measured already."""
         parts = (
@@ -222,6 +227,25 @@ def load(path: Path, model: type[Model], *, aliases: bool = False) -> Model:
     return parse(_text(path), path, model, aliases=aliases)
 
 
+def load_documents(path: Path) -> list[Any]:
+    """Read the YAML documents of a file, which may have aliases. Raises InputError as `load` does.
+
+    The limits apply to all documents together.
+    """
+    text = _text(path)
+    with _explaining(text, path):
+        loader = _AliasLoader(text)
+        nodes: list[yaml.Node] = []
+        values = 0
+        while loader.check_node() and (node := loader.get_node()) is not None:
+            # All nodes are kept, because the loader recognises them by their addresses.
+            nodes.append(node)
+            values += loader.values_of(node)
+            if values > MAX_VALUES:
+                raise _Refused(f"has more than {MAX_VALUES} values", node.start_mark)
+        return [without_tags(loader.construct_document(node)) for node in nodes]
+
+
 def parse(text: str, path: Path, model: type[Model], *, aliases: bool = False) -> Model:
     """Read `text`, the content of the file `path`, into `model`. Raises InputError as `load` does."""
     return _parsed(text, path, model, aliases=aliases)[0]
@@ -259,10 +283,21 @@ def _lines(
 
 def _parsed(text: str, path: Path, model: type[Model], *, aliases: bool) -> tuple[Model, yaml.Node | None]:
     _refuse_large(len(text), path)
-    try:
+    with _explaining(text, path):
         loader = _AliasLoader(text) if aliases else _Loader(text)
         root = loader.get_single_node()
         data = {} if root is None else loader.construct_document(root)
+    try:
+        return model.model_validate(data), root
+    except ValidationError as error:
+        raise InputError(*_explained(error, root, path)) from error
+
+
+@contextmanager
+def _explaining(text: str, path: Path) -> Iterator[None]:
+    """Raise InputError with the line if the text, which the block reads, is not YAML that selab accepts."""
+    try:
+        yield
     except _Refused as error:
         raise InputError(f"{path.name} {error.what}.", f"{path}:{error.mark.line + 1}", error.hint) from error
     except yaml.reader.ReaderError as error:
@@ -270,10 +305,6 @@ def _parsed(text: str, path: Path, model: type[Model], *, aliases: bool) -> tupl
         raise InputError(f"{path.name} is not valid YAML.", detail) from error
     except yaml.YAMLError as error:
         raise InputError(f"{path.name} is not valid YAML.", _yaml_detail(error, path)) from error
-    try:
-        return model.model_validate(data), root
-    except ValidationError as error:
-        raise InputError(*_explained(error, root, path)) from error
 
 
 def _text(path: Path) -> str:

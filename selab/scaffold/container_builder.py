@@ -36,6 +36,7 @@ class ContainerBuilder(Remarks):
     data: values so far, each accepted by the model.
     origins: what each volume of `data` is on its host: the path of a directory, the name of a volume, or an
         empty string.
+    step: what the step of the container does, if the source says what shows that it works.
     """
 
     def __init__(self, taken_ports: set[int] | None = None) -> None:
@@ -43,6 +44,7 @@ class ContainerBuilder(Remarks):
         super().__init__()
         self.data: dict[str, Any] = {}
         self.origins: list[str] = []
+        self.step: dict[str, Any] = {}
         self._taken = {SSH} if taken_ports is None else taken_ports
 
     def set(self, key: str, value: Any) -> None:
@@ -126,6 +128,11 @@ class ContainerBuilder(Remarks):
                 f"the host's {quoted(source)}",
                 f"it is not a directory of the project: {quoted(target)} is an empty volume instead",
             )
+
+    def guest_directory(self, target: str, path: str) -> None:
+        """Mount an existing directory of the guest, which the container cannot change."""
+        self.add("volumes", {"target": target, "guest_path": path, "read_only": True})
+        self.origins.append("")
 
 
 def _within(project: Project, source: Path) -> str:

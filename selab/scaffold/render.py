@@ -49,6 +49,7 @@ _SERVICE_UP = (
     "`tcp: {port: 8080, wait: true}` shows more, and so does a command in the guest, such as "
     "`guest: {argv: [redis-cli, ping], contains: PONG}`."
 )
+_OF_SOURCE = "The source says that this shows whether the container works."
 _NO_POLICY = (
     "There is no policy of that name, so this is the base policy's own domain for containers. "
     "`selab new policy {}` writes one."
@@ -124,6 +125,8 @@ def _step(builder: ContainerBuilder) -> tuple[str, str]:
     """Return a comment and the step that a working container or service passes, whatever it serves."""
     if "service" in builder.data:
         return _SERVICE_UP, "up: {}"
+    if builder.step:
+        return _OF_SOURCE, _flow(builder.step).removeprefix("{").removesuffix("}")
     ports = {port["container"]: port["guest"] for port in reversed(builder.data.get("ports", ()))}
     for container in (number for number in _PORTS["http"] if number in ports):
         return _HTTP, f"http: {{port: {ports[container]}, status: any, wait: true, timeout: 60}}"

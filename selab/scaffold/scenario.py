@@ -17,6 +17,7 @@ from selab.run.request import NO_POLICY
 from selab.scaffold.compose.application import from_compose
 from selab.scaffold.image_config import of_instructions, quoted
 from selab.scaffold.inspected.container import from_container
+from selab.scaffold.kube.pod import from_kube
 from selab.scaffold.new_file import create, require_free
 from selab.scaffold.render import scenario_text
 from selab.scaffold.scenario_builder import ScenarioBuilder
@@ -32,6 +33,8 @@ class Source:
     compose: Compose file.
     services: services to take of the Compose file; by default all without a profile.
     profiles: profiles whose services are taken too.
+    kube: Kubernetes manifest.
+    workload: workload to take of the manifest, as `KIND/NAME`; by default the only one.
     unit: service of the guest.
     """
 
@@ -39,6 +42,8 @@ class Source:
     compose: Path | None = None
     services: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    kube: Path | None = None
+    workload: str | None = None
     unit: ServiceSource | None = None
 
 
@@ -111,6 +116,8 @@ def _builder(project: Project, name: str, source: Source, host: Guest) -> Scenar
         builder = from_container(project, source.container, host)
     elif source.compose is not None:
         builder = from_compose(project, source.compose, source.services, source.profiles)
+    elif source.kube is not None:
+        builder = from_kube(project, source.kube, source.workload)
     elif source.unit is not None:
         return _of_unit(name, source.unit)
     else:

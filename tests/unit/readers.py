@@ -58,10 +58,13 @@ from selab.policy.udica_policy import MOST
 from selab.policy.udica_policy import translated as translated_of_udica
 from selab.project import ProjectConfig
 from selab.run.verdict import classify
+from selab.scaffold.compose.healthcheck import add_health
 from selab.scaffold.compose.interpolation import defaulted, interpolate
 from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import of_inspect, of_instructions
 from selab.scaffold.inspected.output import parse_container
+from selab.scaffold.kube.container import add_container
+from selab.scaffold.kube.manifest import Workload
 from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
 from selab.scaffold.security_label import add_label
 from selab.scenario.expect import Expect
@@ -423,6 +426,14 @@ def profile_of_types(text: str) -> object:
     return translated(f"{PROFILE}SelinuxProfile\nspec:\n  allow:\n    etc_t: {{}}\n{types}", Path("a.yaml"))
 
 
+def kubernetes_command(text: str) -> object:
+    """Read the command of a container of Kubernetes, in which the variable A has a value."""
+    builder = ContainerBuilder()
+    fields = {"env": [{"name": "A", "value": "b"}], "args": [text]}
+    add_container(builder, Workload("Pod/web", {}, "", {}, False, {}, ()), fields)
+    return builder
+
+
 class _Labels:
     """A base policy that gives one type to everything."""
 
@@ -510,6 +521,9 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "variables of Compose": (lambda text: (interpolate(text), defaulted(text)), VARIABLES),
     "secrets": (lambda text: (is_secret_name(text), is_secret_value(text), has_secret([text])), VARIABLES),
     "security options": (lambda text: add_label(ContainerBuilder(), [text], text), VARIABLES),
+    "manifest of Kubernetes": (from_file(yamlfile.load_documents), (*YAML, "---\n")),
+    "times of a health check": (lambda text: add_health(ContainerBuilder(), {"interval": text}), VARIABLES),
+    "variables of Kubernetes": (kubernetes_command, ("$(A)", "$(", "$$", "(", ")", "A")),
     "selab.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), ProjectConfig), YAML),
     "matrix.yaml": (lambda text: yamlfile.parse(text, Path("a.yaml"), Matrix), YAML),
     "flattening": (flatten, CIL),

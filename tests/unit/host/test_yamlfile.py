@@ -11,7 +11,7 @@ from pydantic import RootModel
 
 from selab.cli.schema import MODELS
 from selab.errors import InputError
-from selab.host.yamlfile import UserModel, parse, without_tags
+from selab.host.yamlfile import MAX_VALUES, UserModel, load_documents, parse, without_tags
 
 
 class Base(UserModel):
@@ -112,3 +112,34 @@ def test_a_file_whose_aliases_go_too_far_is_refused(text: str, problem: str) -> 
 def test_a_file_of_selab_has_no_aliases() -> None:
     with pytest.raises(InputError, match="YAML alias"):
         parse("a: &x [1]\nb: *x", Path("selab.yaml"), RootModel[Any])
+
+
+@pytest.mark.parametrize(
+    ("text", "documents"),
+    [
+        ("", []),
+        ("a: 1", [{"a": 1}]),
+        ("---\na: &x 1\nb: *x\n---\n# nothing\n---\n- 2", [{"a": 1, "b": 1}, None, [2]]),
+        ("a: !reset 1", [{}]),
+    ],
+)
+def test_the_documents_of_a_file(text: str, documents: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    assert load_documents(tmp_path / "a.yaml") == documents
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [\n---\nb: 1", "not valid YAML"),
+        ("a: &x [*x]", "an alias in the value"),
+        ("a: &x 1\n---\nb: *x", "not valid YAML"),
+        (f"[{'1,' * (MAX_VALUES // 2)}]\n---\n[{'1,' * (MAX_VALUES // 2)}]", "values"),
+        ("a: !!python/name:os.system", "a YAML tag"),
+    ],
+)
+def test_documents_that_are_refused(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputError, match=problem) as error:
+        load_documents(tmp_path / "a.yaml")
+    assert str(tmp_path / "a.yaml") in error.value.detail

@@ -111,6 +111,14 @@ def test_no_key_of_crictl_is_lost(part: str) -> None:
         assert key in {*keys.named, *keys.parts, *keys.used, *keys.irrelevant}, key
 
 
+@pytest.mark.parametrize("part", PUBLISHED["kubernetes"])
+def test_every_key_of_kubernetes_is_known(part: str) -> None:
+    keys = keys_of(part)
+    assert {*keys.named, *keys.parts, *keys.used, *keys.irrelevant} == set(
+        PUBLISHED["kubernetes"][part].split()
+    )
+
+
 def test_each_key_is_in_one_list() -> None:
     for part in TABLE:
         keys = keys_of(part)

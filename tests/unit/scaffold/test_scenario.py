@@ -231,6 +231,8 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(
         ["--from-container", "x", "--from-compose", "y"],
         ["--service", "x"],
         ["--profile", "x"],
+        ["--object", "x"],
+        ["--from-kube", "x", "--from-compose", "y"],
         ["--from-compose", "y", "--service", "x", "--profile", "z"],
     ],
 )

@@ -1,0 +1,1 @@
+"""Read a Kubernetes manifest for a new scenario."""
