@@ -122,6 +122,12 @@ def _for_service(context: Context, name: str, unit: str, packages: tuple[str, ..
     help="A container on this machine, or the output of `inspect` for one.",
 )
 @click.option(
+    "--from-pod",
+    "pod",
+    metavar="ID|FILE|-",
+    help="A pod of Podman or crictl on this machine, or the output of `inspect` for it and its containers.",
+)
+@click.option(
     "--from-compose",
     "compose",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -171,6 +177,7 @@ def scenario(
     name: str,
     policy: str | None,
     container: str | None,
+    pod: str | None,
     compose: Path | None,
     services: tuple[str, ...],
     profiles: tuple[str, ...],
@@ -196,9 +203,9 @@ def scenario(
     from selab.scaffold.scenario import Source, new_scenario
     from selab.scaffold.service import service_source
 
-    if sum(given is not None for given in (container, compose, kube, unit)) > 1:
+    if sum(given is not None for given in (container, pod, compose, kube, unit)) > 1:
         raise click.UsageError(
-            "Choose one of --from-container, --from-compose, --from-kube and --for-service."
+            "Choose one of --from-container, --from-pod, --from-compose, --from-kube and --for-service."
         )
     if packages and unit is None:
         raise click.UsageError("--package needs a service: name it with --for-service.")
@@ -209,7 +216,7 @@ def scenario(
     if services and profiles:
         raise click.UsageError("Choose services with --service or with --profile.")
     of_guest = service_source(unit, packages) if unit is not None else None
-    source = Source(container, compose, services, profiles, kube, workload, of_guest)
+    source = Source(container, pod, compose, services, profiles, kube, workload, of_guest)
     scenario_file = new_scenario(context.project, name, policy, source)
     for line in scenario_file.left:
         context.progress.note(f"left out or changed: {line}")

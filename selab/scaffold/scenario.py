@@ -17,6 +17,7 @@ from selab.run.request import NO_POLICY
 from selab.scaffold.compose.application import from_compose
 from selab.scaffold.image_config import of_instructions, quoted
 from selab.scaffold.inspected.container import from_container
+from selab.scaffold.inspected.pod import from_pod
 from selab.scaffold.kube.pod import from_kube
 from selab.scaffold.new_file import create, require_free
 from selab.scaffold.render import scenario_text
@@ -30,6 +31,7 @@ class Source:
     """The origin of a scenario; if all fields are None, it starts empty.
 
     container: name of a container, or a file that describes one.
+    pod: name of a pod, or a file that describes one and its containers.
     compose: Compose file.
     services: services to take of the Compose file; by default all without a profile.
     profiles: profiles whose services are taken too.
@@ -39,6 +41,7 @@ class Source:
     """
 
     container: str | None = None
+    pod: str | None = None
     compose: Path | None = None
     services: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
@@ -114,6 +117,8 @@ def _set_policies(
 def _builder(project: Project, name: str, source: Source, host: Guest) -> ScenarioBuilder:
     if source.container is not None:
         builder = from_container(project, source.container, host)
+    elif source.pod is not None:
+        builder = from_pod(project, source.pod, host)
     elif source.compose is not None:
         builder = from_compose(project, source.compose, source.services, source.profiles)
     elif source.kube is not None:

@@ -63,6 +63,7 @@ from selab.scaffold.compose.interpolation import defaulted, interpolate
 from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import of_inspect, of_instructions
 from selab.scaffold.inspected.output import parse_container
+from selab.scaffold.inspected.pod_output import parse_pod
 from selab.scaffold.kube.container import add_container
 from selab.scaffold.kube.manifest import Workload
 from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
@@ -517,6 +518,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "dockerfile": (lambda text: of_instructions(read_dockerfile(text)[1]), DOCKER),
     "inspected container": (lambda text: parse_container(text.encode(), "file"), JSON),
     "inspected image": (of_inspect, JSON),
+    "inspected pod": (lambda text: parse_pod(text.encode(), "file"), JSON),
     "yaml with aliases": (lambda text: yamlfile.parse(text, Path("a"), Scenario, aliases=True), YAML),
     "variables of Compose": (lambda text: (interpolate(text), defaulted(text)), VARIABLES),
     "secrets": (lambda text: (is_secret_name(text), is_secret_value(text), has_secret([text])), VARIABLES),

@@ -28,7 +28,7 @@ from selab.scaffold.scenario_builder import ScenarioBuilder
 from selab.scaffold.security_label import add_label
 
 STDIN = "-"
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _BY_THE_RUNTIME = frozenset({"HOSTNAME", "TERM", "container"})
 """Podman sets these variables itself."""
 
@@ -46,19 +46,24 @@ def from_container(project: Project, name: str, host: Guest) -> ScenarioBuilder:
     Raises InputError if the description is unreadable, SelabError if no runtime of the host has the
     container.
     """
+    if (description := read_description(name, MAX_BYTES)) is not None:
+        return scenario_of(project, parse_container(*description), None)
+    return scenario_of(project, *_inspect(name, host))
+
+
+def read_description(name: str, limit: int) -> tuple[bytes, str] | None:
+    """Return one byte more than `limit` of the file `name` or of stdin, and what it is; None for an id."""
     if name == STDIN:
-        container, image = parse_container(sys.stdin.buffer.read(MAX_BYTES + 1), "standard input"), None
-    elif Path(name).exists() and not Path(name).is_dir():  # also a pipe: `<(docker inspect web)`
+        return sys.stdin.buffer.read(limit + 1), "standard input"
+    if Path(name).exists() and not Path(name).is_dir():  # also a pipe: `<(docker inspect web)`
         with Path(name).open("rb") as file:
-            container, image = parse_container(file.read(MAX_BYTES + 1), name), None
-    else:
-        container, image = _inspect(name, host)
-    return scenario_of(project, container, image)
+            return file.read(limit + 1), name
+    return None
 
 
 def _inspect(name: str, host: Guest) -> tuple[Container, Config | None]:
     """Inspect the container and its image with the first runtime that knows the container."""
-    if not _ID.fullmatch(name):
+    if not ID.fullmatch(name):
         raise InputError(
             f"{quoted(name)} is neither a container's name nor a file.",
             hint="Run `docker ps` to list the containers.",
@@ -68,7 +73,7 @@ def _inspect(name: str, host: Guest) -> tuple[Container, Config | None]:
         done = host.run([runtime, "inspect", "--type", "container", name])
         if done.ok:
             container = parse_container(done.stdout, runtime)
-            return container, _image_of(container, runtime, host)
+            return container, image_of(container, runtime, host)
         if done.returncode != 127:
             errors[runtime] = (done.error_text.strip().splitlines() or ["no answer"])[-1]
     if not errors:
@@ -85,7 +90,7 @@ def _inspect(name: str, host: Guest) -> tuple[Container, Config | None]:
     )
 
 
-def _image_of(container: Container, runtime: str, host: Guest) -> Config | None:
+def image_of(container: Container, runtime: str, host: Guest) -> Config | None:
     """Read the image's own settings, which a scenario need not repeat; None if they are unknown."""
     if not container.image or not re.fullmatch(r"[A-Za-z0-9][\w:.-]*", container.image, re.ASCII):
         return None
@@ -226,6 +231,7 @@ def _mount(builder: ContainerBuilder, project: Project, mount: Mount) -> None:
         source,
         read_only=mount.writable is False,
         label=label_of(mount.mode or ""),
+        name=str((mount.model_extra or {}).get("Name") or ""),
     )
     if source is None:
         builder.leave(

@@ -139,7 +139,7 @@ _KINDS = tuple(
     for fields in table("scaffold/inspected/not_containers.toml")["kinds"]
 )
 _CAPITAL = re.compile(r"[A-Z]")
-_CRI_POD = frozenset({"network", "linux", "runtimeHandler"})
+CRI_POD = frozenset({"network", "linux", "runtimeHandler"})
 _OF_A_CONTAINER = frozenset({"Config", "HostConfig", "Mounts", "NetworkSettings"})
 
 
@@ -173,8 +173,13 @@ def parse_container(data: bytes, where: str) -> Container:
             "It describes nothing" if not objects or objects[0] in ({}, None) else "It is not an object",
             where,
         )
+    return container_of(objects[0], where)
+
+
+def container_of(fields: Mapping[str, Any], where: str) -> Container:
+    """Return the container that an object of `inspect` describes. Raises InputError for anything else."""
     try:
-        return Container.model_validate(_in_dockers_form(objects[0], where))
+        return Container.model_validate(_in_dockers_form(fields, where))
     except ValidationError as error:
         place, problem = first_problem(error)
         raise InputError(
@@ -203,9 +208,11 @@ def _of_crictl(fields: Mapping[str, Any], status: Mapping[str, Any], where: str)
     """Convert the output of `crictl inspect`; `info`, which depends on the runtime, may be missing."""
     if "repoTags" in status or "repoDigests" in status:
         _refuse("It is an image (`crictl inspecti`)", where, "Use `crictl inspect ID` for a container.")
-    if "image" not in status and _CRI_POD & status.keys():
+    if "image" not in status and CRI_POD & status.keys():
         _refuse(
-            "It is a pod (`crictl inspectp`)", where, "Use `crictl inspect ID` for one of its containers."
+            "It is a pod (`crictl inspectp`)",
+            where,
+            "Use `--from-pod ID`, or `crictl inspect ID` for one of its containers.",
         )
     if "image" not in status:
         _refuse("It is not a container: `status` names no image", where)

@@ -111,12 +111,13 @@ def test_no_key_of_crictl_is_lost(part: str) -> None:
         assert key in {*keys.named, *keys.parts, *keys.used, *keys.irrelevant}, key
 
 
-@pytest.mark.parametrize("part", PUBLISHED["kubernetes"])
-def test_every_key_of_kubernetes_is_known(part: str) -> None:
+OF_PODS = PUBLISHED["kubernetes"] | PUBLISHED["pods"]
+
+
+@pytest.mark.parametrize("part", OF_PODS)
+def test_every_key_of_pods_is_known(part: str) -> None:
     keys = keys_of(part)
-    assert {*keys.named, *keys.parts, *keys.used, *keys.irrelevant} == set(
-        PUBLISHED["kubernetes"][part].split()
-    )
+    assert {*keys.named, *keys.parts, *keys.used, *keys.irrelevant} == set(OF_PODS[part].split())
 
 
 def test_each_key_is_in_one_list() -> None:

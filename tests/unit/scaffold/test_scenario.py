@@ -233,6 +233,7 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(
         ["--profile", "x"],
         ["--object", "x"],
         ["--from-kube", "x", "--from-compose", "y"],
+        ["--from-pod", "x", "--from-container", "y"],
         ["--from-compose", "y", "--service", "x", "--profile", "z"],
     ],
 )
