@@ -431,7 +431,7 @@ def kubernetes_command(text: str) -> object:
     """Read the command of a container of Kubernetes, in which the variable A has a value."""
     builder = ContainerBuilder()
     fields = {"env": [{"name": "A", "value": "b"}], "args": [text]}
-    add_container(builder, Workload("Pod/web", {}, "", {}, False, {}, ()), fields)
+    add_container(builder, Workload("Pod/web", {}, "", {}, False, {}, {}), fields)
     return builder
 
 

@@ -31,18 +31,20 @@ def add_health(builder: ContainerBuilder, settings: Mapping[str, Any]) -> bool:
         builder.leave("healthcheck", "a scenario cannot switch the image's health check off")
         return False
     health: dict[str, Any] = {}
+    is_of_image = settings.get("test") in (None, [])
+    if not is_of_image:
+        with builder.trying("healthcheck.test"):
+            health["command"] = _command(settings["test"])
+        if not health:
+            return False
     with builder.trying("healthcheck times"):
         limit = _limit(settings)
         if limit > HEALTH_TIMEOUT:
             health["timeout"] = min(limit, _LONGEST)
-    if settings.get("test") not in (None, []):
-        with builder.trying("healthcheck.test"):
-            health["command"] = _command(settings["test"])
-    health = {key: health[key] for key in ("command", "timeout") if key in health}
     if health:
         with builder.trying("healthcheck"):
             builder.set("health", health)
-    return settings.get("test") in (None, []) or "command" in builder.data.get("health", {})
+    return is_of_image or "health" in builder.data
 
 
 def _command(test: Any) -> list[str]:

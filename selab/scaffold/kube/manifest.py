@@ -37,7 +37,7 @@ class Workload:
     spec: the specification around the pod; empty for a pod.
     ends: whether its containers end by themselves.
     config_maps: the data of the manifest's ConfigMaps, by their names.
-    others: kinds and names of the other objects of the manifest.
+    others: names of the other objects of the manifest, by their kinds.
     """
 
     title: str
@@ -46,7 +46,7 @@ class Workload:
     spec: Mapping[str, Any]
     ends: bool
     config_maps: Mapping[str, Mapping[str, Any]]
-    others: tuple[str, ...]
+    others: Mapping[str, tuple[str, ...]]
 
 
 def fields_of(value: Any, *keys: str) -> Mapping[str, Any]:
@@ -66,7 +66,12 @@ def load_workload(file: Path, chosen: str | None) -> Workload:
 
     Raises InputError if the file is invalid, or if the workload is unknown or one of several.
     """
-    objects = [each for document in load_documents(file) for each in _listed(document)]
+    try:
+        documents = load_documents(file)
+    except InputError as error:
+        hint = error.hint or "Put the workload and its ConfigMaps into a file of their own."
+        raise InputError(error.what, error.detail, hint) from error
+    objects = [each for document in documents for each in _listed(document)]
     titles = [_title(each) for each in objects]
     pairs = zip(titles, objects, strict=True)
     workloads = {title: each for title, each in pairs if str(each.get("kind")) in _TEMPLATES}
@@ -100,7 +105,11 @@ def _workload(title: str, chosen: Mapping[str, Any], objects: list[Mapping[str, 
         for each in objects
         if each.get("kind") == "ConfigMap"
     }
-    others = tuple(other for other in map(_title, objects) if other != title)
+    others: dict[str, tuple[str, ...]] = {}
+    for other in dict.fromkeys(map(_title, objects)):
+        other_kind, _, name = other.partition("/")
+        if other != title:
+            others[other_kind] = (*others.get(other_kind, ()), name)
     spec = fields_of(chosen, "spec") if kind != "Pod" else {}
     return Workload(title, pod, ".".join(keys), spec, ends, config_maps, others)
 

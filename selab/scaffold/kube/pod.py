@@ -34,8 +34,7 @@ def from_kube(project: Project, file: Path, chosen: str | None = None) -> Scenar
             f"A scenario has at most {MOST_CONTAINERS}.",
         )
     scenario = ScenarioBuilder()
-    kind, _, name = workload.title.partition("/")
-    scenario.describe(f"The {kind} {name} of {file.name}.")
+    scenario.describe(f"The {workload.title.replace('/', ' ', 1)} of {file.name}.")
     # As the kubelet does: the init containers first, one after the other.
     for fields in (*init, *main):
         _add(scenario, project, workload, fields, is_single=len(main) + len(init) == 1)
@@ -57,8 +56,9 @@ def from_kube(project: Project, file: Path, chosen: str | None = None) -> Scenar
         remarks, "kube_pod_security", fields_of(workload.pod, "securityContext"), "securityContext."
     )
     name_unsupported_keys(remarks, "kube_workload", workload.spec)
-    for title in workload.others:
-        remarks.leave(quoted(title)[1:-1], "selab imports one workload, and ConfigMaps as its variables")
+    for kind, others in workload.others.items():
+        only = "only variables are taken from it" if kind == "ConfigMap" else "it is not part of the pod"
+        remarks.leave(f"{quoted(kind)[1:-1]} {', '.join(quoted(name)[1:-1] for name in others)[:400]}", only)
     return scenario
 
 

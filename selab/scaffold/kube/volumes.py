@@ -44,11 +44,11 @@ def _add_mount(
         raise ValueError(f"the file {quoted(target)} is missing in the scenario")
     read_only = mount.get("readOnly") is True
     source = fields_of(volume, kind)
-    if kind == "hostPath":
-        _add_host_path(builder, project, target, source, read_only=read_only and not part)
-        return
     # Each part of a volume is a directory of its own.
     shared = "" if part else name
+    if kind == "hostPath":
+        _add_host_path(builder, project, target, source, shared, read_only=read_only and not part)
+        return
     builder.volume(project, target, None, read_only=read_only, name=shared)
     if part:
         builder.leave(f"volumeMounts {quoted(name)}", f"{quoted(target)} is an empty volume of its own")
@@ -71,7 +71,13 @@ def _files(kind: str, source: Mapping[str, Any]) -> str:
 
 
 def _add_host_path(
-    builder: ContainerBuilder, project: Project, target: str, source: Mapping[str, Any], *, read_only: bool
+    builder: ContainerBuilder,
+    project: Project,
+    target: str,
+    source: Mapping[str, Any],
+    name: str,
+    *,
+    read_only: bool,
 ) -> None:
     path = scalar(source.get("path"))
     if source.get("type") not in (None, *_DIRECTORIES) or is_file(Path("/nonexistent" + path), target):
@@ -80,7 +86,7 @@ def _add_host_path(
         builder.guest_directory(target, path)
         builder.leave(f"hostPath {quoted(path)}", "the scenario mounts that directory of the guest")
         return
-    builder.volume(project, target, None)
+    builder.volume(project, target, None, name=name)
     builder.leave(
         f"hostPath {quoted(path)}",
         f"{quoted(target)} is an empty volume instead; `guest_path` mounts a directory of the guest",

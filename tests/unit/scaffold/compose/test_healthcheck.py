@@ -44,7 +44,7 @@ def test_without_a_command_the_check_is_that_of_the_image(check: dict[str, Any])
         {"test": ["check"]},
         {"test": ["CMD-SHELL", "mysqladmin ping --password=hunter2"]},
         {"test": "curl http://me:hunter2@localhost"},
-        {"test": "$A"},
+        {"test": "$A", "interval": "1h"},
         {"test": {"a": 1}},
     ],
 )

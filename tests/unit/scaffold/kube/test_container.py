@@ -14,7 +14,7 @@ from selab.scaffold.kube.manifest import Workload
 def taken(fields: dict[str, Any], pod: dict[str, Any] | None = None) -> ContainerBuilder:
     builder = ContainerBuilder()
     config_maps = {"conf": {"A": "b", "DB_PASSWORD": "hunter2"}}
-    workload = Workload("Pod/web", pod or {}, "spec", {}, False, config_maps, ())
+    workload = Workload("Pod/web", pod or {}, "spec", {}, False, config_maps, {})
     add_container(builder, workload, fields)
     return builder
 

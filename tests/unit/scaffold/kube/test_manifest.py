@@ -69,4 +69,13 @@ def test_a_file_without_a_workload_is_refused(text: str, tmp_path: Path) -> None
 def test_the_data_of_config_maps_is_read(tmp_path: Path) -> None:
     text = f"{POD}\n---\n{{kind: ConfigMap, metadata: {{name: conf}}, data: {{A: b}}}}"
     workload = loaded(tmp_path, text)
-    assert (workload.config_maps, workload.others) == ({"conf": {"A": "b"}}, ("ConfigMap/conf",))
+    assert (workload.config_maps, workload.others) == (
+        {"conf": {"A": "b"}},
+        {"ConfigMap": ("conf",)},
+    )
+
+
+def test_for_a_manifest_that_is_too_large_there_is_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="too large") as error:
+        loaded(tmp_path, f"a: {'x' * 300_000}")
+    assert "file of their own" in error.value.hint

@@ -171,7 +171,7 @@ def test_other_objects_of_the_manifest_are_named(project: Project) -> None:
         "{kind: Secret, metadata: {name: keys}, data: {a: aHVudGVyMg}}"
     )
     (line,) = from_kube(project, file).remarks
-    assert line.startswith("Secret/keys: ")
+    assert line == "Secret keys: it is not part of the pod"
 
 
 @pytest.mark.parametrize("containers", [[], [{"name": f"c{number}"} for number in range(17)]])

@@ -18,7 +18,7 @@ def mounted(
     builder = ContainerBuilder()
     pod = {"volumes": [{"name": "data", **volume}]}
     fields = {"volumeMounts": [{"name": "data", "mountPath": "/x", **(mount or {})}]}
-    add_mounts(builder, project, Workload("Pod/web", pod, "spec", spec, False, {}, ()), fields)
+    add_mounts(builder, project, Workload("Pod/web", pod, "spec", spec, False, {}, {}), fields)
     return builder
 
 
@@ -42,7 +42,7 @@ def test_a_volume_whose_content_is_elsewhere_is_empty_and_named(
     volume: dict[str, Any], beginning: str, project: Project
 ) -> None:
     builder = mounted(project, volume)
-    assert builder.data == {"volumes": [{"target": "/x"}]}
+    assert (builder.data, builder.origins) == ({"volumes": [{"target": "/x"}]}, ["data"])
     (line,) = builder.left
     assert line.startswith(beginning)
 
