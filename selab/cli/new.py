@@ -113,7 +113,8 @@ def _for_service(context: Context, name: str, unit: str, packages: tuple[str, ..
     "--policy",
     metavar="NAME|none",
     shell_complete=policies,
-    help="The scenario's policy; by default the policy with the scenario's name.",
+    help="The scenario's policy; by default the policy with the scenario's name, and for each of several "
+    "containers the policy SCENARIO_CONTAINER.",
 )
 @click.option(
     "--from-container",
@@ -139,7 +140,7 @@ def _for_service(context: Context, name: str, unit: str, packages: tuple[str, ..
     "services",
     metavar="NAME",
     multiple=True,
-    help="A service to take; by default all without a profile. Repeat it for several.",
+    help="A service of the Compose file; by default all without a profile. Repeat it for several.",
 )
 @click.option(
     "--profile",
@@ -195,6 +196,7 @@ def scenario(
     \b
     Example:
       selab new scenario web --from-container web
+      selab new scenario shop --from-pod shop
       selab new scenario shop --from-compose compose.yaml
       selab new scenario db --from-compose compose.yaml --service db
       selab new scenario web --from-kube web.yaml --object Deployment/web
@@ -214,7 +216,7 @@ def scenario(
     if (services or profiles) and compose is None:
         raise click.UsageError("--service and --profile need a Compose file: name it with --from-compose.")
     if services and profiles:
-        raise click.UsageError("Choose services with --service or with --profile.")
+        raise click.UsageError("Choose services either with --service or with --profile.")
     of_guest = service_source(unit, packages) if unit is not None else None
     source = Source(container, pod, compose, services, profiles, kube, workload, of_guest)
     scenario_file = new_scenario(context.project, name, policy, source)

@@ -18,6 +18,17 @@ _BY_NAME = "*"
 """Begins the name of a part if the value is an object of such parts by name, or a list of names."""
 
 
+_SHAPES: Mapping[str, Callable[[Any], bool]] = {
+    "an object": lambda value: isinstance(value, dict),
+    "a list": lambda value: isinstance(value, list),
+    "a list or an object": lambda value: isinstance(value, list | dict),
+    "a list of objects": lambda value: (
+        isinstance(value, list) and all(isinstance(item, dict) for item in value)
+    ),
+    "true or false": lambda value: isinstance(value, bool),
+}
+
+
 @dataclass(frozen=True)
 class Keys:
     """The keys of one object of a format.
@@ -27,6 +38,7 @@ class Keys:
     usual: values that a container has by default, by the key.
     irrelevant: reasons why a key means nothing for a scenario, by the key.
     parts: parts of import_keys.toml that describe a key's value, by the key.
+    shapes: what a value must be, such as `a list`, by the key.
     """
 
     used: frozenset[str]
@@ -34,6 +46,7 @@ class Keys:
     usual: Mapping[str, list[Any]]
     irrelevant: Mapping[str, str]
     parts: Mapping[str, str]
+    shapes: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -43,11 +56,13 @@ class _Setting:
     path: its key after the keys of the objects that contain it, such as `deploy.resources`.
     words: what it is; empty if selab does not know the key.
     value: its value.
+    shape: what the value must be but is not; empty if its shape is valid.
     """
 
     path: str
     words: str
     value: Any
+    shape: str = ""
 
 
 @cache
@@ -61,6 +76,7 @@ def keys_of(part: str) -> Keys:
         fields.get("usual", {}),
         {key: reason for reason, keys in reasons.items() for key in keys},
         fields.get("parts", {}),
+        {key: shape for shape, keys in fields.get("shapes", {}).items() for key in keys},
     )
 
 
@@ -68,7 +84,9 @@ def name_unsupported(builder: Remarks, part: str, settings: Mapping[str, Any]) -
     """List every setting that is not the default and that a scenario cannot have, also an unknown one."""
     for setting in _unsupported(part, settings, lambda key, value: not value):
         key, value = setting.path.rpartition(".")[2], setting.value
-        if not setting.words:
+        if setting.shape:
+            builder.leave(_shown(setting.path), f"it must be {setting.shape}")
+        elif not setting.words:
             builder.leave(f"the key {quoted(setting.path)}", "selab does not know it")
         elif value is True or key in _HIDDEN or is_secret_value(str(value)) or has_secret([str(value)]):
             builder.leave(setting.words, "a scenario cannot set this")
@@ -82,7 +100,9 @@ def name_unsupported_keys(builder: Remarks, part: str, settings: Mapping[str, An
     `path` is the path of `settings` in the file, with a dot at its end.
     """
     for setting in _unsupported(part, settings, _is_unset_or_free, path):
-        if setting.words:
+        if setting.shape:
+            builder.leave(_shown(setting.path), f"it must be {setting.shape}")
+        elif setting.words:
             builder.leave(_shown(setting.path), f"a scenario cannot set this ({setting.words})")
         else:
             builder.leave(f"the key {quoted(setting.path)}", "selab does not know it")
@@ -101,6 +121,10 @@ def _unsupported(
 ) -> Iterator[_Setting]:
     keys = keys_of(part)
     for key, value in ((str(key), value) for key, value in settings.items()):
+        shape = keys.shapes.get(key)
+        if shape and value is not None and not _SHAPES[shape](value):
+            yield _Setting(f"{path}{key}", "", value, shape)
+            continue
         usual = keys.usual.get(key, ())
         is_off = value is False and any(item is True for item in usual)
         if (is_unset(key, value) and not is_off) or key in keys.irrelevant or value in usual:

@@ -104,10 +104,11 @@ def _set_policies(
     project: Project, name: str, builder: ScenarioBuilder, policy: str | None
 ) -> dict[str, str]:
     """Set the policy of each container, and return the names of those that do not exist yet."""
-    missing = {}
+    missing, known = {}, policy_names(project)
     for key, container in builder.containers.items():
-        usual = new_policy_name(name if builder.is_single else f"{name}_{key}")
-        chosen = policy or (usual if usual in policy_names(project) else NO_POLICY)
+        names = [name] if builder.is_single else [f"{name}_{key}", f"{name[: 39 - len(key)]}_{key}"]
+        usual = new_policy_name(names[-1])
+        chosen = policy or next((each for each in (*names, usual) if each in known), NO_POLICY)
         container.set("policy", chosen)
         if policy is None and chosen == NO_POLICY:
             missing[key] = usual

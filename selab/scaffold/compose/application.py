@@ -51,8 +51,12 @@ def _name_sections(scenario: ScenarioBuilder, application: Application) -> None:
     for section in SECTIONS:
         names = set().union(*(_used(section, each.settings) for each in application.services))
         for name, fields in application.sections.get(section, {}).items():
-            if name in names and isinstance(fields, dict):
+            if name not in names or fields is None:
+                continue
+            if isinstance(fields, dict):
                 name_unsupported_keys(remarks, section, fields, f"{section}.{name}.")
+            else:
+                remarks.leave(f"{section}.{quoted(name)[1:-1]}", "it must be an object")
     for value, reason in application.left:
         remarks.leave(value, reason)
 

@@ -204,6 +204,8 @@ class _Reader:
             objects = getattr(loaded, section)
             if isinstance(objects, dict):
                 content.sections[section].update({str(name): fields for name, fields in objects.items()})
+            elif objects is not None:
+                self.left.append((section, f"in {file.name}, it must be an object"))
         for entry in loaded.include:
             content.add(self._included(entry, directory))
         return content
@@ -280,7 +282,7 @@ def _merged(key: str, base: Any, own: Any) -> Any:
         return _merged(key, without_tags(base) if isinstance(base, Override) else None, own)
     if own is None or key in _REPLACED:
         return base if own is None else own
-    if key in _BY_NAME:
+    if key in _BY_NAME and isinstance(base, dict | list) and isinstance(own, dict | list):
         return {**dict(pairs(base)), **dict(pairs(own))}
     if isinstance(base, dict) and isinstance(own, dict):
         return merge(base, own)

@@ -11,7 +11,7 @@ from selab.scaffold.compose.file import Service
 from selab.scaffold.compose.healthcheck import add_health
 from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import quoted
-from selab.scaffold.import_keys import name_unsupported_keys
+from selab.scaffold.import_keys import keys_of, name_unsupported_keys
 from selab.scaffold.scenario_builder import ScenarioBuilder
 
 _CONDITIONS = {
@@ -21,11 +21,12 @@ _CONDITIONS = {
 }
 _NAMESPACES = {"network_mode": "network", "pid": "pid", "ipc": "ipc"}
 _OF_SERVICE = "service:"
+_PART = "related_service"
 
 
 def related_keys(settings: Mapping[str, Any], services: Collection[str]) -> set[str]:
     """Return the keys of a service that concern other services of the scenario, which are `services`."""
-    return {"depends_on", "healthcheck", "links", "networks", *(key for key, _ in _joins(settings, services))}
+    return {*keys_of(_PART).used, *(key for key, _ in _joins(settings, services))}
 
 
 def _joins(settings: Mapping[str, Any], services: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -63,6 +64,8 @@ class _Relations:
         self._others = [other for other in services if other is not service]
         if self.name != service.name:
             self._builder.leave(f"the name {quoted(service.name)}", f"in the scenario it is {self.name}")
+        related = {key: value for key, value in self._settings.items() if key in keys_of(_PART).used}
+        name_unsupported_keys(self._builder, _PART, related)
 
     @property
     def _builder(self) -> ContainerBuilder:
@@ -101,9 +104,15 @@ class _Relations:
             yield from ((str(name), "service_started") for name in value)
         elif isinstance(value, dict):
             for name, fields in value.items():
-                settings = fields if isinstance(fields, dict) else {}
+                settings = self._object(f"depends_on.{quoted(name)[1:-1]}", fields)
                 name_unsupported_keys(self._builder, "related_dependency", settings, f"depends_on.{name}.")
                 yield str(name), str(settings.get("condition") or "service_started")
+
+    def _object(self, path: str, value: Any) -> Mapping[str, Any]:
+        """Return an object, which may be empty; list another value."""
+        if value is not None and not isinstance(value, dict):
+            self._builder.leave(path, "it must be an object")
+        return value if isinstance(value, dict) else {}
 
     def _linked(self) -> Iterator[tuple[str, str]]:
         """Yield the services of `links`, which start first; a second name is named."""
@@ -119,8 +128,8 @@ class _Relations:
         networks = _networks(self._settings)
         value = self._settings.get("networks")
         for network, fields in value.items() if isinstance(value, dict) else ():
-            settings = fields if isinstance(fields, dict) else {}
             path = f"networks.{quoted(network)[1:-1]}"
+            settings = self._object(path, fields)
             name_unsupported_keys(self._builder, "related_network", settings, f"{path}.")
             aliases = settings.get("aliases")
             names = (

@@ -18,6 +18,8 @@ from selab.scaffold.import_keys import name_unsupported_keys
 from selab.scaffold.security_label import add_label
 
 MOST_PORTS = 64
+_TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
+"""Words of YAML 1.1, which Compose reads."""
 
 
 def add_service(
@@ -104,8 +106,12 @@ class _Service:
         self._each("user", value, lambda item: self.builder.set("user", word(item)))
 
     def _read_only(self, value: Any) -> None:
-        if str(value).lower() in ("true", "yes", "on"):
-            self.builder.set("read_only", True)
+        with self.builder.trying(f"read_only {quoted(value)}"):
+            text = word(value).lower()
+            if text not in (*_TRUE, *_FALSE):
+                raise ValueError("it must be true or false")
+            if text in _TRUE:
+                self.builder.set("read_only", True)
 
     def _cap_add(self, value: Any) -> None:
         self._each("cap_add", value, lambda item: self.builder.add("cap_add", word(item)))

@@ -55,9 +55,12 @@ def read_description(name: str, limit: int) -> tuple[bytes, str] | None:
     """Return one byte more than `limit` of the file `name` or of stdin, and what it is; None for an id."""
     if name == STDIN:
         return sys.stdin.buffer.read(limit + 1), "standard input"
-    if Path(name).exists() and not Path(name).is_dir():  # also a pipe: `<(docker inspect web)`
-        with Path(name).open("rb") as file:
-            return file.read(limit + 1), name
+    try:
+        if Path(name).exists() and not Path(name).is_dir():  # also a pipe: `<(docker inspect web)`
+            with Path(name).open("rb") as file:
+                return file.read(limit + 1), name
+    except OSError as error:
+        raise InputError(f"{quoted(name)} cannot be read.", error.strerror or "") from error
     return None
 
 

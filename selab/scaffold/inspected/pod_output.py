@@ -19,6 +19,8 @@ from selab.scenario.model import MOST_CONTAINERS
 
 MAX_POD_BYTES = 16 * 2**20
 """A container's description has some ten kilobytes."""
+_MAX_DEPTH = 64
+"""Objects and lists in each other; a container's description has some ten."""
 _NAMESPACES = {"network": "net", "pid": "pid", "ipc": "ipc"}
 """Podman's words for the namespaces of a scenario."""
 _OF_A_CONTAINER = "container:"
@@ -82,11 +84,23 @@ def values(data: bytes, where: str) -> Iterator[Mapping[str, Any]]:
         text, position = data.decode().strip(), 0
         while position < len(text):
             value, position = decoder.raw_decode(text, position)
+            if _is_deep(value):
+                _refuse("It is nested too deeply", where)
             yield from (each for each in _listed(value) if isinstance(each, dict))
             while position < len(text) and text[position].isspace():
                 position += 1
     except (ValueError, RecursionError) as error:
         _refuse(f"It is not JSON ({str(error)[:80]})", where)
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether more than _MAX_DEPTH objects and lists are in each other."""
+    level = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        if not (level := [each for each in level if isinstance(each, dict | list)]):
+            return False
+        level = [part for each in level for part in (each.values() if isinstance(each, dict) else each)]
+    return True
 
 
 def _listed(value: Any) -> list[Any]:

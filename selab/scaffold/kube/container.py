@@ -41,7 +41,7 @@ def scalar(value: Any) -> str:
 
 
 def _add_port(builder: ContainerBuilder, port: Mapping[str, Any]) -> None:
-    if port.get("protocol", "TCP") != "TCP":
+    if port.get("protocol") not in (None, "TCP"):
         raise ValueError("a scenario publishes TCP ports only")
     number, host_port = port.get("containerPort"), port.get("hostPort")
     if not is_port(number):

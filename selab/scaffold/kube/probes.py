@@ -66,7 +66,7 @@ def _step(builder: ContainerBuilder, probe: Mapping[str, Any], fields: Mapping[s
     if target.get("host"):
         raise ValueError(f"it asks another host, {quoted(target['host'])}")
     if builder.data.get("network") == "host":
-        raise ValueError("its port is the guest's own, so a step cannot tell the container by it")
+        raise ValueError("its port is the guest's own, so a step cannot show that the container answers")
     guest = _published(builder, _number(target.get("port"), fields))
     if not request or request.get("scheme") == "HTTPS":
         return {"tcp": {"port": guest, "wait": True, "timeout": 60}}

@@ -12,7 +12,7 @@ import pytest
 from selab.host.tables import table
 from selab.project import Project
 from selab.scaffold.container_builder import ContainerBuilder
-from selab.scaffold.import_keys import keys_of, name_unsupported
+from selab.scaffold.import_keys import keys_of, name_unsupported, name_unsupported_keys
 from selab.scaffold.inspected.container import scenario_of
 from selab.scaffold.inspected.output import Container
 
@@ -161,3 +161,31 @@ def test_a_secret_in_a_value_is_not_shown(part: str, settings: dict[str, Any]) -
     name_unsupported(builder, part, settings)
     assert len(builder.left) == 1
     assert "hunter2" not in builder.left[0]
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "shape"),
+    [
+        ("service", "environment", "A=b", "a list or an object"),
+        ("related_service", "healthcheck", "curl", "an object"),
+        ("kube_pod", "hostNetwork", "true", "true or false"),
+        ("kube_container", "env", [5], "a list of objects"),
+        ("kube_capabilities", "add", "CHOWN", "a list"),
+    ],
+)
+def test_a_value_of_an_invalid_shape_is_named(part: str, key: str, value: Any, shape: str) -> None:
+    builder = ContainerBuilder()
+    name_unsupported_keys(builder, part, {key: value})
+    assert builder.left == [f"{key}: it must be {shape}"]
+
+
+def test_inspect_may_have_an_invalid_shape_too() -> None:
+    builder = ContainerBuilder()
+    name_unsupported(builder, "cri_pod", {"port_mappings": "80"})
+    assert builder.left == ["port_mappings: it must be a list of objects"]
+
+
+def test_a_null_has_every_shape() -> None:
+    builder = ContainerBuilder()
+    name_unsupported_keys(builder, "related_service", {"depends_on": None})
+    assert builder.left == []

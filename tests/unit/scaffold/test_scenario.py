@@ -65,6 +65,19 @@ def test_the_policy_of_its_name_is_taken(project: Project) -> None:
     assert load_scenario(project, "web").policy == "web"
 
 
+@pytest.mark.parametrize("policy", ["my.web", "my_web"])
+def test_a_policy_of_a_similar_name_is_taken(policy: str, project: Project) -> None:
+    (project.policies / f"{policy}.te").write_text("")
+    assert made(project, "my.web").policies == {"my.web": policy}
+
+
+def test_a_long_name_leaves_room_for_the_names_of_the_containers(project: Project) -> None:
+    (project.root / "c.yaml").write_text("services: {web: {image: x}, db: {image: y}}")
+    made(project, "x-" * 30, source=Source(compose=project.root / "c.yaml"))
+    assert "_web`" in text_of(project, "x-" * 30)
+    assert "_db`" in text_of(project, "x-" * 30)
+
+
 def test_without_one_it_is_none_and_says_how_to_get_one(project: Project) -> None:
     assert made(project).policies == {"web": "none"}
     assert "`selab new policy web`" in text_of(project)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -309,3 +310,39 @@ def test_whatever_the_services_are_the_file_loads(
     for builder in scenario.containers.values():
         builder.set("policy", "none")
     parse(scenario_text(scenario, {}), Path("shop.yaml"), Scenario)
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        ({"depends_on": "db"}, "depends_on: it must be a list or an object"),
+        ({"depends_on": {"db": "healthy"}}, "depends_on.db: it must be an object"),
+        ({"links": "db"}, "links: it must be a list"),
+        ({"networks": {"default": 5}}, "networks.default: it must be an object"),
+        ({"healthcheck": "curl"}, "healthcheck: it must be an object"),
+        ({"profiles": "debug"}, "profiles: it must be a list"),
+        ({"read_only": "maybe"}, 'read_only "maybe": it must be true or false'),
+    ],
+)
+def test_a_value_of_an_invalid_shape_is_named_with_its_service(
+    settings: dict[str, Any], left: str, project: Project
+) -> None:
+    services = {"web": {"image": "x", **settings}, "db": {"image": "y"}}
+    assert imported(project, json.dumps({"services": services})).remarks == (f"web: {left}",)
+
+
+@pytest.mark.parametrize(
+    ("section", "left"),
+    [
+        ("[data]", "volumes: in compose.yaml, it must be an object"),
+        ("{data: x}", "volumes.data: it must be an object"),
+    ],
+)
+def test_a_section_of_an_invalid_shape_is_named(section: str, left: str, project: Project) -> None:
+    text = f"services: {{web: {{image: x, volumes: ['data:/data']}}}}\nvolumes: {section}"
+    assert left in imported(project, text).remarks
+
+
+def test_variables_that_are_no_list_replace_those_of_the_extended_service(project: Project) -> None:
+    text = "services: {web: {image: x, extends: db, environment: C=d}, db: {image: y, environment: [A=b]}}"
+    assert "web: environment: it must be a list or an object" in imported(project, text).remarks

@@ -61,6 +61,7 @@ COMPOSE: dict[str, Any] = {
     "cap_drop": ["CHOWN"],
     "environment": {"A": "b"},
     "ports": ["80"],
+    "profiles": ["debug"],
     "read_only": True,
     "security_opt": ["label=type:web_t"],
     "tmpfs": "/x",

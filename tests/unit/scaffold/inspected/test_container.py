@@ -326,3 +326,8 @@ def test_the_working_directory_of_the_image_is_not_named(project: Project) -> No
     host.answer("docker", "inspect", "--type", "container", "web", out=json.dumps([description]))
     host.answer("docker", "image", "inspect", "abcd", out=json.dumps([{"Config": {"WorkingDir": "/opt"}}]))
     assert from_container(project, "web", host).left == []
+
+
+def test_a_name_that_is_too_long_for_a_file_is_refused(project: Project) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        from_container(project, "a" * 5000, FakeGuest())

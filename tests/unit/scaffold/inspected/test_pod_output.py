@@ -28,6 +28,7 @@ def text(*objects: Any) -> bytes:
         (b"{", "not JSON"),
         (b"\xff", "not JSON"),
         (b"[" * 100_000, "not JSON"),
+        (b"[" * 200 + b"]" * 200, "nested too deeply"),
         (text(WEB), "0 pods"),
         (text(POD), "none of the pod's containers"),
         (text(POD, POD, WEB), "2 pods"),

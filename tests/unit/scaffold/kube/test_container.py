@@ -35,6 +35,10 @@ def taken(fields: dict[str, Any], pod: dict[str, Any] | None = None) -> Containe
             {"environment": {"X": "b"}},
         ),
         ({"ports": [{"containerPort": 80, "hostPort": 8001}]}, {"ports": [{"guest": 8001, "container": 80}]}),
+        (
+            {"ports": [{"containerPort": 8001, "protocol": None}]},
+            {"ports": [{"guest": 8001, "container": 8001}]},
+        ),
         ({"securityContext": {"runAsUser": 5, "runAsGroup": 6}}, {"user": "5:6"}),
         ({"securityContext": {"runAsUser": 0}}, {"user": "0"}),
         ({"securityContext": {"readOnlyRootFilesystem": True}}, {"read_only": True}),
