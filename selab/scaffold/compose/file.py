@@ -265,6 +265,8 @@ class _Reader:
             return self.contents[place]
         except InputError as error:
             self.left.append((f"{key} {quoted(path)}", error.what[:1].lower() + error.what[1:].rstrip(".")))
+        except OSError as error:
+            self.left.append((f"{key} {quoted(path)}", str(error.strerror)))
         except ValueError as error:
             self.left.append((f"{key} {quoted(path)}", str(error)))
         return _Content()

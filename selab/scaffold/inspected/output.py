@@ -216,6 +216,9 @@ def _of_crictl(fields: Mapping[str, Any], status: Mapping[str, Any], where: str)
         )
     if "image" not in status:
         _refuse("It is not a container: `status` names no image", where)
+    mounts = status.get("mounts") or []
+    if not isinstance(mounts, list):
+        _refuse("`status.mounts` is not a list", where)
     info = _object(fields, "info")
     config = _object(info, "config")
     security = _object(_object(config, "linux"), "security_context")
@@ -247,7 +250,7 @@ def _of_crictl(fields: Mapping[str, Any], status: Mapping[str, Any], where: str)
             "ReadonlyRootfs": security.get("readonly_rootfs"),
             "SecurityOpt": [f"label={key}:{label[key]}" for key in ("type", "level") if label.get(key)],
         },
-        "Mounts": [_cri_mount(mount) for mount in status.get("mounts") or ()],
+        "Mounts": [_cri_mount(mount) for mount in mounts],
         "CriStatus": {key: value for key, value in _as_in_proto(status).items() if key not in named_once},
         "CriConfig": config,
     }  # fmt: skip

@@ -346,3 +346,8 @@ def test_a_section_of_an_invalid_shape_is_named(section: str, left: str, project
 def test_variables_that_are_no_list_replace_those_of_the_extended_service(project: Project) -> None:
     text = "services: {web: {image: x, extends: db, environment: C=d}, db: {image: y, environment: [A=b]}}"
     assert "web: environment: it must be a list or an object" in imported(project, text).remarks
+
+
+def test_a_file_whose_name_is_too_long_is_named(project: Project) -> None:
+    text = f"include: [{'a' * 5000}]\nservices: {{web: {{image: x}}}}"
+    assert imported(project, text).remarks[-1].endswith(": File name too long")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from selab.errors import InputError
 from selab.project import Project
 from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.inspected.container import add_container
@@ -80,3 +81,10 @@ def test_a_mount_of_an_image_is_named(project: Project) -> None:
     mount = {"containerPath": "/x", "image": {"image": "a"}, "imageSubPath": "b", "uidMappings": []}
     left = described(project, {"mounts": [mount]}).left
     assert {"an image as a volume", "a part of an image"} <= {line.partition(": ")[0] for line in left}
+
+
+def test_mounts_that_are_no_list_are_refused() -> None:
+    text = json.dumps({"status": STATUS | {"mounts": 5}}).encode()
+    with pytest.raises(InputError, match="Expected the description of a container") as error:
+        parse_container(text, "file")
+    assert "`status.mounts` is not a list" in error.value.detail
