@@ -49,14 +49,16 @@ def together(project: Project, session_run: Runner) -> Runner:
     return together
 
 
+PAIR = {"one": container("first"), "two": container("second", pid="container:one")}
+LOOK = [{"container": "two", "exec": {"argv": ["cat", "/proc/1/status"]}}]
+
+
 @pytest.fixture(scope="module")
 def pair(project: Project, together: Runner) -> Run:
     """Run two containers with drafts of their own, of which the second looks at the first one's processes."""
     for name in ("first", "second"):
         (project.policies / f"{name}.te").write_text(DRAFT.format(name=name).lstrip())
-    containers = {"one": container("first"), "two": container("second", pid="container:one")}
-    steps = [{"container": "two", "exec": {"argv": ["cat", "/proc/1/status"]}}]
-    return together(containers, steps, mode="permissive")
+    return together(PAIR, LOOK, mode="permissive")
 
 
 def test_each_container_has_its_own_label(pair: Run) -> None:
@@ -90,6 +92,23 @@ def test_a_run_fails_because_of_the_denials_of_any_container(pair: Run) -> None:
     assert (pair.verdict, [step.name for step in pair.outcome.steps if not step.ok]) == (Verdict.FAIL, [])
 
 
+@pytest.mark.slow
+def test_a_second_permissive_run_shows_the_same_denials(pair: Run, together: Runner) -> None:
+    again = together(PAIR, LOOK, mode="permissive")
+    assert (again.loaded.loaded, document_of(again).keys) == (False, document_of(pair).keys)
+
+
+@pytest.mark.slow
+def test_the_domains_of_both_containers_are_permissive_in_mode_domain(pair: Run, together: Runner) -> None:
+    result = together(PAIR, LOOK, mode="domain")
+    assert result.window.enforcing
+    assert {
+        (denial.source, denial.permissive)
+        for denial in result.attribution.scenario
+        if denial.source in ("first_t", "second_t")
+    } == {("first_t", True), ("second_t", True)}
+
+
 def test_a_container_that_ends_before_the_run_is_over_is_a_failure(together: Runner) -> None:
     containers = {"main": container(), "sidecar": container(command=["sh", "-c", "sleep 1; exit 3"])}
     result = together(containers, [{"container": "main", "exec": {"argv": ["sleep", "5"]}}])
@@ -112,8 +131,7 @@ def test_a_container_that_does_not_become_healthy_is_a_failure(together: Runner)
 @pytest.mark.parametrize(("level", "separated"), [("container", True), ("scenario", False)])
 def test_a_level_of_its_own_keeps_a_container_apart(together: Runner, level: str, separated: bool) -> None:
     containers = {"one": container(), "two": container(pid="container:one")}
-    steps = [{"container": "two", "exec": {"argv": ["cat", "/proc/1/status"]}}]
-    result = together(containers, steps, level=level)
+    result = together(containers, LOOK, level=level)
     denied = [row for row in result.hidden if row.denial.separated]
     assert (bool(denied), any("MCS does not keep" in note for note in result.notes)) == (
         separated,
