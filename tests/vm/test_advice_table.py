@@ -30,10 +30,11 @@ def answers(project: Project) -> list[tuple[dict[str, Any], Advice]]:
     candidate = candidate_of(project, [], Progress(), "Advice")
     expert = PolicyKnowledge.of(candidate.base, candidate.modules)
     rows = tomllib.loads(TABLE.read_text())["denial"]
-    answered = []
-    for row, need in zip(rows, map(need_of, range(1, len(rows) + 1), rows), strict=True):
+    needs = [*map(need_of, range(1, len(rows) + 1), rows)]
+    causes, answered = causes_of(candidate.linked, needs), []
+    for row, need in zip(rows, needs, strict=True):
         situation = situation_of(row, runtime_file_type(candidate.base.directory / "contexts"))
-        advised = advise([need], expert, causes_of(candidate.linked, [need]), situation)
+        advised = advise([need], expert, causes, situation)
         answered += [(row, advice) for advice in advised]
     return answered
 
