@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 
 from selab.auditlog.denials import DenialKey
 from selab.policy.guest.load import policy_state
@@ -43,7 +43,7 @@ def together(project: Project, session_run: Runner) -> Runner:
         **more: Any,
     ) -> Run:
         scenario = {"containers": containers, "steps": steps, **more}
-        (project.scenarios / "together.yaml").write_text(yaml.safe_dump(scenario))
+        (project.scenarios / "together.yaml").write_text(json.dumps(scenario))
         return session_run("together", mode=mode, after_steps=after_steps)
 
     return together

@@ -5,11 +5,11 @@ Each workload runs alone, and also beside another container of the scenario.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import pytest
-import yaml
 
 from selab.auditlog.denials import DenialKey
 from selab.errors import CommandFailed
@@ -47,7 +47,7 @@ def run_as(request: pytest.FixtureRequest, project: Project, run: Runner) -> Cal
             main = {**container, "after": {"idle": "started"}}
             named = [{"container": "main", **step} for step in steps]
             scenario = {"containers": {"main": main, "idle": IDLE}, "steps": named}
-        (project.scenarios / "trust.yaml").write_text(yaml.safe_dump(scenario))
+        (project.scenarios / "trust.yaml").write_text(json.dumps(scenario))
         return run("trust", mode=mode)
 
     return run_as
