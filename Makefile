@@ -14,8 +14,8 @@ order := -p randomly --randomly-seed=$(or $(SEED),1)
 # One process more than processors, because some tests wait for a program; FAST=1 leaves out most of these, and each process takes
 # seconds to collect the tests. PROCESSES=0 runs all tests in one process.
 processes := -n $(or $(PROCESSES),$(shell expr $$(getconf _NPROCESSORS_ONLN) + $(if $(FAST),0,1))) --dist worksteal
-# A VM for each of two processes: most of the time, one of them waits for its guest. VMS=1 runs all tests on one VM.
-vms := $(if $(filter 1,$(VMS)),,-n $(or $(VMS),2) --dist loadfile --no-loadscope-reorder)
+# VMS=2 runs the tests in two processes, each with a VM of its own. An emulated VM uses two processors, so that takes four.
+vms := $(if $(VMS),-n $(VMS) --dist loadfile --no-loadscope-reorder)
 # The unit tests write thousands of small files: in memory if there is room, and programs may be run there.
 memory := $(shell [ -w /dev/shm ] && [ "$$(df --output=avail /dev/shm | tail -n 1)" -gt 1048576 ] && \
   ! grep -q '^[^ ]* /dev/shm .*noexec' /proc/mounts && echo /dev/shm)
