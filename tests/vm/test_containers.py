@@ -100,7 +100,8 @@ def test_a_second_permissive_run_shows_the_same_denials(pair: Run, together: Run
 
 @pytest.mark.slow
 def test_the_domains_of_both_containers_are_permissive_in_mode_domain(pair: Run, together: Runner) -> None:
-    result = together(PAIR, LOOK, mode="domain")
+    containers = {"one": container("first"), "two": container("second")}
+    result = together(containers, [{"container": "two", "up": {}}], mode="domain")
     assert result.window.enforcing
     assert {
         (denial.source, denial.permissive)
