@@ -133,8 +133,8 @@ def test_a_container_that_does_not_become_healthy_is_a_failure(together: Runner)
 def test_a_level_of_its_own_keeps_a_container_apart(together: Runner, level: str, separated: bool) -> None:
     containers = {"one": container(), "two": container(pid="container:one")}
     result = together(containers, LOOK, level=level)
-    denied = [row for row in result.hidden if row.denial.separated]
-    assert (bool(denied), any("MCS does not keep" in note for note in result.notes)) == (
+    denied = [row.containers for row in document_of(result).denials if row.separated]
+    assert (denied == [("two", "one")], any("MCS does not keep" in note for note in result.notes)) == (
         separated,
         not separated,
     )

@@ -20,5 +20,6 @@ while :; do
   [ "$(date +%s)" -lt "$end" ] || break
   sleep 0.5
 done
-echo "was not healthy within $limit seconds: $(printf %s "$why" | tail -n 1 | head -c 200)"
+why=$(printf %s "$why" | tail -n 1 | head -c 200)
+echo "was not healthy within $limit seconds${why:+: $why}"
 exit 1

@@ -10,7 +10,7 @@ import pytest
 
 from selab.guest import Completed, script_argv
 
-from .container_guest import ContainerGuest
+from .container_guest import ContainerGuest, count_seconds
 
 
 def request(
@@ -95,14 +95,6 @@ def test_a_container_that_has_ended_is_reported_at_once(guest: ContainerGuest) -
     done = request(guest, pid=78)
     assert (done.returncode, done.text.splitlines()[-2:]) == (1, ["the container has ended", "000"])
     assert [call.split()[0] for call in guest.called] == ["curl"]
-
-
-def count_seconds(guest: ContainerGuest) -> None:
-    """Let each question for the time take a second."""
-    guest.program(
-        "date",
-        f'cd "{guest.root}" || exit; n=$(cat now 2>/dev/null || echo 5); echo $((n + 1)) >now; echo $n',
-    )
 
 
 def test_no_request_begins_after_the_limit(guest: ContainerGuest) -> None:
