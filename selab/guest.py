@@ -10,7 +10,7 @@ import functools
 import importlib.resources
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Any, Generic, Protocol, TypeVar
@@ -212,6 +212,23 @@ def complete_line(text: str) -> str:
     if not newline or rest:
         raise Malformed("it is not one complete line")
     return line
+
+
+def contexts_in(values: Iterable[str]) -> set[str]:
+    """Return the SELinux contexts among labels that scripts print, without others such as `kernel`.
+
+    Raises Malformed if a value cannot be a label.
+    """
+    labels = set(values)
+    for label in labels:
+        if not label.isprintable() or label[:1] == "-":
+            raise Malformed(f"{label[:40]!r} is not a context")
+    return {label for label in labels if label.count(":") >= 2}
+
+
+def whole_seconds(seconds: float) -> str:
+    """Return a time limit as scripts take it: in whole seconds, and at least one."""
+    return str(int(seconds) or 1)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,9 @@ from selab.run.replay import Recorded, Replay, accesses, key_of, replay
 from selab.run.request import NO_POLICY
 from selab.scenario.load import scenario_names
 
+Names = list[str] | tuple[str, ...]
+"""Names of candidates. A type such as Sequence[str] would also accept a single name."""
+
 
 def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorded, tuple[str, ...]]:
     """Return the records of a run or of a log file, and the names of the candidates to ask about them.
@@ -46,12 +49,7 @@ def records_of(project: Project, name: str, policy: str | None) -> tuple[Recorde
 
 
 def replay_offline(
-    project: Project,
-    records: Recorded,
-    policies: list[str] | tuple[str, ...],
-    progress: Progress,
-    *,
-    names: bool = False,
+    project: Project, records: Recorded, policies: Names, progress: Progress, *, names: bool = False
 ) -> Replay:
     """Link the candidates `policies`, and ask the result about the recorded accesses of their domains.
 
@@ -93,9 +91,7 @@ class Candidate:
     linked: Path
 
 
-def candidate_of(
-    project: Project, policies: list[str] | tuple[str, ...], progress: Progress, doing: str
-) -> Candidate:
+def candidate_of(project: Project, policies: Names, progress: Progress, doing: str) -> Candidate:
     """Compile and link the candidates `policies`, or the base policy alone, for the purpose `doing`.
 
     Raises SelabError if this machine lacks the tools.

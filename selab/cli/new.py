@@ -71,8 +71,7 @@ def policy(
     """
     if unit is not None and (image is not None or in_cil):
         raise click.UsageError("--for-service goes neither with --for nor with --cil.")
-    if packages and unit is None:
-        raise click.UsageError("--package needs a service: name it with --for-service.")
+    _require_service(packages, unit)
     policy_file = (
         _for_image(context, name, image, in_cil)
         if unit is None
@@ -85,6 +84,11 @@ def policy(
         scenario = " ".join([scenario, "--for-service", unit, *(f"--package {each}" for each in packages)])
     context.out.print(safe(policy_file.file))
     context.progress.note(f"Next: `selab check {name}`, and `{scenario}` for a workload to run under it.")
+
+
+def _require_service(packages: tuple[str, ...], unit: str | None) -> None:
+    if packages and unit is None:
+        raise click.UsageError("--package needs a service: name it with --for-service.")
 
 
 def _for_image(context: Context, name: str, image: str | None, in_cil: bool) -> NewPolicy:
@@ -209,8 +213,7 @@ def scenario(
         raise click.UsageError(
             "Choose one of --from-container, --from-pod, --from-compose, --from-kube and --for-service."
         )
-    if packages and unit is None:
-        raise click.UsageError("--package needs a service: name it with --for-service.")
+    _require_service(packages, unit)
     if workload is not None and kube is None:
         raise click.UsageError("--object needs a Kubernetes manifest: name it with --from-kube.")
     if (services or profiles) and compose is None:

@@ -18,7 +18,7 @@ from selab.container.lifecycle import (
 from selab.container.steps import GRACE, await_end, logs
 from selab.container.volumes import prepare_volumes
 from selab.container.workload import LabelledContainer, Workload
-from selab.guest import Guest, Malformed, number, one_of, reading, script_argv
+from selab.guest import Guest, Malformed, number, one_of, reading, script_argv, whole_seconds
 from selab.scenario.consistency import health_of, is_init, waits_for
 from selab.scenario.container import Health
 from selab.service.lifecycle import RunningService, observe, running_service
@@ -131,7 +131,7 @@ def _await_others(
 
 
 def _await_health(guest: Guest, container: Container, health: Health) -> None:
-    words = [str(container.pid), container.name, str(int(health.timeout) or 1), container.runtime.name]
+    words = [str(container.pid), container.name, whole_seconds(health.timeout), container.runtime.name]
     argv = script_argv("container/await-health", *words, *health.command)
     done = guest.run(argv, timeout=health.timeout * 2 + GRACE)
     if done.returncode:

@@ -13,7 +13,17 @@ from selab.container.runtime import Runtime
 from selab.container.volumes import mounts_of
 from selab.container.workload import LabelledContainer, Workload
 from selab.errors import CommandFailed, SelabError
-from selab.guest import Completed, Guest, Malformed, number, one_of, reading, script_argv
+from selab.guest import (
+    Completed,
+    Guest,
+    Malformed,
+    contexts_in,
+    number,
+    one_of,
+    reading,
+    script_argv,
+    whole_seconds,
+)
 from selab.progress import Progress
 from selab.service.lifecycle import RunningService
 
@@ -64,7 +74,7 @@ class Container:
 
     def end_argv(self, seconds: float) -> list[str]:
         """Return the command that waits for the container's end and prints its exit code."""
-        words = (str(self.pid), self.name, str(int(seconds) or 1), self.runtime.name)
+        words = (str(self.pid), self.name, whole_seconds(seconds), self.runtime.name)
         return script_argv("container/wait-for-end", *words)
 
 
@@ -177,10 +187,7 @@ def labels_in(text: str) -> set[str]:
     if complete[-2:] != ["end", ""]:
         raise Malformed("it does not end with the line 'end'")
     lines = [line.partition(" ") for line in complete[:-2]]
-    for key, _, value in lines:
-        if one_of(key, "label", "pid") == "label" and not (value.isprintable() and value[:1] != "-"):
-            raise Malformed(f"{value[:40]!r} is not a context")
-    return {value for key, _, value in lines if key == "label" and value.count(":") >= 2}
+    return contexts_in(value for key, _, value in lines if one_of(key, "label", "pid") == "label")
 
 
 def _started(done: Completed, container: LabelledContainer, runtime: Runtime) -> Container:

@@ -21,6 +21,7 @@ from selab.guest import (
     one_of,
     reading,
     script_argv,
+    whole_seconds,
 )
 from selab.project import inside
 from selab.scenario.consistency import container_of
@@ -126,7 +127,7 @@ def _http(guest: Guest, http: HttpStep, container: Running) -> str:
         url,
         str(http.status),
         http.contains,
-        str(int(http.timeout) or 1),
+        whole_seconds(http.timeout),
         "1" if http.wait else "0",
         str(container.pid),
         container.noun,
@@ -159,7 +160,7 @@ def _require_status(code: str, http: HttpStep) -> None:
 
 def _tcp(guest: Guest, tcp: TcpStep, container: Running, ports: Mapping[int, int]) -> str:
     inner = ports.get(tcp.port, tcp.port)
-    limit, wait = str(int(tcp.timeout) or 1), "1" if tcp.wait else "0"
+    limit, wait = whole_seconds(tcp.timeout), "1" if tcp.wait else "0"
     argv = script_argv("container/tcp", str(tcp.port), str(inner), limit, wait, str(container.pid))
     done = guest.run(argv, timeout=tcp.timeout * 2 + GRACE)
     done.expect("The TCP connection could not be tried.", 0, 1, hint="Run `selab doctor`.")

@@ -25,7 +25,7 @@ from selab.report.words import (
     target_and_class,
     verdict_in_words,
 )
-from selab.run.document import ClassifiedDenialEntry, DenialEntry, RunDocument, StepEntry
+from selab.run.document import ClassifiedDenialEntry, ContainerEntry, DenialEntry, RunDocument, StepEntry
 
 ROWS = 100
 """Rows of a table of denials: GitHub takes a summary of at most 1 MiB, and a path may have 4 KiB."""
@@ -76,10 +76,7 @@ def _run(run: RunDocument, title: str) -> Iterator[str]:
     yield f"Policy {code(run.policy)}, {run.mode.value}{label}, run {code(run.run)}."
     yield ""
     if run.containers:
-        columns_ = ((each.name, each.policy, each.label.requested) for each in run.containers)
-        yield from _table(
-            ("container", "policy", "label"), ([code(text, cell=True) for text in row] for row in columns_)
-        )
+        yield from _table(("container", "policy", "label"), map(_container, run.containers))
     yield from _list(run.reasons)
     if run.steps:
         yield from _table(("step", "result", "seconds", "detail"), map(_step, run.steps))
@@ -93,6 +90,11 @@ def _run(run: RunDocument, title: str) -> Iterator[str]:
         "SELinux errors", [f"{error.meaning} {error.text}".strip() for error in run.selinux_errors]
     )
     yield from _titled("Notes", run.notes)
+
+
+def _container(container: ContainerEntry) -> tuple[str, ...]:
+    texts = (container.name, container.policy, container.label.requested)
+    return tuple(code(text, cell=True) for text in texts)
 
 
 def _step(step: StepEntry) -> tuple[str, ...]:

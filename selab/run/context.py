@@ -169,7 +169,7 @@ def prepare(
     progress: Progress,
     expected: BasePolicy | None = None,
 ) -> RunContext:
-    """Prepare what a run works with.
+    """Prepare what a run works with, and install the packages of its services.
 
     The base policy is the `expected` one if there is one, and the first round trip of the run proves that the
     guest has it. Otherwise selab asks the guest for its base policy. Raises StoreChanged if a template of the
@@ -191,7 +191,9 @@ def prepare(
     for container in containers:
         require_type(container.label.type, candidates, base)
     contexts = file_contexts(base, candidates)
-    return RunContext(guest, machine, project, plan, progress, base, tools, candidates, containers, contexts)
+    run = RunContext(guest, machine, project, plan, progress, base, tools, candidates, containers, contexts)
+    run.ensure_packages()
+    return run
 
 
 def _labelled(plan: Plan, base: BasePolicy) -> tuple[LabelledContainer, ...]:

@@ -155,11 +155,9 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
     started, expected = datetime.datetime.now(datetime.UTC), plan.options.expected_base
     try:
         context = prepare(guest, machine, project, plan, progress, expected)
-        context.ensure_packages()
         attempt = _attempt(context)
     except StoreChanged:
         context = prepare(guest, machine, project, plan, progress)
-        context.ensure_packages()
         attempt = _attempt(context)
     notes = _notes(context, attempt, expected)
     hidden: tuple[ClassifiedDenial, ...] = ()

@@ -46,6 +46,11 @@ class ScenarioBuilder(Remarks):
         (builder,) = self.containers.values()
         return builder
 
+    @property
+    def general(self) -> Remarks:
+        """Return where to list what concerns no container in particular."""
+        return self.only if self.is_single else self
+
     def describe(self, text: str) -> None:
         """Set the description, unless a scenario cannot have the text."""
         with self.trying("its name"):
@@ -105,6 +110,14 @@ class ScenarioBuilder(Remarks):
             if condition == "exited"
         }
         return waited | {name for name in self.containers if self._is_init(name)}
+
+    def share_namespaces(self, names: Collection[str], kinds: Collection[str]) -> None:
+        """Let the containers `names` share the namespaces `kinds` as a pod, unless one uses another's."""
+        for name in names if len(names) > 1 else ():
+            for kind in kinds:
+                if kind not in self.containers[name].data:
+                    with self.containers[name].trying(f"the {kind} namespace of the pod"):
+                        self.relate(name, kind, "pod")
 
     def share_volumes(self) -> None:
         """Make a named volume of each one that has a name, and of each directory with several mounts."""

@@ -45,3 +45,9 @@ def has_secret(argv: Iterable[str]) -> bool:
         option.startswith("-") and "=" not in option and not value.startswith("-") and is_secret_name(option)
         for option, value in pairwise(arguments)
     )
+
+
+def refuse_secrets_within(argv: Iterable[str]) -> None:
+    """Raise ValueError if a word within an argument, such as a shell script, is a secret or names one."""
+    if has_secret(word for argument in argv for word in argument.split()):
+        raise ValueError("it looks like it contains a secret")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from selab.errors import InputError
 from selab.guest import Completed, Malformed, Query, script
+from selab.service.lifecycle import no_such_unit, other_name
 
 DESCRIBE_TIMEOUT = 120.0
 """Seconds to describe a service: its packages may have thousands of files."""
@@ -147,15 +148,11 @@ def _first(values: Sequence[str]) -> str:
 def _require_unit(unit: str, values: Mapping[str, list[str]]) -> None:
     state, name = _first(values["LoadState"]), _first(values["Id"])
     if state != "loaded":
-        raise InputError(
-            f"The guest has no unit {unit} that can be started.",
-            f"systemd reports {state[:40]!r}.",
-            "Install its package in the guest, or name the package with --package.",
+        raise no_such_unit(
+            unit, state, "Install its package in the guest, or name the package with --package."
         )
     if name != unit:
-        raise InputError(
-            f"The guest's unit {unit} has another name.", f"systemd reports {name[:80]!r}.", "Use that name."
-        )
+        raise other_name(unit, name)
 
 
 def _program(unit: str, entries: Sequence[str]) -> str:
@@ -176,9 +173,9 @@ def _program(unit: str, entries: Sequence[str]) -> str:
 
 
 def _user(parts: _Parts, values: Mapping[str, list[str]]) -> str:
-    if _first(values["DynamicUser"]) == "yes":
-        return _first(parts.add(_USER, values["User"], "user")) or "dynamic"
     user = _first(parts.add(_USER, values["User"], "user"))
+    if _first(values["DynamicUser"]) == "yes":
+        return user or "dynamic"
     return "" if user in ("root", "0") else user
 
 

@@ -8,7 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from selab.errors import InputError, SelabError
-from selab.guest import Completed, Guest, Malformed, Query, number, one_of, reading, script, script_argv
+from selab.guest import (
+    Completed,
+    Guest,
+    Malformed,
+    Query,
+    contexts_in,
+    number,
+    one_of,
+    reading,
+    script,
+    script_argv,
+    whole_seconds,
+)
 from selab.guest_state import NO_DIRECTORY, NO_UNIT, NOT_STOPPED, OTHER_UNIT, UNIT_DID_NOT_START
 from selab.policy.contexts import FileContexts
 from selab.policy.guest.relabel import contexts_file
@@ -117,7 +129,7 @@ class RunningService:
 
     def end_argv(self, seconds: float) -> list[str]:
         """Return the command that waits for the main process's end and prints its exit code."""
-        return script_argv("service/wait-for-end", str(self.pid), self.name, str(int(seconds) or 1))
+        return script_argv("service/wait-for-end", str(self.pid), self.name, whole_seconds(seconds))
 
 
 class ServiceRefused(SelabError):
@@ -178,8 +190,16 @@ def running_service(
     running = RunningService(unit, title=title)
     words = (unit, domain, contexts_file(contexts), *transient_words(service, unit))
     done = guest.run(script_argv("service/start", *words), timeout=START_TIMEOUT)
-    if done.returncode in (NO_UNIT.code, OTHER_UNIT.code):
-        raise _no_such_unit(service, unit, done)
+    answer = done.error_text.strip()
+    if done.returncode == OTHER_UNIT.code:
+        raise other_name(unit, answer)
+    if done.returncode == NO_UNIT.code:
+        hint = (
+            "Look for its name in the guest: `selab vm ssh -- systemctl list-unit-files`."
+            if service.packages
+            else "List the package that has it in `packages`."
+        )
+        raise no_such_unit(unit, answer, hint)
     try:
         _read_start(running, done)
         yield running
@@ -197,18 +217,17 @@ def _stop(guest: Guest, running: RunningService, *, keep: bool) -> None:
     _read_stop(running, guest.run(argv, timeout=STOP_TIMEOUT))
 
 
-def _no_such_unit(service: Service, unit: str, done: Completed) -> InputError:
-    answer = done.error_text.strip()[:80]
-    if done.returncode == OTHER_UNIT.code:
-        return InputError(
-            f"The guest's unit {unit} has another name.", f"systemd reports {answer!r}.", "Use that name."
-        )
+def no_such_unit(unit: str, state: str, hint: str) -> InputError:
+    """Return the error about a unit that the guest lacks, of which systemd reports the load `state`."""
     return InputError(
-        f"The guest has no unit {unit} that can be started.",
-        f"systemd reports '{answer}'.",
-        "List the package that has it in `packages`."
-        if not service.packages
-        else "Look for its name in the guest: `selab vm ssh -- systemctl list-unit-files`.",
+        f"The guest has no unit {unit} that can be started.", f"systemd reports {state[:80]!r}.", hint
+    )
+
+
+def other_name(unit: str, name: str) -> InputError:
+    """Return the error about a name that is only an alias of the unit `name`."""
+    return InputError(
+        f"The guest's unit {unit} has another name.", f"systemd reports {name[:80]!r}.", "Use that name."
     )
 
 
@@ -275,12 +294,7 @@ def _fields(done: Completed, *keys: str, complete: bool) -> tuple[dict[str, str]
     pairs = [line.partition(" ") for line in lines[: -len(end)]]
     if [key for key, _, _ in pairs[: len(keys)]] != [*keys]:
         raise Malformed(f"it does not begin with {', '.join(keys)}")
-    labels = set()
-    for key, _, value in pairs[len(keys) :]:
-        if key != "label" or not value.isprintable() or value[:1] == "-":
-            raise Malformed(f"{f'{key} {value}'[:40]!r} is not a context")
-        if value.count(":") >= 2:
-            labels.add(value)
+    labels = contexts_in(value for key, _, value in pairs[len(keys) :] if one_of(key, "label"))
     return {key: value for key, _, value in pairs[: len(keys)]}, labels
 
 

@@ -22,11 +22,13 @@ from selab.guest import (
     Malformed,
     Query,
     complete_line,
+    contexts_in,
     number,
     one_of,
     query_all,
     script,
     script_argv,
+    whole_seconds,
 )
 from selab.host.local import LocalHost
 
@@ -352,3 +354,18 @@ def test_a_flood_among_several_queries_is_an_error(script: str) -> None:
     answers = query_all(LocalHost(), before=short, flood=flood, after=short)
     with pytest.raises(AnswerTooLong):
         answers.read_all()
+
+
+def test_only_labels_that_are_contexts_count() -> None:
+    assert contexts_in(["u:r:web_t:s0", "kernel", "u:r:web_t:s0", "u:r:db_t"]) == {"u:r:web_t:s0", "u:r:db_t"}
+
+
+@pytest.mark.parametrize("value", ["-", "-u:r:web_t:s0", "u:r:web\x1b_t:s0"])
+def test_a_value_that_is_no_label_is_malformed(value: str) -> None:
+    with pytest.raises(Malformed, match="is not a context"):
+        contexts_in(["u:r:web_t:s0", value])
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.5, "1"), (1, "1"), (5.9, "5"), (60.0, "60")])
+def test_a_limit_of_a_script_is_in_whole_seconds(seconds: float, text: str) -> None:
+    assert whole_seconds(seconds) == text

@@ -45,7 +45,7 @@ def from_compose(
 
 def _name_sections(scenario: ScenarioBuilder, application: Application) -> None:
     """List what the rest of the file says and a scenario cannot have."""
-    remarks = scenario.only if scenario.is_single else scenario
+    remarks = scenario.general
     for entry in application.includes:
         name_unsupported_keys(remarks, "include", entry, "include.")
     for section in SECTIONS:

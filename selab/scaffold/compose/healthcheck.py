@@ -10,7 +10,7 @@ from typing import Any
 from selab.scaffold.compose.service import word
 from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.import_keys import name_unsupported_keys
-from selab.scaffold.secret import has_secret
+from selab.scaffold.secret import refuse_secrets_within
 from selab.scenario.container import HEALTH_TIMEOUT
 
 _PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|us|ns|s|m|h)", re.ASCII)
@@ -57,8 +57,7 @@ def _command(test: Any) -> list[str]:
         raise ValueError("it begins with neither CMD nor CMD-SHELL")
     if not rest:
         raise ValueError("it has no command")
-    if has_secret(part for text in rest for part in text.split()):
-        raise ValueError("it looks like it contains a secret")
+    refuse_secrets_within(rest)
     return rest
 
 

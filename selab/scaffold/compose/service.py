@@ -16,6 +16,7 @@ from selab.scaffold.container_builder import ContainerBuilder, label_of
 from selab.scaffold.image_config import port_range, quoted
 from selab.scaffold.import_keys import name_unsupported_keys
 from selab.scaffold.security_label import add_label
+from selab.scaffold.values import scalar
 
 MOST_PORTS = 64
 _TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")
@@ -216,11 +217,7 @@ def word(value: Any) -> str:
 
     Raises ValueError if it is not a scalar, or if a variable has no default.
     """
-    if isinstance(value, bool):
-        return str(value).lower()
-    if not isinstance(value, (str, int, float)):
-        raise ValueError("it is not a single value")
-    return interpolate(str(value))
+    return interpolate(scalar(value))
 
 
 def _short_port(text: str) -> tuple[str, str]:

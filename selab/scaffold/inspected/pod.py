@@ -71,7 +71,6 @@ def scenario_of_pod(project: Project, pod: Pod, host: Guest | None) -> ScenarioB
     """Build the scenario of a pod. What the images set themselves is not repeated if `host` has them."""
     scenario = ScenarioBuilder()
     scenario.describe(f"The pod {pod.name}." if pod.name else "A pod.")
-    is_single = len(pod.containers) == 1
     uncertain = _publish(pod)
     for container in pod.containers:
         builder = scenario.container((container.name or "").lstrip("/"))
@@ -84,16 +83,12 @@ def scenario_of_pod(project: Project, pod: Pod, host: Guest | None) -> ScenarioB
         if _has_ended(container) and not all(map(_has_ended, pod.containers)):
             builder.set("init", value=True)
             builder.leave("init", "it has ended with exit status 0, so the others start after its end")
-    if not is_single:
+    if not scenario.is_single:
         scenario.data["level"] = "scenario"
         going_on = [name for name in scenario.containers if name not in scenario.ending]
-        for name in going_on if len(going_on) > 1 else ():
-            for kind in sorted(pod.shared):
-                with scenario.containers[name].trying(f"the {kind} namespace of the pod"):
-                    scenario.relate(name, kind, "pod")
+        scenario.share_namespaces(going_on, sorted(pod.shared))
         scenario.share_volumes()
-    remarks = scenario.only if is_single else scenario
-    name_unsupported(remarks, pod.part, pod.settings)
+    name_unsupported(scenario.general, pod.part, pod.settings)
     return scenario
 
 

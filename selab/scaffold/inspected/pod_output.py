@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from selab.errors import InputError
 from selab.scaffold.inspected.output import CRI_POD, Container, container_of
+from selab.scaffold.values import fields_of
 from selab.scenario.model import MOST_CONTAINERS
 
 MAX_POD_BYTES = 16 * 2**20
@@ -125,7 +126,7 @@ def members_of(fields: Mapping[str, Any]) -> list[str]:
     for entry in entries if isinstance(entries, list) else ():
         each = entry if isinstance(entry, dict) else {}
         key = str(each.get("Id") or each.get("id"))
-        metadata = _object(each, "metadata")
+        metadata = fields_of(each, "metadata")
         attempt = metadata.get("attempt")
         number = attempt if isinstance(attempt, int) else 0
         name = str(metadata.get("name") or key)
@@ -138,25 +139,18 @@ def _refuse(what: str, where: str) -> NoReturn:
     raise InputError("Expected the description of a pod and its containers.", f"{where}: {what}.", _HINT)
 
 
-def _object(fields: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    value: Any = fields
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
 def _alone(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return a container without what it has from its pod: namespaces, ports, and the pod itself."""
     if isinstance(fields.get("status"), dict):
         path = ("info", "config", "linux", "security_context")
-        security = _object(fields, *path)
+        security = fields_of(fields, *path)
         own = {key: value for key, value in security.items() if key != "namespace_options"}
         return _replaced(fields, path, own)
     if "HostConfig" not in fields:
         return dict(fields)
     host = {
         key: value
-        for key, value in _object(fields, "HostConfig").items()
+        for key, value in fields_of(fields, "HostConfig").items()
         if key != "PortBindings" and not str(value).startswith(_OF_A_CONTAINER)
     }
     without = {key: value for key, value in fields.items() if key not in ("Pod", "Dependencies")}
@@ -173,14 +167,14 @@ def _replaced(fields: Mapping[str, Any], keys: tuple[str, ...], value: Any) -> d
 
 
 def _of_podman(fields: Mapping[str, Any], containers: tuple[Container, ...]) -> Pod:
-    infra = _object(fields, "InfraConfig")
+    infra = fields_of(fields, "InfraConfig")
     words = {str(word) for word in _listed(fields.get("SharedNamespaces") or [])}
     of_host = {"network"} if infra.get("HostNetwork") is True else set()
     of_host |= {"pid"} if infra.get("pid_ns") == "host" else set()
     shared = {name for name, word in _NAMESPACES.items() if word in words} - of_host
     ports = tuple(
-        (str(key), str(_object({"each": each}, "each").get("HostPort") or ""))
-        for key, bindings in _object(infra, "PortBindings").items()
+        (str(key), str(fields_of({"each": each}, "each").get("HostPort") or ""))
+        for key, bindings in fields_of(infra, "PortBindings").items()
         for each in _listed(bindings or [])
     )
     name = str(fields.get("Name") or "")
@@ -188,15 +182,15 @@ def _of_podman(fields: Mapping[str, Any], containers: tuple[Container, ...]) -> 
 
 
 def _of_crictl(fields: Mapping[str, Any], containers: tuple[Container, ...]) -> Pod:
-    status, config = _object(fields, "status"), _object(fields, "info", "config")
-    modes = _object(status, "linux", "namespaces", "options")
+    status, config = fields_of(fields, "status"), fields_of(fields, "info", "config")
+    modes = fields_of(status, "linux", "namespaces", "options")
     of_host = {name for name in _NAMESPACES if modes.get(name) in _NODE}
     shared = {name for name in _NAMESPACES if modes.get(name) in _POD}
     mappings = config.get("port_mappings")
     ports = tuple(
         _mapping(each) for each in (mappings if isinstance(mappings, list) else ()) if isinstance(each, dict)
     )
-    name = str(_object(status, "metadata").get("name") or "")
+    name = str(fields_of(status, "metadata").get("name") or "")
     return Pod(name, containers, frozenset(of_host), frozenset(shared), ports, config, "cri_pod")
 
 

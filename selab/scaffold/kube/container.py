@@ -9,7 +9,8 @@ from typing import Any, TypeGuard
 from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import quoted
 from selab.scaffold.import_keys import name_unsupported_keys
-from selab.scaffold.kube.manifest import Workload, fields_of, objects_of
+from selab.scaffold.kube.manifest import Workload
+from selab.scaffold.values import fields_of, objects_of, scalar
 
 _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 _PER_CONTAINER = ("seLinuxOptions", "runAsUser", "runAsGroup")
@@ -29,15 +30,6 @@ def add_container(builder: ContainerBuilder, workload: Workload, fields: Mapping
         for port in objects_of(fields.get("ports")):
             with builder.trying(f"ports {quoted(port.get('containerPort'))}"):
                 _add_port(builder, port)
-
-
-def scalar(value: Any) -> str:
-    """Return a single value as text. Raises ValueError for other values."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if not isinstance(value, (str, int, float)):
-        raise ValueError("it is not a single value")
-    return str(value)
 
 
 def _add_port(builder: ContainerBuilder, port: Mapping[str, Any]) -> None:

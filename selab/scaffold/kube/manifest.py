@@ -10,6 +10,7 @@ from typing import Any
 from selab.errors import InputError
 from selab.host.yamlfile import load_documents
 from selab.project import nearest
+from selab.scaffold.values import fields_of
 
 _TEMPLATES = {
     "Pod": (),
@@ -47,18 +48,6 @@ class Workload:
     ends: bool
     config_maps: Mapping[str, Mapping[str, Any]]
     others: Mapping[str, tuple[str, ...]]
-
-
-def fields_of(value: Any, *keys: str) -> Mapping[str, Any]:
-    """Return the object at the path `keys` of an object, or an empty one."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def objects_of(value: Any) -> list[Mapping[str, Any]]:
-    """Return the objects of a list, or none."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def load_workload(file: Path, chosen: str | None) -> Workload:

@@ -10,11 +10,12 @@ from selab.errors import InputError
 from selab.project import Project
 from selab.scaffold.image_config import quoted
 from selab.scaffold.import_keys import name_unsupported_keys
-from selab.scaffold.kube.container import add_container, scalar
-from selab.scaffold.kube.manifest import Workload, fields_of, load_workload, objects_of
+from selab.scaffold.kube.container import add_container
+from selab.scaffold.kube.manifest import Workload, load_workload
 from selab.scaffold.kube.probes import add_probes
 from selab.scaffold.kube.volumes import add_mounts
 from selab.scaffold.scenario_builder import ScenarioBuilder
+from selab.scaffold.values import fields_of, objects_of, scalar
 from selab.scenario.model import MOST_CONTAINERS, Scenario
 
 
@@ -50,7 +51,7 @@ def from_kube(project: Project, file: Path, chosen: str | None = None) -> Scenar
         _order(scenario, names, len(init), sidecars)
         _share_namespaces(scenario, workload)
         scenario.share_volumes()
-    remarks = scenario.only if scenario.is_single else scenario
+    remarks = scenario.general
     name_unsupported_keys(remarks, "kube_pod", workload.pod)
     name_unsupported_keys(
         remarks, "kube_pod_security", fields_of(workload.pod, "securityContext"), "securityContext."
@@ -109,8 +110,4 @@ def _share_namespaces(scenario: ScenarioBuilder, workload: Workload) -> None:
     """Let the containers share the network, the IPC namespace and, if the pod says so, the PID namespace."""
     going_on = [name for name, builder in scenario.containers.items() if not builder.data.get("init")]
     kinds = ["network", "ipc", *(["pid"] if workload.pod.get("shareProcessNamespace") is True else [])]
-    for name in going_on if len(going_on) > 1 else ():
-        for kind in kinds:
-            if kind not in scenario.containers[name].data:
-                with scenario.containers[name].trying(f"the {kind} namespace of the pod"):
-                    scenario.relate(name, kind, "pod")
+    scenario.share_namespaces(going_on, kinds)

@@ -8,9 +8,8 @@ from typing import Any
 from selab.scaffold.container_builder import ContainerBuilder
 from selab.scaffold.image_config import quoted
 from selab.scaffold.import_keys import name_unsupported_keys
-from selab.scaffold.kube.container import scalar
-from selab.scaffold.kube.manifest import fields_of, objects_of
-from selab.scaffold.secret import has_secret
+from selab.scaffold.secret import refuse_secrets_within
+from selab.scaffold.values import fields_of, objects_of, scalar
 from selab.scenario.container import HEALTH_TIMEOUT
 from selab.scenario.steps import HttpStep
 
@@ -46,8 +45,7 @@ def _add_health(builder: ContainerBuilder, probe: Mapping[str, Any], *, is_singl
         raise ValueError("a scenario with a single container has no health check")
     if "health" in builder.data:
         raise ValueError("a container of a scenario has one health check")
-    if has_secret(part for text in words for part in text.split()):
-        raise ValueError("it looks like it contains a secret")
+    refuse_secrets_within(words)
     delay, period, failures = (_times(probe, key) for key in _DEFAULTS)
     limit = delay + period * failures
     timeout = {"timeout": min(limit, _LONGEST)} if limit > HEALTH_TIMEOUT else {}

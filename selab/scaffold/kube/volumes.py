@@ -10,8 +10,8 @@ from selab.project import Project
 from selab.scaffold.container_builder import ContainerBuilder, is_file
 from selab.scaffold.image_config import quoted
 from selab.scaffold.import_keys import name_unsupported_keys
-from selab.scaffold.kube.container import scalar
-from selab.scaffold.kube.manifest import Workload, fields_of, objects_of
+from selab.scaffold.kube.manifest import Workload
+from selab.scaffold.values import fields_of, objects_of, scalar
 
 _OF_FILES = frozenset({"configMap", "secret", "projected", "downwardAPI"})
 _DIRECTORIES = ("", "Directory", "DirectoryOrCreate")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value
+from selab.scaffold.secret import has_secret, is_secret_name, is_secret_value, refuse_secrets_within
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,9 @@ def test_a_command_with_a_secret(argv: list[str]) -> None:
 )
 def test_a_command_without_one(argv: list[str]) -> None:
     assert not has_secret(argv)
+
+
+def test_a_secret_within_an_argument_is_refused() -> None:
+    refuse_secrets_within(["sh", "-c", "curl localhost"])
+    with pytest.raises(ValueError, match="secret"):
+        refuse_secrets_within(["sh", "-c", "mysql --password=swordfish"])
