@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,26 @@ def test_sshd_may_print_its_settings_in_either_case(
     sandbox.program("sshd", f"echo '{keyword % names}'; echo 'ALLOWAGENTFORWARDING no'")
     (probe,) = [step.probe for step in provision.steps("dnf") if step.name == "SSH by key only"]
     assert sandbox.run(shell_argv(probe)).returncode == code
+
+
+@pytest.mark.parametrize("text", ['[network]\nfirewall_driver = "nftables"\n', "[network]\n", None])
+@pytest.mark.parametrize("docker", [True, False])
+def test_podmans_rules_join_those_of_docker_unless_the_administrator_decides(
+    tmp_path: Path, text: str | None, docker: bool
+) -> None:
+    sandbox = ContainersGuest(tmp_path)
+    sandbox.program("have", f"[ $1 = dockerd ] && exit {int(not docker)}")
+    if text is not None:
+        sandbox.write("/etc/containers/containers.conf", text)
+    (step,) = [step for step in provision.runtime_steps("apt", "podman") if "beside Docker" in step.name]
+    probed = sandbox.run(shell_argv(step.probe)).ok
+    assert probed is (not docker or (text is not None and "firewall_driver" in text))
+    assert sandbox.run(shell_argv(step.apply)).ok and sandbox.run(shell_argv(step.probe)).ok
+    (written,) = sandbox.path("/etc/containers/containers.conf.d").iterdir()
+    assert tomllib.loads(written.read_text()) == {"network": {"firewall_driver": "iptables"}}
+
+
+class ContainersGuest(SandboxGuest):
+    """A sandbox with Podman's settings."""
+
+    PLACES = (*SandboxGuest.PLACES, "/etc/containers")
