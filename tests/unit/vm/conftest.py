@@ -112,7 +112,12 @@ class ProvisionedGuest:
             return 0, "\n".join(answers).encode(), b""
         if text == script("vm/package-tools"):
             return 0, self.tool.encode() + b"\n", b""
-        if text in {step.apply for family in ("apt", "dnf") for step in provision.steps(family)}:
+        steps = (
+            step
+            for family in ("apt", "dnf")
+            for step in (*provision.steps(family), *provision.runtime_steps(family, "podman"))
+        )
+        if text in {step.apply for step in steps}:
             return self.code, b"", b"first line\nit broke\n" if self.code else b""
         if text == script("vm/await-network"):
             return self.code, b"", b""
