@@ -143,7 +143,7 @@ CONTAINER = StateFile(
     "`running` and the runtime of a container, or `kept` and the runtime if it stays after its run.",
     writers=("container/start", "container/keep"),
     readers=("container/start",),
-    removers=("container/start", "container/remove"),
+    removers=("container/start", "container/end"),
     lifetime="from just before the container is started until it is removed",
 )
 CONTAINER_ID = StateFile(
@@ -151,7 +151,7 @@ CONTAINER_ID = StateFile(
     "The id of a container.",
     writers=(RUNTIME, "container/start"),
     readers=("container/lib-watch",),
-    removers=("container/lib-watch", "container/remove"),
+    removers=("container/lib-watch", "container/end"),
     lifetime="from the start of the container until it is removed",
 )
 CONTAINER_LABEL = StateFile(
@@ -161,12 +161,19 @@ CONTAINER_LABEL = StateFile(
     readers=("container/lib-labels", "service/lib-processes"),
     removers=(
         "container/lib-watch",
-        "container/remove",
+        "container/end",
         "service/start",
         "service/stop",
         "service/restore",
     ),
     lifetime="from the start of the container or service until it is removed or stopped",
+)
+REMOVAL = StateFile(
+    "removal",
+    "Why containers of a run could not be removed; empty if they could. Locked while they are removed.",
+    writers=("container/end", "container/await-removal"),
+    readers=("container/end", "container/await-removal"),
+    lifetime="until the guest stops; the next run replaces it",
 )
 SERVICE = StateFile(
     "services/NAME",
@@ -190,6 +197,7 @@ STATE_FILES = (
     CONTAINER,
     CONTAINER_ID,
     CONTAINER_LABEL,
+    REMOVAL,
     SERVICE,
 )
 """All files in RUN_DIR."""
@@ -255,6 +263,7 @@ STEP_FAILED = ExitCode(
 END_NOT_NOTICED = ExitCode(
     4, "The container runtime has not noticed the container's end.", ("container/wait-for-end",)
 )
+NOT_ENDED = ExitCode(4, "Processes of the containers are left.", ("container/end",))
 UNIT_DID_NOT_START = ExitCode(1, "The unit did not start.", ("service/start",))
 NO_UNIT = ExitCode(3, "The guest has no such unit.", ("service/start",))
 OTHER_UNIT = ExitCode(4, "The name is an alias of another unit.", ("service/start",))
@@ -303,6 +312,7 @@ EXIT_CODES = (
     NOT_HEALTHY,
     STEP_FAILED,
     END_NOT_NOTICED,
+    NOT_ENDED,
     UNIT_DID_NOT_START,
     NO_UNIT,
     OTHER_UNIT,

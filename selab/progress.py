@@ -30,19 +30,27 @@ class Silent:
 class Progress:
     """The steps of one invocation.
 
-    timings: the seconds of each finished step that has a key, by key, in the order of the steps.
+    timings: the seconds of each finished step that has a key, by key, in the order in which the steps began.
     """
 
     def __init__(self, listener: Listener | None = None) -> None:
         self.listener: Listener = listener or Silent()
         self.timings: dict[str, float] = {}
         self._depth = 0
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """The time since the first of these steps could begin."""
+        return time.monotonic() - self._started
 
     @contextmanager
     def step(self, doing: str, key: str = "") -> Iterator[None]:
         """Run the block as the step `doing` ("Compiling ..."), and add its seconds to `timings[key]`."""
         depth, started, failed = self._depth, time.monotonic(), True
         self._depth += 1
+        if key:
+            self.timings.setdefault(key, 0.0)
         log.info("%s%s", "  " * depth, doing)
         self.listener.started(doing, depth)
         try:
@@ -52,7 +60,7 @@ class Progress:
             self._depth = depth
             seconds = time.monotonic() - started
             if key:
-                self.timings[key] = self.timings.get(key, 0.0) + seconds
+                self.timings[key] += seconds
             log.info("%s%s: %s after %.2f s", "  " * depth, doing, "failed" if failed else "done", seconds)
             self.listener.ended(doing, depth, seconds, failed)
 

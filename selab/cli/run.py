@@ -76,14 +76,17 @@ def run(
         after_steps=machine.shell if chosen["shell"] else None,
     )
     options = resume(context.project, scenario, hooks)
-    result = experiment.run(context.project, machine, request, context.progress, options)
-    document = history.add(result)
-    stored = history.find(document.run)
-    advice = advice_cache.advice(context.project, stored, context.progress) if needs_advice else []
-    reports.write(context, [stored], advice={document.run: advice})
-    _annotate(stored)
-    if not reports.printed:
-        show_run(document, context.out, change=history.change(document), advice=advice)
+
+    def judged(result: experiment.Run) -> None:
+        document = history.add(result)
+        stored = history.find(document.run)
+        advice = advice_cache.advice(context.project, stored, context.progress) if needs_advice else []
+        reports.write(context, [stored], advice={document.run: advice})
+        _annotate(stored)
+        if not reports.printed:
+            show_run(document, context.out, change=history.change(document), advice=advice)
+
+    result = experiment.run(context.project, machine, request, context.progress, options, judged)
     return result.verdict.exit_code
 
 

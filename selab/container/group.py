@@ -6,19 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from selab.container.lifecycle import (
-    REMOVE_TIMEOUT,
     Container,
     Running,
     Setup,
-    labels_in,
-    remove,
     run_with_repairs,
     start,
 )
+from selab.container.removal import end
 from selab.container.steps import GRACE, await_end, logs
 from selab.container.volumes import prepare_volumes
 from selab.container.workload import LabelledContainer, Workload
-from selab.guest import Guest, Malformed, number, one_of, reading, script_argv, whole_seconds
+from selab.guest import Guest, script_argv, whole_seconds
 from selab.scenario.consistency import health_of, is_init, waits_for
 from selab.scenario.container import Health
 from selab.service.lifecycle import RunningService, observe, running_service
@@ -47,43 +45,62 @@ def running(
     """Start the containers and services of `workload` during the block, and add each to `containers` by its
     name there.
 
-    They are removed after the block unless `keep` is set. Their labels are complete only after the block.
+    They end after the block unless `keep` is set, and the removal of the containers begins. Their labels are
+    complete only after the block.
     Raises ContainerRefused, ServiceRefused or NotReady if one does not start or does not become ready.
     """
     guest = setup.guest
-    with ExitStack() as undo:
-        if not workload.is_single and not keep:
-            undo.callback(_remove_shared, guest, workload)
+    created: list[Container] = []
+    with (
+        ExitStack() as services,
+        _ended(guest, workload, created, keep=keep),
+        _services_observed(guest, workload, containers),
+    ):
         prepare_volumes(guest, workload, setup.root)
         if workload.has_network:
             _make_network(setup, workload)
         for container in workload.containers:
             _await_others(guest, container, workload, containers)
-            others = [each.name for each in containers.values() if isinstance(each, Container)]
             started: Running = (
-                undo.enter_context(_service(guest, container, workload, keep=keep))
+                services.enter_context(_service(guest, container, workload, keep=keep))
                 if container.spec.service
-                else undo.enter_context(_container(setup, container, workload, others, keep=keep))
+                else _start(setup, container, workload, created)
             )
             containers[container.title] = started
             if is_init(container.spec):
                 _require_end(guest, started)
         yield
-        if not workload.is_single:
-            _observe(guest, workload, [*containers.values()])
 
 
 @contextmanager
-def _container(
-    setup: Setup, container: LabelledContainer, workload: Workload, others: Sequence[str], *, keep: bool
-) -> Iterator[Container]:
-    """Run a container during the block. Also one that does not start leaves something to remove."""
-    running = Container(container.name, 0, workload.runtime, title=container.title)
+def _ended(guest: Guest, workload: Workload, created: Sequence[Container], *, keep: bool) -> Iterator[None]:
+    """End after the block the containers that are `created` by then."""
     try:
-        running = start(setup, container, workload, others)
-        yield running
+        yield
     finally:
-        remove(setup.guest, running, keep=keep)
+        if created or workload.has_network or workload.named_volumes:
+            end(guest, workload, created, keep=keep)
+
+
+@contextmanager
+def _services_observed(guest: Guest, workload: Workload, started: Mapping[str, Running]) -> Iterator[None]:
+    """Read after the block what became of each of several services, before anything ends."""
+    try:
+        yield
+    finally:
+        for each in started.values():
+            if isinstance(each, RunningService) and not workload.is_single:
+                observe(guest, each)
+
+
+def _start(
+    setup: Setup, container: LabelledContainer, workload: Workload, created: list[Container]
+) -> Container:
+    """Start a container, and add it to those that are `created`: one that does not start leaves something."""
+    others = [each.name for each in created]
+    created.append(Container(container.name, 0, workload.runtime, title=container.title))
+    created[-1] = start(setup, container, workload, others)
+    return created[-1]
 
 
 def _service(
@@ -98,13 +115,6 @@ def _service(
         title=service.title,
         contexts=workload.contexts,
         keep=keep,
-    )
-
-
-def _remove_shared(guest: Guest, workload: Workload) -> None:
-    argv = script_argv("container/remove-shared", workload.name, workload.runtime.name)
-    guest.run(argv, timeout=REMOVE_TIMEOUT).expect(
-        "The network of the containers could not be removed.", hint="Run `selab doctor`."
     )
 
 
@@ -150,31 +160,3 @@ def _require_end(guest: Guest, container: Running) -> None:
 
 def _not_ready(guest: Guest, container: Running, reason: str) -> NotReady:
     return NotReady(container.title, reason, logs(guest, {container.title: container}))
-
-
-def _observe(guest: Guest, workload: Workload, started: Sequence[Running]) -> None:
-    """Read the labels of all before any is removed, and which of them have ended."""
-    containers = [each for each in started if isinstance(each, Container)]
-    if containers:
-        _observe_containers(guest, workload, containers)
-    for each in started:
-        if isinstance(each, RunningService):
-            observe(guest, each)
-
-
-def _observe_containers(guest: Guest, workload: Workload, containers: Sequence[Container]) -> None:
-    pairs = [word for each in containers for word in (each.name, str(each.pid))]
-    argv = script_argv("container/observe", workload.runtime.name, *pairs)
-    done = guest.run(argv, timeout=REMOVE_TIMEOUT).expect(
-        "selab cannot see whether the containers still run."
-    )
-    answers = done.text.split("end\n")
-    with reading(done):
-        if len(answers) != len(containers) + 1 or answers[-1]:
-            raise Malformed(f"it is not about {len(containers)} containers")
-        for container, answer in zip(containers, answers, strict=False):
-            first, _, rest = answer.partition("\n")
-            word, _, code = first.partition(" ")
-            if one_of(word, "runs", "ended") == "ended":
-                container.ended = number(code)
-            container.labels |= labels_in(f"{rest}end\n")

@@ -1,4 +1,4 @@
-"""Start and remove a container, and read from the kernel which labels its processes really have."""
+"""Start a container, and read from the kernel which labels its processes really have."""
 
 from __future__ import annotations
 
@@ -147,15 +147,6 @@ def start(setup: Setup, container: LabelledContainer, workload: Workload, others
     )
     done = run_with_repairs(guest, script_argv("container/start", *words), repairs)
     return _started(done, container, runtime)
-
-
-def remove(guest: Guest, container: Container, *, keep: bool = False) -> None:
-    """Remove a container, or mark it as one that stays; its labels are read again just before."""
-    end = "container/keep" if keep else "container/remove"
-    argv = script_argv(end, container.name, str(container.pid), container.runtime.name)
-    done = guest.run(argv, timeout=REMOVE_TIMEOUT)
-    with reading(done):
-        container.labels |= labels_in(done.text)
 
 
 def run_with_repairs(guest: Guest, argv: Sequence[str], repairs: Iterable[Repair]) -> Completed:

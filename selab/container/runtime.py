@@ -33,6 +33,7 @@ class Runtime:
     pid_file: str
     cgroups: tuple[str, ...]
     read_only: tuple[str, ...]
+    remove: tuple[str, ...]
     copy: tuple[str, ...]
     registry: str
     settings: str

@@ -112,7 +112,7 @@ class Checklist:
         return Check("No run ended as ERROR.", not count if self.runs else None, detail)
 
     def _ran(self, what: str, is_such: Callable[[RunDocument], bool]) -> Check:
-        seconds = [sum(run.timings.values()) for run in self.runs if is_such(run)]
+        seconds = [run.duration for run in self.runs if is_such(run)]
         detail = f"the quickest in {min(seconds):.1f} s" if seconds else ""
         return Check(what, bool(seconds) if self.runs else None, detail)
 

@@ -52,7 +52,7 @@ def _run(run: RunDocument) -> ET.Element:
         _add(case, "failure", "denials", reasons[0], _lines([*reasons, *_unexpected(run)]))
     if settled := [ruled_line(row) for row in run.denials if not row.ruling.is_unexpected]:
         ET.SubElement(case, "system-out").text = "\n".join(settled)
-    return _counted(suite, sum(run.timings.values()))
+    return _counted(suite, run.duration)
 
 
 def _matrix(results: Sequence[Ended]) -> ET.Element:
@@ -62,7 +62,7 @@ def _matrix(results: Sequence[Ended]) -> ET.Element:
         document = result.result.document if isinstance(result.result, Record) else None
         classname = f"selab.{result.cell.scenario}.{result.cell.policy}"
         name = f"{result.cell.mode.value} {result.cell.guest}"
-        case = _case(suite, classname, name, sum(document.timings.values()) if document else 0.0)
+        case = _case(suite, classname, name, document.duration if document else 0.0)
         if not result.is_right:
             kind = "error" if result.verdict is Verdict.ERROR else "failure"
             message = f"{verdict_in_words(result)}: {result.reasons[0]}"

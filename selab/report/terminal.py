@@ -138,7 +138,7 @@ def _show_verdict(run: RunDocument, out: Console, change: str) -> None:
     stages = "  ".join(
         f"{safe(stage)} {seconds:.1f}" for stage, seconds in run.timings.items() if seconds >= 0.05
     )
-    out.print(f"  [dim]seconds: {stages}[/dim]")
+    out.print(f"  [dim]seconds: {run.duration:.1f}  ({stages})[/dim]")
     if change:
         out.print(f"  {safe(change)}")
     colour = COLOURS[run.verdict]

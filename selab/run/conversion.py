@@ -57,6 +57,7 @@ def document_of(run: Run) -> RunDocument:
         verdict=run.verdict,
         reasons=run.reasons,
         timings=run.timings,
+        seconds=run.seconds,
     )
 
 

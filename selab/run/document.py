@@ -219,7 +219,9 @@ class RunDocument(_Part):
     notes: what else the user should know.
     verdict: PASS, FAIL or ERROR.
     reasons: why the verdict is what it is, the decisive reasons first.
-    timings: seconds by stage.
+    timings: seconds by stage, in the order in which the stages began. Some run beside others or within them.
+    seconds: from the beginning of the command, or of the run if the command makes several, to the verdict;
+        None in what earlier versions have stored.
     """
 
     schema_: int = Field(default=SCHEMA, alias="schema")
@@ -246,10 +248,16 @@ class RunDocument(_Part):
     verdict: Verdict
     reasons: tuple[str, ...]
     timings: dict[str, float]
+    seconds: float | None = None
 
     def as_json(self) -> str:
         """Return the document as `--json` prints it."""
         return to_json(self.model_dump(mode="json", by_alias=True))
+
+    @property
+    def duration(self) -> float:
+        """The seconds to the verdict; the sum of the stages in what earlier versions have stored."""
+        return sum(self.timings.values()) if self.seconds is None else self.seconds
 
     @property
     def policies(self) -> tuple[str, ...]:

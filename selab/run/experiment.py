@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from selab.auditlog.attribution import Attribution, Party, Scope, attribute
@@ -33,6 +33,7 @@ from selab.run.recovery import recover_on_failure
 from selab.run.request import DEFAULT_OPTIONS, Plan, Request, RunOptions, make_plan
 from selab.run.stages import (
     base_policy_restored,
+    containers_removed,
     guard_renewed,
     mode_restored,
     policy_in_force,
@@ -51,6 +52,9 @@ from selab.run.verdict import (
     judge,
 )
 from selab.vm.lock import vm_lock
+
+Judged = Callable[["Run"], None]
+"""What is called with a run that has its verdict."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ class Run:
     verdict: PASS, FAIL or ERROR.
     reasons: why the verdict is what it is, the decisive reasons first.
     started: UTC.
-    timings: seconds by stage.
+    timings: seconds by stage, in the order in which the stages began. Some run beside others or within them.
+    seconds: from the beginning of the command, or of the run if the command makes several, to the verdict.
     hidden: the denials that appeared only with dontaudit rules off, classified.
     notes: what else the user should know.
     """
@@ -117,6 +122,7 @@ class Run:
     reasons: tuple[str, ...]
     started: datetime.datetime
     timings: dict[str, float]
+    seconds: float
     hidden: tuple[ClassifiedDenial, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -126,14 +132,23 @@ class Run:
         return self.containers[0].label
 
 
+def _ignore(run: Run) -> None:
+    """Do nothing with the run, which `run` returns as well."""
+
+
 def run(
     project: Project,
     machine: Machine,
     request: Request,
     progress: Progress,
     options: RunOptions = DEFAULT_OPTIONS,
+    judged: Judged = _ignore,
 ) -> Run:
-    """Run a scenario and judge it. Raises SelabError if there was no run to judge."""
+    """Run a scenario and judge it. Raises SelabError if there was no run to judge.
+
+    `judged` is called with the run as soon as it has its verdict. Only then does selab wait until what the
+    run has left in the guest is removed; if it is not, SelabError is raised after the call.
+    """
     plan = make_plan(project, request, options)
     with (
         vm_lock(project, f"selab run {plan.scenario.name}", progress),
@@ -142,26 +157,43 @@ def run(
         with progress.step("Making sure that the VM is up", "vm"):
             guest = machine.ensure(progress)
         with contextlib.closing(guest):
-            return run_on(guest, machine, project, plan, progress)
+            return run_on(guest, machine, project, plan, progress, judged)
 
 
-def run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progress: Progress) -> Run:
-    """Run a plan in a guest of `machine` that is ready. Raises LockedOut if the guest had to be recovered."""
-    with recover_on_failure(machine, plan.policy, plan.mode, progress):
-        return _run_on(guest, machine, project, plan, progress)
+def run_on(
+    guest: Guest,
+    machine: Machine,
+    project: Project,
+    plan: Plan,
+    progress: Progress,
+    judged: Judged = _ignore,
+) -> Run:
+    """Run a plan in a guest of `machine` that is ready. Raises LockedOut if the guest had to be recovered.
 
-
-def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progress: Progress) -> Run:
+    `judged` is called as `run` describes.
+    """
     started, expected = datetime.datetime.now(datetime.UTC), plan.options.expected_base
-    try:
-        context = prepare(guest, machine, project, plan, progress, expected)
-        attempt = _attempt(context)
-    except StoreChanged:
-        context = prepare(guest, machine, project, plan, progress)
-        attempt = _attempt(context)
+    with recover_on_failure(machine, plan.policy, plan.mode, progress), contextlib.ExitStack() as undo:
+        try:
+            context = prepare(guest, machine, project, plan, progress, expected)
+            attempt = undo.enter_context(_attempt(context))
+        except StoreChanged:
+            context = prepare(guest, machine, project, plan, progress)
+            attempt = undo.enter_context(_attempt(context))
+        result = _judged_run(context, attempt, started, undo)
+        judged(result)
+    return result
+
+
+def _judged_run(
+    context: RunContext, attempt: Attempt, started: datetime.datetime, undo: contextlib.ExitStack
+) -> Run:
+    """Judge an attempt, which `undo` undoes. That happens before another attempt, if there has to be one."""
+    plan, expected = context.plan, context.plan.options.expected_base
     notes = _notes(context, attempt, expected)
     hidden: tuple[ClassifiedDenial, ...] = ()
     if attempt.failed_without_denial and not plan.options.installed:
+        undo.close()
         hidden = _hidden_denials(context, attempt.denials)
         denial = "an unexpected denial" if attempt.denials.rows else "a denial"
         notes.append(f"The workload failed without {denial}, so it ran once more with dontaudit rules off.")
@@ -171,7 +203,7 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
         reasons = (*reasons, f"denials hidden by dontaudit rules: {count}")
     return Run(
         id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
-        plan=context.plan,
+        plan=plan,
         containers=context.containers,
         loaded=attempt.loaded,
         base_fingerprint=context.base.facts.fingerprint,
@@ -182,16 +214,20 @@ def _run_on(guest: Guest, machine: Machine, project: Project, plan: Plan, progre
         verdict=verdict,
         reasons=reasons,
         started=started,
-        timings={stage: round(seconds, 3) for stage, seconds in progress.timings.items()},
+        timings={stage: round(seconds, 3) for stage, seconds in context.progress.timings.items()},
+        seconds=round(context.progress.seconds, 3),
         hidden=hidden,
         notes=tuple(notes),
     )
 
 
+@contextlib.contextmanager
 def _attempt(
     context: RunContext, *, dontaudit: bool = True, seen: Collection[DenialKey] = frozenset()
-) -> Attempt:
-    """Take the plan through the stages once. Each stage undoes in the guest what it did, whatever happens.
+) -> Iterator[Attempt]:
+    """Take the plan through the stages once, and judge it during the block.
+
+    Each stage undoes in the guest what it did, whatever happens: after the block, or when a stage fails.
 
     `seen`: the denials that are known already, which are left out.
     """
@@ -200,18 +236,19 @@ def _attempt(
         base_policy_restored(context),
         mode_restored(context) as mode,
         policy_in_force(context, dontaudit=dontaudit) as policy,
+        guard_renewed(context),
+        containers_removed(context, mode),
     ):
-        with guard_renewed(context):
-            outcome = workload(context)
-        window = read_window(context, policy.window, mode)
-    attribution = _attribute(context, policy.loaded, outcome, window)
-    scope = scope_of(context, policy.loaded)
-    unseen = _without(attribution.decisions, seen)
-    denials = classify(context.plan.scenario.expect, unseen, scope.names)
-    denials = _by_command(denials, context.base, context.candidates)
-    # A flood of records has a decision for each, and the rows say what is needed from here on.
-    attribution = replace(attribution, decisions=())
-    return Attempt(policy.loaded, outcome, window, attribution, denials, policy.drift)
+        outcome = workload(context)
+        window = read_window(context, policy.window)
+        attribution = _attribute(context, policy.loaded, outcome, window)
+        scope = scope_of(context, policy.loaded)
+        unseen = _without(attribution.decisions, seen)
+        denials = classify(context.plan.scenario.expect, unseen, scope.names)
+        denials = _by_command(denials, context.base, context.candidates)
+        # A flood of records has a decision for each, and the rows say what is needed from here on.
+        attribution = replace(attribution, decisions=())
+        yield Attempt(policy.loaded, outcome, window, attribution, denials, policy.drift)
 
 
 def _by_command(
@@ -228,7 +265,8 @@ def _hidden_denials(context: RunContext, before: ClassifiedDenials) -> tuple[Cla
     seen = {key for row in before.rows for key in row.denial.keys}
     with context.progress.step("Running once more with dontaudit rules off", "dontaudit"):
         try:
-            return _attempt(context, dontaudit=False, seen=seen).denials.rows
+            with _attempt(context, dontaudit=False, seen=seen) as attempt:
+                return attempt.denials.rows
         finally:
             restore_dontaudit(context)
 

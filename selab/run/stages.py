@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from selab.auditlog.windows import OpenWindow, Window, close_window, open_window, release
 from selab.container.group import NotReady, running
 from selab.container.lifecycle import ContainerRefused, Running, Setup
+from selab.container.removal import await_earlier_removal, await_removal
 from selab.container.steps import logs, run_steps
+from selab.container.workload import LabelledContainer
 from selab.guest import Answers, Query, query_all
 from selab.host.cache import cache_dir
 from selab.policy.candidate import LoadedPolicy, WantedPolicy, linked_file
@@ -105,6 +107,7 @@ def policy_in_force(context: RunContext, *, dontaudit: bool = True) -> Iterator[
             answers = query_all(
                 context.guest,
                 store=same_store(context.base.facts),
+                removed=await_earlier_removal(),
                 labels=restore_labels(),
                 services=restore_services(),
                 drift=drift.changes(context.runtime.settings),
@@ -200,6 +203,23 @@ def guard_renewed(context: RunContext) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def containers_removed(context: RunContext, mode: GuestMode) -> Iterator[None]:
+    """Wait after the block until the containers that it has ended are removed.
+
+    The guest's mode is restored only then, in the same round trip, because the runtime is to remove them in
+    the mode of the run.
+    """
+    containers = [each for each in context.containers if each.image]
+    try:
+        yield
+    finally:
+        if containers and not context.plan.request.keep:
+            with context.progress.step(f"Removing the {_noun(containers)}", "remove"):
+                query_all(context.guest, removed=await_removal(), mode=restore_mode()).read_all()
+                mode.restored = True
+
+
 def workload(context: RunContext) -> Outcome:
     """Run the workload and the steps. What does not start is an outcome, not an error."""
     outcome, options = outcome_of(context), context.plan.options
@@ -253,28 +273,23 @@ def _running(context: RunContext, containers: dict[str, Running]) -> Iterator[No
         context.ensure_runtime,
         context.online,
     )
-    noun = _noun(context)
+    noun = _noun(context.containers)
     with contextlib.ExitStack() as undo:
         with context.progress.step(f"Starting the {noun}", "container"):
             undo.enter_context(running(setup, context.workload, containers, keep=context.plan.request.keep))
         yield
-        ending = "Stopping" if noun.startswith("service") else "Removing"
-        with context.progress.step(f"{ending} the {noun}", "remove"):
+        with context.progress.step(f"Ending the {noun}", "end"):
             undo.close()
 
 
-def _noun(context: RunContext) -> str:
-    """Return what a run starts, as progress names it."""
-    kinds = ["service" if each.unit else "container" for each in context.containers]
+def _noun(containers: Iterable[LabelledContainer]) -> str:
+    """Return what `containers` are, as progress names it."""
+    kinds = ["service" if each.unit else "container" for each in containers]
     words = [f"{kind}{'s' if kinds.count(kind) > 1 else ''}" for kind in dict.fromkeys(sorted(kinds))]
     return " and ".join(words)
 
 
-def read_window(context: RunContext, opened: OpenWindow, mode: GuestMode) -> Window:
-    """Close the audit window and read it, and restore the guest's mode in the same round trip."""
+def read_window(context: RunContext, opened: OpenWindow) -> Window:
+    """Close the audit window and read it."""
     with context.progress.step("Reading the audit window", "audit"):
-        answers = query_all(context.guest, window=close_window(opened), mode=restore_mode())
-        answers.read_all()
-        mode.restored = "mode" in answers
-        window: Window = answers["window"]
-        return window
+        return close_window(opened).of(context.guest)

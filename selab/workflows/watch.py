@@ -29,7 +29,11 @@ DEBOUNCE = 50
 
 
 class Watch:
-    """One watched scenario. `began` is called before each run, and `ended` with the run or with the error."""
+    """One watched scenario.
+
+    `began` is called before each run, and `ended` with the run as soon as it has its verdict, or with an
+    error. An error may also follow the verdict, if what the run has left in the guest cannot be removed.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Watch:
         self.request, self.options = request, options
         self.began, self.ended = began, ended
         self._changed, self._running, self._stop = threading.Event(), threading.Event(), threading.Event()
+        self._interrupted = threading.Event()
         self._guest: Guest | None = None
 
     def forever(self) -> None:
@@ -62,16 +67,18 @@ class Watch:
         try:
             self._running.set()
             self.began()
-            self.ended(self._run())
+            if error := self._run():
+                self.ended(error)
             self._running.clear()
             self._changed.wait()
         except KeyboardInterrupt:
             # Either a save in the middle of a run, which has undone its changes by now, or the user's Ctrl-C.
             self._running.clear()
-            if not self._changed.is_set():
+            if not self._interrupted.is_set():
                 raise
+            self._interrupted.clear()
 
-    def _run(self) -> experiment.Run | SelabError:
+    def _run(self) -> SelabError | None:
         progress = self.progress()
         try:
             options = resume(self.project, self.request.scenario, self.options)
@@ -79,18 +86,27 @@ class Watch:
             doing = f"selab watch {plan.scenario.name}"
             with precompile(self.project, plan, progress), vm_lock(self.project, doing, progress):
                 try:
-                    return self._run_on(plan, progress)
+                    self._run_on(plan, progress)
                 except Unreachable:
                     self._guest = None
-                    return self._run_on(plan, progress)
+                    if not self._running.is_set():
+                        raise  # the run has its verdict
+                    self._run_on(plan, progress)
+                return None
         except LockedOut as error:
             self._guest = None
             return error
         except SelabError as error:
             return error
 
-    def _run_on(self, plan: Plan, progress: Progress) -> experiment.Run:
-        return experiment.run_on(self._connect(progress), self.machine, self.project, plan, progress)
+    def _run_on(self, plan: Plan, progress: Progress) -> None:
+        guest = self._connect(progress)
+        experiment.run_on(guest, self.machine, self.project, plan, progress, self._judged)
+
+    def _judged(self, run: experiment.Run) -> None:
+        # A save from now on waits until what the run has left is removed.
+        self._running.clear()
+        self.ended(run)
 
     def _connect(self, progress: Progress) -> Guest:
         if self._guest is None:
@@ -104,6 +120,7 @@ class Watch:
             if any(self._concerns(Path(path)) for _, path in changes):
                 self._changed.set()
                 if self._running.is_set():
+                    self._interrupted.set()
                     _thread.interrupt_main()
 
     def _directories(self) -> list[Path]:

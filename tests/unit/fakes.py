@@ -27,9 +27,15 @@ SCRIPTS = {
         *("policy/guest/flush-cache", "policy/guest/load-base", "policy/guest/switch-mode"),
         *("policy/guest/restore-mode", "policy/guest/renew-guard", "policy/guest/restore-labels"),
         *("auditlog/open-window", "auditlog/close-window", "container/start", "container/keep"),
-        *("container/remove", "container/http", "container/make-volume", "container/read-log"),
+        *(
+            "container/end",
+            "container/await-removal",
+            "container/http",
+            "container/make-volume",
+            "container/read-log",
+        ),
         *("container/wait-for-end", "container/await-health", "container/make-network"),
-        *("container/observe", "container/remove-shared", "service/missing-packages", "service/start"),
+        *("service/missing-packages", "service/start"),
         *("service/stop", "service/restore", "service/wait-for-end"),
         *("container/tcp",),
     )
@@ -161,11 +167,11 @@ class ScriptedGuest:
         }
         for name in ("same-store", "find-changes", "flush-cache", "restore-labels", "make-volume"):
             self.answer(name)
-        for name in ("switch-mode", "restore-mode", "load-base", "service/restore"):
+        for name in ("switch-mode", "restore-mode", "load-base", "service/restore", "await-removal"):
             self.answer(name)
         self.answer("survey", out=STORE)
         self.answers["start"] = lambda words: (0, f"pid 123\nlabel {self.label}\nend\n", "")
-        self.answers["keep"] = self.answers["remove"] = lambda words: (0, f"label {self.label}\nend\n", "")
+        self.answers["keep"] = self.answers["end"] = lambda words: (0, f"runs\nlabel {self.label}\nend\n", "")
         self._programs: dict[tuple[str, ...], Answer] = {}
         self._begin_mark = ""
 
@@ -177,9 +183,12 @@ class ScriptedGuest:
     def run_several(self) -> None:
         """Let the containers of a scenario with several start under the labels that they should have."""
         self.answers["start"] = lambda words: (0, f"pid 123\nlabel {words[0]}\nend\n", "")
-        self.answers["remove"] = self.answers["keep"] = lambda words: (0, "end\n", "")
-        self.answers["observe"] = lambda words: (0, "runs\nend\n" * (len(words) // 2), "")
-        for name in ("await-health", "make-network", "remove-shared"):
+        self.answers["end"] = self.answers["keep"] = lambda words: (
+            0,
+            "runs\nend\n" * ((len(words) - 3) // 2),
+            "",
+        )
+        for name in ("await-health", "make-network"):
             self.answer(name)
 
     def answer(self, name: str, *, code: int = 0, out: str = "", err: str = "") -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from selab.auditlog.windows import audit_status
-from selab.container.lifecycle import Container, _started, remove
+from selab.container.lifecycle import Container, _started
+from selab.container.removal import end
 from selab.container.runtime import runtimes
 from selab.container.steps import _exit, _http, _tcp, _up
 from selab.errors import SelabError
@@ -76,7 +77,7 @@ def ended(guest: Guest) -> str:
 
 def labels(guest: Guest) -> set[str]:
     container = Container("web", 12, DOCKER)
-    remove(guest, container, keep=True)
+    end(guest, workload(scenario(), name="web"), [container], keep=True)
     return container.labels
 
 
@@ -114,7 +115,7 @@ READERS: dict[str, tuple[Callable[[Guest], object], str, int]] = {
     "up": (kept_up, "it still runs after 4 seconds\n", 1),
     "not up": (kept_up, "13\n", 0),
     "started": (started, f"pid 123\n{LABELS}", 0),
-    "labels": (labels, LABELS, 0),
+    "labels": (labels, f"runs\n{LABELS}", 0),
     "audit status": (audit_status, "enabled 1\nfailure 1\npid 400\nlost 12\nbacklog 0\n", 0),
     "package tools": (provision.family_of, "/usr/bin/apt-get\n", 1),
     "probes": (missing, "present\n" * (len(STEPS) - 1) + "missing\n", 0),

@@ -68,6 +68,7 @@ def finished(number: int, scenario: str = "web") -> Run:
         ("why",),
         started,
         {"audit": 0.1},
+        2.5,
     )
 
 

@@ -35,8 +35,9 @@ QUERIES = {
     "timeout": False,
     "read-log": False,
     "wait-for-end": True,
-    "remove": True,
+    "end": True,
     "close-window": True,
+    "await-removal": True,
     "restore-mode": False,
 }
 CONTENT = {

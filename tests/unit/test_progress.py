@@ -51,10 +51,26 @@ def test_a_step_fails_with_its_block() -> None:
 
 
 def test_the_seconds_of_a_stage_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 1.0, 5.0, 7.0, 8.0, 9.0])
+    clock = iter([0.0, 0.0, 1.0, 5.0, 7.0, 8.0, 9.0])
     monkeypatch.setattr("selab.progress.time.monotonic", lambda: next(clock))
     progress = Progress()
     for key in ("vm", "vm", ""):
         with progress.step("a stage", key):
             pass
     assert progress.timings == {"vm": 3.0}
+
+
+def test_the_stages_are_in_the_order_in_which_they_began() -> None:
+    progress = Progress()
+    with progress.step("the whole", "policy"), progress.step("a part", "link"):
+        pass
+    assert [*progress.timings] == ["policy", "link"]
+
+
+def test_the_time_since_the_beginning_is_more_than_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([1.0, 2.0, 4.0, 9.0])
+    monkeypatch.setattr("selab.progress.time.monotonic", lambda: next(clock))
+    progress = Progress()
+    with progress.step("a stage", "vm"):
+        pass
+    assert (progress.timings, progress.seconds) == ({"vm": 2.0}, 8.0)

@@ -1,11 +1,16 @@
 #!/bin/sh
-# Marks a container that remains after its run.
+# Marks containers that remain after their run, and reads their labels.
 #
-# Arguments: $1 the container's name; $2 its main process; $3 the runtime.
-# Prints: the lines of lib-labels.sh.
-# Exit codes: 0.
+# Arguments: as those of end.sh.
+# Prints: for each container the lines of lib-observe.sh.
+# Exit codes: those of the runtime.
 # Files: writes /run/selab/containers/NAME.
 
 . ./lib-labels.sh
-labels "$2" "$1"
-echo "kept $3" >"/run/selab/containers/$1"
+. ./lib-observe.sh
+engine=$1 shared=$3; shift 3
+while [ $# -gt 0 ]; do
+  observe "$1" "$2"
+  echo "kept $engine" >"/run/selab/containers/$1"
+  shift 2
+done

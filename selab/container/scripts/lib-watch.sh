@@ -5,13 +5,20 @@
 # A container may end before selab can inspect it. The watcher starts before the container and searches its
 # cgroup for a process with the expected context, without a pause as soon as the cgroup exists. It reports no
 # other context: the runtime's own process is in that cgroup until it becomes the container's.
+#
+# Until then it waits in bash, without a program: in an emulated guest, each start of `sleep` slows the
+# container's start down. `read` waits on a pipe to which nothing is written.
 
 file=/run/selab/labels-$name; mkdir -p /run/selab
 rm -f "$file" "/run/selab/cid-$name"
-( turn=0; id=""
+# shellcheck disable=SC2016 # bash expands this
+bash -c '
+  want=$1 file=$2 cid=$3 cgroups=$4
+  exec 9<> <(:)
+  turn=0 id=""
   while [ -z "$id" ] && [ $turn -lt 1500 ]; do
-    turn=$((turn + 1)); [ -s "/run/selab/cid-$name" ] && read -r id <"/run/selab/cid-$name"
-    [ -n "$id" ] || sleep 0.1
+    turn=$((turn + 1)); [ -s "$cid" ] && read -r id <"$cid"
+    [ -n "$id" ] || read -rt 0.1 -u 9
   done
   turn=0 hurry=0
   while [ $turn -lt 1500 ]; do
@@ -26,6 +33,6 @@ rm -f "$file" "/run/selab/cid-$name"
       done <"$group/cgroup.procs"
     done
     if [ $there = 1 ] && [ $hurry -lt 3000 ]; then hurry=$((hurry + 1))
-    else turn=$((turn + 1)); sleep 0.03; fi
-  done ) >/dev/null 2>&1 &
+    else turn=$((turn + 1)); read -rt 0.03 -u 9; fi
+  done' bash "$want" "$file" "/run/selab/cid-$name" "$cgroups" >/dev/null 2>&1 &
 watcher=$!

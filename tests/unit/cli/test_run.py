@@ -54,12 +54,12 @@ def test_setenforce_is_the_mode(
     assert json.loads(capsys.readouterr().out)["mode"] == mode
 
 
-@pytest.mark.parametrize(("keep", "last"), [((), "remove"), (("--keep",), "keep")])
+@pytest.mark.parametrize(("keep", "last"), [((), "end"), (("--keep",), "keep")])
 def test_a_container_stays_on_request(
     selab: Selab, guest: ScriptedGuest, keep: tuple[str, ...], last: str
 ) -> None:
     selab("run", "web", *keep)
-    assert {"remove", "keep"} & set(guest.scripts) == {last}
+    assert {"end", "keep"} & set(guest.scripts) == {last}
 
 
 def test_the_reports_are_written(selab: Selab, guest: ScriptedGuest, project: Project) -> None:
@@ -104,7 +104,9 @@ def requested(project: Project, monkeypatch: pytest.MonkeyPatch) -> Requester:
     """The request and the options that `selab run web` makes of its words: requested("--keep")."""
     seen: list[tuple[Request, RunOptions]] = []
 
-    def record(_: Project, __: Machine, request: Request, ___: Progress, options: RunOptions) -> None:
+    def record(
+        _: Project, __: Machine, request: Request, ___: Progress, options: RunOptions, ____: object
+    ) -> None:
         seen.append((request, options))
         raise SelabError("That is enough.")
 

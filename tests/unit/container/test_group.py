@@ -1,4 +1,4 @@
-"""How the containers of a scenario start, wait for each other, are observed and end."""
+"""How the containers of a scenario start, wait for each other and end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from selab.container.group import NotReady
 from selab.container.lifecycle import Container, ContainerRefused
-from selab.errors import SelabError
 from selab.guest import script
 from tests.unit.fakes import FakeGuest, script_name
 from tests.unit.workloads import scenario, started, workload
@@ -25,10 +24,8 @@ def guest_with(**answers: tuple[int, str]) -> FakeGuest:
         "start": (0, "pid 7\nend\n"),
         "await_health": (0, ""),
         "wait_for_end": (0, "0\n"),
-        "observe": (0, "runs\nend\nruns\nend\n"),
-        "remove": (0, "label u:r:late_t:s0\nend\n"),
-        "keep": (0, "end\n"),
-        "remove_shared": (0, ""),
+        "end": (0, RUNS * 2),
+        "keep": (0, RUNS * 2),
         "make_volume": (0, ""),
     }
     guest = FakeGuest()
@@ -51,17 +48,17 @@ def scripts(guest: FakeGuest) -> list[str]:
     for argv in guest.commands:
         if argv[:2] == ("sh", "-c"):
             name = script_name(argv[2])
-            of = {"start": 5, "remove": 4, "keep": 4, "await-health": 5, "wait-for-end": 5}.get(name)
-            names.append(f"{name} {argv[of].removeprefix('selab-shop-')}" if of else name)
+            of = {"start": 5, "end": 7, "keep": 7, "await-health": 5, "wait-for-end": 5}.get(name)
+            named = argv[of::2] if name in ("end", "keep") else argv[of : of + 1] if of else ()
+            names.append(" ".join([name, *(each.removeprefix("selab-shop-") for each in named)]))
     return names
 
 
-def test_they_start_in_order_and_are_observed_before_any_is_removed(tmp_path: Path) -> None:
+def test_they_start_in_order_and_end_together_in_the_reverse_order(tmp_path: Path) -> None:
     guest = guest_with()
     ran(guest, tmp_path)
-    assert scripts(guest) == [
-        *("make-network", "start db", "start web", "observe", "remove web", "remove db", "remove-shared")
-    ]
+    assert scripts(guest) == ["make-network", "start db", "start web", "end web db"]
+    assert guest.commands[-1][4:7] == ("docker", "rm -f -v", "selab-shop")
 
 
 def test_a_start_does_not_remove_the_containers_of_the_same_run(tmp_path: Path) -> None:
@@ -102,44 +99,24 @@ def test_an_init_container_ends_before_the_others_start(tmp_path: Path) -> None:
 def test_a_container_that_does_not_become_ready_ends_the_run_and_is_named(
     tmp_path: Path, script_of: str, answer: tuple[int, str], reason: str
 ) -> None:
-    guest = guest_with(**{script_of: answer})
+    guest = guest_with(**{script_of: answer}, end=(0, RUNS))
     condition = "healthy" if script_of == "await_health" else "exited"
     with pytest.raises(NotReady) as caught:
         ran(guest, tmp_path, db=DB, web=WEB | {"after": {"db": condition}})
     assert (caught.value.title, caught.value.log) == ("db", "db: its last words")
     assert reason in caught.value.reason
-    assert scripts(guest)[-2:] == ["remove db", "remove-shared"] and "start web" not in scripts(guest)
+    assert scripts(guest)[-1] == "end db" and "start web" not in scripts(guest)
 
 
 def test_a_container_that_does_not_start_is_named_and_all_are_removed(tmp_path: Path) -> None:
-    guest = guest_with(start=(126, ""))
+    guest = guest_with(start=(126, ""), end=(0, RUNS))
     with pytest.raises(ContainerRefused) as caught:
         ran(guest, tmp_path)
     assert caught.value.title == "db"
-    assert scripts(guest)[-2:] == ["remove db", "remove-shared"]
-
-
-def test_a_container_that_has_ended_is_noticed_with_its_exit_code(tmp_path: Path) -> None:
-    containers = ran(guest_with(observe=(0, "runs\nend\nended 3\nlabel u:r:web_t:s0\nend\n")), tmp_path)
-    assert {name: each.ended for name, each in containers.items()} == {"db": None, "web": 3}
-    assert containers["web"].labels == {"u:r:web_t:s0", "u:r:late_t:s0"}
-
-
-@pytest.mark.parametrize(
-    "answer",
-    ["", RUNS, RUNS * 3, RUNS.replace("runs", "walks") + RUNS, RUNS.replace("runs", "ended x") + RUNS],
-)
-def test_an_observation_that_makes_no_sense_is_an_error(tmp_path: Path, answer: str) -> None:
-    with pytest.raises(SelabError, match="makes no sense"):
-        ran(guest_with(observe=(0, answer)), tmp_path)
+    assert scripts(guest)[-1] == "end db"
 
 
 def test_what_is_kept_keeps_its_network(tmp_path: Path) -> None:
     guest = guest_with()
     ran(guest, tmp_path, keep=True)
-    assert scripts(guest)[-2:] == ["keep web", "keep db"]
-
-
-def test_a_network_that_cannot_be_removed_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(SelabError, match="could not be removed"):
-        ran(guest_with(remove_shared=(1, "")), tmp_path)
+    assert scripts(guest)[-1] == "keep web db"

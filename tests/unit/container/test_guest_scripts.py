@@ -162,14 +162,20 @@ def test_a_guest_is_searched_for_a_runtime(tmp_path: Path, installed: bool) -> N
     assert DOCKER.is_in(guest) is installed
 
 
-# --- labels, keep, remove -------------------------------------------------------------------------
+# --- labels, keep ---------------------------------------------------------------------------------
+
+
+def keep(guest: ContainerGuest, pid: str = "77") -> Completed:
+    """Mark the container as one that stays, which prints the labels of its processes."""
+    return guest.run(script_argv("container/keep", "docker", "rm", "", "selab-web", pid))
 
 
 def test_the_labels_at_the_end_are_those_of_all_processes_and_the_recorded_one(guest: ContainerGuest) -> None:
     guest.process(79, OTHER)
     guest.write("/sys/fs/cgroup/docker/abc/cgroup.procs", "77\n78\n79\n")  # 78 has ended
     guest.write("/run/selab/labels-selab-web", "u:r:init_t:s0\n")
-    done = guest.run(script_argv("container/remove", "selab-web", "77", "docker"))
+    guest.write("/run/selab/containers/selab-web", "running docker\n")
+    done = keep(guest)
     assert (labels(done), done.error_text) == ({WEB, OTHER, "u:r:init_t:s0"}, "")
 
 
@@ -183,14 +189,14 @@ def test_the_cgroup_of_a_container_is_found(tmp_path: Path, group: str, line: st
     guest.process(77, WEB, group, line)
     guest.process(78, OTHER, "/other")
     guest.write("/proc/77/cgroup", f"{line}\n")
-    assert labels(guest.run(script_argv("container/keep", "selab-web", "77", "docker"))) == {WEB}
+    assert labels(keep(guest)) == {WEB}
 
 
 def test_processes_of_the_guest_are_not_taken_for_those_of_a_container(tmp_path: Path) -> None:
     """With a cgroup namespace of its own, the runtime may show a container's cgroup as /."""
     guest = ContainerGuest(tmp_path)
     guest.process(77, WEB, "/", "0::/")
-    assert labels(guest.run(script_argv("container/keep", "selab-web", "77", "docker"))) == set()
+    assert labels(keep(guest)) == set()
 
 
 @pytest.mark.parametrize("pid", ["0", "79"])
@@ -200,13 +206,14 @@ def test_a_container_that_has_ended_has_only_the_label_that_was_recorded(
     guest.write("/proc/0/cgroup", "0::/docker/abc\n")
     guest.write("/run/selab/labels-selab-web", f"{OTHER}\n")
     guest.write("/run/selab/containers/selab-web", "running docker\n")
-    done = guest.run(script_argv("container/keep", "selab-web", pid, "docker"))
-    assert (labels(done), done.error_text) == ({OTHER}, "")
+    done = keep(guest, pid)
+    assert (done.text.splitlines()[0], labels(done), done.error_text) == ("ended", {OTHER}, "")
 
 
 def test_a_cgroup_that_is_gone_has_no_processes(guest: ContainerGuest) -> None:
     guest.path("/sys/fs/cgroup/docker/abc/cgroup.procs").unlink()
-    done = guest.run(script_argv("container/remove", "selab-web", "77", "docker"))
+    guest.write("/run/selab/containers/selab-web", "running docker\n")
+    done = keep(guest)
     assert (labels(done), done.error_text) == (set(), "")
 
 
@@ -219,36 +226,14 @@ def test_a_label_is_reported_only_if_it_is_complete(
     guest: ContainerGuest, content: str, expected: set[str]
 ) -> None:
     guest.write("/proc/77/attr/current", content)
-    done = guest.run(script_argv("container/keep", "selab-web", "77", "docker"))
-    assert labels(done) == expected
+    assert labels(keep(guest)) == expected
 
 
 def test_a_container_that_is_kept_is_only_recorded(guest: ContainerGuest) -> None:
     guest.write("/run/selab/containers/selab-web", "running docker\n")
-    done = guest.run(script_argv("container/keep", "selab-web", "77", "docker"))
+    done = keep(guest)
     assert (done.returncode, labels(done), guest.called) == (0, {WEB}, [])
     assert guest.path("/run/selab/containers/selab-web").read_text() == "kept docker\n"
-
-
-@pytest.mark.parametrize("code", [0, 125])
-def test_a_container_is_removed_with_everything_that_belongs_to_it(guest: ContainerGuest, code: int) -> None:
-    """Its labels are read before its processes end. The exit code is that of the runtime."""
-    guest.runtime("podman", rm=f"rm -r proc/77; exit {code}")
-    for name in ("selab-web", "selab-b"):
-        for place in ("/run/selab/containers/{}", "/run/selab/labels-{}", "/run/selab/cid-{}"):
-            guest.write(place.format(name), f"{OTHER}\n")
-        guest.write(f"/var/lib/selab/runs/{name}/volume0/file", "x")
-    done = guest.run(script_argv("container/remove", "selab-web", "77", "podman"))
-    assert (done.returncode, labels(done)) == (code, {WEB, OTHER})
-    assert guest.called == ["podman rm -f -v selab-web"]
-    places = (*guest.path("/run/selab").rglob("*"), *guest.path("/var/lib/selab").rglob("*"))
-    left = sorted(str(path.relative_to(guest.root)) for path in places if path.is_file())
-    assert left == [
-        "run/selab/cid-selab-b",
-        "run/selab/containers/selab-b",
-        "run/selab/labels-selab-b",
-        "var/lib/selab/runs/selab-b/volume0/file",
-    ]
 
 
 # --- volumes --------------------------------------------------------------------------------------

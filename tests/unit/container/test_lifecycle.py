@@ -108,12 +108,12 @@ NO_DAEMON = (
 )
 
 
-def answering(*answers: tuple[int, str, str], end: str = "end\n") -> FakeGuest:
+def answering(*answers: tuple[int, str, str], end: str = "runs\nend\n") -> FakeGuest:
     """A guest whose runtime says `answers` to a start one after the other, and `end` at the end."""
     guest, outcomes = FakeGuest(), iter(answers)
     guest.rules.append((('"$engine" "$@"',), lambda argv: next(outcomes)))
     guest.answer("systemctl", "restart", "docker")
-    guest.answer(script("container/remove"), out=end)
+    guest.answer(script("container/end"), out=end)
     guest.answer(script("container/keep"), out=end)
     for words in ("rm -f -v", "docker pull", "podman pull"):
         guest.answer(words)
@@ -144,7 +144,7 @@ WEB, WORKER, LATE = (f"system_u:system_r:{name}_t:s0:c1,c2" for name in ("web", 
 
 def test_every_label_that_was_seen_at_the_start_and_at_the_end_is_reported(tmp_path: Path) -> None:
     start = (0, f"pid 7\nlabel {WEB}\nlabel {WORKER}\nend\n", "")
-    container = ran(answering(start, end=f"label {WEB}\nlabel {LATE}\nend\n"), tmp_path)
+    container = ran(answering(start, end=f"runs\nlabel {WEB}\nlabel {LATE}\nend\n"), tmp_path)
     assert container == Container("selab-", 7, runtimes()["docker"], {WEB, WORKER, LATE})
 
 
@@ -173,25 +173,25 @@ def test_an_answer_that_makes_no_sense_is_an_error(tmp_path: Path, answer: str) 
         ran(answering((0, answer, "")), tmp_path)
 
 
-@pytest.mark.parametrize(("keep", "end"), [(False, "container/remove"), (True, "container/keep")])
-def test_a_container_is_removed_after_its_run_unless_it_is_kept(tmp_path: Path, keep: bool, end: str) -> None:
+@pytest.mark.parametrize(("keep", "end"), [(False, "container/end"), (True, "container/keep")])
+def test_a_container_ends_after_its_run_unless_it_is_kept(tmp_path: Path, keep: bool, end: str) -> None:
     guest = answering((0, "pid 7\nend\n", ""))
     ran(guest, tmp_path, keep=keep)
-    assert guest.commands[-1] == tuple(script_argv(end, "selab-", "7", "docker"))
+    assert guest.commands[-1] == tuple(script_argv(end, "docker", "rm -f -v", "", "selab-", "7"))
 
 
 def test_a_container_that_did_not_start_is_removed_too(tmp_path: Path) -> None:
     guest = answering((125, "", "OCI runtime create failed"))
     with pytest.raises(ContainerRefused):
         ran(guest, tmp_path)
-    assert guest.commands[-1] == tuple(script_argv("container/remove", "selab-", "0", "docker"))
+    assert guest.commands[-1] == tuple(script_argv("container/end", "docker", "rm -f -v", "", "selab-", "0"))
 
 
 def test_an_interrupted_run_removes_its_container(tmp_path: Path) -> None:
     guest = answering((0, "pid 7\nend\n", ""))
     with pytest.raises(KeyboardInterrupt), started_in(guest, workload(scenario()), tmp_path):
         raise KeyboardInterrupt
-    assert guest.commands[-1][2] == script("container/remove")
+    assert guest.commands[-1][2] == script("container/end")
 
 
 @pytest.mark.parametrize("silence", [NO_DAEMON, (124, "", "docker hangs")], ids=["stopped", "hung"])

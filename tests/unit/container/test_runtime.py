@@ -156,7 +156,7 @@ def test_steps_are_done_by_the_containers_runtime(tmp_path: Path) -> None:
 def test_a_run_names_its_runtime_at_the_start_and_at_the_end(tmp_path: Path) -> None:
     guest = FakeGuest()
     guest.answer(script("container/start"), out="pid 7\nend\n")
-    guest.answer(script("container/remove"), out="end\n")
+    guest.answer(script("container/end"), out="runs\nend\n")
     with started(guest, workload(scenario(runtime="podman")), tmp_path):
         pass
-    assert guest.commands[0][6] == "podman" and guest.commands[-1][-1] == "podman"
+    assert guest.commands[0][6] == "podman" and guest.commands[-1][4:6] == ("podman", "rm -f -v --time=0")

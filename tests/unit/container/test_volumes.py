@@ -33,7 +33,7 @@ def with_volumes(root: Path, *volumes: dict[str, object], code: int = 0) -> Fake
     guest = FakeGuest()
     guest.answer(script("container/make-volume"), code=code, err="tar: no space\n" if code else "")
     guest.answer(script("policy/guest/label-tree"))
-    guest.answer(script("container/remove"), out="end\n")
+    guest.answer(script("container/end"), out="runs\nend\n")
     guest.answer(script("container/start"), out="pid 7\nend\n")
     of = workload(scenario(volumes=volumes), contexts=CONTEXTS, volume_type="volume_t")
     with started(guest, of, root):

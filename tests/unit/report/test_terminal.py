@@ -53,7 +53,7 @@ def test_a_summary_has_the_steps_the_denials_the_times_and_at_last_the_verdict()
         "     source  target:class            permissions  count  for example",
         "  1  web_t   http_port_t:tcp_socket  name_bind        1  apache2 src=80",
         "  `selab explain` explains each denial; `selab suggest` prints the rules.",
-        "  seconds: audit 0.5  steps 1.6",
+        "  seconds: 2.1  (audit 0.5  steps 1.6)",
         *VERDICT,
     ]
 
@@ -76,7 +76,7 @@ def test_a_summary_has_the_log_the_errors_the_notes_and_the_change() -> None:
         "  No denials of the workload.",
         "  SELinux error: A label is unknown [x]. op=[y]",
         "  a [note]",
-        "  seconds: least 0.1  long 1.0",
+        "  seconds: 1.1  (least 0.1  long 1.0)",
         "  1 new [x]",
         *VERDICT,
     ]

@@ -160,10 +160,12 @@ def test_runs_of_the_same_second_have_different_ids(ran: Started) -> None:
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{8}", ran(ScriptedGuest()).id)
 
 
-@pytest.mark.parametrize("script", ["start", "remove"])
-def test_another_label_seen_at_the_start_or_at_the_end_is_an_error(ran: Started, script: str) -> None:
+@pytest.mark.parametrize(("script", "first"), [("start", "pid 123"), ("end", "runs")])
+def test_another_label_seen_at_the_start_or_at_the_end_is_an_error(
+    ran: Started, script: str, first: str
+) -> None:
     guest = ScriptedGuest()
-    guest.answer(script, out=f"pid 123\nlabel {LABEL}\nlabel system_u:system_r:helper_t:s0:c1,c2\nend\n")
+    guest.answer(script, out=f"{first}\nlabel {LABEL}\nlabel system_u:system_r:helper_t:s0:c1,c2\nend\n")
     result = ran(guest)
     assert result.verdict is Verdict.ERROR and "helper_t" in result.reasons[0]
 
@@ -270,6 +272,36 @@ def test_the_first_policy_follows_the_one_without_dontaudit_rules_also_after_an_
         ran(guest)
     first, without, last = (words[0] for name, words in guest.calls if name == "flush-cache")
     assert first != without and last == first
+
+
+def judged_in(project: Project, guest: ScriptedGuest) -> list[Run]:
+    """Run a scenario in `guest` and return what was judged, also if the run failed after that."""
+    runs: list[Run] = []
+
+    def judged(result: Run) -> None:
+        assert guest.scripts[-1] == "close-window"
+        runs.append(result)
+
+    keep_base(project.root / "cache")
+    (project.scenarios / "web.yaml").write_text(json.dumps(SCENARIO))
+    try:
+        assert run(project, ReadyMachine(guest), Request("web"), Progress(), judged=judged) is runs[0]
+    except SelabError as error:
+        assert error.what == "The containers of the run could not be removed."
+        runs.append(runs[0])
+    return runs
+
+
+@pytest.mark.parametrize("problem", ["", "device busy\n"])
+def test_a_verdict_is_known_before_the_container_is_removed(
+    project: Project, monkeypatch: pytest.MonkeyPatch, problem: str
+) -> None:
+    monkeypatch.setenv("SELAB_CACHE", str(project.root / "cache"))
+    monkeypatch.setattr("selab.run.context.random_level", lambda: "s0:c1,c2")
+    guest = ScriptedGuest()
+    guest.answer("await-removal", out=problem)
+    runs = judged_in(project, guest)
+    assert (runs[0].verdict, len(runs)) == (Verdict.PASS, 2 if problem else 1)
 
 
 def test_a_failure_with_an_unexpected_denial_does_not_run_again(ran: Started) -> None:

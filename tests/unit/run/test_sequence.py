@@ -47,16 +47,17 @@ SCRIPTS = {
         "auditlog/close-journal-window": "close window",
         "auditlog/restore-ratelimit": "release window",
         "container/start": "start container",
-        "container/remove": "remove container",
+        "container/end": "end container",
+        "container/await-removal": "await removal",
         "container/keep": "keep container",
     }.items()
 }
 PARTS = re.compile(r"part\(\) \{\n(.*?)\n\}\n\( part (.*?)\)", re.DOTALL)
 JOINED = " + "
-TOGETHER = "same store + restore labels + restore services + drift + open window + flush"
-WORKLOAD = ["start container", "before steps", "step", "after steps", "remove container"]
-FAILED = ["start container", "before steps", "step", "after steps", "log", "remove container"]
-CLOSE = "close window + restore mode"
+TOGETHER = "same store + await removal + restore labels + restore services + drift + open window + flush"
+WORKLOAD = ["start container", "before steps", "step", "after steps", "end container"]
+FAILED = ["start container", "before steps", "step", "after steps", "log", "end container"]
+CLOSE = ["close window", "await removal + restore mode"]
 
 
 def name_of(argv: Sequence[str]) -> str:
@@ -132,8 +133,8 @@ class Recorder:
             "open window": f"{STATUS}log 77 1000\n",
             "start container": f"pid 123\nlabel {LABEL}\nend\n",
             "label files": "\nlabelled\n",
-            "remove container": "end\n",
-            "keep container": "end\n",
+            "end container": "runs\nend\n",
+            "keep container": "runs\nend\n",
         }.get(name, "")
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
@@ -224,57 +225,64 @@ EDITED = {"drift": (0, "settings\n")}
 SEQUENCES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "the policy is in force already": (
         {},
-        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE],
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, *CLOSE],
     ),
     "permissive": (
         {"mode": "permissive"},
-        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE],
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, *CLOSE],
     ),
     "another policy is in force": (
         {"cil": DOMAIN, "answers": OTHER_POLICY},
-        ["survey", f"{TOGETHER} + switch mode", "load + switch mode", *WORKLOAD, CLOSE],
+        ["survey", f"{TOGETHER} + switch mode", "load + switch mode", *WORKLOAD, *CLOSE],
     ),
     "a host that selab does not manage": (
         {"managed": False},
-        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE, "load base"],
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, *CLOSE, "load base"],
     ),
     "a host that selab does not manage, kept": (
         {"managed": False, "keep": True},
-        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD[:-1], "keep container", CLOSE],
+        [
+            "survey",
+            f"{TOGETHER} + switch mode",
+            *WORKLOAD[:-1],
+            "keep container",
+            "close window",
+            "restore mode",
+        ],
     ),
     "a host that selab does not manage, with other settings": (
         {"managed": False, "answers": EDITED},
-        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE, "load base"],
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, *CLOSE, "load base"],
     ),
     "files are labelled before the guest enforces": (
         {"cil": DOMAIN + LABELS_FILES},
-        ["survey", TOGETHER, "label files", "switch mode", "try login", *WORKLOAD, CLOSE, "restore labels"],
+        ["survey", TOGETHER, "label files", "switch mode", "try login", *WORKLOAD, *CLOSE, "restore labels"],
     ),
     "files are labelled in a permissive guest": (
         {"cil": DOMAIN + LABELS_FILES, "mode": "permissive"},
-        ["survey", f"{TOGETHER} + switch mode", "label files", *WORKLOAD, CLOSE, "restore labels"],
+        ["survey", f"{TOGETHER} + switch mode", "label files", *WORKLOAD, *CLOSE, "restore labels"],
     ),
     "nothing there to label": (
         {"cil": DOMAIN + LABELS_FILES, "answers": {"label files": (0, "")}},
-        ["survey", TOGETHER, "label files", "switch mode", *WORKLOAD, CLOSE],
+        ["survey", TOGETHER, "label files", "switch mode", *WORKLOAD, *CLOSE],
     ),
     "the candidate reaches beyond its types": (
         {"cil": DOMAIN + REACHES},
-        ["survey", f"{TOGETHER} + switch mode", "try login", *WORKLOAD, CLOSE, "load base"],
+        ["survey", f"{TOGETHER} + switch mode", "try login", *WORKLOAD, *CLOSE, "load base"],
     ),
     "the runtime's settings were edited": (
         {"answers": EDITED},
-        ["survey", f"{TOGETHER} + switch mode", "ensure runtime", "settle drift", *WORKLOAD, CLOSE],
+        ["survey", f"{TOGETHER} + switch mode", "ensure runtime", "settle drift", *WORKLOAD, *CLOSE],
     ),
     "the records come from the journal": (
         {"answers": {"open window": (0, JOURNAL)}},
-        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE, "release window"],
+        ["survey", f"{TOGETHER} + switch mode", *WORKLOAD, *CLOSE, "release window"],
     ),
     "it fails without a denial": (
         {"cil": DOMAIN, "answers": {"step": (1, "")}},
         [
-            *("survey", f"{TOGETHER} + switch mode", *FAILED, CLOSE),
-            *(f"{TOGETHER} + switch mode", *FAILED, CLOSE),
+            *("survey", f"{TOGETHER} + switch mode", *FAILED, *CLOSE),
+            *(f"{TOGETHER} + switch mode", *FAILED, *CLOSE),
             "flush",
         ],
     ),
@@ -282,8 +290,8 @@ SEQUENCES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"cil": DOMAIN + LABELS_FILES, "answers": {"step": (1, ""), **OTHER_POLICY}},
         [
             *("survey", TOGETHER, "load", "label files", "switch mode", "try login"),
-            *(*FAILED, CLOSE, "restore labels"),
-            *(TOGETHER, "load", "label files", "switch mode", "try login", *FAILED, CLOSE, "restore labels"),
+            *(*FAILED, *CLOSE, "restore labels"),
+            *(TOGETHER, "load", "label files", "switch mode", "try login", *FAILED, *CLOSE, "restore labels"),
             *("flush", "load"),
         ],
     ),
@@ -291,7 +299,7 @@ SEQUENCES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"fault": ("same store", 1, 1)},
         [
             *("survey", f"{TOGETHER} + switch mode", "restore mode"),
-            *("survey", f"{TOGETHER} + switch mode", *WORKLOAD, CLOSE),
+            *("survey", f"{TOGETHER} + switch mode", *WORKLOAD, *CLOSE),
         ],
     ),
 }
@@ -311,6 +319,8 @@ EVERYTHING: dict[str, Any] = {
 MODE = ["restore mode", "load base"]
 WINDOW = ["release window", *MODE]
 ALL = ["restore labels", *WINDOW]
+REMOVED = "await removal + restore mode"
+WITHOUT_MODE = ["restore labels", "release window", "load base"]
 BROKEN = ["rescue", "close", "Unreachable"]
 FAULTS: dict[tuple[str, int, int | None], list[str]] = {
     ("same store", 1, None): [*MODE, *BROKEN],
@@ -320,10 +330,11 @@ FAULTS: dict[tuple[str, int, int | None], list[str]] = {
     ("label files", 1, None): [*ALL, *BROKEN],
     ("switch mode", 1, None): [*ALL, *BROKEN],
     ("settle drift", 1, None): [*ALL, *BROKEN],
-    ("start container", 1, None): ["remove container", *ALL, *BROKEN],
-    ("step", 1, None): ["remove container", *ALL, *BROKEN],
-    ("remove container", 1, None): [*ALL, *BROKEN],
-    ("close window", 1, None): [*ALL, *BROKEN],
+    ("start container", 1, None): ["end container", REMOVED, *WITHOUT_MODE, *BROKEN],
+    ("step", 1, None): ["end container", REMOVED, *WITHOUT_MODE, *BROKEN],
+    ("end container", 1, None): [REMOVED, *WITHOUT_MODE, *BROKEN],
+    ("close window", 1, None): [REMOVED, *WITHOUT_MODE, *BROKEN],
+    ("await removal", 2, None): [*ALL, *BROKEN],
     ("restore mode", 1, None): [*ALL, *BROKEN],
     ("restore labels", 2, None): ["release window", "load base", *BROKEN],
     ("release window", 1, None): ["load base", *BROKEN],
@@ -335,7 +346,8 @@ FAULTS: dict[tuple[str, int, int | None], list[str]] = {
     ("load", 1, 5): [*WINDOW, "rescue", "close", "CommandFailed"],
     ("label files", 1, 4): [*ALL, "rescue", "close", "SelabError"],
     ("switch mode", 1, 8): [*ALL, "rescue", "close", "CommandFailed"],
-    ("close window", 1, 4): [*ALL, "close"],
+    ("close window", 1, 4): [REMOVED, *WITHOUT_MODE, "close"],
+    ("await removal", 2, 1): [*ALL, "rescue", "close", "CommandFailed"],
     ("restore mode", 1, 1): [*ALL, "rescue", "close", "CommandFailed"],
 }
 
@@ -361,4 +373,6 @@ def test_a_login_that_fails_undoes_everything(play: Player) -> None:
 @pytest.mark.parametrize("hook", ["before steps", "after steps"])
 def test_an_interrupt_undoes_everything(hook: str, play: Player) -> None:
     purposes = play(**EVERYTHING, interrupted=hook).purposes
-    assert purposes[purposes.index(hook) + 1 :] == ["remove container", *ALL, "close", "KeyboardInterrupt"]
+    assert purposes[purposes.index(hook) + 1 :] == [
+        *("end container", REMOVED, *WITHOUT_MODE, "close", "KeyboardInterrupt")
+    ]

@@ -65,8 +65,17 @@ def test_packages_come_first_and_units_are_restored_last(ran: Started) -> None:
     guest = ServiceGuest()
     ran(guest)
     assert guest.scripts == [
-        *("survey", "service/missing-packages", "same-store", "restore-labels", "service/restore"),
-        *("find-changes", "open-window", "flush-cache", "switch-mode", "service/start", "service/stop"),
+        *("survey", "service/missing-packages", "same-store", "await-removal"),
+        *(
+            "restore-labels",
+            "service/restore",
+            "find-changes",
+            "open-window",
+            "flush-cache",
+            "switch-mode",
+            "service/start",
+            "service/stop",
+        ),
         *("close-window", "restore-mode", "service/restore"),
     ]
 
@@ -142,12 +151,10 @@ def test_a_service_and_a_container_run_together(ran: Started) -> None:
         guest, {"containers": containers, "steps": [{"container": "queue", "guest": {"argv": ["true"]}}]}
     )
     assert (result.verdict, [each.title for each in result.containers]) == (Verdict.PASS, ["queue", "web"])
-    calls = [(name, words) for name, words in guest.calls if name in ("start", "service/start", "observe")]
-    assert [name for name, _ in calls] == ["service/start", "start", "observe"]
-    assert calls[1][1][5] == "" and calls[2][1][1:] == ("selab-web-web", "123")
-    assert guest.scripts[guest.scripts.index("observe") :][:4] == [
-        *("observe", "service/stop", "remove", "service/stop")
-    ]
+    calls = [(name, words) for name, words in guest.calls if name in ("start", "service/start", "end")]
+    assert [name for name, _ in calls] == ["service/start", "start", "end"]
+    assert calls[1][1][5] == "" and calls[2][1][2:] == ("selab-web", "selab-web-web", "123")
+    assert guest.scripts[guest.scripts.index("end") - 1 :][:3] == ["service/stop", "end", "service/stop"]
 
 
 def test_a_dead_service_beside_a_container_is_named(ran: Started) -> None:
@@ -161,7 +168,7 @@ def test_several_services_need_no_network(ran: Started) -> None:
     guest = ServiceGuest()
     command = {"service": {"command": ["/usr/bin/job"]}, "label": {"type": "web_t"}}
     ran(guest, {"containers": {"web": SERVICE, "job": command}})
-    assert not {"make-network", "observe"} & {*guest.scripts}
+    assert not {"make-network", "end", "keep"} & {*guest.scripts}
     starts = [words[0] for name, words in guest.calls if name == "service/start"]
     assert starts == [UNIT, "selab-web-job.service"]
 

@@ -11,7 +11,6 @@ import pytest
 
 from selab.auditlog.classification import Classification, Ruling
 from selab.auditlog.denials import DenialKey
-from selab.auditlog.windows import open_window
 from selab.container.lifecycle import Container, ContainerRefused
 from selab.container.runtime import runtimes
 from selab.container.steps import StepResult
@@ -104,20 +103,34 @@ def test_the_mode_is_restored_after_the_block_unless_the_block_has_done_that(
     assert guest.scripts == ["restore-mode"] * (not restored)
 
 
-def test_reading_the_window_restores_the_mode(make: Make, guest: ScriptedGuest) -> None:
+def test_the_mode_is_restored_when_the_containers_are_removed(make: Make, guest: ScriptedGuest) -> None:
     mode = stages.GuestMode()
-    window = stages.read_window(make(), open_window().of(guest), mode)
-    assert mode.restored and window.problems == ()
-    assert guest.scripts == ["open-window", "close-window", "restore-mode"]
+    with stages.containers_removed(make(), mode):
+        assert guest.scripts == []
+    assert (mode.restored, guest.scripts) == (True, ["await-removal", "restore-mode"])
 
 
-def test_a_mode_that_could_not_be_restored_does_not_count_as_restored(
-    make: Make, guest: ScriptedGuest
+def test_containers_that_are_kept_are_not_waited_for(make: Make, guest: ScriptedGuest) -> None:
+    mode = stages.GuestMode()
+    with stages.containers_removed(make(keep=True), mode):
+        pass
+    assert (mode.restored, guest.scripts) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ("restore-mode", "mode could not be set"),
+        ("await-removal", "containers of the run could not be removed"),
+    ],
+)
+def test_a_mode_does_not_count_as_restored_after_a_failure(
+    make: Make, guest: ScriptedGuest, answer: str, problem: str
 ) -> None:
-    guest.answer("restore-mode", code=1)
+    guest.answer(answer, code=int(answer == "restore-mode"), out="docker hangs\n")
     mode = stages.GuestMode()
-    with pytest.raises(SelabError):
-        stages.read_window(make(), open_window().of(guest), mode)
+    with pytest.raises(SelabError, match=problem), stages.containers_removed(make(), mode):
+        pass
     assert not mode.restored
 
 

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,19 +64,37 @@ def guests(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> list[Guest]:
     """The guests in which runs were tried; the first run loses its connection."""
     tried: list[Guest] = []
 
-    def run_on(guest: Guest, machine: object, project: Project, plan: Plan, progress: Progress) -> str:
+    def run_on(guest: Guest, *words: object) -> None:
         tried.append(guest)
         if len(tried) == 1:
             raise Unreachable("The connection broke.")
-        return "a run"
 
     monkeypatch.setattr(experiment, "run_on", run_on)
     return tried
 
 
 def test_a_run_whose_connection_broke_is_tried_once_more(watch: Watch, guests: list[Guest]) -> None:
-    assert watch._run() == "a run"
+    watch._running.set()
+    assert watch._run() is None
     assert len(guests) == 2
+
+
+def test_a_run_that_has_its_verdict_is_not_made_again_if_the_connection_breaks(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[object] = []
+
+    def run_on(
+        guest: object, machine: object, _: object, plan: object, progress: object, judged: Any
+    ) -> None:
+        judged("a run")
+        raise Unreachable("The connection broke.")
+
+    monkeypatch.setattr(experiment, "run_on", run_on)
+    watch.ended = shown.append
+    watch._running.set()
+    assert isinstance(watch._run(), Unreachable)
+    assert (shown, watch._guest, watch._running.is_set()) == (["a run"], None, False)
 
 
 def test_a_connection_serves_the_next_run(
@@ -84,6 +103,7 @@ def test_a_connection_serves_the_next_run(
     connected: list[Path] = []
     monkeypatch.setattr(watch.machine, "ensure", lambda progress: connected.append(Path()) or ScriptedGuest())
     for _ in range(3):
+        watch._running.set()
         watch._run()
     assert len(connected) == 2  # the first connection broke
 
@@ -130,6 +150,7 @@ def test_each_run_has_the_lock_of_the_vm_and_compiles_while_it_waits(
     monkeypatch.setattr(watching, "precompile", stage)
     progress = Progress()
     watch.progress = lambda: progress
+    watch._running.set()
     watch._run()
     (project, plan, of_plan), lock, *ends = order
     assert (project, plan.scenario.name, of_plan) == (watch.project, "web", progress)  # type: ignore[attr-defined]
@@ -180,10 +201,9 @@ def test_a_directory_that_does_not_exist_is_not_watched(watch: Watch) -> None:
 def test_only_an_interrupt_by_a_save_goes_on(
     watch: Watch, monkeypatch: pytest.MonkeyPatch, is_saved: bool
 ) -> None:
-    def run() -> str:
+    def run() -> SelabError | None:
         assert watch._running.is_set() and not watch._changed.is_set()
-        if is_saved:
-            watch._changed.set()
+        saved(watch, monkeypatch, *["policies/web.te"] * is_saved)
         raise KeyboardInterrupt
 
     watch._changed.set()  # by a save before this run
@@ -197,7 +217,7 @@ def test_a_run_that_has_ended_waits_for_a_save_and_is_not_interrupted_by_it(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[object] = []
-    monkeypatch.setattr(watch, "_run", lambda: "a run")
+    monkeypatch.setattr(watch, "_run", lambda: watch._judged("a run"))  # type: ignore[arg-type]
     monkeypatch.setattr(watch._changed, "wait", lambda: events.append(watch._running.is_set()))
     watch.began, watch.ended = lambda: events.append("began"), events.append
     watch._run_once()
@@ -230,7 +250,7 @@ def test_each_run_has_the_hooks_and_resumes_from_the_runs_before(
     (project.scenarios / "web.yaml").write_text(json.dumps({"image": "registry.test/x:1"}))
     plans: list[Plan] = []
 
-    def run_on(guest: object, machine: object, _: Project, plan: Plan, progress: Progress) -> None:
+    def run_on(guest: object, machine: object, _: Project, plan: Plan, *words: object) -> None:
         plans.append(plan)
         raise SelabError("The run failed.")
 
