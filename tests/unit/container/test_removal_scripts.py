@@ -16,6 +16,8 @@ from .container_guest import OTHER, WEB, ContainerGuest
 
 KILL = "rm -rf proc/77 proc/78; : >sys/fs/cgroup/docker/abc/cgroup.procs"
 """What a fake runtime does to the processes of the containers."""
+WAIT = "n=0; until [ -e over ] || [ $n = 200 ]; do n=$((n + 1)); /bin/sleep 0.05; done"
+"""Until a test says that the removal is over, or for some seconds."""
 
 
 def ends(guest: ContainerGuest, *pairs: str, shared: str = "", engine: str = "docker") -> Completed:
@@ -53,7 +55,7 @@ def test_the_labels_are_read_before_the_processes_end(guest: ContainerGuest) -> 
 
 
 def test_the_end_of_the_processes_is_waited_for_and_the_removal_is_not(guest: ContainerGuest) -> None:
-    guest.runtime(rm=f"{KILL}; until [ -e over ]; do :; done")
+    guest.runtime(rm=f"{KILL}; {WAIT}")
     assert ends(guest).ok and not guest.path("/proc/77").exists()
     recorded(guest, "selab-web")
     (guest.root / "over").touch()
@@ -64,7 +66,7 @@ def test_the_end_of_the_processes_is_waited_for_and_the_removal_is_not(guest: Co
 def test_processes_in_the_cgroup_are_waited_for_too(guest: ContainerGuest) -> None:
     """Without a PID namespace of its own, a container's other processes outlive the main one."""
     procs = guest.path("/sys/fs/cgroup/docker/abc/cgroup.procs")
-    guest.runtime(rm=f"rm -r proc/77; /bin/sleep 0.3; : >'{procs}'; until [ -e over ]; do :; done")
+    guest.runtime(rm=f"rm -r proc/77; /bin/sleep 0.3; : >'{procs}'; {WAIT}")
     assert ends(guest).ok and procs.read_text() == ""
     (guest.root / "over").touch()
     assert awaited(guest) == ""
@@ -170,7 +172,7 @@ def test_a_removal_counts_as_interrupted_until_it_is_over(guest: ContainerGuest)
 
 
 def test_a_removal_outlives_its_session(guest: ContainerGuest) -> None:
-    guest.runtime(rm=f"{KILL}; until [ -e over ]; do :; done")
+    guest.runtime(rm=f"{KILL}; {WAIT}")
     words = script_argv("container/end", "docker", "rm -f -v", "", "selab-web", "77")
     words = [words[0], words[1], guest.inside(words[2]), *words[3:]]
     with subprocess.Popen(
