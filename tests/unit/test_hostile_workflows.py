@@ -19,7 +19,7 @@ from tests.unit.fakes import Answer, ReadyMachine
 from tests.unit.garbage import GARBAGE, assert_three_lines
 
 TE = "policy_module(web, 1.0)\nallow web_t self:fd use;\n"
-TARGETS = ["open-window", "start", "wait-for-end", "end", "close-window", "await-removal"]
+TARGETS = ["open-window", "start", "wait-for-end", "end", "close-window"]
 """Queries of each run. Only the first run asks for the `survey`."""
 COMMANDS = {
     # Each command with the number of its runs if every answer is right.

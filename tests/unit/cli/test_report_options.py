@@ -171,7 +171,12 @@ def runs(lab: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[
         run = document(run="now", verdict=verdict, denials=[])
         (lab.scenarios / "web.yaml").write_text("image: x:y\n")
         done = SimpleNamespace(verdict=run.verdict)
-        monkeypatch.setattr(experiment, "run", lambda *given: done)
+
+        def judge(*given: Any) -> SimpleNamespace:
+            given[-1](done)
+            return done
+
+        monkeypatch.setattr(experiment, "run", judge)
         monkeypatch.setattr(History, "add", lambda history, result: (stored(lab, run), run)[1])
         return ["run", "web", "--policy", "none"]
 
