@@ -34,6 +34,10 @@ def test_the_loop(benchmark: Callable[..., str]) -> None:
     assert "own part" in benchmark("loop", "--rounds", "1")
 
 
+def test_the_commands(benchmark: Callable[..., str]) -> None:
+    assert benchmark("commands", "--rounds", "1").count("  the verdict\n") == 2
+
+
 def test_the_soak(benchmark: Callable[..., str]) -> None:
     assert "guest_memory" in benchmark("soak", "--runs", "1")
 
