@@ -48,6 +48,7 @@ class Container:
     labels: distinct contexts that its processes have had.
     title: its name in the scenario; empty if it is the only one.
     ended: its exit code, if it had ended by itself when the steps were over.
+    outlived: whether processes were left when the runtime had removed it; selab has killed them.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Container:
     labels: set[str] = field(default_factory=set)
     title: str = ""
     ended: int | None = None
+    outlived: bool = False
 
     @property
     def noun(self) -> str:

@@ -14,7 +14,9 @@ def end(guest: Guest, workload: Workload, containers: Sequence[Container], *, ke
     """Read the labels of all `containers`, in the order of their start, and which have ended; then end them.
 
     When this returns, none of their processes is left, but the runtime may still remove them: `await_removal`
-    waits for that. If they are to stay (`keep`), they are only recorded.
+    waits for that. A policy may keep the runtime from the processes of a container, which it then removes
+    without them; selab kills them, and the container has `outlived` its removal. If containers are to stay
+    (`keep`), they are only recorded.
 
     Raises SelabError if processes are left.
     """
@@ -31,9 +33,13 @@ def end(guest: Guest, workload: Workload, containers: Sequence[Container], *, ke
 
 def _read_observations(text: str, containers: Sequence[Container]) -> None:
     answers = text.split("end\n")
-    if len(answers) != len(containers) + 1 or answers[-1]:
+    if len(answers) != len(containers) + 1:
         raise Malformed(f"it is not about {len(containers)} containers")
-    for container, answer in zip(containers, answers, strict=False):
+    by_name = {each.name: each for each in containers}
+    for line in answers.pop().splitlines():
+        word, _, name = line.partition(" ")
+        by_name[one_of(name, *by_name)].outlived = one_of(word, "killed") == "killed"
+    for container, answer in zip(containers, answers, strict=True):
         first, _, rest = answer.partition("\n")
         word, _, code = first.partition(" ")
         if one_of(word, "runs", "ended") == "ended" and code:

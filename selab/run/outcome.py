@@ -26,6 +26,7 @@ class ContainerOutcome:
     ended: its exit code, if it had ended by itself when the steps were over.
     end: how a service had ended, as the rest of a sentence.
     restarted: how often systemd has restarted a service, and why, if it did.
+    outlived: whether processes were left when the runtime had removed the container.
     from_denials: whether `labels` come from the kernel's records of denials, because the container ended
         before selab could read them from a process.
     """
@@ -39,6 +40,7 @@ class ContainerOutcome:
     ended: int | None = None
     end: str = ""
     restarted: str = ""
+    outlived: bool = False
     from_denials: bool = False
 
     @property
@@ -59,6 +61,8 @@ class ContainerOutcome:
         if self.ended is not None and not self.may_end:
             end = self.end or f"ended with exit code {self.ended}"
             failures.append(f"{self.noun} {end} before the run was over")
+        if self.outlived:
+            failures.append(f"the container runtime could not end {self.noun}, so selab killed its processes")
         if self.restarted:
             failures.append(f"systemd restarted {self.noun} {self.restarted}")
         before = _before_refusal(self.label, refused_entries)
@@ -109,6 +113,8 @@ class Outcome:
                 each.labels, each.ended = frozenset(container.labels), container.ended
                 if isinstance(container, RunningService):
                     each.end, each.restarted = container.end, container.restarted
+                else:
+                    each.outlived = container.outlived
 
     @property
     def labels(self) -> frozenset[str]:

@@ -8,21 +8,30 @@
 #   containers' network and of the directory of the volumes that they share, or an empty string for a single
 #   container; then, for each container, its name and its main process, those that use another one's namespaces
 #   first.
-# Prints: for each container the lines of lib-observe.sh.
-# Exit codes: 4 processes are left, although the runtime has removed the containers or has failed to; else those
-#   of the runtime.
+# Prints: for each container the lines of lib-observe.sh; then `killed NAME` for each whose processes were left
+#   when the runtime had removed it: a policy may keep the runtime from them. This script has killed them.
+# Exit codes: 4 processes are left; else those of the runtime.
 # Files: /run/selab/removal is locked while containers are removed, and then holds why that failed, or nothing.
 #   Removes /run/selab/containers/NAME, /run/selab/labels-NAME and /run/selab/cid-NAME.
 
 . ./lib-labels.sh
 . ./lib-observe.sh
 
-# living: succeeds while a process of a container is left.
-living() {
-  for process in $processes; do [ ! -e "/proc/$process" ] || return 0; done
-  for file in $groups; do [ -e "$file" ] && read -r process <"$file" && return 0; done
-  return 1
+# lives NAME,PID,PROCS: succeeds while a process of the container is left. Sets `name`, `pid` and `procs`.
+lives() {
+  name=${1%%,*} pid=${1#*,}; procs=${pid#*,} pid=${pid%%,*}
+  [ -e "/proc/$pid" ] || { [ -e "$procs" ] && read -r process <"$procs"; }
 } 2>/dev/null
+
+# living: succeeds while a process of any container is left.
+living() { for each in $containers; do lives "$each" && return; done; return 1; }
+
+# finish NAME,PID,PROCS: kills the processes of the container if any is left, and prints that.
+finish() {
+  lives "$1" || return
+  echo "killed $name"
+  for process in $pid $(cat "$procs"); do [ ! -e "/proc/$process" ] || kill -9 "$process"; done 2>/dev/null
+}
 
 # dismiss NAME...: removes the containers, and prints why one of them is still there. Podman does not remove a
 # container whose namespaces another one uses, so a second call may succeed after the first one. In a session of
@@ -50,10 +59,10 @@ remove() {
 }
 
 engine=$1 words=$2 shared=$3; shift 3
-names='' processes='' groups=''
+names='' containers=''
 while [ $# -gt 0 ]; do
   observe "$1" "$2"
-  names="$names $1" processes="$processes $2" groups="$groups $procs"
+  names="$names $1" containers="$containers $1,$2,$procs"
   shift 2
 done
 mkdir -p /run/selab; exec 9>/run/selab/removal; flock 9
@@ -61,9 +70,9 @@ echo "the removal was interrupted" >&9
 # shellcheck disable=SC2086 # the names are words
 ( trap '' HUP; problem=$(remove $names 9>&-); printf '%s' "$problem" >/run/selab/removal ) </dev/null >/dev/null 2>&1 &
 removal=$!; exec 9>&-
-while living; do
-  kill -0 "$removal" 2>/dev/null || ! living || {
-    echo "processes of$names are left: $(cat /run/selab/removal)" >&2; exit 4
-  }
-  sleep 0.1
-done
+while living && kill -0 "$removal" 2>/dev/null; do sleep 0.1; done
+living || exit 0
+[ -s /run/selab/removal ] || for each in $containers; do finish "$each"; done
+turns=50
+while [ ! -s /run/selab/removal ] && [ $turns -gt 0 ] && living; do turns=$((turns - 1)); sleep 0.1; done
+! living || { echo "processes of$names are left: $(cat /run/selab/removal)" >&2; exit 4; }

@@ -38,6 +38,11 @@ def test_a_container_that_has_ended_is_noticed_with_its_exit_code(shop: Workload
     assert (db.labels, web.labels) == (set(), {"u:r:web_t:s0"})
 
 
+def test_a_container_whose_processes_outlived_its_removal_is_named(shop: Workload) -> None:
+    db, web = ended(shop, f"{RUNS * 2}killed selab-shop-db\n")
+    assert (db.outlived, web.outlived) == (True, False)
+
+
 def test_an_exit_code_that_nothing_depends_on_is_not_there(shop: Workload) -> None:
     assert [each.ended for each in ended(shop, "ended\nend\n" * 2)] == [None, None]
 
@@ -49,6 +54,8 @@ def test_an_exit_code_that_nothing_depends_on_is_not_there(shop: Workload) -> No
         RUNS,
         RUNS * 3,
         RUNS * 2 + "x",
+        RUNS * 2 + "killed other\n",
+        RUNS * 2 + "left selab-shop-db\n",
         RUNS.replace("runs", "walks") + RUNS,
         RUNS.replace("runs", "ended x") + RUNS,
     ],

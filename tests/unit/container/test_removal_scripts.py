@@ -157,6 +157,28 @@ def test_a_removal_that_failed_is_reported_once_if_the_container_is_still_there(
     assert ("run/selab/containers/selab-web" in left(guest)) is is_there  # the next start tries again
 
 
+def test_processes_that_outlive_the_removal_are_killed(guest: ContainerGuest) -> None:
+    """A policy may keep the runtime from /proc/PID: it then takes the container for one that has ended."""
+    with subprocess.Popen(["/bin/sleep", "60"]) as main, subprocess.Popen(["/bin/sleep", "60"]) as other:
+        for each in (main, other):
+            guest.process(each.pid, WEB, "/docker/xyz")
+        gone = f"cd '{guest.root}/proc' && rm -r {main.pid} {other.pid}"
+        empty = f": >'{guest.path('/sys/fs/cgroup/docker/xyz/cgroup.procs')}'"
+        states = f"$(cut -d ' ' -f 3 /proc/{main.pid}/stat /proc/{other.pid}/stat | tr -d '\\n')"
+        guest.program("sleep", f'[ "{states}" != ZZ ] || {{ {gone}; {empty}; }}')
+        guest.runtime(rm=KILL, network=":")
+        done = ends(guest, "selab-db", str(main.pid), "selab-web", "77", shared="shop")
+        assert (main.wait(10), other.wait(10)) == (-9, -9)
+    assert done.text.endswith("end\nkilled selab-db\n") and awaited(guest) == ""
+
+
+def test_processes_that_cannot_be_killed_are_an_error(guest: ContainerGuest) -> None:
+    guest.write("/proc/99999999/attr/current", f"{WEB}\0")  # no process has this number
+    guest.runtime(rm=":")
+    done = ends(guest, "selab-web", "99999999")
+    assert (done.returncode, done.error_text) == (4, "processes of selab-web are left: \n")
+
+
 @pytest.mark.parametrize(("body", "reason"), [(FAILS, "device busy"), ("exit 124", "docker hangs")])
 def test_processes_that_are_left_are_an_error(guest: ContainerGuest, body: str, reason: str) -> None:
     guest.runtime(rm=body, inspect=":")

@@ -52,6 +52,13 @@ def test_docker_that_stops_answering_is_a_doubt() -> None:
     assert "Docker" in doubt and "'get'" in doubt
 
 
+def test_a_container_that_outlived_its_removal_is_a_failure() -> None:
+    outcome = concluded(LABEL, labels=frozenset({LABEL.context}), outlived=True)
+    assert outcome.failures == [
+        "the container runtime could not end the container, so selab killed its processes"
+    ]
+
+
 def test_a_container_that_was_refused_has_no_label_to_doubt() -> None:
     outcome = concluded(DRAWN, refused="no such file")
     (failure,) = outcome.failures
