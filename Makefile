@@ -14,7 +14,7 @@ order := -p randomly --randomly-seed=$(or $(SEED),1)
 # One process more than processors, because some tests wait for a program; FAST=1 leaves out most of these, and each process takes
 # seconds to collect the tests. PROCESSES=0 runs all tests in one process.
 processes := -n $(or $(PROCESSES),$(shell expr $$(getconf _NPROCESSORS_ONLN) + $(if $(FAST),0,1))) --dist worksteal
-# VMS=2 runs the tests in two processes, each with a VM of its own. An emulated VM uses two processors, so that takes four.
+# VMS=2 runs the tests in two processes, each with a VM of its own. An emulated VM rarely uses two processors at a time.
 vms := $(if $(VMS),-n $(VMS) --dist loadfile --no-loadscope-reorder)
 # The unit tests write thousands of small files: in memory if there is room, and programs may be run there.
 memory := $(shell [ -w /dev/shm ] && [ "$$(df --output=avail /dev/shm | tail -n 1)" -gt 1048576 ] && \
