@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Never
 
 import pytest
@@ -85,3 +85,25 @@ def test_a_run_waits_for_the_removal_that_another_one_has_left(
     second = run_apache(lambda run: None)
     assert (second.outcome.failures, second.outcome.doubts) == ([], [])
     assert left(guest) == ""
+
+
+@pytest.fixture
+def without_search(project: Project) -> Iterator[None]:
+    """Take from the example `visits` the rule by which the runtime recognises that Apache still runs."""
+    path = project.policies / "visits_web.te"
+    text = path.read_text()
+    rule = "allow dockerd_t visits_web_t:dir search;\n"
+    assert rule in text
+    path.write_text(text.replace(rule, ""))
+    yield
+    path.write_text(text)
+
+
+def test_a_container_that_the_runtime_cannot_end_is_a_failure(
+    without_search: None, project: Project, machine: VirtualMachine, guest: SshGuest
+) -> None:
+    result = experiment.run(project, machine, Request("visits"), Progress())
+    assert result.reasons[0].startswith("the container runtime could not end the container 'web'")
+    hidden = {(row.denial.tclass, row.denial.permissions) for row in result.hidden}
+    assert ("dir", ("search",)) in hidden
+    assert "visits_web_t" not in guest.run(["ps", "-eo", "label"]).text
