@@ -10,42 +10,31 @@ round; a row `the verdict` says when the user knows the result. Medians in secon
 
 from __future__ import annotations
 
-import argparse
-import importlib.resources
 import re
-import shutil
 import statistics
-import tempfile
 import time
-from collections.abc import Sequence
-from importlib.resources.abc import Traversable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.loop import PERMISSIONS, Edited
+import selab
+from benchmarks.loop import PERMISSIONS, Edited, begin
 from selab.guest import RUN_TIMEOUT, Completed, Guest, script
-from selab.history import History
 from selab.progress import Progress
-from selab.project import find_project
-from selab.run import experiment
-from selab.run.context import precompile
-from selab.vm.virtual_machine import VirtualMachine
+from selab.run.experiment import Run
 
+ROOT = Path(selab.__file__).parent
 PART = re.compile(r"part\(\) \{\n(.*?)\n\}\n\( part ", re.DOTALL)
 VERDICT = "the verdict"
 Row = tuple[str, float, float]
 """What was sent, when, and the seconds until its answer."""
 
 
-def scripts(directory: Traversable, place: str = "") -> dict[str, str]:
+def scripts() -> dict[str, str]:
     """Return the name of each script of the guest's side, by its text."""
-    names: dict[str, str] = {}
-    for entry in directory.iterdir():
-        if entry.is_dir():
-            names |= scripts(entry, f"{place}/{entry.name}" if place else entry.name)
-        elif place.endswith("/scripts") and entry.name.endswith(".sh") and not entry.name.startswith("lib-"):
-            name = f"{place.removesuffix('/scripts')}/{entry.name.removesuffix('.sh')}"
-            names[script(name)] = name
-    return names
+    files = [path for path in ROOT.rglob("scripts/*.sh") if not path.name.startswith("lib-")]
+    names = [f"{path.parents[1].relative_to(ROOT)}/{path.stem}" for path in files]
+    return {script(name): name for name in names}
 
 
 class TimedGuest:
@@ -53,7 +42,7 @@ class TimedGuest:
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
-        self._names = scripts(importlib.resources.files("selab"))
+        self._names = scripts()
         self.started = 0.0
         self.rows: list[Row] = []
 
@@ -65,28 +54,30 @@ class TimedGuest:
         timeout: float = RUN_TIMEOUT,
         limit: int | None = None,
     ) -> Completed:
-        begin = time.perf_counter()
-        done = self._guest.run(argv, input=input, timeout=timeout, limit=limit)
-        self.note(self._name(argv), begin)
-        return done
-
-    def note(self, name: str, begin: float) -> None:
-        """Add a row that began at `begin`."""
-        self.rows.append((name, begin - self.started, time.perf_counter() - begin))
+        with self._timed(self._name(argv)):
+            return self._guest.run(argv, input=input, timeout=timeout, limit=limit)
 
     def put(self, data: bytes, path: str, *, mode: int = 0o644) -> None:
-        begin = time.perf_counter()
-        self._guest.put(data, path, mode=mode)
-        self.note(f"put {path}", begin)
+        with self._timed(f"put {path}"):
+            self._guest.put(data, path, mode=mode)
 
     def get(self, path: str) -> bytes:
-        begin = time.perf_counter()
-        data = self._guest.get(path)
-        self.note(f"get {path}", begin)
-        return data
+        with self._timed(f"get {path}"):
+            return self._guest.get(path)
+
+    def verdict(self, run: Run) -> None:
+        """Note when the run has its verdict."""
+        with self._timed(VERDICT):
+            pass
 
     def close(self) -> None:
         self._guest.close()
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.rows.append((name, begin - self.started, time.perf_counter() - begin))
 
     def _name(self, argv: Sequence[str]) -> str:
         if tuple(argv[:2]) != ("sh", "-c"):
@@ -97,19 +88,8 @@ class TimedGuest:
 
 def measured(guest: TimedGuest, edited: Edited) -> list[Row]:
     """Run the scenario once, and return what was sent to the guest."""
-    project, progress = edited.project, Progress()
     guest.rows, guest.started = [], time.perf_counter()
-    plan = edited.plan()
-    with precompile(project, plan, progress):
-        result = experiment.run_on(
-            guest,
-            VirtualMachine(project),
-            project,
-            plan,
-            progress,
-            lambda run: guest.note(VERDICT, time.perf_counter()),
-        )
-    History.of(project).add(result)
+    edited.run(guest, Progress(), guest.verdict)
     return guest.rows
 
 
@@ -127,29 +107,16 @@ def show(title: str, rounds: Sequence[Sequence[Row]]) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    options.add_argument("--project", type=Path, required=True)
-    options.add_argument("--policy", help="its name, if it is not the scenario's own")
-    options.add_argument("--rounds", type=int, default=5)
-    given = options.parse_args()
-    project = find_project(given.project)
-    edited = Edited(project, given.policy)
-    guest = TimedGuest(VirtualMachine(project).ensure(Progress()))
-    source = edited.module.path
+    opened, edited, rounds = begin(__doc__)
+    guest = TimedGuest(opened)
     changed: list[list[Row]] = []
     unchanged: list[list[Row]] = []
-    with tempfile.TemporaryDirectory() as backup:
-        shutil.copy(source, backup)
-        try:
-            measured(guest, edited)
-            for permission in (PERMISSIONS * given.rounds)[: given.rounds]:
-                edited.edit(permission)
-                changed.append(measured(guest, edited))
-                unchanged.append(measured(guest, edited))
-        finally:
-            shutil.copy(Path(backup) / source.name, source)
+    with edited.restored():
+        measured(guest, edited)
+        for permission in (PERMISSIONS * rounds)[:rounds]:
+            edited.edit(permission)
+            changed.append(measured(guest, edited))
+            unchanged.append(measured(guest, edited))
     show("after a change", changed)
     show("without a change", unchanged)
 

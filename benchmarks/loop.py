@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -113,6 +113,28 @@ class Edited:
         text = self.module.path.read_text().split(mark, 1)[0].rstrip()
         self.module.path.write_text(f"{text}\n{mark}\n{rule}\n")
 
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Restore the policy's file after the block."""
+        source = self.module.path
+        with tempfile.TemporaryDirectory() as backup:
+            shutil.copy(source, backup)
+            try:
+                yield
+            finally:
+                shutil.copy(Path(backup) / source.name, source)
+
+    def run(
+        self, guest: Guest, progress: Progress, judged: Callable[[experiment.Run], None] = lambda run: None
+    ) -> experiment.Run:
+        """Do what `selab watch` does for a save. `judged` is called at the verdict."""
+        plan = self.plan()
+        with precompile(self.project, plan, progress):
+            machine = VirtualMachine(self.project)
+            result = experiment.run_on(guest, machine, self.project, plan, progress, judged)
+        History.of(self.project).add(result)
+        return result
+
     def sources(self) -> dict[str, bytes]:
         """Return the files that the way by hand copies: the policy's own, and its templates."""
         templates = [each.path for each in self.module.requires if each.is_template]
@@ -158,12 +180,9 @@ def _sh(guest: Guest, script: str) -> None:
 
 def by_selab(guest: Guest, edited: Edited) -> Stages:
     """What `selab watch` does for a save."""
-    progress, clock, project = Progress(), Clock(), edited.project
+    progress, clock = Progress(), Clock()
     with clock.stage("all"):
-        plan = edited.plan()
-        with precompile(project, plan, progress):
-            result = experiment.run_on(guest, VirtualMachine(project), project, plan, progress)
-        History.of(project).add(result)
+        result = edited.run(guest, progress)
     assert not result.loaded.slow_because, result.loaded.slow_because
     stages = {name: seconds for name, seconds in progress.timings.items() if name not in ("link", "load")}
     return stages | {"the rest": clock.stages["all"] - sum(stages.values()), VERDICT: result.seconds}
@@ -185,24 +204,25 @@ def own(stages: Stages) -> float:
     return sum(seconds for name, seconds in stages.items() if name not in CONTAINER | {VERDICT})
 
 
-def main() -> None:
+def begin(description: str | None) -> tuple[Guest, Edited, int]:
+    """Read the arguments of a benchmark. Returns the guest, the policy to edit, and the number of rounds."""
     options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--project", type=Path, required=True)
     options.add_argument("--policy", help="its name, if it is not the scenario's own")
     options.add_argument("--rounds", type=int, default=5)
     given = options.parse_args()
     project = find_project(given.project)
-    edited = Edited(project, given.policy)
-    guest = VirtualMachine(project).ensure(Progress())
-    source = edited.module.path
-    with tempfile.TemporaryDirectory() as backup:
-        shutil.copy(source, backup)
+    return VirtualMachine(project).ensure(Progress()), Edited(project, given.policy), given.rounds
+
+
+def main() -> None:
+    guest, edited, rounds = begin(__doc__)
+    with edited.restored():
         try:
-            measure(guest, edited, given.rounds)
+            measure(guest, edited, rounds)
         finally:
-            shutil.copy(Path(backup) / source.name, source)
             guest.run(["semodule", "-r", *(Path(each).stem for each in edited.sources())], timeout=600)
             guest.run(["docker", "rm", "-f", "loop"])
 

@@ -38,7 +38,8 @@ def _read_observations(text: str, containers: Sequence[Container]) -> None:
     by_name = {each.name: each for each in containers}
     for line in answers.pop().splitlines():
         word, _, name = line.partition(" ")
-        by_name[one_of(name, *by_name)].outlived = one_of(word, "killed") == "killed"
+        one_of(word, "killed")
+        by_name[one_of(name, *by_name)].outlived = True
     for container, answer in zip(containers, answers, strict=True):
         first, _, rest = answer.partition("\n")
         word, _, code = first.partition(" ")

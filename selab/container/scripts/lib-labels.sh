@@ -7,8 +7,8 @@ complete_labels() { tr '\000' '\n' | while read -r label; do [ -z "$label" ] || 
 
 # labels PID NAME: prints a line `label CONTEXT` for each process that the container NAME has now, and for the
 # one that lib-watch.sh recorded, and then a line `end`. PID is the container's main process, or 0 if the
-# container has ended. Sets `procs`, the file with the processes of the container's cgroup, which is empty if
-# there is none. With cgroup v1, the cgroup is below a controller.
+# container has ended. Sets `procs`, the file with the processes of the container's cgroup, or an empty string
+# without a cgroup. With cgroup v1, the cgroup is below a controller.
 #
 # `cat` reads a context in one system call. `read` of a shell asks for each byte, and a process that ends or
 # executes another program meanwhile leaves a context that is cut, or mixed from two.
