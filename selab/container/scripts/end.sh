@@ -33,15 +33,19 @@ finish() {
   for process in $pid $(cat "$procs"); do [ ! -e "/proc/$process" ] || kill -9 "$process"; done 2>/dev/null
 }
 
-# dismiss NAME...: removes the containers, and prints why one of them is still there. Podman does not remove a
-# container whose namespaces another one uses, so a second call may succeed after the first one. In a session of
-# its own, it is not ended with the one in which this script runs.
-dismiss() {
+# attempt NAME...: lets the runtime remove the containers. In a session of its own, the runtime's program is not
+# ended with the one in which this script runs. Sets `errors`. Exit code: the program's, or 124 if it hangs.
+attempt() {
   # shellcheck disable=SC2086 # the words are separated by spaces
-  errors=$(setsid -w timeout 100 "$engine" $words "$@" 2>&1 >/dev/null) && return
+  errors=$(setsid -w timeout 100 "$engine" $words "$@" 2>&1 >/dev/null)
+}
+
+# dismiss NAME...: removes the containers, and prints why one of them is still there. Podman does not remove a
+# container whose namespaces another one uses, so a second attempt may succeed after the first one.
+dismiss() {
+  attempt "$@" && return
   [ $? != 124 ] || { echo "$engine hangs"; return; }
-  # shellcheck disable=SC2086
-  errors=$(setsid -w timeout 100 "$engine" $words "$@" 2>&1 >/dev/null) && return
+  attempt "$@" && return
   : "${errors:=$engine rm ended with $?}"
   for name; do ! "$engine" inspect "$name" >/dev/null 2>&1 || { echo "$errors"; return; }; done
 }
